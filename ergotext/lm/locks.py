@@ -1,0 +1,63 @@
+"""Lock marks: which tokens of a sequence belong to a keyword, as a function of the sequence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ergotext.lm.batch import TokenBatch
+
+
+def mark(batch: TokenBatch, spelled: Sequence[Sequence[int]], any_order: bool) -> Tensor:
+    """int64 [B, L]: k on the tokens that hold keyword k (from 1), 0 elsewhere.
+
+    Keywords in order: each at its first occurrence behind the one before. In any order: from left
+    to right, the longest keyword not yet placed that fits. A row in which a keyword finds no place
+    gets no marks for it.
+    """
+    marks = [_mark_row(row, spelled, any_order) for row in batch.rows()]
+    return TokenBatch.of(marks).padded(batch.width).ids if marks else torch.zeros_like(batch.ids)
+
+
+def _mark_row(
+    row: tuple[int, ...], spelled: Sequence[Sequence[int]], any_order: bool
+) -> list[int]:
+    marks = [0] * len(row)
+    left = list(range(len(spelled)))
+    at = 0
+    while at < len(row) and left:
+        open_ = left if any_order else left[:1]
+        fits = [k for k in open_ if row[at : at + len(spelled[k])] == tuple(spelled[k])]
+        if not fits:
+            at += 1
+            continue
+        k = max(fits, key=lambda k: (len(spelled[k]), -k))
+        marks[at : at + len(spelled[k])] = [k + 1] * len(spelled[k])
+        at += len(spelled[k])
+        left.remove(k)
+    return marks
+
+
+def initial_rows(
+    spelled: Sequence[Sequence[int]], count: int, any_order: bool
+) -> list[list[int]]:
+    """``count`` rows of the keywords side by side; evenly spaced permutations in any order."""
+    total = math.factorial(len(spelled)) if any_order else 1
+    rows = []
+    for c in range(count):
+        order = _permutation(len(spelled), (c * total // count if count < total else c) % total)
+        rows.append([token for k in order for token in spelled[k]])
+    return rows
+
+
+def _permutation(n: int, index: int) -> list[int]:
+    """The permutation of 0 … n−1 with the given lexicographic index (factorial number system)."""
+    left = list(range(n))
+    order = []
+    for size in range(n, 0, -1):
+        digit, index = divmod(index, math.factorial(size - 1))
+        order.append(left.pop(digit))
+    return order

@@ -1,0 +1,89 @@
+"""What a causal model has read: key-value caches and hidden states, found again by prefix."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What a causal model computed on reading one row of n tokens behind c context positions.
+
+    ``hidden[i]`` predicts token i of the row; ``hidden[n]`` predicts the end token.
+    """
+
+    tokens: tuple[int, ...]
+    keys_values: Tensor
+    """[layers, 2, heads, c + n, head width]"""
+    hidden: Tensor
+    """[n + 1, D], after the final norm"""
+    log_z: Tensor
+    """float32 [n + 1]: log-normaliser of each prediction"""
+    token_log_prob: Tensor
+    """float64 [n + 1], on the CPU: log p(token i | what is before it), the end token last"""
+
+
+class PrefixMemo:
+    """The most recent readings, found by any whole prefix of theirs.
+
+    Keys are complete prefixes, never their last tokens or their lengths: the hidden states of a
+    position depend on everything before it (CORRECTNESS 18).
+
+    Parameters
+    ----------
+    root : Reading
+        The reading of the empty row: start token and context alone. Never dropped.
+    capacity : int
+        Token positions kept, summed over readings; the least recently used go first.
+    """
+
+    def __init__(self, root: Reading, capacity: int) -> None:
+        self.root = root
+        self.capacity = capacity
+        self._size = 0
+        self._readings: OrderedDict[tuple[int, ...], Reading] = OrderedDict()
+        self._by_prefix: dict[tuple[int, ...], Reading] = {}
+
+    def exact(self, tokens: tuple[int, ...]) -> Reading | None:
+        """The reading of exactly this row, marked as just used."""
+        if not tokens:
+            return self.root
+        reading = self._readings.get(tokens)
+        if reading is not None:
+            self._readings.move_to_end(tokens)
+        return reading
+
+    def longest(self, tokens: tuple[int, ...]) -> tuple[Reading, int]:
+        """A reading that shares the longest prefix with the row, and how many tokens it shares."""
+        for shared in range(len(tokens), 0, -1):
+            reading = self._by_prefix.get(tokens[:shared])
+            if reading is not None:
+                return reading, shared
+        return self.root, 0
+
+    def put(self, reading: Reading) -> None:
+        """Keep a reading, dropping the least recently used ones beyond the capacity."""
+        tokens = reading.tokens
+        if not tokens or tokens in self._readings:
+            return
+        self._readings[tokens] = reading
+        self._size += len(tokens)
+        for end in range(1, len(tokens) + 1):
+            self._by_prefix[tokens[:end]] = reading
+        while self._size > self.capacity and len(self._readings) > 1:
+            self._drop(next(iter(self._readings)))
+
+    def clear(self) -> None:
+        self._readings.clear()
+        self._by_prefix.clear()
+        self._size = 0
+
+    def _drop(self, tokens: tuple[int, ...]) -> None:
+        reading = self._readings.pop(tokens)
+        self._size -= len(tokens)
+        for end in range(1, len(tokens) + 1):
+            if self._by_prefix.get(tokens[:end]) is reading:
+                del self._by_prefix[tokens[:end]]

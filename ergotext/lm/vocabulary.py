@@ -1,0 +1,87 @@
+"""Between text and tokens: encoding, decoding, spelling a keyword, and what may be proposed."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from ergotext.lm.batch import TokenBatch
+from ergotext.lm.protocols import InputError
+from ergotext.lm.words import is_unspaced
+
+_UNUSED = re.compile(r"<\|?(unused|reserved|extra_id|dummy)[^>]*>")
+
+
+class Vocabulary:
+    """A tokenizer as the engine sees it.
+
+    Parameters
+    ----------
+    tokenizer : transformers tokenizer
+    size : int
+        Rows of the model's output layer, which may be more than the tokenizer has tokens.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, size: int) -> None:
+        self.tokenizer = tokenizer
+        self.size = size
+        self.allowed = self._allowed()
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of a text, no special tokens added."""
+        return list(self.tokenizer.encode(text, add_special_tokens=False))
+
+    def text(self, ids: Sequence[int]) -> str:
+        """The text of one token sequence."""
+        return str(self.tokenizer.decode(list(ids), clean_up_tokenization_spaces=False))
+
+    def decode(self, batch: TokenBatch) -> list[str]:
+        """The text of each row."""
+        return [self.text(row) for row in batch.rows()]
+
+    def spell(self, word: str) -> list[int]:
+        """The tokens of a keyword as it stands inside a sentence.
+
+        In scripts that put spaces between words the tokens begin with the space.
+
+        Raises
+        ------
+        InputError
+            An empty word, a control character, or a word that the tokenizer cannot spell.
+        """
+        if not word.strip():
+            raise InputError("a keyword is empty; give at least one letter")
+        for char in word:
+            if unicodedata.category(char) in ("Cc", "Cs", "Cn", "Zl", "Zp"):
+                raise InputError(
+                    f"the keyword {word!r} holds the control character {char!r}; "
+                    "only printable text can be written"
+                )
+        word = word.strip()
+        space = "" if is_unspaced(word[0]) else " "
+        ids = self.encode(space + word)
+        if not ids or not bool(self.allowed[ids].all()) or self.text(ids).strip() != word:
+            raise InputError(
+                f"this model's tokenizer cannot spell the keyword {word!r} "
+                f"(it reads back {self.text(ids).strip()!r}); choose another word or model"
+            )
+        return ids
+
+    def _allowed(self) -> Tensor:
+        """bool [V]: every token but special, unused and padding ones."""
+        allowed = torch.zeros(self.size, dtype=torch.bool)
+        allowed[: min(self.size, len(self.tokenizer))] = True
+        banned = set(self.tokenizer.all_special_ids)
+        for token_id, token in self.tokenizer.added_tokens_decoder.items():
+            if token.special or _UNUSED.fullmatch(token.content):
+                banned.add(token_id)
+        for name, token_id in self.tokenizer.get_vocab().items():
+            if _UNUSED.fullmatch(name):
+                banned.add(token_id)
+        allowed[[b for b in banned if b < self.size]] = False
+        return allowed

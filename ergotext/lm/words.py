@@ -1,0 +1,72 @@
+"""Where a word begins and ends in a text, in scripts with and without spaces."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+
+_UNSPACED = (
+    (0x0E00, 0x0EFF),  # Thai, Lao
+    (0x0F00, 0x0FFF),  # Tibetan
+    (0x1000, 0x109F),  # Myanmar
+    (0x1780, 0x17FF),  # Khmer
+    (0x2E80, 0x303F),  # CJK radicals and punctuation
+    (0x3040, 0x30FF),  # Hiragana, Katakana
+    (0x3100, 0x312F),  # Bopomofo
+    (0x31A0, 0x4DBF),  # CJK extensions
+    (0x4E00, 0x9FFF),  # CJK ideographs
+    (0xF900, 0xFAFF),  # CJK compatibility ideographs
+    (0xFF66, 0xFF9F),  # half-width Katakana
+    (0x20000, 0x3FFFF),  # further CJK extensions
+)
+
+
+def is_unspaced(char: str) -> bool:
+    """Whether a character belongs to a script that writes words without spaces between them."""
+    code = ord(char)
+    return any(low <= code <= high for low, high in _UNSPACED)
+
+
+def _joins(char: str) -> bool:
+    """Whether a character would run into a neighbouring word: letters, digits, marks, _."""
+    return (
+        char.isalnum() or char == "_" or unicodedata.category(char).startswith("M")
+    ) and not is_unspaced(char)
+
+
+def find_word(text: str, word: str, start: int = 0) -> int:
+    """Index of the first occurrence of ``word`` at word boundaries from ``start`` on, or -1.
+
+    A boundary is broken where letters of a spaced script meet: ``sun`` is not in ``sunny``, but
+    ``海`` is in ``海滩`` and ``iPhone`` in ``我的iPhone``.
+    """
+    at = text.find(word, start)
+    while at >= 0:
+        end = at + len(word)
+        runs_in = at > 0 and _joins(text[at - 1]) and _joins(word[0])
+        runs_out = end < len(text) and _joins(text[end]) and _joins(word[-1])
+        # A combining mark behind the word changes its last letter, whatever that letter is.
+        marked = end < len(text) and unicodedata.category(text[end]).startswith("M")
+        if not (runs_in or runs_out or marked):
+            return at
+        at = text.find(word, at + 1)
+    return -1
+
+
+def holds_words(text: str, words: Sequence[str], any_order: bool = False) -> bool:
+    """Whether every word stands in the text verbatim, at word boundaries.
+
+    Without ``any_order`` the words must follow each other in the order given, not overlapping.
+    A word given twice must stand there twice.
+    """
+    if any_order:
+        counted = Counter(words).items()
+        return all(holds_words(text, [word] * times) for word, times in counted)
+    at = 0
+    for word in words:
+        at = find_word(text, word, at)
+        if at < 0:
+            return False
+        at += len(word)
+    return True

@@ -1,0 +1,52 @@
+"""The one source of randomness. Every sampler draws from a ``Draws`` and from nothing else."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class Draws(Protocol):
+    """What a sampler may ask of chance; tests put an exhaustive enumerator in its place."""
+
+    def categorical(self, probability: Tensor) -> Tensor:
+        """int64 [B]: one index a row of ``probability`` (float64 [B, N], rows summing to 1)."""
+
+    def bernoulli(self, probability: Tensor) -> Tensor:
+        """bool [B]: True with ``probability`` (float64 [B])."""
+
+
+class SeededDraws:
+    """Pseudo-random draws; a seed reproduces them.
+
+    Parameters
+    ----------
+    seed : int
+        Any integer ≥ 0.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._generator = np.random.Generator(np.random.PCG64(seed))
+
+    def categorical(self, probability: Tensor) -> Tensor:
+        """int64 [B], by inversion: an entry of probability zero is never drawn."""
+        cumulative = probability.cumsum(-1)
+        total = cumulative[:, -1:]
+        if not bool((torch.isfinite(total) & (total > 0)).all()):
+            raise ValueError("a row of probabilities sums to zero or is not finite")
+        below = self._uniform(len(probability))[:, None] * total
+        index = torch.searchsorted(cumulative, below, right=True)[:, 0]
+        # u · total may round up to total; the last entry that can be drawn is then meant.
+        last = (cumulative < total).sum(-1)
+        return torch.minimum(index, last)
+
+    def bernoulli(self, probability: Tensor) -> Tensor:
+        """bool [B]."""
+        return self._uniform(len(probability)) < probability
+
+    def _uniform(self, count: int) -> Tensor:
+        """float64 [count], in [0, 1)."""
+        return torch.from_numpy(self._generator.random(count))

@@ -1,0 +1,154 @@
+"""Keywords in, fluent sentences out: annealed (or sampled) Metropolis-Hastings over tokens."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from ergotext.lm.causal import CausalLM
+from ergotext.lm.energy import Sum, fluency, keywords, length
+from ergotext.lm.protocols import InputError
+from ergotext.samplers.run import Result, Sample, sample
+
+
+def write(
+    words: Sequence[str],
+    lm: CausalLM,
+    *,
+    sampler: str = "annealing",
+    chains: int = 8,
+    steps: int = 300,
+    mean_length: float = 14,
+    max_length: int = 40,
+    any_order: bool = False,
+    max_seconds: float | None = None,
+    seed: int = 0,
+    progress: bool = True,
+) -> Result:
+    """Look for fluent sentences in which every word occurs verbatim.
+
+    Parameters
+    ----------
+    words : sequence of str
+    lm : CausalLM
+        ``lm.given(text)`` conditions the sentences on a text before them.
+    sampler : str
+        ``annealing`` looks for the best sentences; ``mh`` samples from exp(−energy).
+    chains, steps : int
+    mean_length : float
+        Mean of the length prior, in tokens; its standard deviation is 1.
+    max_length : int
+        Longest sentence in tokens.
+    any_order : bool
+        Let keywords trade places; otherwise they keep the order given.
+    max_seconds : float, optional
+        Time limit of the run; the annealing schedule then follows the clock.
+    seed : int
+
+    Returns
+    -------
+    Result
+        ``.best(n)`` are the n best distinct sentences.
+
+    Raises
+    ------
+    InputError
+        A keyword is empty or cannot be spelled, or all of them are longer than ``max_length``.
+    """
+    return sample(
+        energy_of(words, lm, mean_length, max_length, any_order),
+        sampler,
+        chains=chains,
+        steps=steps,
+        seed=seed,
+        max_length=max_length,
+        max_seconds=max_seconds,
+        progress=progress,
+    )
+
+
+def check(
+    sets: Sequence[Sequence[str]], lm: CausalLM, mean_length: float, max_length: int, any_order: bool
+) -> None:
+    """Raise InputError if any keyword set cannot be written, before time is spent on the first."""
+    for words in sets:
+        energy_of(words, lm, mean_length, max_length, any_order)
+
+
+def energy_of(
+    words: Sequence[str], lm: CausalLM, mean_length: float, max_length: int, any_order: bool
+) -> Sum:
+    if mean_length > max_length:
+        raise InputError(f"the length {mean_length:g} is beyond the maximum length {max_length}")
+    energy = fluency(lm) + keywords(words, any_order) + length(mean_length)
+    needed = energy.initial(1).longest
+    if needed > max_length:
+        raise InputError(
+            f"the keywords alone take {needed} tokens and the maximum length is {max_length}; "
+            f"give fewer keywords or --max-length {needed} or more"
+        )
+    return energy
+
+
+def parse_keyword_sets(text: str) -> list[list[str]]:
+    """Keyword sets from a text with one JSON list of strings a line; blank lines are skipped.
+
+    Raises
+    ------
+    InputError
+        A line is something else (the message gives its number), or there is none at all.
+    """
+    sets: list[list[str]] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            words = json.loads(line)
+        except ValueError:
+            words = None
+        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+            raise InputError(
+                f'line {number} is no JSON list of strings such as ["summer", "beach"]: {line[:60]}'
+            )
+        sets.append(words)
+    if not sets:
+        raise InputError("no keyword set on standard input; give one JSON list a line")
+    return sets
+
+
+def as_text(result: Result, best: Sequence[Sample], approximate: bool = False) -> str:
+    """The sentences with their log-probabilities, and a line on how they were found."""
+    lines = [f"{s.text}  [log p {s.log_prob:.1f}]" for s in best]
+    return "\n".join([*lines, how(result, approximate)])
+
+
+def as_json(result: Result, best: Sequence[Sample], words: Sequence[str]) -> str:
+    """One JSON object a sentence and line."""
+    return "\n".join(
+        json.dumps(
+            {
+                "text": s.text,
+                "log_prob": s.log_prob,
+                "energy": s.energy,
+                "terms": s.terms,
+                "keywords": list(words),
+                "chain": s.chain,
+                "step": s.step,
+            },
+            ensure_ascii=False,
+        )
+        for s in best
+    )
+
+
+def how(result: Result, approximate: bool = False) -> str:
+    """One line on how a result was found: chains, steps, acceptance, seconds."""
+    rates = dict(result.acceptance)
+    overall = rates.pop("all")
+    by_move = ", ".join(f"{name} {rate:.0%}" for name, rate in rates.items())
+    cut = {"time": ", stopped by the time limit", "interrupt": ", interrupted"}
+    return (
+        f"({result.sampler}, {result.chains} chains × {result.steps} steps, {overall:.0%} accepted "
+        f"({by_move}), {result.seconds:.1f} s, seed {result.seed}{cut.get(result.stopped, '')}"
+        f"{'; bfloat16, approximate' if approximate else ''})"
+    )

@@ -1,0 +1,98 @@
+"""Every path of a step, with its probability: transition matrices computed, not estimated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ergotext.lm.batch import TokenBatch
+from ergotext.samplers.base import Info, Sampler, State
+
+
+@dataclass
+class PrescribedDraws:
+    """Draws that follow prescribed choices and note the law of the first draw beyond them."""
+
+    choices: list[Tensor]
+    law: Tensor | None = field(default=None, init=False)
+    _at: int = field(default=0, init=False)
+
+    def categorical(self, probability: Tensor) -> Tensor:
+        total = probability.sum(-1)
+        assert torch.allclose(total, torch.ones_like(total), atol=1e-12), "a law that is none"
+        assert bool((probability >= 0).all())
+        at, self._at = self._at, self._at + 1
+        if at < len(self.choices):
+            return self.choices[at]
+        if at == len(self.choices):
+            self.law = probability
+        return probability.argmax(-1)
+
+    def bernoulli(self, probability: Tensor) -> Tensor:
+        return self.categorical(torch.stack([1 - probability, probability], dim=1)) == 1
+
+
+@dataclass
+class Paths:
+    """All paths of one step from each of N states."""
+
+    origin: Tensor
+    """int64 [paths]"""
+    probability: Tensor
+    """float64 [paths]"""
+    after: State
+    info: Info
+
+
+def paths_of_step(sampler: Sampler, states: TokenBatch, energy: Tensor) -> Paths:
+    """Widen the tree of draws level by level until no draw is left open."""
+    origin = torch.arange(len(states))
+    probability = torch.ones(len(states), dtype=torch.float64)
+    choices: list[Tensor] = []
+    while True:
+        draws = PrescribedDraws(choices)
+        after, info = sampler.step(draws, State(states.select(origin), energy[origin]))
+        if draws.law is None:
+            return Paths(origin, probability, after, info)
+        row, choice = draws.law.nonzero(as_tuple=True)
+        probability = probability[row] * draws.law[row, choice]
+        origin = origin[row]
+        choices = [c[row] for c in choices] + [choice]
+
+
+def transitions(paths: Paths, states: TokenBatch, only: Tensor | None = None) -> np.ndarray:
+    """[N, N]: P(x → x'), or the part of it that goes by the paths in ``only`` (bool [paths])."""
+    index = {row: i for i, row in enumerate(states.rows())}
+    matrix = np.zeros((len(states), len(states)))
+    kept = torch.ones_like(paths.origin, dtype=torch.bool) if only is None else only
+    after = paths.after.batch
+    marks = [tuple(m[:n]) for m, n in zip(states.locked.tolist(), states.length, strict=True)]
+    for o, p, row, mark, use in zip(
+        paths.origin.tolist(),
+        paths.probability.tolist(),
+        after.rows(),
+        after.locked.tolist(),
+        kept.tolist(),
+        strict=True,
+    ):
+        assert row in index, f"the chain left its space: {row}"
+        assert tuple(mark[: len(row)]) == marks[index[row]], f"stale marks on {row}"
+        if use:
+            matrix[o, index[row]] += p
+    return matrix
+
+
+def stationary(energy: Tensor, beta: float = 1.0) -> np.ndarray:
+    """π ∝ exp(−βE), float64 [N]."""
+    return (-beta * energy).softmax(0).numpy()
+
+
+def one_aperiodic_class(matrix: np.ndarray) -> bool:
+    """Whether every state reaches every other, and some state may stay where it is."""
+    reach = (matrix > 0) | np.eye(len(matrix), dtype=bool)
+    for _ in range(int(np.ceil(np.log2(len(matrix)))) + 1):
+        reach = (reach.astype(np.float64) @ reach.astype(np.float64)) > 0
+    return bool(reach.all() and (np.diag(matrix) > 0).any())

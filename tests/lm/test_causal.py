@@ -1,0 +1,199 @@
+"""CausalLM against the plain computation, on small models of several families."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from tests.conftest import reference_log_prob
+from transformers import LlamaConfig, LlamaForCausalLM, MambaConfig, MambaForCausalLM
+
+from ergotext.lm.batch import TokenBatch
+from ergotext.lm.causal import CausalLM
+from ergotext.lm.protocols import InputError, ModelError, NextTokenScorer
+from ergotext.lm.vocabulary import Vocabulary
+
+
+def random_rows(count: int, longest: int = 12, seed: int = 0) -> list[tuple[int, ...]]:
+    generator = torch.Generator().manual_seed(seed)
+    lengths = torch.randint(0, longest + 1, (count,), generator=generator).tolist()
+    return [tuple(torch.randint(4, 400, (n,), generator=generator).tolist()) for n in lengths]
+
+
+@pytest.mark.parametrize("context", ["", "The summer sun"])
+def test_log_prob_is_that_of_the_plain_computation(small_lm: CausalLM, context: str) -> None:
+    lm = small_lm.given(context)
+    rows = [*random_rows(24), ()]
+    value = lm.log_prob(TokenBatch.of(rows))
+    expected = torch.tensor([reference_log_prob(lm, row) for row in rows], dtype=torch.float64)
+    assert value.dtype == torch.float64
+    torch.testing.assert_close(value, expected, atol=2e-4, rtol=0)
+
+
+def test_batch_equals_singles(small_lm: CausalLM) -> None:
+    rows = random_rows(40, seed=2)
+    small_lm.forget()
+    together = small_lm.log_prob(TokenBatch.of(rows))
+    alone = []
+    for row in rows:
+        small_lm.forget()
+        alone.append(small_lm.log_prob(TokenBatch.of([row]))[0])
+    torch.testing.assert_close(together, torch.stack(alone), atol=1e-4, rtol=0)
+
+
+def test_edited_rows_cost_only_their_tail_and_score_the_same(small_lm: CausalLM) -> None:
+    """What is kept is found by the whole prefix: rows alike at the end or in length are not it."""
+    small_lm.forget()
+    base = tuple(range(10, 22))
+    small_lm.log_prob(TokenBatch.of([base]))
+    edits = [
+        base[:5] + (99,) + base[6:],
+        (77,) + base[1:],
+        base[:-1],
+        base + (50,),
+        base[3:],
+        (9,) + base[:-1],
+    ]
+    fed: list[int] = []
+    handle = small_lm.model.base_model.register_forward_pre_hook(
+        lambda _module, _args, kwargs: fed.append(kwargs["input_ids"].shape[1]), with_kwargs=True
+    )
+    kept = [float(small_lm.log_prob(TokenBatch.of([row]))[0]) for row in edits]
+    handle.remove()
+    assert kept == pytest.approx([reference_log_prob(small_lm, row) for row in edits], abs=2e-4)
+    # A shortened row needs no pass at all; the others read on from what they share.
+    assert fed == [7, 12, 1, 9, 12]
+
+
+def test_next_log_prob_and_candidates(small_lm: CausalLM) -> None:
+    rows = [row for row in random_rows(12, seed=4) if len(row) > 3]
+    batch = TokenBatch.of(rows)
+    start = torch.tensor([i % len(row) for i, row in enumerate(rows)])
+    law = small_lm.next_log_prob(batch, start)
+    torch.testing.assert_close(law.logsumexp(-1), torch.zeros(len(rows)).double())
+    tokens = torch.randint(4, 400, (len(rows), 5), generator=torch.Generator().manual_seed(1))
+    for width, stop in ((0, start), (1, start + 1)):
+        edited = [
+            [row[:a] + (t,) + row[a + width :] for t in options]
+            for row, a, options in zip(rows, start.tolist(), tokens.tolist(), strict=True)
+        ]
+        expected = torch.tensor([[reference_log_prob(small_lm, e) for e in line] for line in edited])
+        score = small_lm.candidate_log_prob(batch, start, stop, tokens)
+        torch.testing.assert_close(score, expected.double(), atol=3e-4, rtol=0)
+        # With a horizon of one: prefix, candidate and the next token (or the end).
+        near = small_lm.candidate_log_prob(batch, start, stop, tokens, horizon=1)
+        for r, (row, a) in enumerate(zip(rows, start.tolist(), strict=True)):
+            follower = (*row[a + width :], small_lm.end_id)[0]
+            for k in range(5):
+                prefix = TokenBatch.of([edited[r][k][: a + 1]])
+                at = torch.tensor([a])
+                first = small_lm.next_log_prob(prefix, at)[0, tokens[r, k]]
+                second = small_lm.next_log_prob(prefix, at + 1)[0, follower]
+                before = score_of_prefix(small_lm, row[:a])
+                assert float(near[r, k]) == pytest.approx(float(before + first + second), abs=3e-4)
+        none = small_lm.candidate_log_prob(batch, start, stop, tokens, horizon=0)
+        gathered = law.gather(1, tokens)
+        torch.testing.assert_close(none - none[:, :1], gathered - gathered[:, :1], atol=1e-4, rtol=0)
+
+
+def score_of_prefix(lm: CausalLM, row: tuple[int, ...]) -> float:
+    end = lm.next_log_prob(TokenBatch.of([row]), torch.tensor([len(row)]))[0, lm.end_id]
+    return float(lm.log_prob(TokenBatch.of([row]))[0] - end)
+
+
+def test_vocabulary_projection_never_sees_all_tokens_by_all_words(smollm2: CausalLM) -> None:
+    """The largest tensor made while scoring is far below [tokens, vocabulary]."""
+    rows = [tuple(range(100 + r, 130 + r)) for r in range(40)]
+    largest = 0
+
+    class Watch(torch.utils._python_dispatch.TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+            nonlocal largest
+            out = func(*args, **(kwargs or {}))
+            name = str(func)
+            if isinstance(out, torch.Tensor) and ("mm" in name or "linear" in name):
+                largest = max(largest, out.numel())
+            return out
+
+    smollm2.forget()
+    with Watch():
+        smollm2.log_prob(TokenBatch.of(rows))
+    assert 0 < largest <= 256 * 8192 < 40 * 30 * 49152 / 20
+
+
+def test_blocks_and_microbatches_change_nothing(
+    small_lm: CausalLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ergotext.lm import projection
+
+    rows = random_rows(20, seed=8)
+    tokens = torch.arange(10, 17).expand(len(rows), -1)
+    start = torch.zeros(len(rows), dtype=torch.int64)
+
+    def scores(lm: CausalLM) -> torch.Tensor:
+        lm.forget()
+        batch = TokenBatch.of(rows)
+        return torch.cat(
+            [lm.log_prob(batch)[:, None], lm.candidate_log_prob(batch, start, start, tokens)], dim=1
+        )
+
+    whole = scores(small_lm)
+    tight = copy.copy(small_lm)
+    tight.token_budget = 16
+    monkeypatch.setattr(projection, "ROWS", 3)
+    monkeypatch.setattr(projection, "COLUMNS", 37)
+    torch.testing.assert_close(scores(tight), whole, atol=1e-4, rtol=0)
+
+
+def test_memo_stays_within_its_capacity(small_lm: CausalLM) -> None:
+    lm = copy.copy(small_lm)
+    lm.forget()
+    lm._memo.capacity = 50
+    rows = random_rows(60, seed=9)
+    value = lm.log_prob(TokenBatch.of(rows))
+    assert lm._memo._size <= 50 + 12
+    assert len(lm._memo._by_prefix) <= lm._memo._size
+    torch.testing.assert_close(lm.log_prob(TokenBatch.of(rows)), value, atol=1e-4, rtol=0)
+    lm.forget()
+    assert lm._memo._size == 0 and not lm._memo._by_prefix
+    lm._memo.capacity = 8192
+
+
+def test_empty_batch(small_lm: CausalLM) -> None:
+    none = TokenBatch.of([])
+    assert small_lm.log_prob(none).shape == (0,)
+    assert small_lm.next_log_prob(none, torch.zeros(0, dtype=torch.int64)).shape == (0, 430)
+
+
+def test_too_long_a_row_says_so(small_lm: CausalLM) -> None:
+    with pytest.raises(InputError, match="token positions"):
+        small_lm.log_prob(TokenBatch.of([[5] * 200]))
+
+
+def test_it_is_a_next_token_scorer(small_lm: CausalLM) -> None:
+    assert isinstance(small_lm, NextTokenScorer)
+
+
+def test_special_and_unused_tokens_are_never_allowed(small_lm: CausalLM) -> None:
+    allowed = small_lm.allowed
+    assert not allowed[:4].any() and not allowed[420:].any()
+    size = len(small_lm.vocabulary.tokenizer)
+    assert allowed[4:size].all() and not allowed[size:].any() and size > 260
+
+
+def test_models_that_cannot_be_driven_are_refused(tokenizer) -> None:  # type: ignore[no-untyped-def]
+    mamba = MambaForCausalLM(MambaConfig(vocab_size=430, hidden_size=16, num_hidden_layers=1))
+    with pytest.raises(ModelError, match="key-value cache"):
+        CausalLM(mamba, Vocabulary(tokenizer, 430), 0, 1)
+
+    class Strange(LlamaForCausalLM):
+        def forward(self, *args, **kwargs):  # type: ignore[no-untyped-def]
+            out = super().forward(*args, **kwargs)
+            out.logits = out.logits.square()
+            return out
+
+    config = LlamaConfig(vocab_size=430, hidden_size=16, intermediate_size=16, num_hidden_layers=1,
+                         num_attention_heads=2, initializer_range=0.5)  # fmt: skip
+    with pytest.raises(ModelError, match="not a projection"):
+        CausalLM(Strange(config), Vocabulary(tokenizer, 430), 0, 1)

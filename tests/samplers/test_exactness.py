@@ -1,0 +1,135 @@
+"""Metropolis-Hastings proven exact: the whole transition matrix, computed on an enumerable toy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from tests.exhaust import one_aperiodic_class, paths_of_step, stationary, transitions
+from tests.toy import flat_energy, space, toy_energy
+
+from ergotext.lm.batch import TokenBatch
+from ergotext.lm.energy import Sum
+from ergotext.samplers.draws import SeededDraws
+from ergotext.samplers.metropolis import MetropolisHastings
+from ergotext.samplers.proposals import DELETE, INSERT, MOVES, REPLACE, SWAP, EditMoves
+from ergotext.samplers.run import run
+from ergotext.samplers.slot import Slot
+
+SLOT = Slot(top=2, horizon=1, prior=0.2, uniform=0.05)
+
+
+def problem(name: str) -> tuple[Sum, TokenBatch, int]:
+    """An energy, all its states, and the maximum length that bounds them."""
+    words = {"ordered": ["a", "c b"], "any order": ["a", "c b"], "nested": ["b", "b c", "b"]}
+    if name == "free":
+        return toy_energy(), space(toy_energy(), 4), 4
+    if name == "tilted":
+        return flat_energy(), space(flat_energy(), 4), 4
+    length = 6 if name == "nested" else 5
+    energy = toy_energy(words[name], any_order=name != "ordered")
+    return energy, space(energy, length, needed=len(words[name])), length
+
+
+PROBLEMS = ["free", "tilted", "ordered", "any order", "nested"]
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+@pytest.mark.parametrize("temperature", [1.0, 0.4])
+def test_whole_kernel_leaves_target_invariant(name: str, temperature: float) -> None:
+    energy, states, longest = problem(name)
+    kernel = MetropolisHastings(energy, longest, temperature, EditMoves(longest, slot=SLOT))
+    value = energy(states)
+    matrix = transitions(paths_of_step(kernel, states, value), states)
+    pi = stationary(value, 1 / temperature)
+    assert 50 < len(states) < 1000
+    np.testing.assert_allclose(matrix.sum(1), 1, atol=1e-12)
+    assert np.abs(pi @ matrix - pi).max() < 1e-9
+    # The identity leaves everything invariant too; this one gets everywhere.
+    assert one_aperiodic_class(matrix)
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_every_move_is_in_balance_with_its_reverse(name: str) -> None:
+    energy, states, longest = problem(name)
+    kernel = MetropolisHastings(energy, longest, moves=EditMoves(longest, slot=SLOT))
+    value = energy(states)
+    paths = paths_of_step(kernel, states, value)
+    taken = {m: transitions(paths, states, (paths.info.move == m) & paths.info.accepted) for m in
+             (INSERT, DELETE, REPLACE, SWAP)}  # fmt: skip
+    pi = stationary(value)
+    for move, back in ((INSERT, DELETE), (REPLACE, REPLACE), (SWAP, SWAP)):
+        flow = pi[:, None] * taken[move]
+        assert flow.sum() > 1e-4, f"{MOVES[move]} never happens"
+        assert np.abs(flow - (pi[:, None] * taken[back]).T).max() < 1e-12, MOVES[move]
+
+
+def test_a_single_kind_of_move_is_invariant_but_confined() -> None:
+    energy, states, longest = problem("free")
+    value = energy(states)
+    for weights in ((0, 0, 1, 0), (0, 0, 0, 1), (1, 1, 0, 0)):
+        kernel = MetropolisHastings(energy, longest, moves=EditMoves(longest, weights, SLOT))
+        matrix = transitions(paths_of_step(kernel, states, value), states)
+        pi = stationary(value)
+        assert np.abs(pi @ matrix - pi).max() < 1e-9
+        assert one_aperiodic_class(matrix) == (weights == (1, 1, 0, 0))
+
+
+def test_info_holds_the_proposal_before_the_decision() -> None:
+    energy, states, longest = problem("ordered")
+    kernel = MetropolisHastings(energy, longest, moves=EditMoves(longest, slot=SLOT))
+    value = energy(states)
+    paths = paths_of_step(kernel, states, value)
+    info, after, before = paths.info, paths.after, states.select(paths.origin)
+    rejected = ~info.accepted
+    assert rejected.any() and info.accepted.any()
+    for row, old, new, move in zip(
+        after.batch.select(rejected).rows(),
+        before.select(rejected).rows(),
+        info.proposal.select(rejected).rows(),
+        info.move[rejected].tolist(),
+        strict=True,
+    ):
+        assert row == old
+        assert len(new) == len(old) + {INSERT: 1, DELETE: -1}.get(move, 0)
+    accepted = info.accepted
+    assert after.batch.select(accepted).rows() == info.proposal.select(accepted).rows()
+    assert torch.equal(after.energy[accepted], info.proposal_energy[accepted])
+    assert torch.equal(after.energy[rejected], value[paths.origin][rejected])
+
+
+def test_kept_energy_is_the_fresh_one() -> None:
+    energy, states, longest = problem("any order")
+    kernel = MetropolisHastings(energy, longest, moves=EditMoves(longest, slot=SLOT))
+    paths = paths_of_step(kernel, states, energy(states))
+    assert torch.equal(paths.after.energy, energy(paths.after.batch))
+
+
+def test_seeded_draws_reach_the_target() -> None:
+    """The production source of draws, 4,000 chains: every state within 5 standard errors of π."""
+    energy, states, longest = problem("ordered")
+    kernel = MetropolisHastings(energy, longest, moves=EditMoves(longest, slot=SLOT))
+    draws, chains = SeededDraws(7), 4000
+    trace, _ = run(kernel, draws, kernel.init(draws, chains), 150, progress=False)
+    index = {row: i for i, row in enumerate(states.rows())}
+    count = np.bincount([index[row] for row in trace.states[-1].rows()], minlength=len(states))
+    pi = stationary(energy(states))
+    error = np.sqrt(pi * (1 - pi) / chains)
+    assert np.abs((count / chains - pi) / error).max() < 5
+
+
+def test_trace_repeats_the_state_on_rejection() -> None:
+    energy, _, longest = problem("ordered")
+    kernel = MetropolisHastings(energy, longest, moves=EditMoves(longest, slot=SLOT))
+    draws = SeededDraws(0)
+    trace, _ = run(kernel, draws, kernel.init(draws, 16), 40, progress=False)
+    assert len(trace.states) == 41 and trace.energy.shape == (41, 16)
+    moves = sum(trace.accepted.values())
+    changed = sum(
+        a != b
+        for old, new in zip(trace.states, trace.states[1:], strict=False)
+        for a, b in zip(old.rows(), new.rows(), strict=True)
+    )
+    assert 0 < changed <= moves < 40 * 16
+    for batch, value in zip(trace.states, trace.energies, strict=True):
+        assert torch.equal(energy(batch), value)

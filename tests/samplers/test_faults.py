@@ -1,0 +1,166 @@
+"""Faults that published samplers have, put into our code one at a time: each must be caught.
+
+A fault is a change of source text. The changed module runs beside the real ones, and the exactness
+checks must then fail. The numbers are those of the list of known faults in CONTRIBUTING.md.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from tests.exhaust import paths_of_step, stationary, transitions
+from tests.samplers.test_exactness import SLOT, problem
+
+from ergotext.samplers import metropolis, proposals, run, slot
+from ergotext.samplers.draws import SeededDraws
+from ergotext.samplers.proposals import DELETE, INSERT
+
+FAULTS = {
+    "1: position counts left out": (
+        "proposals",
+        "log_to = [_at(chance, move), _at(place_law, place), _at(partner_law, partner)]",
+        "log_to = [_at(chance, move), _at(partner_law, partner)]",
+    ),
+    "1: position count not that of the proposal": (
+        "proposals",
+        "_at(place_back, place_there)",
+        "_at(_place_law(here, back), place_there)",
+    ),
+    "1: choice of move left out": (
+        "proposals",
+        "_at(self._move_probability(there), back)",
+        "_at(chance, back)",
+    ),
+    "1: choice of token left out": (
+        "proposals",
+        "log_to.append(_at(token_law, token))",
+        "",
+    ),
+    "1: partner of a swap looked up where it was": (
+        "proposals",
+        "partner_there = torch.where(move == SWAP, _same_unit(here, there, partner), partner)",
+        "partner_there = partner",
+    ),
+    "2: the current token forced into the list": (
+        "slot",
+        "        score = scorer.candidate_log_prob(",
+        "        tokens[:, -1] = batch.padded(batch.width + 1).ids.gather(1, start[:, None])[:, 0]\n"
+        "        score = scorer.candidate_log_prob(",
+    ),
+    "2: special tokens among the candidates": (
+        "slot",
+        "log_next = scorer.next_log_prob(batch, start).masked_fill(~allowed, -torch.inf)",
+        "log_next = scorer.next_log_prob(batch, start)",
+    ),
+    "3: the proposal goes into the trace whatever was decided": (
+        "run",
+        "self.states.append(state.batch)",
+        "self.states.append(info.proposal)",
+    ),
+    "3: Info holds the state after the decision": (
+        "metropolis",
+        "Info(proposal.move, proposal.batch, energy,",
+        "Info(proposal.move, after.batch, energy,",
+    ),
+    "4: a mean of log-probabilities instead of their sum": (
+        "proposals",
+        "torch.stack(parts).sum(0)",
+        "torch.stack(parts).mean(0)",
+    ),
+    "19: the reverse probability from another row": (
+        "proposals",
+        "log_back.append(_log_back_token(slot, move, old, token))",
+        "log_back.append(_log_back_token(slot.roll(1, 0), move, old, token))",
+    ),
+    "19: the reverse probability of the wrong token": (
+        "proposals",
+        "log_back.append(_log_back_token(slot, move, old, token))",
+        "log_back.append(_log_back_token(slot, move, token, token))",
+    ),
+    "the old token not left out on the way back": (
+        "proposals",
+        "replaced = weight / others.sum(-1)",
+        "replaced = weight",
+    ),
+    "single precision in the acceptance": (
+        "metropolis",
+        "ratio = beta * (energy - proposed)",
+        "ratio = beta * (energy - proposed).float()",
+    ),
+    "proposal ratio upside down": (
+        "metropolis",
+        "proposal.log_q_back - proposal.log_q_to",
+        "proposal.log_q_to - proposal.log_q_back",
+    ),
+    "temperature on the whole ratio": (
+        "metropolis",
+        "ratio = beta * (energy - proposed) + proposal.log_q_back - proposal.log_q_to",
+        "ratio = beta * (energy - proposed + proposal.log_q_back - proposal.log_q_to)",
+    ),
+    "displaced keywords accepted": (
+        "metropolis",
+        "kept = (self.energy.locked(batch) == batch.locked).all(-1)",
+        "kept = batch.length >= 0",
+    ),
+    "old energy kept after acceptance": (
+        "metropolis",
+        "torch.where(accepted, energy, state.energy)",
+        "state.energy",
+    ),
+}
+
+
+def load_with_fault(name: str, old: str, new: str) -> ModuleType:
+    """A module of ergotext.samplers with one piece of its source replaced."""
+    spec = find_spec(f"ergotext.samplers.{name}")
+    assert spec is not None and spec.origin is not None
+    source = Path(spec.origin).read_text(encoding="utf-8")
+    assert source.count(old) == 1, f"the faulty line is no longer in {name}.py: {old}"
+    module = ModuleType(f"faulty_{name}")
+    sys.modules[module.__name__] = module  # dataclasses look their module up
+    text = source.replace(old, new)
+    text = "\n".join(line for line in text.splitlines() if not line.startswith("@register"))
+    exec(compile(text, f"faulty {name}", "exec"), module.__dict__)
+    return module
+
+
+def check_exactness(modules: dict[str, ModuleType]) -> None:
+    """The checks of test_exactness.py in short; AssertionError if one fails."""
+    law = modules["slot"].Slot(SLOT.top, SLOT.horizon, SLOT.prior, SLOT.uniform)
+    for name in ("tilted", "ordered", "any order"):
+        energy, states, longest = problem(name)
+        edits = modules["proposals"].EditMoves(longest, slot=law)
+        kernel = modules["metropolis"].MetropolisHastings(energy, longest, 0.7, edits)
+        value = energy(states)
+        paths = paths_of_step(kernel, states, value)
+        matrix = transitions(paths, states)
+        pi = stationary(value, 1 / 0.7)
+        assert np.abs(pi @ matrix - pi).max() < 1e-9
+        assert torch.equal(paths.after.energy, energy(paths.after.batch))
+        before = states.length[paths.origin]
+        growth = (paths.info.move == INSERT).long() - (paths.info.move == DELETE).long()
+        assert torch.equal(paths.info.proposal.length, before + growth)
+    draws = SeededDraws(0)
+    trace, _ = modules["run"].run(kernel, draws, kernel.init(draws, 8), 20, progress=False)
+    for batch, kept in zip(trace.states, trace.energies, strict=True):
+        assert torch.equal(energy(batch), kept)
+
+
+REAL = {"slot": slot, "proposals": proposals, "metropolis": metropolis, "run": run}
+
+
+def test_the_code_as_it_is_passes() -> None:
+    check_exactness(REAL)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_fault_is_caught(fault: str) -> None:
+    name, old, new = FAULTS[fault]
+    with pytest.raises(AssertionError):
+        check_exactness(REAL | {name: load_with_fault(name, old, new)})

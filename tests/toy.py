@@ -1,0 +1,124 @@
+"""A small world in which everything can be counted: a skewed float64 language model.
+
+Tokens 1…4 spell " a", " c", " b", " b": two tokens have one string. Token 0 is the end token and
+the only special one. No transition is as likely as its mirror image.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+from torch import Tensor
+
+from ergotext.lm.batch import TokenBatch
+from ergotext.lm.energy import Custom, Keywords, Length, Sum, Term
+from ergotext.lm.protocols import Energy
+
+SPELLING = {1: " a", 2: " c", 3: " b", 4: " b"}
+TOKENS = 5
+
+
+class ToyVocabulary:
+    def spell(self, word: str) -> list[int]:
+        first = {text: token for token, text in reversed(SPELLING.items())}
+        return [first[f" {letter}"] for letter in word.split()]
+
+
+class ToyScorer:
+    """log p(x) = Σ log p(x_i | x_{i-1}, i mod 2), the end token included."""
+
+    vocabulary = ToyVocabulary()
+
+    def __init__(self, seed: int = 0) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        logits = 1.3 * torch.randn(TOKENS, 2, TOKENS, generator=generator, dtype=torch.float64)
+        self.table = logits.log_softmax(-1)
+        self.allowed = torch.tensor([False, True, True, True, True])
+
+    def log_prob(self, batch: TokenBatch) -> Tensor:
+        return torch.tensor(
+            [self._score((*row, 0)) for row in batch.rows()], dtype=torch.float64
+        )
+
+    def next_log_prob(self, batch: TokenBatch, position: Tensor) -> Tensor:
+        wide = batch.padded(batch.width + 1)
+        before = torch.nn.functional.pad(wide.ids, (1, 0)).gather(1, position[:, None])[:, 0]
+        return self.table[before, position % 2]
+
+    def candidate_log_prob(
+        self,
+        batch: TokenBatch,
+        start: Tensor,
+        stop: Tensor,
+        tokens: Tensor,
+        horizon: int | None = None,
+    ) -> Tensor:
+        values = []
+        for row, a, b, options in zip(
+            batch.rows(), start.tolist(), stop.tolist(), tokens.tolist(), strict=True
+        ):
+            right = (*row[b:], 0)[:horizon]
+            values.append([self._score((*row[:a], token, *right)) for token in options])
+        return torch.tensor(values, dtype=torch.float64)
+
+    def decode(self, batch: TokenBatch) -> list[str]:
+        return ["".join(SPELLING[token] for token in row) for row in batch.rows()]
+
+    def forget(self) -> None:
+        pass
+
+    def _score(self, tokens: tuple[int, ...]) -> float:
+        table = self._lists
+        return sum(
+            table[before][i % 2][token]
+            for i, (before, token) in enumerate(zip((0, *tokens), tokens, strict=False))
+        )
+
+    @property
+    def _lists(self) -> list[list[list[float]]]:
+        if not hasattr(self, "_cached"):
+            self._cached = self.table.tolist()
+        return self._cached
+
+
+class ToyFluency(Term):
+    name = "fluency"
+
+    def __init__(self, scorer: ToyScorer) -> None:
+        self._toy = scorer
+
+    @property
+    def scorer(self) -> ToyScorer:  # type: ignore[override]
+        return self._toy
+
+    def __call__(self, batch: TokenBatch) -> Tensor:
+        return -self._toy.log_prob(batch)
+
+
+def toy_energy(words: list[str] | None = None, any_order: bool = False, seed: int = 0) -> Sum:
+    """Fluency, a length prior, and keywords if any are given."""
+    terms: list[tuple[float, Term]] = [(0.8, ToyFluency(ToyScorer(seed))), (1.0, Length(3, 1.5))]
+    if words:
+        terms.append((1.0, Keywords(words, any_order)))
+    return Sum(terms)
+
+
+def flat_energy() -> Sum:
+    """A custom term beside the model: proposals and target then differ everywhere."""
+    tilt = Custom(lambda batch: (batch.ids == 2).sum(-1) * 0.7, "tilt", on_text=False)
+    return Sum([(0.3, ToyFluency(ToyScorer(3))), (1.0, tilt), (1.0, Length(2, 1.0))])
+
+
+def space(energy: Energy, max_length: int, needed: int = 0) -> TokenBatch:
+    """Every state of a chain: rows of finite energy in which each of ``needed`` keywords is held."""
+    rows = [
+        row
+        for n in range(max_length + 1)
+        for row in itertools.product(sorted(SPELLING), repeat=n)
+    ]
+    batch = TokenBatch.of(rows)
+    marks = energy.locked(batch)
+    batch = TokenBatch(batch.ids, batch.length, marks)
+    held = torch.stack([(marks == k).any(-1) for k in range(1, needed + 1)] or [batch.length >= 0])
+    return batch.select(held.all(0) & torch.isfinite(energy(batch)))
