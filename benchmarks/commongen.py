@@ -4,7 +4,7 @@
 
 For each set: the words joined by spaces, the sentence that ``ergotext write --any-order`` finds,
 and what the model answers when asked for such a sentence (greedy ``generate`` with its chat
-template). All are scored alike: log p(text, end) a token, no context.
+template). All are scored alike: log p(text, end) a token, behind the default context of ``write``.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ import torch
 from ergotext import TokenBatch, load
 from ergotext.lm.causal import CausalLM
 from ergotext.lm.words import holds_words
-from ergotext.tasks.write import write
+from ergotext.tasks.write import CONTEXT, Budget, write
 
 PROMPT = "Write one short sentence that contains all of these words exactly as given: {}."
 
 
 def per_token(lm: CausalLM, text: str) -> float:
     """log p(text, end) a token, the end token counted."""
-    ids = lm.vocabulary.encode(text)
+    ids = lm.vocabulary.encode(" " + text)
     return float(lm.log_prob(TokenBatch.of([ids]))[0]) / (len(ids) + 1)
 
 
@@ -61,18 +61,16 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=100)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    lm = load("smollm2")
+    lm = load("smollm2").given(CONTEXT)
     lines = arguments.sets.read_text(encoding="utf-8").splitlines()[: arguments.count]
+    budget = Budget(chains=arguments.chains, steps=arguments.steps)
     held = better = answered = 0
     ours_rate, joined_rate, answer_rate, ours_beside = [], [], [], []
     began = time.perf_counter()
     writing = 0.0
     for line in lines:
         words = json.loads(line)["concepts"]
-        found = write(
-            words, lm, chains=arguments.chains, steps=arguments.steps, any_order=True,
-            progress=False,
-        )  # fmt: skip
+        found = write(words, lm, budget, context=CONTEXT, any_order=True, progress=False)
         writing += found.seconds
         best = found.best(1)[0]
         ours = best.log_prob / (len(best.tokens) + 1)

@@ -14,6 +14,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -22,7 +23,7 @@ from plain import LIST, PlainChain, PlainScorer
 from ergotext import TokenBatch, load
 from ergotext.lm.causal import CausalLM
 from ergotext.samplers import SeededDraws, sample, sampler_named
-from ergotext.tasks.write import energy_of
+from ergotext.tasks.write import CONTEXT, energy_of
 
 SENTENCE = "The old man sat by the river and watched the boats go slowly past"
 
@@ -41,9 +42,7 @@ def alternately(
 ) -> tuple[list[float], list[float]]:
     """Rates of both sides, five rounds each, in turn."""
     one(), other()
-    rates = [
-        (rate(one, amounts[0], seconds), rate(other, amounts[1], seconds)) for _ in range(5)
-    ]
+    rates = [(rate(one, amounts[0], seconds), rate(other, amounts[1], seconds)) for _ in range(5)]
     return [a for a, _ in rates], [b for _, b in rates]
 
 
@@ -67,21 +66,23 @@ def scorings(seconds: float) -> None:
         full = [[*row[:8], token, *row[9:]] for token in tokens[0].tolist()]
         scorer = PlainScorer(lm)
 
-        def ours(lm: CausalLM = lm, tokens: torch.Tensor = tokens) -> torch.Tensor:
-            lm.forget()
-            return lm.candidate_log_prob(batch, at, at + 1, tokens)
-
-        def plain(scorer: PlainScorer = scorer, full: list[list[int]] = full) -> torch.Tensor:
-            return scorer.log_prob(full)
-
+        ours = partial(score_afresh, lm, batch, at, tokens)
+        plain = partial(scorer.log_prob, full)
         gap = float((plain() - ours()[0]).abs().max())
         report(f"scorings/s {dtype}", *alternately(plain, ours, (LIST, LIST), seconds), "/s")
         print(f"{'':<28} largest difference between the two: {gap:.1e} nats")
 
 
+def score_afresh(
+    lm: CausalLM, batch: TokenBatch, at: torch.Tensor, tokens: torch.Tensor
+) -> torch.Tensor:
+    lm.forget()
+    return lm.candidate_log_prob(batch, at, at + 1, tokens)
+
+
 def steps(seconds: float) -> None:
     """Chain-steps per second around a sentence of some 14 tokens."""
-    lm = load("smollm2")
+    lm = load("smollm2").given(CONTEXT)
     words = ["summer", "beach", "ice cream"]
     plain = PlainChain(lm, words, 14)
     for _ in range(12):
@@ -107,7 +108,7 @@ def steps(seconds: float) -> None:
 
 def energy(sets: Path, seconds: float, count: int) -> None:
     """The lowest energy found on each concept set in equal wall time; both anneal 1.2 → 0.3."""
-    lm = load("smollm2")
+    lm = load("smollm2").given(CONTEXT)
     lines = [json.loads(line)["concepts"] for line in sets.read_text().splitlines()[:count]]
     lower = 0
     for words in lines:
@@ -125,7 +126,8 @@ def energy(sets: Path, seconds: float, count: int) -> None:
         lower += ours.energy < best
         print(
             f"plain {best:6.1f} ({plain_steps} steps)   ours {ours.energy:6.1f} "
-            f"({found.steps} steps of 8 chains, {found.seconds:.1f} s)   {' '.join(words)}: {ours.text}",
+            f"({found.steps} steps of 8 chains, {found.seconds:.1f} s)   "
+            f"{' '.join(words)}: {ours.text}",
             flush=True,
         )
     print(f"ours lower on {lower} of {len(lines)}")

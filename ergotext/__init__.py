@@ -39,7 +39,7 @@ _HOME = {
     "Result": "samplers",
     "sample": "samplers",
 }
-__all__ = sorted(_HOME)  # noqa: PLE0605 - one list serves imports, dir() and star
+__all__ = sorted(_HOME)
 
 
 def __getattr__(name: str) -> object:

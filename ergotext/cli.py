@@ -8,9 +8,12 @@ import tempfile
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from ergotext.lm.causal import CausalLM
 
 app = typer.Typer(
     name="ergotext",
@@ -66,7 +69,13 @@ def write(
         SamplerName, typer.Option(help="annealing: look for the best; mh: sample.")
     ] = SamplerName.annealing,
     length: Annotated[int, typer.Option(min=1, help="Wanted length in tokens.")] = 14,
-    context: Annotated[str, typer.Option(help="Text that stands before the sentence.")] = "",
+    context: Annotated[
+        str | None,
+        typer.Option(
+            help="Text that stands before the sentence and is not shown; '' for none. "
+            "By default a plain sentence about a quiet morning."
+        ),
+    ] = None,
     max_length: Annotated[int, typer.Option(min=1, help="Longest sentence in tokens.")] = 40,
     max_seconds: Annotated[
         float | None, typer.Option(help="Time limit for each keyword set.")
@@ -93,35 +102,28 @@ def write(
     from ergotext.tasks import write as task
 
     sets = task.parse_keyword_sets(_stdin()) if words == ["-"] else [words]
-    lm = _load(model, device, dtype, threads)
-    if context:
-        lm = lm.given(context)
-    task.check(sets, lm, length, max_length, any_order)
-    for one in sets:
-        result = task.write(
-            one,
-            lm,
-            sampler=sampler.value,
-            chains=chains,
-            steps=steps,
-            mean_length=length,
-            max_length=max_length,
-            any_order=any_order,
-            max_seconds=max_seconds,
-            seed=seed,
-        )
-        best, approximate = result.best(count), dtype is not DtypeName.float32
+    results = task.write_all(
+        sets,
+        _load(model, device, dtype, threads),
+        task.Budget(sampler.value, chains, steps, max_seconds, seed),
+        context=context,
+        mean_length=length,
+        max_length=max_length,
+        any_order=any_order,
+    )
+    approximate = dtype is not DtypeName.float32
+    for one, result in zip(sets, results, strict=False):
+        best = result.best(count)
         if as_json:
-            emit(task.as_json(result, best, one))
+            emit(task.as_json(best, one))
             typer.echo(task.how(result, approximate), err=True)
         else:
             emit(task.as_text(result, best, approximate))
         if result.stopped == "interrupt":
-            break
+            emit.close()
+            typer.echo("ergotext: interrupted; the best so far is kept", err=True)
+            raise typer.Exit(130)
     emit.close()
-    if result.stopped == "interrupt":
-        typer.echo("ergotext: interrupted; the best so far is kept", err=True)
-        raise typer.Exit(130)
 
 
 class _Output:
@@ -150,7 +152,7 @@ class _Output:
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as stream:
                 stream.writelines(self.lines)
-            os.replace(name, self.path)
+            Path(name).replace(self.path)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
@@ -165,7 +167,7 @@ def _stdin() -> str:
         raise InputError(f"standard input is not UTF-8 ({error.reason})") from error
 
 
-def _load(model: str, device: str, dtype: DtypeName, threads: int | None):  # type: ignore[no-untyped-def]
+def _load(model: str, device: str, dtype: DtypeName, threads: int | None) -> CausalLM:
     import torch
 
     from ergotext.lm.loading import load

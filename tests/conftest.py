@@ -76,15 +76,24 @@ def _qwen() -> PreTrainedModel:
 
 def _gemma() -> PreTrainedModel:
     return Gemma3ForCausalLM(
-        Gemma3TextConfig(**SMALL, sliding_window=64, query_pre_attn_scalar=8,
-                         final_logit_softcapping=20.0)  # fmt: skip
+        Gemma3TextConfig(
+            **SMALL, sliding_window=64, query_pre_attn_scalar=8, final_logit_softcapping=20.0
+        )
     )
 
 
 def _gpt2() -> PreTrainedModel:
     return GPT2LMHeadModel(
-        GPT2Config(vocab_size=430, n_embd=32, n_layer=2, n_head=4, n_positions=96,
-                   initializer_range=0.4, bos_token_id=0, eos_token_id=1)  # fmt: skip
+        GPT2Config(
+            vocab_size=430,
+            n_embd=32,
+            n_layer=2,
+            n_head=4,
+            n_positions=96,
+            initializer_range=0.4,
+            bos_token_id=0,
+            eos_token_id=1,
+        )
     )
 
 
@@ -136,4 +145,3 @@ def reference_log_prob(lm: CausalLM, row: tuple[int, ...]) -> float:
         logits = lm.model(ids).logits[0].double().log_softmax(-1)
     steps = logits[:-1].gather(1, ids[0, 1:, None])[:, 0]
     return float(steps[len(lm.context) :].sum())
-

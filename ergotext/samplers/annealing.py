@@ -30,7 +30,7 @@ class SimulatedAnnealing:
     """
 
     kind: ClassVar[Kind] = "optimiser"
-    moves = MOVES
+    moves: ClassVar[tuple[str, ...]] = MOVES
 
     def __init__(
         self,

@@ -47,7 +47,7 @@ class Sampler(Protocol):
     """An algorithm: ``init`` gives a state, ``step`` a new state and what happened."""
 
     kind: ClassVar[Kind]
-    moves: tuple[str, ...]
+    moves: ClassVar[tuple[str, ...]]
 
     def init(self, draws: Draws, chains: int, initial: TokenBatch | None = None) -> State:
         """States of ``chains`` chains, at ``initial`` or where the energy says to begin."""

@@ -47,7 +47,7 @@ class MetropolisHastings:
     """
 
     kind: ClassVar[Kind] = "invariant"
-    moves = MOVES
+    moves: ClassVar[tuple[str, ...]] = MOVES
 
     def __init__(
         self,
@@ -68,7 +68,12 @@ class MetropolisHastings:
         self.temperature = temperature
         self.edits = moves or EditMoves(max_length)
 
-    def init(self, draws: Draws, chains: int, initial: TokenBatch | None = None) -> State:
+    def init(
+        self,
+        draws: Draws,  # noqa: ARG002 - the protocol's; these chains start without chance
+        chains: int,
+        initial: TokenBatch | None = None,
+    ) -> State:
         """Start ``chains`` chains at ``initial`` (its rows in turn), or where the energy says."""
         if chains < 1:
             raise InputError(f"at least one chain is needed, got {chains}")

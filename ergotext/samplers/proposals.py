@@ -6,9 +6,9 @@ detailed balance is kept path by path. Units are what moves as a whole: a free t
 ========  =====================  ==================================  =====================
 move      place                  token                               reverse
 ========  =====================  ==================================  =====================
-insert    gap between units      slot law at the gap                 delete that token
-delete    free token             –                                   insert it there
-replace   free token             slot law, the old token left out    replace it back
+insert    gap, by surprisal      slot law at the gap                 delete that token
+delete    token, by surprisal    –                                   insert it there
+replace   token, by surprisal    slot law, the old token left out    replace it back
 swap      unit, and another      –                                   swap the same places
 ========  =====================  ==================================  =====================
 """
@@ -81,7 +81,7 @@ class EditMoves:
 
     max_length: int
     weights: tuple[float, float, float, float] = (3.0, 2.0, 4.0, 1.0)
-    slot: Slot = Slot()
+    slot: Slot = field(default_factory=Slot)
 
     def propose(
         self, draws: Draws, batch: TokenBatch, scorer: NextTokenScorer, temperature: float = 1.0
@@ -90,7 +90,7 @@ class EditMoves:
         here = Layout(batch)
         chance = self._move_probability(here)
         move = draws.categorical(chance)
-        place_law = _place_law(here, move)
+        place_law = _place_law(here, move, scorer.token_log_prob(batch))
         place = draws.categorical(place_law)
         partner_law = _partner_law(here, move, place)
         partner = draws.categorical(partner_law)
@@ -106,7 +106,7 @@ class EditMoves:
         back = torch.where(move == INSERT, DELETE, torch.where(move == DELETE, INSERT, move))
         place_there = torch.where(move == SWAP, _same_unit(here, there, place), place)
         partner_there = torch.where(move == SWAP, _same_unit(here, there, partner), partner)
-        place_back = _place_law(there, back)
+        place_back = _place_law(there, back, scorer.token_log_prob(proposed))
         partner_back = _partner_law(there, back, place_there)
         log_to = [_at(chance, move), _at(place_law, place), _at(partner_law, partner)]
         log_back = [
@@ -159,13 +159,20 @@ def sum_logs(parts: list[Tensor]) -> Tensor:
     return torch.stack(parts).sum(0)
 
 
-def _place_law(layout: Layout, move: Tensor) -> Tensor:
-    """float64 [B, L + 1]: uniform over the places of the move; place 0 where there is no place."""
-    which = torch.where((move == INSERT)[:, None], layout.gap, layout.free)
-    which = torch.where((move == SWAP)[:, None], layout.unit, which).double()
-    which[move == STAY] = 0.0
-    which[:, 0] += (which.sum(-1) == 0).double()
-    return which / which.sum(-1, keepdim=True)
+def _place_law(layout: Layout, move: Tensor, token_log_prob: Tensor) -> Tensor:
+    """float64 [B, L + 1]: where the move acts; place 0 for certain where there is no place.
+
+    Edits go where the text reads badly. A gap weighs one plus the surprisal (nats) of what follows
+    it; a token, one plus its own surprisal and that of what follows it. Swaps choose uniformly.
+    """
+    surprisal = torch.nn.functional.pad(-token_log_prob, (0, 1))[:, : layout.gap.shape[1] + 1]
+    gap = layout.gap * (1.0 + surprisal[:, :-1])
+    token = layout.free * (1.0 + surprisal[:, :-1] + surprisal[:, 1:])
+    law = torch.where((move == INSERT)[:, None], gap, token)
+    law = torch.where((move == SWAP)[:, None], layout.unit.double(), law)
+    law[move == STAY] = 0.0
+    law[:, 0] += (law.sum(-1) == 0).double()
+    return law / law.sum(-1, keepdim=True)
 
 
 def _partner_law(layout: Layout, move: Tensor, place: Tensor) -> Tensor:

@@ -3,26 +3,51 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from ergotext.lm.causal import CausalLM
 from ergotext.lm.energy import Sum, fluency, keywords, length
 from ergotext.lm.protocols import InputError
+from ergotext.lm.words import is_unspaced
 from ergotext.samplers.run import Result, Sample, sample
+
+CONTEXT = "It was a quiet morning in the small town."
+CONTEXT_UNSPACED = "那是小镇上一个安静的早晨。"
+"""What stands before the sentence if nothing else is said. A language model with nothing before it
+thinks ", " or "'s" a likely beginning; behind a plain sentence it expects another one."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How a sentence is looked for.
+
+    Parameters
+    ----------
+    sampler : str
+        ``annealing`` looks for the best sentences; ``mh`` samples from exp(−energy).
+    chains, steps : int
+    max_seconds : float, optional
+        Time limit of each run; the annealing schedule then follows the clock.
+    seed : int
+    """
+
+    sampler: str = "annealing"
+    chains: int = 8
+    steps: int = 300
+    max_seconds: float | None = None
+    seed: int = 0
 
 
 def write(
     words: Sequence[str],
     lm: CausalLM,
+    budget: Budget | None = None,
     *,
-    sampler: str = "annealing",
-    chains: int = 8,
-    steps: int = 300,
+    context: str | None = None,
     mean_length: float = 14,
     max_length: int = 40,
     any_order: bool = False,
-    max_seconds: float | None = None,
-    seed: int = 0,
     progress: bool = True,
 ) -> Result:
     """Look for fluent sentences in which every word occurs verbatim.
@@ -31,19 +56,15 @@ def write(
     ----------
     words : sequence of str
     lm : CausalLM
-        ``lm.given(text)`` conditions the sentences on a text before them.
-    sampler : str
-        ``annealing`` looks for the best sentences; ``mh`` samples from exp(−energy).
-    chains, steps : int
+    budget : Budget, optional
+    context : str, optional
+        Text that stands before the sentence; by default a plain one, "" for none.
     mean_length : float
         Mean of the length prior, in tokens; its standard deviation is 1.
     max_length : int
         Longest sentence in tokens.
     any_order : bool
         Let keywords trade places; otherwise they keep the order given.
-    max_seconds : float, optional
-        Time limit of the run; the annealing schedule then follows the clock.
-    seed : int
 
     Returns
     -------
@@ -55,29 +76,61 @@ def write(
     InputError
         A keyword is empty or cannot be spelled, or all of them are longer than ``max_length``.
     """
-    return sample(
-        energy_of(words, lm, mean_length, max_length, any_order),
-        sampler,
-        chains=chains,
-        steps=steps,
-        seed=seed,
+    (result,) = write_all(
+        [words],
+        lm,
+        budget,
+        context=context,
+        mean_length=mean_length,
         max_length=max_length,
-        max_seconds=max_seconds,
+        any_order=any_order,
         progress=progress,
+    )
+    return result
+
+
+def write_all(
+    sets: Sequence[Sequence[str]],
+    lm: CausalLM,
+    budget: Budget | None = None,
+    *,
+    context: str | None = None,
+    mean_length: float = 14,
+    max_length: int = 40,
+    any_order: bool = False,
+    progress: bool = True,
+) -> Iterator[Result]:
+    """``write`` for several keyword sets; all are checked before time is spent on the first."""
+    b = budget or Budget()
+    texts = [default_context(words) if context is None else context for words in sets]
+    given = {text: lm.given(text) for text in dict.fromkeys(texts)}
+    energies = [
+        energy_of(words, given[text], mean_length, max_length, any_order)
+        for words, text in zip(sets, texts, strict=True)
+    ]
+    return (
+        sample(
+            energy,
+            b.sampler,
+            chains=b.chains,
+            steps=b.steps,
+            seed=b.seed,
+            max_length=max_length,
+            max_seconds=b.max_seconds,
+            progress=progress,
+        )
+        for energy in energies
     )
 
 
-def check(
-    sets: Sequence[Sequence[str]], lm: CausalLM, mean_length: float, max_length: int, any_order: bool
-) -> None:
-    """Raise InputError if any keyword set cannot be written, before time is spent on the first."""
-    for words in sets:
-        energy_of(words, lm, mean_length, max_length, any_order)
-
-
 def energy_of(
-    words: Sequence[str], lm: CausalLM, mean_length: float, max_length: int, any_order: bool
+    words: Sequence[str],
+    lm: CausalLM,
+    mean_length: float = 14,
+    max_length: int = 40,
+    any_order: bool = False,
 ) -> Sum:
+    """The energy that ``write`` minimises: fluency, keywords and a length prior of sd 1."""
     if mean_length > max_length:
         raise InputError(f"the length {mean_length:g} is beyond the maximum length {max_length}")
     energy = fluency(lm) + keywords(words, any_order) + length(mean_length)
@@ -87,7 +140,18 @@ def energy_of(
             f"the keywords alone take {needed} tokens and the maximum length is {max_length}; "
             f"give fewer keywords or --max-length {needed} or more"
         )
+    positions = 1 + len(lm.context) + max_length
+    if positions > lm.max_positions:
+        raise InputError(
+            f"context and sentence may take {positions} token positions and this model handles "
+            f"{lm.max_positions}; shorten the context or lower --max-length"
+        )
     return energy
+
+
+def default_context(words: Sequence[str]) -> str:
+    """A plain sentence to stand before the text, in English or, for such keywords, in Chinese."""
+    return CONTEXT_UNSPACED if any(is_unspaced(word[0]) for word in words if word) else CONTEXT
 
 
 def parse_keyword_sets(text: str) -> list[list[str]]:
@@ -117,12 +181,15 @@ def parse_keyword_sets(text: str) -> list[list[str]]:
 
 
 def as_text(result: Result, best: Sequence[Sample], approximate: bool = False) -> str:
-    """The sentences with their log-probabilities, and a line on how they were found."""
-    lines = [f"{s.text}  [log p {s.log_prob:.1f}]" for s in best]
+    """The sentences with their log-probabilities, and a line on how they were found.
+
+    Line breaks inside a text are shown as spaces, so that every line is one text.
+    """
+    lines = [f"{' '.join(s.text.split())}  [log p {s.log_prob:.1f}]" for s in best]
     return "\n".join([*lines, how(result, approximate)])
 
 
-def as_json(result: Result, best: Sequence[Sample], words: Sequence[str]) -> str:
+def as_json(best: Sequence[Sample], words: Sequence[str]) -> str:
     """One JSON object a sentence and line."""
     return "\n".join(
         json.dumps(

@@ -6,13 +6,13 @@ import copy
 
 import pytest
 import torch
-from tests.conftest import reference_log_prob
 from transformers import LlamaConfig, LlamaForCausalLM, MambaConfig, MambaForCausalLM
 
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.causal import CausalLM
 from ergotext.lm.protocols import InputError, ModelError, NextTokenScorer
 from ergotext.lm.vocabulary import Vocabulary
+from tests.conftest import reference_log_prob
 
 
 def random_rows(count: int, longest: int = 12, seed: int = 0) -> list[tuple[int, ...]]:
@@ -48,12 +48,12 @@ def test_edited_rows_cost_only_their_tail_and_score_the_same(small_lm: CausalLM)
     base = tuple(range(10, 22))
     small_lm.log_prob(TokenBatch.of([base]))
     edits = [
-        base[:5] + (99,) + base[6:],
-        (77,) + base[1:],
+        (*base[:5], 99, *base[6:]),
+        (77, *base[1:]),
         base[:-1],
-        base + (50,),
+        (*base, 50),
         base[3:],
-        (9,) + base[:-1],
+        (9, *base[:-1]),
     ]
     fed: list[int] = []
     handle = small_lm.model.base_model.register_forward_pre_hook(
@@ -75,10 +75,12 @@ def test_next_log_prob_and_candidates(small_lm: CausalLM) -> None:
     tokens = torch.randint(4, 400, (len(rows), 5), generator=torch.Generator().manual_seed(1))
     for width, stop in ((0, start), (1, start + 1)):
         edited = [
-            [row[:a] + (t,) + row[a + width :] for t in options]
+            [(*row[:a], t, *row[a + width :]) for t in options]
             for row, a, options in zip(rows, start.tolist(), tokens.tolist(), strict=True)
         ]
-        expected = torch.tensor([[reference_log_prob(small_lm, e) for e in line] for line in edited])
+        expected = torch.tensor(
+            [[reference_log_prob(small_lm, e) for e in line] for line in edited]
+        )
         score = small_lm.candidate_log_prob(batch, start, stop, tokens)
         torch.testing.assert_close(score, expected.double(), atol=3e-4, rtol=0)
         # With a horizon of one: prefix, candidate and the next token (or the end).
@@ -94,7 +96,9 @@ def test_next_log_prob_and_candidates(small_lm: CausalLM) -> None:
                 assert float(near[r, k]) == pytest.approx(float(before + first + second), abs=3e-4)
         none = small_lm.candidate_log_prob(batch, start, stop, tokens, horizon=0)
         gathered = law.gather(1, tokens)
-        torch.testing.assert_close(none - none[:, :1], gathered - gathered[:, :1], atol=1e-4, rtol=0)
+        torch.testing.assert_close(
+            none - none[:, :1], gathered - gathered[:, :1], atol=1e-4, rtol=0
+        )
 
 
 def score_of_prefix(lm: CausalLM, row: tuple[int, ...]) -> float:

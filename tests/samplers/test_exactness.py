@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tests.exhaust import one_aperiodic_class, paths_of_step, stationary, transitions
-from tests.toy import flat_energy, space, toy_energy
 
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.energy import Sum
@@ -15,6 +13,8 @@ from ergotext.samplers.metropolis import MetropolisHastings
 from ergotext.samplers.proposals import DELETE, INSERT, MOVES, REPLACE, SWAP, EditMoves
 from ergotext.samplers.run import run
 from ergotext.samplers.slot import Slot
+from tests.exhaust import one_aperiodic_class, paths_of_step, stationary, transitions
+from tests.toy import flat_energy, space, toy_energy
 
 SLOT = Slot(top=2, horizon=1, prior=0.2, uniform=0.05)
 

@@ -14,12 +14,12 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
-from tests.exhaust import paths_of_step, stationary, transitions
-from tests.samplers.test_exactness import SLOT, problem
 
 from ergotext.samplers import metropolis, proposals, run, slot
 from ergotext.samplers.draws import SeededDraws
 from ergotext.samplers.proposals import DELETE, INSERT
+from tests.exhaust import paths_of_step, stationary, transitions
+from tests.samplers.test_exactness import SLOT, problem
 
 FAULTS = {
     "1: position counts left out": (
@@ -30,7 +30,12 @@ FAULTS = {
     "1: position count not that of the proposal": (
         "proposals",
         "_at(place_back, place_there)",
-        "_at(_place_law(here, back), place_there)",
+        "_at(_place_law(here, back, scorer.token_log_prob(batch)), place_there)",
+    ),
+    "1: surprisal of places not that of the proposal": (
+        "proposals",
+        "place_back = _place_law(there, back, scorer.token_log_prob(proposed))",
+        "place_back = _place_law(there, back, torch.zeros(there.gap.shape).double())",
     ),
     "1: choice of move left out": (
         "proposals",
@@ -50,7 +55,8 @@ FAULTS = {
     "2: the current token forced into the list": (
         "slot",
         "        score = scorer.candidate_log_prob(",
-        "        tokens[:, -1] = batch.padded(batch.width + 1).ids.gather(1, start[:, None])[:, 0]\n"
+        "        wide = batch.padded(batch.width + 1).ids\n"
+        "        tokens[:, -1] = wide.gather(1, start[:, None])[:, 0]\n"
         "        score = scorer.candidate_log_prob(",
     ),
     "2: special tokens among the candidates": (

@@ -1,0 +1,88 @@
+"""The README's commands and snippets, and the examples, as they stand."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CHINESE = (ROOT / "README.zh.md").read_text(encoding="utf-8")
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.S)
+
+
+COMMANDS = [
+    line[2:] for block in blocks(README, "console") for line in block.splitlines()
+    if line.startswith("$ ") and "ergotext write" in line
+]  # fmt: skip
+
+
+def shell(command: str) -> str:
+    binaries = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        command, shell=True, cwd=ROOT, env={**os.environ, "PATH": binaries},
+        capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_run(command: str) -> None:
+    """As printed, but for a smaller budget."""
+    out = shell(f"{command} --chains 2 --steps 12")
+    words = {"summer": 3, "dog": 5, "dinner": 3}
+    for word, count in words.items():
+        if f"write {word}" in command:
+            assert len([line for line in out.splitlines() if word in line]) == count
+    if "--json" in command:
+        assert json.loads(out)["keywords"] == ["coffee", "morning"]
+
+
+def test_there_are_commands_to_run() -> None:
+    assert len(COMMANDS) == 4 and "make demo" in README and "make test" in README
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(len(blocks(README, "python"))))
+def test_snippets_run(number: int, tmp_path: Path) -> None:
+    """As printed, but for a smaller budget."""
+    code = blocks(README, "python")[number]
+    smaller = re.sub(r"chains=\d+, steps=\d+", "chains=2, steps=12", code)
+    assert smaller != code
+    script = tmp_path / "snippet.py"
+    script.write_text(smaller)
+    assert shell(f"{sys.executable} {script}").strip()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("example", sorted(p.name for p in (ROOT / "examples").glob("*.py")))
+def test_examples_run(example: str) -> None:
+    assert shell(f"{sys.executable} examples/{example}").strip()
+
+
+def test_chinese_readme_has_the_same_commands_and_snippet() -> None:
+    assert list(blocks(CHINESE, "console")) == blocks(README, "console")
+    assert blocks(CHINESE, "python") == blocks(README, "python")[:1]
+
+
+def test_links_lead_somewhere() -> None:
+    for text in (README, CHINESE):
+        for target in re.findall(r"\]\(([^)#]+)\)", text):
+            assert target.startswith("http") or (ROOT / target).is_file(), target
+
+
+def test_number_of_faults_is_the_one_told() -> None:
+    from tests.samplers.test_faults import FAULTS
+
+    assert len(FAULTS) == 18 and "eighteen known faults" in README and "十八个已知的错误" in CHINESE
