@@ -84,7 +84,7 @@ def test_output_file(capsys, small, tmp_path) -> None:  # type: ignore[no-untype
 def test_options_reach_the_run(capsys, small) -> None:  # type: ignore[no-untyped-def]
     _, plain, _ = call(capsys, "write", "summer", *small, "--json")
     for more in (["--context", "A dog ran."], ["--length", "5"], ["--sampler", "mh"],
-                 ["--dtype", "bfloat16"], ["--max-length", "14"]):  # fmt: skip
+                 ["--dtype", "bfloat16"], ["--max-length", "3", "--length", "2"]):  # fmt: skip
         code, out, err = call(capsys, "write", "summer", *small, "--json", *more)
         assert code == 0 and out != plain, more
         assert ("approximate" in err) == ("bfloat16" in more)
@@ -187,10 +187,11 @@ def test_ctrl_c_while_loading() -> None:
 
 def test_a_reader_that_leaves(model_folder: Path) -> None:
     running = process("write", "summer", "--model", str(model_folder), "--steps", "5")
-    assert running.stdout is not None
+    assert running.stdout is not None and running.stderr is not None
     running.stdout.close()
+    with running.stderr:
+        assert "Traceback" not in running.stderr.read()
     assert running.wait(60) == 1
-    assert running.stderr is not None and "Traceback" not in running.stderr.read()
 
 
 def test_progress_is_silent_off_a_terminal(model_folder: Path) -> None:

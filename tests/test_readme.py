@@ -85,4 +85,4 @@ def test_links_lead_somewhere() -> None:
 def test_number_of_faults_is_the_one_told() -> None:
     from tests.samplers.test_faults import FAULTS
 
-    assert len(FAULTS) == 18 and "eighteen known faults" in README and "十八个已知的错误" in CHINESE
+    assert len(FAULTS) == 19 and "nineteen known faults" in README and "十九个已知的错误" in CHINESE

@@ -101,9 +101,15 @@ class CausalLM:
 
     def token_log_prob(self, batch: TokenBatch) -> Tensor:
         """float64 [B, L + 1]: log p of each token, the end token's behind the last one, else 0."""
+        rows = batch.rows()
+        known = {row: self._memo.score(row) for row in rows}
+        unknown = [row for row, score in known.items() if score is None]
+        known |= {reading.tokens: reading.token_log_prob for reading in self._read(unknown)}
         scores = torch.zeros(len(batch), batch.width + 1, dtype=torch.float64)
-        for row, reading in enumerate(self._read(batch.rows())):
-            scores[row, : len(reading.token_log_prob)] = reading.token_log_prob
+        for r, row in enumerate(rows):
+            score = known[row]
+            assert score is not None
+            scores[r, : len(score)] = score
         return scores
 
     @torch.inference_mode()

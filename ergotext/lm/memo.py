@@ -38,11 +38,16 @@ class PrefixMemo:
         The reading of the empty row: start token and context alone. Never dropped.
     capacity : int
         Token positions kept, summed over readings; the least recently used go first.
+    score_capacity : int
+        Rows whose scores are kept, also when their reading is gone: 8 bytes a token, and towards
+        the end of an annealing run half of all proposals have been seen before.
     """
 
-    def __init__(self, root: Reading, capacity: int) -> None:
+    def __init__(self, root: Reading, capacity: int, score_capacity: int = 20_000) -> None:
         self.root = root
         self.capacity = capacity
+        self.score_capacity = score_capacity
+        self._scores: OrderedDict[tuple[int, ...], Tensor] = OrderedDict()
         self._size = 0
         self._readings: OrderedDict[tuple[int, ...], Reading] = OrderedDict()
         self._by_prefix: dict[tuple[int, ...], Reading] = {}
@@ -64,9 +69,16 @@ class PrefixMemo:
                 return reading, shared
         return self.root, 0
 
+    def score(self, tokens: tuple[int, ...]) -> Tensor | None:
+        """float64 [n + 1]: log p of each token and of the end, if the row was ever read."""
+        return self._scores.get(tokens)
+
     def put(self, reading: Reading) -> None:
         """Keep a reading, dropping the least recently used ones beyond the capacity."""
         tokens = reading.tokens
+        self._scores.setdefault(tokens, reading.token_log_prob)
+        if len(self._scores) > self.score_capacity:
+            self._scores.popitem(last=False)
         if not tokens or tokens in self._readings:
             return
         self._readings[tokens] = reading
@@ -79,6 +91,7 @@ class PrefixMemo:
     def clear(self) -> None:
         self._readings.clear()
         self._by_prefix.clear()
+        self._scores.clear()
         self._size = 0
 
     def _drop(self, tokens: tuple[int, ...]) -> None:

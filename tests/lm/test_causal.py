@@ -164,6 +164,37 @@ def test_memo_stays_within_its_capacity(small_lm: CausalLM) -> None:
     lm._memo.capacity = 8192
 
 
+def test_scores_are_kept_when_readings_are_gone(small_lm: CausalLM) -> None:
+    lm = copy.copy(small_lm)
+    lm.forget()
+    lm._memo.capacity = 20
+    rows = [tuple(range(10 + r, 18 + r)) for r in range(12)]
+    first = lm.log_prob(TokenBatch.of(rows))
+    passes: list[int] = []
+    handle = lm.model.base_model.register_forward_hook(lambda *_: passes.append(1))
+    assert torch.equal(lm.log_prob(TokenBatch.of(rows)), first) and not passes
+    # The law at a place needs the reading itself, which is made anew.
+    law = lm.next_log_prob(TokenBatch.of(rows[:1]), torch.tensor([3]))
+    handle.remove()
+    assert passes and float(law[0, rows[0][3]]) == pytest.approx(
+        float(lm.token_log_prob(TokenBatch.of(rows[:1]))[0, 3]), abs=1e-4
+    )
+    lm._memo.score_capacity = 5
+    lm.log_prob(TokenBatch.of([(5, 6, 7)]))
+    lm._memo.capacity, lm._memo.score_capacity = 8192, 20_000
+    lm.forget()
+
+
+def test_token_log_prob_adds_up(small_lm: CausalLM) -> None:
+    rows = random_rows(9, seed=12)
+    batch = TokenBatch.of(rows)
+    parts = small_lm.token_log_prob(batch)
+    assert parts.shape == (9, batch.width + 1)
+    torch.testing.assert_close(parts.sum(-1), small_lm.log_prob(batch))
+    for row, part in zip(rows, parts, strict=True):
+        assert (part[len(row) + 1 :] == 0).all() and (part[: len(row) + 1] < 0).all()
+
+
 def test_empty_batch(small_lm: CausalLM) -> None:
     none = TokenBatch.of([])
     assert small_lm.log_prob(none).shape == (0,)
