@@ -10,14 +10,14 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """What a causal model computed on reading one row of n tokens behind c context positions.
+    """What a causal model computed on reading one row of n tokens.
 
     ``hidden[i]`` predicts token i of the row; ``hidden[n]`` predicts the end token.
     """
 
     tokens: tuple[int, ...]
     keys_values: Tensor
-    """[layers, 2, heads, c + n, head width]"""
+    """[layers, 2, heads, n, head width]; what stands before every row is kept once, elsewhere"""
     hidden: Tensor
     """[n + 1, D], after the final norm"""
     log_z: Tensor

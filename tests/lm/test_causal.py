@@ -145,6 +145,7 @@ def test_blocks_and_microbatches_change_nothing(
     whole = scores(small_lm)
     tight = copy.copy(small_lm)
     tight.token_budget = 16
+    monkeypatch.setattr(tight._reader, "token_budget", 16)
     monkeypatch.setattr(projection, "ROWS", 3)
     monkeypatch.setattr(projection, "COLUMNS", 37)
     torch.testing.assert_close(scores(tight), whole, atol=1e-4, rtol=0)
@@ -153,21 +154,21 @@ def test_blocks_and_microbatches_change_nothing(
 def test_memo_stays_within_its_capacity(small_lm: CausalLM) -> None:
     lm = copy.copy(small_lm)
     lm.forget()
-    lm._memo.capacity = 50
+    lm._reader.memo.capacity = 50
     rows = random_rows(60, seed=9)
     value = lm.log_prob(TokenBatch.of(rows))
-    assert lm._memo._size <= 50 + 12
-    assert len(lm._memo._by_prefix) <= lm._memo._size
+    assert lm._reader.memo._size <= 50 + 12
+    assert len(lm._reader.memo._by_prefix) <= lm._reader.memo._size
     torch.testing.assert_close(lm.log_prob(TokenBatch.of(rows)), value, atol=1e-4, rtol=0)
     lm.forget()
-    assert lm._memo._size == 0 and not lm._memo._by_prefix
-    lm._memo.capacity = 8192
+    assert lm._reader.memo._size == 0 and not lm._reader.memo._by_prefix
+    lm._reader.memo.capacity = 8192
 
 
 def test_scores_are_kept_when_readings_are_gone(small_lm: CausalLM) -> None:
     lm = copy.copy(small_lm)
     lm.forget()
-    lm._memo.capacity = 20
+    lm._reader.memo.capacity = 20
     rows = [tuple(range(10 + r, 18 + r)) for r in range(12)]
     first = lm.log_prob(TokenBatch.of(rows))
     passes: list[int] = []
@@ -179,9 +180,9 @@ def test_scores_are_kept_when_readings_are_gone(small_lm: CausalLM) -> None:
     assert passes and float(law[0, rows[0][3]]) == pytest.approx(
         float(lm.token_log_prob(TokenBatch.of(rows[:1]))[0, 3]), abs=1e-4
     )
-    lm._memo.score_capacity = 5
+    lm._reader.memo.score_capacity = 5
     lm.log_prob(TokenBatch.of([(5, 6, 7)]))
-    lm._memo.capacity, lm._memo.score_capacity = 8192, 20_000
+    lm._reader.memo.capacity, lm._reader.memo.score_capacity = 8192, 20_000
     lm.forget()
 
 
@@ -193,6 +194,28 @@ def test_token_log_prob_adds_up(small_lm: CausalLM) -> None:
     torch.testing.assert_close(parts.sum(-1), small_lm.log_prob(batch))
     for row, part in zip(rows, parts, strict=True):
         assert (part[len(row) + 1 :] == 0).all() and (part[: len(row) + 1] < 0).all()
+
+
+def test_a_long_context_is_kept_once(small_lm: CausalLM) -> None:
+    lm = small_lm.given("The summer sun shone on the beach and we ate ice cream all day long.")
+    assert len(lm.context) > 15
+    reading = lm._reader.read([(10, 11, 12)])[0]
+    assert reading.keys_values.shape[3] == 3
+
+
+def test_padding_never_asks_for_a_position_beyond_the_last(small_lm: CausalLM) -> None:
+    """A long row that shares much and a shorter one that shares nothing, in one pass."""
+    small_lm.forget()
+    lm, long = small_lm, tuple(range(10, small_lm.max_positions - 6))
+    lm.log_prob(TokenBatch.of([long]))
+    rows = [(*long, 5), tuple(range(100, 140))]
+    value = lm.log_prob(TokenBatch.of(rows)).tolist()
+    assert value == pytest.approx([reference_log_prob(lm, row) for row in rows], abs=5e-4)
+    full = TokenBatch.of([range(10, 10 + lm.max_positions - 1)])
+    at, token = torch.tensor([3]), torch.tensor([[7]])
+    with pytest.raises(InputError, match="token positions"):
+        lm.candidate_log_prob(full, at, at, token)
+    assert lm.candidate_log_prob(full, at, at + 1, token).shape == (1, 1)
 
 
 def test_empty_batch(small_lm: CausalLM) -> None:
