@@ -92,6 +92,7 @@ class TokenBatch:
     def select(self, index: Tensor | Sequence[int]) -> TokenBatch:
         """The rows that ``index`` (int64 or bool [*]) names, in its order."""
         at = torch.as_tensor(index)
+        at = at.long() if at.dtype != torch.bool else at
         return TokenBatch(self.ids[at], self.length[at], self.locked[at])
 
     def where(self, mask: Tensor, other: TokenBatch) -> TokenBatch:

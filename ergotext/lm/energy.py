@@ -55,7 +55,9 @@ class Term(ABC):
     def __add__(self, other: Term | Function) -> Sum:
         return Sum([(1.0, self), (1.0, _as_term(other))])
 
-    __radd__ = __add__
+    def __radd__(self, other: Term | Function | int) -> Sum:
+        # sum([...]) begins with 0.
+        return Sum([(1.0, self)]) if other == 0 else Sum([(1.0, _as_term(other)), (1.0, self)])
 
     def __mul__(self, weight: float) -> Sum:
         return Sum([(float(weight), self)])
@@ -80,7 +82,14 @@ class Sum(Term):
                 raise InputError(f"the weight of an energy must be a finite number, got {weight}")
             inner = term.parts if isinstance(term, Sum) else [(1.0, term)]
             flat += [(weight * w, t) for w, t in inner]
-        self._scorer = next((t.scorer for _, t in flat if t.scorer is not None), None)
+        models = [t.scorer for _, t in flat if isinstance(t, Fluency)]
+        models += [t.scorer for _, t in flat if t.scorer is not None]
+        if any(not m.vocabulary.same_as(models[0].vocabulary) for m in models[1:]):
+            raise InputError(
+                "the models in this sum have different tokenizers; one token sequence cannot be "
+                "scored by both"
+            )
+        self._scorer = models[0] if models else None
         if self._scorer is not None:
             flat = [(w, t.bind(self._scorer)) for w, t in flat]
         for weight, term in flat:
@@ -103,7 +112,7 @@ class Sum(Term):
 
     def terms(self, batch: TokenBatch) -> dict[str, Tensor]:
         return {
-            name: weight * _checked(name, term(batch), len(batch)) if weight else _zero(batch)
+            name: _checked(name, term(batch), len(batch), weight) if weight else _zero(batch)
             for name, (weight, term) in zip(self.names, self.parts, strict=True)
         }
 
@@ -194,6 +203,10 @@ class Keywords(Term):
     def initial(self, count: int) -> TokenBatch:
         """The keywords side by side; in differing orders, if any order will do."""
         ids = TokenBatch.of(initial_rows(self.spelled, count, self.any_order))
+        if not len(ids):
+            raise InputError(
+                f"the keywords {self.words} run into each other in every order; leave one out"
+            )
         batch = TokenBatch(ids.ids, ids.length, self.locked(ids))
         if not torch.isfinite(self(batch)).all():
             raise InputError(
@@ -293,7 +306,7 @@ def custom(
     return Custom(function, name, of == "text")  # type: ignore[arg-type]
 
 
-def _as_term(other: Term | Function) -> Term:
+def _as_term(other: Term | Function | int) -> Term:
     if isinstance(other, Term):
         return other
     if callable(other):
@@ -301,11 +314,13 @@ def _as_term(other: Term | Function) -> Term:
     raise InputError(f"cannot add {other!r} to an energy; add an energy or a callable")
 
 
-def _checked(name: str, value: Tensor, count: int) -> Tensor:
+def _checked(name: str, value: Tensor, count: int, weight: float) -> Tensor:
+    """The weighted value of a term, or InputError if it is no energy."""
     if value.shape != (count,):
         raise InputError(
             f"the energy {name!r} returned shape {tuple(value.shape)}, expected ({count},)"
         )
+    value = weight * value
     if torch.isnan(value).any() or (value == -torch.inf).any():
         raise InputError(f"the energy {name!r} returned NaN or -inf; it must be finite or +inf")
     return value

@@ -40,13 +40,21 @@ def _mark_row(row: tuple[int, ...], spelled: Sequence[Sequence[int]], any_order:
 
 
 def initial_rows(spelled: Sequence[Sequence[int]], count: int, any_order: bool) -> list[list[int]]:
-    """``count`` rows of the keywords side by side; evenly spaced permutations in any order."""
+    """``count`` rows of the keywords side by side; evenly spaced permutations in any order.
+
+    Only rows in which every keyword is found again: written side by side, two keywords may make a
+    third ("ice" and "cream cake" hold "ice cream"). No rows, if no order is free of that.
+    """
     total = math.factorial(len(spelled)) if any_order else 1
+    tries = min(total, max(count, 720))
     rows = []
-    for c in range(count):
-        order = _permutation(len(spelled), (c * total // count if count < total else c) % total)
-        rows.append([token for k in order for token in spelled[k]])
-    return rows
+    for c in range(tries):
+        order = _permutation(len(spelled), c * total // tries)
+        row = [token for k in order for token in spelled[k]]
+        if len(set(_mark_row(tuple(row), spelled, any_order)) - {0}) == len(spelled):
+            rows.append(row)
+    return [rows[c * len(rows) // count if count < len(rows) else c % len(rows)]
+            for c in range(count)] if rows else []  # fmt: skip
 
 
 def _permutation(n: int, index: int) -> list[int]:

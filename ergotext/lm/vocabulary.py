@@ -14,6 +14,7 @@ from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import InputError
 from ergotext.lm.words import is_unspaced
 
+_DIRECTION = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 _UNUSED = re.compile(r"<\|?(unused|reserved|extra_id|dummy)[^>]*>")
 
 
@@ -32,8 +33,18 @@ class Vocabulary:
         self.size = size
         self.allowed = self._allowed()
 
+    def same_as(self, other: Vocabulary) -> bool:
+        """Whether token ids mean the same in both."""
+        if self.tokenizer is other.tokenizer:
+            return True
+        return bool(self.tokenizer.get_vocab() == other.tokenizer.get_vocab())
+
     def encode(self, text: str) -> list[int]:
-        """Token ids of a text, no special tokens added."""
+        """Token ids of a text, no special tokens added; InputError if it is no valid Unicode."""
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise InputError(f"{text!r} is no valid Unicode text: {error.reason}") from error
         return list(self.tokenizer.encode(text, add_special_tokens=False))
 
     def text(self, ids: Sequence[int]) -> str:
@@ -54,10 +65,12 @@ class Vocabulary:
         InputError
             An empty word, a control character, or a word that the tokenizer cannot spell.
         """
-        if not word.strip():
-            raise InputError("a keyword is empty; give at least one letter")
+        if not any(unicodedata.category(char)[0] not in "ZC" for char in word):
+            controls = [char for char in word if unicodedata.category(char) in ("Cc", "Cf")]
+            what = f"has only control characters ({word!r})" if controls else "is empty"
+            raise InputError(f"a keyword {what}; give at least one letter")
         for char in word:
-            if unicodedata.category(char) in ("Cc", "Cs", "Cn", "Zl", "Zp"):
+            if unicodedata.category(char) in ("Cc", "Zl", "Zp") or char in _DIRECTION:
                 raise InputError(
                     f"the keyword {word!r} holds the control character {char!r}; "
                     "only printable text can be written"

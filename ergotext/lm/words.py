@@ -35,6 +35,11 @@ def _joins(char: str) -> bool:
     ) and not is_unspaced(char)
 
 
+def _neighbour(rest: str) -> str:
+    """The first visible character; soft hyphens, joiners and the like part no words."""
+    return next((char for char in rest if unicodedata.category(char) != "Cf"), " ")
+
+
 def find_word(text: str, word: str, start: int = 0) -> int:
     """Index of the first occurrence of ``word`` at word boundaries from ``start`` on, or -1.
 
@@ -44,10 +49,11 @@ def find_word(text: str, word: str, start: int = 0) -> int:
     at = text.find(word, start)
     while at >= 0:
         end = at + len(word)
-        runs_in = at > 0 and _joins(text[at - 1]) and _joins(word[0])
-        runs_out = end < len(text) and _joins(text[end]) and _joins(word[-1])
+        left, right = _neighbour(text[:at][::-1]), _neighbour(text[end:])
+        runs_in = _joins(left) and _joins(word[0])
+        runs_out = _joins(right) and _joins(word[-1])
         # A combining mark behind the word changes its last letter, whatever that letter is.
-        marked = end < len(text) and unicodedata.category(text[end]).startswith("M")
+        marked = unicodedata.category(right).startswith("M")
         if not (runs_in or runs_out or marked):
             return at
         at = text.find(word, at + 1)

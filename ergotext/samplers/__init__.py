@@ -1,22 +1,23 @@
 """Samplers over an energy. Importing this package registers them all."""
 
-from ergotext.samplers import annealing, metropolis
+from ergotext.samplers.annealing import SimulatedAnnealing
 from ergotext.samplers.base import SAMPLERS, Info, Sampler, State, register, sampler_named
 from ergotext.samplers.draws import Draws, SeededDraws
+from ergotext.samplers.metropolis import MetropolisHastings
 from ergotext.samplers.run import Result, Sample, Trace, sample
 
 __all__ = [
     "SAMPLERS",
     "Draws",
     "Info",
+    "MetropolisHastings",
     "Result",
     "Sample",
     "Sampler",
     "SeededDraws",
+    "SimulatedAnnealing",
     "State",
     "Trace",
-    "annealing",
-    "metropolis",
     "register",
     "sample",
     "sampler_named",

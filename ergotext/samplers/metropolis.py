@@ -82,6 +82,12 @@ class MetropolisHastings:
             raise InputError("there is no initial state to start from")
         batch = batch.select(torch.arange(chains) % len(batch))
         batch = TokenBatch(batch.ids, batch.length, self.energy.locked(batch))
+        wanted = self.energy.initial(1).locked.unique()
+        if any(not torch.isin(wanted[wanted > 0], marks).all() for marks in batch.locked):
+            raise InputError(
+                "the text to start from does not hold every keyword in the tokenizer's own "
+                "spelling; start from energy.initial(chains)"
+            )
         if batch.longest > self.edits.max_length:
             raise InputError(
                 f"the text to start from takes {batch.longest} tokens and the maximum length is "

@@ -165,7 +165,7 @@ def _place_law(layout: Layout, move: Tensor, token_log_prob: Tensor) -> Tensor:
     Edits go where the text reads badly. A gap weighs one plus the surprisal (nats) of what follows
     it; a token, one plus its own surprisal and that of what follows it. Swaps choose uniformly.
     """
-    surprisal = torch.nn.functional.pad(-token_log_prob, (0, 1))[:, : layout.gap.shape[1] + 1]
+    surprisal = torch.nn.functional.pad(-token_log_prob, (0, 1)).clamp(max=1e9)
     gap = layout.gap * (1.0 + surprisal[:, :-1])
     token = layout.free * (1.0 + surprisal[:, :-1] + surprisal[:, 1:])
     law = torch.where((move == INSERT)[:, None], gap, token)

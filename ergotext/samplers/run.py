@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from inspect import signature
 
 import torch
 from torch import Tensor
@@ -44,8 +45,9 @@ class Trace:
         self.states.append(state.batch)
         self.energies.append(state.energy)
         for move, yes in zip(info.move.tolist(), info.accepted.tolist(), strict=True):
-            self.proposed[moves[move]] += 1
-            self.accepted[moves[move]] += yes
+            if moves[move] != "stay":
+                self.proposed[moves[move]] += 1
+                self.accepted[moves[move]] += yes
 
     @property
     def energy(self) -> Tensor:
@@ -88,7 +90,7 @@ class Result:
         return {**rates, "all": sum(accepted.values()) / max(1, sum(proposed.values()))}
 
     def best(self, count: int = 1) -> list[Sample]:
-        """The ``count`` visited texts of lowest energy, no text twice."""
+        """The ``count`` visited texts of lowest energy, no text twice (white space apart)."""
         order = self.energy.flatten().argsort(stable=True).tolist()
         found: dict[str, Sample] = {}
         tried: set[tuple[int, ...]] = set()
@@ -100,7 +102,7 @@ class Result:
             if (tokens := row.rows()[0]) not in tried:
                 tried.add(tokens)
                 sample = self._sample(row, chain, step)
-                found.setdefault(sample.text, sample)
+                found.setdefault(" ".join(sample.text.split()), sample)
         return list(found.values())
 
     def _sample(self, row: TokenBatch, chain: int, step: int) -> Sample:
@@ -141,8 +143,8 @@ def run(
             state, info = sampler.step(draws, state)
             trace.record(state, info, sampler.moves)
             if max_seconds is not None:
-                due = int(steps * (time.monotonic() - began) / max_seconds) - steps
-                state = replace(state, step=max(state.step, min(last, last + due)))
+                share = min(1.0, (time.monotonic() - began) / max_seconds)
+                state = replace(state, step=max(state.step, last - steps + int(steps * share)))
             bar.update(state.step - before)
             bar.set_postfix(energy=f"{float(state.energy.min()):.1f}", refresh=False)
     except KeyboardInterrupt:
@@ -200,12 +202,15 @@ def sample(
     if max_seconds is not None and not max_seconds > 0:
         raise InputError(f"max_seconds must be positive, got {max_seconds}")
     factory = sampler_named(sampler)
-    if sampler in ("annealing", "simulated-annealing"):
+    known = signature(factory).parameters
+    if wrong := [name for name in options if name not in known]:
+        raise InputError(
+            f"the sampler {sampler} takes no {', '.join(wrong)}; it takes "
+            f"{', '.join(name for name in known if name != 'energy')}"
+        )
+    if "steps" in known:  # of those that follow a schedule
         options.setdefault("steps", steps)
-    try:
-        algorithm = factory(energy, max_length=max_length, **options)
-    except TypeError as error:
-        raise InputError(f"the sampler {sampler} does not take these options: {error}") from error
+    algorithm = factory(energy, max_length=max_length, **options)
     if energy.scorer is not None:
         energy.scorer.forget()
     began = time.monotonic()
