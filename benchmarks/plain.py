@@ -95,5 +95,5 @@ class PlainChain:
         fluency = -self.scorer.log_prob(rows)
         n = torch.tensor([len(row) for row in rows], dtype=torch.float64)
         prior = (n - self.length) ** 2 / 2 + 0.5 * math.log(2 * math.pi)
-        held = [holds_words(self.lm.vocabulary.text(row), self.words, True) for row in rows]
+        held = [holds_words(self.lm.vocabulary.text(row), self.words) for row in rows]
         return torch.where(torch.tensor(held), fluency + prior, math.inf)

@@ -118,7 +118,7 @@ def energy(sets: Path, seconds: float, count: int) -> None:
             plain.step(1.2 * 0.25**share)
             plain_steps += 1
             best = min(best, plain.energy)
-        problem = energy_of(words, lm, 14, 40, any_order=True)
+        problem = energy_of(words, lm)
         found = sample(
             problem, "annealing", chains=8, steps=300, max_seconds=seconds, progress=False
         )

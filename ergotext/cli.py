@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
-import tempfile
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -90,7 +90,7 @@ def write(
         DtypeName, typer.Option(help="bfloat16 is faster and approximate.")
     ] = DtypeName.float32,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same output.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     output: Annotated[
@@ -102,42 +102,47 @@ def write(
     from ergotext.tasks import write as task
 
     sets = task.parse_keyword_sets(_stdin()) if words == ["-"] else [words]
+    budget = task.Budget(sampler.value, chains, steps, max_seconds, seed)
     results = task.write_all(
         sets,
         _load(model, device, dtype, threads),
-        task.Budget(sampler.value, chains, steps, max_seconds, seed),
+        budget,
         context=context,
         mean_length=length,
         max_length=max_length,
         any_order=any_order,
     )
     approximate = dtype is not DtypeName.float32
-    for one, result in zip(sets, results, strict=False):
-        best = result.best(count)
-        if as_json:
-            emit(task.as_json(best, one))
-            typer.echo(task.how(result, approximate), err=True)
-        else:
-            emit(task.as_text(result, best, approximate))
-        if result.stopped == "interrupt":
-            emit.close()
-            typer.echo("ergotext: interrupted; the best so far is kept", err=True)
-            raise typer.Exit(130)
-    emit.close()
+    with emit:
+        for one, result in zip(sets, results, strict=True):
+            best = result.best(count)
+            if as_json:
+                emit(task.as_json(best, one))
+                typer.echo(task.how(result, approximate), err=True)
+            else:
+                emit(task.as_text(result, best, approximate))
+            if result.stopped == "interrupt":
+                typer.echo("ergotext: interrupted; the best so far is kept", err=True)
+                raise typer.Exit(130)
 
 
 class _Output:
-    """Lines to stdout, or to a file that appears whole when all is written."""
+    """Lines to stdout, or to a file that appears when the run ends, whatever ends it.
+
+    A file that was there stays as it is until then, and for good if nothing was found.
+    """
 
     def __init__(self, path: Path | None) -> None:
-        self.path = path
+        self.path = path and path.resolve()
         self.lines: list[str] = []
-        if path is None:
+        if self.path is None:
             return
-        if path.is_dir():
+        if self.path.is_dir():
             raise typer.BadParameter(f"{path} is a folder; name a file", param_hint="-o")
-        if not os.access(path.parent, os.W_OK):
-            raise typer.BadParameter(f"the folder {path.parent} cannot be written", param_hint="-o")
+        if not os.access(self.path.parent, os.W_OK):
+            raise typer.BadParameter(
+                f"the folder {self.path.parent} cannot be written", param_hint="-o"
+            )
 
     def __call__(self, text: str) -> None:
         if self.path is None:
@@ -145,24 +150,34 @@ class _Output:
         else:
             self.lines.append(text + "\n")
 
-    def close(self) -> None:
-        if self.path is None:
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        if self.path is None or not self.lines:
             return
-        handle, name = tempfile.mkstemp(prefix=".ergotext-", dir=self.path.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        if self.path.exists() and not self.path.is_file():  # a pipe or device: nothing to replace
+            with self.path.open("w", encoding="utf-8") as stream:
                 stream.writelines(self.lines)
-            Path(name).replace(self.path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+            return
+        part = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        try:
+            with part.open("x", encoding="utf-8") as stream:
+                stream.writelines(self.lines)
+            if self.path.exists():
+                shutil.copymode(self.path, part)
+            part.replace(self.path)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 def _stdin() -> str:
     from ergotext.lm.protocols import InputError
 
+    if sys.stdin is None:
+        raise InputError("standard input is closed; pipe keyword sets in, one JSON list a line")
     try:
-        return sys.stdin.buffer.read().decode("utf-8")
+        return sys.stdin.buffer.read().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"standard input is not UTF-8 ({error.reason})") from error
 
@@ -192,9 +207,13 @@ def main(arguments: list[str] | None = None, command: Callable[..., object] = ap
         return 1
     except OSError as error:
         return _fail(str(error), 1)
+    except MemoryError:
+        return _fail("out of memory; try fewer --chains or a smaller model", 1)
     except Exception as error:
         from ergotext.lm.protocols import ErgotextError, InputError
 
+        if "allocate" in str(error):  # torch's own out-of-memory errors, CPU and CUDA
+            return _fail("out of memory; try fewer --chains or a smaller model", 1)
         if not isinstance(error, ErgotextError):
             raise
         return _fail(str(error), 2 if isinstance(error, InputError) else 1)
@@ -209,4 +228,7 @@ def _fail(message: str, code: int) -> int:
 
 def entry() -> None:
     """The console script."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a terminal that cannot show a character shows its code
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(main())

@@ -112,7 +112,7 @@ def test_time_limit(capsys, small) -> None:  # type: ignore[no-untyped-def]
         (["summer", "--chains", "0"], "--chains"),
         (["summer", "-n", "0"], "-n"),
         (["summer", "--threads", "0"], "--threads"),
-        (["summer", "--max-seconds", "0"], "max_seconds"),
+        (["summer", "--max-seconds", "0"], "time limit"),
         (["summer", "--sampler", "gibs"], "annealing"),
         (["summer", "beach", "dog", "--length", "1", "--max-length", "2"], "--max-length"),
         (["summer", "--length", "50"], "maximum length"),

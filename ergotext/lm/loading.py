@@ -5,13 +5,16 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
+from logging import ERROR, getLogger
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,6 +34,7 @@ from ergotext.lm.vocabulary import Vocabulary
 
 Dtype = Literal["float32", "bfloat16"]
 DTYPES: dict[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+STALE_SECONDS = 86_400
 CONVERSION = "1"
 """Part of every cache key; raise it when conversion changes."""
 
@@ -120,7 +124,7 @@ def load(name: str = "smollm2", *, device: str = "auto", dtype: Dtype = "float32
 def cache_folder() -> Path:
     """Where converted models are kept: ``ERGOTEXT_CACHE`` or the user's cache folder."""
     if folder := os.environ.get("ERGOTEXT_CACHE"):
-        return Path(folder).expanduser()
+        return _expanded(folder)
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "ergotext"
 
@@ -136,7 +140,7 @@ def _resolve(name: str) -> Path | str:
                 f"the bundled model {name!r} is not installed; run: {BUNDLED[name].install}"
             )
         return _converted(file)
-    path = Path(name).expanduser()
+    path = _expanded(name)
     if path.suffix == ".gguf":
         if not path.is_file():
             raise InputError(f"there is no file {name}")
@@ -154,12 +158,17 @@ def _pretrained(
     """Model and tokenizer from a folder or the hub, safetensors only."""
     try:
         with _quiet():
-            tokenizer = AutoTokenizer.from_pretrained(source)
+            tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
             model = AutoModelForCausalLM.from_pretrained(
-                source, dtype=dtype, use_safetensors=True, attn_implementation="sdpa"
+                source,
+                dtype=dtype,
+                use_safetensors=True,
+                attn_implementation="sdpa",
+                trust_remote_code=False,
             )
-    except (OSError, ValueError) as error:
-        if isinstance(source, Path):
+    except Exception as error:
+        # Broken files make transformers raise whatever it trips over: KeyError, SafetensorError, …
+        if isinstance(source, Path) or not isinstance(error, (OSError, ValueError)):
             raise ModelError(f"cannot load the model {name}: {_first_line(error)}") from error
         raise InputError(
             f"no model {name!r}: it is no bundled name ({', '.join(BUNDLED)}), no folder, no .gguf "
@@ -194,7 +203,11 @@ def _converted(file: Path) -> Path:
     if target.is_dir():
         return target
     _make(target.parent)
-    with FileLock(target.with_suffix(".lock")):
+    with ExitStack() as held:
+        try:
+            held.enter_context(FileLock(target.with_name(target.name + ".lock")))
+        except OSError as error:
+            raise _disk_error(error, target.parent) from error
         if not target.is_dir():
             print(f"converting {file.name} once into {target.parent} …", file=sys.stderr)
             with _whole(target) as temporary:
@@ -213,7 +226,7 @@ def _convert(file: Path, folder: Path) -> None:
         with _quiet():
             tokenizer = AutoTokenizer.from_pretrained(**where)
             model: Any = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
-    except (OSError, ValueError, KeyError, RuntimeError, NotImplementedError) as error:
+    except Exception as error:
         raise ModelError(f"cannot convert {file}: {_first_line(error)}") from error
     # save_pretrained refuses quantised models; the weights are plain float32 by now.
     model.hf_quantizer = None
@@ -247,6 +260,10 @@ def _check_gguf(file: Path) -> None:
 def _whole(target: Path) -> Iterator[Path]:
     """A temporary name beside ``target`` that becomes it if all goes well, and goes if not."""
     _make(target.parent)
+    for stale in target.parent.glob(".making-*"):
+        # Left by a process that was killed in the middle.
+        if time.time() - stale.stat().st_mtime > STALE_SECONDS:
+            shutil.rmtree(stale, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=".making-", dir=target.parent))
     try:
         yield folder / target.name
@@ -260,6 +277,13 @@ def _whole(target: Path) -> Iterator[Path]:
         raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _expanded(name: str) -> Path:
+    try:
+        return Path(name).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"there is no folder {name}: {error}") from error
 
 
 def _make(folder: Path) -> None:
@@ -281,23 +305,28 @@ def _disk_error(error: Exception, folder: Path) -> ModelError:
 def _device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise InputError(f"unknown device {name!r}; choose auto, cpu or cuda") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise InputError(f"device {name!r}: this machine offers torch no CUDA device; use cpu")
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+        raise InputError(f"unknown device {name!r}; choose auto, cpu, cuda or cuda:N")
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise InputError(
+            f"device {name!r}: torch sees {torch.cuda.device_count()} CUDA devices here; use cpu"
+        )
     return device
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """transformers' loading bars are noise beside our own progress."""
+    """transformers' loading bars and the hub's retries are noise beside our own messages."""
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
+    hub = getLogger("huggingface_hub")
+    level = hub.level
+    hub.setLevel(ERROR)
     try:
         yield
     finally:
+        hub.setLevel(level)
         if shown:
             logging.enable_progress_bar()
 

@@ -38,6 +38,10 @@ class Budget:
     max_seconds: float | None = None
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if self.max_seconds is not None and not self.max_seconds > 0:
+            raise InputError(f"the time limit must be more than 0 seconds, got {self.max_seconds}")
+
 
 def write(
     words: Sequence[str],
@@ -133,18 +137,18 @@ def energy_of(
     """The energy that ``write`` minimises: fluency, keywords and a length prior of sd 1."""
     if mean_length > max_length:
         raise InputError(f"the length {mean_length:g} is beyond the maximum length {max_length}")
+    positions = 1 + len(lm.context) + max_length
+    if positions > lm.max_positions:
+        raise InputError(
+            f"context and sentence may take {positions} token positions and this model handles "
+            f"{lm.max_positions}; shorten the context or lower --max-length"
+        )
     energy = fluency(lm) + keywords(words, any_order) + length(mean_length)
     needed = energy.initial(1).longest
     if needed > max_length:
         raise InputError(
             f"the keywords alone take {needed} tokens and the maximum length is {max_length}; "
             f"give fewer keywords or --max-length {needed} or more"
-        )
-    positions = 1 + len(lm.context) + max_length
-    if positions > lm.max_positions:
-        raise InputError(
-            f"context and sentence may take {positions} token positions and this model handles "
-            f"{lm.max_positions}; shorten the context or lower --max-length"
         )
     return energy
 
@@ -163,12 +167,12 @@ def parse_keyword_sets(text: str) -> list[list[str]]:
         A line is something else (the message gives its number), or there is none at all.
     """
     sets: list[list[str]] = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         try:
             words = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             words = None
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             raise InputError(
@@ -183,10 +187,15 @@ def parse_keyword_sets(text: str) -> list[list[str]]:
 def as_text(result: Result, best: Sequence[Sample], approximate: bool = False) -> str:
     """The sentences with their log-probabilities, and a line on how they were found.
 
-    Line breaks inside a text are shown as spaces, so that every line is one text.
+    Line breaks and control characters inside a text are shown as spaces, so that every line is
+    one text and nothing in it drives the terminal.
     """
-    lines = [f"{' '.join(s.text.split())}  [log p {s.log_prob:.1f}]" for s in best]
+    lines = [f"{_one_line(s.text)}  [log p {s.log_prob:.1f}]" for s in best]
     return "\n".join([*lines, how(result, approximate)])
+
+
+def _one_line(text: str) -> str:
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
 def as_json(best: Sequence[Sample], words: Sequence[str]) -> str:
