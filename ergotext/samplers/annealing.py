@@ -8,8 +8,9 @@ from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy, InputError
 from ergotext.samplers.base import Info, Kind, State, register
 from ergotext.samplers.draws import Draws
+from ergotext.samplers.edits import MOVES
 from ergotext.samplers.metropolis import MetropolisHastings
-from ergotext.samplers.proposals import MOVES, EditMoves
+from ergotext.samplers.proposals import EditMoves
 
 
 @register("annealing", "simulated-annealing")

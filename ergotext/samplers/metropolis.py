@@ -11,7 +11,8 @@ from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy, InputError
 from ergotext.samplers.base import Info, Kind, State, register
 from ergotext.samplers.draws import Draws
-from ergotext.samplers.proposals import MOVES, EditMoves, Proposal
+from ergotext.samplers.edits import MOVES
+from ergotext.samplers.proposals import EditMoves, Proposal
 
 
 def log_acceptance(energy: Tensor, proposed: Tensor, proposal: Proposal, beta: float) -> Tensor:

@@ -23,10 +23,19 @@ from torch import Tensor
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import NextTokenScorer
 from ergotext.samplers.draws import Draws
+from ergotext.samplers.edits import (
+    DELETE,
+    INSERT,
+    REPLACE,
+    STAY,
+    SWAP,
+    Layout,
+    growth,
+    rearranged,
+    same_unit,
+    source_columns,
+)
 from ergotext.samplers.slot import Slot
-
-MOVES = ("insert", "delete", "replace", "swap", "stay")
-INSERT, DELETE, REPLACE, SWAP, STAY = range(5)
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,29 +49,6 @@ class Proposal:
     """float64 [B]: log q(path from the state to the proposal)"""
     log_q_back: Tensor
     """float64 [B]: log q(reverse path); -inf where there is none"""
-
-
-@dataclass(frozen=True, eq=False)
-class Layout:
-    """What can be edited where in each row."""
-
-    batch: TokenBatch
-    free: Tensor = field(init=False)
-    """bool [B, L + 1]: free tokens"""
-    unit: Tensor = field(init=False)
-    """bool [B, L + 1]: first tokens of units"""
-    gap: Tensor = field(init=False)
-    """bool [B, L + 1]: places before which a token may go in (the row's end is one)"""
-
-    def __post_init__(self) -> None:
-        batch = self.batch.padded(self.batch.width + 1)
-        inside, marks = batch.inside, batch.locked
-        before = torch.nn.functional.pad(marks, (1, 0))[:, :-1]
-        unit = inside & ((marks == 0) | (marks != before))
-        end = torch.arange(batch.width) == batch.length[:, None]
-        object.__setattr__(self, "free", inside & (marks == 0))
-        object.__setattr__(self, "unit", unit)
-        object.__setattr__(self, "gap", unit | end)
 
 
 @dataclass(frozen=True)
@@ -99,13 +85,13 @@ class EditMoves:
         token_law = _token_law(slot, move, old)
         token = draws.categorical(token_law)
 
-        source = _source(batch, here, move, place, partner)
-        proposed = _rearranged(batch, source, token, _growth(move))
+        source = source_columns(batch, here, move, place, partner)
+        proposed = rearranged(batch, source, token, growth(move))
         there = Layout(proposed)
 
         back = torch.where(move == INSERT, DELETE, torch.where(move == DELETE, INSERT, move))
-        place_there = torch.where(move == SWAP, _same_unit(here, there, place), place)
-        partner_there = torch.where(move == SWAP, _same_unit(here, there, partner), partner)
+        place_there = torch.where(move == SWAP, same_unit(here, there, place), place)
+        partner_there = torch.where(move == SWAP, same_unit(here, there, partner), partner)
         place_back = _place_law(there, back, scorer.token_log_prob(proposed))
         partner_back = _partner_law(there, back, place_there)
         log_to = [_at(chance, move), _at(place_law, place), _at(partner_law, partner)]
@@ -214,64 +200,6 @@ def _log_back_token(slot: Tensor, move: Tensor, old: Tensor, token: Tensor) -> T
     replaced = weight / others.sum(-1)
     back = torch.where(move == DELETE, weight, torch.where(move == REPLACE, replaced, 1.0))
     return back.log()
-
-
-def _same_unit(here: Layout, there: Layout, place: Tensor) -> Tensor:
-    """int64 [B]: where the unit of the same rank begins in the proposal.
-
-    A swap of units of unequal length shifts what lies between them; ranks stay.
-    """
-    rank = here.unit.long().cumsum(-1).gather(1, place[:, None])
-    return ((there.unit.long().cumsum(-1) == rank) & there.unit).long().argmax(-1)
-
-
-def _growth(move: Tensor) -> Tensor:
-    """int64 [B]: by how many tokens the row grows."""
-    return (move == INSERT).long() - (move == DELETE).long()
-
-
-def _source(
-    batch: TokenBatch, layout: Layout, move: Tensor, place: Tensor, partner: Tensor
-) -> Tensor:
-    """int64 [B, L + 1]: for each column of the proposal the column it comes from; -1: new token."""
-    columns = layout.free.shape[1]
-    j = torch.arange(columns).expand(len(batch), -1)
-    at = place[:, None]
-    kind = move[:, None]
-    insert = torch.where(j < at, j, torch.where(j == at, -1, j - 1))
-    delete = torch.where(j < at, j, (j + 1).clamp(max=columns - 1))
-    replace = torch.where(j == at, -1, j)
-    swap = _swapped(layout, place, partner)
-    source = torch.where(kind == INSERT, insert, j)
-    source = torch.where(kind == DELETE, delete, source)
-    source = torch.where(kind == REPLACE, replace, source)
-    return torch.where(kind == SWAP, swap, source)
-
-
-def _swapped(layout: Layout, place: Tensor, partner: Tensor) -> Tensor:
-    """int64 [B, L + 1]: source columns with the units at ``place`` and ``partner`` exchanged."""
-    columns = layout.unit.shape[1]
-    j = torch.arange(columns).expand(len(place), -1)
-    first, second = torch.minimum(place, partner)[:, None], torch.maximum(place, partner)[:, None]
-    boundary = torch.where(layout.gap, j, columns)
-    first_end = torch.where(j > first, boundary, columns).amin(-1, keepdim=True)
-    second_end = torch.where(j > second, boundary, columns).amin(-1, keepdim=True)
-    one, two = first_end - first, second_end - second
-    middle_start, middle_end = first + two, second + two - one
-    moved = torch.where(j < middle_start, j - first + second, j - two + one)
-    moved = torch.where(j >= middle_end, j - middle_end + first, moved)
-    return torch.where((j >= first) & (j < second_end), moved, j)
-
-
-def _rearranged(batch: TokenBatch, source: Tensor, token: Tensor, growth: Tensor) -> TokenBatch:
-    """The proposal: columns fetched from where ``source`` says, new tokens free."""
-    wide = batch.padded(source.shape[1])
-    new = source < 0
-    fetch = source.clamp(min=0)
-    ids = torch.where(new, token[:, None], wide.ids.gather(1, fetch))
-    locked = wide.locked.gather(1, fetch).masked_fill(new, 0)
-    proposed = TokenBatch(ids, batch.length + growth, locked)
-    return proposed.padded(proposed.longest)
 
 
 def _at(law: Tensor, index: Tensor) -> Tensor:

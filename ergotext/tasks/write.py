@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ergotext.lm.causal import CausalLM
-from ergotext.lm.energy import Sum, fluency, keywords, length
+from ergotext.lm.energy import Sum
 from ergotext.lm.protocols import InputError
+from ergotext.lm.terms import fluency, keywords, length
 from ergotext.lm.words import is_unspaced
 from ergotext.samplers.run import Result, Sample, sample
 

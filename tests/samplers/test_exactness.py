@@ -9,8 +9,9 @@ import torch
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.energy import Sum
 from ergotext.samplers.draws import SeededDraws
+from ergotext.samplers.edits import DELETE, INSERT, MOVES, REPLACE, SWAP
 from ergotext.samplers.metropolis import MetropolisHastings
-from ergotext.samplers.proposals import DELETE, INSERT, MOVES, REPLACE, SWAP, EditMoves
+from ergotext.samplers.proposals import EditMoves
 from ergotext.samplers.run import run
 from ergotext.samplers.slot import Slot
 from tests.exhaust import one_aperiodic_class, paths_of_step, stationary, transitions

@@ -17,7 +17,7 @@ import torch
 
 from ergotext.samplers import metropolis, proposals, run, slot
 from ergotext.samplers.draws import SeededDraws
-from ergotext.samplers.proposals import DELETE, INSERT
+from ergotext.samplers.edits import DELETE, INSERT
 from tests.exhaust import paths_of_step, stationary, transitions
 from tests.samplers.test_exactness import SLOT, problem
 
@@ -49,7 +49,7 @@ FAULTS = {
     ),
     "1: partner of a swap looked up where it was": (
         "proposals",
-        "partner_there = torch.where(move == SWAP, _same_unit(here, there, partner), partner)",
+        "partner_there = torch.where(move == SWAP, same_unit(here, there, partner), partner)",
         "partner_there = partner",
     ),
     "2: the current token forced into the list": (

@@ -1,0 +1,169 @@
+"""GGUF files converted once into a safetensors cache that several processes may share."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
+from logging import ERROR, getLogger
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging
+
+from ergotext.lm.protocols import InputError, ModelError
+
+STALE_SECONDS = 86_400
+CONVERSION = "1"
+"""Part of every cache key; raise it when conversion changes."""
+
+
+def cache_folder() -> Path:
+    """Where converted models are kept: ``ERGOTEXT_CACHE`` or the user's cache folder."""
+    if folder := os.environ.get("ERGOTEXT_CACHE"):
+        return expanded(folder)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "ergotext"
+
+
+def converted(file: Path) -> Path:
+    """The safetensors folder of a GGUF file, made on first use.
+
+    The key is the file's content, so a changed file is converted anew. Conversion writes to a
+    folder of its own that is renamed when whole; a lock keeps two processes from doing it twice.
+    """
+    with file.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()[:16]
+    target = cache_folder() / f"{file.stem}-{digest}-v{CONVERSION}"
+    if target.is_dir():
+        return target
+    _make(target.parent)
+    with ExitStack() as held:
+        try:
+            held.enter_context(FileLock(target.with_name(target.name + ".lock")))
+        except OSError as error:
+            raise _disk_error(error, target.parent) from error
+        if not target.is_dir():
+            print(f"converting {file.name} once into {target.parent} …", file=sys.stderr)
+            with whole(target) as temporary:
+                temporary.mkdir()
+                _convert(file, temporary)
+    return target
+
+
+def _convert(file: Path, folder: Path) -> None:
+    """Write a GGUF file's weights, dequantised to float32, and its tokenizer as safetensors."""
+    if find_spec("gguf") is None or find_spec("accelerate") is None:
+        raise ModelError("reading GGUF files needs more packages: pip install 'ergotext[gguf]'")
+    _check_gguf(file)
+    where = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
+    try:
+        with quiet():
+            tokenizer = AutoTokenizer.from_pretrained(**where)
+            model: Any = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
+    except Exception as error:
+        raise ModelError(f"cannot convert {file}: {first_line(error)}") from error
+    # save_pretrained refuses quantised models; the weights are plain float32 by now.
+    model.hf_quantizer = None
+    model.is_quantized = False
+    for owner, name in ((model, "quantization_method"), (model.config, "quantization_config")):
+        if hasattr(owner, name):
+            delattr(owner, name)
+    with quiet():
+        tokenizer.save_pretrained(folder)
+        model.save_pretrained(folder)
+
+
+def _check_gguf(file: Path) -> None:
+    """Raise ModelError unless every tensor that the header promises is in the file."""
+    from gguf import GGUFReader
+
+    try:
+        tensors = GGUFReader(file).tensors
+        whole = bool(tensors)
+    except Exception as error:
+        # gguf raises whatever its parser trips over: ValueError, IndexError, KeyError, struct.error
+        raise ModelError(
+            f"{file} is no whole GGUF file, perhaps cut short ({first_line(error)}); "
+            "fetch or install it again"
+        ) from error
+    if not whole:
+        raise ModelError(f"{file} holds no tensors; fetch or install it again")
+
+
+@contextmanager
+def whole(target: Path) -> Iterator[Path]:
+    """A temporary name beside ``target`` that becomes it if all goes well, and goes if not."""
+    _make(target.parent)
+    for stale in target.parent.glob(".making-*"):
+        # Left by a process that was killed in the middle.
+        if time.time() - stale.stat().st_mtime > STALE_SECONDS:
+            shutil.rmtree(stale, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=".making-", dir=target.parent))
+    try:
+        yield folder / target.name
+        (folder / target.name).replace(target)
+    except OSError as error:
+        raise _disk_error(error, target.parent) from error
+    except Exception as error:
+        # safetensors wraps the operating system's error in its own class.
+        if "No space left" in str(error) or "File too large" in str(error):
+            raise _disk_error(error, target.parent) from error
+        raise
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def expanded(name: str) -> Path:
+    """A path with ~ resolved; InputError if there is no such user."""
+    try:
+        return Path(name).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"there is no folder {name}: {error}") from error
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _disk_error(error, folder) from error
+
+
+def _disk_error(error: Exception, folder: Path) -> ModelError:
+    full = "No space left" in str(error) or getattr(error, "errno", None) == errno.ENOSPC
+    advice = "free some space" if full else "check the folder"
+    return ModelError(
+        f"cannot write the model cache {folder} ({first_line(error)}); {advice} or set "
+        "ERGOTEXT_CACHE to another folder"
+    )
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """transformers' loading bars and the hub's retries are noise beside our own messages."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    hub = getLogger("huggingface_hub")
+    level = hub.level
+    hub.setLevel(ERROR)
+    try:
+        yield
+    finally:
+        hub.setLevel(level)
+        if shown:
+            logging.enable_progress_bar()
+
+
+def first_line(error: BaseException) -> str:
+    """What an exception says, in one line."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
