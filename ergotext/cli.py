@@ -15,6 +15,9 @@ import typer
 if TYPE_CHECKING:
     from ergotext.lm.causal import CausalLM
 
+INTERRUPTED = 130
+"""Exit code of a process that Ctrl-C ended, as shells have it."""
+
 app = typer.Typer(
     name="ergotext",
     help="Text as a sample from an energy.",
@@ -122,8 +125,13 @@ def write(
             else:
                 emit(task.as_text(result, best, approximate))
             if result.stopped == "interrupt":
-                typer.echo("ergotext: interrupted; the best so far is kept", err=True)
-                raise typer.Exit(130)
+                raise _Interrupted("interrupted; the best so far is kept")
+
+
+class _Interrupted(typer.TyperException):
+    """Ctrl-C in the middle of a run whose findings are out."""
+
+    exit_code = INTERRUPTED
 
 
 class _Output:
@@ -196,11 +204,13 @@ def main(arguments: list[str] | None = None, command: Callable[..., object] = ap
     """Run the command line; every expected failure is one line on stderr and an exit code."""
     try:
         code = command(args=arguments, prog_name="ergotext", standalone_mode=False)
+        if code == INTERRUPTED:  # typer's answer to Ctrl-C, which it gives without a word
+            return _fail("interrupted", INTERRUPTED)
         return code if isinstance(code, int) else 0
     except typer.TyperException as error:
         return _fail(error.format_message(), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        return _fail("interrupted", 130)
+        return _fail("interrupted", INTERRUPTED)
     except BrokenPipeError:
         # The reader has gone (… | head). Keep Python from complaining again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

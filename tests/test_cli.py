@@ -182,7 +182,9 @@ def test_ctrl_c_while_loading() -> None:
     time.sleep(0.8)
     running.send_signal(signal.SIGINT)
     out, err = running.communicate(timeout=60)
-    assert running.returncode == 130 and out == "" and "Traceback" not in err, err
+    # Python ends by the signal itself where it came in the middle of an exec(): 130 to a shell too.
+    assert running.returncode in (130, -signal.SIGINT)
+    assert out == "" and err == "ergotext: interrupted\n"
 
 
 def test_a_reader_that_leaves(model_folder: Path) -> None:
