@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from ergotext.cli import main
+from ergotext.samplers import run as samplers_run
+from ergotext.tasks import write as task
 
 
 def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -149,6 +151,73 @@ def test_bad_stdin_is_found_before_any_work(  # type: ignore[no-untyped-def]
     feed(monkeypatch, text)
     code, out, err = call(capsys, "write", "-", *small)
     assert code == 2 and out == "" and message in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["\udcff"], "no valid Unicode"),
+        (["summer", "--context", "\udcff"], "no valid Unicode"),
+        (["\u202esummer"], "control character"),
+        (["summer", "--device", "cuda:99"], "CUDA devices"),
+        (["summer", "--device", "meta"], "unknown device"),
+        (["summer", "--model", "~nobody-of-that-name/x"], "no folder"),
+        (["summer", "--model", "a/b/c/d"], "hub gave none"),
+        (["summer", "--model", ""], "empty"),
+        (["summer", "--threads", "100000"], "--threads"),
+        (["summer", "--max-length", "1000000000"], "token positions"),
+        (["summer", "--length", "1000000000"], "maximum length"),
+        (["summer", "--seed", "-1"], "--seed"),
+        (["summer", "--max-seconds", "nan"], "time limit"),
+    ],
+)
+def test_odd_input_is_one_line_too(capsys, model_folder, arguments, message) -> None:  # type: ignore[no-untyped-def]
+    model = [] if "--model" in arguments else ["--model", str(model_folder)]
+    code, out, err = call(capsys, "write", *model, *arguments)
+    assert code == 2 and out == ""
+    assert err.startswith("ergotext: ") and err.count("\n") == 1, err
+    assert message in err
+
+
+def test_closed_standard_input(capsys, small, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr(sys, "stdin", None)
+    code, _, err = call(capsys, "write", "-", *small)
+    assert code == 2 and "standard input is closed" in err
+
+
+def test_output_through_links_pipes_and_modes(capsys, small, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    target, link, pipe = tmp_path / "out.txt", tmp_path / "link", tmp_path / "pipe"
+    target.write_text("old")
+    target.chmod(0o640)
+    link.symlink_to(target)
+    assert call(capsys, "write", "summer", *small, "-o", str(link))[0] == 0
+    assert link.is_symlink() and "summer" in target.read_text()
+    assert target.stat().st_mode & 0o777 == 0o640
+    os.mkfifo(pipe)
+    reader = subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE, text=True)
+    assert call(capsys, "write", "summer", *small, "-o", str(pipe))[0] == 0
+    assert "summer" in reader.communicate(timeout=30)[0] and pipe.is_fifo()
+
+
+def test_a_failure_leaves_the_output_file_as_it_was(capsys, small, tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    target = tmp_path / "out.txt"
+    target.write_text("old")
+    code, _, err = call(capsys, "write", "", *small, "-o", str(target))
+    assert code == 2 and target.read_text() == "old"
+    # With one set written and the next one failing, what was found is not lost.
+    feed(monkeypatch, '["summer"]\n["beach"]\n')
+    real, calls = samplers_run.sample, []
+
+    def failing(*args, **kwargs):  # type: ignore[no-untyped-def]
+        calls.append(1)
+        if len(calls) == 2:
+            raise MemoryError
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(task, "sample", failing)
+    code, _, err = call(capsys, "write", "-", *small, "-o", str(target))
+    assert code == 1 and "out of memory" in err and "summer" in target.read_text()
+    assert list(tmp_path.iterdir()) == [target]
 
 
 def test_model_failures_exit_1(capsys, tmp_path) -> None:  # type: ignore[no-untyped-def]

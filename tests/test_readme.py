@@ -83,6 +83,8 @@ def test_links_lead_somewhere() -> None:
 
 
 def test_number_of_faults_is_the_one_told() -> None:
+    from tests.lm.test_faults import FAULTS as OF_READING
     from tests.samplers.test_faults import FAULTS
 
-    assert len(FAULTS) == 19 and "nineteen known faults" in README and "十九个已知的错误" in CHINESE
+    assert len(FAULTS) + len(OF_READING) == 25
+    assert "twenty-five known faults" in README and "二十五个已知的错误" in CHINESE

@@ -142,7 +142,6 @@ def _pretrained(
                 source,
                 dtype=dtype,
                 use_safetensors=True,
-                attn_implementation="sdpa",
                 trust_remote_code=False,
             )
     except Exception as error:

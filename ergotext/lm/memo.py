@@ -30,7 +30,7 @@ class PrefixMemo:
     """The most recent readings, found by any whole prefix of theirs.
 
     Keys are complete prefixes, never their last tokens or their lengths: the hidden states of a
-    position depend on everything before it (CORRECTNESS 18).
+    position depend on everything before it.
 
     Parameters
     ----------

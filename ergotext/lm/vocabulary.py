@@ -41,10 +41,7 @@ class Vocabulary:
 
     def encode(self, text: str) -> list[int]:
         """Token ids of a text, no special tokens added; InputError if it is no valid Unicode."""
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise InputError(f"{text!r} is no valid Unicode text: {error.reason}") from error
+        _check_unicode(text)
         return list(self.tokenizer.encode(text, add_special_tokens=False))
 
     def text(self, ids: Sequence[int]) -> str:
@@ -65,6 +62,7 @@ class Vocabulary:
         InputError
             An empty word, a control character, or a word that the tokenizer cannot spell.
         """
+        _check_unicode(word)
         if not any(unicodedata.category(char)[0] not in "ZC" for char in word):
             controls = [char for char in word if unicodedata.category(char) in ("Cc", "Cf")]
             what = f"has only control characters ({word!r})" if controls else "is empty"
@@ -98,3 +96,10 @@ class Vocabulary:
                 banned.add(token_id)
         allowed[[b for b in banned if b < self.size]] = False
         return allowed
+
+
+def _check_unicode(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{text!r} is no valid Unicode text: {error.reason}") from error

@@ -13,13 +13,14 @@ from ergotext.lm.protocols import NextTokenScorer
 
 @dataclass(frozen=True)
 class Slot:
-    """q(v | left, right): a short list informed by both sides, mixed with a full-support floor.
+    """q(v | left, right): a short list informed by its sides, mixed with a full-support floor.
 
     The list holds the ``top`` likeliest tokens after the left side, weighed by their own
-    probability and that of the ``horizon`` tokens to their right. The floor is the plain
-    next-token law and a little of the uniform one, so every token can be proposed and every move
-    undone. Nothing here looks at the token that stands in the slot (CORRECTNESS 2): the law is the
-    same seen from both ends of a move, which is what its use in an acceptance ratio rests on.
+    probability and that of the ``horizon`` tokens to their right; with a horizon of 0, the
+    default, nothing right of the slot is read. The floor is the plain next-token law and a little
+    of the uniform one, so every token can be proposed and every move undone. Nothing here looks at
+    the token that stands in the slot: the law is the same seen from both ends of a move, which is
+    what its use in an acceptance ratio rests on.
 
     Parameters
     ----------

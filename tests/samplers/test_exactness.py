@@ -18,28 +18,36 @@ from tests.exhaust import one_aperiodic_class, paths_of_step, stationary, transi
 from tests.toy import flat_energy, space, toy_energy
 
 SLOT = Slot(top=2, horizon=1, prior=0.2, uniform=0.05)
+SLOTS = {"as shipped": Slot(top=2), "both sides": SLOT, "whole row": Slot(top=3, horizon=9)}
+"""The list is as long as a toy allows; a horizon of 9 sees every row to its end."""
 
 
 def problem(name: str) -> tuple[Sum, TokenBatch, int]:
     """An energy, all its states, and the maximum length that bounds them."""
-    words = {"ordered": ["a", "c b"], "any order": ["a", "c b"], "nested": ["b", "b c", "b"]}
+    words = {
+        "ordered": ["a", "c b"],
+        "any order": ["a", "c b"],
+        "nested": ["b", "b c", "b"],
+        "overlapping": ["a", "b c", "a b"],
+    }
     if name == "free":
         return toy_energy(), space(toy_energy(), 4), 4
     if name == "tilted":
         return flat_energy(), space(flat_energy(), 4), 4
-    length = 6 if name == "nested" else 5
+    length = 6 if len(words[name]) > 2 else 5
     energy = toy_energy(words[name], any_order=name != "ordered")
     return energy, space(energy, length, needed=len(words[name])), length
 
 
-PROBLEMS = ["free", "tilted", "ordered", "any order", "nested"]
+PROBLEMS = ["free", "tilted", "ordered", "any order", "nested", "overlapping"]
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
+@pytest.mark.parametrize("slot", SLOTS)
 @pytest.mark.parametrize("temperature", [1.0, 0.4])
-def test_whole_kernel_leaves_target_invariant(name: str, temperature: float) -> None:
+def test_whole_kernel_leaves_target_invariant(name: str, slot: str, temperature: float) -> None:
     energy, states, longest = problem(name)
-    kernel = MetropolisHastings(energy, longest, temperature, EditMoves(longest, slot=SLOT))
+    kernel = MetropolisHastings(energy, longest, temperature, EditMoves(longest, slot=SLOTS[slot]))
     value = energy(states)
     matrix = transitions(paths_of_step(kernel, states, value), states)
     pi = stationary(value, 1 / temperature)
@@ -51,9 +59,10 @@ def test_whole_kernel_leaves_target_invariant(name: str, temperature: float) -> 
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
-def test_every_move_is_in_balance_with_its_reverse(name: str) -> None:
+@pytest.mark.parametrize("slot", SLOTS)
+def test_every_move_is_in_balance_with_its_reverse(name: str, slot: str) -> None:
     energy, states, longest = problem(name)
-    kernel = MetropolisHastings(energy, longest, moves=EditMoves(longest, slot=SLOT))
+    kernel = MetropolisHastings(energy, longest, moves=EditMoves(longest, slot=SLOTS[slot]))
     value = energy(states)
     paths = paths_of_step(kernel, states, value)
     taken = {m: transitions(paths, states, (paths.info.move == m) & paths.info.accepted) for m in

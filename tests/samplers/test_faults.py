@@ -6,9 +6,6 @@ checks must then fail. The numbers are those of the list of known faults in CONT
 
 from __future__ import annotations
 
-import sys
-from importlib.util import find_spec
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -19,6 +16,7 @@ from ergotext.samplers import metropolis, proposals, run, slot
 from ergotext.samplers.draws import SeededDraws
 from ergotext.samplers.edits import DELETE, INSERT
 from tests.exhaust import paths_of_step, stationary, transitions
+from tests.faulty import load_with_fault
 from tests.samplers.test_exactness import SLOT, problem
 
 FAULTS = {
@@ -122,20 +120,6 @@ FAULTS = {
 }
 
 
-def load_with_fault(name: str, old: str, new: str) -> ModuleType:
-    """A module of ergotext.samplers with one piece of its source replaced."""
-    spec = find_spec(f"ergotext.samplers.{name}")
-    assert spec is not None and spec.origin is not None
-    source = Path(spec.origin).read_text(encoding="utf-8")
-    assert source.count(old) == 1, f"the faulty line is no longer in {name}.py: {old}"
-    module = ModuleType(f"faulty_{name}")
-    sys.modules[module.__name__] = module  # dataclasses look their module up
-    text = source.replace(old, new)
-    text = "\n".join(line for line in text.splitlines() if not line.startswith("@register"))
-    exec(compile(text, f"faulty {name}", "exec"), module.__dict__)
-    return module
-
-
 def check_exactness(modules: dict[str, ModuleType]) -> None:
     """The checks of test_exactness.py in short; AssertionError if one fails."""
     law = modules["slot"].Slot(SLOT.top, SLOT.horizon, SLOT.prior, SLOT.uniform)
@@ -169,4 +153,4 @@ def test_the_code_as_it_is_passes() -> None:
 def test_fault_is_caught(fault: str) -> None:
     name, old, new = FAULTS[fault]
     with pytest.raises(AssertionError):
-        check_exactness(REAL | {name: load_with_fault(name, old, new)})
+        check_exactness(REAL | {name: load_with_fault(f"samplers.{name}", (old, new))})

@@ -1,0 +1,56 @@
+"""Spelling keywords, and what may be proposed."""
+
+from __future__ import annotations
+
+import pytest
+from transformers import PreTrainedTokenizerFast
+
+from ergotext.lm.protocols import InputError
+from ergotext.lm.vocabulary import Vocabulary
+
+
+@pytest.fixture
+def vocabulary(tokenizer: PreTrainedTokenizerFast) -> Vocabulary:
+    return Vocabulary(tokenizer, 430)
+
+
+def test_special_unused_and_padding_tokens_are_never_proposed(vocabulary: Vocabulary) -> None:
+    assert vocabulary.allowed.shape == (430,)
+    assert not vocabulary.allowed[:4].any()  # <s>, </s>, <mask>, <unused0>
+    assert not vocabulary.allowed[len(vocabulary.tokenizer) :].any()
+    assert vocabulary.allowed[4 : len(vocabulary.tokenizer)].all()
+
+
+@pytest.mark.parametrize("word", ["summer", "ice cream", "  padded ", "naïve", "C++", "夏天", "👍"])
+def test_a_word_is_spelled_as_inside_a_sentence(vocabulary: Vocabulary, word: str) -> None:
+    text = vocabulary.text(vocabulary.spell(word))
+    assert text.strip() == word.strip()
+    assert text.startswith(" ") == (word != "夏天")
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("", "is empty"),
+        ("  ", "is empty"),
+        ("\x00\x1f", "only control characters"),
+        ("\u200b\u200d", "only control characters"),
+        ("a\nb", "control character"),
+        ("a\u202eb", "control character"),
+        ("a\u2028b", "control character"),
+        ("</s>", "cannot spell"),
+        ("<mask>", "cannot spell"),
+        ("\ud800", "no valid Unicode"),
+    ],
+)
+def test_words_that_cannot_be(vocabulary: Vocabulary, word: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        vocabulary.spell(word)
+
+
+def test_same_as(vocabulary: Vocabulary, tokenizer: PreTrainedTokenizerFast) -> None:
+    assert vocabulary.same_as(Vocabulary(tokenizer, 420))
+    more = PreTrainedTokenizerFast(tokenizer_object=tokenizer.backend_tokenizer, eos_token="</s>")
+    assert vocabulary.same_as(Vocabulary(more, 430))
+    more.add_tokens(["word"])
+    assert not vocabulary.same_as(Vocabulary(more, 430))

@@ -1,0 +1,156 @@
+"""What every registered sampler promises, whichever it is."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+import torch
+
+from ergotext.lm.batch import TokenBatch
+from ergotext.lm.protocols import InputError
+from ergotext.samplers import SAMPLERS, SeededDraws, register, run, sample, sampler_named
+from ergotext.samplers.base import Kind
+from tests.toy import flat_energy, toy_energy
+
+
+@pytest.fixture(params=sorted(SAMPLERS))
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_states_energies_and_info_fit_together(name: str) -> None:
+    energy = toy_energy(["a", "c b"], any_order=True)
+    sampler = sampler_named(name)(energy, max_length=7)
+    assert sampler.kind in get_args(Kind) and "stay" in sampler.moves
+    draws = SeededDraws(3)
+    state = sampler.init(draws, 6)
+    assert len(state.batch) == 6 and state.step == 0
+    for step in range(1, 30):
+        before, kept = state.batch.rows(), state.energy.clone()
+        after, info = sampler.step(draws, state)
+        assert state.batch.rows() == before and torch.equal(state.energy, kept), "state was changed"
+        assert after.step == step and torch.equal(after.energy, energy(after.batch))
+        assert after.energy.dtype == torch.float64 and torch.isfinite(after.energy).all()
+        assert torch.equal(after.batch.locked, energy.locked(after.batch))
+        assert after.batch.longest <= 7
+        for field in (info.move, info.proposal_energy, info.log_ratio, info.accepted):
+            assert field.shape == (6,)
+        assert int(info.move.min()) >= 0 and int(info.move.max()) < len(sampler.moves)
+        expected = info.proposal.where(info.accepted, state.batch)
+        assert after.batch.rows() == expected.rows()
+        state = after
+
+
+def test_a_seed_reproduces_a_run(name: str) -> None:
+    def states(seed: int) -> list[list[tuple[int, ...]]]:
+        result = sample(
+            toy_energy(["a"]), name, chains=4, steps=25, seed=seed, max_length=6, progress=False
+        )
+        return [batch.rows() for batch in result.trace.states]
+
+    assert states(1) == states(1) != states(2)
+
+
+def test_it_starts_where_it_is_told(name: str) -> None:
+    sampler = sampler_named(name)(flat_energy(), max_length=5)
+    state = sampler.init(SeededDraws(0), 5, TokenBatch.of([(1, 2), (3,)]))
+    assert state.batch.rows() == [(1, 2), (3,), (1, 2), (3,), (1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("initial", "chains", "message"),
+    [
+        (None, 0, "at least one chain"),
+        (TokenBatch.of([]), 2, "no initial state"),
+        (TokenBatch.of([(3,) * 6]), 2, "greater length"),
+        (TokenBatch.of([(2, 2)]), 2, "does not hold every keyword"),
+        # Holds the word in the decoded text, but not in the tokenizer's own spelling.
+        (TokenBatch.of([(4,)]), 1, "does not hold every keyword"),
+    ],
+)
+def test_bad_starts_are_named(
+    name: str, initial: TokenBatch | None, chains: int, message: str
+) -> None:
+    sampler = sampler_named(name)(toy_energy(["b"]), max_length=5)
+    with pytest.raises(InputError, match=message):
+        sampler.init(SeededDraws(0), chains, initial)
+
+
+def test_a_start_that_the_energy_forbids() -> None:
+    energy = flat_energy() + (lambda batch: torch.where(batch.length > 1, torch.inf, 0.0))
+    sampler = sampler_named("mh")(energy, max_length=5)
+    with pytest.raises(InputError, match="forbids"):
+        sampler.init(SeededDraws(0), 1, TokenBatch.of([(1, 2)]))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sampler": "gibs"}, "annealing, metropolis-hastings, mh"),
+        ({"chains": 0}, "chains must be at least 1"),
+        ({"steps": 0}, "steps must be"),
+        ({"max_length": 0}, "max_length must be"),
+        ({"seed": -1}, "seed"),
+        ({"max_seconds": 0.0}, "max_seconds"),
+        ({"hot": 2.0}, "takes no hot"),
+        ({"temperature": 0.0}, "positive"),
+        ({"sampler": "annealing", "hot": 0.1}, "must fall"),
+    ],
+)
+def test_bad_options_are_named(options, message: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(InputError, match=message):
+        sample(flat_energy(), **options)
+
+
+def test_a_name_is_taken_once() -> None:
+    with pytest.raises(ValueError, match="registered already"):
+        register("mh")(sampler_named("mh"))
+
+
+def test_the_time_limit_moves_the_schedule(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each step takes a second of a clock that we hold; ten seconds hold a schedule of 1,000."""
+    clock = iter(range(1000))
+    monkeypatch.setattr(run.time, "monotonic", lambda: float(next(clock)))
+    sampler = sampler_named("annealing")(flat_energy(), max_length=5, steps=1000)
+    draws, seen = SeededDraws(0), []
+    step = sampler.step
+
+    def watched(draws, state):  # type: ignore[no-untyped-def]
+        seen.append(sampler.temperature(state.step))
+        return step(draws, state)
+
+    monkeypatch.setattr(sampler, "step", watched)
+    trace, why = run.run(sampler, draws, sampler.init(draws, 2), 1000, 10.0, progress=False)
+    assert why == "time" and len(trace.states) == 11
+    assert seen[0] == sampler.hot and seen == sorted(seen, reverse=True)
+    assert seen[-1] == pytest.approx(sampler.cold, rel=0.2)
+
+
+def test_an_interrupt_keeps_what_was_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    sampler = sampler_named("mh")(flat_energy(), max_length=5)
+    draws, step = SeededDraws(0), sampler.step
+
+    def interrupted(draws, state):  # type: ignore[no-untyped-def]
+        if state.step == 7:
+            raise KeyboardInterrupt
+        return step(draws, state)
+
+    monkeypatch.setattr(sampler, "step", interrupted)
+    trace, why = run.run(sampler, draws, sampler.init(draws, 2), 50, progress=False)
+    assert why == "interrupt" and len(trace.states) == 8
+
+
+def test_best_gives_distinct_texts_in_order_of_energy() -> None:
+    result = sample(flat_energy(), "mh", chains=8, steps=60, max_length=4, progress=False)
+    best = result.best(10)
+    assert len(best) == 10 == len({s.text for s in best})
+    assert [s.energy for s in best] == sorted(s.energy for s in best)
+    lowest = result.energy.min()
+    assert best[0].energy == pytest.approx(float(lowest))
+    for s in best:
+        assert result.trace.states[s.step].rows()[s.chain] == s.tokens
+        assert sum(s.terms.values()) == pytest.approx(s.energy)
+    # Tokens 3 and 4 spell alike: two token sequences, one text.
+    everything = result.best(10**6)
+    assert len(everything) == len({" ".join(s.text.split()) for s in everything})
