@@ -113,14 +113,13 @@ def _padded(rows: Sequence[Sequence[int]], width: int) -> Tensor:
 
 
 def microbatches(sizes: Sequence[int], token_budget: int) -> Iterator[list[int]]:
-    """Group rows so that each group, padded to its longest row, stays under a token budget.
+    """Group rows, in order, so that each group holds at most ``token_budget`` tokens.
 
-    Rows of like size go together, since padding is computed and thrown away. A row larger than
-    the budget forms a group of its own.
+    A row larger than the budget forms a group of its own.
     """
     group: list[int] = []
-    for row in sorted(range(len(sizes)), key=lambda r: -sizes[r]):
-        if group and (len(group) + 1) * sizes[group[0]] > token_budget:
+    for row, size in enumerate(sizes):
+        if group and sum(sizes[r] for r in group) + size > token_budget:
             yield group
             group = []
         group.append(row)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
-from ergotext.lm.batch import TokenBatch, microbatches
+from ergotext.lm.batch import microbatches
 from ergotext.lm.memo import PrefixMemo, Reading
 from ergotext.lm.projection import Projection
 from ergotext.lm.protocols import InputError, ModelError
@@ -79,44 +79,54 @@ class Reader:
 
     @torch.inference_mode()
     def forward(
-        self, readings: list[Reading], upto: list[int], tokens: Tensor
+        self, readings: list[Reading], upto: list[int], fed: list[Tensor]
     ) -> tuple[Tensor, Tensor]:
-        """Run the decoder on K branches of m tokens behind the first ``upto`` tokens of each row.
+        """Run the decoder on branches of tokens behind the first ``upto`` tokens of each row.
 
-        Returns the final hidden states [B, K, m, D] and the new part of the key-value cache
-        [layers, 2, B, heads, K * m, head width]. A branch sees its row's prefix and itself.
+        ``fed[r]`` is int64 [K, m]: K branches of m tokens behind the prefix of row r. All of them
+        stand in one sequence of T tokens, row by row and branch by branch, in which a token sees
+        the opening, its row's prefix and its own branch; so rows of differing lengths cost no
+        padding, and the opening is there once.
+
+        Returns the final hidden states [T, D] and the new part of the key-value cache
+        [layers, 2, heads, T, head width].
         """
-        rows, branches, depth = tokens.shape
-        size = torch.tensor(upto) + len(self.opening)
-        past = self._stack(readings, upto)
-        before = past.shape[4]
-        inside = torch.arange(before) < size[:, None]
-        branch = torch.arange(branches).repeat_interleave(depth)
-        step = torch.arange(depth).repeat(branches)
-        own = (branch[:, None] == branch) & (step[:, None] >= step)
+        sizes = torch.tensor([part.numel() for part in fed])
+        if not int(sizes.sum()):
+            return readings[0].hidden[:0], self._before[:, :, :, :0]
+        prefix = torch.tensor(upto)
+        row = torch.arange(len(fed)).repeat_interleave(sizes)
+        branch = torch.cat(
+            [torch.arange(part.numel()) // part.shape[1] for part in fed if part.numel()]
+        )
+        step = torch.cat(
+            [torch.arange(part.numel()) % part.shape[1] for part in fed if part.numel()]
+        )
+        owner = torch.arange(len(fed)).repeat_interleave(prefix)
         seen = torch.cat(
             [
-                inside[:, None].expand(-1, branches * depth, -1),
-                own[None].expand(rows, -1, -1),
+                torch.ones(len(row), len(self.opening), dtype=torch.bool),
+                row[:, None] == owner,
+                (row[:, None] == row) & (branch[:, None] == branch) & (step[:, None] >= step),
             ],
-            dim=2,
+            dim=1,
         )
         mask = torch.zeros(seen.shape).masked_fill_(~seen, torch.finfo(self.dtype).min)
-        # Only padding can lie beyond the last position; a learned position table must not be
-        # asked for it.
-        positions = (size[:, None] + step).clamp(max=self.max_positions - 1)
+        prefixes = [
+            reading.keys_values[:, :, :, :n] for reading, n in zip(readings, upto, strict=True)
+        ]
+        past = torch.cat([self._before, *prefixes], dim=3)[:, :, None]
         output = self.model.base_model(
-            input_ids=tokens.reshape(rows, -1).to(self.device),
-            attention_mask=mask[:, None].to(self.device, self.dtype),
-            position_ids=positions.to(self.device),
+            input_ids=torch.cat([part.reshape(1, -1) for part in fed], dim=1).to(self.device),
+            attention_mask=mask[None, None].to(self.device, self.dtype),
+            position_ids=(len(self.opening) + prefix[row] + step)[None].to(self.device),
             past_key_values=DynamicCache([(layer[0], layer[1]) for layer in past]),
             use_cache=True,
         )
+        new = slice(past.shape[4], None)
         layers = output.past_key_values.layers
-        new = torch.stack(
-            [torch.stack([la.keys[:, :, before:], la.values[:, :, before:]]) for la in layers]
-        )
-        return output.last_hidden_state.view(rows, branches, depth, -1), new
+        cache = [torch.stack([la.keys[0, :, new], la.values[0, :, new]]) for la in layers]
+        return output.last_hidden_state[0], torch.stack(cache)
 
     def check_length(self, longest: int) -> None:
         """Raise InputError if rows of this length go beyond what the model was made for."""
@@ -132,27 +142,23 @@ class Reader:
     ) -> list[Reading]:
         """Read rows on from prefixes that were read before."""
         bases, starts = [b for b, _ in shared], [n for _, n in shared]
-        new = [row[n:] for row, n in zip(rows, starts, strict=True)]
-        fed = TokenBatch.of(new).ids[:, None]
-        if fed.shape[2]:
-            states, cache = self.forward(bases, starts, fed)
-            fresh = [states[r, 0, : len(part)] for r, part in enumerate(new)]
-            log_z = self.projection.log_z(torch.cat(fresh)).split([len(part) for part in new])
-        else:
-            none = bases[0].hidden[:0]
-            fresh, log_z = [none] * len(rows), (bases[0].log_z[:0],) * len(rows)
-            cache = self._before[:, :, None, :, :0].expand(-1, -1, len(rows), -1, -1, -1)
+        fed = [
+            torch.tensor([row[n:]], dtype=torch.int64) for row, n in zip(rows, starts, strict=True)
+        ]
+        sizes = [part.numel() for part in fed]
+        states, caches = self.forward(bases, starts, fed)
+        fresh, log_z = states.split(sizes), self.projection.log_z(states).split(sizes)
         hidden = [
             torch.cat([b.hidden[: n + 1], f]) for b, n, f in zip(bases, starts, fresh, strict=True)
         ]
         z = [torch.cat([b.log_z[: n + 1], f]) for b, n, f in zip(bases, starts, log_z, strict=True)]
         scores = self._token_log_prob(rows, hidden, z)
-        readings = []
-        for r, row in enumerate(rows):
-            old = bases[r].keys_values[:, :, :, : starts[r]]
-            kv = torch.cat([old, cache[:, :, r, :, : len(new[r])]], dim=3)
-            readings.append(Reading(row, kv, hidden[r], z[r], scores[r]))
-        return readings
+        return [
+            Reading(row, torch.cat([b.keys_values[:, :, :, :n], new], dim=3), *known)
+            for row, b, n, new, *known in zip(
+                rows, bases, starts, caches.split(sizes, dim=3), hidden, z, scores, strict=True
+            )
+        ]
 
     def _token_log_prob(
         self, rows: list[tuple[int, ...]], hidden: list[Tensor], log_z: list[Tensor]
@@ -163,16 +169,6 @@ class Reader:
         log_p = (logits - torch.cat(log_z)).double().cpu()
         # Clones: a slice would keep the scores of its whole batch alive.
         return tuple(part.clone() for part in log_p.split([len(row) + 1 for row in rows]))
-
-    def _stack(self, readings: list[Reading], upto: list[int]) -> Tensor:
-        """The caches of opening and prefixes: [layers, 2, B, heads, longest, head width]."""
-        layers, two, heads, behind, width = self._before.shape
-        shape = (layers, two, len(readings), heads, behind + max(upto), width)
-        past = self._before.new_zeros(shape)
-        past[:, :, :, :, :behind] = self._before[:, :, None]
-        for r, (reading, n) in enumerate(zip(readings, upto, strict=True)):
-            past[:, :, r, :, behind : behind + n] = reading.keys_values[:, :, :, :n]
-        return past
 
     @torch.inference_mode()
     def _open(self) -> tuple[Tensor, Reading]:

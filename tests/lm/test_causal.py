@@ -203,7 +203,7 @@ def test_a_long_context_is_kept_once(small_lm: CausalLM) -> None:
     assert reading.keys_values.shape[3] == 3
 
 
-def test_padding_never_asks_for_a_position_beyond_the_last(small_lm: CausalLM) -> None:
+def test_no_position_beyond_the_last_is_asked_for(small_lm: CausalLM) -> None:
     """A long row that shares much and a shorter one that shares nothing, in one pass."""
     small_lm.forget()
     lm, long = small_lm, tuple(range(10, small_lm.max_positions - 6))

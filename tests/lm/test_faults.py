@@ -17,19 +17,18 @@ from tests.conftest import reference_log_prob
 from tests.faulty import load_with_fault
 
 FAULTS = {
-    "17: padding is seen": (
+    "17: rows see each other's prefixes": (
         "reader",
-        ("inside = torch.arange(before) < size[:, None]",
-         "inside = torch.arange(before) < before * (size[:, None] > 0)"),
+        ("row[:, None] == owner,", "torch.ones(len(row), len(owner), dtype=torch.bool),"),
     ),
-    "17: places counted behind the padding": (
+    "17: rows see each other's tokens": (
         "reader",
-        ("positions = (size[:, None] + step)", "positions = (before + 0 * size[:, None] + step)"),
+        ("(row[:, None] == row) & (branch[:, None] == branch)", "(branch[:, None] == branch)"),
     ),
-    "17: branches see each other": (
+    "17: branches see each other": ("reader", ("(branch[:, None] == branch) & ", "")),
+    "17: places counted from the start of the pass": (
         "reader",
-        ("own = (branch[:, None] == branch) & (step[:, None] >= step)",
-         "own = step[:, None] >= step"),
+        ("(len(self.opening) + prefix[row] + step)", "(past.shape[4] + step)"),
     ),
     "18: prefixes found by their length": (
         "memo",
