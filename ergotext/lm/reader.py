@@ -96,12 +96,9 @@ class Reader:
             return readings[0].hidden[:0], self._before[:, :, :, :0]
         prefix = torch.tensor(upto)
         row = torch.arange(len(fed)).repeat_interleave(sizes)
-        branch = torch.cat(
-            [torch.arange(part.numel()) // part.shape[1] for part in fed if part.numel()]
-        )
-        step = torch.cat(
-            [torch.arange(part.numel()) % part.shape[1] for part in fed if part.numel()]
-        )
+        place = torch.cat([torch.arange(int(n)) for n in sizes])
+        depth = torch.tensor([part.shape[1] for part in fed])[row]
+        branch, step = place // depth, place % depth
         owner = torch.arange(len(fed)).repeat_interleave(prefix)
         seen = torch.cat(
             [
