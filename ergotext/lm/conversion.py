@@ -10,8 +10,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext, redirect_stderr
 from importlib.util import find_spec
+from io import StringIO
 from logging import ERROR, getLogger
 from pathlib import Path
 from typing import Any
@@ -150,14 +151,18 @@ def _disk_error(error: Exception, folder: Path) -> ModelError:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """transformers' loading bars and the hub's retries are noise beside our own messages."""
+    """transformers' bars and the hub's retries are noise beside our own messages.
+
+    One bar (of GGUF tensors) knows no switch; it is shown on a terminal and nowhere else.
+    """
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     hub = getLogger("huggingface_hub")
     level = hub.level
     hub.setLevel(ERROR)
     try:
-        yield
+        with nullcontext() if sys.stderr.isatty() else redirect_stderr(StringIO()):
+            yield
     finally:
         hub.setLevel(level)
         if shown:
