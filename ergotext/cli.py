@@ -9,6 +9,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from uuid import uuid4
 
 import typer
 
@@ -104,6 +105,8 @@ def write(
     emit = _Output(output)
     from ergotext.tasks import write as task
 
+    if "-" in words and len(words) > 1:
+        raise typer.BadParameter("- (keyword sets from stdin) stands alone", param_hint="KEYWORD")
     sets = task.parse_keyword_sets(_stdin()) if words == ["-"] else [words]
     budget = task.Budget(sampler.value, chains, steps, max_seconds, seed)
     results = task.write_all(
@@ -120,7 +123,7 @@ def write(
         for one, result in zip(sets, results, strict=True):
             best = result.best(count)
             if as_json:
-                emit(task.as_json(best, one))
+                emit(task.as_json(best, one, emit.ascii_only))
                 typer.echo(task.how(result, approximate), err=True)
             else:
                 emit(task.as_text(result, best, approximate))
@@ -141,7 +144,9 @@ class _Output:
     """
 
     def __init__(self, path: Path | None) -> None:
-        self.path = path and path.resolve()
+        self.path = path and Path(os.path.realpath(path))
+        encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+        self.ascii_only = path is None and encoding.lower().replace("-", "") != "utf8"
         self.lines: list[str] = []
         if self.path is None:
             return
@@ -164,17 +169,24 @@ class _Output:
     def __exit__(self, *_: object) -> None:
         if self.path is None or not self.lines:
             return
-        if self.path.exists() and not self.path.is_file():  # a pipe or device: nothing to replace
-            with self.path.open("w", encoding="utf-8") as stream:
+        try:
+            self._write(self.path)
+        except OSError:
+            typer.echo("".join(self.lines), nl=False)  # found is found
+            raise
+
+    def _write(self, path: Path) -> None:
+        if path.exists() and not path.is_file():  # a pipe or device: nothing to replace
+            with path.open("w", encoding="utf-8") as stream:
                 stream.writelines(self.lines)
             return
-        part = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        part = path.with_name(f".ergotext-{uuid4().hex}")
         try:
             with part.open("x", encoding="utf-8") as stream:
                 stream.writelines(self.lines)
-            if self.path.exists():
-                shutil.copymode(self.path, part)
-            part.replace(self.path)
+            if path.exists():
+                shutil.copymode(path, part)
+            part.replace(path)
         finally:
             part.unlink(missing_ok=True)
 
@@ -208,6 +220,9 @@ def main(arguments: list[str] | None = None, command: Callable[..., object] = ap
             return _fail("interrupted", INTERRUPTED)
         return code if isinstance(code, int) else 0
     except typer.TyperException as error:
+        if not arguments and type(error).__name__ == "NoArgsIsHelpError":
+            typer.echo(error.format_message(), err=True)
+            return error.exit_code
         return _fail(error.format_message(), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted", INTERRUPTED)
@@ -222,11 +237,20 @@ def main(arguments: list[str] | None = None, command: Callable[..., object] = ap
     except Exception as error:
         from ergotext.lm.protocols import ErgotextError, InputError
 
+        if _came_of_ctrl_c(error):
+            return _fail("interrupted", INTERRUPTED)
         if "allocate" in str(error):  # torch's own out-of-memory errors, CPU and CUDA
             return _fail("out of memory; try fewer --chains or a smaller model", 1)
         if not isinstance(error, ErgotextError):
             raise
         return _fail(str(error), 2 if isinstance(error, InputError) else 1)
+
+
+def _came_of_ctrl_c(error: BaseException | None) -> bool:
+    """Lazy imports turn a KeyboardInterrupt into whatever error they like to raise."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _fail(message: str, code: int) -> int:

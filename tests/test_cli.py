@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from ergotext.cli import main
+from ergotext.lm import loading
 from ergotext.samplers import run as samplers_run
 from ergotext.tasks import write as task
 
@@ -118,6 +118,8 @@ def test_time_limit(capsys, small) -> None:  # type: ignore[no-untyped-def]
         (["summer", "--sampler", "gibs"], "annealing"),
         (["summer", "beach", "dog", "--length", "1", "--max-length", "2"], "--max-length"),
         (["summer", "--length", "50"], "maximum length"),
+        (["summer", "--max-length", "10"], "give --length 10 or less"),
+        (["-", "summer"], "stands alone"),
         (["summer", "--model", "no-such-model"], "no bundled name"),
         (["summer", "--device", "abacus"], "unknown device"),
         (["summer", "-o", "/no/such/folder/out.txt"], "cannot be written"),
@@ -233,27 +235,59 @@ def process(*arguments: str, **options) -> subprocess.Popen[str]:  # type: ignor
     )  # fmt: skip
 
 
-def test_ctrl_c_keeps_the_best_so_far(model_folder: Path, tmp_path: Path) -> None:
-    running = process(
-        "write", "summer", "beach", "--model", str(model_folder), "--steps", "1000000"
+def interrupted_at(place: str, *arguments: str) -> tuple[int, str, str]:
+    """Run the command, send Ctrl-C when it calls ``place`` for the fifth (or only) time."""
+    module, _, name = place.rpartition(":")
+    holder, _, attribute = name.rpartition(".")
+    code = f"""
+import os, signal, sys, importlib
+from ergotext.cli import entry
+module = importlib.import_module({module!r})
+holder = getattr(module, {holder!r}) if {holder!r} else module
+real, calls = getattr(holder, {attribute!r}), []
+def watched(*args, **kwargs):
+    calls.append(1)
+    if len(calls) == (5 if {holder!r} else 1):
+        os.kill(os.getpid(), signal.SIGINT)
+    return real(*args, **kwargs)
+setattr(holder, {attribute!r}, watched)
+sys.argv = ["ergotext", *{list(arguments)!r}]
+entry()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
     )
-    time.sleep(12)
-    running.send_signal(signal.SIGINT)
-    out, err = running.communicate(timeout=60)
-    assert running.returncode == 130
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_ctrl_c_keeps_the_best_so_far(model_folder: Path, tmp_path: Path) -> None:
+    arguments = ["write", "summer", "--model", str(model_folder), "--steps", "1000000"]
+    code, out, err = interrupted_at("ergotext.samplers.run:Trace.record", *arguments)
+    assert code == 130
     assert "summer" in out.splitlines()[0] and "interrupted" in out
-    assert err.strip().splitlines()[-1] == "ergotext: interrupted; the best so far is kept"
-    assert "Traceback" not in err
+    assert err == "ergotext: interrupted; the best so far is kept\n"
+    target = tmp_path / "out.txt"
+    code, out, _ = interrupted_at(
+        "ergotext.samplers.run:Trace.record", *arguments, "-o", str(target)
+    )
+    assert code == 130 and out == "" and "summer" in target.read_text()
 
 
-def test_ctrl_c_while_loading() -> None:
-    running = process("write", "summer")
-    time.sleep(0.8)
-    running.send_signal(signal.SIGINT)
-    out, err = running.communicate(timeout=60)
-    # Python ends by the signal itself where it came in the middle of an exec(): 130 to a shell too.
-    assert running.returncode in (130, -signal.SIGINT)
-    assert out == "" and err == "ergotext: interrupted\n"
+@pytest.mark.parametrize("place", ["ergotext.lm.loading:load", "ergotext.lm.loading:_pretrained"])
+def test_ctrl_c_while_loading(place: str, model_folder: Path) -> None:
+    code, out, err = interrupted_at(place, "write", "summer", "--model", str(model_folder))
+    assert (code, out, err) == (130, "", "ergotext: interrupted\n")
+
+
+def test_ctrl_c_that_a_lazy_import_has_wrapped(capsys, small, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    def wrapped(*_: object, **__: object) -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:
+            raise ModuleNotFoundError("Could not import module") from error
+
+    monkeypatch.setattr(loading, "load", wrapped)
+    assert call(capsys, "write", "summer", *small) == (130, "", "ergotext: interrupted\n")
 
 
 def test_a_reader_that_leaves(model_folder: Path) -> None:
@@ -279,6 +313,52 @@ def test_help_is_quick_and_needs_no_model() -> None:
     assert "write" in done.stdout and done.stdout.strip().endswith("False")
 
 
-def test_stray_environment(tmp_path: Path) -> None:
-    done = process("version", env={**os.environ, "ERGOTEXT_CACHE": str(tmp_path)})
-    assert done.communicate()[0].startswith("ergotext 0.")
+def test_version() -> None:
+    assert process("version").communicate()[0].startswith("ergotext 0.")
+
+
+def test_no_arguments_show_the_help() -> None:
+    running = process()
+    out, err = running.communicate()
+    assert running.returncode == 2 and out == ""
+    assert "Usage: ergotext" in err and err.count("\n") > 5
+
+
+def test_json_on_a_terminal_that_is_not_utf_8(model_folder: Path) -> None:
+    running = process(
+        "write", "👍", "--model", str(model_folder), "--steps", "5", "--json", "-n", "1",
+        env={**os.environ, "PYTHONIOENCODING": "latin-1"}, encoding="latin-1",
+    )  # fmt: skip
+    out, _ = running.communicate()
+    assert out.isascii() and "👍" in json.loads(out)["text"]
+
+
+def test_findings_are_shown_where_they_cannot_be_written(  # type: ignore[no-untyped-def]
+    capsys, small, tmp_path, monkeypatch
+) -> None:
+    """The folder goes while the run is on."""
+    folder, real = tmp_path / "folder", samplers_run.sample
+    folder.mkdir()
+
+    def sample(*args, **kwargs):  # type: ignore[no-untyped-def]
+        folder.rmdir()
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(task, "sample", sample)
+    code, out, err = call(capsys, "write", "summer", *small, "-o", str(folder / "out"))
+    assert code == 1 and "summer" in out and "No such file" in err and err.count("\n") == 1
+
+
+def test_long_names_for_the_output(capsys, small, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    code, out, err = call(capsys, "write", "summer", *small, "-o", str(tmp_path / ("x" * 300)))
+    assert code == 1 and out == "" and "too long" in err and err.count("\n") == 1
+    long = tmp_path / ("x" * 255)  # the longest there can be
+    assert call(capsys, "write", "summer", *small, "-o", str(long))[0] == 0
+    assert "summer" in long.read_text() and list(tmp_path.iterdir()) == [long]
+
+
+def test_a_link_to_itself(capsys, small, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    _, out, err = call(capsys, "write", "summer", *small, "-o", str(loop))
+    assert "Traceback" not in err and ("summer" in out or "summer" in loop.read_text())

@@ -15,9 +15,9 @@ from ergotext.lm.protocols import ModelError
 from ergotext.lm.reader import Reader
 from ergotext.lm.vocabulary import Vocabulary
 
-TOKEN_BUDGET = 512
-"""Tokens in one forward pass. Rows share a pass side by side, so attention grows with its square;
-more than this buys no speed on a CPU."""
+TOKEN_BUDGET = 1024
+"""Token positions in one forward pass, prefixes included. Rows share a pass side by side, so
+attention grows with its square; more than this buys no speed on a CPU."""
 
 
 class CausalLM:
@@ -166,10 +166,11 @@ class CausalLM:
         readings = self._reader.read(rows)
         result = torch.zeros(tokens.shape, dtype=torch.float64)
         # Candidates of one row are split too, so that a pass stays within the budget.
-        width = max(1, self.token_budget // max(1, *map(len, right), 1))
+        room = self.token_budget - max(begin, default=0)
+        width = max(1, room // max(1, *map(len, right), 1))
         for first in range(0, tokens.shape[1], width):
             part = tokens[:, first : first + width]
-            sizes = [part.shape[1] * max(1, len(r)) for r in right]
+            sizes = [a + part.shape[1] * len(r) for a, r in zip(begin, right, strict=True)]
             for group in microbatches(sizes, self.token_budget):
                 result[group, first : first + width] = self._candidates(
                     [readings[r] for r in group],
@@ -227,5 +228,10 @@ def _projection(model: PreTrainedModel) -> Projection:
 def _max_positions(model: PreTrainedModel) -> int:
     """Longest input for which full attention over the cache is what the model means."""
     config = model.config.get_text_config()
-    known = (getattr(config, name, None) for name in ("max_position_embeddings", "sliding_window"))
-    return min((n for n in known if n), default=1 << 20)
+    known = [getattr(config, name, None) for name in ("max_position_embeddings", "sliding_window")]
+    rope = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
+    if "longrope" in (rope.get("rope_type"), rope.get("type")):
+        # Beyond this its angles change for the whole text, and a cache of shorter ones is wrong.
+        known.append(rope.get("original_max_position_embeddings"))
+        known.append(getattr(config, "original_max_position_embeddings", None))
+    return min((int(n) for n in known if n), default=1 << 20)

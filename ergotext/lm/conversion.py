@@ -7,15 +7,15 @@ import hashlib
 import os
 import shutil
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext, redirect_stderr
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext, redirect_stderr, suppress
 from importlib.util import find_spec
 from io import StringIO
 from logging import ERROR, getLogger
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import torch
 from filelock import FileLock
@@ -33,8 +33,10 @@ def cache_folder() -> Path:
     """Where converted models are kept: ``ERGOTEXT_CACHE`` or the user's cache folder."""
     if folder := os.environ.get("ERGOTEXT_CACHE"):
         return expanded(folder)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "ergotext"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ergotext"
+    except RuntimeError as error:
+        raise ModelError(f"no place for the model cache: {error}; set ERGOTEXT_CACHE") from error
 
 
 def converted(file: Path) -> Path:
@@ -46,20 +48,34 @@ def converted(file: Path) -> Path:
     with file.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()[:16]
     target = cache_folder() / f"{file.stem}-{digest}-v{CONVERSION}"
-    if target.is_dir():
-        return target
+
+    def convert(folder: Path) -> None:
+        print(f"converting {file.name} once into {target.parent} …", file=sys.stderr)
+        folder.mkdir()
+        _convert(file, folder)
+
+    if not target.is_dir():
+        make_once(target, convert)
+    return target
+
+
+def make_once(target: Path, make: Callable[[Path], object]) -> None:
+    """Let ``make`` write what becomes ``target`` when it is whole, one process at a time.
+
+    Raises
+    ------
+    ModelError
+        The folder cannot be written, or the disk is full; nothing half-made is left.
+    """
     _make(target.parent)
     with ExitStack() as held:
         try:
             held.enter_context(FileLock(target.with_name(target.name + ".lock")))
         except OSError as error:
             raise _disk_error(error, target.parent) from error
-        if not target.is_dir():
-            print(f"converting {file.name} once into {target.parent} …", file=sys.stderr)
-            with whole(target) as temporary:
-                temporary.mkdir()
-                _convert(file, temporary)
-    return target
+        if not target.exists():
+            with _whole(target) as temporary:
+                make(temporary)
 
 
 def _convert(file: Path, folder: Path) -> None:
@@ -71,9 +87,13 @@ def _convert(file: Path, folder: Path) -> None:
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(**where)
-            model: Any = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
+                **where, dtype=torch.float32, output_loading_info=True
+            )
     except Exception as error:
         raise ModelError(f"cannot convert {file}: {first_line(error)}") from error
+    model: Any = loaded[0]
+    check_whole(loaded[1], str(file))
     # save_pretrained refuses quantised models; the weights are plain float32 by now.
     model.hf_quantizer = None
     model.is_quantized = False
@@ -83,6 +103,16 @@ def _convert(file: Path, folder: Path) -> None:
     with quiet():
         tokenizer.save_pretrained(folder)
         model.save_pretrained(folder)
+
+
+def check_whole(info: dict[str, Any], name: str) -> None:
+    """Raise ModelError if weights were missing: transformers makes random ones up for them."""
+    absent = [*info.get("missing_keys", ()), *info.get("mismatched_keys", ())]
+    if absent:
+        raise ModelError(
+            f"the model {name} lacks {len(absent)} of its weights (such as {absent[0]}); "
+            "fetch or install it again"
+        )
 
 
 def _check_gguf(file: Path) -> None:
@@ -103,15 +133,16 @@ def _check_gguf(file: Path) -> None:
 
 
 @contextmanager
-def whole(target: Path) -> Iterator[Path]:
+def _whole(target: Path) -> Iterator[Path]:
     """A temporary name beside ``target`` that becomes it if all goes well, and goes if not."""
-    _make(target.parent)
     for stale in target.parent.glob(".making-*"):
-        # Left by a process that was killed in the middle.
-        if time.time() - stale.stat().st_mtime > STALE_SECONDS:
-            shutil.rmtree(stale, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=".making-", dir=target.parent))
+        # Left by a process that was killed in the middle; another may be sweeping it away too.
+        with suppress(OSError):
+            if time.time() - stale.stat().st_mtime > STALE_SECONDS:
+                shutil.rmtree(stale, ignore_errors=True)
+    folder = target.parent / f".making-{uuid4().hex}"
     try:
+        folder.mkdir()
         yield folder / target.name
         (folder / target.name).replace(target)
     except OSError as error:

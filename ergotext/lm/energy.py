@@ -48,6 +48,11 @@ class Term(ABC):
         """``count`` states to start from: empty texts, unless a term asks for more."""
         return TokenBatch.of([()] * count)
 
+    def forget(self) -> None:
+        """Drop what the model behind this energy kept from earlier calls."""
+        if self.scorer is not None:
+            self.scorer.forget()
+
     def locked(self, batch: TokenBatch) -> Tensor:
         """int64 [B, L]: which tokens move only as part of a keyword (none, here)."""
         return torch.zeros_like(batch.ids)
@@ -123,6 +128,10 @@ class Sum(Term):
         hard = self._constraint()
         return super().initial(count) if hard is None else hard.initial(count)
 
+    def forget(self) -> None:
+        for _, term in self.parts:
+            term.forget()
+
     def locked(self, batch: TokenBatch) -> Tensor:
         hard = self._constraint()
         return super().locked(batch) if hard is None else hard.locked(batch)
@@ -189,10 +198,13 @@ def _checked(name: str, value: Tensor, count: int, weight: float) -> Tensor:
         raise InputError(
             f"the energy {name!r} returned shape {tuple(value.shape)}, expected ({count},)"
         )
-    value = weight * value
     if torch.isnan(value).any() or (value == -torch.inf).any():
         raise InputError(f"the energy {name!r} returned NaN or -inf; it must be finite or +inf")
-    return value
+    if weight < 0 and (value == torch.inf).any():
+        raise InputError(
+            f"the energy {name!r} returned +inf, which a weight of {weight} turns over"
+        )
+    return weight * value
 
 
 def _zero(batch: TokenBatch) -> Tensor:

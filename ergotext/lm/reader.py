@@ -27,7 +27,7 @@ class Reader:
         Start token and context: what stands before every row.
     end_id : int
     token_budget : int
-        Token positions in one forward pass.
+        Token positions in one forward pass, those of prefixes included.
     max_positions : int
 
     Raises
@@ -54,6 +54,7 @@ class Reader:
         self.max_positions = max_positions
         self.device, self.dtype = projection.weight.device, projection.weight.dtype
         self._before, root = self._open()
+        self._check_packing(root)
         self.memo = PrefixMemo(root, MEMO_TOKENS)
 
     @torch.inference_mode()
@@ -69,8 +70,7 @@ class Reader:
                 found[row] = reading
         self.check_length(max(map(len, missing), default=0))
         shared = [self.memo.longest(row) for row in missing]
-        sizes = [len(row) - n for row, (_, n) in zip(missing, shared, strict=True)]
-        for group in microbatches(sizes, self.token_budget):
+        for group in microbatches([len(row) for row in missing], self.token_budget):
             known = [shared[r] for r in group]
             for reading in self._extend([missing[r] for r in group], known):
                 found[reading.tokens] = reading
@@ -157,6 +157,36 @@ class Reader:
             )
         ]
 
+    @torch.inference_mode()
+    def _check_packing(self, root: Reading) -> None:
+        """Raise ModelError unless rows side by side read as each does alone.
+
+        A model that takes places or neighbours from the order of its input (ALiBi, local windows)
+        instead of positions and mask would give wrong numbers without a word.
+        """
+        config = self.model.config.get_text_config()
+        trial = [torch.tensor([[5, 6, 7], [8, 6, 9]]), torch.tensor([[7, 5]])]
+        trial = [part % config.vocab_size for part in trial]
+        try:
+            packed, _ = self.forward([root] * 2, [0, 0], trial)
+            rows = [row for part in trial for row in part]
+            alone = [
+                self.model.base_model(
+                    torch.tensor([[*self.opening, *row.tolist()]], device=self.device)
+                ).last_hidden_state[0, len(self.opening) :]
+                for row in rows
+            ]
+            plain = torch.cat(alone)
+            slack = 1e-3 if self.dtype == torch.float32 else 0.1
+            fits = bool((packed - plain).abs().max() <= slack * plain.abs().max())
+        except (AttributeError, RuntimeError, TypeError, ValueError, IndexError):
+            fits = False
+        if not fits or "local" in (getattr(config, "attention_layers", None) or ()):
+            raise ModelError(
+                f"the model type {config.model_type!r} does not take its places from position ids "
+                "and an attention mask; ergotext cannot read several rows in one pass with it"
+            )
+
     def _token_log_prob(
         self, rows: list[tuple[int, ...]], hidden: list[Tensor], log_z: list[Tensor]
     ) -> tuple[Tensor, ...]:
@@ -172,20 +202,20 @@ class Reader:
         """Read the opening, and check that the model is of the kind we can drive."""
         self.check_length(0)
         ids = torch.tensor([self.opening], device=self.device)
-        output = self.model.base_model(ids, use_cache=True)
-        layers = getattr(getattr(output, "past_key_values", None), "layers", None)
         kind = self.model.config.model_type
         try:
-            kv = torch.stack([torch.stack([la.keys[0], la.values[0]]) for la in layers or []])
-        except (AttributeError, RuntimeError, TypeError):
+            output = self.model.base_model(ids, use_cache=True)
+            layers = output.past_key_values.layers
+            kv = torch.stack([torch.stack([la.keys[0], la.values[0]]) for la in layers])
+            hidden = output.last_hidden_state[0, -1:]
+            own = self.model(ids).logits[0, -1:].float()
+        except (AttributeError, RuntimeError, TypeError, ValueError, IndexError):
             kv = torch.zeros(0)
         if kv.ndim != 5 or kv.shape[3] != ids.shape[1]:
             raise ModelError(
                 f"the model type {kind!r} keeps no ordinary key-value cache; "
                 "use a plain transformer decoder"
             )
-        hidden = output.last_hidden_state[0, -1:]
-        own = self.model(ids).logits[0, -1:].float()
         if (self.projection.logits(hidden) - own).abs().max() > 1e-2 * own.abs().max():
             raise ModelError(
                 f"the logits of the model type {kind!r} are not a projection of its hidden "

@@ -93,7 +93,7 @@ class Keywords(Term):
         ids = TokenBatch.of(initial_rows(self.spelled, count, self.any_order))
         if not len(ids):
             raise InputError(
-                f"the keywords {self.words} run into each other in every order; leave one out"
+                f"the keywords {self.words} run into each other in every order tried; leave one out"
             )
         batch = TokenBatch(ids.ids, ids.length, self.locked(ids))
         if not torch.isfinite(self(batch)).all():

@@ -74,14 +74,26 @@ class Vocabulary:
                     "only printable text can be written"
                 )
         word = word.strip()
-        space = "" if is_unspaced(word[0]) else " "
-        ids = self.encode(space + word)
+        ids = self._inside(word)
         if not ids or not bool(self.allowed[ids].all()) or self.text(ids).strip() != word:
             raise InputError(
                 f"this model's tokenizer cannot spell the keyword {word!r} "
                 f"(it reads back {self.text(ids).strip()!r}); choose another word or model"
             )
         return ids
+
+    def _inside(self, word: str) -> list[int]:
+        """The tokens of a word behind another, with one space between them where there is one.
+
+        Some tokenizers put a space before every text, so encoding " word" would give two.
+        """
+        before, space = ("。", "") if is_unspaced(word[0]) else ("a", " ")
+        anchor, whole = self.encode(before), self.encode(before + space + word)
+        ways = [self.encode(space + word), self.encode(word)]
+        if whole[: len(anchor)] == anchor:
+            ways.insert(0, whole[len(anchor) :])
+        good = (ids for ids in ways if self.text(anchor + ids) == before + space + word)
+        return next(good, ways[0])
 
     def _allowed(self) -> Tensor:
         """bool [V]: every token but special, unused and padding ones."""

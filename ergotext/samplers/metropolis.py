@@ -81,6 +81,14 @@ class MetropolisHastings:
         batch = self.energy.initial(chains) if initial is None else initial
         if not len(batch):
             raise InputError("there is no initial state to start from")
+        tokens = torch.cat([torch.tensor(row, dtype=torch.int64) for row in batch.rows()])
+        size = len(self.scorer.allowed)
+        known = (tokens >= 0) & (tokens < size)
+        if not bool((known & self.scorer.allowed[tokens.clamp(0, size - 1)]).all()):
+            raise InputError(
+                "the text to start from holds special tokens, or ids that the model does not know; "
+                "no move could ever remove them"
+            )
         batch = batch.select(torch.arange(chains) % len(batch))
         batch = TokenBatch(batch.ids, batch.length, self.energy.locked(batch))
         wanted = self.energy.initial(1).locked.unique()

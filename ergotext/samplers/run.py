@@ -195,8 +195,8 @@ def sample(
         A count is not positive, or energy and sampler do not fit together.
     """
     for name, value in (("chains", chains), ("steps", steps), ("max_length", max_length)):
-        if value < 1:
-            raise InputError(f"{name} must be at least 1, got {value}")
+        if not isinstance(value, int) or value < 1:
+            raise InputError(f"{name} must be a whole number of at least 1, got {value}")
     if seed < 0:
         raise InputError(f"the seed must be 0 or more, got {seed}")
     if max_seconds is not None and not max_seconds > 0:
@@ -211,8 +211,7 @@ def sample(
     if "steps" in known:  # of those that follow a schedule
         options.setdefault("steps", steps)
     algorithm = factory(energy, max_length=max_length, **options)
-    if energy.scorer is not None:
-        energy.scorer.forget()
+    energy.forget()
     began = time.monotonic()
     draws = SeededDraws(seed)
     state = algorithm.init(draws, chains, initial)

@@ -137,7 +137,10 @@ def energy_of(
 ) -> Sum:
     """The energy that ``write`` minimises: fluency, keywords and a length prior of sd 1."""
     if mean_length > max_length:
-        raise InputError(f"the length {mean_length:g} is beyond the maximum length {max_length}")
+        raise InputError(
+            f"the wanted length {mean_length:g} is beyond the maximum length {max_length}; "
+            f"give --length {max_length} or less, or a greater --max-length"
+        )
     positions = 1 + len(lm.context) + max_length
     if positions > lm.max_positions:
         raise InputError(
@@ -156,7 +159,11 @@ def energy_of(
 
 def default_context(words: Sequence[str]) -> str:
     """A plain sentence to stand before the text, in English or, for such keywords, in Chinese."""
-    return CONTEXT_UNSPACED if any(is_unspaced(word[0]) for word in words if word) else CONTEXT
+    return (
+        CONTEXT_UNSPACED
+        if any(is_unspaced(word.strip()[0]) for word in words if word.strip())
+        else CONTEXT
+    )
 
 
 def parse_keyword_sets(text: str) -> list[list[str]]:
@@ -199,7 +206,7 @@ def _one_line(text: str) -> str:
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
-def as_json(best: Sequence[Sample], words: Sequence[str]) -> str:
+def as_json(best: Sequence[Sample], words: Sequence[str], ascii_only: bool = False) -> str:
     """One JSON object a sentence and line."""
     return "\n".join(
         json.dumps(
@@ -212,7 +219,7 @@ def as_json(best: Sequence[Sample], words: Sequence[str]) -> str:
                 "chain": s.chain,
                 "step": s.step,
             },
-            ensure_ascii=False,
+            ensure_ascii=ascii_only,
         )
         for s in best
     )

@@ -6,13 +6,23 @@ import copy
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM, MambaConfig, MambaForCausalLM
+from transformers import (
+    AutoModelForCausalLM,
+    BloomConfig,
+    FalconConfig,
+    GPTNeoConfig,
+    LlamaConfig,
+    LlamaForCausalLM,
+    MambaConfig,
+    MambaForCausalLM,
+    MptConfig,
+)
 
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.causal import CausalLM
 from ergotext.lm.protocols import InputError, ModelError, NextTokenScorer
 from ergotext.lm.vocabulary import Vocabulary
-from tests.conftest import reference_log_prob
+from tests.conftest import SMALL, reference_log_prob
 
 
 def random_rows(count: int, longest: int = 12, seed: int = 0) -> list[tuple[int, ...]]:
@@ -151,28 +161,56 @@ def test_blocks_and_microbatches_change_nothing(
     torch.testing.assert_close(scores(tight), whole, atol=1e-4, rtol=0)
 
 
-def test_memo_stays_within_its_capacity(small_lm: CausalLM) -> None:
-    lm = copy.copy(small_lm)
-    lm.forget()
-    lm._reader.memo.capacity = 50
-    rows = random_rows(60, seed=9)
+@pytest.fixture
+def fresh_lm(small_lm: CausalLM) -> CausalLM:
+    """The same model with a memory of its own, to be tampered with."""
+    return CausalLM(small_lm.model, small_lm.vocabulary, small_lm.start_id, small_lm.end_id)
+
+
+def watch_passes(lm: CausalLM) -> tuple[list[int], torch.utils.hooks.RemovableHandle]:
+    """Token positions in each forward pass from now on, prefixes included."""
+    passes: list[int] = []
+
+    def note(_module, _args, kwargs) -> None:  # type: ignore[no-untyped-def]
+        passes.append(kwargs["attention_mask"].shape[-1])
+
+    return passes, lm.model.base_model.register_forward_pre_hook(note, with_kwargs=True)
+
+
+def test_no_pass_is_larger_than_the_budget(fresh_lm: CausalLM) -> None:
+    lm = CausalLM(fresh_lm.model, fresh_lm.vocabulary, 0, 1, token_budget=40)
+    passes, handle = watch_passes(lm)
+    rows = [row for row in random_rows(30, seed=5) if row]
+    lm.log_prob(TokenBatch.of(rows))
+    assert len(passes) > 1 and max(passes) <= 40 + 1  # and the start token
+    passes.clear()
+    batch, at = TokenBatch.of([tuple(range(20, 30))]), torch.tensor([3])
+    lm.candidate_log_prob(batch, at, at, torch.arange(50, 90)[None])
+    handle.remove()
+    assert len(passes) > 1 and max(passes) <= 40 + 1
+
+
+def test_memo_keeps_to_its_capacity_and_drops_the_oldest(fresh_lm: CausalLM) -> None:
+    lm, memo = fresh_lm, fresh_lm._reader.memo
+    memo.capacity = 30
+    rows = [tuple(range(10 + r, 20 + r)) for r in range(8)]
     value = lm.log_prob(TokenBatch.of(rows))
-    assert lm._reader.memo._size <= 50 + 12
-    assert len(lm._reader.memo._by_prefix) <= lm._reader.memo._size
+    assert memo._size <= 30 and len(memo._by_prefix) <= memo._size
+    assert [row for row in rows if memo.exact(row)] == rows[-3:]
+    memo.exact(rows[-3])  # used again: now the youngest
+    lm.log_prob(TokenBatch.of([tuple(range(50, 60))]))
+    assert memo.exact(rows[-3]) and not memo.exact(rows[-2])
     torch.testing.assert_close(lm.log_prob(TokenBatch.of(rows)), value, atol=1e-4, rtol=0)
     lm.forget()
-    assert lm._reader.memo._size == 0 and not lm._reader.memo._by_prefix
-    lm._reader.memo.capacity = 8192
+    assert memo._size == 0 and not memo._by_prefix and not memo._scores
 
 
-def test_scores_are_kept_when_readings_are_gone(small_lm: CausalLM) -> None:
-    lm = copy.copy(small_lm)
-    lm.forget()
-    lm._reader.memo.capacity = 20
+def test_scores_are_kept_when_readings_are_gone(fresh_lm: CausalLM) -> None:
+    lm, memo = fresh_lm, fresh_lm._reader.memo
+    memo.capacity = 20
     rows = [tuple(range(10 + r, 18 + r)) for r in range(12)]
     first = lm.log_prob(TokenBatch.of(rows))
-    passes: list[int] = []
-    handle = lm.model.base_model.register_forward_hook(lambda *_: passes.append(1))
+    passes, handle = watch_passes(lm)
     assert torch.equal(lm.log_prob(TokenBatch.of(rows)), first) and not passes
     # The law at a place needs the reading itself, which is made anew.
     law = lm.next_log_prob(TokenBatch.of(rows[:1]), torch.tensor([3]))
@@ -180,10 +218,42 @@ def test_scores_are_kept_when_readings_are_gone(small_lm: CausalLM) -> None:
     assert passes and float(law[0, rows[0][3]]) == pytest.approx(
         float(lm.token_log_prob(TokenBatch.of(rows[:1]))[0, 3]), abs=1e-4
     )
-    lm._reader.memo.score_capacity = 5
-    lm.log_prob(TokenBatch.of([(5, 6, 7)]))
-    lm._reader.memo.capacity, lm._reader.memo.score_capacity = 8192, 20_000
-    lm.forget()
+    memo.score_capacity = 5
+    for last in range(5, 15):
+        lm.log_prob(TokenBatch.of([(5, 6, last)]))
+    assert len(memo._scores) <= 12 + 1 and memo.score((5, 6, 14)) is not None
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        GPTNeoConfig(
+            vocab_size=430, hidden_size=32, num_layers=2, num_heads=4, window_size=40,
+            attention_types=[[["global", "local"], 1]],
+        ),
+        MptConfig(vocab_size=430, d_model=32, n_layers=2, n_heads=4, max_seq_len=96),
+        BloomConfig(vocab_size=430, hidden_size=32, n_layer=2, n_head=4),
+        FalconConfig(
+            vocab_size=430, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, alibi=True
+        ),
+    ],
+    ids=lambda config: config.model_type,
+)  # fmt: skip
+def test_models_that_count_places_on_their_own_are_refused(config, small_lm: CausalLM) -> None:  # type: ignore[no-untyped-def]
+    """ALiBi and local windows would misread rows that share a pass, without a word."""
+    torch.manual_seed(0)
+    with pytest.raises(ModelError, match="does not take its places"):
+        CausalLM(AutoModelForCausalLM.from_config(config), small_lm.vocabulary, 0, 1)
+
+
+def test_rope_that_changes_with_the_length_bounds_the_length(small_lm: CausalLM) -> None:
+    factors = {"short_factor": [1.0] * 4, "long_factor": [4.0] * 4}
+    rope = {"rope_type": "longrope", "rope_theta": 1e4, "factor": 4.0, **factors}
+    rope["original_max_position_embeddings"] = 24
+    lm = CausalLM(
+        LlamaForCausalLM(LlamaConfig(**SMALL, rope_parameters=rope)), small_lm.vocabulary, 0, 1
+    )
+    assert lm.max_positions == 24
 
 
 def test_token_log_prob_adds_up(small_lm: CausalLM) -> None:

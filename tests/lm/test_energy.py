@@ -113,6 +113,12 @@ def test_users_own_functions(small_lm: CausalLM) -> None:
             lambda lm: (et.fluency(lm) + et.custom(lambda t: [math.nan]))(TokenBatch.of([[5]])),
             "NaN",
         ),
+        (
+            lambda lm: (-1.0 * (et.fluency(lm) + (lambda b: torch.tensor([math.inf]))))(
+                TokenBatch.of([[5]])
+            ),
+            "turns over",
+        ),
         (lambda lm: et.custom(lambda t: [0.0])(TokenBatch.of([[5]])), "reads text"),
     ],
 )

@@ -13,6 +13,7 @@ import torch
 from ergotext.lm import memo, reader
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.causal import CausalLM
+from ergotext.lm.protocols import ModelError
 from tests.conftest import reference_log_prob
 from tests.faulty import load_with_fault
 
@@ -81,5 +82,6 @@ def test_the_code_as_it_is_passes(small_lm: CausalLM) -> None:
 @pytest.mark.parametrize("fault", FAULTS)
 def test_fault_is_caught(small_lm: CausalLM, fault: str) -> None:
     name, *changes = FAULTS[fault]
-    with pytest.raises(AssertionError):
+    # Some are caught before any test is: the reader tries two rows side by side when it is made.
+    with pytest.raises((AssertionError, ModelError)):
         check_scores(small_lm, REAL | {name: load_with_fault(f"lm.{name}", *changes)})

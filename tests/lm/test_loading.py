@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import MambaConfig, MambaForCausalLM
 
 import ergotext as et
@@ -205,3 +206,29 @@ def test_a_model_without_a_key_value_cache_says_so(tmp_path: Path, model_folder:
     MambaForCausalLM(config).save_pretrained(folder)
     with pytest.raises(et.ModelError, match="cache"):
         et.load(str(folder))
+
+
+def test_missing_weights_are_not_made_up(tmp_path: Path, model_folder: Path) -> None:
+    folder = tmp_path / "missing"
+    shutil.copytree(model_folder, folder)
+    weights = load_file(folder / "model.safetensors")
+    weights.pop("model.layers.1.mlp.down_proj.weight")
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(et.ModelError, match=r"lacks 1 of its weights \(such as model\.layers\.1"):
+        et.load(str(folder))
+
+
+def test_a_suffix_in_capitals_is_a_file_too(tmp_path: Path) -> None:
+    with pytest.raises(et.InputError, match="there is no file"):
+        et.load(str(tmp_path / "X.GGUF"))
+
+
+def test_no_home_for_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("ERGOTEXT_CACHE", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    with pytest.raises(et.ModelError, match="set ERGOTEXT_CACHE"):
+        et.load("smollm2")

@@ -37,16 +37,9 @@ def mark_of(row: list[int], spelled: list[list[int]]) -> list[int]:
     return [int(m) for m in mark(TokenBatch.of([row]), spelled, any_order=True)[0]]
 
 
-def test_no_order_at_all() -> None:
-    # "a" first takes the a of "a b", whatever the order.
-    assert initial_rows([[A, B], [A], [B, A]], 4, any_order=True) != []
+def test_a_keyword_in_another_stands_beside_it() -> None:
     assert initial_rows([[A], [A, A]], 2, any_order=True) == [[A, A, A]] * 2
-    energy = toy_energy(["b", "b b"])
-    assert energy.initial(1).rows() == [(B, B, B)]
-    hopeless = [[A, B, A], [B, A, B], [A, A]]
-    rows = initial_rows(hopeless, 3, any_order=True)
-    for row in rows:
-        assert set(mark_of(row, hopeless)) >= {1, 2, 3}
+    assert toy_energy(["b", "b b"]).initial(1).rows() == [(B, B, B)]
 
 
 def test_keywords_that_eat_each_other_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tokenizers import Tokenizer, decoders, models, normalizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from ergotext.lm.protocols import InputError
@@ -54,3 +55,22 @@ def test_same_as(vocabulary: Vocabulary, tokenizer: PreTrainedTokenizerFast) -> 
     assert vocabulary.same_as(Vocabulary(more, 430))
     more.add_tokens(["word"])
     assert not vocabulary.same_as(Vocabulary(more, 430))
+
+
+def test_tokenizers_that_put_a_space_before_every_text() -> None:
+    """Llama 2's: one space before the word inside a sentence, not two."""
+    inner = Tokenizer(models.BPE(byte_fallback=True))
+    inner.normalizer = normalizers.Sequence(
+        [normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]
+    )
+    inner.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    trainer = trainers.BpeTrainer(
+        vocab_size=120, special_tokens=["<s>", "</s>"], show_progress=False
+    )
+    inner.train_from_iterator(["a summer sun on the beach 海滩。"] * 9, trainer)
+    vocabulary = Vocabulary(PreTrainedTokenizerFast(tokenizer_object=inner), len(inner.get_vocab()))
+    before = vocabulary.encode("the")
+    assert vocabulary.text(before + vocabulary.spell("summer")) == "the summer"
+    assert vocabulary.text(vocabulary.encode("。") + vocabulary.spell("海滩")) == "。海滩"

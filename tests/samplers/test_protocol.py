@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import get_args
 
 import pytest
 import torch
 
 from ergotext.lm.batch import TokenBatch
+from ergotext.lm.loading import load
 from ergotext.lm.protocols import InputError
+from ergotext.lm.terms import fluency, length
 from ergotext.samplers import SAMPLERS, SeededDraws, register, run, sample, sampler_named
 from ergotext.samplers.base import Kind
 from tests.toy import flat_energy, toy_energy
@@ -67,6 +70,9 @@ def test_it_starts_where_it_is_told(name: str) -> None:
         (TokenBatch.of([(2, 2)]), 2, "does not hold every keyword"),
         # Holds the word in the decoded text, but not in the tokenizer's own spelling.
         (TokenBatch.of([(4,)]), 1, "does not hold every keyword"),
+        (TokenBatch.of([(3, 0)]), 1, "special tokens"),
+        (TokenBatch.of([(3, 10**6)]), 1, "special tokens"),
+        (TokenBatch.of([(3, -1)]), 1, "special tokens"),
     ],
 )
 def test_bad_starts_are_named(
@@ -88,8 +94,9 @@ def test_a_start_that_the_energy_forbids() -> None:
     ("options", "message"),
     [
         ({"sampler": "gibs"}, "annealing, metropolis-hastings, mh"),
-        ({"chains": 0}, "chains must be at least 1"),
+        ({"chains": 0}, "chains must be a whole number"),
         ({"steps": 0}, "steps must be"),
+        ({"steps": 2.5}, "whole number"),
         ({"max_length": 0}, "max_length must be"),
         ({"seed": -1}, "seed"),
         ({"max_seconds": 0.0}, "max_seconds"),
@@ -154,3 +161,25 @@ def test_best_gives_distinct_texts_in_order_of_energy() -> None:
     # Tokens 3 and 4 spell alike: two token sequences, one text.
     everything = result.best(10**6)
     assert len(everything) == len({" ".join(s.text.split()) for s in everything})
+
+
+def test_a_run_depends_on_none_before_it(model_folder: Path) -> None:
+    """Every model in the sum forgets, so that what was read before changes no bit of a run."""
+    lm = load(str(model_folder))
+    energy = fluency(lm) + 0.5 * fluency(lm, "A dog ran.") + length(5)
+
+    def energies() -> torch.Tensor:
+        return sample(energy, "mh", chains=3, steps=15, progress=False).energy
+
+    first = energies()
+    sample(energy, "mh", chains=5, steps=10, seed=9, progress=False)
+    others = [term.scorer for _, term in energy.parts if term.scorer is not None]
+    assert len(others) == 2 and all(lm._reader.memo._scores for lm in others)
+    energy.forget()
+    assert not any(lm._reader.memo._scores for lm in others)
+    sample(energy, "mh", chains=5, steps=10, seed=9, progress=False)
+    forgotten = []
+    for lm_ in others:
+        forget = lm_.forget
+        lm_.forget = lambda forget=forget: (forgotten.append(1), forget())  # type: ignore[method-assign]
+    assert torch.equal(energies(), first) and len(forgotten) == 2

@@ -44,6 +44,7 @@ def test_sets_are_checked_before_the_first_is_written(lm: CausalLM) -> None:
 def test_the_context_is_the_one_told(lm: CausalLM) -> None:
     assert task.default_context(["summer"]) == task.CONTEXT
     assert task.default_context(["夏天", "beach"]) == task.CONTEXT_UNSPACED
+    assert task.default_context(["beach", " 夏天"]) == task.CONTEXT_UNSPACED
     for context, expected in ((None, task.CONTEXT), ("", ""), ("A dog.", "A dog.")):
         result = task.write(["summer"], lm, SMALL, context=context, progress=False)
         best = result.best(1)[0]
