@@ -8,6 +8,7 @@ from transformers import DynamicCache, PreTrainedModel
 
 from ergotext.lm.batch import microbatches
 from ergotext.lm.memo import PrefixMemo, Reading
+from ergotext.lm.packing import Packed, pack
 from ergotext.lm.projection import Projection
 from ergotext.lm.protocols import InputError, ModelError
 
@@ -83,47 +84,47 @@ class Reader:
     ) -> tuple[Tensor, Tensor]:
         """Run the decoder on branches of tokens behind the first ``upto`` tokens of each row.
 
-        ``fed[r]`` is int64 [K, m]: K branches of m tokens behind the prefix of row r. All of them
-        stand in one sequence of T tokens, row by row and branch by branch, in which a token sees
-        the opening, its row's prefix and its own branch; so rows of differing lengths cost no
-        padding, and the opening is there once.
+        ``fed[r]`` is int64 [K, m]: K branches of m tokens behind the prefix of row r. They stand
+        side by side (``packing.pack``), so rows of differing lengths cost next to no padding.
 
         Returns the final hidden states [T, D] and the new part of the key-value cache
-        [layers, 2, heads, T, head width].
+        [layers, 2, heads, T, head width] of the T tokens, row by row and branch by branch.
         """
-        sizes = torch.tensor([part.numel() for part in fed])
-        if not int(sizes.sum()):
+        if not any(part.numel() for part in fed):
             return readings[0].hidden[:0], self._before[:, :, :, :0]
-        prefix = torch.tensor(upto)
-        row = torch.arange(len(fed)).repeat_interleave(sizes)
-        place = torch.cat([torch.arange(int(n)) for n in sizes])
-        depth = torch.tensor([part.shape[1] for part in fed])[row]
-        branch, step = place // depth, place % depth
-        owner = torch.arange(len(fed)).repeat_interleave(prefix)
-        seen = torch.cat(
-            [
-                torch.ones(len(row), len(self.opening), dtype=torch.bool),
-                row[:, None] == owner,
-                (row[:, None] == row) & (branch[:, None] == branch) & (step[:, None] >= step),
-            ],
-            dim=1,
-        )
-        mask = torch.zeros(seen.shape).masked_fill_(~seen, torch.finfo(self.dtype).min)
-        prefixes = [
-            reading.keys_values[:, :, :, :n] for reading, n in zip(readings, upto, strict=True)
-        ]
-        past = torch.cat([self._before, *prefixes], dim=3)[:, :, None]
+        packed = pack(fed, upto, len(self.opening))
+        past = self._past(readings, upto, packed)
+        lowest = torch.finfo(self.dtype).min
+        mask = torch.zeros(packed.seen.shape).masked_fill_(~packed.seen, lowest)
         output = self.model.base_model(
-            input_ids=torch.cat([part.reshape(1, -1) for part in fed], dim=1).to(self.device),
-            attention_mask=mask[None, None].to(self.device, self.dtype),
-            position_ids=(len(self.opening) + prefix[row] + step)[None].to(self.device),
+            input_ids=packed.ids.to(self.device),
+            attention_mask=mask[:, None].to(self.device, self.dtype),
+            position_ids=packed.position.to(self.device),
             past_key_values=DynamicCache([(layer[0], layer[1]) for layer in past]),
             use_cache=True,
         )
+        real = packed.real.to(self.device)
         new = slice(past.shape[4], None)
         layers = output.past_key_values.layers
-        cache = [torch.stack([la.keys[0, :, new], la.values[0, :, new]]) for la in layers]
-        return output.last_hidden_state[0], torch.stack(cache)
+        cache = torch.stack(
+            [torch.stack([la.keys[:, :, new], la.values[:, :, new]]) for la in layers]
+        )
+        return output.last_hidden_state[real], cache.transpose(2, 3)[:, :, :, real]
+
+    def _past(self, readings: list[Reading], upto: list[int], packed: Packed) -> Tensor:
+        """[layers, 2, N, heads, opening + P, head width]: opening and prefixes of each sequence."""
+        count, width = packed.ids.shape
+        layers, two, heads, opening, head_width = self._before.shape
+        shape = (layers, two, count, heads, packed.seen.shape[2] - width, head_width)
+        past = self._before.new_zeros(shape)
+        past[:, :, :, :, :opening] = self._before[:, :, None]
+        for n, rows in enumerate(packed.rows):
+            at = opening
+            for row in rows:
+                end = at + upto[row]
+                past[:, :, n, :, at:end] = readings[row].keys_values[:, :, :, : upto[row]]
+                at = end
+        return past
 
     def check_length(self, longest: int) -> None:
         """Raise InputError if rows of this length go beyond what the model was made for."""

@@ -172,7 +172,7 @@ def watch_passes(lm: CausalLM) -> tuple[list[int], torch.utils.hooks.RemovableHa
     passes: list[int] = []
 
     def note(_module, _args, kwargs) -> None:  # type: ignore[no-untyped-def]
-        passes.append(kwargs["attention_mask"].shape[-1])
+        passes.append(kwargs["attention_mask"].shape[0] * kwargs["attention_mask"].shape[-1])
 
     return passes, lm.model.base_model.register_forward_pre_hook(note, with_kwargs=True)
 

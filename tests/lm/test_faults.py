@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 import torch
 
-from ergotext.lm import memo, reader
+from ergotext.lm import memo, packing, reader
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.causal import CausalLM
 from ergotext.lm.protocols import ModelError
@@ -19,17 +19,17 @@ from tests.faulty import load_with_fault
 
 FAULTS = {
     "17: rows see each other's prefixes": (
-        "reader",
-        ("row[:, None] == owner,", "torch.ones(len(row), len(owner), dtype=torch.bool),"),
+        "packing",
+        ("= piece[:, None] == owner", "= True"),
     ),
     "17: rows see each other's tokens": (
-        "reader",
-        ("(row[:, None] == row) & (branch[:, None] == branch)", "(branch[:, None] == branch)"),
+        "packing",
+        ("(piece[:, None] == piece) & (branch[:, None] == branch)", "(branch[:, None] == branch)"),
     ),
-    "17: branches see each other": ("reader", ("(branch[:, None] == branch) & ", "")),
+    "17: branches see each other": ("packing", ("& (branch[:, None] == branch) ", "")),
     "17: places counted from the start of the pass": (
-        "reader",
-        ("(len(self.opening) + prefix[row] + step)", "(past.shape[4] + step)"),
+        "packing",
+        ("opening + before[piece] + step", "opening + longest + step"),
     ),
     "18: prefixes found by their length": (
         "memo",
@@ -52,13 +52,16 @@ FAULTS = {
 }  # fmt: skip
 
 
-def check_scores(lm: CausalLM, modules: dict[str, ModuleType]) -> None:
+def check_scores(
+    lm: CausalLM, modules: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Rows that share beginnings, ends and lengths, against the plain computation."""
     base = tuple(range(10, 22))
     edits = [(*base[:5], 99, *base[6:]), (77, *base[1:]), base[3:], (9, *base[:-1]), base[:2]]
     fresh = CausalLM(lm.model, lm.vocabulary, lm.start_id, lm.end_id)
     old = fresh._reader
-    fresh._reader = modules["reader"].Reader(
+    monkeypatch.setattr(reader, "pack", modules["packing"].pack)
+    fresh._reader = reader.Reader(
         old.model, old.projection, old.opening, old.end_id, old.token_budget, old.max_positions
     )
     kept = fresh._reader.memo
@@ -72,16 +75,16 @@ def check_scores(lm: CausalLM, modules: dict[str, ModuleType]) -> None:
     assert score == pytest.approx([reference_log_prob(lm, row) for row in edited], abs=5e-4)
 
 
-REAL = {"memo": memo, "reader": reader}
+REAL = {"memo": memo, "packing": packing}
 
 
-def test_the_code_as_it_is_passes(small_lm: CausalLM) -> None:
-    check_scores(small_lm, REAL)
+def test_the_code_as_it_is_passes(small_lm: CausalLM, monkeypatch: pytest.MonkeyPatch) -> None:
+    check_scores(small_lm, REAL, monkeypatch)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_fault_is_caught(small_lm: CausalLM, fault: str) -> None:
+def test_fault_is_caught(small_lm: CausalLM, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     name, *changes = FAULTS[fault]
     # Some are caught before any test is: the reader tries two rows side by side when it is made.
     with pytest.raises((AssertionError, ModelError)):
-        check_scores(small_lm, REAL | {name: load_with_fault(f"lm.{name}", *changes)})
+        check_scores(small_lm, REAL | {name: load_with_fault(f"lm.{name}", *changes)}, monkeypatch)
