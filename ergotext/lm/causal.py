@@ -163,7 +163,7 @@ class CausalLM:
             a + 1 + len(row) - b for row, a, b in zip(rows, begin, stop.tolist(), strict=True)
         ]
         self._reader.check_length(max(edited, default=0))
-        readings = self._reader.read(rows)
+        readings = self._reader.covering(rows, begin)
         result = torch.zeros(tokens.shape, dtype=torch.float64)
         # Candidates of one row are split too, so that a pass stays within the budget.
         room = self.token_budget - max(begin, default=0)

@@ -78,6 +78,17 @@ class Reader:
                 self.memo.put(reading)
         return [found[row] for row in rows]
 
+    def covering(self, rows: list[tuple[int, ...]], upto: list[int]) -> list[Reading]:
+        """For each row a reading that begins with its first ``upto`` tokens, whatever follows."""
+        prefixes = [row[:n] for row, n in zip(rows, upto, strict=True)]
+        known = [self.memo.longest(prefix) for prefix in prefixes]
+        missing = [p for p, (_, shared) in zip(prefixes, known, strict=True) if shared < len(p)]
+        fresh = iter(self.read(missing))
+        return [
+            reading if shared == len(prefix) else next(fresh)
+            for prefix, (reading, shared) in zip(prefixes, known, strict=True)
+        ]
+
     @torch.inference_mode()
     def forward(
         self, readings: list[Reading], upto: list[int], fed: list[Tensor]
