@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-ROWS, COLUMNS = 256, 8192
+ROWS, COLUMNS = 512, 4096
 """Rows of hidden states and columns of the vocabulary in one block (8 MB of float32 logits)."""
 
 
