@@ -91,7 +91,7 @@ class Reader:
 
     @torch.inference_mode()
     def forward(
-        self, readings: list[Reading], upto: list[int], fed: list[Tensor]
+        self, readings: list[Reading], upto: list[int], fed: list[Tensor], keep: bool = True
     ) -> tuple[Tensor, Tensor]:
         """Run the decoder on branches of tokens behind the first ``upto`` tokens of each row.
 
@@ -99,7 +99,8 @@ class Reader:
         side by side (``packing.pack``), so rows of differing lengths cost next to no padding.
 
         Returns the final hidden states [T, D] and the new part of the key-value cache
-        [layers, 2, heads, T, head width] of the T tokens, row by row and branch by branch.
+        [layers, 2, heads, T, head width] of the T tokens, row by row and branch by branch; an
+        empty one if it is not to be kept.
         """
         if not any(part.numel() for part in fed):
             return readings[0].hidden[:0], self._before[:, :, :, :0]
@@ -115,6 +116,8 @@ class Reader:
             use_cache=True,
         )
         real = packed.real.to(self.device)
+        if not keep:
+            return output.last_hidden_state[real], self._before[:, :, :, :0]
         new = slice(past.shape[4], None)
         layers = output.past_key_values.layers
         cache = torch.stack(
