@@ -8,6 +8,9 @@ from torch import Tensor
 ROWS, COLUMNS = 512, 4096
 """Rows of hidden states and columns of the vocabulary in one block (8 MB of float32 logits)."""
 
+ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+"""Whether oneDNN's float32 product can be called; torch itself takes MKL's, a fifth slower here."""
+
 
 class Projection:
     """The output layer of a language model, ``logits = hidden @ weight.T + bias``.
@@ -60,7 +63,7 @@ class Projection:
         for column in range(0, len(self.weight), COLUMNS):
             block = slice(column, column + COLUMNS)
             bias = None if self.bias is None else self.bias[block]
-            logits = self._finish(torch.nn.functional.linear(hidden, self.weight[block], bias))
+            logits = self._finish(_linear(hidden, self.weight[block], bias))
             higher = torch.maximum(maximum, logits.amax(-1))
             total = total * (maximum - higher).exp()
             total += logits.sub_(higher[:, None]).exp_().sum(-1)
@@ -74,3 +77,10 @@ class Projection:
         if self.softcap is not None:
             logits = torch.tanh(logits / self.softcap) * self.softcap
         return logits
+
+
+def _linear(hidden: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    if ONEDNN and hidden.dtype == torch.float32 and hidden.device.type == "cpu":
+        product: Tensor = torch.ops.mkldnn._linear_pointwise(hidden, weight, bias, "none", [], "")
+        return product
+    return torch.nn.functional.linear(hidden, weight, bias)
