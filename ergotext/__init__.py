@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ergotext.lm.batch import TokenBatch as TokenBatch
     from ergotext.lm.causal import CausalLM as CausalLM
+    from ergotext.lm.energy import Term as Term
     from ergotext.lm.energy import custom as custom
     from ergotext.lm.loading import load as load
     from ergotext.lm.protocols import ErgotextError as ErgotextError
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _HOME = {
     "TokenBatch": "lm.batch",
     "CausalLM": "lm.causal",
+    "Term": "lm.energy",
     "custom": "lm.energy",
     "fluency": "lm.terms",
     "keywords": "lm.terms",

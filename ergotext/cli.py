@@ -108,6 +108,7 @@ def write(
     if "-" in words and len(words) > 1:
         raise typer.BadParameter("- (keyword sets from stdin) stands alone", param_hint="KEYWORD")
     sets = task.parse_keyword_sets(_stdin()) if words == ["-"] else [words]
+    task.check_sets(sets)
     budget = task.Budget(sampler.value, chains, steps, max_seconds, seed)
     results = task.write_all(
         sets,

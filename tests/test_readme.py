@@ -8,8 +8,11 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from ergotext import TokenBatch
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -73,7 +76,15 @@ def test_examples_run(example: str) -> None:
 
 def test_chinese_readme_has_the_same_commands_and_snippet() -> None:
     assert list(blocks(CHINESE, "console")) == blocks(README, "console")
-    assert blocks(CHINESE, "python") == blocks(README, "python")[:1]
+    assert blocks(CHINESE, "python") == blocks(README, "python")
+
+
+def test_recipe_for_an_energy_works() -> None:
+    (code,) = blocks((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), "python")
+    made: dict[str, Any] = {}
+    exec(code, made)
+    batch = TokenBatch.of([[5, 5, 5], [5, 6], [0]])
+    assert (0.5 * made["Repeats"]())(batch).tolist() == [2.0, 0.0, 0.0]
 
 
 def test_links_lead_somewhere() -> None:

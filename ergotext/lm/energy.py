@@ -158,11 +158,11 @@ class Custom(Term):
 
     def __call__(self, batch: TokenBatch) -> Tensor:
         if not self._on_text:
-            return torch.as_tensor(self._function(batch), dtype=torch.float64)  # type: ignore[arg-type]
+            return _numbers(self.name, self._function(batch))  # type: ignore[arg-type]
         if self._decode is None:
             raise InputError(f"the energy {self.name!r} reads text: add it to fluency(lm)")
         texts = [text.strip() for text in self._decode.decode(batch)]
-        return torch.as_tensor(self._function(texts), dtype=torch.float64)  # type: ignore[arg-type]
+        return _numbers(self.name, self._function(texts))  # type: ignore[arg-type]
 
 
 @overload
@@ -194,6 +194,7 @@ def _as_term(other: Term | Function | int) -> Term:
 
 def _checked(name: str, value: Tensor, count: int, weight: float) -> Tensor:
     """The weighted value of a term, or InputError if it is no energy."""
+    value = _numbers(name, value)
     if value.shape != (count,):
         raise InputError(
             f"the energy {name!r} returned shape {tuple(value.shape)}, expected ({count},)"
@@ -205,6 +206,17 @@ def _checked(name: str, value: Tensor, count: int, weight: float) -> Tensor:
             f"the energy {name!r} returned +inf, which a weight of {weight} turns over"
         )
     return weight * value
+
+
+def _numbers(name: str, value: object) -> Tensor:
+    """float64: what a term returned, or InputError if that is not numbers."""
+    try:
+        return torch.as_tensor(value, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"the energy {name!r} returned {value!r:.60}, expected one number a text: a float64 "
+            "tensor [B]"
+        ) from error
 
 
 def _zero(batch: TokenBatch) -> Tensor:

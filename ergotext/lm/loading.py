@@ -135,6 +135,8 @@ def _resolve(name: str) -> Path | str:
         if not (path / "config.json").is_file():
             raise InputError(f"the folder {name} holds no config.json; it is no transformers model")
         return path
+    if name.startswith((".", "/", "~")) or name.count("/") > 1:
+        raise InputError(f"there is no folder {name}; give one in transformers' format")
     return name
 
 

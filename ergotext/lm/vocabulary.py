@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Sequence
 
 import torch
@@ -12,9 +11,8 @@ from transformers import PreTrainedTokenizerBase
 
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import InputError
-from ergotext.lm.words import is_unspaced
+from ergotext.lm.words import check_unicode, check_word, is_unspaced
 
-_DIRECTION = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 _UNUSED = re.compile(r"<\|?(unused|reserved|extra_id|dummy)[^>]*>")
 
 
@@ -41,7 +39,7 @@ class Vocabulary:
 
     def encode(self, text: str) -> list[int]:
         """Token ids of a text, no special tokens added; InputError if it is no valid Unicode."""
-        _check_unicode(text)
+        check_unicode(text)
         return list(self.tokenizer.encode(text, add_special_tokens=False))
 
     def text(self, ids: Sequence[int]) -> str:
@@ -62,17 +60,7 @@ class Vocabulary:
         InputError
             An empty word, a control character, or a word that the tokenizer cannot spell.
         """
-        _check_unicode(word)
-        if not any(unicodedata.category(char)[0] not in "ZC" for char in word):
-            controls = [char for char in word if unicodedata.category(char) in ("Cc", "Cf")]
-            what = f"has only control characters ({word!r})" if controls else "is empty"
-            raise InputError(f"a keyword {what}; give at least one letter")
-        for char in word:
-            if unicodedata.category(char) in ("Cc", "Zl", "Zp") or char in _DIRECTION:
-                raise InputError(
-                    f"the keyword {word!r} holds the control character {char!r}; "
-                    "only printable text can be written"
-                )
+        check_word(word)
         word = word.strip()
         ids = self._inside(word)
         if not ids or not bool(self.allowed[ids].all()) or self.text(ids).strip() != word:
@@ -108,10 +96,3 @@ class Vocabulary:
                 banned.add(token_id)
         allowed[[b for b in banned if b < self.size]] = False
         return allowed
-
-
-def _check_unicode(text: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise InputError(f"{text!r} is no valid Unicode text: {error.reason}") from error

@@ -6,6 +6,9 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
+from ergotext.lm.protocols import InputError
+
+_DIRECTION = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 _UNSPACED = (
     (0x0E00, 0x0EFF),  # Thai, Lao
     (0x0F00, 0x0FFF),  # Tibetan
@@ -76,3 +79,26 @@ def holds_words(text: str, words: Sequence[str], any_order: bool = False) -> boo
             return False
         at += len(word)
     return True
+
+
+def check_word(word: str) -> None:
+    """Raise InputError if a keyword is empty or holds what no sentence can show."""
+    check_unicode(word)
+    if not any(unicodedata.category(char)[0] not in "ZC" for char in word):
+        controls = [char for char in word if unicodedata.category(char) in ("Cc", "Cf")]
+        what = f"has only control characters ({word!r})" if controls else "is empty"
+        raise InputError(f"a keyword {what}; give at least one letter")
+    for char in word:
+        if unicodedata.category(char) in ("Cc", "Zl", "Zp") or char in _DIRECTION:
+            raise InputError(
+                f"the keyword {word!r} holds the control character {char!r}; "
+                "only printable text can be written"
+            )
+
+
+def check_unicode(text: str) -> None:
+    """Raise InputError if a text is no valid Unicode."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{text!r} is no valid Unicode text: {error.reason}") from error

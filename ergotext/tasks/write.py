@@ -10,7 +10,7 @@ from ergotext.lm.causal import CausalLM
 from ergotext.lm.energy import Sum
 from ergotext.lm.protocols import InputError
 from ergotext.lm.terms import fluency, keywords, length
-from ergotext.lm.words import is_unspaced
+from ergotext.lm.words import check_word, is_unspaced
 from ergotext.samplers.run import Result, Sample, sample
 
 CONTEXT = "It was a quiet morning in the small town."
@@ -107,6 +107,7 @@ def write_all(
 ) -> Iterator[Result]:
     """``write`` for several keyword sets; all are checked before time is spent on the first."""
     b = budget or Budget()
+    check_sets(sets)
     texts = [default_context(words) if context is None else context for words in sets]
     given = {text: lm.given(text) for text in dict.fromkeys(texts)}
     energies = [
@@ -126,6 +127,13 @@ def write_all(
         )
         for energy in energies
     )
+
+
+def check_sets(sets: Sequence[Sequence[str]]) -> None:
+    """Raise InputError at a keyword that no model could write; needs none to be loaded."""
+    for words in sets:
+        for word in words:
+            check_word(word)
 
 
 def energy_of(

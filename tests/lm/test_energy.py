@@ -120,6 +120,14 @@ def test_users_own_functions(small_lm: CausalLM) -> None:
             "turns over",
         ),
         (lambda lm: et.custom(lambda t: [0.0])(TokenBatch.of([[5]])), "reads text"),
+        (
+            lambda lm: et.custom(lambda t: "low", of="tokens")(TokenBatch.of([[5]])),
+            "returned 'low'",
+        ),
+        (
+            lambda lm: (et.fluency(lm) + et.custom(lambda t: [None]))(TokenBatch.of([[5]])),
+            "expected one number a text",
+        ),
     ],
 )
 def test_bad_input_is_named(small_lm: CausalLM, make, message: str) -> None:  # type: ignore[no-untyped-def]
