@@ -1,0 +1,141 @@
+"""TokenTrie: the keys of a trie, by prefix, in order, and the objects that belong to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from ergotext.lm.protocols import InputError
+from ergotext.lm.ragged import Ints, spread
+from ergotext.lm.trie_keys import key_blocks
+from ergotext.lm.trie_states import BLOCK, DEAD, ROOT, VALUE_END, VALUES_END, TrieStates
+
+Key = str | Sequence[int]
+"""A text (for a trie with a tokenizer) or token ids; the end token is never written."""
+
+
+class TokenTrie(TrieStates):
+    """A set of token sequences with objects to each, in about 30 bytes a key.
+
+    Built by ``trie_build.build``, saved and loaded by ``trie_file``. Arrays and states are
+    described in ``TrieStates``.
+    """
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __contains__(self, key: Key) -> bool:
+        return self._complete(key) is not None
+
+    def get(self, prefix: Key) -> Ints:
+        """int64 [n]: the tokens that may follow, rising; the end token where a key ends here."""
+        state = self.walk(prefix)
+        if state == DEAD:
+            return np.empty(0, dtype=np.int64)
+        return self.candidates(np.array([state]))[1]
+
+    def walk(self, prefix: Key) -> int:
+        """The state behind a prefix; -1 where no key begins with it."""
+        state = ROOT
+        for token in self.ids(prefix):
+            state = self._after(state, token)
+            if state == DEAD:
+                break
+        return state
+
+    def count(self, prefix: Key = ()) -> int:
+        """How many keys begin with this prefix."""
+        low, high = self.span(np.array([self.walk(prefix)]))
+        return int(high[0] - low[0])
+
+    def values(self, key: Key) -> list[str]:
+        """The objects of a key, in the order in which they were given; none for a missing key."""
+        state = self._complete(key)
+        return [] if state is None else self.values_at(int(self.ordinals(np.array([state]))[0]))
+
+    def keys(self, prefix: Key = ()) -> Iterator[tuple[int, ...]]:
+        """The keys that begin with this prefix, token ids without the end, in exact order."""
+        begin = self.ids(prefix)
+        for ids, offsets in key_blocks(self, self.walk(begin), limit=BLOCK * BLOCK):
+            flat = ids.tolist()
+            for low, high in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
+                yield (*begin, *flat[low : high - 1])
+
+    def span(self, states: Ints) -> tuple[Ints, Ints]:
+        """int64 [B] each: the keys that go through a state are those from low up to high.
+
+        Keys are numbered in exact order, so whatever is kept by key is a range here.
+        """
+        low, high = self._outermost(states, last=False), self._outermost(states, last=True)
+        some = (low != DEAD) & (high != DEAD)
+        begin, stop = np.zeros(len(states), dtype=np.int64), np.zeros(len(states), dtype=np.int64)
+        begin[some], stop[some] = self.ordinals(low[some]), self.ordinals(high[some]) + 1
+        return begin, np.maximum(begin, stop)
+
+    def ordinals(self, states: Ints) -> Ints:
+        """int64 [B]: the number, in exact order, of the one key of each tail or finished state."""
+        position = np.where(states >= self.finished, states - self.finished, states - self.nodes)
+        block = np.searchsorted(self.tail_blocks[:-1], position, side="right") - 1
+        block = np.maximum(block, 0)
+        begin = np.clip(self.tail_blocks[block], position - BLOCK * self.longest, position)
+        begin = np.maximum(begin, 0)
+        row = np.repeat(np.arange(len(states)), position - begin)
+        closed = self.tail[spread(begin, position - begin)] == self.alphabet.end
+        ordinal: Ints = block * BLOCK + np.bincount(row[closed], minlength=len(states))
+        return ordinal.clip(0, self.size - 1)
+
+    def values_at(self, ordinal: int) -> list[str]:
+        """The objects of the key with this number."""
+        block, place = divmod(ordinal, BLOCK)
+        low, high = self.pool_blocks[block : block + 2].clip(0, len(self.pool)).tolist()
+        keys = self.pool[low:high].tobytes().split(bytes([VALUES_END]))
+        objects = keys[place].split(bytes([VALUE_END]))[:-1] if place < len(keys) else []
+        return [o.decode("utf-8", errors="replace") for o in objects]
+
+    def ids(self, key: Key) -> list[int]:
+        """The token ids of a key or prefix.
+
+        Raises
+        ------
+        InputError
+            A text, for a trie without a tokenizer.
+        """
+        if not isinstance(key, str):
+            return list(key)
+        if self.tokenizer is None:
+            raise InputError(
+                f"This trie has no tokenizer to read {key!r} with: give token ids, or set one."
+            )
+        return self.tokenizer.encode(key)
+
+    def _complete(self, key: Key) -> int | None:
+        """The finished state of a key, None where it is not in the trie."""
+        state = self._after(self.walk(key), self.alphabet.end)
+        return state if state >= self.finished else None
+
+    def _after(self, state: int, token: int) -> int:
+        """``advance`` for one row, without the price of arrays."""
+        if not 0 <= state < self.nodes or not 0 <= token < self.alphabet.size:
+            inside = 0 <= token < self.alphabet.size
+            return int(self.advance(np.array([state]), np.array([token]))[0]) if inside else DEAD
+        low, high = (int(e[0]) for e in self.edges(np.array([state])))
+        edge = low + int(np.searchsorted(self.token[low:high], self.token.dtype.type(token)))
+        if edge >= high or self.token[edge] != token:
+            return DEAD
+        return int(self._target(np.array([edge]), np.array([state]))[0])
+
+    def _outermost(self, states: Ints, last: bool) -> Ints:
+        """int64 [B]: the state at the first or last leaf below each state; -1 if there is none."""
+        states = states.copy()
+        for _ in range(self.longest):
+            at = np.flatnonzero(self._is_node(states))
+            if not len(at):
+                break
+            low, high = self.edges(states[at])
+            empty = low == high
+            states[at[empty]] = DEAD
+            at, edge = at[~empty], (high - 1 if last else low)[~empty]
+            states[at] = self._target(edge, states[at])
+        states[self._is_node(states)] = DEAD
+        return states

@@ -1,0 +1,106 @@
+"""More keys than memory holds: sorted runs on disk, read back range by range."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ergotext.lm.ragged import Ints, offsets_of
+from ergotext.lm.trie_sort import Rows, exact_order
+
+_SAMPLES = 256
+"""Keys remembered of each run; a range is off by at most a few of these steps in each run."""
+
+_PARTS = ("ids", "lengths", "objects", "object_lengths")
+
+
+class Runs:
+    """Sorted runs of keys, in files of one folder.
+
+    Ranges are cut at whole keys, sampled evenly by weight from all runs, whatever order the keys
+    came in; equal keys always fall into one range, in the order in which they came.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._runs: list[_Run] = []
+        self._samples: list[tuple[int, ...]] = []
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def add(self, rows: Rows) -> None:
+        """Sort these rows and write them down."""
+        order, _ = exact_order(rows.ids, rows.offsets)
+        rows = rows.take(order)
+        run = _Run(self.folder / str(len(self._runs)), rows.ids.dtype, len(rows))
+        run.write(rows)
+        self._runs.append(run)
+        weight = rows.offsets * rows.ids.itemsize + rows.object_offsets
+        steps = np.linspace(0, weight[-1], _SAMPLES, endpoint=False)
+        for at in np.searchsorted(weight[:-1], steps[1:]).clip(0, len(rows) - 1).tolist():
+            self._samples.append(_key(rows.ids, rows.offsets, at))
+
+    def ranges(self) -> Iterator[Rows]:
+        """The rows of each range, in the order in which they came; ranges in exact order."""
+        samples = sorted(self._samples)
+        count = len(self._runs)
+        splits = sorted({samples[len(samples) * i // count] for i in range(1, count)})
+        cuts = [run.cuts(splits) for run in self._runs]
+        for i in range(len(splits) + 1):
+            yield Rows.joined(
+                [run.read(*cut[i : i + 2]) for run, cut in zip(self._runs, cuts, strict=True)]
+            )
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One sorted run in four files: tokens, objects, and the lengths of both."""
+
+    stem: Path
+    token: np.dtype[Any]
+    count: int
+
+    def write(self, rows: Rows) -> None:
+        lengths = (np.diff(o).astype(np.uint32) for o in (rows.offsets, rows.object_offsets))
+        parts = (rows.ids, next(lengths), rows.objects, next(lengths))
+        for name, part in zip(_PARTS, parts, strict=True):
+            part.tofile(self._file(name))
+
+    def cuts(self, splits: list[tuple[int, ...]]) -> list[tuple[int, int, int]]:
+        """Where the ranges between ``splits`` begin and end: row, token and object byte."""
+        offsets = offsets_of(self._part("lengths", np.dtype(np.uint32), 0, self.count))
+        objects = offsets_of(self._part("object_lengths", np.dtype(np.uint32), 0, self.count))
+        ids = np.memmap(self._file("ids"), dtype=self.token, mode="r")
+        rows = [
+            bisect_left(range(self.count), split, key=lambda at: _key(ids, offsets, at))
+            for split in splits
+        ]
+        return [(r, int(offsets[r]), int(objects[r])) for r in (0, *rows, self.count)]
+
+    def read(self, begin: tuple[int, int, int], stop: tuple[int, int, int]) -> Rows:
+        """The rows between two cuts."""
+        sizes = np.dtype(np.uint32)
+        return Rows(
+            self._part("ids", self.token, begin[1], stop[1]),
+            offsets_of(self._part("lengths", sizes, begin[0], stop[0])),
+            self._part("objects", np.dtype(np.uint8), begin[2], stop[2]),
+            offsets_of(self._part("object_lengths", sizes, begin[0], stop[0])),
+        )
+
+    def _file(self, part: str) -> Path:
+        return self.stem.with_suffix(f".{part}")
+
+    def _part(self, name: str, kind: np.dtype[Any], begin: int, stop: int) -> NDArray[Any]:
+        offset = begin * kind.itemsize
+        return np.fromfile(self._file(name), dtype=kind, count=stop - begin, offset=offset)
+
+
+def _key(ids: NDArray[Any], offsets: Ints, at: int) -> tuple[int, ...]:
+    return tuple(ids[offsets[at] : offsets[at + 1]].tolist())

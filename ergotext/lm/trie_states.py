@@ -1,0 +1,211 @@
+"""The trie as flat arrays, and its steps: from states to what may follow, for all rows at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ergotext.lm.characters import Alphabet, TextTokenizer
+from ergotext.lm.ragged import Ints, offsets_of, spread
+
+ROOT, DEAD = 0, -1
+BLOCK = 32
+"""Keys to one stored offset; the others are found by counting what closes a row."""
+VALUE_END, VALUES_END = 0xFE, 0xFF
+"""Close an object, and the objects of a key, in the pool: bytes that no UTF-8 text holds."""
+
+
+@dataclass(frozen=True, eq=False)
+class TrieStates:
+    """A set of token sequences as an automaton (``lm.protocols.Automaton``).
+
+    Inner nodes are those that several keys pass through, numbered level by level from the root,
+    so that the edges of a node are consecutive. Where only one key goes on, the rest of it, end
+    token included, is a run of plain tokens: its *tail*. Tails, and the pool of objects, stand in
+    the exact order of the keys, which is that of their token ids.
+
+    A state is a plain number. With M inner nodes and T tokens in tails it is a node below M; or
+    M + p: the next token is ``tail[p]``; or M + T + p: the key whose end token is ``tail[p]`` is
+    complete; or -1: no key begins like this. The last two kinds are sinks: they allow padding and
+    nothing else, so a finished or dead row that keeps asking is never let back in.
+
+    Parameters
+    ----------
+    alphabet : Alphabet
+    size, longest : int
+        Number of keys; tokens of the longest one, end token included.
+    first : integer [M + 1]
+        Edges of node m: ``first[m]`` up to ``first[m + 1]``, by rising token.
+    token, target : integer [E]
+        The token of each edge, and the state that it leads to.
+    tail : integer [T]
+        All tails, at least an end token each.
+    tail_blocks : int64 [ceil(size / 32) + 1]
+        Where the tail of every 32nd key begins; behind the last, T.
+    pool : uint8 [P]
+        The objects of each key: UTF-8, 0xFE behind each object, 0xFF behind each key.
+    pool_blocks : int64 [ceil(size / 32) + 1]
+        Where the objects of every 32nd key begin; behind the last, P.
+    tokenizer : TextTokenizer, optional
+        What turns a text into a key.
+
+    Notes
+    -----
+    What is read from the arrays is bounded before it is used as an index, and every loop has a
+    bound, so that a damaged file gives wrong answers at worst.
+    """
+
+    alphabet: Alphabet
+    size: int
+    longest: int
+    first: NDArray[Any]
+    token: NDArray[Any]
+    target: NDArray[Any]
+    tail: NDArray[Any]
+    tail_blocks: Ints
+    pool: NDArray[np.uint8]
+    pool_blocks: Ints
+    tokenizer: TextTokenizer | None = None
+
+    @cached_property
+    def nodes(self) -> int:
+        """M, the number of inner nodes, root included."""
+        return len(self.first) - 1
+
+    @cached_property
+    def finished(self) -> int:
+        """M + T: from here on a state is a complete key."""
+        return self.nodes + len(self.tail)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays, objects included."""
+        arrays = (self.first, self.token, self.target, self.tail, self.tail_blocks)
+        return sum(a.nbytes for a in (*arrays, self.pool, self.pool_blocks))
+
+    def start(self, count: int) -> Ints:
+        """int64 [count]: the root, once a row."""
+        return np.full(count, ROOT, dtype=np.int64)
+
+    def candidates(self, states: Ints) -> tuple[Ints, Ints, Ints]:
+        """Flat int64 arrays (row, token, next state), by rising row and, in it, rising token.
+
+        A sink gives one candidate, padding. The root of an empty trie gives none: a dead end.
+        """
+        if not np.any(states):
+            return self._root_candidates(len(states))
+        inner = self._is_node(states)
+        if inner.all():
+            low, high = self.edges(states)
+            edge = spread(low, high - low)
+            row = np.repeat(np.arange(len(states)), high - low)
+            return row, self.token[edge].astype(np.int64), self._target(edge, states[row])
+        return self._mixed_candidates(states, inner)
+
+    def accepting(self, states: Ints) -> NDArray[np.bool_]:
+        """bool [B]: whether the tokens read are a key, its end token read or yet to be."""
+        end = np.full(len(states), self.alphabet.end, dtype=np.int64)
+        return (states >= self.finished) | (self.advance(states, end) >= self.finished)
+
+    def advance(self, states: Ints, tokens: Ints) -> Ints:
+        """int64 [B]: each state after reading one token; -1 where no key goes on like that."""
+        after = np.full(len(states), DEAD, dtype=np.int64)
+        inner = self._is_node(states)
+        single = np.flatnonzero(~inner)
+        token, following = self._single(states[single])
+        after[single] = np.where(token == tokens[single], following, DEAD)
+        rows = np.flatnonzero(inner)
+        low, high = self.edges(states[rows])
+        rows, low, high = (a[low < high] for a in (rows, low, high))
+        wanted, stop = tokens[rows], high
+        for _ in range(int((high - low).max(initial=0)).bit_length()):
+            middle = np.minimum((low + high) // 2, stop - 1)
+            right = (self.token[middle] < wanted) & (low < high)
+            low, high = np.where(right, middle + 1, low), np.where(right, high, middle)
+        edge = np.minimum(low, stop - 1)
+        found = self.token[edge] == wanted
+        after[rows[found]] = self._target(edge[found], states[rows[found]])
+        return after
+
+    def rest(self, states: Ints) -> tuple[Ints, Ints]:
+        """Flat int64 tokens and offsets [B + 1]: what is left of the one key of each tail state.
+
+        The end token is included; rows of any other kind of state are empty. With this a search
+        scores a whole tail at once.
+        """
+        at = np.flatnonzero((states >= self.nodes) & (states < self.finished))
+        begin = states[at] - self.nodes
+        length = np.zeros(len(states), dtype=np.int64)
+        length[at] = self.tail_lengths(begin)
+        starts = np.zeros(len(states), dtype=np.int64)
+        starts[at] = begin
+        return self.tail[spread(starts, length)].astype(np.int64), offsets_of(length)
+
+    def tail_lengths(self, begin: Ints) -> Ints:
+        """int64 [B]: tokens from these positions of ``tail`` up to and with the next end token."""
+        length = np.zeros(len(begin), dtype=np.int64)
+        going = np.arange(len(begin))
+        for step in range(self.longest):
+            position = begin[going] + step
+            going, position = going[position < len(self.tail)], position[position < len(self.tail)]
+            if not len(going):
+                break
+            length[going] = step + 1
+            going = going[self.tail[position] != self.alphabet.end]
+        return length
+
+    def edges(self, nodes: Ints) -> tuple[Ints, Ints]:
+        """int64 [B] each: the first edge of each inner node, and the one behind its last."""
+        low = np.minimum(self.first[nodes].astype(np.int64), len(self.token))
+        high = np.minimum(self.first[nodes + 1].astype(np.int64), len(self.token))
+        return low, np.clip(high, low, low + self.alphabet.size)
+
+    def _is_node(self, states: Ints) -> NDArray[np.bool_]:
+        return (states >= 0) & (states < self.nodes)
+
+    def _target(self, edge: Ints, source: Ints) -> Ints:
+        """int64 [n]: where edges lead; dead where that is backwards or nowhere (damage alone)."""
+        target = self.target[edge].astype(np.int64)
+        wrong = (target <= source) | (target >= self.finished + len(self.tail))
+        if wrong.any():
+            target[wrong] = DEAD
+        return target
+
+    def _single(self, states: Ints) -> tuple[Ints, Ints]:
+        """int64 [B] each: the one token that follows a tail state or a sink, and the next state."""
+        token = np.full(len(states), self.alphabet.pad, dtype=np.int64)
+        following = states.copy()
+        at = np.flatnonzero((states >= self.nodes) & (states < self.finished))
+        token[at] = self.tail[states[at] - self.nodes]
+        last = token[at] == self.alphabet.end
+        following[at] += np.where(last, len(self.tail), 1)
+        return token, following
+
+    def _mixed_candidates(self, states: Ints, inner: NDArray[np.bool_]) -> tuple[Ints, Ints, Ints]:
+        width = np.ones(len(states), dtype=np.int64)
+        low, high = self.edges(states[inner])
+        width[inner] = high - low
+        row = np.repeat(np.arange(len(states)), width)
+        token, following = np.empty_like(row), np.empty_like(row)
+        many = inner[row]
+        edge = spread(low, high - low)
+        token[many], following[many] = self.token[edge], self._target(edge, states[row[many]])
+        token[~many], following[~many] = self._single(states[~inner])
+        return row, token, following
+
+    def _root_candidates(self, count: int) -> tuple[Ints, Ints, Ints]:
+        """The root is the widest node and every row's first: its row is converted once."""
+        token, following = self._root
+        row = np.repeat(np.arange(count), len(token))
+        return row, np.tile(token, count), np.tile(following, count)
+
+    @cached_property
+    def _root(self) -> tuple[Ints, Ints]:
+        root = np.zeros(1, dtype=np.int64)
+        low, high = self.edges(root)
+        edge = spread(low, high - low)
+        return self.token[edge].astype(np.int64), self._target(edge, np.zeros_like(edge))
