@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+
+from ergotext.lm.characters import CharacterTokenizer
+from ergotext.lm.protocols import ErgotextError, InputError
+from ergotext.lm.trie import TokenTrie
+from ergotext.lm.trie_build import build
+from ergotext.lm.trie_file import IndexFileError, load, save, verify
+from ergotext.lm.trie_states import TrieStates
+
+NAMES = [f"{a}{b}{c}" for a in "北京大学生" for b in "的一是abc" for c in ("", "x", "年月日")]
+TOKENIZER = CharacterTokenizer.of(NAMES)
+
+
+@pytest.fixture(scope="module")
+def trie() -> TokenTrie:
+    return build([(name, f"{i}号") for i, name in enumerate(NAMES * 2)], TOKENIZER)
+
+
+@pytest.fixture
+def path(trie: TokenTrie, tmp_path: Path) -> Path:
+    save(trie, tmp_path / "kb.ergo")
+    return tmp_path / "kb.ergo"
+
+
+def test_what_was_saved_is_loaded(trie: TokenTrie, path: Path) -> None:
+    verify(path)
+    again = load(path)
+    assert again.tokenizer == TOKENIZER and again.alphabet == trie.alphabet
+    assert list(again.keys()) == list(trie.keys())
+    assert all(again.values(name) == trie.values(name) for name in NAMES)
+    assert not again.token.flags.writeable
+
+
+def test_it_is_a_safetensors_file(trie: TokenTrie, path: Path) -> None:
+    with safe_open(path, framework="numpy") as file:
+        assert file.metadata()["keys"] == str(len(trie))
+        assert (file.get_tensor("tail") == trie.tail).all()
+
+
+@pytest.mark.parametrize("keys", [[], [((7,), None)]])
+def test_the_smallest_tries(keys: list[tuple[tuple[int, ...], None]], tmp_path: Path) -> None:
+    save(build(keys, TOKENIZER.alphabet), tmp_path / "kb.ergo")
+    verify(tmp_path / "kb.ergo")
+    again = load(tmp_path / "kb.ergo")
+    assert again.tokenizer is None and list(again.keys()) == [key for key, _ in keys]
+
+
+def test_another_tokenizer(path: Path) -> None:
+    assert load(path, TOKENIZER).tokenizer is TOKENIZER
+    with pytest.raises(InputError, match="built with another tokenizer"):
+        load(path, CharacterTokenizer("北"))
+
+
+def lookups(trie: TrieStates) -> None:
+    """Whatever a reader may ask; the answers do not matter here."""
+    assert isinstance(trie, TokenTrie)
+    states, seen = trie.start(2), []
+    for _ in range(4):
+        _, _, states = trie.candidates(states)
+        seen.append(states)
+    every = np.concatenate(seen)[:2000]
+    trie.accepting(every), trie.rest(every), trie.span(every)
+    assert len(list(trie.keys())) <= len(trie)
+    for name in ("北的", "生c年月日", "生"):
+        trie.get(name), trie.count(name), trie.values(name), name in trie
+    for ordinal in range(0, len(trie), 16):
+        trie.values_at(ordinal)
+
+
+def test_one_flipped_byte_is_found_and_harmless(path: Path) -> None:
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    header = 8 + int.from_bytes(whole[:8], "little")
+    offsets = [*range(0, header, 7), *rng.integers(header, len(whole), 400).tolist()]
+    for offset in offsets:
+        damaged = bytearray(whole)
+        damaged[offset] ^= int(rng.integers(1, 256))
+        path.write_bytes(damaged)
+        with pytest.raises(IndexFileError):
+            verify(path)
+        try:
+            trie = load(path)
+        except IndexFileError:
+            continue
+        lookups(trie)
+
+
+def test_truncated_longer_newer_empty_and_missing_files(path: Path) -> None:
+    whole = path.read_bytes()
+    for content, message in [
+        (whole[:-1], "it was cut off or added to"),
+        (whole + b" ", "it was cut off or added to"),
+        (whole[:100], "not an index"),
+        (b"", "is empty"),
+        (b"subject\tpredicate\tobject\n", "not an index"),
+        (whole.replace(b'"version": "1"', b'"version": "2"'), "version 2, and this ergotext reads"),
+    ]:
+        path.write_bytes(content)
+        for reader in (load, verify):
+            with pytest.raises(IndexFileError, match=message):
+                reader(path)
+    with pytest.raises(InputError, match="No such file"):
+        load(path.parent / "none.ergo")
+
+
+def test_a_full_disk_leaves_the_old_file(
+    trie: TokenTrie, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = path.read_bytes()
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ErgotextError, match="No space left"):
+        save(build([], TOKENIZER), path)
+    assert path.read_bytes() == before and list(path.parent.iterdir()) == [path]
