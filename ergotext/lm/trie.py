@@ -26,7 +26,7 @@ class TokenTrie(TrieStates):
         return self.size
 
     def __contains__(self, key: Key) -> bool:
-        return self._complete(key) is not None
+        return self.ordinal(key) is not None
 
     def get(self, prefix: Key) -> Ints:
         """int64 [n]: the tokens that may follow, rising; the end token where a key ends here."""
@@ -51,8 +51,8 @@ class TokenTrie(TrieStates):
 
     def values(self, key: Key) -> list[str]:
         """The objects of a key, in the order in which they were given; none for a missing key."""
-        state = self._complete(key)
-        return [] if state is None else self.values_at(int(self.ordinals(np.array([state]))[0]))
+        ordinal = self.ordinal(key)
+        return [] if ordinal is None else self.values_at(ordinal)
 
     def keys(self, prefix: Key = ()) -> Iterator[tuple[int, ...]]:
         """The keys that begin with this prefix, token ids without the end, in exact order."""
@@ -72,6 +72,11 @@ class TokenTrie(TrieStates):
         begin, stop = np.zeros(len(states), dtype=np.int64), np.zeros(len(states), dtype=np.int64)
         begin[some], stop[some] = self.ordinals(low[some]), self.ordinals(high[some]) + 1
         return begin, np.maximum(begin, stop)
+
+    def ordinal(self, key: Key) -> int | None:
+        """The number of a key in exact order; None where it is not in the trie."""
+        state = self._after(self.walk(key), self.alphabet.end)
+        return int(self.ordinals(np.array([state]))[0]) if state >= self.finished else None
 
     def ordinals(self, states: Ints) -> Ints:
         """int64 [B]: the number, in exact order, of the one key of each tail or finished state."""
@@ -108,11 +113,6 @@ class TokenTrie(TrieStates):
                 f"This trie has no tokenizer to read {key!r} with: give token ids, or set one."
             )
         return self.tokenizer.encode(key)
-
-    def _complete(self, key: Key) -> int | None:
-        """The finished state of a key, None where it is not in the trie."""
-        state = self._after(self.walk(key), self.alphabet.end)
-        return state if state >= self.finished else None
 
     def _after(self, state: int, token: int) -> int:
         """``advance`` for one row, without the price of arrays."""

@@ -101,7 +101,7 @@ class TrieBuilder:
 
         ``objects`` is flat UTF-8 with the byte 0xFE behind each object.
         """
-        self._check(ids, offsets)
+        check_keys(self.alphabet, ids, offsets)
         lengths = np.diff(offsets)
         closed = offsets + np.arange(len(offsets))
         flat = np.full(closed[-1], self.alphabet.end, dtype=token_type(self.alphabet))
@@ -130,20 +130,24 @@ class TrieBuilder:
         for rows in self._whole():
             self._runs.add(rows)
 
-    def _check(self, ids: Ints, offsets: Ints) -> None:
-        empty = np.flatnonzero(np.diff(offsets) == 0)
-        if len(empty):
-            raise InputError(
-                f"Key {int(empty[0])} of this batch has no tokens: give every key at least one."
-            )
-        own = (self.alphabet.pad, self.alphabet.end)
-        wrong = np.flatnonzero((ids < 0) | (ids >= self.alphabet.size) | np.isin(ids, own))
-        if len(wrong):
-            key = int(np.searchsorted(offsets, wrong[0], side="right")) - 1
-            raise InputError(
-                f"Key {key} of this batch holds token {int(ids[wrong[0]])}: keys are made of ids "
-                f"below {self.alphabet.size} without the padding and end tokens {own}."
-            )
+
+def check_keys(alphabet: Alphabet, ids: Ints, offsets: Ints) -> None:
+    """Raise InputError if a key of this batch has no tokens, or one that no key may hold."""
+    empty = np.flatnonzero(np.diff(offsets) == 0)
+    if len(empty):
+        raise InputError(
+            f"Key {int(empty[0])} of this batch has no tokens: give every key at least one."
+        )
+    own = (alphabet.pad, alphabet.end)
+    wrong = np.flatnonzero(
+        (ids < 0) | (ids >= alphabet.size) | (ids == alphabet.pad) | (ids == alphabet.end)
+    )
+    if len(wrong):
+        key = int(np.searchsorted(offsets, wrong[0], side="right")) - 1
+        raise InputError(
+            f"Key {key} of this batch holds token {int(ids[wrong[0]])}: keys are made of ids "
+            f"below {alphabet.size} without the padding and end tokens {own}."
+        )
 
 
 def _object_rows(objects: Sequence[str | None]) -> tuple[NDArray[np.uint8], Ints]:

@@ -1,0 +1,234 @@
+"""Changes to a trie: a small trie of additions and a set of removals, merged when asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from heapq import merge
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ergotext.lm.protocols import InputError
+from ergotext.lm.ragged import Ints, offsets_of, take_rows
+from ergotext.lm.trie import Key, TokenTrie
+from ergotext.lm.trie_build import RUN_BYTES, TrieBuilder, build, check_keys
+from ergotext.lm.trie_keys import key_blocks, object_rows
+from ergotext.lm.trie_states import DEAD, ROOT
+
+_COPIED = 1 << 18
+"""Keys that ``compact`` copies at a time."""
+
+
+class EditableTrie:
+    """A trie and changes to it, which answers like a trie (and is an ``Automaton``).
+
+    The base is never written to. What is added is a trie of its own, built anew after each
+    change, and what is removed a set of numbers; both are meant to stay small, and ``compact``
+    merges them into a new base.
+
+    A state is the pair of the states in both tries as one number, (b + 1) + (a + 1)·S - 1 with S
+    above every b + 1; so -1 is dead in both. States hold until the next change.
+
+    Parameters
+    ----------
+    base : TokenTrie
+    """
+
+    def __init__(self, base: TokenTrie) -> None:
+        self.base = base
+        self._added: dict[tuple[int, ...], list[str]] = {}
+        self._removed: set[int] = set()
+        self._settled: _Changes | None = None
+
+    def add(self, key: Key, *objects: str) -> None:
+        """Add a key; objects go behind those that it has.
+
+        Raises
+        ------
+        InputError
+            The key has no tokens, or an id that no key may hold. Nothing is changed then.
+        """
+        ids = np.array(self.base.ids(key), dtype=np.int64)
+        check_keys(self.base.alphabet, ids, np.array([0, len(ids)]))
+        self._added.setdefault(tuple(ids.tolist()), []).extend(objects)
+        self._settled = None
+
+    def remove(self, key: Key) -> None:
+        """Remove a key with all its objects.
+
+        Raises
+        ------
+        InputError
+            There is no such key.
+        """
+        ids = tuple(self.base.ids(key))
+        ordinal = self.base.ordinal(ids)
+        kept = ordinal is not None and ordinal not in self._removed
+        if not kept and ids not in self._added:
+            raise InputError(f"There is no key {key!r} to remove: check its spelling.")
+        self._added.pop(ids, None)
+        if ordinal is not None:
+            self._removed.add(ordinal)
+        self._settled = None
+
+    def compact(self, run_bytes: int = RUN_BYTES) -> TokenTrie:
+        """Merge all changes into a new base, in bounded memory (as ``build``), and return it."""
+        removed = self._changes.removed
+        chosen = self.base.tokenizer or self.base.alphabet
+        with TrieBuilder(chosen, run_bytes=run_bytes) as builder:
+            low = 0
+            for ids, offsets in key_blocks(self.base, ROOT, _COPIED):
+                high = low + len(offsets) - 1
+                kept = np.setdiff1d(np.arange(low, high), removed) - low
+                objects = take_rows(*object_rows(self.base, low, high), kept)
+                builder.add(*_without_end(*take_rows(ids, offsets, kept)), *objects)
+                low = high
+            builder.add_pairs(self._added_pairs())
+            base = builder.finish()
+        self.base, self._added, self._removed, self._settled = base, {}, set(), None
+        return base
+
+    def start(self, count: int) -> Ints:
+        """int64 [count]: the root, once a row."""
+        return np.full(count, self.walk(()), dtype=np.int64)
+
+    def candidates(self, states: Ints) -> tuple[Ints, Ints, Ints]:
+        """Flat int64 arrays (row, token, next state), by rising row and, in it, rising token."""
+        base, added = self._parted(states)
+        # A row that is dead in both asks the base, which allows it padding.
+        asking = np.flatnonzero((base != DEAD) | (added == DEAD))
+        row, token, to_base = self.base.candidates(base[asking])
+        kept = (to_base == DEAD) | ~self._gone(to_base)
+        to_base, code = to_base[kept], self._code(asking[row], token)[kept]
+        asking = np.flatnonzero(added != DEAD)
+        row, token, to_added = self._changes.added.candidates(added[asking])
+        more = self._code(asking[row], token)
+        every = np.union1d(code, more)
+        following = np.full((2, len(every)), DEAD, dtype=np.int64)
+        following[0, np.searchsorted(every, code)] = to_base
+        following[1, np.searchsorted(every, more)] = to_added
+        size = self.base.alphabet.size
+        return every // size, every % size, self._pair(*following)
+
+    def accepting(self, states: Ints) -> NDArray[np.bool_]:
+        """bool [B]: whether the tokens read are a key, its end token read or yet to be."""
+        end = np.full(len(states), self.base.alphabet.end, dtype=np.int64)
+        return self._complete(states) | self._complete(self.advance(states, end))
+
+    def advance(self, states: Ints, tokens: Ints) -> Ints:
+        """int64 [B]: each state after reading one token; -1 where no key goes on like that."""
+        base, added = self._parted(states)
+        base = self.base.advance(base, tokens)
+        base[self._gone(base)] = DEAD
+        return self._pair(base, self._changes.added.advance(added, tokens))
+
+    def __len__(self) -> int:
+        return self.count()
+
+    def __contains__(self, key: Key) -> bool:
+        ids = tuple(self.base.ids(key))
+        return ids in self._added or self._kept(ids)
+
+    def get(self, prefix: Key) -> Ints:
+        """int64 [n]: the tokens that may follow, rising; the end token where a key ends here."""
+        state = self.walk(prefix)
+        if state == DEAD:
+            return np.empty(0, dtype=np.int64)
+        return self.candidates(np.array([state]))[1]
+
+    def walk(self, prefix: Key) -> int:
+        """The state behind a prefix; -1 where no key begins with it."""
+        ids = self.base.ids(prefix)
+        base = np.array([self.base.walk(ids)])
+        base[self._gone(base)] = DEAD
+        return int(self._pair(base, np.array([self._changes.added.walk(ids)]))[0])
+
+    def values(self, key: Key) -> list[str]:
+        """The objects of a key, in the order in which they were given; none for a missing key."""
+        ids = tuple(self.base.ids(key))
+        return (self.base.values(ids) if self._kept(ids) else []) + self._added.get(ids, [])
+
+    def keys(self, prefix: Key = ()) -> Iterator[tuple[int, ...]]:
+        """The keys that begin with this prefix, token ids without the end, in exact order."""
+        ids = self.base.ids(prefix)
+        low = int(self.base.span(np.array([self.base.walk(ids)]))[0][0])
+        changes, end = self._changes, self.base.alphabet.end
+        removed = set(changes.removed.tolist())
+        old = (k for o, k in enumerate(self.base.keys(ids), low) if o not in removed)
+        new = (k for k in changes.added.keys(ids) if not self._kept(k))
+        return merge(old, new, key=lambda k: (*k, end))
+
+    def count(self, prefix: Key = ()) -> int:
+        """How many keys begin with this prefix."""
+        ids = self.base.ids(prefix)
+        low, high = self.base.span(np.array([self.base.walk(ids)]))
+        without = _within(self._changes.removed, low, high) + _within(self._changes.both, low, high)
+        return int((high - low - without)[0]) + self._changes.added.count(ids)
+
+    @property
+    def _changes(self) -> _Changes:
+        if self._settled is None:
+            both = [self.base.ordinal(key) for key in self._added if self._kept(key)]
+            self._settled = _Changes(
+                build(self._added_pairs(), self.base.alphabet),
+                np.array(sorted(self._removed), dtype=np.int64),
+                np.array(sorted(o for o in both if o is not None), dtype=np.int64),
+            )
+        return self._settled
+
+    def _added_pairs(self) -> list[tuple[Key, str | None]]:
+        none: list[str | None] = [None]
+        return [(key, o) for key, objects in self._added.items() for o in (objects or none)]
+
+    def _kept(self, ids: tuple[int, ...]) -> bool:
+        """Whether the base has this key and it was not removed."""
+        ordinal = self.base.ordinal(ids)
+        return ordinal is not None and ordinal not in self._removed
+
+    def _gone(self, states: Ints) -> NDArray[np.bool_]:
+        """bool [B]: states of the base through which only removed keys go."""
+        if not len(self._changes.removed):
+            return np.zeros(len(states), dtype=bool)
+        low, high = self.base.span(states)
+        gone: NDArray[np.bool_] = _within(self._changes.removed, low, high) == high - low
+        return gone
+
+    def _complete(self, states: Ints) -> NDArray[np.bool_]:
+        base, added = self._parted(states)
+        return (base >= self.base.finished) | (added >= self._changes.added.finished)
+
+    def _code(self, row: Ints, token: Ints) -> Ints:
+        return row * self.base.alphabet.size + token
+
+    @property
+    def _scale(self) -> int:
+        return self.base.finished + len(self.base.tail) + 1
+
+    def _pair(self, base: Ints, added: Ints) -> Ints:
+        return (base + 1) + (added + 1) * self._scale - 1
+
+    def _parted(self, states: Ints) -> tuple[Ints, Ints]:
+        added, base = np.divmod(states + 1, self._scale)
+        return base - 1, added - 1
+
+
+@dataclass(frozen=True, eq=False)
+class _Changes:
+    """Changes as arrays: what was added, and which keys of the base were removed."""
+
+    added: TokenTrie
+    removed: Ints
+    both: Ints
+    """keys of the base that were not removed, and have objects among the additions"""
+
+
+def _within(ordinals: Ints, low: Ints, high: Ints) -> Ints:
+    """int64 [B]: how many of these numbers, which rise, lie in each range."""
+    return np.searchsorted(ordinals, high) - np.searchsorted(ordinals, low)
+
+
+def _without_end(ids: Ints, offsets: Ints) -> tuple[Ints, Ints]:
+    inside = np.ones(len(ids), dtype=bool)
+    inside[offsets[1:] - 1] = False
+    return ids[inside], offsets_of(np.diff(offsets) - 1)

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ergotext.lm.protocols import Automaton, InputError
+from ergotext.lm.trie_build import build
+from ergotext.lm.trie_file import load, save
+from ergotext.lm.trie_overlay import EditableTrie
+from tests.lm.test_trie import END, PAD, SMALL, Model, allowed, keys, model_of, ordered, pairs
+
+changes = st.lists(
+    st.one_of(
+        st.tuples(st.just("add"), keys, st.lists(st.sampled_from(["", "a", "京"]), max_size=2)),
+        st.tuples(st.just("remove"), st.integers(0, 50)),
+        st.tuples(st.just("add again"), st.integers(0, 50)),
+        st.tuples(st.just("compact")),
+        st.tuples(st.just("reload")),
+    ),
+    max_size=12,
+)
+
+
+def change(trie: EditableTrie, model: Model, step: tuple) -> EditableTrie:  # type: ignore[type-arg]
+    if step[0] == "add":
+        trie.add(step[1], *step[2])
+        model.setdefault(step[1], []).extend(step[2])
+    elif step[0] == "compact":
+        assert list(trie.compact(run_bytes=100).keys()) == ordered(model)
+    elif step[0] == "reload":
+        with tempfile.TemporaryDirectory() as folder:
+            save(trie.compact(), Path(folder) / "kb.ergo")
+            return EditableTrie(load(Path(folder) / "kb.ergo"))
+    elif model:
+        key = ordered(model)[step[1] % len(model)]
+        if step[0] == "remove":
+            trie.remove(key)
+            del model[key]
+        else:
+            trie.add(key, "again")
+            model[key].append("again")
+    return trie
+
+
+def check(trie: EditableTrie, model: Model) -> None:
+    assert len(trie) == len(model)
+    assert list(trie.keys()) == ordered(model)
+    prefixes = sorted({key[:n] for key in model for n in range(len(key) + 1)} | {()})
+    for prefix in prefixes:
+        assert trie.get(prefix).tolist() == allowed(model, prefix)
+        assert list(trie.keys(prefix)) == [
+            key for key in ordered(model) if key[: len(prefix)] == prefix
+        ]
+        assert trie.count(prefix) == sum(key[: len(prefix)] == prefix for key in model)
+        assert (prefix in trie) == (prefix in model)
+        assert trie.values(prefix) == model.get(prefix, [])
+        assert trie.walk((*prefix, 7)) == -1 and (*prefix, 7) not in trie
+    states = np.array([trie.walk(p) for p in prefixes] + [-1])
+    assert states[0] == trie.start(1)[0]
+    row, token, following = trie.candidates(states)
+    for i, prefix in enumerate(prefixes):
+        assert token[row == i].tolist() == allowed(model, prefix)
+    assert (trie.advance(states[row], token) == following).all()
+    assert trie.accepting(states).tolist() == [p in model for p in prefixes] + [False]
+    sink = trie.candidates(following[token == END])
+    assert sink[1].tolist() == [PAD] * len(sink[0]) and trie.accepting(sink[2]).all()
+
+
+@settings(max_examples=80, deadline=None)
+@given(pairs, changes)
+def test_changes_do_what_they_do_to_a_dict(rows: list, steps: list) -> None:  # type: ignore[type-arg]
+    trie, model = EditableTrie(build(rows, SMALL)), model_of(rows)
+    for step in steps:
+        trie = change(trie, model, step)
+        assert list(trie.keys()) == ordered(model)
+    check(trie, model)
+
+
+def test_it_is_an_automaton_and_names_what_cannot_be() -> None:
+    trie = EditableTrie(build([((1,), None)], SMALL))
+    assert isinstance(trie, Automaton)
+    with pytest.raises(InputError, match="no key \\(2,\\) to remove"):
+        trie.remove((2,))
+    for key in [(), (PAD,), (1, END), (99,)]:
+        with pytest.raises(InputError, match="Key 0 of this batch"):
+            trie.add(key)
+    assert list(trie.keys()) == [(1,)]
