@@ -116,14 +116,21 @@ class TokenTrie(TrieStates):
 
     def _after(self, state: int, token: int) -> int:
         """``advance`` for one row, without the price of arrays."""
-        if not 0 <= state < self.nodes or not 0 <= token < self.alphabet.size:
-            inside = 0 <= token < self.alphabet.size
-            return int(self.advance(np.array([state]), np.array([token]))[0]) if inside else DEAD
-        low, high = (int(e[0]) for e in self.edges(np.array([state])))
-        edge = low + int(np.searchsorted(self.token[low:high], self.token.dtype.type(token)))
-        if edge >= high or self.token[edge] != token:
+        if state < 0 or not 0 <= token < self.alphabet.size:
             return DEAD
-        return int(self._target(np.array([edge]), np.array([state]))[0])
+        if state >= self.finished:
+            return state if token == self.alphabet.pad else DEAD
+        if state >= self.nodes:
+            if int(self.tail[state - self.nodes]) != token:
+                return DEAD
+            return state + (len(self.tail) if token == self.alphabet.end else 1)
+        low = min(int(self.first[state]), len(self.token))
+        high = max(low, min(int(self.first[state + 1]), len(self.token)))
+        edge = low + int(self.token[low:high].searchsorted(self.token.dtype.type(token)))
+        if edge >= high or int(self.token[edge]) != token:
+            return DEAD
+        target = int(self.target[edge])
+        return target if state < target < self.finished + len(self.tail) else DEAD
 
     def _outermost(self, states: Ints, last: bool) -> Ints:
         """int64 [B]: the state at the first or last leaf below each state; -1 if there is none."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ergotext.lm.characters import Alphabet, TextTokenizer
-from ergotext.lm.protocols import InputError
+from ergotext.lm.protocols import ErgotextError, InputError
 from ergotext.lm.ragged import Ints, offsets_of, spread
 from ergotext.lm.trie import Key, TokenTrie
 from ergotext.lm.trie_levels import Levels, token_type
@@ -76,6 +76,7 @@ class TrieBuilder:
         self._temporary = tempfile.TemporaryDirectory(prefix="ergotext-index-", dir=folder)
         self._runs = Runs(Path(self._temporary.name))
         self._held: list[Rows] = []
+        self._seen = 0
 
     def __enter__(self) -> TrieBuilder:
         return self
@@ -101,7 +102,8 @@ class TrieBuilder:
 
         ``objects`` is flat UTF-8 with the byte 0xFE behind each object.
         """
-        check_keys(self.alphabet, ids, offsets)
+        check_keys(self.alphabet, ids, offsets, self._seen)
+        self._seen += len(offsets) - 1
         lengths = np.diff(offsets)
         closed = offsets + np.arange(len(offsets))
         flat = np.full(closed[-1], self.alphabet.end, dtype=token_type(self.alphabet))
@@ -127,27 +129,36 @@ class TrieBuilder:
         return [Rows.joined(held)] if held else []
 
     def _flush(self) -> None:
-        for rows in self._whole():
-            self._runs.add(rows)
+        try:
+            for rows in self._whole():
+                self._runs.add(rows)
+        except OSError as error:
+            raise ErgotextError(
+                f"Writing temporary files to {self._temporary.name} failed ({error}): make room "
+                f"there, or name another place in TMPDIR."
+            ) from error
 
 
-def check_keys(alphabet: Alphabet, ids: Ints, offsets: Ints) -> None:
-    """Raise InputError if a key of this batch has no tokens, or one that no key may hold."""
+def faults(alphabet: Alphabet, ids: Ints, offsets: Ints) -> dict[int, str]:
+    """What is wrong with which keys: no tokens, or one that no key may hold."""
     empty = np.flatnonzero(np.diff(offsets) == 0)
-    if len(empty):
-        raise InputError(
-            f"Key {int(empty[0])} of this batch has no tokens: give every key at least one."
+    found = dict.fromkeys(empty.tolist(), "a key without tokens")
+    own = (ids == alphabet.pad) | (ids == alphabet.end)
+    for at in np.flatnonzero(own | (ids < 0) | (ids >= alphabet.size)):
+        key = int(np.searchsorted(offsets, at, side="right")) - 1
+        found[key] = (
+            f"a key with token {int(ids[at])} (keys are made of ids below {alphabet.size} without "
+            f"padding, {alphabet.pad}, and end, {alphabet.end})"
         )
-    own = (alphabet.pad, alphabet.end)
-    wrong = np.flatnonzero(
-        (ids < 0) | (ids >= alphabet.size) | (ids == alphabet.pad) | (ids == alphabet.end)
-    )
-    if len(wrong):
-        key = int(np.searchsorted(offsets, wrong[0], side="right")) - 1
-        raise InputError(
-            f"Key {key} of this batch holds token {int(ids[wrong[0]])}: keys are made of ids "
-            f"below {alphabet.size} without the padding and end tokens {own}."
-        )
+    return found
+
+
+def check_keys(alphabet: Alphabet, ids: Ints, offsets: Ints, before: int = 0) -> None:
+    """Raise InputError at the first fault; ``before`` keys came before this batch."""
+    found = faults(alphabet, ids, offsets)
+    if found:
+        key = min(found)
+        raise InputError(f"Number {before + key + 1} is {found[key]}: drop or mend it.")
 
 
 def _object_rows(objects: Sequence[str | None]) -> tuple[NDArray[np.uint8], Ints]:

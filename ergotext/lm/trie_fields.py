@@ -24,6 +24,8 @@ class Fields:
         Lines of the block, bad ones included.
     bad : dict of int to str
         Number of each bad line, and what is wrong with it.
+    numbers : int64 [n]
+        Number of each good line.
     points : uint32 [N]
         The block as code points.
     begin, stop : int64 [n, columns]
@@ -36,6 +38,7 @@ class Fields:
 
     lines: int
     bad: dict[int, str]
+    numbers: Ints
     points: NDArray[np.uint32]
     begin: Ints
     stop: Ints
@@ -73,9 +76,8 @@ def parse(block: bytes, before: int, columns: int) -> Fields:
     for row in np.flatnonzero(~full):
         bad[int(numbers[fit][row])] = "an empty field"
     begin, stop = _bounds(points, fit, columns)
-    return Fields(
-        lines, bad, points, begin[full], stop[full], raw, raw_begin[full], raw_stop[full]
-    )  # fmt: skip
+    places = (begin[full], stop[full]), (raw_begin[full], raw_stop[full])
+    return Fields(lines, bad, numbers[fit][full], points, *places[0], raw, *places[1])
 
 
 def _bounds(units: NDArray[Any], fit: NDArray[np.bool_], columns: int) -> tuple[Ints, Ints]:

@@ -14,9 +14,9 @@ from tqdm import tqdm
 
 from ergotext.lm.characters import CODE_POINTS, CharacterTokenizer, TextTokenizer, points_of
 from ergotext.lm.protocols import InputError
-from ergotext.lm.ragged import Ints, offsets_of, spread
+from ergotext.lm.ragged import Ints, offsets_of, spread, take_rows
 from ergotext.lm.trie import TokenTrie
-from ergotext.lm.trie_build import RUN_BYTES, TrieBuilder
+from ergotext.lm.trie_build import RUN_BYTES, TrieBuilder, faults
 from ergotext.lm.trie_fields import Fields, parse
 from ergotext.lm.trie_states import VALUE_END
 
@@ -76,10 +76,15 @@ def build_from_lines(
     with TrieBuilder(chosen, run_bytes=run_bytes) as builder:
         for raw in _blocks(path, "reading keys"):
             fields = parse(raw, lines.read, len(columns))
+            keys = _encoded(fields, _key_pieces(fields, places), chosen)
+            objects = _objects(fields, places.get("object"))
+            wrong = faults(builder.alphabet, *keys)
+            fields.bad.update((int(fields.numbers[row]), fault) for row, fault in wrong.items())
             _count(path, lines, fields, strict)
-            if len(fields):
-                key = _encoded(fields, _key_pieces(fields, places), chosen)
-                builder.add(*key, *_objects(fields, places.get("object")))
+            if wrong:
+                good = np.setdiff1d(np.arange(len(fields)), list(wrong))
+                keys, objects = take_rows(*keys, good), take_rows(*objects, good)
+            builder.add(*keys, *objects)
         return builder.finish(), lines
 
 

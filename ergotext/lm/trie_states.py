@@ -198,10 +198,22 @@ class TrieStates:
         return row, token, following
 
     def _root_candidates(self, count: int) -> tuple[Ints, Ints, Ints]:
-        """The root is the widest node and every row's first: its row is converted once."""
-        token, following = self._root
-        row = np.repeat(np.arange(count), len(token))
-        return row, np.tile(token, count), np.tile(following, count)
+        """The root is the widest node and every row's first: its rows are made once."""
+        rows = self._root_rows.get(count)
+        if rows is None:
+            token, following = self._root
+            row = np.repeat(np.arange(count), len(token))
+            rows = row, np.tile(token, count), np.tile(following, count)
+            for part in rows:
+                part.flags.writeable = False
+            self._root_rows.clear()
+            self._root_rows[count] = rows
+        return rows
+
+    @cached_property
+    def _root_rows(self) -> dict[int, tuple[Ints, Ints, Ints]]:
+        """The root's candidates for the number of rows last asked for."""
+        return {}
 
     @cached_property
     def _root(self) -> tuple[Ints, Ints]:

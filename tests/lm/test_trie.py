@@ -148,12 +148,12 @@ def test_texts_need_a_tokenizer() -> None:
 
 @pytest.mark.parametrize("key", [(1, PAD), (END,), (9,), (-1,)])
 def test_ids_that_no_key_may_hold(key: tuple[int, ...]) -> None:
-    with pytest.raises(InputError, match="Key 1 of this batch holds token"):
+    with pytest.raises(InputError, match="Number 2 is a key with token"):
         build([((1,), None), (key, None)], SMALL)
 
 
 def test_a_key_without_tokens() -> None:
-    with pytest.raises(InputError, match="Key 0 of this batch has no tokens"):
+    with pytest.raises(InputError, match="Number 1 is a key without tokens"):
         build([((), None)], SMALL)
 
 

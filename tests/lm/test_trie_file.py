@@ -12,7 +12,8 @@ from ergotext.lm.characters import CharacterTokenizer
 from ergotext.lm.protocols import ErgotextError, InputError
 from ergotext.lm.trie import TokenTrie
 from ergotext.lm.trie_build import build
-from ergotext.lm.trie_file import IndexFileError, load, save, verify
+from ergotext.lm.trie_file import load, save, verify
+from ergotext.lm.trie_header import IndexFileError
 from ergotext.lm.trie_states import TrieStates
 
 NAMES = [f"{a}{b}{c}" for a in "北京大学生" for b in "的一是abc" for c in ("", "x", "年月日")]

@@ -77,6 +77,11 @@ def test_a_tokenizer_of_another_kind(tmp_path: Path) -> None:
     path = tmp_path / "kb.tsv"
     path.write_text("a bb\tccc\tobject\n", encoding="utf-8")
     assert texts(build_from_lines(path, Words())[0]) == {"x xx xxx": ["object"]}
+    path.write_text(f"\u2003\t \tnothing\na\t{'x' * 999}\tnone\nx\tyy\tobject\n", encoding="utf-8")
+    trie, lines = build_from_lines(path, Words())
+    assert texts(trie) == {"x xx": ["object"]} and (lines.read, lines.bad) == (3, 2)
+    assert "line 1: a key without tokens" in lines.shown[0]
+    assert "line 2: a key with token 1001" in lines.shown[1]
 
 
 def test_bad_lines_are_counted_and_shown(tmp_path: Path) -> None:
