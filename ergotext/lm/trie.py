@@ -68,7 +68,7 @@ class TokenTrie(TrieStates):
         Keys are numbered in exact order, so whatever is kept by key is a range here.
         """
         low, high = self._outermost(states, last=False), self._outermost(states, last=True)
-        some = (low != DEAD) & (high != DEAD)
+        some = (low >= self.nodes) & (high >= self.nodes)
         begin, stop = np.zeros(len(states), dtype=np.int64), np.zeros(len(states), dtype=np.int64)
         begin[some], stop[some] = self.ordinals(low[some]), self.ordinals(high[some]) + 1
         return begin, np.maximum(begin, stop)
@@ -80,7 +80,7 @@ class TokenTrie(TrieStates):
 
     def ordinals(self, states: Ints) -> Ints:
         """int64 [B]: the number, in exact order, of the one key of each tail or finished state."""
-        position = np.where(states >= self.finished, states - self.finished, states - self.nodes)
+        position = self.positions(states)
         block = np.searchsorted(self.tail_blocks[:-1], position, side="right") - 1
         block = np.maximum(block, 0)
         begin = np.clip(self.tail_blocks[block], position - BLOCK * self.longest, position)
@@ -129,8 +129,7 @@ class TokenTrie(TrieStates):
         edge = low + int(self.token[low:high].searchsorted(self.token.dtype.type(token)))
         if edge >= high or int(self.token[edge]) != token:
             return DEAD
-        target = int(self.target[edge])
-        return target if state < target < self.finished + len(self.tail) else DEAD
+        return int(self.target[edge])
 
     def _outermost(self, states: Ints, last: bool) -> Ints:
         """int64 [B]: the state at the first or last leaf below each state; -1 if there is none."""
@@ -143,6 +142,6 @@ class TokenTrie(TrieStates):
             empty = low == high
             states[at[empty]] = DEAD
             at, edge = at[~empty], (high - 1 if last else low)[~empty]
-            states[at] = self._target(edge, states[at])
+            states[at] = self.target[edge]
         states[self._is_node(states)] = DEAD
         return states

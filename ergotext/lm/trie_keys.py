@@ -39,6 +39,8 @@ def key_blocks(trie: TokenTrie, state: int, limit: int) -> Iterator[tuple[Ints, 
             offsets = offsets[: left + 1]  # a damaged file cannot make it go on for ever
             left -= len(offsets) - 1
             yield ids[: offsets[-1]], offsets
+        elif len(edges.prefix) >= trie.longest:
+            continue  # damage has made a circle
         elif len(edges.token) == 1:
             todo.append(_Edges.below(trie, int(edges.target[0]), (*edges.prefix, edges.token[0])))
         else:
@@ -88,7 +90,7 @@ class _Edges:
         depth = np.repeat(np.arange(len(at)), [len(rows) for rows in at])
         row = np.concatenate(at)
         leaf = np.concatenate([level[rows] for level, rows in zip(states, at, strict=True)])
-        position = leaf - np.where(leaf >= trie.finished, trie.finished, trie.nodes)
+        position = trie.positions(leaf)
         order = np.argsort(position)
         depth, row, leaf, position = (a[order] for a in (depth, row, leaf, position))
 

@@ -55,8 +55,8 @@ class TrieStates:
 
     Notes
     -----
-    What is read from the arrays is bounded before it is used as an index, and every loop has a
-    bound, so that a damaged file gives wrong answers at worst.
+    What is read from the arrays is bounded before it is used as an index, every number is some
+    state, and every loop has a bound: so a damaged file gives wrong answers at worst.
     """
 
     alphabet: Alphabet
@@ -103,7 +103,7 @@ class TrieStates:
             low, high = self.edges(states)
             edge = spread(low, high - low)
             row = np.repeat(np.arange(len(states)), high - low)
-            return row, self.token[edge].astype(np.int64), self._target(edge, states[row])
+            return row, self.token[edge].astype(np.int64), self.target[edge].astype(np.int64)
         return self._mixed_candidates(states, inner)
 
     def accepting(self, states: Ints) -> NDArray[np.bool_]:
@@ -128,7 +128,7 @@ class TrieStates:
             low, high = np.where(right, middle + 1, low), np.where(right, high, middle)
         edge = np.minimum(low, stop - 1)
         found = self.token[edge] == wanted
-        after[rows[found]] = self._target(edge[found], states[rows[found]])
+        after[rows[found]] = self.target[edge[found]]
         return after
 
     def rest(self, states: Ints) -> tuple[Ints, Ints]:
@@ -158,6 +158,11 @@ class TrieStates:
             going = going[self.tail[position] != self.alphabet.end]
         return length
 
+    def positions(self, states: Ints) -> Ints:
+        """int64 [B]: the place in ``tail`` of tail states and of finished ones."""
+        position = states - np.where(states >= self.finished, self.finished, self.nodes)
+        return position.clip(0, max(len(self.tail) - 1, 0))
+
     def edges(self, nodes: Ints) -> tuple[Ints, Ints]:
         """int64 [B] each: the first edge of each inner node, and the one behind its last."""
         low = np.minimum(self.first[nodes].astype(np.int64), len(self.token))
@@ -166,14 +171,6 @@ class TrieStates:
 
     def _is_node(self, states: Ints) -> NDArray[np.bool_]:
         return (states >= 0) & (states < self.nodes)
-
-    def _target(self, edge: Ints, source: Ints) -> Ints:
-        """int64 [n]: where edges lead; dead where that is backwards or nowhere (damage alone)."""
-        target = self.target[edge].astype(np.int64)
-        wrong = (target <= source) | (target >= self.finished + len(self.tail))
-        if wrong.any():
-            target[wrong] = DEAD
-        return target
 
     def _single(self, states: Ints) -> tuple[Ints, Ints]:
         """int64 [B] each: the one token that follows a tail state or a sink, and the next state."""
@@ -193,7 +190,7 @@ class TrieStates:
         token, following = np.empty_like(row), np.empty_like(row)
         many = inner[row]
         edge = spread(low, high - low)
-        token[many], following[many] = self.token[edge], self._target(edge, states[row[many]])
+        token[many], following[many] = self.token[edge], self.target[edge]
         token[~many], following[~many] = self._single(states[~inner])
         return row, token, following
 
@@ -220,4 +217,4 @@ class TrieStates:
         root = np.zeros(1, dtype=np.int64)
         low, high = self.edges(root)
         edge = spread(low, high - low)
-        return self.token[edge].astype(np.int64), self._target(edge, np.zeros_like(edge))
+        return self.token[edge].astype(np.int64), self.target[edge].astype(np.int64)

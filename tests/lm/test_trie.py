@@ -8,9 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ergotext.lm.characters import Alphabet, CharacterTokenizer
-from ergotext.lm.protocols import Automaton, InputError
+from ergotext.lm.protocols import Automaton, ErgotextError, InputError
 from ergotext.lm.trie import TokenTrie
 from ergotext.lm.trie_build import TrieBuilder, build
+from ergotext.lm.trie_runs import Runs
+from ergotext.lm.trie_sort import Rows
 from ergotext.lm.trie_states import DEAD
 
 PAD, END = 0, 4
@@ -161,6 +163,15 @@ def test_an_empty_trie_is_a_dead_end() -> None:
     trie = build([], SMALL)
     check(trie, {})
     assert all(len(part) == 0 for part in trie.candidates(trie.start(2)))
+
+
+def test_no_room_for_temporary_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(runs: Runs, rows: Rows) -> None:
+        raise OSError("100 requested and 7 written")
+
+    monkeypatch.setattr(Runs, "add", full)
+    with pytest.raises(ErgotextError, match=r"Writing temporary files .* 7 written"):
+        build([((1, 2), "a")], SMALL, run_bytes=1)
 
 
 def test_temporary_files_go_away(tmp_path: Path) -> None:
