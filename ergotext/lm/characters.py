@@ -139,7 +139,7 @@ class CharacterTokenizer:
 
     def encode_points(self, points: NDArray[np.uint32], offsets: Ints) -> tuple[Ints, Ints]:
         """Flat ids and offsets of texts given as flat code points (UTF-32) and offsets."""
-        ids = self._table[points].astype(np.int64)
+        ids = self._table[np.minimum(points, len(self._table) - 1)].astype(np.int64)
         unknown = np.flatnonzero(ids < 0)
         if not len(unknown):
             return ids, offsets
@@ -166,8 +166,9 @@ class CharacterTokenizer:
 
     @cached_property
     def _table(self) -> NDArray[np.int32]:
-        """int32 [0x110000]: the id of each code point, -1 where it has none."""
-        table = np.full(CODE_POINTS, -1, dtype=np.int32)
+        """int32: the id of each code point, -1 where it has none; the last one, for all above."""
+        highest = int(self.points.max(initial=0))
+        table = np.full(highest + 2, -1, dtype=np.int32)
         table[self.points] = np.arange(_CHARACTERS, self.size, dtype=np.int32)
         return table
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from heapq import merge
 
 import numpy as np
@@ -13,6 +12,7 @@ from ergotext.lm.protocols import InputError
 from ergotext.lm.ragged import Ints, offsets_of, take_rows
 from ergotext.lm.trie import Key, TokenTrie
 from ergotext.lm.trie_build import RUN_BYTES, TrieBuilder, build, check_keys
+from ergotext.lm.trie_changes import Changes, gone_states, within
 from ergotext.lm.trie_keys import key_blocks, object_rows
 from ergotext.lm.trie_states import DEAD, ROOT
 
@@ -38,8 +38,8 @@ class EditableTrie:
     def __init__(self, base: TokenTrie) -> None:
         self.base = base
         self._added: dict[tuple[int, ...], list[str]] = {}
-        self._removed: set[int] = set()
-        self._settled: _Changes | None = None
+        self._removed: dict[int, tuple[int, ...]] = {}
+        self._settled: Changes | None = None
 
     def add(self, key: Key, *objects: str) -> None:
         """Add a key; objects go behind those that it has.
@@ -69,7 +69,7 @@ class EditableTrie:
             raise InputError(f"There is no key {key!r} to remove: check its spelling.")
         self._added.pop(ids, None)
         if ordinal is not None:
-            self._removed.add(ordinal)
+            self._removed[ordinal] = ids
         self._settled = None
 
     def compact(self, run_bytes: int = RUN_BYTES) -> TokenTrie:
@@ -86,7 +86,7 @@ class EditableTrie:
                 low = high
             builder.add_pairs(self._added_pairs())
             base = builder.finish()
-        self.base, self._added, self._removed, self._settled = base, {}, set(), None
+        self.base, self._added, self._removed, self._settled = base, {}, {}, None
         return base
 
     def start(self, count: int) -> Ints:
@@ -99,7 +99,7 @@ class EditableTrie:
         # A row that is dead in both asks the base, which allows it padding.
         asking = np.flatnonzero((base != DEAD) | (added == DEAD))
         row, token, to_base = self.base.candidates(base[asking])
-        kept = (to_base == DEAD) | ~self._gone(to_base)
+        kept = ~self._gone(to_base)
         to_base, code = to_base[kept], self._code(asking[row], token)[kept]
         asking = np.flatnonzero(added != DEAD)
         row, token, to_added = self._changes.added.candidates(added[asking])
@@ -163,16 +163,18 @@ class EditableTrie:
         """How many keys begin with this prefix."""
         ids = self.base.ids(prefix)
         low, high = self.base.span(np.array([self.base.walk(ids)]))
-        without = _within(self._changes.removed, low, high) + _within(self._changes.both, low, high)
+        without = within(self._changes.removed, low, high) + within(self._changes.both, low, high)
         return int((high - low - without)[0]) + self._changes.added.count(ids)
 
     @property
-    def _changes(self) -> _Changes:
+    def _changes(self) -> Changes:
         if self._settled is None:
             both = [self.base.ordinal(key) for key in self._added if self._kept(key)]
-            self._settled = _Changes(
+            removed = np.array(sorted(self._removed), dtype=np.int64)
+            self._settled = Changes(
                 build(self._added_pairs(), self.base.alphabet),
-                np.array(sorted(self._removed), dtype=np.int64),
+                removed,
+                gone_states(self.base, list(self._removed.values()), removed),
                 np.array(sorted(o for o in both if o is not None), dtype=np.int64),
             )
         return self._settled
@@ -188,11 +190,12 @@ class EditableTrie:
 
     def _gone(self, states: Ints) -> NDArray[np.bool_]:
         """bool [B]: states of the base through which only removed keys go."""
-        if not len(self._changes.removed):
+        gone = self._changes.gone
+        if not len(gone):
             return np.zeros(len(states), dtype=bool)
-        low, high = self.base.span(states)
-        gone: NDArray[np.bool_] = _within(self._changes.removed, low, high) == high - low
-        return gone
+        nearest = np.searchsorted(gone, states).clip(0, len(gone) - 1)
+        found: NDArray[np.bool_] = gone[nearest] == states
+        return found
 
     def _complete(self, states: Ints) -> NDArray[np.bool_]:
         base, added = self._parted(states)
@@ -211,21 +214,6 @@ class EditableTrie:
     def _parted(self, states: Ints) -> tuple[Ints, Ints]:
         added, base = np.divmod(states + 1, self._scale)
         return base - 1, added - 1
-
-
-@dataclass(frozen=True, eq=False)
-class _Changes:
-    """Changes as arrays: what was added, and which keys of the base were removed."""
-
-    added: TokenTrie
-    removed: Ints
-    both: Ints
-    """keys of the base that were not removed, and have objects among the additions"""
-
-
-def _within(ordinals: Ints, low: Ints, high: Ints) -> Ints:
-    """int64 [B]: how many of these numbers, which rise, lie in each range."""
-    return np.searchsorted(ordinals, high) - np.searchsorted(ordinals, low)
 
 
 def _without_end(ids: Ints, offsets: Ints) -> tuple[Ints, Ints]:
