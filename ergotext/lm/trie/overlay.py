@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from ergotext.lm.protocols import InputError
 from ergotext.lm.ragged import Ints, offsets_of, take_rows
-from ergotext.lm.trie import Key, TokenTrie
-from ergotext.lm.trie_build import RUN_BYTES, TrieBuilder, build, check_keys
-from ergotext.lm.trie_changes import Changes, gone_states, within
-from ergotext.lm.trie_keys import key_blocks, object_rows
-from ergotext.lm.trie_states import DEAD, ROOT
+from ergotext.lm.trie.builder import RUN_BYTES, TrieBuilder, build, check_keys
+from ergotext.lm.trie.changes import Changes, gone_states, within
+from ergotext.lm.trie.keys import key_blocks, object_rows
+from ergotext.lm.trie.states import DEAD, ROOT
+from ergotext.lm.trie.tree import Key, TokenTrie
 
 _COPIED = 1 << 18
 """Keys that ``compact`` copies at a time."""

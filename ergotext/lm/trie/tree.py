@@ -8,8 +8,8 @@ import numpy as np
 
 from ergotext.lm.protocols import InputError
 from ergotext.lm.ragged import Ints, spread
-from ergotext.lm.trie_keys import key_blocks
-from ergotext.lm.trie_states import BLOCK, DEAD, ROOT, VALUE_END, VALUES_END, TrieStates
+from ergotext.lm.trie.keys import key_blocks
+from ergotext.lm.trie.states import BLOCK, DEAD, ROOT, VALUE_END, VALUES_END, TrieStates
 
 Key = str | Sequence[int]
 """A text (for a trie with a tokenizer) or token ids; the end token is never written."""
@@ -18,7 +18,7 @@ Key = str | Sequence[int]
 class TokenTrie(TrieStates):
     """A set of token sequences with objects to each, in about 30 bytes a key.
 
-    Built by ``trie_build.build``, saved and loaded by ``trie_file``. Arrays and states are
+    Built by ``builder.build``, saved and loaded by ``file``. Arrays and states are
     described in ``TrieStates``.
     """
 

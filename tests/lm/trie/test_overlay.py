@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ergotext.lm.protocols import Automaton, InputError
-from ergotext.lm.trie_build import build
-from ergotext.lm.trie_file import load, save
-from ergotext.lm.trie_overlay import EditableTrie
-from tests.lm.test_trie import END, PAD, SMALL, Model, allowed, keys, model_of, ordered, pairs
+from ergotext.lm.trie.builder import build
+from ergotext.lm.trie.file import load, save
+from ergotext.lm.trie.overlay import EditableTrie
+from tests.lm.trie.test_tree import END, PAD, SMALL, Model, allowed, keys, model_of, ordered, pairs
 
 changes = st.lists(
     st.one_of(

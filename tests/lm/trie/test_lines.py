@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from ergotext.lm import trie_lines
 from ergotext.lm.characters import CharacterTokenizer
 from ergotext.lm.protocols import InputError
-from ergotext.lm.trie import TokenTrie
-from ergotext.lm.trie_lines import build_from_lines
+from ergotext.lm.trie import lines as lines_module
+from ergotext.lm.trie.lines import build_from_lines
+from ergotext.lm.trie.tree import TokenTrie
 
 GOOD = """苹果（水果）	产地	山东
 苹果（公司）	创始人	史蒂夫
@@ -37,7 +37,7 @@ EXPECTED = {
 @pytest.mark.parametrize("block", [1, 40, 1 << 20])
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 def test_triples(tmp_path: Path, block: int, newline: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trie_lines, "_BLOCK", block)
+    monkeypatch.setattr(lines_module, "_BLOCK", block)
     path = tmp_path / "kb.tsv"
     path.write_bytes(b"\xef\xbb\xbf" + GOOD.rstrip("\n").replace("\n", newline).encode())
     trie, lines = build_from_lines(path, strict=True, run_bytes=50)

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ergotext.lm.ragged import Ints, offsets_of, spread
-from ergotext.lm.trie_states import BLOCK, VALUES_END
+from ergotext.lm.trie.states import BLOCK, VALUES_END
 
 if TYPE_CHECKING:
-    from ergotext.lm.trie import TokenTrie
+    from ergotext.lm.trie.tree import TokenTrie
 
 
 def key_blocks(trie: TokenTrie, state: int, limit: int) -> Iterator[tuple[Ints, Ints]]:

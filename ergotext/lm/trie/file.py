@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from ergotext.lm.characters import Alphabet, CharacterTokenizer, TextTokenizer
 from ergotext.lm.protocols import ErgotextError, InputError
-from ergotext.lm.trie import TokenTrie
-from ergotext.lm.trie_header import IndexFile, IndexFileError, header_of
-from ergotext.lm.trie_levels import token_type
-from ergotext.lm.trie_states import BLOCK
+from ergotext.lm.trie.header import IndexFile, IndexFileError, header_of
+from ergotext.lm.trie.levels import token_type
+from ergotext.lm.trie.states import BLOCK
+from ergotext.lm.trie.tree import TokenTrie
 
 _ARRAYS = ("tail_blocks", "pool_blocks", "first", "target", "token", "tail", "pool")
 _CHARACTERS = "characters"

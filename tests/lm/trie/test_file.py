@@ -10,11 +10,11 @@ from safetensors import safe_open
 
 from ergotext.lm.characters import CharacterTokenizer
 from ergotext.lm.protocols import ErgotextError, InputError
-from ergotext.lm.trie import TokenTrie
-from ergotext.lm.trie_build import build
-from ergotext.lm.trie_file import load, save, verify
-from ergotext.lm.trie_header import IndexFileError
-from ergotext.lm.trie_states import TrieStates
+from ergotext.lm.trie.builder import build
+from ergotext.lm.trie.file import load, save, verify
+from ergotext.lm.trie.header import IndexFileError
+from ergotext.lm.trie.states import TrieStates
+from ergotext.lm.trie.tree import TokenTrie
 
 NAMES = [f"{a}{b}{c}" for a in "北京大学生" for b in "的一是abc" for c in ("", "x", "年月日")]
 TOKENIZER = CharacterTokenizer.of(NAMES)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ergotext.lm.ragged import Ints, offsets_of
-from ergotext.lm.trie_sort import Rows, exact_order
+from ergotext.lm.trie.sort import Rows, exact_order
 
 _SAMPLES = 256
 """Keys remembered of each run; a range is off by at most a few of these steps in each run."""

@@ -15,11 +15,11 @@ from tqdm import tqdm
 from ergotext.lm.characters import Alphabet, TextTokenizer
 from ergotext.lm.protocols import ErgotextError, InputError
 from ergotext.lm.ragged import Ints, offsets_of, spread
-from ergotext.lm.trie import Key, TokenTrie
-from ergotext.lm.trie_levels import Levels, token_type
-from ergotext.lm.trie_runs import Runs
-from ergotext.lm.trie_sort import Rows, exact_order
-from ergotext.lm.trie_states import VALUE_END
+from ergotext.lm.trie.levels import Levels, token_type
+from ergotext.lm.trie.runs import Runs
+from ergotext.lm.trie.sort import Rows, exact_order
+from ergotext.lm.trie.states import VALUE_END
+from ergotext.lm.trie.tree import Key, TokenTrie
 
 RUN_BYTES = 128 << 20
 """Keys and objects held in memory before a run is sorted and written down."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ergotext.lm.ragged import Ints
-from ergotext.lm.trie import TokenTrie
+from ergotext.lm.trie.tree import TokenTrie
 
 
 @dataclass(frozen=True, eq=False)

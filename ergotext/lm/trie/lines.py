@@ -15,10 +15,10 @@ from tqdm import tqdm
 from ergotext.lm.characters import CODE_POINTS, CharacterTokenizer, TextTokenizer, points_of
 from ergotext.lm.protocols import InputError
 from ergotext.lm.ragged import Ints, offsets_of, spread, take_rows
-from ergotext.lm.trie import TokenTrie
-from ergotext.lm.trie_build import RUN_BYTES, TrieBuilder, faults
-from ergotext.lm.trie_fields import Fields, parse
-from ergotext.lm.trie_states import VALUE_END
+from ergotext.lm.trie.builder import RUN_BYTES, TrieBuilder, faults
+from ergotext.lm.trie.fields import Fields, parse
+from ergotext.lm.trie.states import VALUE_END
+from ergotext.lm.trie.tree import TokenTrie
 
 TRIPLE = ("subject", "predicate", "object")
 _BLOCK = 8 << 20
@@ -62,7 +62,7 @@ def build_from_lines(
         Stop at the first bad line (not UTF-8, another number of fields, an empty field) instead
         of leaving it out.
     run_bytes : int
-        As for ``trie_build.build``.
+        As for ``builder.build``.
 
     Raises
     ------

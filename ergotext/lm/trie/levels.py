@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from ergotext.lm.characters import Alphabet, TextTokenizer
 from ergotext.lm.ragged import Ints, offsets_of, spread, take_rows
-from ergotext.lm.trie import TokenTrie
-from ergotext.lm.trie_sort import Rows
-from ergotext.lm.trie_states import BLOCK, VALUES_END
+from ergotext.lm.trie.sort import Rows
+from ergotext.lm.trie.states import BLOCK, VALUES_END
+from ergotext.lm.trie.tree import TokenTrie
 
 _INNER = -1
 

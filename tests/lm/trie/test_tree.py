@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from ergotext.lm.characters import Alphabet, CharacterTokenizer
 from ergotext.lm.protocols import Automaton, ErgotextError, InputError
-from ergotext.lm.trie import TokenTrie
-from ergotext.lm.trie_build import TrieBuilder, build
-from ergotext.lm.trie_runs import Runs
-from ergotext.lm.trie_sort import Rows
-from ergotext.lm.trie_states import DEAD
+from ergotext.lm.trie.builder import TrieBuilder, build
+from ergotext.lm.trie.runs import Runs
+from ergotext.lm.trie.sort import Rows
+from ergotext.lm.trie.states import DEAD
+from ergotext.lm.trie.tree import TokenTrie
 
 PAD, END = 0, 4
 SMALL = Alphabet(9, PAD, END)
