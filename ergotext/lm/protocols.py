@@ -107,8 +107,55 @@ class Energy(Protocol):
 
 
 @runtime_checkable
+class Decoding(Protocol):
+    """Rows being written from left to right, each an answer to an input that was read once.
+
+    A value: ``advance`` gives another one and leaves this one as it was.
+    """
+
+    def __len__(self) -> int:
+        """The number of rows."""
+
+    def logits(self, rows: Tensor, tokens: Tensor) -> Tensor:
+        """float64 [n]: of each (row, next token) pair, log p up to a constant of the row."""
+
+    def log_z(self) -> Tensor:
+        """float64 [B]: that constant: ``logits - log_z`` is log p(token | input, row)."""
+
+    def rest_log_prob(self, rows: Tensor, ids: Tensor, offsets: Tensor) -> Tensor:
+        """float64 [T]: log p of each token if row ``rows[i]`` goes on with ``ids[offsets[i]:]``.
+
+        ``rows`` is int64 [m]; ``ids`` int64 [T] holds m runs of tokens, parted by ``offsets``
+        [m + 1]. All runs are scored in one pass.
+        """
+
+    def advance(self, rows: Tensor, tokens: Tensor) -> Decoding:
+        """The decoding whose i-th row is row ``rows[i]`` with ``tokens[i]`` written behind it."""
+
+
+@runtime_checkable
+class LookAhead(Protocol):
+    """What a search may know of the keys that are still to be reached from a state."""
+
+    @property
+    def bound(self) -> bool:
+        """Whether no state that follows has a higher potential: then a search may cut by it."""
+
+    def __call__(self, inputs: NDArray[np.int64], states: NDArray[np.int64]) -> NDArray[np.float64]:
+        """float64 [n], nats: the potential of each state for each input (a number below Q)."""
+
+
+@runtime_checkable
 class Automaton(Protocol):
-    """A set of token sequences, walked from left to right; states are plain values."""
+    """A set of token sequences, walked from left to right; states are plain values.
+
+    The end token is a way on like any other: it is a candidate where a sequence may end, and
+    leads to a state whose only candidate is padding.
+    """
+
+    @property
+    def end(self) -> int:
+        """The token that closes a sequence."""
 
     def start(self, count: int) -> NDArray[np.int64]:
         """int64 [count]: the start state, once a row."""
@@ -116,7 +163,22 @@ class Automaton(Protocol):
     def candidates(
         self, states: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Flat arrays (row, token, next state): every way on from each of the states."""
+        """Flat arrays (row, token, next state), by rising row: every way on from the states."""
+
+    def advance(self, states: NDArray[np.int64], tokens: NDArray[np.int64]) -> NDArray[np.int64]:
+        """int64 [B]: each state after one token; -1, dead for good, where there is no such way."""
 
     def accepting(self, states: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """bool [B]: whether a sequence may end here."""
+        """bool [B]: whether the tokens read are a whole sequence, its end token read or not."""
+
+    def lone(self, states: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """bool [B]: where only one sequence goes on, and ``rest`` tells it.
+
+        False also where it is not worth finding out.
+        """
+
+    def rest(self, states: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Flat tokens and offsets [B + 1]: what is left of that sequence, its end token included.
+
+        Rows that are not ``lone`` are empty. With this a search scores all that is left at once.
+        """

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ergotext.lm.protocols import InputError
-from ergotext.lm.ragged import Ints, offsets_of, take_rows
+from ergotext.lm.ragged import Ints, offsets_of, spread, take_rows
 from ergotext.lm.trie.builder import RUN_BYTES, TrieBuilder, build, check_keys
 from ergotext.lm.trie.changes import Changes, gone_states, within
 from ergotext.lm.trie.keys import key_blocks, object_rows
@@ -89,6 +89,11 @@ class EditableTrie:
         self.base, self._added, self._removed, self._settled = base, {}, {}, None
         return base
 
+    @property
+    def end(self) -> int:
+        """The token that closes a key."""
+        return self.base.end
+
     def start(self, count: int) -> Ints:
         """int64 [count]: the root, once a row."""
         return np.full(count, self.walk(()), dtype=np.int64)
@@ -122,6 +127,25 @@ class EditableTrie:
         base = self.base.advance(base, tokens)
         base[self._gone(base)] = DEAD
         return self._pair(base, self._changes.added.advance(added, tokens))
+
+    def lone(self, states: Ints) -> NDArray[np.bool_]:
+        """bool [B]: where only one key goes on, and ``rest`` tells it."""
+        base, added = self._parted(states)
+        old, new = self.base.lone(base), self._changes.added.lone(added)
+        lone: NDArray[np.bool_] = (old & (added == DEAD)) | (new & (base == DEAD))
+        return lone
+
+    def rest(self, states: Ints) -> tuple[Ints, Ints]:
+        """Flat int64 tokens and offsets [B + 1]: what is left of the one key of each lone state."""
+        base, added = self._parted(np.where(self.lone(states), states, DEAD))
+        ids, offsets = self.base.rest(base)
+        more, its_offsets = self._changes.added.rest(added)
+        # A lone state goes on in one of the two tries only: their rows fill each other's gaps.
+        both = offsets + its_offsets
+        flat = np.empty(both[-1], dtype=np.int64)
+        flat[spread(both[:-1], np.diff(offsets))] = ids
+        flat[spread(both[:-1], np.diff(its_offsets))] = more
+        return flat, both
 
     def __len__(self) -> int:
         return self.count()

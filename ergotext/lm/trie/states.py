@@ -87,6 +87,11 @@ class TrieStates:
         arrays = (self.first, self.token, self.target, self.tail, self.tail_blocks)
         return sum(a.nbytes for a in (*arrays, self.pool, self.pool_blocks))
 
+    @property
+    def end(self) -> int:
+        """The token that closes a key."""
+        return self.alphabet.end
+
     def start(self, count: int) -> Ints:
         """int64 [count]: the root, once a row."""
         return np.full(count, ROOT, dtype=np.int64)
@@ -131,13 +136,16 @@ class TrieStates:
         after[rows[found]] = self.target[edge[found]]
         return after
 
+    def lone(self, states: Ints) -> NDArray[np.bool_]:
+        """bool [B]: where only one key goes on, and ``rest`` tells it."""
+        return (states >= self.nodes) & (states < self.finished)
+
     def rest(self, states: Ints) -> tuple[Ints, Ints]:
         """Flat int64 tokens and offsets [B + 1]: what is left of the one key of each tail state.
 
-        The end token is included; rows of any other kind of state are empty. With this a search
-        scores a whole tail at once.
+        The end token is included; rows of any other kind of state are empty.
         """
-        at = np.flatnonzero((states >= self.nodes) & (states < self.finished))
+        at = np.flatnonzero(self.lone(states))
         begin = states[at] - self.nodes
         length = np.zeros(len(states), dtype=np.int64)
         length[at] = self.tail_lengths(begin)

@@ -1,0 +1,84 @@
+"""Look-ahead: what is best among the keys that can still be reached, without listing them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ergotext.lm.ragged import Ints, spread
+from ergotext.lm.trie.tree import TokenTrie
+
+Floats = NDArray[np.float64]
+
+_BLOCK = 128
+"""Keys to one maximum that is kept; ranges are made of whole blocks and two ends."""
+
+
+class BestKey:
+    """The potential of a state is the highest potential of the keys below it.
+
+    The keys below a state are a range of keys in exact order, so this is a range maximum: of
+    whole blocks by a sparse table (Bender and Farach-Colton 2000), of both ends directly. As no
+    state promises less than what follows it, a search may cut by it (``protocols.LookAhead``).
+
+    Parameters
+    ----------
+    trie : TokenTrie
+    potential : float64 [Q, N] or [N]
+        Of each input for each key in exact order, or the same for all inputs, in nats.
+    """
+
+    bound = True
+
+    def __init__(self, trie: TokenTrie, potential: Floats) -> None:
+        if potential.ndim not in (1, 2) or potential.shape[-1] != len(trie):
+            raise ValueError(
+                f"potential must be [Q, N] or [N] for {len(trie)} keys, got {potential.shape}"
+            )
+        self._trie = trie
+        self._each = np.atleast_2d(potential)
+        self._shared = potential.ndim == 1
+        count = len(self._each)
+        blocks = -(-len(trie) // _BLOCK)
+        filled = np.full((count, blocks * _BLOCK), -np.inf)
+        filled[:, : len(trie)] = self._each
+        level = filled.reshape(count, blocks, _BLOCK).max(axis=2, initial=-np.inf)
+        self._table = [level]
+        """level j: the maximum of 2**j blocks from each block on"""
+        while 2 << (len(self._table) - 1) <= blocks:
+            half = 1 << (len(self._table) - 1)
+            level = np.maximum(level[:, :-half], level[:, half:])
+            self._table.append(level)
+
+    def __call__(self, inputs: Ints, states: Ints) -> Floats:
+        """float64 [n]: the best potential below each state; -inf below a dead one."""
+        low, high = self._trie.span(states)
+        row = np.zeros_like(inputs) if self._shared else inputs
+        first, last = -(-low // _BLOCK), high // _BLOCK
+        whole = last > first
+        ends = np.where(whole, first * _BLOCK, high), np.where(whole, last * _BLOCK, high)
+        best = np.maximum(self._direct(row, low, ends[0]), self._direct(row, ends[1], high))
+        best[whole] = np.maximum(
+            best[whole], self._of_blocks(row[whole], first[whole], last[whole])
+        )
+        return best
+
+    def _direct(self, row: Ints, low: Ints, high: Ints) -> Floats:
+        """float64 [n]: the maxima of short ranges."""
+        best = np.full(len(row), -np.inf)
+        some = np.flatnonzero(high > low)
+        if len(some):
+            size = high[some] - low[some]
+            each = self._each[np.repeat(row[some], size), spread(low[some], size)]
+            best[some] = np.maximum.reduceat(each, np.cumsum(size) - size)
+        return best
+
+    def _of_blocks(self, row: Ints, first: Ints, last: Ints) -> Floats:
+        """float64 [n]: the maxima of whole blocks, each as that of two that overlap."""
+        level = np.frexp((last - first).astype(np.float64))[1] - 1
+        best = np.empty(len(row))
+        for j, table in enumerate(self._table):
+            at = np.flatnonzero(level == j)
+            left, right = table[row[at], first[at]], table[row[at], last[at] - (1 << j)]
+            best[at] = np.maximum(left, right)
+        return best

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ergotext.lm.characters import Alphabet
+from ergotext.lm.protocols import LookAhead
+from ergotext.lm.trie import TokenTrie, build
+from ergotext.lm.trie.lookahead import BestKey
+from ergotext.lm.trie.states import DEAD
+
+
+@pytest.fixture(scope="module")
+def trie() -> TokenTrie:
+    rng = np.random.default_rng(0)
+    keys = {tuple(rng.integers(2, 9, rng.integers(1, 7)).tolist()) for _ in range(3000)}
+    return build([(key, None) for key in keys], Alphabet(9, 0, 1))
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_it_is_the_best_of_the_keys_below(trie: TokenTrie, shared: bool) -> None:
+    rng = np.random.default_rng(1)
+    each = rng.normal(size=(3, len(trie)))
+    best = BestKey(trie, each[0] if shared else each)
+    assert isinstance(best, LookAhead) and len(best._table) > 3
+    states = rng.integers(0, trie.finished + len(trie.tail), 2000)
+    states[0] = 0
+    inputs = np.zeros(2000, dtype=np.int64) if shared else rng.integers(0, 3, 2000)
+    low, high = trie.span(states)
+    expected = [each[q, a:b].max() for q, a, b in zip(inputs, low, high, strict=True)]
+    assert best(inputs, states).tolist() == expected
+    assert best(np.zeros(1, dtype=np.int64), np.array([DEAD])).tolist() == [-np.inf]
+
+
+def test_no_keys() -> None:
+    empty = build([], Alphabet(9, 0, 1))
+    zero = np.zeros(1, dtype=np.int64)
+    assert BestKey(empty, np.zeros(0))(zero, zero).tolist() == [-np.inf]
+
+
+def test_another_number_of_keys(trie: TokenTrie) -> None:
+    with pytest.raises(ValueError, match="potential must be"):
+        BestKey(trie, np.zeros(3))

@@ -1,0 +1,186 @@
+"""Beam search against enumeration, and against beam search without jumps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from ergotext.lm.batch import TokenBatch
+from ergotext.lm.characters import Alphabet
+from ergotext.lm.decoding import CausalDecoding
+from ergotext.lm.protocols import InputError
+from ergotext.lm.trie import EditableTrie, TokenTrie, build
+from ergotext.samplers.beam import Found, beam
+from tests.toy import ToyScorer
+
+END, PAD = 0, 5
+ALPHABET = Alphabet(6, PAD, END)
+PROMPTS = [(1,), (3, 2), (4, 4, 1)]
+
+Key = tuple[int, ...]
+keys = st.lists(st.integers(1, 4), min_size=1, max_size=6).map(tuple)
+some_keys = st.sets(keys, min_size=1, max_size=40)
+
+
+def trie_of(wanted: set[Key]) -> TokenTrie:
+    return build([(key, None) for key in sorted(wanted)], ALPHABET)
+
+
+def decoding(seed: int = 0) -> CausalDecoding:
+    return CausalDecoding.of(ToyScorer(seed), END, PROMPTS)
+
+
+def log_prob(prompt: Key, key: Key, seed: int = 0, allowed: set[Key] | None = None) -> float:
+    """log p(key, end | prompt), of the model or of the model over the allowed tokens."""
+    scorer = ToyScorer(seed)
+    if allowed is None:
+        scores = scorer.token_log_prob(TokenBatch.of([(*prompt, *key)]))[0]
+        return float(scores[len(prompt) :].sum())
+    total = 0.0
+    for n, token in enumerate((*key, END)):
+        row = TokenBatch.of([(*prompt, *key[:n])])
+        law = scorer.next_log_prob(row, row.length)[0].exp()
+        ways = {(*other, END)[n] for other in allowed if other[:n] == key[:n]}
+        total += float((law[token] / law[list(ways)].sum()).log())
+    return total
+
+
+def best(prompt: Key, wanted: set[Key], **how: object) -> list[tuple[Key, float]]:
+    scored = [(key, log_prob(prompt, key, **how)) for key in wanted]  # type: ignore[arg-type]
+    return sorted(scored, key=lambda pair: -pair[1])
+
+
+def same(found: Found, expected: list[tuple[Key, float]]) -> None:
+    assert [h.log_prob for h in found.hypotheses] == pytest.approx([p for _, p in expected])
+    assert {h.tokens for h in found.hypotheses} == {key for key, _ in expected}
+
+
+@settings(max_examples=60, deadline=None)
+@given(some_keys, st.integers(0, 5), st.booleans())
+def test_as_many_beams_as_keys_give_all_in_order(
+    wanted: set[Key], seed: int, allowed: bool
+) -> None:
+    found = beam(
+        decoding(seed), trie_of(wanted), k=len(wanted),
+        normalised="allowed" if allowed else "vocabulary",
+    )  # fmt: skip
+    for prompt, result in zip(PROMPTS, found, strict=True):
+        same(result, best(prompt, wanted, seed=seed, allowed=wanted if allowed else None))
+        assert result.exact and result.complete
+
+
+@settings(max_examples=100, deadline=None)
+@given(some_keys, st.integers(0, 5), st.integers(1, 4), st.integers(0, 4))
+def test_exact_means_exact(wanted: set[Key], seed: int, k: int, more: int) -> None:
+    found = beam(decoding(seed), trie_of(wanted), k=k, beams=k + more)
+    for prompt, result in zip(PROMPTS, found, strict=True):
+        every = best(prompt, wanted, seed=seed)
+        for hypothesis in result.hypotheses:
+            assert hypothesis.log_prob == pytest.approx(dict(every)[hypothesis.tokens])
+            assert hypothesis.score == hypothesis.log_prob
+        if result.exact:
+            assert [h.log_prob for h in result.hypotheses] == pytest.approx(
+                [p for _, p in every[:k]]
+            )
+        if result.complete:
+            assert len(result.hypotheses) == len(wanted)
+
+
+def plain_beam(prompt: Key, wanted: set[Key], seed: int, k: int, beams: int) -> list[float]:
+    """Beam search token by token, finished sequences out of the contest, each prefix rescored."""
+    scorer, finished = ToyScorer(seed), []
+    live: list[Key] = [()]
+    for n in range(8):
+        ways = {key[: n + 1] for key in wanted if key[:n] in live and len(key) > n}
+        finished += [log_prob(prompt, key, seed) for key in live if key in wanted]
+        ranked = []
+        for way in ways:
+            scores = scorer.token_log_prob(TokenBatch.of([(*prompt, *way)]))[0]
+            ranked.append((float(scores[len(prompt) : -1].sum()), way))
+        live = [way for _, way in sorted(ranked, reverse=True)[:beams]]
+    return sorted(finished, reverse=True)[:k]
+
+
+@settings(max_examples=150, deadline=None)
+@given(some_keys, st.integers(0, 5), st.integers(1, 3), st.integers(0, 2))
+def test_no_score_is_below_that_of_search_without_jumps(
+    wanted: set[Key], seed: int, k: int, more: int
+) -> None:
+    found = beam(decoding(seed), trie_of(wanted), k=k, beams=k + more)
+    for prompt, result in zip(PROMPTS, found, strict=True):
+        plain = plain_beam(prompt, wanted, seed, k, k + more)
+        ours = [h.log_prob for h in result.hypotheses]
+        assert len(ours) >= len(plain)
+        assert all(a >= b - 1e-9 for a, b in zip(ours, plain, strict=False))
+
+
+class Wish:
+    """A potential that is the best wish among the keys still to be reached."""
+
+    bound = True
+
+    def __init__(self, trie: TokenTrie, wishes: dict[Key, float]) -> None:
+        self.trie = trie
+        self.wishes = np.array([wishes[key] for key in TokenTrie.keys(trie)])
+
+    def __call__(self, inputs: NDArray[np.int64], states: NDArray[np.int64]) -> NDArray[np.float64]:
+        low, high = self.trie.span(states)
+        return np.array([self.wishes[a:b].max() for a, b in zip(low, high, strict=True)])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.dictionaries(keys, st.floats(-3, 3), min_size=1, max_size=30), st.integers(1, 3))
+def test_look_ahead_orders_the_results(wishes: dict[Key, float], k: int) -> None:
+    trie = trie_of(set(wishes))
+    for beams, sure in ((k, False), (len(wishes) + k, True)):
+        found = beam(decoding(), trie, k=k, beams=beams, lookahead=Wish(trie, wishes))
+        for prompt, result in zip(PROMPTS, found, strict=True):
+            for h in result.hypotheses:
+                assert h.log_prob == pytest.approx(log_prob(prompt, h.tokens))
+                assert h.score == pytest.approx(h.log_prob + wishes[h.tokens])
+            expected = sorted((log_prob(prompt, key) + w for key, w in wishes.items()))[::-1][:k]
+            if result.exact or sure:
+                assert [h.score for h in result.hypotheses] == pytest.approx(expected)
+
+
+@settings(max_examples=40, deadline=None)
+@given(some_keys, some_keys, st.integers(0, 3))
+def test_a_changed_trie_is_searched_like_one_built_anew(
+    old: set[Key], new: set[Key], seed: int
+) -> None:
+    trie = EditableTrie(trie_of(old))
+    for key in sorted(new - old):
+        trie.add(key)
+    for key in sorted(old & new):
+        trie.remove(key)
+    wanted = old ^ new
+    found = beam(decoding(seed), trie, k=len(wanted) + 1)
+    for prompt, result in zip(PROMPTS, found, strict=True):
+        same(result, best(prompt, wanted, seed=seed))
+
+
+def test_a_dead_end_is_reported_and_nothing_made_up() -> None:
+    found = beam(decoding(), build([], ALPHABET), k=2)
+    assert [f.hypotheses for f in found] == [[], [], []]
+    assert all(f.exact and f.complete for f in found)
+
+
+def test_no_inputs() -> None:
+    empty = CausalDecoding.of(ToyScorer(), END, [])
+    assert beam(empty, trie_of({(1,)}), k=1) == []
+
+
+def test_too_long_sequences_are_let_go_and_the_result_says_so() -> None:
+    found = beam(decoding(), trie_of({(1,), (1, 2, 3, 3), (1, 2, 3, 4)}), k=3, max_length=3)
+    for result in found:
+        assert [h.tokens for h in result.hypotheses] == [(1,)]
+        assert not result.exact and not result.complete
+
+
+@pytest.mark.parametrize("how", [{"k": 0}, {"k": 2, "beams": 1}, {"k": 1, "max_length": 0}])
+def test_impossible_sizes(how: dict[str, int]) -> None:
+    with pytest.raises(InputError, match="at least one"):
+        beam(decoding(), trie_of({(1,)}), **how)
