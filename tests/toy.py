@@ -32,6 +32,7 @@ class ToyScorer:
     vocabulary = ToyVocabulary()
 
     def __init__(self, seed: int = 0) -> None:
+        self.seed = seed
         generator = torch.Generator().manual_seed(seed)
         logits = 1.3 * torch.randn(TOKENS, 2, TOKENS, generator=generator, dtype=torch.float64)
         self.table = logits.log_softmax(-1)

@@ -9,6 +9,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from ergotext.lm.batch import TokenBatch, microbatches
+from ergotext.lm.decoding import CausalDecoding
 from ergotext.lm.memo import Reading
 from ergotext.lm.projection import Projection
 from ergotext.lm.protocols import ModelError
@@ -101,6 +102,10 @@ class CausalLM:
     def forget(self) -> None:
         """Drop what was kept from earlier calls: a run that begins so depends on none of them."""
         self._reader.memo.clear()
+
+    def read(self, prompts: Sequence[Sequence[int]]) -> CausalDecoding:
+        """Rows that a search writes behind these prompts (token ids, behind the context)."""
+        return CausalDecoding.of(self, self.end_id, prompts)
 
     def log_prob(self, batch: TokenBatch) -> Tensor:
         """float64 [B]: log p(row, end token | context), in nats."""

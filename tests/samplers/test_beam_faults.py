@@ -1,0 +1,94 @@
+"""Faults of beam searches, put into ours one at a time: a test must see each."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from ergotext.lm.decoding import CausalDecoding
+from tests.faulty import load_with_fault
+from tests.samplers import test_beam
+from tests.samplers.test_beam import PROMPTS, Key, best, log_prob, plain_beam, trie_of
+from tests.toy import ToyScorer
+
+FAULTS = {
+    "the first token of a rest counts twice": (
+        "samplers.beam",
+        ("np.delete(within - before, begin)", "np.delete(within - before + 0.1, begin)"),
+    ),
+    "a jump gives up its place at once": (
+        "samplers.beam",
+        ("ranks, offsets).only(plain)", "ranks, offsets).only(plain & False)"),
+    ),
+    "places that jumps free are not favoured to what plain search holds": (
+        "samplers.beam",
+        ("np.where(plain, np.inf, rank)", "rank"),
+    ),
+    "what was let go is forgotten": (
+        "samplers.beam",
+        ("np.maximum.at(self.lost, inputs[gone], rank[gone])", "pass"),
+    ),
+    "what was beaten is forgotten": ("samplers.beam", ("self.cut[inputs[low]] = True", "pass")),
+    "allowed tokens share one normaliser": (
+        "samplers.beam",
+        ("- total.log()[rows]", "- total.sum().log()"),
+    ),
+    "scores are divided by the length": (
+        "samplers.beam",
+        ("self.finished.add(self.input[row], log_prob + total, rank + total,",
+         "n = np.diff(offsets) + 1\n        self.finished.add("
+         "self.input[row], (log_prob + total) / n, rank + total,"),
+    ),
+    "the end token is not scored": (
+        "samplers.beam",
+        ("total = gained[offsets[1:] - 1]",
+         "total = np.where(np.diff(offsets) > 1, gained[offsets[1:] - 2], 0.0)"),
+    ),
+}  # fmt: skip
+
+
+TALL: set[Key] = {(1,), (2, 3, 3), (2, 3, 4), (2, 4, 3), (2, 4, 4)}
+
+
+def check(beam: Any, rounds: int = 30) -> None:
+    """Random tries, searched with too few beams and with enough; as in ``test_beam``."""
+    test_beam.check_contests(beam)
+    choose = random.Random(0)
+    for seed in range(5):
+        tall = beam(CausalDecoding.of(ToyScorer(seed), 0, PROMPTS), trie_of(TALL), k=1, beams=5)
+        assert not any(one.complete for one in tall)
+    for seed in range(rounds):
+        wanted: set[Key] = {
+            tuple(choose.choices([1, 2, 3, 4], k=choose.randint(1, 6)))
+            for _ in range(choose.randint(1, 30))
+        }
+        trie, k = trie_of(wanted), choose.randint(1, 3)
+        decoding = CausalDecoding.of(ToyScorer(seed % 5), 0, PROMPTS)
+        few = beam(decoding, trie, k=k)
+        allowed = beam(decoding, trie, k=len(wanted), normalised="allowed")
+        for prompt, result, over in zip(PROMPTS, few, allowed, strict=True):
+            every = best(prompt, wanted, seed=seed % 5)
+            got = [h.log_prob for h in result.hypotheses]
+            assert got == pytest.approx([dict(every)[h.tokens] for h in result.hypotheses])
+            if result.exact:
+                assert got == pytest.approx([p for _, p in every[:k]])
+            assert not result.complete or len(got) == len(wanted)
+            plain = plain_beam(ToyScorer(seed % 5), prompt, wanted, k, k)
+            assert all(a >= b - 1e-9 for a, b in zip(got, plain, strict=True))
+            h = over.hypotheses[-1]
+            expected = log_prob(prompt, h.tokens, seed % 5, wanted)
+            assert h.log_prob == pytest.approx(expected)
+
+
+def test_without_a_fault() -> None:
+    check(test_beam.beam)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_fault_is_caught(fault: str) -> None:
+    name, *changes = FAULTS[fault]
+    faulty = load_with_fault(name, *changes)
+    with pytest.raises((AssertionError, ValueError, IndexError)):
+        check(faulty.beam)
