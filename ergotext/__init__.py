@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from ergotext.lm.protocols import ErgotextError as ErgotextError
     from ergotext.lm.protocols import InputError as InputError
     from ergotext.lm.protocols import ModelError as ModelError
+    from ergotext.lm.seq2seq import Seq2SeqLM as Seq2SeqLM
     from ergotext.lm.terms import fluency as fluency
     from ergotext.lm.terms import keywords as keywords
     from ergotext.lm.terms import length as length
     from ergotext.samplers import Result as Result
     from ergotext.samplers import sample as sample
+    from ergotext.samplers.beam import beam as beam
 
 _HOME = {
     "TokenBatch": "lm.batch",
@@ -38,8 +40,10 @@ _HOME = {
     "ErgotextError": "lm.protocols",
     "InputError": "lm.protocols",
     "ModelError": "lm.protocols",
+    "Seq2SeqLM": "lm.seq2seq",
     "Result": "samplers",
     "sample": "samplers",
+    "beam": "samplers.beam",
 }
 __all__ = sorted(_HOME)
 
