@@ -155,9 +155,16 @@ class CharacterTokenizer:
 
     def decode(self, ids: Sequence[int]) -> str:
         # Bytes that make up no character (a model may write such) become U+FFFD.
-        return b"".join(map(self._piece, ids)).decode("utf-8", errors="replace")
+        return b"".join(map(self.piece, ids)).decode("utf-8", errors="replace")
 
-    def _piece(self, token: int) -> bytes:
+    def piece(self, token: int) -> bytes:
+        """The bytes that a token writes; a special token writes none.
+
+        Raises
+        ------
+        InputError
+            No such token.
+        """
         if not 0 <= token < self.size:
             raise InputError(f"Token {token} is not in this vocabulary of {self.size}.")
         if token >= _CHARACTERS:

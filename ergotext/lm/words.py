@@ -31,7 +31,7 @@ def is_unspaced(char: str) -> bool:
     return any(low <= code <= high for low, high in _UNSPACED)
 
 
-def _joins(char: str) -> bool:
+def joins(char: str) -> bool:
     """Whether a character would run into a neighbouring word: letters, digits, marks, _."""
     return (
         char.isalnum() or char == "_" or unicodedata.category(char).startswith("M")
@@ -53,8 +53,8 @@ def find_word(text: str, word: str, start: int = 0) -> int:
     while at >= 0:
         end = at + len(word)
         left, right = _neighbour(text[:at][::-1]), _neighbour(text[end:])
-        runs_in = _joins(left) and _joins(word[0])
-        runs_out = _joins(right) and _joins(word[-1])
+        runs_in = joins(left) and joins(word[0])
+        runs_out = joins(right) and joins(word[-1])
         # A combining mark behind the word changes its last letter, whatever that letter is.
         marked = unicodedata.category(right).startswith("M")
         if not (runs_in or runs_out or marked):
