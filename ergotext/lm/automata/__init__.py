@@ -1,0 +1,21 @@
+"""Sets of token sequences: by expression, schema, grammar, keywords or passage, and combined.
+
+All of them, and the tries, are walked through one protocol, ``lm.protocols.Automaton``.
+"""
+
+from ergotext.lm.automata.combine import intersection, union
+from ergotext.lm.automata.grammars import grammar, json_schema, regex
+from ergotext.lm.automata.keywords import KeywordCoverage
+from ergotext.lm.automata.pieces import Pieces
+from ergotext.lm.automata.substrings import Substrings
+
+__all__ = [
+    "KeywordCoverage",
+    "Pieces",
+    "Substrings",
+    "grammar",
+    "intersection",
+    "json_schema",
+    "regex",
+    "union",
+]

@@ -1,0 +1,168 @@
+"""An automaton whose positions are found one at a time, as a search comes to them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ergotext.lm.automata.growing import Growing
+from ergotext.lm.ragged import Ints, spread
+
+Position = TypeVar("Position", bound=Hashable)
+
+DEAD, FINISHED, START = -1, 0, 1
+_SHIFT = 32
+_TOKEN = (1 << _SHIFT) - 1
+_SINK = 0
+
+
+class Explored(Generic[Position]):
+    """Token sequences told by a function from positions to what may follow (``Automaton``).
+
+    A state is a plain number: -1 dead, 0 finished, 1 the start, and ``n << 32 | t`` where token t
+    leads from the n-th position found. So a state can be named before anybody has looked what it
+    is like: the position behind it is found when a row comes to stand there, once. Positions that
+    are equal are one, however they were come by. What has been found stays; rows are then served
+    from flat arrays, all at once.
+
+    Parameters
+    ----------
+    end, pad : int
+    first : Position
+        Where every sequence begins.
+    follow : function (position, token) -> position
+        The position behind a token that may follow. It must leave the old one as it was.
+    ways : function (position) -> (int64 [n], bool)
+        The tokens that may follow, rising, without the end token; and whether it may.
+
+    Notes
+    -----
+    Not for several threads at once.
+    """
+
+    def __init__(
+        self,
+        end: int,
+        pad: int,
+        first: Position,
+        follow: Callable[[Position, int], Position],
+        ways: Callable[[Position], tuple[Ints, bool]],
+    ) -> None:
+        self._end, self._follow, self._ways = end, follow, ways
+        self._rows: dict[bytes, int] = {}
+        self._edges = Growing([])
+        """``row << 32 | token`` of every row of tokens: rising, so that it can be searched"""
+        self._bounds = Growing([0])
+        """where each row of tokens begins, and ends"""
+        self._positions: list[Position] = [first]
+        self._numbers: dict[Position, int] = {}
+        self._row = Growing([self._row_of(np.array([pad]))])
+        """the row of tokens of each position; first of all that of the sinks"""
+        self._accepts = Growing([0])
+        self._known = np.array([DEAD, FINISHED, START])
+        self._number = np.array([_SINK, _SINK, self._number_of(first)])
+        """the position that each known state, rising, was found to stand for"""
+
+    def __len__(self) -> int:
+        """How many positions have been found."""
+        return len(self._positions) - 1
+
+    @property
+    def end(self) -> int:
+        return self._end
+
+    def start(self, count: int) -> Ints:
+        return np.full(count, START, dtype=np.int64)
+
+    def candidates(self, states: Ints) -> tuple[Ints, Ints, Ints]:
+        """Flat int64 arrays (row, token, next state), by rising row and, in it, rising token."""
+        number = self._found(states)
+        which = self._row.values[number]
+        low, high = self._bounds.values[which], self._bounds.values[which + 1]
+        row = np.repeat(np.arange(len(states)), high - low)
+        token = self._edges.values[spread(low, high - low)] & _TOKEN
+        return row, token, self._behind(states[row], number[row], token)
+
+    def advance(self, states: Ints, tokens: Ints) -> Ints:
+        number = self._found(states)
+        token = np.clip(tokens, 0, _TOKEN)
+        wanted = self._row.values[number] << _SHIFT | token
+        edges = self._edges.values
+        at = np.minimum(np.searchsorted(edges, wanted), len(edges) - 1)
+        there = (edges[at] == wanted) & (token == tokens)
+        return np.where(there, self._behind(states, number, token), DEAD)
+
+    def accepting(self, states: Ints) -> NDArray[np.bool_]:
+        number = self._found(states)
+        accepts: NDArray[np.bool_] = (self._accepts.values[number] == 1) | (states == FINISHED)
+        return accepts
+
+    def lone(self, states: Ints) -> NDArray[np.bool_]:
+        """bool [B]: False: to find out would be to look behind every token."""
+        return np.zeros(len(states), dtype=bool)
+
+    def rest(self, states: Ints) -> tuple[Ints, Ints]:
+        return np.empty(0, dtype=np.int64), np.zeros(len(states) + 1, dtype=np.int64)
+
+    def _behind(self, states: Ints, number: Ints, token: Ints) -> Ints:
+        """The state that each of these tokens, which may follow, leads to."""
+        behind = np.where(token == self._end, FINISHED, number << _SHIFT | token)
+        return np.where(number == _SINK, states, behind)
+
+    def _found(self, states: Ints) -> Ints:
+        """int64 [B]: the number of the position that each state stands for."""
+        at = np.minimum(np.searchsorted(self._known, states), len(self._known) - 1)
+        new = self._known[at] != states
+        if new.any():
+            self._find(np.unique(states[new]))
+            at = np.searchsorted(self._known, states)
+        return self._number[at]
+
+    def _find(self, states: Ints) -> None:
+        """Look behind states, rising, where nobody stood before."""
+        numbers = [
+            self._number_of(self._follow(self._positions[state >> _SHIFT], state & _TOKEN))
+            for state in states.tolist()
+        ]
+        at = np.searchsorted(self._known, states)
+        self._known = np.insert(self._known, at, states)
+        self._number = np.insert(self._number, at, numbers)
+
+    def _number_of(self, position: Position) -> int:
+        number = self._numbers.get(position)
+        if number is None:
+            tokens, accepts = self._ways(position)
+            if accepts:
+                tokens = np.insert(tokens, np.searchsorted(tokens, self._end), self._end)
+            self._positions.append(position)
+            number = self._numbers[position] = len(self._positions) - 1
+            self._row.add(np.array([self._row_of(tokens)]))
+            self._accepts.add(np.array([accepts], dtype=np.int64))
+        return number
+
+    def _row_of(self, tokens: Ints) -> int:
+        """The number of a row of tokens; rows that are equal are kept once."""
+        digest = hashlib.blake2b(tokens.astype(np.uint32).tobytes(), digest_size=16).digest()
+        row = self._rows.setdefault(digest, len(self._rows))
+        if row == len(self._bounds) - 1:
+            self._edges.add(row << _SHIFT | tokens)
+            self._bounds.add(np.array([len(self._edges)]))
+        return row
+
+
+def surely_empty(automaton: Explored[Position], most: int = 500) -> bool:
+    """Whether no sequence is accepted; False also where so many positions do not tell."""
+    states = automaton.start(1)
+    while len(states) <= most and len(automaton) <= most:
+        if automaton.accepting(states).any():
+            return False
+        before = len(automaton)
+        _, _, states = automaton.candidates(states)
+        automaton.accepting(states[: most + 1])
+        if len(automaton) == before and len(states) <= most:
+            return True  # every position that can be reached has been looked at
+    return False

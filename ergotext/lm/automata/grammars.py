@@ -1,0 +1,165 @@
+"""Texts that match a regular expression, a JSON schema or a grammar, through llguidance."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ergotext.lm.automata.explored import Explored, surely_empty
+from ergotext.lm.automata.extra import needed
+from ergotext.lm.automata.pieces import Pieces
+from ergotext.lm.protocols import ErgotextError, InputError
+from ergotext.lm.ragged import Ints
+
+_FREE = '%llguidance {"no_forcing": true}'
+"""Text that must follow may be cut into tokens in any way, not only as the tokenizer would."""
+
+_DEAD_END = "NoExtension"
+"""What llguidance calls it when no token can follow and the text is not whole."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """What has been read of a text, and the matcher that has read it and is never moved again.
+
+    A grammar speaks of text, so the bytes read are the whole of a position: tokenisations of one
+    text meet.
+    """
+
+    text: bytes
+    matcher: Any = field(compare=False)
+
+
+def regex(pattern: str, pieces: Pieces) -> Explored[Read]:
+    r"""The token sequences whose whole text matches a regular expression.
+
+    Parameters
+    ----------
+    pattern : str
+        In the syntax of Rust's ``regex``, which has no look-around and no back-references; ``.``
+        is any character but a line break, ``\d`` an ASCII digit.
+    pieces : Pieces
+
+    Raises
+    ------
+    InputError
+        The expression is malformed, or no sequence of these tokens matches it.
+
+    References
+    ----------
+    Moskal et al., llguidance: derivatives of regular expressions over a trie of the tokens.
+    """
+    return _explored(f"start: /{needed('llguidance').regex_to_lark(pattern)}/", pattern, pieces)
+
+
+def json_schema(
+    schema: str | Mapping[str, Any], pieces: Pieces, *, whitespace: bool = False
+) -> Explored[Read]:
+    """The token sequences whose text is JSON that a schema admits.
+
+    Parameters
+    ----------
+    schema : str or mapping
+        JSON Schema, draft 2020-12, as far as llguidance reads it. Properties come in its order.
+    pieces : Pieces
+    whitespace : bool
+        Whether spaces and line breaks may stand between the parts: as many as one likes.
+
+    Raises
+    ------
+    InputError
+        The schema is malformed, or no sequence of these tokens fits it.
+    """
+    given = schema if isinstance(schema, str) else json.dumps(schema, ensure_ascii=False)
+    try:
+        read = json.loads(given)
+    except ValueError as error:
+        raise InputError(f"The schema is no JSON ({error}): {_shown(given)}.") from error
+    if not isinstance(read, dict):
+        raise InputError(f"The schema is no JSON object: {_shown(given)}.")
+    read["x-guidance"] = {"whitespace_flexible": whitespace, **read.get("x-guidance", {})}
+    return _explored(f"start: %json {json.dumps(read)}", given, pieces)
+
+
+def grammar(lark: str, pieces: Pieces) -> Explored[Read]:
+    """The token sequences whose text a context-free grammar derives from ``start``.
+
+    Parameters
+    ----------
+    lark : str
+        In llguidance's dialect of Lark's notation.
+    pieces : Pieces
+
+    Raises
+    ------
+    InputError
+        The grammar is malformed, or derives no text that these tokens can write.
+    """
+    return _explored(lark, lark, pieces)
+
+
+class _Wrapped:
+    """The pieces as llguidance asks for them."""
+
+    is_tokenizer_wrapper = True
+    bos_token_id = None
+
+    def __init__(self, pieces: Pieces) -> None:
+        alphabet = pieces.alphabet
+        self.eos_token_id = alphabet.end
+        self.tokens = [*pieces.tokens, *[b""] * (alphabet.size - len(pieces.tokens))]
+        silent = np.ones(alphabet.size, dtype=bool)
+        silent[pieces.text] = False
+        self.special_token_ids = np.flatnonzero(silent).tolist()
+
+    def __call__(self, text: str | bytes) -> list[int]:
+        raise ErgotextError(f"Nothing may be tokenised here, but {text!r} was: please report it.")
+
+
+def _explored(source: str, given: str, pieces: Pieces) -> Explored[Read]:
+    guidance = needed("llguidance")
+    tokenizer = guidance.LLTokenizer(_Wrapped(pieces))
+    matcher = guidance.LLMatcher(tokenizer, f"{_FREE}\n{source}", log_level=0)
+    if matcher.is_error():
+        raise InputError(f"{_shown(given)} cannot be read: {_reason(matcher)}.")
+    text = np.zeros(pieces.alphabet.size, dtype=bool)
+    text[pieces.text] = True
+
+    def follow(read: Read, token: int) -> Read:
+        after = read.matcher.deep_copy()
+        if not after.consume_token(token):
+            raise ErgotextError(f"Matching {_shown(given)} failed: {_reason(after)}.")
+        return Read(read.text + pieces.tokens[token], after)
+
+    def ways(read: Read) -> tuple[Ints, bool]:
+        mask = np.frombuffer(read.matcher.compute_bitmask(), dtype=np.uint8)
+        if read.matcher.is_error():
+            if read.matcher.get_error().startswith(_DEAD_END):
+                return np.empty(0, dtype=np.int64), False
+            raise ErgotextError(f"Matching {_shown(given)} failed: {_reason(read.matcher)}.")
+        allowed = np.unpackbits(mask, count=len(text), bitorder="little").astype(bool)
+        # Where nothing can follow, the mask holds the end token, whether the text is whole or not.
+        return np.flatnonzero(allowed & text), bool(read.matcher.is_accepting())
+
+    alphabet = pieces.alphabet
+    explored = Explored(alphabet.end, alphabet.pad, Read(b"", matcher), follow, ways)
+    if surely_empty(explored):
+        raise InputError(
+            f"No text that these tokens can write matches {_shown(given)}: check it, or use a "
+            f"tokenizer that has its characters."
+        )
+    return explored
+
+
+def _reason(matcher: Any) -> str:
+    """The first lines of an error, without the parser's state that follows them."""
+    lines = str(matcher.get_error()).split("<state>")[0].strip().splitlines()
+    return " ".join(line.strip() for line in lines[:6])
+
+
+def _shown(given: str) -> str:
+    return repr(given if len(given) <= 200 else given[:200] + "…")

@@ -1,0 +1,123 @@
+"""Faults put into the automata one at a time: each must be caught.
+
+The numbers are those of the list of known faults in CONTRIBUTING.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from types import ModuleType
+
+import pytest
+
+from ergotext.lm.automata import combine, grammars, keywords, substrings
+from ergotext.lm.words import holds_words
+from tests.faulty import load_with_fault
+from tests.lm.automata.worlds import LATIN, PAD, SEA, check_protocol, language, listed
+
+Check = Callable[[], None]
+
+
+def matches() -> None:
+    for pattern in ("(ab)*a?", "(a|ba)+ a"):
+        automaton = grammars.regex(pattern, LATIN)
+        check_protocol(automaton, PAD, 10, most=2)
+        expected = listed(LATIN, 3, lambda text, p=pattern: bool(re.fullmatch(p, text)))
+        assert language(automaton, 3) == expected
+
+
+def covers() -> None:
+    for wanted, pieces in ((["ab", "ab"], LATIN), (["a"], LATIN), (["海"], SEA)):
+        automaton = keywords.KeywordCoverage(wanted, pieces)
+        check_protocol(automaton, PAD, pieces.alphabet.size, most=2)
+        expected = listed(pieces, 3, lambda text, w=wanted: holds_words(text, w))
+        assert language(automaton, 3) == expected
+
+
+def contains() -> None:
+    passage = (1, 2, 1, 2, 5, 1, 8)
+    automaton = substrings.Substrings(passage, LATIN.alphabet, shortest=2)
+    check_protocol(automaton, PAD, 10, most=8)
+    states = automaton.start(1)
+    for _ in passage:
+        _, _, states = automaton.candidates(states)
+        assert set(automaton.candidates(states)[0].tolist()) == set(range(len(states)))
+    runs = {passage[i:j] for i in range(7) for j in range(i + 2, 8)}
+    assert language(automaton, 8) == runs
+
+
+def combines() -> None:
+    ab, ba = (substrings.Substrings(p, LATIN.alphabet) for p in ([1, 2], [2, 1]))
+    check_protocol(combine.union(ab, ba), PAD, 10)
+    assert language(combine.union(ab, ba), 3) == {(1,), (2,), (1, 2), (2, 1)}
+    assert language(combine.intersection(ab, ba), 3) == {(1,), (2,)}
+
+
+FAULTS: dict[str, tuple[str, Check, tuple[tuple[str, str], ...]]] = {
+    "one matcher is moved for all rows": (
+        "grammars", matches, (("read.matcher.deep_copy()", "read.matcher"),)
+    ),
+    "16: texts that must follow have one tokenisation": (
+        "grammars", matches, (('{"no_forcing": true}', '{"no_forcing": false}'),)
+    ),
+    "special tokens are text": (
+        "grammars", matches, (("np.flatnonzero(allowed & text)", "np.flatnonzero(allowed)"),)
+    ),
+    "a word may run into the next": (
+        "chains", covers, (("broken = kind.mark or", "broken = kind.mark and"),)
+    ),
+    "a word may begin inside another": (
+        "chains", covers, (("may_begin = not (joined and joins(word[0]))", "may_begin = True"),)
+    ),
+    "a copy of a word is enough for two": (
+        "keywords", covers, (("else ()\n        groups", "else ()\n        words = set(words)\n"
+                              "        groups"),)
+    ),
+    "a text may end inside a character": (
+        "keywords", covers, (("(states > FINISHED) & (begun == 0)", "states > FINISHED"),)
+    ),
+    "beginnings too short to become runs are ways on": (
+        "substrings", contains, (("self._ids, max(shortest, 1)", "self._ids, 1"),)
+    ),
+    "neighbours are parted one token too late": (
+        "substrings", contains, (("base = depth << _BITS", "base = depth + 1 << _BITS"),)
+    ),
+    "21: a finished row begins anew": (
+        "explored", matches, (("np.where(token == self._end, FINISHED,",
+                               "np.where(token == self._end, START,"),)
+    ),
+    "21: a dead row is at the start": (
+        "explored", matches, (("[_SINK, _SINK, self._number_of(first)]",
+                               "[1, _SINK, self._number_of(first)]"),)
+    ),
+    "21: a dead part takes part": (
+        "combine", combines, (("if s != DEAD]", "]"),)
+    ),
+}  # fmt: skip
+
+USES: dict[str, tuple[ModuleType, tuple[str, ...]]] = {
+    "grammars": (grammars, ("regex",)),
+    "chains": (keywords, ("Chain",)),
+    "keywords": (keywords, ("KeywordCoverage",)),
+    "substrings": (substrings, ("Substrings",)),
+    "explored": (grammars, ("Explored",)),
+    "combine": (combine, ("union", "intersection")),
+}
+"""Where what a module defines is looked up by the checks."""
+
+
+@pytest.mark.parametrize("check", [matches, covers, contains, combines])
+def test_without_a_fault(check: Check) -> None:
+    check()
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_check_sees_it(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, check, changes = FAULTS[fault]
+    module = load_with_fault(f"lm.automata.{name}", *changes)
+    user, names = USES[name]
+    for attribute in names:
+        monkeypatch.setattr(user, attribute, getattr(module, attribute))
+    with pytest.raises(Exception):  # noqa: B017, PT011 - some faults end in an error
+        check()

@@ -1,0 +1,120 @@
+"""Every automaton keeps the protocol, accepts what it should, and drives a search."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from ergotext.lm.automata import (
+    KeywordCoverage,
+    Pieces,
+    Substrings,
+    grammar,
+    intersection,
+    json_schema,
+    regex,
+    union,
+)
+from ergotext.lm.protocols import Automaton
+from ergotext.lm.trie import EditableTrie, build
+from ergotext.lm.words import holds_words
+from ergotext.samplers.beam import beam
+from tests.lm.automata.worlds import (
+    END,
+    LATIN,
+    PAD,
+    SEA,
+    Row,
+    TableDecoding,
+    check_protocol,
+    language,
+    listed,
+)
+
+DIGITS = Pieces(SEA.alphabet, [b"", b"1", b"2", b'"', b"", b"null", b"nu", b"ll", b" "])
+MOST = 3
+KEYS = {(1,), (1, 2), (5, 1, 9), (8, 8, 8), (7,)}
+PASSAGE = (1, 2, 1, 2, 5, 1)
+RUNS = {PASSAGE[i:j] for i in range(6) for j in range(i + 1, 7) if j - i <= MOST}
+
+
+def trie() -> Automaton:
+    return build([(key, None) for key in sorted(KEYS)], LATIN.alphabet)
+
+
+def changed() -> Automaton:
+    tree = EditableTrie(build([((1,), None), ((2, 2), None)], LATIN.alphabet))
+    for key in sorted(KEYS - {(1,)}):
+        tree.add(key)
+    tree.remove((2, 2))
+    return tree
+
+
+def matching(pattern: str, pieces: Pieces) -> set[Row]:
+    return listed(pieces, MOST, lambda text: re.fullmatch(pattern, text) is not None)
+
+
+WORLDS: dict[str, tuple[Callable[[], Automaton], Callable[[], set[Row]], Pieces]] = {
+    "trie": (trie, lambda: KEYS, LATIN),
+    "changed trie": (changed, lambda: KEYS, LATIN),
+    "regex": (lambda: regex("(a|ba)+ ?a?", LATIN), lambda: matching("(a|ba)+ ?a?", LATIN), LATIN),
+    "regex over parts of characters": (
+        lambda: regex("(海|a)+", SEA), lambda: matching("(海|a)+", SEA), SEA
+    ),
+    "schema": (
+        lambda: json_schema({"enum": [1, None]}, DIGITS),
+        lambda: {(1,), (5,), (6, 7)},
+        DIGITS,
+    ),
+    "grammar": (
+        lambda: grammar('start: "a" start "b" | " "', LATIN),
+        lambda: {row for n in range(4) for row in matching("a" * n + " " + "b" * n, LATIN)},
+        LATIN,
+    ),
+    "keywords": (
+        lambda: KeywordCoverage(["a", "ba"], LATIN),
+        lambda: listed(LATIN, MOST, lambda text: holds_words(text, ["a", "ba"])),
+        LATIN,
+    ),
+    "keywords in any order, over parts of characters": (
+        lambda: KeywordCoverage(["a", "海"], SEA, any_order=True),
+        lambda: listed(SEA, MOST, lambda text: holds_words(text, ["a", "海"], any_order=True)),
+        SEA,
+    ),
+    "substrings": (lambda: Substrings(PASSAGE, LATIN.alphabet), lambda: RUNS, LATIN),
+    "union": (
+        lambda: union(trie(), Substrings(PASSAGE, LATIN.alphabet)), lambda: KEYS | RUNS, LATIN
+    ),
+    "intersection": (
+        lambda: intersection(regex("[ab]*", LATIN), KeywordCoverage(["ab"], LATIN)),
+        lambda: matching("ab", LATIN),
+        LATIN,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_the_protocol(name: str) -> None:
+    make, _, pieces = WORLDS[name]
+    check_protocol(make(), PAD, pieces.alphabet.size)
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_the_language(name: str) -> None:
+    make, expected, _ = WORLDS[name]
+    assert language(make(), MOST) == expected()
+    assert expected()
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_a_search_finds_the_language_in_order(name: str) -> None:
+    make, expected, pieces = WORLDS[name]
+    decoding = TableDecoding.of(pieces.alphabet.size, [1, 2])
+    found = beam(decoding, make(), k=1000, max_length=MOST + 1)
+    for number, result in enumerate(found):
+        scores = {row: decoding.log_prob(number, row, END) for row in expected()}
+        assert {h.tokens for h in result.hypotheses} == set(scores)
+        ranked = [h.log_prob for h in result.hypotheses]
+        assert ranked == pytest.approx(sorted(scores.values(), reverse=True))
