@@ -156,13 +156,12 @@ class Explored(Generic[Position]):
 
 def surely_empty(automaton: Explored[Position], most: int = 500) -> bool:
     """Whether no sequence is accepted; False also where so many positions do not tell."""
-    states = automaton.start(1)
+    states, before = automaton.start(1), 0
     while len(states) <= most and len(automaton) <= most:
         if automaton.accepting(states).any():
             return False
+        if len(automaton) == before:
+            return True  # every position that can be reached has been looked at
         before = len(automaton)
         _, _, states = automaton.candidates(states)
-        automaton.accepting(states[: most + 1])
-        if len(automaton) == before and len(states) <= most:
-            return True  # every position that can be reached has been looked at
     return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -120,10 +121,14 @@ class _Wrapped:
         raise ErgotextError(f"Nothing may be tokenised here, but {text!r} was: please report it.")
 
 
+@lru_cache(maxsize=4)
+def _tokenizer(pieces: Pieces) -> Any:
+    return needed("llguidance").LLTokenizer(_Wrapped(pieces))
+
+
 def _explored(source: str, given: str, pieces: Pieces) -> Explored[Read]:
     guidance = needed("llguidance")
-    tokenizer = guidance.LLTokenizer(_Wrapped(pieces))
-    matcher = guidance.LLMatcher(tokenizer, f"{_FREE}\n{source}", log_level=0)
+    matcher = guidance.LLMatcher(_tokenizer(pieces), f"{_FREE}\n{source}", log_level=0)
     if matcher.is_error():
         raise InputError(f"{_shown(given)} cannot be read: {_reason(matcher)}.")
     text = np.zeros(pieces.alphabet.size, dtype=bool)

@@ -95,31 +95,33 @@ class KeywordCoverage:
     def candidates(self, states: Ints) -> tuple[Ints, Ints, Ints]:
         """Flat int64 arrays (row, token, next state), by rising row and, in it, rising token."""
         distinct, which = np.unique(states, return_inverse=True)
-        begun, _ = self._parts(distinct)
-        begun[distinct <= FINISHED] = -1
-        tokens: list[Ints] = []
-        behind: list[Ints] = []
-        owner: list[Ints] = []
+        offsets, token, behind = self._distinct_candidates(distinct)
+        tokens, parted = take_rows(token, offsets, which)
+        following, _ = take_rows(behind, offsets, which)
+        return np.repeat(np.arange(len(states)), np.diff(parted)), tokens, following
+
+    def _distinct_candidates(self, states: Ints) -> tuple[Ints, Ints, Ints]:
+        """Where the candidates of each state begin; their tokens; the states behind."""
+        begun, _ = self._parts(states)
+        begun[states <= FINISHED] = -1
+        parts: list[tuple[Ints, Ints, Ints]] = []
         for beginning in np.unique(begun).tolist():
             rows = np.flatnonzero(begun == beginning)
             if beginning < 0:
-                token = np.full((len(rows), 1), self.alphabet.pad)
-                after = distinct[rows][:, None]
-            else:
-                after = self._after(beginning, distinct[rows])
-                token = np.broadcast_to(self._ways_after(beginning).tokens, after.shape)
-            there = (after != DEAD) | (beginning < 0)
-            tokens.append(token[there])
-            behind.append(after[there])
-            owner.append(np.repeat(rows, there.sum(axis=1)))
-        if not len(distinct):
-            return (np.empty(0, dtype=np.int64),) * 3
-        owners = np.concatenate(owner)
-        order = np.argsort(owners, kind="stable")
-        offsets = np.searchsorted(owners[order], np.arange(len(distinct) + 1))
-        token, parted = take_rows(np.concatenate(tokens)[order], offsets, which)
-        following, _ = take_rows(np.concatenate(behind)[order], offsets, which)
-        return np.repeat(np.arange(len(states)), np.diff(parted)), token, following
+                parts.append((rows, np.full(len(rows), self.alphabet.pad), states[rows]))
+                continue
+            after = self._after(beginning, states[rows])
+            there = after != DEAD
+            token = np.broadcast_to(self._ways_after(beginning).tokens, after.shape)
+            parts.append((np.repeat(rows, there.sum(axis=1)), token[there], after[there]))
+        if len(parts) == 1:
+            ((row, token, behind),) = parts
+        else:
+            none = np.empty(0, dtype=np.int64)
+            row, token, behind = (np.concatenate(c) for c in zip((none,) * 3, *parts, strict=True))
+            order = np.argsort(row, kind="stable")
+            row, token, behind = row[order], token[order], behind[order]
+        return np.searchsorted(row, np.arange(len(states) + 1)), token, behind
 
     def advance(self, states: Ints, tokens: Ints) -> Ints:
         after = np.full(len(states), DEAD, dtype=np.int64)
