@@ -1,4 +1,4 @@
-"""What samplers may know of a model. Imports numpy and torch only."""
+"""What samplers may know of a model. Imports numpy only, so that an index opens without torch."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ergotext.lm.batch import TokenBatch
 
 
