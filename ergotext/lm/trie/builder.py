@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,16 +16,19 @@ from tqdm import tqdm
 
 from ergotext.lm.characters import Alphabet, TextTokenizer
 from ergotext.lm.protocols import ErgotextError, InputError
-from ergotext.lm.ragged import Ints, offsets_of, spread
+from ergotext.lm.ragged import Ints, offsets_of, spread, take_rows
+from ergotext.lm.trie.keys import key_blocks, object_rows
 from ergotext.lm.trie.levels import Levels, token_type
 from ergotext.lm.trie.runs import Runs
 from ergotext.lm.trie.sort import Rows, exact_order
-from ergotext.lm.trie.states import VALUE_END
+from ergotext.lm.trie.states import ROOT, VALUE_END
 from ergotext.lm.trie.tree import Key, TokenTrie
 
 RUN_BYTES = 128 << 20
 """Keys and objects held in memory before a run is sorted and written down."""
 _BATCH = 1 << 16
+_COPIED = 1 << 18
+"""Keys of another trie that are copied at a time."""
 
 
 def build(
@@ -73,8 +78,10 @@ class TrieBuilder:
         self.tokenizer = None if isinstance(alphabet, Alphabet) else alphabet
         self.alphabet = alphabet if isinstance(alphabet, Alphabet) else alphabet.alphabet
         self.run_bytes = run_bytes
-        self._temporary = tempfile.TemporaryDirectory(prefix="ergotext-index-", dir=folder)
-        self._runs = Runs(Path(self._temporary.name))
+        self._folder = folder or tempfile.gettempdir()
+        # It has no name in any folder: nothing is left behind however the process ends.
+        self._temporary: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
+        self._runs = Runs(self._temporary)
         self._held: list[Rows] = []
         self._seen = 0
 
@@ -87,13 +94,14 @@ class TrieBuilder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._temporary.cleanup()
+        with suppress(OSError):  # what a full disk did not take, it does not take now
+            self._temporary.close()
 
     def add_pairs(self, pairs: Sequence[tuple[Key, str | None]]) -> None:
         """Take in keys (texts or token ids) with an object, or none, each."""
         if pairs:
             keys, objects = zip(*pairs, strict=True)
-            self.add(*_encoded(keys, self.tokenizer), *_object_rows(objects))
+            self.add(*encoded(keys, self.tokenizer), *_object_rows(objects))
 
     def add(
         self, ids: Ints, offsets: Ints, objects: NDArray[np.uint8], object_offsets: Ints
@@ -111,6 +119,19 @@ class TrieBuilder:
         self._held.append(Rows(flat, closed, objects, object_offsets))
         if sum(rows.nbytes for rows in self._held) >= self.run_bytes:
             self._flush()
+
+    def add_trie(self, trie: TokenTrie, without: Ints) -> None:
+        """Take in the keys of another trie, and their objects, but for those with these numbers.
+
+        ``without`` (int64 [n]) rises.
+        """
+        low = 0
+        for ids, offsets in key_blocks(trie, ROOT, _COPIED):
+            high = low + len(offsets) - 1
+            kept = np.setdiff1d(np.arange(low, high), without) - low
+            objects = take_rows(*object_rows(trie, low, high), kept)
+            self.add(*_without_end(*take_rows(ids, offsets, kept)), *objects)
+            low = high
 
     def finish(self) -> TokenTrie:
         """The trie of all keys."""
@@ -134,8 +155,8 @@ class TrieBuilder:
                 self._runs.add(rows)
         except OSError as error:
             raise ErgotextError(
-                f"Writing temporary files to {self._temporary.name} failed ({error}): make room "
-                f"there, or name another place in TMPDIR."
+                f"Writing temporary files to {self._folder} failed ({error.strerror or error}): "
+                f"make room there, or name another place in TMPDIR."
             ) from error
 
 
@@ -168,7 +189,8 @@ def _object_rows(objects: Sequence[str | None]) -> tuple[NDArray[np.uint8], Ints
     return np.frombuffer(b"".join(texts), dtype=np.uint8), offsets_of(_lengths(texts))
 
 
-def _encoded(keys: Sequence[Key], tokenizer: TextTokenizer | None) -> tuple[Ints, Ints]:
+def encoded(keys: Sequence[Key], tokenizer: TextTokenizer | None) -> tuple[Ints, Ints]:
+    """Flat ids and offsets of keys, all of them texts or all of them token ids."""
     texts = [key for key in keys if isinstance(key, str)]
     if not texts:
         flat = np.fromiter(chain.from_iterable(keys), dtype=np.int64)
@@ -178,6 +200,12 @@ def _encoded(keys: Sequence[Key], tokenizer: TextTokenizer | None) -> tuple[Ints
             f"Key {texts[0]!r} is a text: give a tokenizer, and either texts or ids throughout."
         )
     return tokenizer.encode_many(texts)
+
+
+def _without_end(ids: Ints, offsets: Ints) -> tuple[Ints, Ints]:
+    inside = np.ones(len(ids), dtype=bool)
+    inside[offsets[1:] - 1] = False
+    return ids[inside], offsets_of(np.diff(offsets) - 1)
 
 
 def _lengths(rows: Sequence[Sequence[object]]) -> Ints:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +23,21 @@ from ergotext.lm.trie.tree import TokenTrie
 
 _ARRAYS = ("tail_blocks", "pool_blocks", "first", "target", "token", "tail", "pool")
 _CHARACTERS = "characters"
+_NOTE = "note:"
 
 
-def save(trie: TokenTrie, path: Path) -> None:
+def save(trie: TokenTrie, path: Path, notes: Mapping[str, str] | None = None) -> None:
     """Write a trie to ``path``; a file that was there stays as it was until all is written.
 
     A character tokenizer goes into the file; of any other tokenizer, only the fingerprint.
+
+    Parameters
+    ----------
+    trie : TokenTrie
+    path : Path
+        If it is a link, what it leads to is replaced.
+    notes : mapping of str to str, optional
+        What else readers are to know; ``notes_of`` gives it back.
 
     Raises
     ------
@@ -35,8 +48,10 @@ def save(trie: TokenTrie, path: Path) -> None:
     if isinstance(trie.tokenizer, CharacterTokenizer):
         arrays[_CHARACTERS] = trie.tokenizer.points
     arrays = dict(sorted(arrays.items(), key=lambda item: -item[1].itemsize))
-    header = header_of(_meta(trie), arrays)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    own = {f"{_NOTE}{name}": text for name, text in (notes or {}).items()}
+    header = header_of(_meta(trie) | own, arrays)
+    path = Path(os.path.realpath(path))
+    temporary = path.with_name(f".ergotext-{uuid4().hex}.part")
     try:
         with temporary.open("xb") as file:
             file.write(header)
@@ -44,6 +59,8 @@ def save(trie: TokenTrie, path: Path) -> None:
                 file.write(array.data)
             file.flush()
             os.fsync(file.fileno())
+        if path.exists():
+            shutil.copymode(path, temporary)
         temporary.replace(path)
     except OSError as error:
         raise ErgotextError(
@@ -51,7 +68,14 @@ def save(trie: TokenTrie, path: Path) -> None:
             f"The index takes {sum(a.nbytes for a in arrays.values()):,} bytes."
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def notes_of(path: Path) -> dict[str, str]:
+    """What was noted when the index was saved; errors as ``load``."""
+    meta = IndexFile.open(path).meta
+    return {k.removeprefix(_NOTE): v for k, v in meta.items() if k.startswith(_NOTE)}
 
 
 def load(path: Path, tokenizer: TextTokenizer | None = None) -> TokenTrie:

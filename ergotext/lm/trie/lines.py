@@ -22,7 +22,8 @@ from ergotext.lm.trie.tree import TokenTrie
 
 TRIPLE = ("subject", "predicate", "object")
 _BLOCK = 8 << 20
-_SHOWN = 5
+SHOWN = 5
+"""Bad lines that are quoted; the rest are counted."""
 _MARK = b"\xef\xbb\xbf"
 _OPEN, _CLOSE = ord("（"), ord("）")
 
@@ -35,6 +36,15 @@ class Lines:
     bad: int = 0
     shown: list[str] = field(default_factory=list)
     """the first few bad ones, each with its number and what is wrong with it"""
+
+    def count(self, path: Path, read: int, bad: dict[int, str], strict: bool) -> None:
+        """Take lines into account; ``strict`` raises InputError at the first bad one."""
+        self.read += read
+        self.bad += len(bad)
+        for number in sorted(bad)[: SHOWN - len(self.shown)]:
+            self.shown.append(f"{path}, line {number}: {bad[number]}")
+        if strict and self.bad:
+            raise InputError(f"{self.shown[0]}. Mend the line, or leave bad lines out.")
 
 
 def build_from_lines(
@@ -70,22 +80,67 @@ def build_from_lines(
         The file cannot be read, the columns make up no key, or a line is bad and ``strict`` is
         set.
     """
-    places = _places(columns)
-    chosen = tokenizer if tokenizer is not None else _characters(path)
+    _places(columns)  # before the characters are counted
     lines = Lines()
+    chosen = tokenizer if tokenizer is not None else _characters(path)
     with TrieBuilder(chosen, run_bytes=run_bytes) as builder:
-        for raw in _blocks(path, "reading keys"):
-            fields = parse(raw, lines.read, len(columns))
-            keys = _encoded(fields, _key_pieces(fields, places), chosen)
-            objects = _objects(fields, places.get("object"))
-            wrong = faults(builder.alphabet, *keys)
-            fields.bad.update((int(fields.numbers[row]), fault) for row, fault in wrong.items())
-            _count(path, lines, fields, strict)
-            if wrong:
-                good = np.setdiff1d(np.arange(len(fields)), list(wrong))
-                keys, objects = take_rows(*keys, good), take_rows(*objects, good)
+        for _, keys, objects in read_keys(path, chosen, lines, columns, strict):
             builder.add(*keys, *objects)
         return builder.finish(), lines
+
+
+def read_keys(
+    path: Path,
+    tokenizer: TextTokenizer,
+    lines: Lines,
+    columns: Sequence[str] = TRIPLE,
+    strict: bool = False,
+) -> Iterator[tuple[Ints, tuple[Ints, Ints], tuple[NDArray[np.uint8], Ints]]]:
+    """The keys of the good lines of a file, many at a time; ``lines`` keeps the count.
+
+    Parameters and errors are those of ``build_from_lines``.
+
+    Yields
+    ------
+    numbers : int64 [n]
+        Of the lines.
+    keys : int64 [T] and int64 [n + 1]
+        Flat ids without end tokens, and offsets into them.
+    objects : uint8 [P] and int64 [n + 1]
+        UTF-8 with 0xFE behind each object, and offsets.
+    """
+    places = _places(columns)
+    for raw in _blocks(path, "reading keys"):
+        fields = parse(raw, lines.read, len(columns))
+        keys = _encoded(fields, _key_pieces(fields, places), tokenizer)
+        objects = _objects(fields, places.get("object"))
+        wrong = faults(tokenizer.alphabet, *keys)
+        fields.bad.update((int(fields.numbers[row]), fault) for row, fault in wrong.items())
+        lines.count(path, fields.lines, fields.bad, strict)
+        good = np.setdiff1d(np.arange(len(fields)), list(wrong))
+        if wrong:
+            keys, objects = take_rows(*keys, good), take_rows(*objects, good)
+        yield fields.numbers[good], keys, objects
+
+
+def key_text(subject: str, predicate: str) -> str:
+    r"""The key of a subject and a predicate, as ``build_from_lines`` makes it.
+
+    >>> key_text("苹果（水果）", "产地")
+    '苹果\t产地\t水果'
+    """
+    mention, bracket, meaning = subject.partition("（")
+    if not (mention and bracket and meaning.endswith("）")):
+        return f"{subject}\t{predicate}"
+    return f"{mention}\t{predicate}\t{meaning[:-1]}"
+
+
+def subject_and_predicate(key: str) -> tuple[str, str] | None:
+    """What ``key_text`` was made of; None where it is no such key."""
+    subject, *rest = key.split("\t")
+    if len(rest) not in (1, 2):
+        return None
+    return f"{subject}（{rest[1]}）" if len(rest) == 2 else subject, rest[0]
 
 
 def _places(columns: Sequence[str]) -> dict[str, int]:
@@ -102,6 +157,9 @@ def _places(columns: Sequence[str]) -> dict[str, int]:
 def _blocks(path: Path, what: str) -> Iterator[bytes]:
     """Whole lines, some eight megabytes at a time, each closed by a newline."""
     try:
+        if path.exists() and not path.is_file():
+            kind = "folder" if path.is_dir() else "pipe or device, and lines may be read twice"
+            raise InputError(f"{path} is a {kind}: give a file of lines.")
         total = path.stat().st_size
         with (
             path.open("rb") as file,
@@ -125,15 +183,6 @@ def _characters(path: Path) -> CharacterTokenizer:
         counts += np.bincount(points_of(raw.decode(errors="ignore")), minlength=CODE_POINTS)
     counts[[ord("\n"), ord("\r")]] = 0
     return CharacterTokenizer.from_counts(counts)
-
-
-def _count(path: Path, lines: Lines, fields: Fields, strict: bool) -> None:
-    lines.read += fields.lines
-    lines.bad += len(fields.bad)
-    for number in sorted(fields.bad)[: _SHOWN - len(lines.shown)]:
-        lines.shown.append(f"{path}, line {number}: {fields.bad[number]}")
-    if strict and lines.bad:
-        raise InputError(f"{lines.shown[0]}. Mend the line, or leave bad lines out.")
 
 
 def _key_pieces(fields: Fields, places: dict[str, int]) -> tuple[Ints, Ints]:

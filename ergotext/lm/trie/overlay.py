@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from heapq import merge
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ergotext.lm.protocols import InputError
-from ergotext.lm.ragged import Ints, offsets_of, spread, take_rows
-from ergotext.lm.trie.builder import RUN_BYTES, TrieBuilder, build, check_keys
+from ergotext.lm.ragged import Ints, spread
+from ergotext.lm.trie.builder import RUN_BYTES, TrieBuilder, build, check_keys, encoded
 from ergotext.lm.trie.changes import Changes, gone_states, within
-from ergotext.lm.trie.keys import key_blocks, object_rows
-from ergotext.lm.trie.states import DEAD, ROOT
+from ergotext.lm.trie.states import DEAD
 from ergotext.lm.trie.tree import Key, TokenTrie
-
-_COPIED = 1 << 18
-"""Keys that ``compact`` copies at a time."""
 
 
 class EditableTrie:
     """A trie and changes to it, which answers like a trie (and is an ``Automaton``).
 
-    The base is never written to. What is added is a trie of its own, built anew after each
-    change, and what is removed a set of numbers; both are meant to stay small, and ``compact``
-    merges them into a new base.
+    The base is never written to. What is added is a trie of its own, and what is removed a set of
+    numbers; both are meant to stay small, and ``compact`` merges them into a new base. The trie of
+    additions is built anew at the first question after a change, so many changes between two
+    questions cost as much as one: make them in batches.
 
     A state is the pair of the states in both tries as one number, (b + 1) + (a + 1)·S - 1 with S
     above every b + 1; so -1 is dead in both. States hold until the next change.
@@ -49,9 +46,25 @@ class EditableTrie:
         InputError
             The key has no tokens, or an id that no key may hold. Nothing is changed then.
         """
-        ids = np.array(self.base.ids(key), dtype=np.int64)
-        check_keys(self.base.alphabet, ids, np.array([0, len(ids)]))
-        self._added.setdefault(tuple(ids.tolist()), []).extend(objects)
+        none: list[str | None] = [None]
+        self.add_many([(key, o) for o in (objects or none)])
+
+    def add_many(self, pairs: Iterable[tuple[Key, str | None]]) -> None:
+        """Add keys with an object, or none, each; as ``builder.build`` takes them.
+
+        Raises
+        ------
+        InputError
+            A key has no tokens, or an id that no key may hold. Nothing is changed then.
+        """
+        rows = list(pairs)
+        ids, offsets = encoded([key for key, _ in rows], self.base.tokenizer)
+        check_keys(self.base.alphabet, ids, offsets)
+        flat, bounds = ids.tolist(), offsets.tolist()
+        for (_, own), low, high in zip(rows, bounds[:-1], bounds[1:], strict=True):
+            objects = self._added.setdefault(tuple(flat[low:high]), [])
+            if own is not None:
+                objects.append(own)
         self._settled = None
 
     def remove(self, key: Key) -> None:
@@ -77,13 +90,7 @@ class EditableTrie:
         removed = self._changes.removed
         chosen = self.base.tokenizer or self.base.alphabet
         with TrieBuilder(chosen, run_bytes=run_bytes) as builder:
-            low = 0
-            for ids, offsets in key_blocks(self.base, ROOT, _COPIED):
-                high = low + len(offsets) - 1
-                kept = np.setdiff1d(np.arange(low, high), removed) - low
-                objects = take_rows(*object_rows(self.base, low, high), kept)
-                builder.add(*_without_end(*take_rows(ids, offsets, kept)), *objects)
-                low = high
+            builder.add_trie(self.base, without=removed)
             builder.add_pairs(self._added_pairs())
             base = builder.finish()
         self.base, self._added, self._removed, self._settled = base, {}, {}, None
@@ -238,9 +245,3 @@ class EditableTrie:
     def _parted(self, states: Ints) -> tuple[Ints, Ints]:
         added, base = np.divmod(states + 1, self._scale)
         return base - 1, added - 1
-
-
-def _without_end(ids: Ints, offsets: Ints) -> tuple[Ints, Ints]:
-    inside = np.ones(len(ids), dtype=bool)
-    inside[offsets[1:] - 1] = False
-    return ids[inside], offsets_of(np.diff(offsets) - 1)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from os import SEEK_END
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,14 +21,14 @@ _PARTS = ("ids", "lengths", "objects", "object_lengths")
 
 
 class Runs:
-    """Sorted runs of keys, in files of one folder.
+    """Sorted runs of keys, one behind the other in a file.
 
     Ranges are cut at whole keys, sampled evenly by weight from all runs, whatever order the keys
     came in; equal keys always fall into one range, in the order in which they came.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
         self._runs: list[_Run] = []
         self._samples: list[tuple[int, ...]] = []
 
@@ -39,9 +39,7 @@ class Runs:
         """Sort these rows and write them down."""
         order, _ = exact_order(rows.ids, rows.offsets)
         rows = rows.take(order)
-        run = _Run(self.folder / str(len(self._runs)), rows.ids.dtype, len(rows))
-        run.write(rows)
-        self._runs.append(run)
+        self._runs.append(_Run.written(self._file, rows))
         weight = rows.offsets * rows.ids.itemsize + rows.object_offsets
         steps = np.linspace(0, weight[-1], _SAMPLES, endpoint=False)
         for at in np.searchsorted(weight[:-1], steps[1:]).clip(0, len(rows) - 1).tolist():
@@ -61,23 +59,31 @@ class Runs:
 
 @dataclass(frozen=True)
 class _Run:
-    """One sorted run in four files: tokens, objects, and the lengths of both."""
+    """One sorted run: tokens, objects and the lengths of both, and where each begins."""
 
-    stem: Path
+    file: IO[bytes]
     token: np.dtype[Any]
     count: int
+    places: dict[str, int]
 
-    def write(self, rows: Rows) -> None:
+    @classmethod
+    def written(cls, file: IO[bytes], rows: Rows) -> _Run:
+        """A run of these rows at the end of the file."""
         lengths = (np.diff(o).astype(np.uint32) for o in (rows.offsets, rows.object_offsets))
         parts = (rows.ids, next(lengths), rows.objects, next(lengths))
+        places = {}
         for name, part in zip(_PARTS, parts, strict=True):
-            part.tofile(self._file(name))
+            places[name] = file.seek(0, SEEK_END)
+            file.write(part.data)
+        file.flush()
+        return cls(file, rows.ids.dtype, len(rows), places)
 
     def cuts(self, splits: list[tuple[int, ...]]) -> list[tuple[int, int, int]]:
         """Where the ranges between ``splits`` begin and end: row, token and object byte."""
         offsets = offsets_of(self._part("lengths", np.dtype(np.uint32), 0, self.count))
         objects = offsets_of(self._part("object_lengths", np.dtype(np.uint32), 0, self.count))
-        ids = np.memmap(self._file("ids"), dtype=self.token, mode="r")
+        place, count = self.places["ids"], int(offsets[-1])
+        ids = np.memmap(self.file, dtype=self.token, mode="r", offset=place, shape=count)
         rows = [
             bisect_left(range(self.count), split, key=lambda at: _key(ids, offsets, at))
             for split in splits
@@ -94,12 +100,9 @@ class _Run:
             offsets_of(self._part("object_lengths", sizes, begin[0], stop[0])),
         )
 
-    def _file(self, part: str) -> Path:
-        return self.stem.with_suffix(f".{part}")
-
     def _part(self, name: str, kind: np.dtype[Any], begin: int, stop: int) -> NDArray[Any]:
-        offset = begin * kind.itemsize
-        return np.fromfile(self._file(name), dtype=kind, count=stop - begin, offset=offset)
+        self.file.seek(self.places[name] + begin * kind.itemsize)
+        return np.fromfile(self.file, dtype=kind, count=stop - begin)
 
 
 def _key(ids: NDArray[Any], offsets: Ints, at: int) -> tuple[int, ...]:

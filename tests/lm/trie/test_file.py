@@ -11,10 +11,11 @@ from safetensors import safe_open
 from ergotext.lm.characters import CharacterTokenizer
 from ergotext.lm.protocols import ErgotextError, InputError
 from ergotext.lm.trie.builder import build
-from ergotext.lm.trie.file import load, save, verify
+from ergotext.lm.trie.file import load, notes_of, save, verify
 from ergotext.lm.trie.header import IndexFileError
 from ergotext.lm.trie.states import TrieStates
 from ergotext.lm.trie.tree import TokenTrie
+from tests.lm.trie.test_tree import SMALL
 
 NAMES = [f"{a}{b}{c}" for a in "北京大学生" for b in "的一是abc" for c in ("", "x", "年月日")]
 TOKENIZER = CharacterTokenizer.of(NAMES)
@@ -124,3 +125,21 @@ def test_a_full_disk_leaves_the_old_file(
     with pytest.raises(ErgotextError, match="No space left"):
         save(build([], TOKENIZER), path)
     assert path.read_bytes() == before and list(path.parent.iterdir()) == [path]
+
+
+def test_notes_go_with_the_file(tmp_path: Path) -> None:
+    trie = build([((1,), "a")], SMALL)
+    save(trie, tmp_path / "x", {"columns": "键", "keys": "not ours"})
+    assert notes_of(tmp_path / "x") == {"columns": "键", "keys": "not ours"}
+    assert len(load(tmp_path / "x")) == 1
+    save(trie, tmp_path / "x")
+    assert notes_of(tmp_path / "x") == {}
+
+
+def test_links_and_modes_are_kept(tmp_path: Path) -> None:
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.touch(mode=0o640)
+    link.symlink_to(target)
+    save(build([((1,), "a")], SMALL), link)
+    assert link.is_symlink() and len(load(target)) == 1
+    assert target.stat().st_mode & 0o777 == 0o640
