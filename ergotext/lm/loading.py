@@ -107,7 +107,7 @@ def load(name: str = "smollm2", *, device: str = "auto", dtype: Dtype = "float32
         raise InputError(f"unknown dtype {dtype!r}; choose one of {', '.join(DTYPES)}")
     where = _device(device)
     bundled = BUNDLED.get(name)
-    source = _resolve(name)
+    source = source_of(name)
     model, tokenizer = _pretrained(source, name, DTYPES[dtype])
     start, end = _boundaries(tokenizer, bundled, name)
     vocabulary = Vocabulary(tokenizer, model.get_output_embeddings().weight.shape[0])
@@ -115,7 +115,7 @@ def load(name: str = "smollm2", *, device: str = "auto", dtype: Dtype = "float32
     return CausalLM(model, vocabulary, start, end)
 
 
-def _resolve(name: str) -> Path | str:
+def source_of(name: str) -> Path | str:
     """A folder in transformers' format, or a hub id."""
     if not name.strip():
         raise InputError("the model name is empty; try smollm2")
