@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 
 import typer
@@ -91,6 +91,23 @@ class Output:
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
+
+
+class Report(Protocol):
+    """What a command did, and what its user should know besides."""
+
+    def text(self) -> str:
+        """For stdout."""
+
+    def complaints(self) -> list[str]:
+        """Lines for stderr; none if all is well."""
+
+
+def report(done: Report) -> None:
+    """Show what a command did."""
+    for number, line in enumerate(done.complaints()):
+        typer.echo(line if number else f"ergotext: {line}", err=True)
+    typer.echo(done.text())
 
 
 def standard_input() -> str:

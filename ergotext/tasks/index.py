@@ -1,0 +1,270 @@
+"""Index files: build one, add to it and remove from it, say what it holds, vouch for it."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ergotext.lm.characters import CharacterTokenizer
+from ergotext.lm.protocols import ErgotextError, InputError
+from ergotext.lm.trie.file import load, notes_of, save, verify
+from ergotext.lm.trie.header import VERSION
+from ergotext.lm.trie.lines import TRIPLE, Lines, build_from_lines
+from ergotext.lm.trie.tree import TokenTrie
+from ergotext.lm.trie.update import add_lines, remove_lines
+from ergotext.tasks.lookup import named, opened
+
+
+@dataclass(frozen=True)
+class About:
+    """What there is to know of an index file without reading all of it."""
+
+    path: str
+    version: int
+    keys: int
+    longest: int
+    nodes: int
+    edges: int
+    tail_tokens: int
+    bytes: int
+    index_bytes_per_key: float
+    object_bytes_per_key: float
+    tokenizer: str
+    vocabulary: int
+    fingerprint: str
+    columns: str
+
+    def text(self) -> str:
+        """One fact a line."""
+        return "\n".join(
+            f"{name:<10} {fact}"
+            for name, fact in {
+                "file": f"{self.path}, {self.bytes:,} bytes, format version {self.version}",
+                "keys": f"{self.keys:,}, the longest of {self.longest} tokens (end token included)",
+                "trie": f"{self.nodes:,} inner nodes, {self.edges:,} edges, "
+                f"{self.tail_tokens:,} tokens in tails",
+                "bytes": f"{self.index_bytes_per_key:.1f} a key, and "
+                f"{self.object_bytes_per_key:.1f} of objects",
+                "tokenizer": f"{self.tokenizer}, {self.vocabulary:,} tokens, "
+                f"fingerprint {self.fingerprint or 'none'}",
+                "columns": self.columns or "not noted",
+            }.items()
+        )
+
+    def json(self) -> str:
+        """One JSON object."""
+        return json.dumps(vars(self), ensure_ascii=False)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What ``build``, ``add`` or ``remove`` did."""
+
+    path: Path
+    keys: int
+    bytes: int
+    lines: Lines
+    seconds: float
+    warnings: list[str]
+
+    def text(self) -> str:
+        """One line on what there is now."""
+        return (
+            f"{self.path}: {self.keys:,} keys, {self.bytes:,} bytes "
+            f"({self.lines.read - self.lines.bad:,} of {self.lines.read:,} lines used, "
+            f"{self.seconds:.1f} s)"
+        )
+
+    def complaints(self) -> list[str]:
+        """Lines on what was left out, and on what may surprise."""
+        if not self.lines.bad:
+            return self.warnings
+        left = self.lines.bad - len(self.lines.shown)
+        more = [f"  … and {left:,} more"] if left else []
+        count = f"{self.lines.bad:,} of {self.lines.read:,} lines left out:"
+        return [count, *(f"  {line}" for line in self.lines.shown), *more, *self.warnings]
+
+
+def build(
+    source: Path,
+    output: Path,
+    *,
+    tokenizer: str | None = None,
+    columns: str = ",".join(TRIPLE),
+    strict: bool = False,
+) -> Change:
+    """Build an index file of the lines of ``source`` (``lm.trie.lines.build_from_lines``).
+
+    Parameters
+    ----------
+    source, output : Path
+    tokenizer : str, optional
+        Name of a fast tokenizer (``lm.fast_tokenizer.load_tokenizer``); without one, every
+        character of the file has a token of its own, and the index needs nothing besides itself.
+    columns : str
+        Names of the columns, parted by commas.
+    strict : bool
+        Stop at the first bad line.
+
+    Raises
+    ------
+    InputError
+        A file cannot be read or written, no line makes a key, or one is bad and ``strict`` is set.
+    ErgotextError
+        The disk is full. What was at ``output`` is untouched then.
+    """
+    began = time.perf_counter()
+    _check_output(output, source)
+    names = _columns(columns)
+    chosen = named(tokenizer) if tokenizer is not None else None
+    trie, lines = build_from_lines(source, chosen, columns=names, strict=strict)
+    if not len(trie):
+        first = f" (the first: {lines.shown[0]})" if lines.shown else ""
+        raise InputError(
+            f"{source} has no line that makes a key: {lines.bad:,} of {lines.read:,} are bad"
+            f"{first}. Name its columns with --columns; they are taken to be {columns}."
+        )
+    notes = {"columns": ",".join(names)}
+    if tokenizer is not None:
+        notes["tokenizer"] = tokenizer
+    save(trie, output, notes)
+    warnings = _warnings(trie, names, tokenizer or "")
+    return _change(output, trie, lines, began, warnings)
+
+
+def add(
+    index: Path,
+    source: Path,
+    *,
+    tokenizer: str | None = None,
+    columns: str | None = None,
+    strict: bool = False,
+) -> Change:
+    """Add the lines of a file to an index; arguments and errors as ``build``.
+
+    ``columns`` and ``tokenizer`` are those that the index was built with if not given.
+    """
+    return _changed(add_lines, index, source, tokenizer, columns, strict)
+
+
+def remove(
+    index: Path,
+    source: Path,
+    *,
+    tokenizer: str | None = None,
+    columns: str | None = None,
+    strict: bool = False,
+) -> Change:
+    """Remove the lines of a file from an index (``lm.trie.update.remove_lines``); as ``add``."""
+    return _changed(remove_lines, index, source, tokenizer, columns, strict)
+
+
+def about(index: Path) -> About:
+    """What an index holds, from its header and sizes; errors as ``lm.trie.load``."""
+    trie, notes = load(index), notes_of(index)
+    own = isinstance(trie.tokenizer, CharacterTokenizer)
+    each = max(len(trie), 1)
+    return About(
+        str(index),
+        VERSION,
+        len(trie),
+        trie.longest,
+        trie.nodes,
+        len(trie.token),
+        len(trie.tail),
+        index.stat().st_size,
+        (index.stat().st_size - trie.pool.nbytes) / each,
+        trie.pool.nbytes / each,
+        "characters, in the file" if own else notes.get("tokenizer", "not in the file, not named"),
+        trie.alphabet.size,
+        trie.alphabet.fingerprint,
+        notes.get("columns", ""),
+    )
+
+
+def check(index: Path) -> str:
+    """Read all of an index and compare its checksums; one line if nothing has changed."""
+    verify(index)
+    return f"{index} is intact ({index.stat().st_size:,} bytes)"
+
+
+def _changed(
+    change: Callable[..., tuple[TokenTrie, Lines]],
+    index: Path,
+    source: Path,
+    tokenizer: str | None,
+    columns: str | None,
+    strict: bool,
+) -> Change:
+    began = time.perf_counter()
+    before = _state_of(index)
+    _check_output(index, source)
+    trie, notes = opened(index, tokenizer)
+    noted = notes.get("columns", ",".join(TRIPLE))
+    names = _columns(columns if columns is not None else noted)
+    if ("subject" in names) != ("subject" in noted):
+        raise InputError(
+            f"{index} holds keys of the columns {noted}, and {','.join(names)} would make others: "
+            f"give --columns that name the same key."
+        )
+    trie, lines = change(trie, source, columns=names, strict=strict)
+    if _state_of(index) != before:
+        raise ErgotextError(
+            f"{index} was changed by another process in the meantime and is left as that one "
+            f"wrote it: run this again."
+        )
+    save(trie, index, notes)
+    return _change(index, trie, lines, began, _warnings(trie, names, notes.get("tokenizer", "")))
+
+
+def _change(path: Path, trie: TokenTrie, lines: Lines, began: float, warnings: list[str]) -> Change:
+    seconds = time.perf_counter() - began
+    return Change(path, len(trie), path.stat().st_size, lines, seconds, warnings)
+
+
+def _columns(columns: str) -> list[str]:
+    return [name.strip() for name in columns.split(",")]
+
+
+def _check_output(path: Path, source: Path) -> None:
+    """Find out before the work what would otherwise come to light behind it."""
+    folder = Path(os.path.realpath(path)).parent
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: name a file.")
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} is a pipe or device: name a file.")
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise InputError(f"The folder {folder} does not exist or cannot be written to.")
+    if path.exists() and source.exists() and path.samefile(source):
+        raise InputError(f"{path} is also the file that is read: name another one for the index.")
+
+
+def _state_of(path: Path) -> tuple[int, int, int] | None:
+    if not path.exists():
+        return None  # ``load`` says so
+    stat = path.stat()
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns
+
+
+def _warnings(trie: TokenTrie, columns: Sequence[str], name: str) -> list[str]:
+    """What a tokenizer of somebody else's does to keys that their owner may not expect."""
+    tokenizer = trie.tokenizer
+    if tokenizer is None or isinstance(tokenizer, CharacterTokenizer):
+        return []
+    found = []
+    if "subject" in columns and "\t" not in tokenizer.decode(tokenizer.encode("a\tb")):
+        found.append(
+            f"the tokenizer {name} does not keep the tab between subject and predicate: keys that "
+            f"differ in nothing else are one key now"
+        )
+    unknown = getattr(tokenizer, "unknown", None)
+    if unknown is not None and ((trie.token == unknown).any() or (trie.tail == unknown).any()):
+        found.append(
+            f"the tokenizer {name} does not know every character of the keys: keys that differ "
+            f"only in such characters are one key now"
+        )
+    return found

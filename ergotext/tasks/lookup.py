@@ -1,0 +1,156 @@
+"""Ask an index: which keys begin like this, and what belongs to them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+
+import numpy as np
+
+from ergotext.lm.characters import TextTokenizer
+from ergotext.lm.protocols import ErgotextError, InputError
+from ergotext.lm.trie.file import load, notes_of
+from ergotext.lm.trie.lines import TRIPLE, subject_and_predicate
+from ergotext.lm.trie.texts import Place, places_of
+from ergotext.lm.trie.tree import TokenTrie
+
+_NEXT = 12
+"""Tokens shown of those that may follow."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A key and its objects."""
+
+    fields: dict[str, str]
+    """subject and predicate, or key"""
+    objects: list[str]
+
+    def text(self) -> str:
+        """One line an object, as ``build`` reads them; characters that are not seen are spaces."""
+        key = _seen(self.key)
+        return "\n".join(f"{key}\t{_seen(o)}" for o in self.objects) if self.objects else key
+
+    @property
+    def key(self) -> str:
+        """The fields with tabs between them."""
+        return "\t".join(self.fields.values())
+
+    def json(self, ascii_only: bool = False) -> str:
+        """One JSON object."""
+        return json.dumps({**self.fields, "objects": self.objects}, ensure_ascii=ascii_only)
+
+
+@dataclass(frozen=True)
+class Below:
+    """The keys that begin with a text."""
+
+    count: int
+    entries: Iterator[Entry]
+    following: list[str]
+    """texts of the tokens that may come next; empty where the text ends within a token"""
+
+    def text(self, shown: int) -> str:
+        """One line on how many there are."""
+        following = "".join(f" {token!r}" for token in self.following[:_NEXT])
+        more = " …" if len(self.following) > _NEXT else ""
+        return f"({min(shown, self.count):,} of {self.count:,} keys" + (
+            f"; next:{following}{more})" if following else ")"
+        )
+
+
+def get(index: Path, prefix: str, *, tokenizer: str | None = None) -> Below:
+    """The keys whose text begins with ``prefix``, in exact order, with their objects.
+
+    In an index of triples the prefix is read as a line is: subject (with its suffix in full-width
+    brackets), a tab, and predicate.
+
+    Raises
+    ------
+    InputError
+        The tokenizer is needed and not given, or another one than the index was built with.
+    ErgotextError
+        The index cannot be read, or no key begins like this.
+    """
+    trie, notes = opened(index, tokenizer)
+    reader = _Reader(trie, "subject" in notes.get("columns", ""))
+    places = places_of(trie, prefix)
+    low, high = trie.span(np.array([p.state for p in places], dtype=np.int64))
+    suffixed = list(reader.with_meaning(prefix))
+    count = int((high - low).sum()) + len(suffixed)
+    if not count:
+        raise ErgotextError(f"no key of {index} begins with {prefix!r}")
+    following = reader.following(places) if not suffixed else []
+    return Below(count, chain(reader.entries(places), suffixed), following)
+
+
+class _Reader:
+    """Turns the keys of a trie back into the fields of lines."""
+
+    def __init__(self, trie: TokenTrie, triples: bool) -> None:
+        self.trie, self.triples = trie, triples
+
+    def entries(self, places: Sequence[Place]) -> Iterator[Entry]:
+        """The keys below these places, in exact order at each."""
+        for place in places:
+            for key in self.trie.keys(place.tokens):
+                text = self.text(key)
+                parts = subject_and_predicate(text) if self.triples else None
+                fields = {"key": text} if parts is None else dict(zip(TRIPLE, parts, strict=False))
+                yield Entry(fields, self.trie.values(key))
+
+    def with_meaning(self, prefix: str) -> Iterator[Entry]:
+        """Entries whose line begins with ``prefix`` and whose key, which ends in a meaning, not."""
+        subject, _, predicate = prefix.partition("\t")
+        mention, bracket, _ = subject.partition("（")
+        if self.triples and mention and bracket:
+            for entry in self.entries(places_of(self.trie, f"{mention}\t{predicate}")):
+                if entry.key.startswith(prefix):
+                    yield entry
+
+    def following(self, places: Sequence[Place]) -> list[str]:
+        """Texts of some tokens that may come next, if there is one place."""
+        if len(places) != 1:
+            return []
+        _, tokens, _ = self.trie.candidates(np.array([places[0].state]))
+        end = self.trie.alphabet.end
+        some = islice(tokens.tolist(), _NEXT + 1)
+        return ["end" if token == end else self.text([token]) for token in some]
+
+    def text(self, ids: Sequence[int]) -> str:
+        return self.trie.tokenizer.decode(ids) if self.trie.tokenizer is not None else str(ids)
+
+
+def opened(index: Path, tokenizer: str | None) -> tuple[TokenTrie, dict[str, str]]:
+    """An index with its tokenizer: that in the file, the one named, or the one noted."""
+    trie, notes = load(index), notes_of(index)
+    if tokenizer is not None:
+        return load(index, named(tokenizer)), notes
+    if trie.tokenizer is not None:
+        return trie, notes
+    noted = notes.get("tokenizer")
+    if noted is None:
+        raise InputError(f"{index} does not hold its tokenizer: name it with --tokenizer.")
+    try:
+        # The name comes out of a file that anyone may have written: nothing is fetched for it.
+        return load(index, named(noted, offline=True)), notes
+    except ErgotextError as error:
+        raise InputError(
+            f"{index} was built with the tokenizer {noted!r}, which cannot be used here ({error}): "
+            f"name the right one with --tokenizer."
+        ) from error
+
+
+def named(tokenizer: str, offline: bool = False) -> TextTokenizer:
+    """A tokenizer by its name; transformers is imported only now."""
+    from ergotext.lm.fast_tokenizer import load_tokenizer
+
+    return load_tokenizer(tokenizer, offline=offline)
+
+
+def _seen(text: str) -> str:
+    """Nothing in a text may drive the terminal."""
+    return "".join(c if c.isprintable() or c == "\t" else " " for c in text)

@@ -1,0 +1,408 @@
+"""``ergotext index``, in process and as a process."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ergotext.cli import main
+from ergotext.lm.characters import Alphabet, CharacterTokenizer
+from ergotext.lm.trie import build, load, save
+from ergotext.lm.trie import file as file_module
+
+KB = """苹果（水果）\t产地\t山东
+苹果（公司）\t创始人\t乔布斯
+苹果\t颜色\t红
+香蕉\t产地\t海南
+香蕉\t产地\t广东
+"""
+
+
+def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    code = main(["index", *map(str, arguments)])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def left(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.fixture
+def kb(tmp_path: Path) -> Path:
+    path = tmp_path / "kb.tsv"
+    path.write_text(KB, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def index(kb: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    path = kb.with_suffix(".ergo")
+    assert call(capsys, "build", kb, "-o", path)[0] == 0
+    return path
+
+
+def shown(capsys: pytest.CaptureFixture[str], index: Path, prefix: str, *more: str) -> list[str]:
+    code, out, _ = call(capsys, "get", index, prefix, *more)
+    assert code == 0
+    return out.splitlines()
+
+
+def test_build_says_what_it_did(capsys, kb) -> None:  # type: ignore[no-untyped-def]
+    code, out, err = call(capsys, "build", kb, "-o", kb.with_suffix(".ergo"))
+    assert code == 0 and err == ""
+    assert "kb.ergo: 4 keys, 1,153 bytes (5 of 5 lines used" in out
+
+
+def test_info(capsys, index) -> None:  # type: ignore[no-untyped-def]
+    code, out, err = call(capsys, "info", index)
+    assert code == 0 and err == ""
+    for fact in ("4, the longest of 10 tokens", "format version 1", "1,153 bytes", "4 inner nodes",
+                 "18 tokens in tails", "characters", "subject,predicate,object"):  # fmt: skip
+        assert fact in out, fact
+    record = json.loads(call(capsys, "info", index, "--json")[1])
+    assert record["keys"] == 4 and record["bytes"] == index.stat().st_size
+    assert record["fingerprint"] == load(index).alphabet.fingerprint
+
+
+def test_all_keys_come_back_as_lines(capsys, index) -> None:  # type: ignore[no-untyped-def]
+    assert sorted(shown(capsys, index, "")) == sorted(KB.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("prefix", "lines", "tail"),
+    [
+        ("香", ["香蕉\t产地\t海南", "香蕉\t产地\t广东"], "(1 of 1 keys; next: '蕉')"),
+        ("香蕉\t产地", ["香蕉\t产地\t海南", "香蕉\t产地\t广东"], "(1 of 1 keys; next: 'end')"),
+        ("苹果（水", ["苹果（水果）\t产地\t山东"], "(1 of 1 keys)"),
+        ("苹果（水果）\t产", ["苹果（水果）\t产地\t山东"], "(1 of 1 keys)"),
+        ("苹果\t产地", ["苹果（水果）\t产地\t山东"], "(1 of 1 keys; next: '\\t')"),
+    ],
+)
+def test_get(capsys, index, prefix, lines, tail) -> None:  # type: ignore[no-untyped-def]
+    code, out, err = call(capsys, "get", index, prefix)
+    assert (code, out.splitlines(), err.strip()) == (0, lines, tail)
+
+
+def test_get_is_limited_and_speaks_json(capsys, index) -> None:  # type: ignore[no-untyped-def]
+    code, out, err = call(capsys, "get", index, "", "-n", "2", "--json")
+    records = [json.loads(line) for line in out.splitlines()]
+    assert code == 0 and len(records) == 2 and err.startswith("(2 of 4 keys")
+    assert list(records[0]) == ["subject", "predicate", "objects"]
+
+
+def test_titles(capsys, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    lines, index = tmp_path / "titles.txt", tmp_path / "titles.ergo"
+    lines.write_text("Berlin\nBern\nBerlin\nRome\n")
+    assert call(capsys, "build", lines, "-o", index, "--columns", "key")[0] == 0
+    assert shown(capsys, index, "Ber") == ["Bern", "Berlin"]
+    assert json.loads(shown(capsys, index, "R", "--json")[0]) == {"key": "Rome", "objects": []}
+    lines.write_text("Riga\n")
+    assert call(capsys, "add", index, lines)[0] == 0  # the columns are those of the index
+    assert shown(capsys, index, "R") == ["Riga", "Rome"]
+
+
+def test_nothing_shown_drives_the_terminal(capsys, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    save(build([("a\x1b[2J", "b\x07\nc")], CharacterTokenizer("ab")), tmp_path / "x")
+    assert shown(capsys, tmp_path / "x", "a") == ["a [2J\tb  c"]
+    assert json.loads(shown(capsys, tmp_path / "x", "a", "--json")[0])["objects"] == ["b\x07\nc"]
+
+
+def test_add_and_remove(capsys, index, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    more = tmp_path / "more.tsv"
+    more.write_text("香蕉\t产地\té岛\n梨\t颜色\t黄\n", encoding="utf-8")
+    code, out, err = call(capsys, "add", index, more)
+    assert code == 0 and err == "" and "5 keys" in out and "2 of 2 lines" in out
+    assert shown(capsys, index, "香蕉") == [
+        "香蕉\t产地\t海南",
+        "香蕉\t产地\t广东",
+        "香蕉\t产地\té岛",
+    ]
+    assert shown(capsys, index, "梨") == ["梨\t颜色\t黄"]
+    less = tmp_path / "less.tsv"
+    less.write_text(
+        "香蕉\t产地\t广东\n香蕉\t产地\t月球\n苹果（公司）\t创始人\t乔布斯\n柿子\t产地\t山\n",
+        encoding="utf-8",
+    )
+    code, out, err = call(capsys, "remove", index, less)
+    assert code == 0 and "4 keys" in out and "2 of 4 lines" in out
+    assert "line 2: its key has no such object" in err and "line 4: no such key" in err
+    assert shown(capsys, index, "香蕉") == ["香蕉\t产地\t海南", "香蕉\t产地\té岛"]
+    assert call(capsys, "get", index, "苹果（公司）")[0] == 1
+    less.write_text("香蕉\t产地\n", encoding="utf-8")
+    assert call(capsys, "remove", index, less, "--columns", "subject,predicate")[0] == 0
+    assert sorted(shown(capsys, index, "")) == sorted(
+        ["苹果（水果）\t产地\t山东", "苹果\t颜色\t红", "梨\t颜色\t黄"]
+    )
+    assert call(capsys, "verify", index)[0] == 0
+    assert left(tmp_path) == ["kb.ergo", "kb.tsv", "less.tsv", "more.tsv"]
+
+
+def test_removing_everything_leaves_an_empty_index(capsys, kb, index) -> None:  # type: ignore[no-untyped-def]
+    assert "0 keys" in call(capsys, "remove", index, kb)[1]
+    assert call(capsys, "info", index)[0] == 0 and call(capsys, "verify", index)[0] == 0
+    code, out, err = call(capsys, "get", index, "")
+    assert (code, out) == (1, "") and "no key of" in err
+    assert "4 keys" in call(capsys, "add", index, kb)[1]
+
+
+BAD = b"no tabs\n\na\t\tb\n\xff\tb\tc\na\tb\tc\td\na\tb\n\n"
+
+
+def test_bad_lines_are_counted_and_the_first_few_shown(capsys, kb, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    kb.write_bytes(KB.encode() + BAD)
+    code, out, err = call(capsys, "build", kb, "-o", tmp_path / "x")
+    assert code == 0 and "5 of 12 lines" in out
+    lines = err.splitlines()
+    assert lines[0] == "ergotext: 7 of 12 lines left out:" and len(lines) == 7
+    assert "line 6: 1 fields where 3 are expected" in lines[1]
+    assert "line 9: byte 1 is not UTF-8" in lines[4] and lines[6] == "  … and 2 more"
+    for command in (["build", kb, "-o", tmp_path / "y"], ["add", tmp_path / "x", kb]):
+        code, out, err = call(capsys, *command, "--strict")
+        assert (code, out) == (2, "") and "line 6: 1 fields" in err and err.count("\n") == 1
+    assert left(tmp_path) == ["kb.tsv", "x"]
+
+
+def damaged(path: Path, what: str) -> Path:
+    data = path.read_bytes()
+    target = path.with_name(what)
+    if what == "truncated":
+        data = data[:-1]
+    elif what == "newer":
+        data = data.replace(b'"version": "1"', b'"version": "2"', 1)
+    elif what == "empty":
+        data = b""
+    elif what == "text":
+        data = KB.encode()
+    elif what == "flipped":
+        data = data[:-1] + bytes([data[-1] ^ 1])
+    target.write_bytes(data)
+    return target
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        ("truncated", "it was cut off or added to"),
+        ("newer", "an index of version 2, and this ergotext reads version 1"),
+        ("empty", "is empty"),
+        ("text", "is not an index"),
+    ],
+)
+@pytest.mark.parametrize("command", ["info", "get", "verify", "add", "remove"])
+def test_files_that_are_no_index(capsys, index, kb, command, what, message) -> None:  # type: ignore[no-untyped-def]
+    path = damaged(index, what)
+    more = {"get": [""], "add": [kb], "remove": [kb]}.get(command, [])
+    code, out, err = call(capsys, command, path, *more)
+    assert (code, out) == (1, "") and err.startswith("ergotext: ") and err.count("\n") == 1
+    assert message in err
+
+
+def test_only_verify_reads_all(capsys, index) -> None:  # type: ignore[no-untyped-def]
+    path = damaged(index, "flipped")
+    assert call(capsys, "info", path)[0] == 0
+    code, _, err = call(capsys, "verify", path)
+    assert code == 1 and "its content has changed" in err
+
+
+def test_input_that_cannot_be_is_one_line(capsys, index, kb, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    empty, pipe = tmp_path / "empty.tsv", tmp_path / "pipe"
+    empty.touch()
+    os.mkfifo(pipe)
+    none, out = tmp_path / "none", tmp_path / "out"
+    for arguments, message in [
+        (["build", none, "-o", out], "Cannot read"),
+        (["build", tmp_path, "-o", out], "is a folder"),
+        (["build", pipe, "-o", out], "pipe or device"),
+        (["build", empty, "-o", out], "no line that makes a key"),
+        (["build", kb, "-o", out, "--columns", "key"], "no line that makes a key: 5 of 5"),
+        (["build", kb, "-o", out, "--columns", "key,x"], "make up no key"),
+        (["build", kb, "-o", tmp_path], "is a folder"),
+        (["build", kb, "-o", pipe], "pipe or device"),
+        (["build", kb, "-o", none / "kb.ergo"], "does not exist"),
+        (["build", kb, "-o", kb], "also the file that is read"),
+        (["build", kb], "Missing option"),
+        (["build", kb, "-o", out, "--tokenizer", ""], "is empty"),
+        (["build", kb, "-o", out, "--tokenizer", none], "no tokenizer"),
+        (["build", kb, "-o", out, "--tokenizer", f"{none}.json"], "there is no file"),
+        (["add", index, none], "Cannot read"),
+        (["add", none, kb], "Cannot read the index"),
+        (["add", index, kb, "--columns", "key"], "would make others"),
+        (["add", index, index], "also the file that is read"),
+        (["info", none], "Cannot read the index"),
+        (["info", tmp_path], "Cannot read the index"),
+        (["get", index, "", "-n", "0"], "-n"),
+        (["get", index, "\udcff"], "lone surrogate"),
+        (["verify", none], "Cannot read the index"),
+    ]:
+        before = index.read_bytes()
+        code, shown, err = call(capsys, *arguments)
+        assert (code, shown) == (2, ""), (arguments, err)
+        assert err.startswith("ergotext: ") and err.count("\n") == 1, err
+        assert message in err, (arguments, err)
+        assert index.read_bytes() == before and not out.exists()
+    assert kb.read_text(encoding="utf-8") == KB
+
+
+def test_an_index_of_ids_needs_a_tokenizer(capsys, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    save(build([((2, 3), None)], Alphabet(9, 0, 1)), tmp_path / "ids")
+    assert "not in the file, not named" in call(capsys, "info", tmp_path / "ids")[1]
+    code, _, err = call(capsys, "get", tmp_path / "ids", "a")
+    assert code == 2 and "name it with --tokenizer" in err
+
+
+def test_another_tokenizer(capsys, kb, model_folder, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    index = tmp_path / "kb.ergo"
+    code, _, err = call(capsys, "build", kb, "-o", index, "--tokenizer", model_folder)
+    assert code == 0 and err == ""
+    assert f"{model_folder}, 376 tokens" in call(capsys, "info", index)[1]
+    assert sorted(shown(capsys, index, "")) == sorted(KB.splitlines())
+    assert shown(capsys, index, "香") == ["香蕉\t产地\t海南", "香蕉\t产地\t广东"]
+    assert shown(capsys, index, "苹果（水", "--tokenizer", str(model_folder)) == [
+        "苹果（水果）\t产地\t山东"
+    ]
+    whole = json.loads((model_folder / "tokenizer.json").read_text(encoding="utf-8"))
+    whole["model"]["merges"] = whole["model"]["merges"][:-1]
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps(whole), encoding="utf-8")
+    for command in (["get", index, ""], ["add", index, kb]):
+        code, _, err = call(capsys, *command, "--tokenizer", other)
+        assert code == 2 and err.count("\n") == 1, err
+    # The name that the index holds now leads to nothing.
+    save(load(index), index, {"tokenizer": str(tmp_path / "gone.json")})
+    code, _, err = call(capsys, "get", index, "")
+    assert code == 2 and "name the right one with --tokenizer" in err and err.count("\n") == 1
+    assert call(capsys, "get", index, "", "--tokenizer", model_folder)[0] == 0
+
+
+def test_an_index_that_another_process_changes(capsys, index, kb, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    from ergotext.tasks import index as task
+
+    def meanwhile(*arguments, **options):  # type: ignore[no-untyped-def]
+        save(load(index), index)
+        return real(*arguments, **options)
+
+    real = task.add_lines
+    monkeypatch.setattr(task, "add_lines", meanwhile)
+    code, _, err = call(capsys, "add", index, kb)
+    assert code == 1 and "changed by another process" in err and len(load(index)) == 4
+
+
+class FullDisk(io.FileIO):
+    """A disk that is full after some bytes."""
+
+    room = 600
+
+    def write(self, data) -> int:  # type: ignore[no-untyped-def]
+        if self.tell() + len(memoryview(data).cast("B")) > self.room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return super().write(data)
+
+
+@pytest.mark.parametrize("command", ["build", "add", "remove"])
+def test_a_full_disk_leaves_the_old_file(capsys, index, kb, command, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    class Disk(type(Path())):  # type: ignore[misc]
+        def open(self, *arguments, **options):  # type: ignore[no-untyped-def]
+            part = self.name.endswith(".part")
+            return FullDisk(self, "x") if part else super().open(*arguments, **options)
+
+    before = index.read_bytes()
+    monkeypatch.setattr(file_module, "Path", Disk)
+    arguments = ["build", kb, "-o", index] if command == "build" else [command, index, kb]
+    code, out, err = call(capsys, *arguments)
+    assert (code, out) == (1, "") and err.count("\n") == 1
+    assert "No space left" in err and "what was there before is untouched" in err
+    assert index.read_bytes() == before and left(index.parent) == ["kb.ergo", "kb.tsv"]
+
+
+def process(code: str, *arguments: object) -> subprocess.Popen[str]:
+    """A process that runs this code, and then the command line."""
+    call = ["ergotext", "index", *map(str, arguments)]
+    whole = f"import sys\n{code}\nfrom ergotext.cli import entry\nsys.argv = {call!r}\nentry()"
+    return subprocess.Popen(
+        [sys.executable, "-c", whole], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def test_no_room_for_a_file_of_that_size(index: Path, kb: Path) -> None:
+    """As the system says it, for the index and for the files that keys are sorted in."""
+    before = index.read_bytes()
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, {0}))"
+    small = "import ergotext.lm.trie.lines as l; l.build_from_lines.__kwdefaults__['run_bytes'] = 1"
+    for code, message in [(limit.format(700), f"Writing {index} failed (File too large)"),
+                          (limit.format(4) + "\n" + small, "temporary files")]:  # fmt: skip
+        running = process(code, "build", kb, "-o", index)
+        out, err = running.communicate(timeout=120)
+        assert running.returncode == 1 and out == "" and err.count("\n") == 1, err
+        assert message in err, err
+        assert index.read_bytes() == before and left(index.parent) == ["kb.ergo", "kb.tsv"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
+@pytest.mark.parametrize("place", ["sorting", "writing"])
+def test_signals_leave_nothing_behind(index: Path, kb: Path, number: int, place: str) -> None:
+    scratch = index.parent / "scratch"
+    scratch.mkdir()
+    before = index.read_bytes()
+    waits = {
+        "sorting": "import ergotext.lm.trie.levels as m; of, name = m.Levels, 'finish'",
+        "writing": "import os as m; of, name = m, 'fsync'",
+    }[place]
+    code = f"""
+import tempfile, time
+import ergotext.lm.trie.lines as lines
+lines.build_from_lines.__kwdefaults__['run_bytes'] = 1
+tempfile.tempdir = {str(scratch)!r}
+{waits}
+def wait(*_):
+    print('here', flush=True)
+    time.sleep(60)
+setattr(of, name, wait)
+"""
+    running = process(code, "build", kb, "-o", index)
+    assert running.stdout is not None and running.stdout.readline() == "here\n"
+    running.send_signal(number)
+    began = time.monotonic()
+    _, err = running.communicate(timeout=60)
+    assert time.monotonic() - began < 30
+    assert index.read_bytes() == before and left(scratch) == []
+    if number == signal.SIGKILL:  # nobody can clear up behind that, but the next build is not hurt
+        assert len(left(index.parent)) == (4 if place == "writing" else 3)
+        return
+    assert running.returncode == 128 + number and err.count("\n") == 1, err
+    assert left(index.parent) == ["kb.ergo", "kb.tsv", "scratch"]
+
+
+@pytest.mark.parametrize("command", [["info"], ["get", "香"], ["verify"]])
+def test_asking_is_quick(index: Path, command: list[str]) -> None:
+    """Neither torch nor transformers on the way."""
+    call = ["index", command[0], str(index), *command[1:]]
+    code = f"import sys; from ergotext.cli import main; main({call!r}); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert "numpy" in loaded and not loaded & {"torch", "transformers"}
+
+
+def test_a_reader_that_leaves(index: Path) -> None:
+    running = process("", "get", index, "")
+    assert running.stdout is not None and running.stderr is not None
+    running.stdout.close()
+    with running.stderr:
+        assert "Traceback" not in running.stderr.read()
+    assert running.wait(60) == 1
+
+
+def test_help() -> None:
+    running = process("", "--help")
+    out, _ = running.communicate(timeout=60)
+    assert running.returncode == 0
+    assert all(name in out for name in ("build", "add", "remove", "info", "get", "verify"))
