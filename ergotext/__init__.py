@@ -12,10 +12,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ergotext.lm import trie as _trie
     from ergotext.lm.batch import TokenBatch as TokenBatch
     from ergotext.lm.causal import CausalLM as CausalLM
+    from ergotext.lm.characters import CharacterTokenizer as CharacterTokenizer
     from ergotext.lm.energy import Term as Term
     from ergotext.lm.energy import custom as custom
+    from ergotext.lm.fast_tokenizer import FastTokenizer as FastTokenizer
+    from ergotext.lm.fast_tokenizer import load_tokenizer as load_tokenizer
     from ergotext.lm.loading import load as load
     from ergotext.lm.protocols import ErgotextError as ErgotextError
     from ergotext.lm.protocols import InputError as InputError
@@ -24,15 +28,32 @@ if TYPE_CHECKING:
     from ergotext.lm.terms import fluency as fluency
     from ergotext.lm.terms import keywords as keywords
     from ergotext.lm.terms import length as length
+    from ergotext.lm.trie import EditableTrie as EditableTrie
+    from ergotext.lm.trie import TokenTrie as TokenTrie
+    from ergotext.lm.trie.device import DeviceTrie as DeviceTrie
     from ergotext.samplers import Result as Result
     from ergotext.samplers import sample as sample
     from ergotext.samplers.beam import beam as beam
 
+    build_trie, build_trie_from_lines = _trie.build, _trie.build_from_lines
+    load_trie, save_trie, verify_trie = _trie.load, _trie.save, _trie.verify
+
 _HOME = {
     "TokenBatch": "lm.batch",
     "CausalLM": "lm.causal",
+    "CharacterTokenizer": "lm.characters",
     "Term": "lm.energy",
     "custom": "lm.energy",
+    "DeviceTrie": "lm.trie.device",
+    "EditableTrie": "lm.trie",
+    "FastTokenizer": "lm.fast_tokenizer",
+    "TokenTrie": "lm.trie",
+    "build_trie": "lm.trie:build",
+    "build_trie_from_lines": "lm.trie:build_from_lines",
+    "load_tokenizer": "lm.fast_tokenizer",
+    "load_trie": "lm.trie:load",
+    "save_trie": "lm.trie:save",
+    "verify_trie": "lm.trie:verify",
     "fluency": "lm.terms",
     "keywords": "lm.terms",
     "length": "lm.terms",
@@ -45,6 +66,7 @@ _HOME = {
     "sample": "samplers",
     "beam": "samplers.beam",
 }
+"""Where each name is; behind a colon, what it is called there."""
 __all__ = sorted(_HOME)
 
 
@@ -52,7 +74,8 @@ def __getattr__(name: str) -> object:
     """Import on first use, so that ``ergotext --help`` need not wait for torch."""
     if name not in _HOME:
         raise AttributeError(f"module 'ergotext' has no attribute {name!r}")
-    return getattr(import_module(f"ergotext.{_HOME[name]}"), name)
+    module, _, other = _HOME[name].partition(":")
+    return getattr(import_module(f"ergotext.{module}"), other or name)
 
 
 def __dir__() -> list[str]:

@@ -27,12 +27,16 @@ COMMANDS = [
     line[2:] for block in blocks(README, "console") for line in block.splitlines()
     if line.startswith("$ ") and "ergotext write" in line
 ]  # fmt: skip
+INDEX = [
+    line[2:] for block in blocks(README, "console") for line in block.splitlines()
+    if line.startswith("$ ") and "ergotext index" in line
+]  # fmt: skip
 
 
-def shell(command: str) -> str:
+def shell(command: str, folder: Path = ROOT) -> str:
     binaries = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
-        command, shell=True, cwd=ROOT, env={**os.environ, "PATH": binaries},
+        command, shell=True, cwd=folder, env={**os.environ, "PATH": binaries},
         capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -50,6 +54,20 @@ def test_commands_run(command: str) -> None:
             assert len([line for line in out.splitlines() if word in line]) == count
     if "--json" in command:
         assert json.loads(out)["keywords"] == ["coffee", "morning"]
+
+
+def test_index_commands_run(tmp_path: Path) -> None:
+    """As printed, one behind the other."""
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    build, mercury, apple, add, info, verify = (shell(command, tmp_path) for command in INDEX)
+    assert "31 keys" in build and "35 of 35 lines" in build and "32 keys" in add
+    assert sorted(mercury.splitlines()) == [
+        "Mercury（element）\tatomic number\t80",
+        "Mercury（element）\tsymbol\tHg",
+        "Mercury（planet）\tmoons\t0",
+    ]
+    assert json.loads(apple)["objects"] == ["史蒂夫·乔布斯", "史蒂夫·沃兹尼亚克"]
+    assert "subject,predicate,object" in info and "is intact" in verify
 
 
 def test_there_are_commands_to_run() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -19,6 +20,7 @@ from ergotext.lm.trie.tree import TokenTrie
 
 _NEXT = 12
 """Tokens shown of those that may follow."""
+_DRIVES = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Entry:
     objects: list[str]
 
     def text(self) -> str:
-        """One line an object, as ``build`` reads them; characters that are not seen are spaces."""
+        """One line an object, as ``build`` reads them; control characters are shown as spaces."""
         key = _seen(self.key)
         return "\n".join(f"{key}\t{_seen(o)}" for o in self.objects) if self.objects else key
 
@@ -152,5 +154,5 @@ def named(tokenizer: str, offline: bool = False) -> TextTokenizer:
 
 
 def _seen(text: str) -> str:
-    """Nothing in a text may drive the terminal."""
-    return "".join(c if c.isprintable() or c == "\t" else " " for c in text)
+    """Nothing in a text may drive the terminal, or turn the line around."""
+    return _DRIVES.sub(" ", text)
