@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -207,11 +208,33 @@ def test_files_that_are_no_index(capsys, index, kb, command, what, message) -> N
     assert message in err
 
 
-def test_only_verify_reads_all(capsys, index) -> None:  # type: ignore[no-untyped-def]
+def test_only_verify_and_changes_read_all(capsys, index) -> None:  # type: ignore[no-untyped-def]
     path = damaged(index, "flipped")
     assert call(capsys, "info", path)[0] == 0
     code, _, err = call(capsys, "verify", path)
     assert code == 1 and "its content has changed" in err
+
+
+def test_lookups_in_a_damaged_index(capsys, index) -> None:  # type: ignore[no-untyped-def]
+    """Wrong answers at worst, or one line."""
+    whole, rng = index.read_bytes(), random.Random(0)
+    for _ in range(300):
+        data = bytearray(whole)
+        data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+        index.write_bytes(data)
+        for arguments in (["get", index, ""], ["get", index, "苹果（"], ["info", index]):
+            code, _, err = call(capsys, *arguments)
+            assert code in (0, 1) and (code == 0 or err.startswith("ergotext: ")), err
+            assert err.count("\n") <= 1
+
+
+@pytest.mark.parametrize("command", ["add", "remove"])
+def test_damage_is_not_written_down_anew(capsys, index, kb, command) -> None:  # type: ignore[no-untyped-def]
+    path = damaged(index, "flipped")
+    before = path.read_bytes()
+    code, out, err = call(capsys, command, path, kb)
+    assert (code, out) == (1, "") and "its content has changed" in err
+    assert path.read_bytes() == before
 
 
 def test_input_that_cannot_be_is_one_line(capsys, index, kb, tmp_path) -> None:  # type: ignore[no-untyped-def]

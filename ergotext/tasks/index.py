@@ -203,6 +203,7 @@ def _changed(
     began = time.perf_counter()
     before = _state_of(index)
     _check_output(index, source)
+    verify(index)  # damage must not be written down anew, with a checksum that says it is sound
     trie, notes = opened(index, tokenizer)
     noted = notes.get("columns", ",".join(TRIPLE))
     names = _columns(columns if columns is not None else noted)

@@ -14,6 +14,7 @@ import numpy as np
 from ergotext.lm.characters import TextTokenizer
 from ergotext.lm.protocols import ErgotextError, InputError
 from ergotext.lm.trie.file import load, notes_of
+from ergotext.lm.trie.header import IndexFileError
 from ergotext.lm.trie.lines import TRIPLE, subject_and_predicate
 from ergotext.lm.trie.texts import Place, places_of
 from ergotext.lm.trie.tree import TokenTrie
@@ -123,7 +124,15 @@ class _Reader:
         return ["end" if token == end else self.text([token]) for token in some]
 
     def text(self, ids: Sequence[int]) -> str:
-        return self.trie.tokenizer.decode(ids) if self.trie.tokenizer is not None else str(ids)
+        """What these tokens say."""
+        if self.trie.tokenizer is None:
+            return str(ids)
+        try:
+            return self.trie.tokenizer.decode(ids)
+        except InputError as error:
+            raise IndexFileError(
+                f"The index is damaged ({error}): see `ergotext index verify`, and build it again."
+            ) from error
 
 
 def opened(index: Path, tokenizer: str | None) -> tuple[TokenTrie, dict[str, str]]:

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ergotext.lm.trie.header import IndexFileError
 from ergotext.lm.trie.states import DEAD, ROOT
 from ergotext.lm.trie.tree import TokenTrie
 
@@ -24,6 +25,11 @@ class DeviceTrie:
     ----------
     trie : TokenTrie
     device : torch.device or str
+
+    Raises
+    ------
+    IndexFileError
+        The trie is damaged: a step would read outside of its arrays.
 
     Notes
     -----
@@ -44,6 +50,11 @@ class DeviceTrie:
         self.width = max(self.widths)
         """most children of any node"""
         self._tails = len(trie.tail)
+        if not self._sound(trie):
+            raise IndexFileError(
+                "This trie is damaged: it holds tokens or states that it cannot have. Run "
+                "`ergotext index verify` on its file, and build it again."
+            )
         # One more at the end of each, so that there is something to read where there is nothing.
         pad = trie.alphabet.pad
         self._first = self._copied(trie.first, len(trie.token))
@@ -118,6 +129,18 @@ class DeviceTrie:
         """bool [B]: whether the tokens read are a key, its end token read or yet to be."""
         end = torch.full_like(states, self.alphabet.end)
         return (states >= self.finished) | (self.advance(states, end) >= self.finished)
+
+    def _sound(self, trie: TokenTrie) -> bool:
+        """Whether no step leads outside of the arrays, or to more ways on than the widths say."""
+        children = np.diff(trie.first.astype(np.int64))
+        last = self.finished + self._tails - 1
+        tokens = [a for a in (trie.token, trie.tail) if len(a)]
+        return (
+            bool((children >= 0).all())
+            and int(children.max(initial=0)) <= self.width
+            and all(int(a.max()) < self.alphabet.size for a in tokens)
+            and int(trie.target.max(initial=0)) <= max(last, 0)
+        )
 
     def _ways(self, states: Tensor, width: int) -> tuple[Tensor, Tensor, Tensor]:
         """Tokens, next states and which of them are real, all [B, W]."""

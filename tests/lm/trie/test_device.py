@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +9,9 @@ from hypothesis import given, settings
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ergotext.lm.characters import Alphabet
-from ergotext.lm.trie import TokenTrie, build
+from ergotext.lm.trie import TokenTrie, build, load, save
 from ergotext.lm.trie.device import DeviceTrie, level_widths
+from ergotext.lm.trie.header import IndexFileError
 from tests.faulty import load_with_fault
 from tests.lm.trie.test_tree import PAD, SMALL, pairs
 
@@ -101,6 +104,29 @@ def test_a_width_that_is_too_small_is_an_error() -> None:
     on_device = DeviceTrie(build([((1,), None), ((2,), None)], SMALL))
     with pytest.raises(RuntimeError, match="more ways on than the width of 1"):
         on_device.candidates(on_device.start(2), 1)
+
+
+def test_damaged_tries_are_refused_or_harmless(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    rows = [(tuple(rng.integers(5, 9, rng.integers(1, 9)).tolist()), "a") for _ in range(60)]
+    path, refused = tmp_path / "x", 0
+    save(build(rows, SMALL), path)
+    whole = path.read_bytes()
+    header = 8 + int.from_bytes(whole[:8], "little")
+    for at in rng.integers(header, len(whole), 300):
+        damaged = bytearray(whole)
+        damaged[at] ^= int(rng.integers(1, 256))
+        path.write_bytes(damaged)
+        try:
+            trie = load(path)
+            on_device = DeviceTrie(trie)
+        except IndexFileError:
+            refused += 1
+            continue
+        states = torch.from_numpy(every_state(trie))
+        tokens, _ = on_device.candidates(states, on_device.width)
+        on_device.mask(states), on_device.advance(states, tokens[:, 0])
+    assert 50 < refused < 250
 
 
 def test_the_mode_sees_what_waits() -> None:
