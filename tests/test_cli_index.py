@@ -19,6 +19,7 @@ from ergotext.cli import main
 from ergotext.lm.characters import Alphabet, CharacterTokenizer
 from ergotext.lm.trie import build, load, save
 from ergotext.lm.trie import file as file_module
+from tests.lm.test_fast_tokenizer import bert
 
 KB = """苹果（水果）\t产地\t山东
 苹果（公司）\t创始人\t乔布斯
@@ -305,6 +306,21 @@ def test_another_tokenizer(capsys, kb, model_folder, tmp_path) -> None:  # type:
     code, _, err = call(capsys, "get", index, "")
     assert code == 2 and "name the right one with --tokenizer" in err and err.count("\n") == 1
     assert call(capsys, "get", index, "", "--tokenizer", model_folder)[0] == 0
+
+
+def test_what_a_tokenizer_does_to_keys_is_said(capsys, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    bert().save_pretrained(tmp_path / "bert")
+    lines, index = tmp_path / "kb.tsv", tmp_path / "kb.ergo"
+    lines.write_text("new york\tnews\tx\n")
+    build = ["build", lines, "-o", index, "--tokenizer", tmp_path / "bert"]
+    code, out, err = call(capsys, *build)
+    assert code == 0 and err.count("\n") == 1
+    assert err.startswith("ergotext: ") and "does not keep the tab" in err
+    assert shown(capsys, index, "New Y") == ["new york news\tx"]
+    lines.write_text("new 🍌\nnew 🍎\n\u00a0\n")
+    code, out, err = call(capsys, *build, "--columns", "key")
+    assert code == 0 and "1 keys" in out and "2 of 3 lines" in out
+    assert "line 3: a key without tokens" in err and "does not know every character" in err
 
 
 def test_an_index_that_another_process_changes(capsys, index, kb, monkeypatch) -> None:  # type: ignore[no-untyped-def]

@@ -162,6 +162,15 @@ def test_what_stands_around_a_key() -> None:
     assert [len(t.before) for t in found.values()] == [0, 1, 0, 1]
 
 
+def test_padding_never_closes_a_key() -> None:
+    """Where a model pads with its end token, another special token pads keys."""
+    original = bart()
+    original.pad_token = "</s>"
+    ours = FastTokenizer(original)
+    assert ours.alphabet.end == 2 and ours.alphabet.pad == 1  # <pad>; <s> begins every key
+    assert [*ours.encode("new"), 2] == original(text_target="new")["input_ids"]
+
+
 class Translating(PreTrainedTokenizerFast):
     """As NLLB's and mBART's: targets begin with another language than inputs do."""
 

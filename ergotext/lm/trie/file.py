@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -24,6 +25,7 @@ from ergotext.lm.trie.tree import TokenTrie
 _ARRAYS = ("tail_blocks", "pool_blocks", "first", "target", "token", "tail", "pool")
 _CHARACTERS = "characters"
 _NOTE = "note:"
+_STALE_SECONDS = 86_400
 
 
 def save(trie: TokenTrie, path: Path, notes: Mapping[str, str] | None = None) -> None:
@@ -52,6 +54,7 @@ def save(trie: TokenTrie, path: Path, notes: Mapping[str, str] | None = None) ->
     header = header_of(_meta(trie) | own, arrays)
     path = Path(os.path.realpath(path))
     temporary = path.with_name(f".ergotext-{uuid4().hex}.part")
+    _sweep(path.parent)
     try:
         with temporary.open("xb") as file:
             file.write(header)
@@ -70,6 +73,14 @@ def save(trie: TokenTrie, path: Path, notes: Mapping[str, str] | None = None) ->
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Clear away what processes have left that were killed while they wrote."""
+    for stale in folder.glob(".ergotext-*.part"):
+        with suppress(OSError):  # another process may be doing the same
+            if time.time() - stale.stat().st_mtime > _STALE_SECONDS:
+                stale.unlink()
 
 
 def notes_of(path: Path) -> dict[str, str]:

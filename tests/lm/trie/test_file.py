@@ -143,3 +143,12 @@ def test_links_and_modes_are_kept(tmp_path: Path) -> None:
     save(build([((1,), "a")], SMALL), link)
     assert link.is_symlink() and len(load(target)) == 1
     assert target.stat().st_mode & 0o777 == 0o640
+
+
+def test_what_killed_processes_left_is_swept_away_after_a_day(tmp_path: Path) -> None:
+    old, new = tmp_path / ".ergotext-1.part", tmp_path / ".ergotext-2.part"
+    for left in (old, new):
+        left.touch()
+    os.utime(old, (0, 0))
+    save(build([((1,), "a")], SMALL), tmp_path / "x")
+    assert not old.exists() and new.exists()
