@@ -22,12 +22,12 @@ from typing import Any
 import marisa_trie
 import numpy as np
 import torch
-from ergotext.lm.logits import AutomatonLogitsProcessor
 from numpy.typing import NDArray
 from transformers import T5Config, T5ForConditionalGeneration
 from transformers.generation import LogitsProcessorList, PrefixConstrainedLogitsProcessor
 
 from ergotext.lm.characters import Alphabet
+from ergotext.lm.logits import AutomatonLogitsProcessor
 from ergotext.lm.ragged import offsets_of, spread
 from ergotext.lm.seq2seq import Seq2SeqLM
 from ergotext.lm.trie import TokenTrie
