@@ -74,7 +74,7 @@ class _Run:
         places = {}
         for name, part in zip(_PARTS, parts, strict=True):
             places[name] = file.seek(0, SEEK_END)
-            file.write(part.data)
+            file.write(memoryview(part))
         file.flush()
         return cls(file, rows.ids.dtype, len(rows), places)
 
