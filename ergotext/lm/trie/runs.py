@@ -70,11 +70,11 @@ class _Run:
     def written(cls, file: IO[bytes], rows: Rows) -> _Run:
         """A run of these rows at the end of the file."""
         lengths = (np.diff(o).astype(np.uint32) for o in (rows.offsets, rows.object_offsets))
-        parts = (rows.ids, next(lengths), rows.objects, next(lengths))
+        parts: tuple[NDArray[Any], ...] = (rows.ids, next(lengths), rows.objects, next(lengths))
         places = {}
         for name, part in zip(_PARTS, parts, strict=True):
             places[name] = file.seek(0, SEEK_END)
-            file.write(memoryview(part))
+            file.write(part.data)
         file.flush()
         return cls(file, rows.ids.dtype, len(rows), places)
 

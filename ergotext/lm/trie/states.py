@@ -108,7 +108,8 @@ class TrieStates:
             low, high = self.edges(states)
             edge = spread(low, high - low)
             row = np.repeat(np.arange(len(states)), high - low)
-            return row, self.token[edge].astype(np.int64), self.target[edge].astype(np.int64)
+            token, following = self.token.take(edge), self.target.take(edge)
+            return row, token.astype(np.int64), following.astype(np.int64)
         return self._mixed_candidates(states, inner)
 
     def accepting(self, states: Ints) -> NDArray[np.bool_]:
@@ -191,15 +192,19 @@ class TrieStates:
         return token, following
 
     def _mixed_candidates(self, states: Ints, inner: NDArray[np.bool_]) -> tuple[Ints, Ints, Ints]:
-        width = np.ones(len(states), dtype=np.int64)
+        single = ~inner
+        if not len(self.token):
+            return np.flatnonzero(single), *self._single(states[single])
+        width, start = np.ones(len(states), dtype=np.int64), np.zeros(len(states), dtype=np.int64)
         low, high = self.edges(states[inner])
-        width[inner] = high - low
+        width[inner], start[inner] = high - low, low
+        # Rows of any other kind stand in with an edge that is put right below: one pass for all.
+        edge = spread(start, width)
         row = np.repeat(np.arange(len(states)), width)
-        token, following = np.empty_like(row), np.empty_like(row)
-        many = inner[row]
-        edge = spread(low, high - low)
-        token[many], following[many] = self.token[edge], self.target[edge]
-        token[~many], following[~many] = self._single(states[~inner])
+        token = self.token.take(edge, mode="clip").astype(np.int64)
+        following = self.target.take(edge, mode="clip").astype(np.int64)
+        at = (np.cumsum(width) - width)[single]
+        token[at], following[at] = self._single(states[single])
         return row, token, following
 
     def _root_candidates(self, count: int) -> tuple[Ints, Ints, Ints]:
