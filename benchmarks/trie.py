@@ -4,6 +4,8 @@
     python benchmarks/trie.py step       from states to scores ready for top-k, batch of 64
     python benchmarks/trie.py generate   answers of an encoder-decoder: generate and our beam
 
+It needs ``pip install marisa-trie``.
+
 The nested dict is GENRE's design, asked through ``prefix_allowed_tokens_fn``; marisa-trie is its
 other one. Keys are made up: subject (3–12 tokens) and predicate (3–8), vocabulary 21,128.
 """
