@@ -256,7 +256,7 @@ def test_input_that_cannot_be_is_one_line(capsys, index, kb, tmp_path) -> None: 
         (["build", kb, "-o", kb], "also the file that is read"),
         (["build", kb], "Missing option"),
         (["build", kb, "-o", out, "--tokenizer", ""], "is empty"),
-        (["build", kb, "-o", out, "--tokenizer", none], "no tokenizer"),
+        (["build", kb, "-o", out, "--tokenizer", none], "there is no folder"),
         (["build", kb, "-o", out, "--tokenizer", f"{none}.json"], "there is no file"),
         (["add", index, none], "Cannot read"),
         (["add", none, kb], "Cannot read the index"),
