@@ -105,7 +105,9 @@ class CausalLM:
 
     def read(self, prompts: Sequence[Sequence[int]]) -> CausalDecoding:
         """Rows that a search writes behind these prompts (token ids, behind the context)."""
-        return CausalDecoding.of(self, self.end_id, prompts)
+        longest = self.max_positions - 1 - len(self.context)
+        self._reader.check_length(max(map(len, prompts), default=0))
+        return CausalDecoding.of(self, self.end_id, prompts, longest)
 
     def log_prob(self, batch: TokenBatch) -> Tensor:
         """float64 [B]: log p(row, end token | context), in nats."""

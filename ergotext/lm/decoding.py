@@ -12,6 +12,9 @@ from torch import Tensor
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import InputError, NextTokenScorer
 
+UNBOUNDED = 1 << 30
+"""Length where a model sets none."""
+
 
 @dataclass(frozen=True, eq=False)
 class CausalDecoding:
@@ -26,18 +29,33 @@ class CausalDecoding:
         The scorer's end token.
     batch : TokenBatch
         The rows, prompts included.
+    longest : int
+        Most tokens of a row that the scorer takes, the prompt counted and the end token not.
     """
 
     scorer: NextTokenScorer
     end: int
     batch: TokenBatch
+    longest: int = UNBOUNDED
 
     @classmethod
     def of(
-        cls, scorer: NextTokenScorer, end: int, prompts: Sequence[Sequence[int]]
+        cls,
+        scorer: NextTokenScorer,
+        end: int,
+        prompts: Sequence[Sequence[int]],
+        longest: int = UNBOUNDED,
     ) -> CausalDecoding:
         """One row for each prompt (token ids), nothing written yet."""
-        return cls(scorer, end, TokenBatch.of(prompts))
+        return cls(scorer, end, TokenBatch.of(prompts), longest)
+
+    @property
+    def size(self) -> int:
+        return len(self.scorer.allowed)
+
+    @property
+    def room(self) -> int:
+        return max(0, self.longest - self.batch.longest + 1)
 
     def __len__(self) -> int:
         return len(self.batch)
@@ -67,7 +85,7 @@ class CausalDecoding:
     def advance(self, rows: Tensor, tokens: Tensor) -> CausalDecoding:
         written = zip(rows.tolist(), tokens.tolist(), strict=True)
         batch = TokenBatch.of([(*self._rows[row], token) for row, token in written])
-        return CausalDecoding(self.scorer, self.end, batch)
+        return CausalDecoding(self.scorer, self.end, batch, self.longest)
 
     @cached_property
     def _rows(self) -> list[tuple[int, ...]]:

@@ -114,6 +114,18 @@ class Decoding(Protocol):
     A value: ``advance`` gives another one and leaves this one as it was.
     """
 
+    @property
+    def end(self) -> int:
+        """The model's end token."""
+
+    @property
+    def size(self) -> int:
+        """Tokens that the model knows: every id is below it."""
+
+    @property
+    def room(self) -> int:
+        """Tokens, the end token counted, that may still be written behind any of the rows."""
+
     def __len__(self) -> int:
         """The number of rows."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,14 +14,12 @@ from transformers import EncoderDecoderCache, PreTrainedModel
 from transformers.cache_utils import DynamicCache
 from transformers.modeling_outputs import BaseModelOutput
 
-from ergotext.lm.batch import microbatches
+from ergotext.lm.decoding import UNBOUNDED
 from ergotext.lm.projection import Projection
 from ergotext.lm.protocols import InputError, ModelError
 
 TOKEN_BUDGET = 4096
 """Positions in one pass of the decoder over the rests of keys."""
-
-UNBOUNDED = 1 << 30
 
 
 class Seq2SeqLM:
@@ -44,11 +42,19 @@ class Seq2SeqLM:
         self.start_id = _named(model, "decoder_start_token_id")
         self.end = _named(model, "eos_token_id")
         self.pad = _named(model, "pad_token_id")
-        self.decoder: Any = model.get_decoder()
-        self.encoder: Any = model.get_encoder()
-        self.max_input = _positions(self.encoder)
-        self.max_answer = _positions(self.decoder)
-        self.projection = _projection(model, self.start_id)
+        try:
+            self.decoder: Any = model.get_decoder()
+            self.encoder: Any = model.get_encoder()
+            self.projection = _projection(model, self.start_id)
+        except (AttributeError, TypeError, ValueError, RuntimeError) as error:
+            if isinstance(error, ModelError):
+                raise
+            raise ModelError(
+                f"This {model.config.model_type} model cannot be driven as an encoder-decoder "
+                f"({error}): take another model."
+            ) from error
+        self.max_input = _positions(self.encoder, "max_encoder_position_embeddings")
+        self.max_answer = _positions(self.decoder, "max_decoder_position_embeddings")
 
     def __repr__(self) -> str:
         weight = self.projection.weight
@@ -61,13 +67,18 @@ class Seq2SeqLM:
         Raises
         ------
         InputError
-            An input is empty, or longer than the model takes.
+            An input is empty, longer than the model takes, or holds an id that it does not know.
         """
         for number, row in enumerate(inputs, 1):
             if not len(row) or len(row) > self.max_input:
                 raise InputError(
                     f"Input {number} has {len(row)} tokens, this model takes 1 to "
                     f"{self.max_input}: shorten or drop it."
+                )
+            if not 0 <= min(row) <= max(row) < self.model.config.vocab_size:
+                raise InputError(
+                    f"Input {number} holds ids from {min(row)} to {max(row)}, this model knows 0 "
+                    f"to {self.model.config.vocab_size - 1}: use the model's own tokenizer."
                 )
         # No inputs are read as one, which is dropped again: models cannot take none.
         rows = [torch.tensor(row) for row in inputs] or [torch.zeros(1, dtype=torch.int64)]
@@ -97,8 +108,9 @@ class _Source:
         device = self.encoded.device
         at = inputs.to(device)
         if cache is None:
-            config = self.lm.decoder.config
-            cache = EncoderDecoderCache(DynamicCache(config=config), DynamicCache(config=config))
+            # What is kept of the input is kept whole, however far the decoder's own layers see.
+            own = DynamicCache(config=self.lm.decoder.config)
+            cache = EncoderDecoderCache(own, DynamicCache())
         output = self.lm.decoder(
             input_ids=ids.to(device),
             encoder_hidden_states=self.encoded[at],
@@ -132,6 +144,19 @@ class Seq2SeqDecoding:
     cache: EncoderDecoderCache
     length: int
 
+    @property
+    def end(self) -> int:
+        return self.source.lm.end
+
+    @property
+    def size(self) -> int:
+        return len(self.source.lm.projection.weight)
+
+    @property
+    def room(self) -> int:
+        # The last token that is scored is never read.
+        return max(0, self.source.lm.max_answer - self.length + 1)
+
     def __len__(self) -> int:
         return len(self.inputs)
 
@@ -151,18 +176,19 @@ class Seq2SeqDecoding:
 
     @torch.inference_mode()
     def rest_log_prob(self, rows: Tensor, ids: Tensor, offsets: Tensor) -> Tensor:
-        sizes = offsets.diff()
-        self._check(max(sizes.tolist(), default=0))
-        parts: list[Tensor] = [torch.zeros(0, dtype=torch.float64)]
-        for group in microbatches(sizes.tolist(), TOKEN_BUDGET):
-            low, high = group[0], group[-1] + 1
-            runs = list(ids[offsets[low] : offsets[high]].split(sizes[low:high].tolist()))
-            parts.append(self._runs(rows[low:high], runs))
-        return torch.cat(parts)
+        sizes = offsets.diff().tolist()
+        self._check(max(sizes, default=0))
+        runs = ids.split(sizes) if sizes else ()
+        scores: list[Tensor] = [torch.zeros(0, dtype=torch.float64)] * len(sizes)
+        for group in _alike(sizes):
+            found = self._runs(rows[group], [runs[i] for i in group])
+            for i, score in zip(group, found.split([sizes[i] for i in group]), strict=True):
+                scores[i] = score
+        return torch.cat([torch.zeros(0, dtype=torch.float64), *scores])
 
     @torch.inference_mode()
     def advance(self, rows: Tensor, tokens: Tensor) -> Seq2SeqDecoding:
-        self._check(1)
+        self._check(2)
         inputs = self.inputs[rows]
         cache = self._selected(rows)
         hidden, cache = self.source.decode(inputs, tokens[:, None], cache)
@@ -198,10 +224,10 @@ class Seq2SeqDecoding:
         return EncoderDecoderCache(DynamicCache(own), DynamicCache(read))
 
     def _check(self, more: int) -> None:
-        if self.length + more > self.source.lm.max_answer:
+        if more > self.room:
             raise InputError(
-                f"An answer takes {self.length + more} positions, this model's decoder has "
-                f"{self.source.lm.max_answer}: leave longer keys out of the index."
+                f"{more} tokens more make an answer too long for this model's decoder of "
+                f"{self.source.lm.max_answer} positions: leave longer keys out of the index."
             )
 
     @cached_property
@@ -221,14 +247,24 @@ def _named(model: PreTrainedModel, name: str) -> int:
     return value
 
 
-def _positions(part: Any) -> int:
+def _positions(part: Any, own: str) -> int:
     """Most tokens this encoder or decoder has places for."""
-    known = [
-        getattr(part.config, name, None) for name in ("max_position_embeddings", "n_positions")
-    ]
     if getattr(part.config, "relative_attention_num_buckets", None):
-        return 1 << 30  # relative places: no end
-    return min([k for k in known if k], default=1 << 30)
+        return UNBOUNDED
+    known = (getattr(part.config, name, None) for name in (own, "max_position_embeddings"))
+    return next((count for count in known if count), UNBOUNDED)
+
+
+def _alike(sizes: list[int]) -> Iterator[list[int]]:
+    """Numbers of runs, in groups of which none takes more than the budget once it is padded."""
+    group: list[int] = []
+    for run in sorted(range(len(sizes)), key=sizes.__getitem__):
+        if group and (len(group) + 1) * sizes[run] > TOKEN_BUDGET:
+            yield group
+            group = []
+        group.append(run)
+    if group:
+        yield group
 
 
 @torch.inference_mode()
@@ -260,9 +296,10 @@ def _projection(model: PreTrainedModel, start_id: int) -> Projection:
     if own is not None:
         bias = bias + own
     ours = Projection(layer.weight, bias / scale if bool(bias.any()) else None, scale=scale)
-    gap = (ours.logits(hidden[0]) - logits[0]).abs().max()
+    possible = torch.isfinite(logits[0])
+    gap = (ours.logits(hidden[0]) - logits[0])[possible].abs().max()
     slack = 1e-3 if logits.dtype == torch.float32 else 0.05
-    if not gap <= slack * (1 + logits.abs().max()):
+    if not gap <= slack * (1 + logits[0][possible].abs().max()):
         raise ModelError(
             f"The logits of this {model.config.model_type} model are not a projection of its "
             f"decoder's states (they differ by {float(gap):.2g}): it is not supported."

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ergotext.lm.protocols import Automaton, Decoding, InputError, LookAhead
+from ergotext.lm.protocols import Automaton, Decoding, InputError, LookAhead, ModelError
 from ergotext.samplers.contest import Tails, best_of_each
 from ergotext.samplers.finished import Finished
 
@@ -89,12 +89,16 @@ def beam(
     lookahead : LookAhead, optional
         Potentials that are added to the scores, in nats.
     max_length : int
-        Most tokens of a sequence, end token included; longer ones are let go.
+        Most tokens of a sequence, end token included; longer ones are let go, and so are those
+        that the model has no room for.
 
     Raises
     ------
     InputError
-        ``k``, ``beams`` or ``max_length`` is below one, or ``beams`` below ``k``.
+        ``k``, ``beams`` or ``max_length`` is below one, or ``beams`` below ``k``; or the automaton
+        was built for another model: its end token or its tokens are not the model's.
+    ModelError
+        The model gives NaN.
 
     References
     ----------
@@ -106,9 +110,17 @@ def beam(
             f"k ({k}), beams ({beams}) and max_length ({max_length}) must be at least one, and "
             f"beams at least k: a search that keeps fewer cannot return as many."
         )
+    if normalised not in get_args(Normalised):
+        raise InputError(f"normalised must be one of {get_args(Normalised)}, got {normalised!r}")
+    if automaton.end != decoding.end:
+        raise InputError(
+            f"The automaton ends with token {automaton.end}, the model with {decoding.end}: build "
+            f"it with the model's tokenizer."
+        )
     search = _Search(decoding, automaton, k, beams, normalised == "allowed", lookahead)
     for left in range(max_length, 0, -1):
-        if not len(search.input):
+        left = min(left, search.decoding.room)
+        if not len(search.input) or not left:
             break
         search.step(left)
     return list(search.found())
@@ -174,14 +186,26 @@ class _Search:
         return self.lookahead is None or self.lookahead.bound
 
     def _step_log_prob(self, row: Ints, token: Ints) -> Floats:
+        self._check(token)
         rows, tokens = torch.tensor(row), torch.tensor(token)
         logits = self.decoding.logits(rows, tokens)
         if not self.allowed:
-            return (logits - self.decoding.log_z()[rows]).numpy()
-        highest = torch.full((len(self.decoding),), -torch.inf, dtype=torch.float64)
-        highest = highest.scatter_reduce(0, rows, logits, "amax")
+            return _numbers(logits - self.decoding.log_z()[rows])
+        count, double = len(self.decoding), torch.float64
+        lowest = torch.full((count,), torch.finfo(double).min, dtype=double)
+        highest = lowest.scatter_reduce(0, rows, logits, "amax")  # finite where all are impossible
         total = torch.zeros_like(highest).index_add(0, rows, (logits - highest[rows]).exp())
-        return (logits - highest[rows] - total.log()[rows]).numpy()
+        impossible = logits == -torch.inf
+        scores = (logits - highest[rows] - total.log()[rows]).masked_fill(impossible, -torch.inf)
+        return _numbers(scores)
+
+    def _check(self, tokens: Ints) -> None:
+        highest = int(tokens.max(initial=0))
+        if highest >= self.decoding.size:
+            raise InputError(
+                f"The automaton allows token {highest}, the model knows {self.decoding.size}: "
+                f"build it with the model's tokenizer."
+            )
 
     def _potential(self, inputs: Ints, states: Ints) -> Floats:
         if self.lookahead is None:
@@ -209,16 +233,16 @@ class _Search:
         plain = self._plain_choice(row, inputs, rank)
         lone = self.automaton.lone(state)
         held = best_of_each(inputs, np.where(plain, np.inf, rank), self.beams, count)
-        jump, on = np.flatnonzero(held & lone), np.flatnonzero(held & ~lone)
+        jump, on = np.flatnonzero(held & lone), np.flatnonzero(held & ~lone & (left > 0))
         ids, offsets = self.automaton.rest(state[jump])
         jump, ids, offsets = _no_longer_than(left, jump, ids, offsets)
         gone = np.ones(len(row), dtype=bool)
         gone[jump] = gone[on] = False
         np.maximum.at(self.lost, inputs[gone], rank[gone])
         if len(jump):
-            self._jump(
-                row[jump], token[jump], log_prob[jump], rank[jump], plain[jump], ids, offsets
-            )
+            self._check(ids)
+            along = self._potential_along(inputs[jump], state[jump], ids, offsets)
+            self._jump(row[jump], token[jump], log_prob[jump], along, plain[jump], ids, offsets)
         self.written = np.column_stack([self.written[row[on]], token[on]])
         self.input, self.state, self.plain = inputs[on], state[on], plain[on]
         self.log_prob, self.rank = log_prob[on], rank[on]
@@ -240,17 +264,16 @@ class _Search:
         row: Ints,
         token: Ints,
         log_prob: Floats,
-        rank: Floats,
+        potential: Floats,
         plain: NDArray[np.bool_],
         ids: Ints,
         offsets: Ints,
     ) -> None:
         """Score the rests of these sequences in one pass; they are finished then."""
-        gained = self._gains(row, token, ids, offsets)
-        total = gained[offsets[1:] - 1]
+        reached = np.repeat(log_prob, np.diff(offsets)) + self._gains(row, token, ids, offsets)
+        ranks, last = reached + potential, offsets[1:] - 1
         written = np.column_stack([self.written[row], token])
-        self.finished.add(self.input[row], log_prob + total, rank + total, written, ids, offsets)
-        ranks = np.repeat(rank, np.diff(offsets)) + gained
+        self.finished.add(self.input[row], reached[last], ranks[last], written, ids, offsets)
         self.tails = self.tails.joined(Tails.of(self.input[row], ranks, offsets).only(plain))
 
     def _gains(self, row: Ints, token: Ints, ids: Ints, offsets: Ints) -> Floats:
@@ -260,10 +283,22 @@ class _Search:
         begin = offsets[:-1] + np.arange(len(row))
         runs = np.insert(ids, offsets[:-1], token)
         parted = offsets + np.arange(len(offsets))
-        scored = self.decoding.rest_log_prob(*map(torch.tensor, (row, runs, parted)))
-        within = np.cumsum(scored.numpy())
-        before = np.repeat(within[begin], np.diff(parted))  # the leading token has been counted
-        return np.delete(within - before, begin)
+        scored = _numbers(self.decoding.rest_log_prob(*map(torch.tensor, (row, runs, parted))))
+        table, inside = _table(np.delete(scored, begin), offsets)  # the first has been counted
+        gains: Floats = np.cumsum(table, axis=1)[inside]
+        return gains
+
+    def _potential_along(self, inputs: Ints, state: Ints, ids: Ints, offsets: Ints) -> Floats:
+        """float64 [T]: the potential behind each token of the rests."""
+        if self.lookahead is None:
+            return np.zeros(len(ids))
+        tokens, inside = _table(ids, offsets)
+        potential = np.zeros(tokens.shape)
+        for column in range(tokens.shape[1]):
+            at = np.flatnonzero(inside[:, column])
+            state[at] = self.automaton.advance(state[at], tokens[at, column])
+            potential[at, column] = self.lookahead(inputs[at], state[at])
+        return potential[inside]
 
 
 def _no_longer_than(most: int, rows: Ints, ids: Ints, offsets: Ints) -> tuple[Ints, Ints, Ints]:
@@ -275,3 +310,21 @@ def _no_longer_than(most: int, rows: Ints, ids: Ints, offsets: Ints) -> tuple[In
         ids[np.repeat(short, lengths)],
         np.concatenate([[0], np.cumsum(lengths[short])]),
     )
+
+
+def _table(flat: NDArray[Any], offsets: Ints) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Rows [m, longest], zero behind their ends, and where in it the values stand."""
+    lengths = np.diff(offsets)
+    inside = np.arange(int(lengths.max(initial=0))) < lengths[:, None]
+    table = np.zeros(inside.shape, dtype=flat.dtype)
+    table[inside] = flat
+    return table, inside
+
+
+def _numbers(scores: torch.Tensor) -> Floats:
+    if torch.isnan(scores).any():
+        raise ModelError(
+            "The model gives NaN instead of log-probabilities: check its weights, or take float32."
+        )
+    values: Floats = scores.numpy()
+    return values

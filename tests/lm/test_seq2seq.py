@@ -10,6 +10,8 @@ import torch
 from transformers import (
     BartConfig,
     BartForConditionalGeneration,
+    LEDConfig,
+    LEDForConditionalGeneration,
     LlamaConfig,
     LlamaForCausalLM,
     MarianConfig,
@@ -28,6 +30,7 @@ from ergotext.samplers.beam import beam
 
 PAD, END, START = 0, 1, 2
 SIZE = 40
+ALPHABET = Alphabet(SIZE, PAD, END)
 BART = {
     "vocab_size": SIZE, "d_model": 16, "encoder_layers": 2, "decoder_layers": 2,
     "encoder_attention_heads": 2, "decoder_attention_heads": 2, "encoder_ffn_dim": 32,
@@ -169,9 +172,50 @@ def test_inputs_that_do_not_fit() -> None:
         lm.read([[5, END], [5] * 25])
     with pytest.raises(InputError, match="Input 1 has 0 tokens"):
         lm.read([[]])
-    trie = build([((5,) * 30, None)], Alphabet(SIZE, PAD, END))
+    with pytest.raises(InputError, match="holds ids from 5 to 99"):
+        lm.read([[5, 99]])
+
+
+def test_keys_that_the_decoder_has_no_room_for_are_let_go() -> None:
+    """The start token takes one of 24 places, the end token none."""
+    lm = Seq2SeqLM(bart())
+    fits, other = (5,) * 23, (7, 6)
+    wanted = [(fits, None), ((5,) * 24, None), ((6,) * 40, None), (other, None)]
+    for trie in (build(wanted, Alphabet(SIZE, PAD, END)), build(wanted[:3], ALPHABET)):
+        found = beam(lm.read([[5, END]]), trie, k=4)[0]
+        assert {h.tokens for h in found.hypotheses} == {fits, other} & set(trie.keys())
+        assert not found.exact
+    state = lm.read([[5, END]])
     with pytest.raises(InputError, match="leave longer keys out"):
-        beam(lm.read([[5, END]]), trie, k=1)
+        state.rest_log_prob(torch.tensor([0]), torch.full((25,), 5), torch.tensor([0, 25]))
+
+
+def test_runs_of_unequal_length_are_not_padded_to_the_longest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lm = Seq2SeqLM(t5())
+    passes: list[int] = []
+    state = lm.read([[5, END]])
+    lm.decoder.register_forward_pre_hook(
+        lambda _m, _a, given: passes.append(given["input_ids"].numel()), with_kwargs=True
+    )
+    sizes = torch.tensor([2] * 300 + [400])
+    offsets = torch.cat([torch.zeros(1, dtype=torch.int64), sizes.cumsum(0)])
+    monkeypatch.setattr(seq2seq, "TOKEN_BUDGET", 700)
+    ids = torch.full((int(sizes.sum()),), 6)
+    state.rest_log_prob(torch.zeros(301, dtype=torch.int64), ids, offsets)
+    assert passes == [300, 399]
+
+
+def test_a_model_with_places_of_its_own_names() -> None:
+    config = LEDConfig(
+        **{k: v for k, v in BART.items() if k != "max_position_embeddings"}, attention_window=4,
+        max_encoder_position_embeddings=32, max_decoder_position_embeddings=24,
+    )  # fmt: skip
+    lm = Seq2SeqLM(LEDForConditionalGeneration(config))
+    assert (lm.max_input, lm.max_answer) == (32, 24)
+    with pytest.raises(InputError, match="takes 1 to 32"):
+        lm.read([[5] * 33])
 
 
 def test_models_that_are_none() -> None:

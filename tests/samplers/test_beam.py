@@ -16,7 +16,7 @@ from torch import Tensor
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.characters import Alphabet
 from ergotext.lm.decoding import CausalDecoding
-from ergotext.lm.protocols import InputError
+from ergotext.lm.protocols import InputError, ModelError
 from ergotext.lm.trie import EditableTrie, TokenTrie, build
 from ergotext.samplers.beam import Found, beam
 from tests.toy import ToyScorer
@@ -195,6 +195,89 @@ def test_look_ahead_orders_the_results(wishes: dict[Key, float], k: int) -> None
                 assert [h.score for h in result.hypotheses] == pytest.approx(expected)
 
 
+class Falling(Wish):
+    """A potential of the token last read as well: it falls along what is jumped over."""
+
+    def __call__(self, inputs: NDArray[np.int64], states: NDArray[np.int64]) -> NDArray[np.float64]:
+        return super().__call__(inputs, states) - 2.0 * (states >= self.trie.finished)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.dictionaries(keys, st.floats(-3, 3), min_size=1, max_size=30), st.integers(1, 3))
+def test_the_potential_is_that_of_the_last_state(wishes: dict[Key, float], k: int) -> None:
+    trie = trie_of(set(wishes))
+    found = beam(decoding(), trie, k=k, lookahead=Falling(trie, wishes))
+    for prompt, result in zip(PROMPTS, found, strict=True):
+        expected = sorted((log_prob(prompt, key) + w - 2 for key, w in wishes.items()))[::-1][:k]
+        for h in result.hypotheses:
+            assert h.log_prob == pytest.approx(log_prob(prompt, h.tokens))
+            assert h.score == pytest.approx(h.log_prob + wishes[h.tokens] - 2)
+        if result.exact:
+            assert [h.score for h in result.hypotheses] == pytest.approx(expected)
+
+
+class Refusing(ToyScorer):
+    """Token 2 is impossible behind token 1, and token 4 everywhere."""
+
+    def __init__(self, seed: int = 0, value: float = -torch.inf) -> None:
+        super().__init__(seed)
+        self.table = self.table.clone()
+        self.table[1, :, 2] = value
+        self.table[:, :, 4] = value
+
+
+@settings(max_examples=80, deadline=None)
+@given(some_keys, st.integers(0, 3), st.booleans(), st.integers(0, 4))
+def test_impossible_tokens_cost_no_other_key(
+    wanted: set[Key], seed: int, allowed: bool, less: int
+) -> None:
+    k = max(1, len(wanted) - less)
+    found = beam(
+        CausalDecoding.of(Refusing(seed), END, [()]), trie_of(wanted), k=k,
+        normalised="allowed" if allowed else "vocabulary",
+    )[0]  # fmt: skip
+    possible = {key for key in wanted if 4 not in key and "12" not in "".join(map(str, key))}
+    if not allowed:
+        scorer = Refusing(seed)
+        every = {key: float(scorer.log_prob(TokenBatch.of([key]))[0]) for key in possible}
+        best_k = sorted(every.values(), reverse=True)[:k]
+        got = [h.log_prob for h in found.hypotheses]
+        assert got == pytest.approx([every[h.tokens] for h in found.hypotheses])
+        if found.exact:
+            assert got == pytest.approx(best_k)
+        assert found.exact or less
+    assert len(found.hypotheses) <= len(possible) or allowed
+    if not less:
+        assert {h.tokens for h in found.hypotheses} >= possible and found.exact
+
+
+def test_nan_is_no_dead_end() -> None:
+    broken = CausalDecoding.of(Refusing(0, torch.nan), END, [()])
+    with pytest.raises(ModelError, match="NaN"):
+        beam(broken, trie_of({(4,)}), k=1)
+    with pytest.raises(ModelError, match="NaN"):
+        beam(broken, trie_of({(1, 2, 3), (3,)}), k=2)
+
+
+@pytest.mark.parametrize(
+    ("alphabet", "key", "message"),
+    [(Alphabet(6, PAD, 3), (1,), "ends with token 3"), (Alphabet(9, PAD, END), (8, 1), "token 8"),
+     (Alphabet(9, PAD, END), (1, 8, 8), "token 8")],
+)  # fmt: skip
+def test_an_automaton_of_another_model(alphabet: Alphabet, key: Key, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        beam(decoding(), build([(key, None), ((1, 1), None)], alphabet), k=2)
+
+
+def test_what_the_model_has_no_room_for_is_let_go() -> None:
+    wanted = {(1,), (1, 2), (1, 2, 3), (1, 2, 4), (2, 2, 2)}
+    for longest in range(4):
+        bounded = CausalDecoding.of(ToyScorer(), END, [()], longest)
+        found = beam(bounded, trie_of(wanted), k=9)[0]
+        assert {h.tokens for h in found.hypotheses} == {k for k in wanted if len(k) <= longest}
+        assert found.complete == (longest == 3)
+
+
 @settings(max_examples=40, deadline=None)
 @given(some_keys, some_keys, st.integers(0, 3))
 def test_a_changed_trie_is_searched_like_one_built_anew(
@@ -227,6 +310,11 @@ def test_too_long_sequences_are_let_go_and_the_result_says_so() -> None:
     for result in found:
         assert [h.tokens for h in result.hypotheses] == [(1,)]
         assert not result.exact and not result.complete
+
+
+def test_an_unknown_way_to_normalise() -> None:
+    with pytest.raises(InputError, match="'alowed'"):
+        beam(decoding(), trie_of({(1,)}), k=1, normalised="alowed")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("how", [{"k": 0}, {"k": 2, "beams": 1}, {"k": 1, "max_length": 0}])

@@ -14,9 +14,10 @@ from tests.samplers.test_beam import PROMPTS, Key, best, log_prob, plain_beam, t
 from tests.toy import ToyScorer
 
 FAULTS = {
-    "the first token of a rest counts twice": (
+    "the first token of a rest is not counted": (
         "samplers.beam",
-        ("np.delete(within - before, begin)", "np.delete(within - before + 0.1, begin)"),
+        ("gains: Floats = np.cumsum(table, axis=1)[inside]",
+         "gains: Floats = (np.cumsum(table, axis=1) - table[:, :1])[inside]"),
     ),
     "a jump gives up its place at once": (
         "samplers.beam",
@@ -33,18 +34,18 @@ FAULTS = {
     "what was beaten is forgotten": ("samplers.beam", ("self.cut[inputs[low]] = True", "pass")),
     "allowed tokens share one normaliser": (
         "samplers.beam",
-        ("- total.log()[rows]", "- total.sum().log()"),
+        ("- total.log()[rows])", "- total.sum().log())"),
     ),
     "scores are divided by the length": (
         "samplers.beam",
-        ("self.finished.add(self.input[row], log_prob + total, rank + total,",
+        ("self.finished.add(self.input[row], reached[last], ranks[last],",
          "n = np.diff(offsets) + 1\n        self.finished.add("
-         "self.input[row], (log_prob + total) / n, rank + total,"),
+         "self.input[row], reached[last] / n, ranks[last],"),
     ),
     "the end token is not scored": (
         "samplers.beam",
-        ("total = gained[offsets[1:] - 1]",
-         "total = np.where(np.diff(offsets) > 1, gained[offsets[1:] - 2], 0.0)"),
+        ("reached + potential, offsets[1:] - 1",
+         "reached + potential, np.maximum(offsets[1:] - 2, 0)"),
     ),
 }  # fmt: skip
 
