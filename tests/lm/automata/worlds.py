@@ -130,6 +130,18 @@ class TableDecoding:
         logits = 1.5 * torch.randn(size, size, generator=generator, dtype=torch.float64)
         return cls(logits.log_softmax(-1), torch.tensor(inputs))
 
+    @property
+    def end(self) -> int:
+        return END
+
+    @property
+    def size(self) -> int:
+        return len(self.table)
+
+    @property
+    def room(self) -> int:
+        return 1000
+
     def __len__(self) -> int:
         return len(self.last)
 
