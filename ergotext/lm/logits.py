@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import LongTensor, Tensor
 from transformers import LogitsProcessor, PreTrainedModel
 
-from ergotext.lm.protocols import Automaton, ErgotextError, InputError
+from ergotext.lm.protocols import Automaton, ErgotextError, InputError, ModelError
 from ergotext.lm.ragged import Ints
 
 DEAD = -1
@@ -63,10 +63,11 @@ class AutomatonLogitsProcessor(LogitsProcessor):
     allowed tokens are left as they are, all others become −inf. What generate does with its rows
     between two calls does not matter: the state of each row is found by what the row has written.
 
-    A finished row is padded. Where nothing may follow (the automaton has no way on, or others of
-    generate's processors forbid all of them) the row is a dead end: it is closed with the end
-    token at a score of −10⁹, a ``DeadEndWarning`` is given and counted in ``dead_ends``; or a
-    ``DeadEndError`` is raised. It never goes on unconstrained. Beam search lets closed rows go
+    A finished row is padded. Where nothing may follow (the automaton has no way on, others of
+    generate's processors forbid all of them, or one behind this chose a token that the automaton
+    does not know) the row is a dead end: it is closed with the end token at a score of −10⁹, a
+    ``DeadEndWarning`` is given and the row counted in ``dead_ends``; or a ``DeadEndError`` is
+    raised. It never goes on unconstrained. Beam search lets closed rows go
     for any others. It also fills places for which it has too few ways: so with fewer sequences
     than beams, or where ``max_new_tokens`` cuts a row off, ask ``accepted`` which of the rows
     that generate returns are whole sequences.
@@ -80,19 +81,26 @@ class AutomatonLogitsProcessor(LogitsProcessor):
     prompt_length : int, optional
         Tokens before the first that the automaton reads: of a causal model the width of
         ``input_ids``, left padding included. Of an encoder-decoder, if not given, one (the start
-        token), and one more where its configuration forces a first token.
+        token), and one more where its ``generation_config`` forces a first token, unless that is
+        the one token that sequences of the automaton may begin with: then they hold it.
     dead_ends : "close" or "raise"
 
     Raises
     ------
     InputError
         The model stops at other tokens than the automaton's end token, or is a causal one and
-        ``prompt_length`` is missing.
+        ``prompt_length`` is missing. In generate: ``input_ids`` is not as wide as
+        ``prompt_length`` says, or the automaton allows tokens that the model does not have.
+    ModelError
+        In generate: the model gave NaN for a token that may follow.
 
     Notes
     -----
     A step costs what the candidates of the rows cost, and one pass over the scores; the mask of
-    the first step is made once. States are kept on the CPU.
+    the first step is made once in each generate. States are kept on the CPU.
+
+    The automaton (an ``EditableTrie``) may change between two calls of generate, never during
+    one: states hold until the change. ``accepted`` asks the automaton as it is now.
 
     References
     ----------
@@ -107,13 +115,16 @@ class AutomatonLogitsProcessor(LogitsProcessor):
         dead_ends: Literal["close", "raise"] = "close",
     ) -> None:
         self.automaton = automaton
-        self.prompt_length = _prompt_length(model) if prompt_length is None else prompt_length
+        if prompt_length is None:
+            prompt_length = _prompt_length(model, automaton)
+        self.prompt_length = prompt_length
         self.dead_ends = 0
         self._raises = dead_ends == "raise"
         self._last: _Written | None = None
-        self._first: Tensor | None = None
+        self._called = False
+        self._exact = _begins_with_its_prompt(model)
         self._pad = int(automaton.candidates(np.array([DEAD]))[1][0])
-        self._start = int(automaton.start(1)[0])
+        self._model_pad = getattr(model.generation_config, "pad_token_id", None)
         stops = model.generation_config.eos_token_id
         if automaton.end not in (stops if isinstance(stops, list) else [stops]):
             raise InputError(
@@ -123,16 +134,16 @@ class AutomatonLogitsProcessor(LogitsProcessor):
 
     def __call__(self, input_ids: LongTensor, scores: Tensor) -> Tensor:
         """float [B, V]: the scores, −inf where the automaton has no way on."""
+        self._check_width(input_ids.shape[1])
         if input_ids.shape[1] < self.prompt_length:
             return scores
         written = self._states(input_ids[:, self.prompt_length :].cpu().numpy())
         self._last = written
-        # Rows that are finished or lost ask like dead ones: they get padding and nothing else.
-        states = np.where(written.finished, DEAD, written.states)
-        masked, alive = self._masked(scores, states)
-        idle = np.flatnonzero(states == DEAD)
+        masked, alive = self._masked(scores, written)
+        idle = np.flatnonzero(written.finished)
         if len(idle):
-            masked[torch.from_numpy(idle).to(masked.device), self._pad] = 0.0
+            pad = self._padding(scores.shape[1])
+            masked[torch.from_numpy(idle).to(masked.device), pad] = 0.0
             alive[idle] = True
         if not alive.all():
             self._close(masked, np.flatnonzero(~alive), written)
@@ -144,34 +155,59 @@ class AutomatonLogitsProcessor(LogitsProcessor):
         whole = written.finished & self.automaton.accepting(written.states)
         return torch.from_numpy(whole)
 
-    def _masked(self, scores: Tensor, states: Ints) -> tuple[Tensor, NDArray[np.bool_]]:
+    def _masked(self, scores: Tensor, written: _Written) -> tuple[Tensor, NDArray[np.bool_]]:
         """The scores of candidates alone, and bool [B]: whether any of them is possible."""
-        if (states == self._start).all():
+        if not written.ids.shape[1]:
             masked = scores + self._first_mask(scores)  # five times as fast as filling
-            return masked, (masked.amax(-1) > -torch.inf).cpu().numpy()
-        row, token, _ = self.automaton.candidates(states)
+            best = masked.amax(-1).float().cpu().numpy()
+            if not np.isnan(best).any():
+                return masked, best > -np.inf
+        # The only candidate of rows that are finished or lost is padding, which may not follow.
+        asking = np.flatnonzero(~written.finished & (written.states != DEAD))
+        row, token, _ = self.automaton.candidates(written.states[asking])
+        row = asking[row]
         self._check_size(token, scores)
         at = torch.from_numpy(row * scores.shape[1] + token).to(scores.device)
         values = scores.reshape(-1)[at]
+        if values.isnan().any():
+            first = int(row[values.isnan().cpu().numpy()][0])
+            raise ModelError(
+                f"the model gave NaN behind tokens {written.ids[first].tolist()} in row {first}: "
+                f"load it in another dtype (float32), and look at its inputs and weights"
+            )
         masked = torch.full_like(scores, -torch.inf)
         masked.view(-1)[at] = values
-        alive = np.zeros(len(states), dtype=bool)
+        alive = np.zeros(len(scores), dtype=bool)
         alive[row[(values > -torch.inf).cpu().numpy()]] = True
         return masked, alive
 
     def _first_mask(self, scores: Tensor) -> Tensor:
-        """float [V]: −inf for what no sequence begins with, else 0."""
-        first = self._first
-        if first is None or (first.device, first.dtype) != (scores.device, scores.dtype):
-            token = self.automaton.candidates(np.array([self._start]))[1]
-            self._check_size(token, scores)
-            mask = np.full(scores.shape[1], -np.inf)
-            mask[token] = 0.0
-            first = self._first = torch.from_numpy(mask).to(scores.device, scores.dtype)
-        return first
+        """float [V]: −inf for what no sequence begins with, else 0.
+
+        Not kept: the automaton may have changed when the next generate begins.
+        """
+        token = self.automaton.candidates(self.automaton.start(1))[1]
+        self._check_size(token, scores)
+        mask = np.full(scores.shape[1], -np.inf)
+        mask[token] = 0.0
+        return torch.from_numpy(mask).to(scores.device, scores.dtype)
+
+    def _padding(self, size: int) -> int:
+        """What a finished row writes: an index may pad with a number that the model has not."""
+        own = self.automaton.end if self._model_pad is None else int(self._model_pad)
+        return next(token for token in (self._pad, own, self.automaton.end) if token < size)
+
+    def _check_width(self, width: int) -> None:
+        wide = width > self.prompt_length and not self._called
+        if wide or (width < self.prompt_length and self._exact):
+            raise InputError(
+                f"generate begins with input_ids of {width} columns, prompt_length is "
+                f"{self.prompt_length}: give the width of input_ids, left padding included."
+            )
+        self._called = True
 
     def _check_size(self, token: Ints, scores: Tensor) -> None:
-        highest = int(token.max(initial=self._pad))
+        highest = int(token.max(initial=-1))
         if highest >= scores.shape[1]:
             raise InputError(
                 f"The automaton allows token {highest}, the model has {scores.shape[1]}: build it "
@@ -183,7 +219,7 @@ class AutomatonLogitsProcessor(LogitsProcessor):
         what = (
             f"Nothing may follow tokens {ids} in row {rows[0]} ({len(rows)} such rows): the "
             f"automaton has no way on there, or other processors of generate (a forced end at "
-            f"max_length, a minimum length) forbid it"
+            f"max_length, a minimum length) forbid it or led the row out of the automaton"
         )
         if self._raises:
             raise DeadEndError(f"{what}. Let more follow, or close such rows.")
@@ -231,10 +267,21 @@ def _same_rows(wanted: Ints, rows: Ints) -> Ints:
     return np.where((rows[found] == wanted).all(axis=1), found, -1)
 
 
-def _prompt_length(model: PreTrainedModel | Any) -> int:
+def _begins_with_its_prompt(model: PreTrainedModel | Any) -> bool:
+    """Whether the automaton reads the first token that generate writes."""
+    forced = getattr(model.generation_config, "forced_bos_token_id", None)
+    return not model.config.is_encoder_decoder and forced is None
+
+
+def _prompt_length(model: PreTrainedModel | Any, automaton: Automaton) -> int:
     if not model.config.is_encoder_decoder:
         raise InputError(
             "Give prompt_length, the width of input_ids: only then it is known where a causal "
             "model's own tokens begin."
         )
-    return 1 + (model.generation_config.forced_bos_token_id is not None)
+    forced = model.generation_config.forced_bos_token_id
+    if forced is None:
+        return 1
+    # Keys as FastTokenizer makes them hold what stands before every target.
+    begin = automaton.candidates(automaton.start(1))[1]
+    return 1 if begin.tolist() == [forced] else 2

@@ -16,6 +16,7 @@ from transformers import (
     BartForConditionalGeneration,
     LlamaConfig,
     LlamaForCausalLM,
+    LogitsProcessor,
     LogitsProcessorList,
     PreTrainedModel,
     T5Config,
@@ -26,16 +27,16 @@ from ergotext.lm import logits
 from ergotext.lm.automata import Substrings, intersection, regex, union
 from ergotext.lm.characters import Alphabet
 from ergotext.lm.logits import AutomatonLogitsProcessor, DeadEndError, DeadEndWarning
-from ergotext.lm.protocols import Automaton, InputError
-from ergotext.lm.trie import build
+from ergotext.lm.protocols import Automaton, InputError, ModelError
+from ergotext.lm.trie import EditableTrie, TokenTrie, build
 from tests.lm.automata.worlds import END, LATIN, PAD, Row, language
 
-SIZE = 10
+SIZE, BOS = 10, 3
 KEYS: set[Row] = {(1,), (1, 2), (1, 2, 6), (5, 1, 9), (8, 8, 8), (7, 2)}
 INPUTS = [(1, 5, 2), (6,), (7, 8, 9, 2, 1)]
 
 
-def trie(keys: set[Row] = KEYS) -> Automaton:
+def trie(keys: set[Row] = KEYS) -> TokenTrie:
     return build([(key, None) for key in sorted(keys)], LATIN.alphabet)
 
 
@@ -59,15 +60,17 @@ def t5() -> PreTrainedModel:
 
 def bart() -> PreTrainedModel:
     """Begins with its end token, and forces a second token before the first of the text."""
-    return BartForConditionalGeneration(
+    model = BartForConditionalGeneration(
         BartConfig(
             vocab_size=SIZE, d_model=16, encoder_layers=1, decoder_layers=1, init_std=1.0,
             encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=24,
             decoder_ffn_dim=24, max_position_embeddings=32, pad_token_id=PAD, bos_token_id=3,
-            eos_token_id=END, decoder_start_token_id=END, forced_bos_token_id=3,
-            forced_eos_token_id=None,
+            eos_token_id=END, decoder_start_token_id=END,
         )
     )  # fmt: skip
+    model.generation_config.forced_bos_token_id = BOS
+    model.generation_config.forced_eos_token_id = None
+    return model
 
 
 def llama() -> PreTrainedModel:
@@ -283,6 +286,35 @@ def test_sampling_at_a_dead_end_does_not_go_astray(model: PreTrainedModel) -> No
     assert set(found) <= {(1,), (5,)} and [key == (5,) for key in found] == whole
 
 
+class Astray(LogitsProcessor):
+    """Writes a token that no key goes on with behind the first one."""
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.Tensor) -> torch.Tensor:
+        if input_ids.shape[1] != self.width:
+            return scores
+        return torch.full_like(scores, -torch.inf).index_fill_(1, torch.tensor([6]), 0.0)
+
+
+def test_a_row_led_out_of_the_automaton_is_a_dead_end(model: PreTrainedModel) -> None:
+    def generate(made: AutomatonLogitsProcessor) -> torch.Tensor:
+        both = LogitsProcessorList([made, Astray(made.prompt_length + 1)])
+        found: torch.Tensor = model.generate(
+            **batch(model), logits_processor=both, max_new_tokens=8, do_sample=False
+        )
+        return found
+
+    made = processor(model, trie())
+    with pytest.warns(DeadEndWarning, match="led the row out"):
+        sequences = generate(made)
+    assert made.dead_ends == len(INPUTS) and not made.accepted(sequences).any()
+    assert {key[1:] for key in keys_of(made, sequences)} == {(6,)}
+    with pytest.raises(DeadEndError, match="led the row out"):
+        generate(processor(model, trie(), dead_ends="raise"))
+
+
 def test_what_other_processors_forbid_is_a_dead_end(model: PreTrainedModel) -> None:
     made = processor(model, trie({(1,)}))
     with pytest.warns(DeadEndWarning, match="minimum length"):
@@ -311,6 +343,89 @@ def test_what_cannot_be() -> None:
         wide(torch.zeros(2, 1, dtype=torch.int64), torch.zeros(2, SIZE))
 
 
+@pytest.mark.parametrize("given_length", [3, 4, 6])
+def test_another_width_than_the_prompt_length_is_told(given_length: int) -> None:
+    model = llama().eval()
+    made = AutomatonLogitsProcessor(trie(), model, given_length)
+    for _ in range(2):
+        with pytest.raises(InputError, match=f"5 columns, prompt_length is {given_length}"):
+            run(model, made, INPUTS)
+
+
+def test_a_batch_narrower_than_the_last_is_told() -> None:
+    model = llama().eval()
+    made = processor(model, trie())
+    run(model, made, INPUTS)
+    with pytest.raises(InputError, match="3 columns, prompt_length is 5"):
+        run(model, made, INPUTS[:2])
+
+
+@pytest.mark.parametrize("own", [PAD, None])
+@pytest.mark.parametrize("beams", [1, 4])
+def test_an_automaton_may_pad_with_a_number_above_the_vocabulary(
+    own: int | None, beams: int
+) -> None:
+    """As the tokenizer of GPT-2 does, which has no token but the end token to pad with."""
+    torch.manual_seed(3)
+    model = t5().eval()
+    model.generation_config.pad_token_id = own
+    pairs = [(key, None) for key in sorted(KEYS)]
+    made = processor(model, build(pairs, Alphabet(SIZE + 1, SIZE, END)))
+    inputs = [(a, b) for a in (1, 5, 7) for b in range(1, 4)]
+    sequences = run(model, made, inputs, num_beams=beams, do_sample=True, top_k=0).sequences
+    assert made.accepted(sequences).all() and set(keys_of(made, sequences)) <= KEYS
+    assert len(set(map(len, keys_of(made, sequences)))) > 1  # some rows waited for others
+
+
+def test_what_a_finished_row_writes_the_model_has() -> None:
+    above = build([((1,), None)], Alphabet(SIZE + 1, SIZE, END))
+    ids = torch.tensor([[PAD, 1, END]])
+    for own, written in ((7, 7), (None, END), (SIZE, END)):
+        model = t5()
+        model.generation_config.pad_token_id = own
+        masked = AutomatonLogitsProcessor(above, model, 1)
+        masked(ids[:, :1], torch.zeros(1, SIZE))
+        assert (masked(ids, torch.randn(1, SIZE))[0] > -torch.inf).nonzero().tolist() == [[written]]
+
+
+def test_keys_with_and_without_the_forced_token() -> None:
+    torch.manual_seed(3)
+    model = bart().eval()
+    found = []
+    for before, length in (((), 2), ((BOS,), 1)):
+        made = processor(model, trie({(*before, *key) for key in KEYS}))
+        assert made.prompt_length == length
+        out = run(
+            model, made, INPUTS, num_beams=6, num_return_sequences=6, length_penalty=0.0,
+            early_stopping="never",
+        )  # fmt: skip
+        assert made.accepted(out.sequences).all() and made.dead_ends == 0
+        assert (out.sequences[:, 1] == BOS).all()
+        found.append([key[len(before) :] for key in keys_of(made, out.sequences)])
+        expected = [sorted((log_prob(model, i, k) for k in KEYS), reverse=True) for i in INPUTS]
+        assert out.sequences_scores.reshape(3, 6).numpy() == pytest.approx(
+            np.array(expected), abs=1e-4
+        )
+    assert found[0] == found[1] and set(found[0]) == KEYS
+    for keys in ({(BOS, 1), (2,)}, set[Row]()):
+        assert processor(model, trie(keys)).prompt_length == 2
+
+
+def test_a_changed_automaton_is_asked_anew(model: PreTrainedModel) -> None:
+    changing = EditableTrie(trie({(1, 2)}))
+    made = processor(model, changing)
+    for change, left in (
+        (lambda: None, {(1, 2)}),
+        (lambda: changing.add((5, 1)), {(1, 2), (5, 1)}),
+        (lambda: changing.remove((1, 2)), {(5, 1)}),
+        (changing.compact, {(5, 1)}),
+        (lambda: changing.add((7,)), {(5, 1), (7,)}),
+    ):
+        change()
+        out = run(model, made, INPUTS, num_beams=2, num_return_sequences=len(left))
+        assert made.accepted(out.sequences).all() and set(keys_of(made, out.sequences)) == left
+
+
 class Still:
     """A model that is never called."""
 
@@ -322,8 +437,8 @@ class Still:
         forced_bos_token_id = None
 
 
-def masks(automaton: Automaton, ids: torch.Tensor) -> list[set[int]]:
-    """What each row may write next, walked from its start."""
+def masks(automaton: Automaton, ids: torch.Tensor) -> list[tuple[set[int], bool]]:
+    """What each row may write next, walked from its start, and whether at the model's score."""
     allowed = []
     for row in ids[:, 1:].tolist():
         state = automaton.start(1)
@@ -331,8 +446,12 @@ def masks(automaton: Automaton, ids: torch.Tensor) -> list[set[int]]:
             if END in row[:n]:
                 break
             state = automaton.advance(state, np.array([token]))
-        state = np.array([-1]) if END in row else state
-        allowed.append(set(automaton.candidates(state)[1].tolist()))
+        if END in row:
+            allowed.append(({PAD}, False))
+        elif state[0] < 0:  # left the automaton: closed
+            allowed.append(({END}, False))
+        else:
+            allowed.append((set(automaton.candidates(state)[1].tolist()), True))
     return allowed
 
 
@@ -349,12 +468,14 @@ def test_rows_may_be_moved_about(seed: int, name: str, collide: bool) -> None:
     for _ in range(7):
         scores = torch.randn(len(ids), SIZE, generator=draw)
         kept = scores.clone()
-        masked = made(ids, scores)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeadEndWarning)
+            masked = made(ids, scores)
         assert torch.equal(scores, kept)
-        for row, ways in enumerate(masks(AUTOMATA[name], ids)):
+        for row, (ways, scored) in enumerate(masks(AUTOMATA[name], ids)):
             allowed = masked[row] > -torch.inf
             assert set(allowed.nonzero()[:, 0].tolist()) == ways
-            if ways != {PAD}:
+            if scored:
                 assert torch.equal(masked[row][allowed], scores[row][allowed])
         source = some(len(ids), int(some(5, 1)) + 1)
         law = masked[source].softmax(-1)
@@ -364,6 +485,26 @@ def test_rows_may_be_moved_about(seed: int, name: str, collide: bool) -> None:
         ids = torch.cat([ids[source], token], dim=1)
         if collide and some(3, 1) == 0:  # as if another call had come between
             made(torch.zeros(2, 1, dtype=torch.int64), torch.zeros(2, SIZE))
+
+
+def test_nan_is_no_dead_end() -> None:
+    made = AutomatonLogitsProcessor(trie(), Still)
+    ids = torch.tensor([[PAD, 1, 2], [PAD, 1, END]])
+    broken = torch.full((2, SIZE), torch.nan)
+    with pytest.raises(ModelError, match=r"gave NaN behind tokens \[\] in row 0"):
+        made(ids[:, :1], broken)
+    scores = torch.zeros(2, SIZE)
+    scores[1, 5] = torch.nan
+    with pytest.raises(ModelError, match="in row 1"):
+        made(ids[:, :1], scores)
+    with pytest.raises(ModelError, match=r"behind tokens \[1, 2\] in row 0"):
+        made(ids, broken)
+    assert made.dead_ends == 0
+    scores = torch.zeros(2, SIZE)
+    scores[0, 3], scores[1] = torch.nan, torch.nan  # of what may not follow
+    assert (made(ids, scores) > -torch.inf).nonzero().tolist() == [[0, END], [0, 6], [1, PAD]]
+    scores[1] = 0.0
+    assert set((made(ids[:, :1], scores)[0] > -torch.inf).nonzero()[:, 0].tolist()) == {1, 5, 7, 8}
 
 
 def test_rows_that_share_a_hash_are_not_taken_for_each_other(
