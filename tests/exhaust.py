@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -61,6 +64,53 @@ def paths_of_step(sampler: Sampler, states: TokenBatch, energy: Tensor) -> Paths
         probability = probability[row] * draws.law[row, choice]
         origin = origin[row]
         choices = [c[row] for c in choices] + [choice]
+
+
+@dataclass
+class ReplayedDraws:
+    """Draws that follow a list of choices, one a row, and then always take the first possible."""
+
+    choices: list[int]
+    laws: list[list[float]] = field(default_factory=list, init=False)
+
+    def categorical(self, probability: Tensor) -> Tensor:
+        total = probability.sum(-1)
+        assert torch.allclose(total, torch.ones_like(total), atol=1e-12), "a law that is none"
+        assert bool((probability >= 0).all())
+        drawn = []
+        for law in probability.tolist():
+            at = len(self.laws)
+            if at == len(self.choices):
+                self.choices.append(next(i for i, p in enumerate(law) if p > 0))
+            self.laws.append(law)
+            drawn.append(self.choices[at])
+        return torch.tensor(drawn, dtype=torch.int64)
+
+    def bernoulli(self, probability: Tensor) -> Tensor:
+        return self.categorical(torch.stack([1 - probability, probability], dim=1)) == 1
+
+    @property
+    def probability(self) -> float:
+        return math.prod(law[c] for law, c in zip(self.laws, self.choices, strict=True))
+
+
+Outcome = TypeVar("Outcome")
+
+
+def every_run(function: Callable[[ReplayedDraws], Outcome]) -> Iterator[tuple[float, Outcome]]:
+    """Whatever ``function(draws)`` can come to, each with its probability; rows may interact."""
+    choices: list[int] = []
+    while True:
+        draws = ReplayedDraws(choices)
+        outcome = function(draws)
+        yield draws.probability, outcome
+        while choices:
+            law, last = draws.laws[len(choices) - 1], choices.pop()
+            if more := [i for i in range(last + 1, len(law)) if law[i] > 0]:
+                choices.append(more[0])
+                break
+        else:
+            return
 
 
 def transitions(paths: Paths, states: TokenBatch, only: Tensor | None = None) -> np.ndarray:

@@ -1,0 +1,109 @@
+"""Rows that are written from left to right by a proposal, with their weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ergotext.lm.batch import TokenBatch
+from ergotext.lm.protocols import InputError
+from ergotext.samplers.draws import Draws
+from ergotext.samplers.next_token import Proposal, Step
+from ergotext.samplers.target import Target
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """What has been written. All rows that are still open are of one length."""
+
+    batch: TokenBatch
+    state: Ints
+    """[B]: of the automaton"""
+    log_weight: Tensor
+    """float64 [B], nats: -inf for a dead row"""
+    open: Tensor
+    """bool [B]: neither dead nor closed by an end token"""
+
+    @classmethod
+    def start(cls, target: Target, count: int) -> Rows:
+        """``count`` empty rows of weight 1.
+
+        Raises
+        ------
+        InputError
+            ``count`` is below one.
+        """
+        if count < 1:
+            raise InputError(f"at least one sequence must be drawn, got {count}")
+        return cls(
+            TokenBatch.of([()] * count),
+            target.automaton.start(count),
+            torch.zeros(count, dtype=torch.float64),
+            torch.ones(count, dtype=torch.bool),
+        )
+
+    def select(self, index: Tensor) -> Rows:
+        return Rows(
+            self.batch.select(index),
+            self.state[index.numpy()],
+            self.log_weight[index],
+            self.open[index],
+        )
+
+
+def grow(draws: Draws, target: Target, proposal: Proposal, rows: Rows) -> Rows:
+    """Write one token behind every open row and multiply its weight in.
+
+    A row that is closed is multiplied by exp(−soft), a row as long as it may be is closed with the
+    probability of its end token as weight.
+    """
+    at = rows.open.nonzero()[:, 0]
+    prefix, states = rows.batch.select(at), rows.state[at.numpy()]
+    log_prob = target.scorer.next_log_prob(prefix, prefix.length)
+    if prefix.longest < target.max_length:
+        step = proposal(draws, log_prob, target.automaton, states)
+    else:
+        step = _closing(target, log_prob, states)
+    alive = step.log_weight > -torch.inf
+    ended = alive & (step.token == target.automaton.end)
+    log_weight = rows.log_weight.clone()
+    log_weight[at] += step.log_weight
+    log_weight[at[ended]] += target.log_soft(prefix.select(ended))
+    going = alive & ~ended
+    open_, state = rows.open.clone(), rows.state.copy()
+    open_[at] = going
+    state[at.numpy()] = step.state
+    batch = _written(rows.batch, at[going], step.token[going])
+    return Rows(batch, state, log_weight, open_)
+
+
+def grown(draws: Draws, target: Target, proposal: Proposal, count: int) -> Rows:
+    """Rows written to their ends: independent draws with their weights."""
+    rows = Rows.start(target, count)
+    while bool(rows.open.any()):
+        rows = grow(draws, target, proposal, rows)
+    return rows
+
+
+def _closing(target: Target, log_prob: Tensor, states: Ints) -> Step:
+    """The end token, forced and weighed."""
+    end = target.automaton.end
+    token = torch.full((len(states),), end)
+    after = target.automaton.advance(states, token.numpy())
+    dead = torch.from_numpy(after < 0)
+    return Step(token, after, log_prob[:, end].masked_fill(dead, -torch.inf))
+
+
+def _written(batch: TokenBatch, at: Tensor, token: Tensor) -> TokenBatch:
+    """The batch with one token behind each of the rows ``at``."""
+    wide = batch.padded(batch.longest + 1)
+    ids, length = wide.ids.clone(), batch.length.clone()
+    ids[at, length[at]] = token
+    length[at] += 1
+    return replace(wide, ids=ids, length=length)

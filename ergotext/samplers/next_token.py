@@ -1,0 +1,140 @@
+"""Proposals of the next token, each with the weight that makes up for what it is not.
+
+With the target's p and A, the tokens that the automaton allows after a row, a proposal draws a
+token v with a weight w such that E[w · 1[v]] = p(v) · 1[v ∈ A].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ergotext.lm.protocols import Automaton
+from ergotext.samplers.draws import Draws
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One token more for each row."""
+
+    token: Tensor
+    """int64 [B]"""
+    state: Ints
+    """[B]: of the automaton behind it"""
+    log_weight: Tensor
+    """float64 [B]; -inf where the row is dead, whatever its token"""
+
+
+class Proposal(Protocol):
+    """How a sampler draws the next token of each row."""
+
+    def __call__(self, draws: Draws, log_prob: Tensor, automaton: Automaton, states: Ints) -> Step:
+        """One token for each row, from log p(token | row), float64 [B, V]."""
+
+
+def model(draws: Draws, log_prob: Tensor, automaton: Automaton, states: Ints) -> Step:
+    """The model itself: v ~ p with weight 1 where v is allowed and 0 where it is not."""
+    token = draws.categorical(log_prob.exp())
+    after = automaton.advance(states, token.numpy())
+    dead = torch.from_numpy(after < 0)
+    return Step(token, after, torch.zeros(len(token)).double().masked_fill(dead, -torch.inf))
+
+
+def masked(draws: Draws, log_prob: Tensor, automaton: Automaton, states: Ints) -> Step:
+    """The model given that the token is allowed: v ~ p(v)/p(A) with weight p(A).
+
+    The product of the masses p(A) is the importance weight of the whole: left out, the samples
+    are those of the locally normalised model and not of the model given the constraint.
+    """
+    # Copies: an automaton may answer with views of its read-only file.
+    row, token, after = map(np.array, automaton.candidates(states))
+    count = np.bincount(row, minlength=len(states))
+    column = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
+    # One column more than any row has ways, so that a row without a way has a column too.
+    ways = np.zeros((len(states), int(count.max(initial=0)) + 1, 2), dtype=np.int64)
+    ways[row, column] = np.column_stack([token, after])
+    score = torch.full(ways.shape[:2], -torch.inf, dtype=torch.float64)
+    score[row, column] = log_prob[row, token]
+    mass = score.logsumexp(1)
+    dead = mass == -torch.inf
+    chosen = torch.zeros(len(states), dtype=torch.int64)
+    if not bool(dead.all()):
+        chosen[~dead] = draws.categorical(score[~dead].softmax(1))
+    token_, state = ways[np.arange(len(states)), chosen.numpy()].T
+    return Step(torch.from_numpy(token_.copy()), np.where(dead.numpy(), -1, state), mass)
+
+
+@dataclass(frozen=True)
+class AdaptiveRejection:
+    """Adaptive weighted rejection (AWRS): tokens are tried, and the automaton asked, one by one.
+
+    Tokens are drawn from p without replacement until one, v, is allowed: then v ~ p(v)/p(A), and
+    the tokens R that were refused are known to be outside A. What is not known is p(A). It is
+    estimated without bias by ``checks`` more draws y₁, y₂, … without replacement from what is
+    neither in R nor v (Raj's estimator): the mean over j of
+
+        p(v) + Σ_{i<j} p(y_i) 1[y_i ∈ A] + s_j 1[y_j ∈ A],
+
+    s_j being the mass that is left when y_j is drawn. So no weight is zero once v is found, and
+    the automaton is asked about few tokens where ``masked`` lists them all.
+
+    Parameters
+    ----------
+    checks : int
+        At least 1; more make the weights vary less.
+
+    References
+    ----------
+    Lipkin et al. 2025, "Fast controlled generation from language models with adaptive weighted
+    rejection sampling", arXiv 2504.05410, for the draw and the idea of its weight; Raj 1956, "Some
+    estimators in sampling with varying probabilities without replacement", for the estimator.
+    """
+
+    checks: int = 1
+
+    def __call__(self, draws: Draws, log_prob: Tensor, automaton: Automaton, states: Ints) -> Step:
+        left = log_prob.exp()
+        token = torch.zeros(len(states), dtype=torch.int64)
+        after = np.full(len(states), -1, dtype=np.int64)
+        open_ = left.sum(1) > 0
+        while bool(open_.any()):
+            rows = open_.nonzero()[:, 0]
+            token[rows] = drawn = _draw(draws, left, rows)
+            after[rows.numpy()] = automaton.advance(states[rows.numpy()], drawn.numpy())
+            left[rows, drawn] = 0.0
+            open_ = torch.from_numpy(after < 0) & (left.sum(1) > 0)
+        found = torch.from_numpy(after >= 0)
+        known = log_prob.exp().gather(1, token[:, None])[:, 0] * found
+        mass = self._mass(draws, left * found[:, None], known, automaton, states)
+        return Step(token, after, mass.log())
+
+    def _mass(
+        self, draws: Draws, left: Tensor, known: Tensor, automaton: Automaton, states: Ints
+    ) -> Tensor:
+        """float64 [B]: the unbiased estimate of p(A); ``known`` where nothing is left to ask."""
+        total, asked = torch.zeros_like(known), torch.zeros_like(known)
+        for _ in range(self.checks):
+            rest = left.sum(1)
+            rows = (rest > 0).nonzero()[:, 0]
+            if not len(rows):
+                break
+            drawn = _draw(draws, left, rows)
+            allowed = torch.from_numpy(automaton.advance(states[rows.numpy()], drawn.numpy()) >= 0)
+            total[rows] += known[rows] + rest[rows] * allowed
+            asked[rows] += 1
+            known[rows] += left[rows, drawn] * allowed
+            left[rows, drawn] = 0.0
+        # A row that has been asked of everything is known exactly: the terms to come are equal.
+        return (total + known * (self.checks - asked)) / self.checks
+
+
+def _draw(draws: Draws, left: Tensor, rows: Tensor) -> Tensor:
+    """int64 [n]: one token for each of these rows, by the masses that are left."""
+    return draws.categorical(left[rows] / left[rows].sum(1, keepdim=True))

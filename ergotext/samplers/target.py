@@ -1,0 +1,73 @@
+"""What weighted samplers draw from: a model, an automaton, and a soft energy, as one measure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ergotext.lm.batch import TokenBatch
+from ergotext.lm.protocols import Automaton, ErgotextError, InputError, NextTokenScorer
+
+
+class EnergyError(ErgotextError, RuntimeError):
+    """A soft energy returned what is no energy."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """p̃(x) = p(x, end) · 1[the automaton accepts x] · exp(−soft(x)), for x of bounded length.
+
+    The space is bounded: sequences longer than ``max_length`` are outside of it, and Z is the mass
+    of the rest. Behind ``max_length`` tokens the end token is forced and its probability is a
+    factor of the weight, so no proposal changes the target there.
+
+    Parameters
+    ----------
+    scorer : NextTokenScorer
+        p, from left to right.
+    automaton : Automaton
+        Its end token must be the scorer's.
+    max_length : int
+        Most tokens of a sequence, the end token not counted.
+    soft : callable, optional
+        ``TokenBatch -> float64 [B]`` in nats, such as any energy of ``ergotext.lm.terms``; +inf
+        forbids.
+
+    Raises
+    ------
+    InputError
+        ``max_length`` is negative.
+    """
+
+    scorer: NextTokenScorer
+    automaton: Automaton
+    max_length: int
+    soft: Callable[[TokenBatch], Tensor] | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_length < 0:
+            raise InputError(f"max_length must be 0 or more, got {self.max_length}")
+
+    def log_soft(self, batch: TokenBatch) -> Tensor:
+        """float64 [B]: −soft(x), 0 without a soft energy.
+
+        Raises
+        ------
+        EnergyError
+            The energy is of another shape or dtype, NaN, or −inf.
+        """
+        if self.soft is None or not len(batch):
+            return torch.zeros(len(batch), dtype=torch.float64)
+        value = self.soft(batch)
+        if value.shape != (len(batch),) or value.dtype != torch.float64:
+            raise EnergyError(
+                f"the soft energy must be float64 [{len(batch)}], one number a row, and is "
+                f"{value.dtype} {list(value.shape)}"
+            )
+        if bool((value.isnan() | (value == -torch.inf)).any()):
+            bad = batch.select(value.isnan() | (value == -torch.inf)).rows()[0]
+            raise EnergyError(f"the soft energy of the tokens {bad} is NaN or −inf")
+        return -value

@@ -1,0 +1,230 @@
+"""Weighted samplers proven unbiased: every path enumerated, then run with production draws."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from ergotext.samplers.draws import SeededDraws
+from ergotext.samplers.importance import importance
+from ergotext.samplers.next_token import AdaptiveRejection, Proposal, masked, model
+from ergotext.samplers.rejection import rejection
+from ergotext.samplers.resampling import ancestors
+from ergotext.samplers.smc import smc
+from ergotext.samplers.weighted import WeightedSamples
+from tests.exhaust import every_run
+from tests.samplers.weighted_worlds import (
+    FEW,
+    LOOP,
+    Table,
+    check_unbiased,
+    mass,
+    measured,
+    target,
+)
+from tests.toy import ToyScorer
+
+pytestmark = pytest.mark.filterwarnings("ignore::ergotext.samplers.weighted.HeavyWeightsWarning")
+SCHEMES = ["multinomial", "stratified", "systematic"]
+
+
+class Hopes:
+    """Potentials by state."""
+
+    bound = False
+
+    def __init__(self, *potential: float) -> None:
+        self.potential = np.array(potential)
+
+    def __call__(self, inputs: NDArray[np.int64], states: NDArray[np.int64]) -> NDArray[np.float64]:
+        return self.potential[states]
+
+
+TWIST = Hopes(0.2, 0.9, -0.7, 1.1, 0.4)
+GIVES_UP = Hopes(0.2, 0.9, -0.7, -np.inf, 0.4)
+"""Of LOOP: knows that nothing follows on state 3."""
+
+
+@pytest.mark.parametrize(("table", "longest"), [(LOOP, 4), (LOOP, 1), (FEW, 3)])
+@pytest.mark.parametrize("proposal", [model, masked])
+def test_importance(table: Table, longest: int, proposal: Proposal) -> None:
+    """LOOP is bounded by the length alone: what is forced to end there is weighed for it."""
+    check_unbiased(importance, target(table, longest), 1, proposal=proposal)
+
+
+def test_importance_of_several_draws() -> None:
+    assert check_unbiased(importance, target(FEW, 3), 2) == 16
+
+
+def check_step(proposal: Proposal, table: Table = FEW, seed: int = 0) -> None:
+    """E[w · 1[v]] = p(v) · 1[v allowed] for one token, from every state."""
+    automaton = table
+    for state, ways in enumerate(table.ways):
+        row = torch.tensor([[state % 3 + 1]])
+        log_prob = ToyScorer(seed).table[row[0, 0], 1][None]
+
+        def step(draws: Any, log_prob: Any = log_prob, state: int = state) -> tuple[int, float]:
+            taken = proposal(draws, log_prob, automaton, np.array([state]))
+            if taken.log_weight[0] > -torch.inf:
+                assert table.ways[state][int(taken.token[0])] == taken.state[0]
+            return int(taken.token[0]), float(taken.log_weight[0].exp())
+
+        total = np.zeros(5)
+        for p, (token, weight) in every_run(step):
+            total[token] += p * weight
+        allowed = np.isin(np.arange(5), list(ways))
+        assert np.abs(total - log_prob[0].exp().numpy() * allowed).max() < 1e-12
+
+
+@pytest.mark.parametrize("proposal", [model, masked, *map(AdaptiveRejection, (1, 2, 7))])
+@pytest.mark.parametrize("table", [FEW, LOOP])
+def test_one_token(proposal: Proposal, table: Table) -> None:
+    check_step(proposal, table)
+
+
+def test_adaptive_rejection_over_whole_sequences() -> None:
+    check_unbiased(importance, target(FEW, 2), 1, proposal=AdaptiveRejection())
+
+
+@pytest.mark.parametrize(
+    ("n", "max_tries", "at_once"), [(1, 3, 2), (1, 2, 1), (2, 3, 3), (3, 2, 2)]
+)
+def test_rejection(n: int, max_tries: int, at_once: int) -> None:
+    """Whatever ends the count, the last acceptance or the last try, the mean is the target."""
+    options = {"proposal": masked, "max_tries": max_tries, "at_once": at_once}
+    check_unbiased(rejection, target(FEW, 3), n, log_bound=0.8, **options)
+    check_unbiased(rejection, target(FEW, 3, tilted=False), n, **options)
+
+
+def test_rejection_from_the_model_itself() -> None:
+    check_unbiased(rejection, target(FEW, 3), 1, log_bound=0.4, max_tries=2, at_once=1)
+
+
+def test_what_is_accepted_is_exact() -> None:
+    """Every accepted draw has the law p̃/Z, not only on weighted average."""
+    of = target(FEW, 2)
+    total: dict[tuple[int, ...], float] = {}
+
+    def first(draws: Any) -> tuple[int, ...] | None:
+        try:
+            return rejection(of, draws, 1, log_bound=0.4, max_tries=1).batch.rows()[0]
+        except RuntimeError:
+            return None
+
+    for p, row in every_run(first):
+        if row is not None:
+            total[row] = total.get(row, 0.0) + p
+    accepted, z = sum(total.values()), sum(mass(of).values())
+    assert accepted == pytest.approx(z / math.exp(0.4), abs=1e-9)
+    for row, p in mass(of).items():
+        assert total[row] / accepted == pytest.approx(p / z, abs=1e-9)
+
+
+@pytest.mark.parametrize("resampling", SCHEMES)
+@pytest.mark.parametrize("threshold", [0.0, 0.8, 1.0])
+@pytest.mark.parametrize("twist", [None, TWIST])
+def test_smc(resampling: str, threshold: float, twist: Hopes | None) -> None:
+    how = {"resampling": resampling, "threshold": threshold, "twist": twist}
+    check_unbiased(smc, target(FEW, 3), 2, **how)
+
+
+@pytest.mark.parametrize("twist", [None, GIVES_UP])
+def test_smc_outlives_impossible_particles(twist: Hopes | None) -> None:
+    """Token 4 leads LOOP to a dead end, so in many runs one particle dies and one lives."""
+    check_unbiased(smc, target(LOOP, 3), 2, threshold=1.0, twist=twist)
+
+
+def test_smc_of_three_from_the_model() -> None:
+    check_unbiased(smc, target(FEW, 3), 3, threshold=1.0, resampling="stratified")
+    check_unbiased(smc, target(FEW, 1), 2, threshold=1.0, proposal=model)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_every_particle_has_its_share_of_offspring(scheme: Any) -> None:
+    weight = torch.tensor([0.0, 0.37, 0.21, 0.0, 0.42, 0.0], dtype=torch.float64)
+    for count in (1, 3, 6):
+        share, few, many = np.zeros(6), np.full(6, count), np.zeros(6)
+        for p, chosen in every_run(lambda d, n=count: ancestors(d, weight, n, scheme)):
+            times = np.bincount(chosen, minlength=6)
+            share += p * times
+            few, many = np.minimum(few, times), np.maximum(many, times)
+        np.testing.assert_allclose(share, count * weight, atol=1e-12)
+        if scheme == "systematic":
+            exact = count * weight.numpy()
+            assert (few >= np.floor(exact)).all() and (many <= np.ceil(exact)).all()
+
+
+Run = Callable[[SeededDraws], WeightedSamples]
+SOFT, HARD, SMALL = target(LOOP, 6), target(LOOP, 6, tilted=False, seed=3), target(FEW, 3, seed=2)
+RUNS: dict[str, tuple[Any, Run]] = {
+    "importance, model": (SOFT, lambda d: importance(SOFT, d, 400, proposal=model)),
+    "importance, masked": (SOFT, lambda d: importance(SOFT, d, 400)),
+    "importance, adaptive": (
+        SMALL,
+        lambda d: importance(SMALL, d, 200, proposal=AdaptiveRejection()),
+    ),
+    "rejection, hard": (HARD, lambda d: rejection(HARD, d, 60, at_once=256)),
+    "rejection, soft": (SMALL, lambda d: rejection(SMALL, d, 60, log_bound=0.4, at_once=256)),
+    "smc, systematic": (SOFT, lambda d: smc(SOFT, d, 400, threshold=0.9)),
+    "smc, stratified": (SOFT, lambda d: smc(SOFT, d, 200, threshold=0.9, resampling="stratified")),
+    "smc, multinomial": (
+        SOFT,
+        lambda d: smc(SOFT, d, 200, threshold=0.9, resampling="multinomial"),
+    ),
+    "smc, twisted": (SOFT, lambda d: smc(SOFT, d, 400, twist=TWIST)),
+}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_production_draws_and_log_z(name: str) -> None:
+    """200 seeds: p̃(x) within 5 standard errors, log Z within 3 of its own in 97% of them.
+
+    Of p̃ all that make up a percent of Z, and Z itself: what is rarer is met in too few runs for
+    its error to be normal, and is proven by the enumerations.
+    """
+    of, run = RUNS[name]
+    wanted = mass(of)
+    log_z = math.log(sum(wanted.values()))
+    runs = [run(SeededDraws(seed)) for seed in range(200)]
+    hits = [abs(r.log_z - log_z) <= 3 * r.log_z_stderr for r in runs]
+    assert np.mean(hits) >= 0.97
+    # Not by being wide: the stated error is that which is seen.
+    seen = np.std([r.log_z for r in runs])
+    assert 0.7 < np.mean([r.log_z_stderr for r in runs]) / seen < 1.5
+    measures = [measured(r) for r in runs]
+    common = {row: p for row, p in wanted.items() if p > 0.01 * math.exp(log_z)}
+    values = np.array([[m.get(row, 0.0) for row in common] + [sum(m.values())] for m in measures])
+    error = values.std(0, ddof=1) / math.sqrt(len(runs))
+    assert len(common) >= 2
+    assert (np.abs(values.mean(0) - [*common.values(), math.exp(log_z)]) < 5 * error).all()
+
+
+class Noted(SeededDraws):
+    """Keeps the first draw of each particle."""
+
+    first: torch.Tensor | None = None
+
+    def categorical(self, probability: torch.Tensor) -> torch.Tensor:
+        drawn = super().categorical(probability)
+        self.first = drawn if self.first is None else self.first
+        return drawn
+
+
+def check_genealogy(smc: Any) -> None:
+    """Each sequence begins with the token that its root drew first."""
+    draws = Noted(3)
+    samples = smc(target(LOOP, 6), draws, 300, threshold=0.95)
+    assert draws.first is not None and len(samples.root) == len(samples)
+    begun = torch.tensor([1, 3, 4])[draws.first]
+    assert len(samples.root.unique()) < len(samples)
+    assert [row[0] for row in samples.batch.rows()] == begun[samples.root].tolist()
+
+
+def test_genealogies_stay_right() -> None:
+    check_genealogy(smc)
