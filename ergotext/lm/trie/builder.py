@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from contextlib import suppress
 from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,39 +26,46 @@ from ergotext.lm.trie.tree import Key, TokenTrie
 
 RUN_BYTES = 128 << 20
 """Keys and objects held in memory before a run is sorted and written down."""
+Item = Key | tuple[Key, str | None]
+"""A key, or a pair of a key and an object or None."""
 _BATCH = 1 << 16
 _COPIED = 1 << 18
 """Keys of another trie that are copied at a time."""
 
 
 def build(
-    pairs: Iterable[tuple[Key, str | None]],
+    pairs: Iterable[Item],
     alphabet: Alphabet | TextTokenizer,
     *,
     run_bytes: int = RUN_BYTES,
-    folder: Path | None = None,
+    folder: str | Path | None = None,
 ) -> TokenTrie:
     """A trie of these keys and their objects.
 
     Parameters
     ----------
-    pairs : iterable of (text or token ids, object or None)
-        In any order; equal keys are one key with several objects, in this order.
+    pairs : iterable of (key, object or None), or of keys
+        In any order; equal keys are one key with several objects, in this order. A key is a text
+        or a sequence of token ids. A pair is a tuple of two whose second is a str or None and
+        whose first is a key; all else is a key without an object: ``"ab"``, ``(1, 2)``,
+        ``[1, 2, 3]``. So ``("ab", "a")`` is the key ``ab`` with the object ``a``, and
+        ``["ab", "a"]`` are two keys.
     alphabet : Alphabet or TextTokenizer
         The ids of the keys, or what turns texts into them (texts need a tokenizer).
     run_bytes : int
         Memory for keys and objects at a time; beyond it they are sorted on disk. What the
         finished trie takes up comes on top of about six times this.
-    folder : Path, optional
+    folder : str or Path, optional
         Where temporary files go; the system's place for them if not given.
 
     Raises
     ------
     InputError
-        A key without tokens, or with an id that no key may hold.
+        A key without tokens, or with an id that no key may hold; what is neither a key nor a
+        pair; an object with a lone surrogate.
     """
     with TrieBuilder(alphabet, run_bytes=run_bytes, folder=folder) as builder:
-        bar = tqdm(pairs, desc="reading keys", unit=" keys", unit_scale=True, disable=None)
+        bar = tqdm(several(pairs), desc="reading keys", unit=" keys", unit_scale=True, disable=None)
         stream = iter(bar)
         while batch := list(islice(stream, _BATCH)):
             builder.add_pairs(batch)
@@ -73,7 +80,7 @@ class TrieBuilder:
         alphabet: Alphabet | TextTokenizer,
         *,
         run_bytes: int = RUN_BYTES,
-        folder: Path | None = None,
+        folder: str | Path | None = None,
     ) -> None:
         self.tokenizer = None if isinstance(alphabet, Alphabet) else alphabet
         self.alphabet = alphabet if isinstance(alphabet, Alphabet) else alphabet.alphabet
@@ -97,11 +104,11 @@ class TrieBuilder:
         with suppress(OSError):  # what a full disk did not take, it does not take now
             self._temporary.close()
 
-    def add_pairs(self, pairs: Sequence[tuple[Key, str | None]]) -> None:
-        """Take in keys (texts or token ids) with an object, or none, each."""
+    def add_pairs(self, pairs: Sequence[Item]) -> None:
+        """Take in keys, or pairs of a key and an object or None, as ``build`` tells them apart."""
         if pairs:
-            keys, objects = zip(*pairs, strict=True)
-            self.add(*encoded(keys, self.tokenizer), *_object_rows(objects))
+            keys, objects = parted(pairs, self._seen)
+            self.add(*encoded(keys, self.tokenizer), *object_bytes(objects))
 
     def add(
         self, ids: Ints, offsets: Ints, objects: NDArray[np.uint8], object_offsets: Ints
@@ -182,10 +189,53 @@ def check_keys(alphabet: Alphabet, ids: Ints, offsets: Ints, before: int = 0) ->
         raise InputError(f"Number {before + key + 1} is {found[key]}: drop or mend it.")
 
 
-def _object_rows(objects: Sequence[str | None]) -> tuple[NDArray[np.uint8], Ints]:
-    """Flat bytes and offsets [n + 1] of one object (or none) to each key."""
+def parted(items: Iterable[Item], before: int = 0) -> tuple[list[Key], list[str | None]]:
+    """The keys and the objects of items, of which ``before`` came earlier; see ``build``."""
+    keys: list[Any] = []
+    objects: list[str | None] = []
+    for item in items:
+        key, own = item if _is_pair(item) else (item, None)
+        if not isinstance(key, (str, Sized)):
+            raise InputError(
+                f"Number {before + len(keys) + 1}, {item!r}, is no key (a text or token ids) and "
+                f"no pair of a key and an object (a text or None): mend it."
+            )
+        keys.append(key)
+        objects.append(own)
+    return keys, objects
+
+
+def _is_pair(item: Any) -> TypeGuard[tuple[Key, str | None]]:
+    return (
+        isinstance(item, tuple)
+        and len(item) == 2
+        and (item[1] is None or isinstance(item[1], str))
+        and isinstance(item[0], (str, Sized))
+    )
+
+
+def several(items: Iterable[Item]) -> Iterable[Item]:
+    """The same items; InputError for one text, which would be read as keys of a character."""
+    if isinstance(items, str):
+        raise InputError(f"{items!r} is one text, not several keys: put it into a list.")
+    return items
+
+
+def object_bytes(objects: Sequence[str | None]) -> tuple[NDArray[np.uint8], Ints]:
+    """Flat bytes and offsets [n + 1] of one object (or none) to each key.
+
+    Raises
+    ------
+    InputError
+        An object holds a lone surrogate.
+    """
     end = bytes([VALUE_END])
-    texts = [b"" if text is None else text.encode() + end for text in objects]
+    try:
+        texts = [b"" if text is None else text.encode() + end for text in objects]
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"The object {error.object!r} holds a lone surrogate, which no text has: mend it."
+        ) from error
     return np.frombuffer(b"".join(texts), dtype=np.uint8), offsets_of(_lengths(texts))
 
 
@@ -193,13 +243,28 @@ def encoded(keys: Sequence[Key], tokenizer: TextTokenizer | None) -> tuple[Ints,
     """Flat ids and offsets of keys, all of them texts or all of them token ids."""
     texts = [key for key in keys if isinstance(key, str)]
     if not texts:
-        flat = np.fromiter(chain.from_iterable(keys), dtype=np.int64)
-        return flat, offsets_of(_lengths(keys))
+        return _flat_ids(keys), offsets_of(_lengths(keys))
     if tokenizer is None or len(texts) < len(keys):
         raise InputError(
             f"Key {texts[0]!r} is a text: give a tokenizer, and either texts or ids throughout."
         )
     return tokenizer.encode_many(texts)
+
+
+def _flat_ids(keys: Sequence[Key]) -> Ints:
+    ids = list(chain.from_iterable(keys))
+    try:
+        flat = np.array(ids) if ids else np.empty(0, dtype=np.int64)
+    except ValueError:  # rows of rows, of differing lengths
+        flat = np.empty((0, 0))
+    if flat.ndim != 1 or flat.dtype.kind not in "iu":
+        wrong = next((i for i in ids if not _fits(i)), ids[0])
+        raise InputError(f"{wrong!r} is no token id: make keys of texts, or of integers.")
+    return flat.astype(np.int64, copy=False)
+
+
+def _fits(token: object) -> bool:
+    return isinstance(token, (int, np.integer)) and -(1 << 63) <= int(token) < 1 << 63
 
 
 def _without_end(ids: Ints, offsets: Ints) -> tuple[Ints, Ints]:

@@ -121,6 +121,11 @@ def header_of(meta: dict[str, str], arrays: dict[str, NDArray[Any]]) -> bytes:
         at += array.nbytes
     text = json.dumps(content).encode()
     text += b" " * (-len(text) % 8)
+    if 8 + len(text) > _MOST_HEADER:
+        raise InputError(
+            f"Notes and header of the index would take {len(text):,} bytes, and {_MOST_HEADER:,} "
+            f"are read at most: note less."
+        )
     header = len(text).to_bytes(8, "little") + text
     return header.replace(_NO_CHECKSUM.encode(), checksum(header).encode(), 1)
 

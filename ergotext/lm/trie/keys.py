@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ergotext.lm.ragged import Ints, offsets_of, spread
+from ergotext.lm.trie.header import IndexFileError
 from ergotext.lm.trie.states import BLOCK, VALUES_END
 
 if TYPE_CHECKING:
@@ -58,6 +59,11 @@ def object_rows(trie: TokenTrie, low: int, high: int) -> tuple[NDArray[np.uint8]
     starts = np.append(0, ends[:-1] + 1)
     rows = slice(low - block * BLOCK, high - block * BLOCK)
     lengths = ends[rows] - starts[rows]
+    if len(lengths) < high - low:
+        raise IndexFileError(
+            "The index that this trie was loaded from is damaged (objects of some keys are gone): "
+            "verify it, and build it again."
+        )
     return pool[spread(starts[rows], lengths)], offsets_of(lengths)
 
 

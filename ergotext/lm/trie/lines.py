@@ -48,7 +48,7 @@ class Lines:
 
 
 def build_from_lines(
-    path: Path,
+    path: str | Path,
     tokenizer: TextTokenizer | None = None,
     *,
     columns: Sequence[str] = TRIPLE,
@@ -59,7 +59,7 @@ def build_from_lines(
 
     Parameters
     ----------
-    path : Path
+    path : str or Path
         UTF-8, fields parted by tabs.
     tokenizer : TextTokenizer, optional
         If not given, a character tokenizer of all characters of the file.
@@ -80,6 +80,7 @@ def build_from_lines(
         The file cannot be read, the columns make up no key, or a line is bad and ``strict`` is
         set.
     """
+    path = Path(path)
     _places(columns)  # before the characters are counted
     lines = Lines()
     chosen = tokenizer if tokenizer is not None else _characters(path)
@@ -90,7 +91,7 @@ def build_from_lines(
 
 
 def read_keys(
-    path: Path,
+    path: str | Path,
     tokenizer: TextTokenizer,
     lines: Lines,
     columns: Sequence[str] = TRIPLE,
@@ -109,7 +110,7 @@ def read_keys(
     objects : uint8 [P] and int64 [n + 1]
         UTF-8 with 0xFE behind each object, and offsets.
     """
-    places = _places(columns)
+    path, places = Path(path), _places(columns)
     for raw in _blocks(path, "reading keys"):
         fields = parse(raw, lines.read, len(columns))
         keys = _encoded(fields, _key_pieces(fields, places), tokenizer)

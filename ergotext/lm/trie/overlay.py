@@ -10,7 +10,17 @@ from numpy.typing import NDArray
 
 from ergotext.lm.protocols import InputError
 from ergotext.lm.ragged import Ints, spread
-from ergotext.lm.trie.builder import RUN_BYTES, TrieBuilder, build, check_keys, encoded
+from ergotext.lm.trie.builder import (
+    RUN_BYTES,
+    Item,
+    TrieBuilder,
+    build,
+    check_keys,
+    encoded,
+    object_bytes,
+    parted,
+    several,
+)
 from ergotext.lm.trie.changes import Changes, gone_states, within
 from ergotext.lm.trie.states import DEAD
 from ergotext.lm.trie.tree import Key, TokenTrie
@@ -44,24 +54,26 @@ class EditableTrie:
         Raises
         ------
         InputError
-            The key has no tokens, or an id that no key may hold. Nothing is changed then.
+            The key has no tokens, or an id that no key may hold; an object is no text, or has a
+            lone surrogate. Nothing is changed then.
         """
         none: list[str | None] = [None]
         self.add_many([(key, o) for o in (objects or none)])
 
-    def add_many(self, pairs: Iterable[tuple[Key, str | None]]) -> None:
+    def add_many(self, pairs: Iterable[Item]) -> None:
         """Add keys with an object, or none, each; as ``builder.build`` takes them.
 
         Raises
         ------
         InputError
-            A key has no tokens, or an id that no key may hold. Nothing is changed then.
+            As ``add``. Nothing is changed then.
         """
-        rows = list(pairs)
-        ids, offsets = encoded([key for key, _ in rows], self.base.tokenizer)
+        keys, own_objects = parted(several(pairs))
+        object_bytes(own_objects)  # found out before anything is changed
+        ids, offsets = encoded(keys, self.base.tokenizer)
         check_keys(self.base.alphabet, ids, offsets)
         flat, bounds = ids.tolist(), offsets.tolist()
-        for (_, own), low, high in zip(rows, bounds[:-1], bounds[1:], strict=True):
+        for own, low, high in zip(own_objects, bounds[:-1], bounds[1:], strict=True):
             objects = self._added.setdefault(tuple(flat[low:high]), [])
             if own is not None:
                 objects.append(own)

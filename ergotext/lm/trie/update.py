@@ -22,7 +22,7 @@ _Wanted = dict[tuple[int, ...], list[tuple[int, str | None]]]
 
 def add_lines(
     trie: TokenTrie,
-    path: Path,
+    path: str | Path,
     *,
     columns: Sequence[str] = TRIPLE,
     strict: bool = False,
@@ -42,7 +42,7 @@ def add_lines(
 
 def remove_lines(
     trie: TokenTrie,
-    path: Path,
+    path: str | Path,
     *,
     columns: Sequence[str] = TRIPLE,
     strict: bool = False,
@@ -67,6 +67,7 @@ def remove_lines(
             its = next(following).decode() if some else None
             wanted[tuple(flat[low:high])].append((number, its))
     changed = EditableTrie(trie)
+    path = Path(path)
     missing = dict(sorted(_remove(changed, wanted)))
     lines.count(path, 0, missing, strict)
     return changed.compact(run_bytes), lines

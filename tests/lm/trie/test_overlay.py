@@ -90,3 +90,40 @@ def test_it_is_an_automaton_and_names_what_cannot_be() -> None:
         with pytest.raises(InputError, match="Number 1 is a key"):
             trie.add(key)
     assert list(trie.keys()) == [(1,)]
+
+
+def test_an_object_that_is_no_text() -> None:
+    trie = EditableTrie(build([((1,), "a")], SMALL))
+    for wrong, message in [("\ud800", "lone surrogate"), (5, "no token id"), (b"x", "no token id")]:
+        with pytest.raises(InputError, match=message):
+            trie.add((2,), "b", wrong)  # type: ignore[arg-type]
+        assert list(trie.keys()) == [(1,)] and trie.get(()).tolist() == [1]
+
+
+def test_plain_keys() -> None:
+    trie = EditableTrie(build([((1,), "a")], SMALL))
+    trie.add_many([[2, 3], (2, 5), ((1,), "b")])
+    assert list(trie.keys()) == [(1,), (2, 3), (2, 5)] and trie.values((1,)) == ["a", "b"]
+
+
+def test_keys_of_500_tokens() -> None:
+    rng = np.random.default_rng(0)
+    long = [tuple(rng.integers(5, 9, 500).tolist()) for _ in range(6)]
+    rows = [(key, str(i)) for i, key in enumerate([*long[:3], long[0][:499], long[1][:7]])]
+    trie, model = EditableTrie(build(rows, SMALL)), model_of(rows)
+    steps = [
+        *(("add", key, [f"new {i}"]) for i, key in enumerate([*long[2:], long[4][:499]])),
+        ("add", (*long[0][:400], 1), []),
+        ("add", (*long[0], 1), ["longer"]),
+    ]
+    for step in steps:
+        change(trie, model, step)
+    trie.remove(long[1])
+    del model[long[1]]
+    for _ in range(2):
+        assert list(trie.keys()) == ordered(model) and len(trie) == len(model)
+        assert all(trie.values(key) == values for key, values in model.items())
+        for key in (*long, (*long[0], 1)):
+            for n in (0, 6, 7, 399, 400, 498, 499, 500):
+                assert trie.get(key[:n]).tolist() == allowed(model, key[:n])
+        assert trie.compact(run_bytes=3000).longest == 502

@@ -148,6 +148,46 @@ def test_texts_need_a_tokenizer() -> None:
         build([((1,), None)], SMALL).get("a")
 
 
+def test_plain_keys_and_pairs_are_told_apart() -> None:
+    tokenizer = CharacterTokenizer("ab")
+    trie = build(["ab", ("a", None), ("ab", "b"), "b"], tokenizer)
+    assert {tokenizer.decode(k) for k in trie.keys("")} == {"a", "ab", "b"}
+    assert trie.values("ab") == ["b"] and trie.values("a") == []
+    rows = [
+        [1, 2, 3],
+        (1,),
+        (1, 2),
+        ((1, 2), "x"),
+        ([5], None),
+        np.array([8, 8]),
+        (np.array([2]), "y"),
+    ]
+    assert sorted(build(rows, SMALL).keys()) == [(1,), (1, 2), (1, 2, 3), (2,), (5,), (8, 8)]
+    assert build(rows, SMALL).values((1, 2)) == ["x"] and build(rows, SMALL).values((2,)) == ["y"]
+    assert build(iter(["ab"]), tokenizer).count() == 1
+
+
+@pytest.mark.parametrize(
+    ("items", "message"),
+    [
+        ("ab", "one text, not several keys"),
+        ([(1,), 2], "Number 2, 2, is no key"),
+        ([None], "Number 1, None, is no key"),
+        ([(1, None)], "None is no token id"),
+        ([((1, 2), 5)], r"\(1, 2\) is no token id"),
+        ([["1", "2"]], "'1' is no token id"),
+        ([(1, "2")], "'2' is no token id"),
+        ([(1.5, 2)], "1.5 is no token id"),
+        ([((1, 2), (3, 5))], r"\(1, 2\) is no token id"),
+        ([(1 << 70,)], "is no token id"),
+        ([((1,), "\ud800")], "lone surrogate"),
+    ],
+)
+def test_what_is_neither_a_key_nor_a_pair(items, message) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(InputError, match=message):
+        build(items, SMALL)
+
+
 @pytest.mark.parametrize("key", [(1, PAD), (END,), (9,), (-1,)])
 def test_ids_that_no_key_may_hold(key: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match="Number 2 is a key with token"):
