@@ -25,6 +25,11 @@ _UNSPACED = (
 )
 
 
+def counted(count: int, thing: str) -> str:
+    """``1 key``, ``0 keys``, ``1,200 keys``."""
+    return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"
+
+
 def is_unspaced(char: str) -> bool:
     """Whether a character belongs to a script that writes words without spaces between them."""
     code = ord(char)

@@ -18,6 +18,7 @@ from ergotext.lm.trie.header import IndexFileError
 from ergotext.lm.trie.lines import TRIPLE, subject_and_predicate
 from ergotext.lm.trie.texts import Place, places_of
 from ergotext.lm.trie.tree import TokenTrie
+from ergotext.lm.words import counted
 
 _NEXT = 12
 """Tokens shown of those that may follow."""
@@ -60,12 +61,12 @@ class Below:
         """One line on how many there are."""
         following = "".join(f" {token!r}" for token in self.following[:_NEXT])
         more = " …" if len(self.following) > _NEXT else ""
-        return f"({min(shown, self.count):,} of {self.count:,} keys" + (
+        return f"({min(shown, self.count):,} of {counted(self.count, 'key')}" + (
             f"; next:{following}{more})" if following else ")"
         )
 
 
-def get(index: Path, prefix: str, *, tokenizer: str | None = None) -> Below:
+def get(index: str | Path, prefix: str, *, tokenizer: str | None = None) -> Below:
     """The keys whose text begins with ``prefix``, in exact order, with their objects.
 
     In an index of triples the prefix is read as a line is: subject (with its suffix in full-width
@@ -135,7 +136,7 @@ class _Reader:
             ) from error
 
 
-def opened(index: Path, tokenizer: str | None) -> tuple[TokenTrie, dict[str, str]]:
+def opened(index: str | Path, tokenizer: str | None) -> tuple[TokenTrie, dict[str, str]]:
     """An index with its tokenizer: that in the file, the one named, or the one noted."""
     trie, notes = load(index), notes_of(index)
     if tokenizer is not None:

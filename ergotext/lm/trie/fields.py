@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ergotext.lm.characters import points_of
 from ergotext.lm.ragged import Ints
+from ergotext.lm.words import counted
 
 _TAB, _NEWLINE, _RETURN = 0x09, 0x0A, 0x0D
 
@@ -69,8 +70,9 @@ def parse(block: bytes, before: int, columns: int) -> Fields:
         minlength=len(numbers),
     )
     fit = tabs == columns - 1
+    expected = f"{columns} {'is' if columns == 1 else 'are'} expected"
     for row in np.flatnonzero(~fit):
-        bad[int(numbers[row])] = f"{int(tabs[row]) + 1} fields where {columns} are expected"
+        bad[int(numbers[row])] = f"{counted(int(tabs[row]) + 1, 'field')} where {expected}"
     raw_begin, raw_stop = _bounds(raw, fit, columns)
     full = (raw_begin < raw_stop).all(axis=1)
     for row in np.flatnonzero(~full):

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from ergotext.lm.ragged import Ints, spread
 from ergotext.lm.trie.tree import TokenTrie
+from ergotext.lm.words import counted
 
 Floats = NDArray[np.float64]
 
@@ -33,7 +34,8 @@ class BestKey:
     def __init__(self, trie: TokenTrie, potential: Floats) -> None:
         if potential.ndim not in (1, 2) or potential.shape[-1] != len(trie):
             raise ValueError(
-                f"potential must be [Q, N] or [N] for {len(trie)} keys, got {potential.shape}"
+                f"potential must be [Q, N] or [N] for {counted(len(trie), 'key')}, "
+                f"got {potential.shape}"
             )
         self._trie = trie
         self._each = np.atleast_2d(potential)

@@ -92,13 +92,13 @@ def test_bad_lines_are_counted_and_shown(tmp_path: Path) -> None:
     assert texts(trie) == EXPECTED | {"s\tp": ["o"]}
     assert (lines.read, lines.bad) == (14, 7)
     assert [line.partition(", ")[2] for line in lines.shown] == [
-        "line 2: 1 fields where 3 are expected",
-        "line 3: 1 fields where 3 are expected",
+        "line 2: 1 field where 3 are expected",
+        "line 3: 1 field where 3 are expected",
         "line 4: an empty field",
         "line 5: byte 1 is not UTF-8",
         "line 6: 4 fields where 3 are expected",
     ]
-    with pytest.raises(InputError, match="line 2: 1 fields"):
+    with pytest.raises(InputError, match="line 2: 1 field where"):
         build_from_lines(path, strict=True)
 
 
