@@ -36,7 +36,8 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, s
 
 
 def left(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
+    """All but locks."""
+    return sorted(path.name for path in folder.iterdir() if path.suffix != ".lock")
 
 
 @pytest.fixture
@@ -83,11 +84,11 @@ def test_all_keys_come_back_as_lines(capsys, index) -> None:  # type: ignore[no-
 @pytest.mark.parametrize(
     ("prefix", "lines", "tail"),
     [
-        ("香", ["香蕉\t产地\t海南", "香蕉\t产地\t广东"], "(1 of 1 keys; next: '蕉')"),
-        ("香蕉\t产地", ["香蕉\t产地\t海南", "香蕉\t产地\t广东"], "(1 of 1 keys; next: 'end')"),
-        ("苹果（水", ["苹果（水果）\t产地\t山东"], "(1 of 1 keys)"),
-        ("苹果（水果）\t产", ["苹果（水果）\t产地\t山东"], "(1 of 1 keys)"),
-        ("苹果\t产地", ["苹果（水果）\t产地\t山东"], "(1 of 1 keys; next: '\\t')"),
+        ("香", ["香蕉\t产地\t海南", "香蕉\t产地\t广东"], "(1 of 1 key; next: '蕉')"),
+        ("香蕉\t产地", ["香蕉\t产地\t海南", "香蕉\t产地\t广东"], "(1 of 1 key; next: 'end')"),
+        ("苹果（水", ["苹果（水果）\t产地\t山东"], "(1 of 1 key)"),
+        ("苹果（水果）\t产", ["苹果（水果）\t产地\t山东"], "(1 of 1 key)"),
+        ("苹果\t产地", ["苹果（水果）\t产地\t山东"], "(1 of 1 key; next: '\\t')"),
     ],
 )
 def test_get(capsys, index, prefix, lines, tail) -> None:  # type: ignore[no-untyped-def]
@@ -166,11 +167,11 @@ def test_bad_lines_are_counted_and_the_first_few_shown(capsys, kb, tmp_path) -> 
     assert code == 0 and "5 of 12 lines" in out
     lines = err.splitlines()
     assert lines[0] == "ergotext: 7 of 12 lines left out:" and len(lines) == 7
-    assert "line 6: 1 fields where 3 are expected" in lines[1]
+    assert "line 6: 1 field where 3 are expected" in lines[1]
     assert "line 9: byte 1 is not UTF-8" in lines[4] and lines[6] == "  … and 2 more"
     for command in (["build", kb, "-o", tmp_path / "y"], ["add", tmp_path / "x", kb]):
         code, out, err = call(capsys, *command, "--strict")
-        assert (code, out) == (2, "") and "line 6: 1 fields" in err and err.count("\n") == 1
+        assert (code, out) == (2, "") and "line 6: 1 field" in err and err.count("\n") == 1
     assert left(tmp_path) == ["kb.tsv", "x"]
 
 
@@ -277,6 +278,28 @@ def test_input_that_cannot_be_is_one_line(capsys, index, kb, tmp_path) -> None: 
     assert kb.read_text(encoding="utf-8") == KB
 
 
+def test_texts_as_paths(index: Path, kb: Path) -> None:
+    from ergotext.tasks import index as task
+    from ergotext.tasks.lookup import get
+
+    assert task.build(str(kb), str(index)).keys == 4
+    assert task.add(str(index), str(kb)).keys == 4 and task.remove(str(index), str(kb)).keys == 0
+    task.add(str(index), str(kb))
+    assert task.about(str(index)).keys == get(str(index), "").count == 4
+    assert "is intact" in task.check(str(index))
+
+
+def test_one_is_singular(capsys, index, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    one = tmp_path / "one.txt"
+    one.write_text("a\n")
+    out = call(capsys, "build", one, "-o", index, "--columns", "key")[1]
+    assert "1 key, " in out and "(1 of 1 line used" in out
+    assert "1 inner node, 1 edge, 1 token in tails" in call(capsys, "info", index)[1]
+    one.write_text("a\tb\n")
+    err = call(capsys, "add", index, one)[2]
+    assert "1 of 1 line left out" in err and "2 fields where 1 is expected" in err
+
+
 def test_an_index_of_ids_needs_a_tokenizer(capsys, tmp_path) -> None:  # type: ignore[no-untyped-def]
     save(build([((2, 3), None)], Alphabet(9, 0, 1)), tmp_path / "ids")
     assert "not in the file, not named" in call(capsys, "info", tmp_path / "ids")[1]
@@ -319,7 +342,7 @@ def test_what_a_tokenizer_does_to_keys_is_said(capsys, tmp_path) -> None:  # typ
     assert shown(capsys, index, "New Y") == ["new york news\tx"]
     lines.write_text("new 🍌\nnew 🍎\n\u00a0\n")
     code, out, err = call(capsys, *build, "--columns", "key")
-    assert code == 0 and "1 keys" in out and "2 of 3 lines" in out
+    assert code == 0 and "1 key," in out and "2 of 3 lines" in out
     assert "line 3: a key without tokens" in err and "does not know every character" in err
 
 
@@ -334,6 +357,65 @@ def test_an_index_that_another_process_changes(capsys, index, kb, monkeypatch) -
     monkeypatch.setattr(task, "add_lines", meanwhile)
     code, _, err = call(capsys, "add", index, kb)
     assert code == 1 and "changed by another process" in err and len(load(index)) == 4
+
+
+def test_two_processes_that_add_to_one_index(index: Path, kb: Path, tmp_path: Path) -> None:
+    """The second waits for the first, however late in its work that is, and adds to its result."""
+    sources, go = [tmp_path / "a.tsv", tmp_path / "b.tsv"], tmp_path / "go"
+    for source in sources:
+        source.write_text(f"{source.stem}\tp\to\n")
+    late = f"""
+import os, time
+from pathlib import Path
+real = Path.replace
+def wait(path, other):
+    print('here', flush=True)
+    while not os.path.exists({str(go)!r}):
+        time.sleep(0.02)
+    return real(path, other)
+Path.replace = wait
+"""
+    first = process(late, "add", index, sources[0])
+    assert first.stdout is not None and first.stdout.readline() == "here\n"
+    link = tmp_path / "link.ergo"
+    link.symlink_to(index)
+    second = process("", "add", link, sources[1])
+    with pytest.raises(subprocess.TimeoutExpired):
+        second.wait(4)
+    go.touch()
+    for running in (first, second):
+        assert running.communicate(timeout=60)[1] == "" and running.returncode == 0
+    trie = load(index)
+    assert len(trie) == 6 and "a\tp" in trie and "b\tp" in trie
+
+
+def test_a_build_waits_for_a_change(capsys, index, kb, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    from ergotext.tasks import index as task
+
+    held = []
+    real = task.save
+    monkeypatch.setattr(task, "save", lambda *a, **o: held.append(lock(index)) or real(*a, **o))
+    assert call(capsys, "build", kb, "-o", index)[0] == 0
+    assert call(capsys, "add", index, kb)[0] == 0
+    assert held == [False, False] and lock(index)
+
+
+def lock(index: Path) -> bool:
+    """Whether another process could change the index now."""
+    code = (
+        "import sys; from filelock import FileLock\n"
+        f"from ergotext.tasks.changing import lock_of; from pathlib import Path\n"
+        f"FileLock(lock_of(Path({str(index)!r}))).acquire(timeout=0)"
+    )
+    return not subprocess.run([sys.executable, "-c", code], capture_output=True).returncode
+
+
+def test_a_lock_that_cannot_be_made(capsys, index, kb) -> None:  # type: ignore[no-untyped-def]
+    from ergotext.tasks.changing import lock_of
+
+    lock_of(index).mkdir()
+    code, out, err = call(capsys, "add", index, kb)
+    assert (code, out) == (1, "") and err.count("\n") == 1 and "Locking" in err, err
 
 
 class FullDisk(io.FileIO):

@@ -6,16 +6,19 @@ import json
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from ergotext.lm.characters import CharacterTokenizer
-from ergotext.lm.protocols import ErgotextError, InputError
-from ergotext.lm.trie.file import load, notes_of, save, verify
+from ergotext.lm.protocols import InputError
+from ergotext.lm.trie.file import load, notes_of, save, state_of, verify
 from ergotext.lm.trie.header import VERSION
 from ergotext.lm.trie.lines import TRIPLE, Lines, build_from_lines
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.lm.trie.update import add_lines, remove_lines
+from ergotext.lm.words import counted
+from ergotext.tasks.changing import changing
 from ergotext.tasks.lookup import named, opened
 
 
@@ -44,9 +47,10 @@ class About:
             f"{name:<10} {fact}"
             for name, fact in {
                 "file": f"{self.path}, {self.bytes:,} bytes, format version {self.version}",
-                "keys": f"{self.keys:,}, the longest of {self.longest} tokens (end token included)",
-                "trie": f"{self.nodes:,} inner nodes, {self.edges:,} edges, "
-                f"{self.tail_tokens:,} tokens in tails",
+                "keys": f"{self.keys:,}, the longest of {counted(self.longest, 'token')} "
+                "(end token included)",
+                "trie": f"{counted(self.nodes, 'inner node')}, {counted(self.edges, 'edge')}, "
+                f"{counted(self.tail_tokens, 'token')} in tails",
                 "bytes": f"{self.index_bytes_per_key:.1f} a key, and "
                 f"{self.object_bytes_per_key:.1f} of objects",
                 "tokenizer": f"{self.tokenizer}, {self.vocabulary:,} tokens, "
@@ -74,8 +78,8 @@ class Change:
     def text(self) -> str:
         """One line on what there is now."""
         return (
-            f"{self.path}: {self.keys:,} keys, {self.bytes:,} bytes "
-            f"({self.lines.read - self.lines.bad:,} of {self.lines.read:,} lines used, "
+            f"{self.path}: {counted(self.keys, 'key')}, {self.bytes:,} bytes "
+            f"({self.lines.read - self.lines.bad:,} of {counted(self.lines.read, 'line')} used, "
             f"{self.seconds:.1f} s)"
         )
 
@@ -85,13 +89,13 @@ class Change:
             return self.warnings
         left = self.lines.bad - len(self.lines.shown)
         more = [f"  … and {left:,} more"] if left else []
-        count = f"{self.lines.bad:,} of {self.lines.read:,} lines left out:"
+        count = f"{self.lines.bad:,} of {counted(self.lines.read, 'line')} left out:"
         return [count, *(f"  {line}" for line in self.lines.shown), *more, *self.warnings]
 
 
 def build(
-    source: Path,
-    output: Path,
+    source: str | Path,
+    output: str | Path,
     *,
     tokenizer: str | None = None,
     columns: str = ",".join(TRIPLE),
@@ -101,7 +105,7 @@ def build(
 
     Parameters
     ----------
-    source, output : Path
+    source, output : str or Path
     tokenizer : str, optional
         Name of a fast tokenizer (``lm.fast_tokenizer.load_tokenizer``); without one, every
         character of the file has a token of its own, and the index needs nothing besides itself.
@@ -118,6 +122,7 @@ def build(
         The disk is full. What was at ``output`` is untouched then.
     """
     began = time.perf_counter()
+    source, output = Path(source), Path(output)
     _check_output(output, source)
     names = _columns(columns)
     chosen = named(tokenizer) if tokenizer is not None else None
@@ -131,14 +136,15 @@ def build(
     notes = {"columns": ",".join(names)}
     if tokenizer is not None:
         notes["tokenizer"] = tokenizer
-    save(trie, output, notes)
+    with changing(output) if output.exists() else nullcontext():
+        save(trie, output, notes)
     warnings = _warnings(trie, names, tokenizer or "")
     return _change(output, trie, lines, began, warnings)
 
 
 def add(
-    index: Path,
-    source: Path,
+    index: str | Path,
+    source: str | Path,
     *,
     tokenizer: str | None = None,
     columns: str | None = None,
@@ -146,14 +152,15 @@ def add(
 ) -> Change:
     """Add the lines of a file to an index; arguments and errors as ``build``.
 
-    ``columns`` and ``tokenizer`` are those that the index was built with if not given.
+    ``columns`` and ``tokenizer`` are those that the index was built with if not given. While
+    another process changes the index this one waits.
     """
     return _changed(add_lines, index, source, tokenizer, columns, strict)
 
 
 def remove(
-    index: Path,
-    source: Path,
+    index: str | Path,
+    source: str | Path,
     *,
     tokenizer: str | None = None,
     columns: str | None = None,
@@ -163,8 +170,9 @@ def remove(
     return _changed(remove_lines, index, source, tokenizer, columns, strict)
 
 
-def about(index: Path) -> About:
+def about(index: str | Path) -> About:
     """What an index holds, from its header and sizes; errors as ``lm.trie.load``."""
+    index = Path(index)
     trie, notes = load(index), notes_of(index)
     own = isinstance(trie.tokenizer, CharacterTokenizer)
     each = max(len(trie), 1)
@@ -186,13 +194,30 @@ def about(index: Path) -> About:
     )
 
 
-def check(index: Path) -> str:
+def check(index: str | Path) -> str:
     """Read all of an index and compare its checksums; one line if nothing has changed."""
+    index = Path(index)
     verify(index)
     return f"{index} is intact ({index.stat().st_size:,} bytes)"
 
 
 def _changed(
+    change: Callable[..., tuple[TokenTrie, Lines]],
+    index: str | Path,
+    source: str | Path,
+    tokenizer: str | None,
+    columns: str | None,
+    strict: bool,
+) -> Change:
+    index, source = Path(index), Path(source)
+    _check_output(index, source)
+    if not index.is_file():
+        load(index)  # says that it is missing; nothing is locked for that
+    with changing(index):
+        return _changed_alone(change, index, source, tokenizer, columns, strict)
+
+
+def _changed_alone(
     change: Callable[..., tuple[TokenTrie, Lines]],
     index: Path,
     source: Path,
@@ -201,8 +226,7 @@ def _changed(
     strict: bool,
 ) -> Change:
     began = time.perf_counter()
-    before = _state_of(index)
-    _check_output(index, source)
+    before = state_of(index)
     verify(index)  # damage must not be written down anew, with a checksum that says it is sound
     trie, notes = opened(index, tokenizer)
     noted = notes.get("columns", ",".join(TRIPLE))
@@ -213,12 +237,7 @@ def _changed(
             f"give --columns that name the same key."
         )
     trie, lines = change(trie, source, columns=names, strict=strict)
-    if _state_of(index) != before:
-        raise ErgotextError(
-            f"{index} was changed by another process in the meantime and is left as that one "
-            f"wrote it: run this again."
-        )
-    save(trie, index, notes)
+    save(trie, index, notes, replaces=before)  # Python's ``save_trie`` takes no lock
     return _change(index, trie, lines, began, _warnings(trie, names, notes.get("tokenizer", "")))
 
 
@@ -242,13 +261,6 @@ def _check_output(path: Path, source: Path) -> None:
         raise InputError(f"The folder {folder} does not exist or cannot be written to.")
     if path.exists() and source.exists() and path.samefile(source):
         raise InputError(f"{path} is also the file that is read: name another one for the index.")
-
-
-def _state_of(path: Path) -> tuple[int, int, int] | None:
-    if not path.exists():
-        return None  # ``load`` says so
-    stat = path.stat()
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
 def _warnings(trie: TokenTrie, columns: Sequence[str], name: str) -> list[str]:

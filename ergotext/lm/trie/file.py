@@ -28,7 +28,17 @@ _NOTE = "note:"
 _STALE_SECONDS = 86_400
 
 
-def save(trie: TokenTrie, path: Path, notes: Mapping[str, str] | None = None) -> None:
+State = tuple[int, int, int]
+"""Which file it is, its size and when it was written: differs from one ``save`` to the next."""
+
+
+def save(
+    trie: TokenTrie,
+    path: str | Path,
+    notes: Mapping[str, str] | None = None,
+    *,
+    replaces: State | None = None,
+) -> None:
     """Write a trie to ``path``; a file that was there stays as it was until all is written.
 
     A character tokenizer goes into the file; of any other tokenizer, only the fingerprint.
@@ -36,15 +46,20 @@ def save(trie: TokenTrie, path: Path, notes: Mapping[str, str] | None = None) ->
     Parameters
     ----------
     trie : TokenTrie
-    path : Path
+    path : str or Path
         If it is a link, what it leads to is replaced.
     notes : mapping of str to str, optional
         What else readers are to know; ``notes_of`` gives it back.
+    replaces : tuple, optional
+        What ``state_of(path)`` was when the trie was read from there: a file that has come there
+        since is not replaced. It is looked at right before the old file makes room for the new.
 
     Raises
     ------
+    InputError
+        The notes are longer than readers take (1 MiB with all else in the header).
     ErgotextError
-        The disk is full, or the folder cannot be written to.
+        The disk is full, the folder cannot be written to, or the file is not ``replaces``.
     """
     arrays = {name: np.ascontiguousarray(getattr(trie, name)) for name in _ARRAYS}
     if isinstance(trie.tokenizer, CharacterTokenizer):
@@ -64,6 +79,11 @@ def save(trie: TokenTrie, path: Path, notes: Mapping[str, str] | None = None) ->
             os.fsync(file.fileno())
         if path.exists():
             shutil.copymode(path, temporary)
+        if replaces is not None and state_of(path) != replaces:
+            raise ErgotextError(
+                f"{path} was changed by another process in the meantime and is left as that one "
+                f"wrote it: run this again."
+            )
         temporary.replace(path)
     except OSError as error:
         raise ErgotextError(
@@ -75,6 +95,15 @@ def save(trie: TokenTrie, path: Path, notes: Mapping[str, str] | None = None) ->
             temporary.unlink(missing_ok=True)
 
 
+def state_of(path: str | Path) -> State | None:
+    """What is at ``path``, as ``save`` takes it for ``replaces``; None if there is nothing."""
+    try:
+        stat = Path(path).stat()
+    except FileNotFoundError:
+        return None
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns
+
+
 def _sweep(folder: Path) -> None:
     """Clear away what processes have left that were killed while they wrote."""
     for stale in folder.glob(".ergotext-*.part"):
@@ -83,13 +112,13 @@ def _sweep(folder: Path) -> None:
                 stale.unlink()
 
 
-def notes_of(path: Path) -> dict[str, str]:
+def notes_of(path: str | Path) -> dict[str, str]:
     """What was noted when the index was saved; errors as ``load``."""
-    meta = IndexFile.open(path).meta
+    meta = IndexFile.open(Path(path)).meta
     return {k.removeprefix(_NOTE): v for k, v in meta.items() if k.startswith(_NOTE)}
 
 
-def load(path: Path, tokenizer: TextTokenizer | None = None) -> TokenTrie:
+def load(path: str | Path, tokenizer: TextTokenizer | None = None) -> TokenTrie:
     """Map a trie into memory; nothing is read before it is asked for, and readers share pages.
 
     Checks the header, the sizes, and the ends of offsets. Only ``verify`` vouches for the content;
@@ -97,7 +126,7 @@ def load(path: Path, tokenizer: TextTokenizer | None = None) -> TokenTrie:
 
     Parameters
     ----------
-    path : Path
+    path : str or Path
     tokenizer : TextTokenizer, optional
         What turns texts into keys, if not the character tokenizer that the file holds.
 
@@ -108,6 +137,7 @@ def load(path: Path, tokenizer: TextTokenizer | None = None) -> TokenTrie:
     IndexFileError
         The file is truncated, damaged, of a newer version, or no index.
     """
+    path = Path(path)
     file = IndexFile.open(path)
     arrays = {name: file.array(name) for name in file.tensors}
     trie = _trie(file.meta, arrays)
@@ -115,7 +145,7 @@ def load(path: Path, tokenizer: TextTokenizer | None = None) -> TokenTrie:
     return _with_tokenizer(path, trie, arrays.get(_CHARACTERS), tokenizer)
 
 
-def verify(path: Path) -> None:
+def verify(path: str | Path) -> None:
     """Read the whole file and compare its checksums: finds any damage.
 
     Raises
@@ -125,7 +155,7 @@ def verify(path: Path) -> None:
     IndexFileError
         The file differs from what was saved.
     """
-    file = IndexFile.open(path)
+    file = IndexFile.open(Path(path))
     if not file.intact:
         raise IndexFileError(f"{path} is damaged: its content has changed. Build it again.")
 

@@ -8,13 +8,16 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
-from ergotext.lm.characters import CharacterTokenizer
+from ergotext.lm.characters import Alphabet, CharacterTokenizer
 from ergotext.lm.protocols import ErgotextError, InputError
 from ergotext.lm.trie.builder import build
-from ergotext.lm.trie.file import load, notes_of, save, verify
+from ergotext.lm.trie.file import load, notes_of, save, state_of, verify
 from ergotext.lm.trie.header import IndexFileError
+from ergotext.lm.trie.lines import build_from_lines
+from ergotext.lm.trie.overlay import EditableTrie
 from ergotext.lm.trie.states import TrieStates
 from ergotext.lm.trie.tree import TokenTrie
+from ergotext.lm.trie.update import add_lines, remove_lines
 from tests.lm.trie.test_tree import SMALL
 
 NAMES = [f"{a}{b}{c}" for a in "北京大学生" for b in "的一是abc" for c in ("", "x", "年月日")]
@@ -125,6 +128,76 @@ def test_a_full_disk_leaves_the_old_file(
     with pytest.raises(ErgotextError, match="No space left"):
         save(build([], TOKENIZER), path)
     assert path.read_bytes() == before and list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("size", [70_000, 65_537, 65_536])
+def test_large_vocabularies(size: int, tmp_path: Path) -> None:
+    alphabet = Alphabet(size, 0, 1, "of a large model")
+    pairs = [((t, 7, size - 1), str(t)) for t in range(2, size, 97)]
+    pairs += [((size - 1,), "last"), ((size - 1, 2, size - 2), "behind it")]
+    trie = build(pairs, alphabet)
+    save(trie, tmp_path / "x")
+    verify(tmp_path / "x")
+    again = load(tmp_path / "x")
+    assert again.alphabet == alphabet and list(again.keys()) == list(trie.keys())
+    assert again.token.dtype == again.tail.dtype == (np.uint32 if size > 65_536 else np.uint16)
+    assert again.get(()).tolist() == trie.get(()).tolist() and again.get(())[-1] == size - 1
+    assert all(again.values(key) == [value] for key, value in pairs)
+
+
+def test_texts_as_paths(tmp_path: Path) -> None:
+    lines, path = tmp_path / "lines", str(tmp_path / "x")
+    lines.write_text("a\tb\tc\n")
+    trie, _ = build_from_lines(str(lines))
+    save(trie, path, {"a": "b"})
+    verify(path)
+    assert len(load(path)) == 1 and notes_of(path) == {"a": "b"}
+    assert len(add_lines(trie, str(lines))[0]) == 1 and not len(remove_lines(trie, str(lines))[0])
+    assert len(build([(1,)], SMALL, folder=str(tmp_path))) == 1
+
+
+def test_notes_beyond_what_is_read_are_not_written(trie: TokenTrie, path: Path) -> None:
+    before = path.read_bytes()
+    with pytest.raises(InputError, match="note less"):
+        save(trie, path, {"note": "x" * (1 << 20)})
+    assert path.read_bytes() == before and list(path.parent.iterdir()) == [path]
+    save(trie, path, {"note": "x" * ((1 << 20) - 4096)})
+    assert len(load(path)) == len(trie)
+
+
+def test_another_file_is_not_replaced(
+    trie: TokenTrie, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that came while this one was written."""
+    other = path.with_name("other")
+    save(build([], TOKENIZER), other)
+    monkeypatch.setattr(os, "fsync", lambda _: other.replace(path) if other.exists() else None)
+    with pytest.raises(ErgotextError, match="changed by another process"):
+        save(trie, path, replaces=state_of(path))
+    assert len(load(path)) == 0 and list(path.parent.iterdir()) == [path]
+    save(trie, path, replaces=state_of(path))
+    assert len(load(path)) == len(trie) and state_of(other) is None
+
+
+def test_damage_stops_compact_with_a_sentence(path: Path) -> None:
+    whole = path.read_bytes()
+    rng = np.random.default_rng(1)
+    header = 8 + int.from_bytes(whole[:8], "little")
+    refused = 0
+    for offset in rng.integers(header, len(whole), 400).tolist():
+        damaged = bytearray(whole)
+        damaged[offset] ^= int(rng.integers(1, 256))
+        path.write_bytes(damaged)
+        try:
+            EditableTrie(load(path)).compact()
+        except ErgotextError:
+            refused += 1
+    assert refused
+    damaged = bytearray(whole)
+    damaged[whole.rindex(0xFF)] = ord("x")
+    path.write_bytes(damaged)
+    with pytest.raises(IndexFileError, match="verify it"):
+        EditableTrie(load(path)).compact()
 
 
 def test_notes_go_with_the_file(tmp_path: Path) -> None:
