@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from ergotext.lm import trie as _trie
     from ergotext.lm.batch import TokenBatch as TokenBatch
     from ergotext.lm.causal import CausalLM as CausalLM
+    from ergotext.lm.characters import Alphabet as Alphabet
     from ergotext.lm.characters import CharacterTokenizer as CharacterTokenizer
     from ergotext.lm.energy import Term as Term
     from ergotext.lm.energy import custom as custom
     from ergotext.lm.fast_tokenizer import FastTokenizer as FastTokenizer
     from ergotext.lm.fast_tokenizer import load_tokenizer as load_tokenizer
     from ergotext.lm.loading import load as load
+    from ergotext.lm.logits import AutomatonLogitsProcessor as AutomatonLogitsProcessor
     from ergotext.lm.protocols import ErgotextError as ErgotextError
     from ergotext.lm.protocols import InputError as InputError
     from ergotext.lm.protocols import ModelError as ModelError
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from ergotext.lm.trie import EditableTrie as EditableTrie
     from ergotext.lm.trie import TokenTrie as TokenTrie
     from ergotext.lm.trie.device import DeviceTrie as DeviceTrie
+    from ergotext.lm.trie.lookahead import BestKey as BestKey
     from ergotext.samplers import Result as Result
     from ergotext.samplers import sample as sample
     from ergotext.samplers.beam import beam as beam
@@ -39,6 +42,9 @@ if TYPE_CHECKING:
     load_trie, save_trie, verify_trie = _trie.load, _trie.save, _trie.verify
 
 _HOME = {
+    "Alphabet": "lm.characters",
+    "AutomatonLogitsProcessor": "lm.logits",
+    "BestKey": "lm.trie.lookahead",
     "TokenBatch": "lm.batch",
     "CausalLM": "lm.causal",
     "CharacterTokenizer": "lm.characters",

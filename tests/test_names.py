@@ -7,6 +7,7 @@ import ergotext as et
 
 def test_every_name_leads_somewhere() -> None:
     assert {"TokenTrie", "build_trie", "load_trie", "load_tokenizer"} <= set(et.__all__)
+    assert {"Alphabet", "AutomatonLogitsProcessor", "BestKey"} <= set(et.__all__)
     assert all(callable(getattr(et, name)) for name in et.__all__)
     assert set(et.__all__) <= set(dir(et))
 
