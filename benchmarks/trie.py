@@ -29,7 +29,7 @@ from transformers import T5Config, T5ForConditionalGeneration
 from transformers.generation import LogitsProcessorList, PrefixConstrainedLogitsProcessor
 
 from ergotext.lm.characters import Alphabet
-from ergotext.lm.logits import AutomatonLogitsProcessor
+from ergotext.lm.logits import AutomatonLogitsProcessor, _Written
 from ergotext.lm.ragged import offsets_of, spread
 from ergotext.lm.seq2seq import Seq2SeqLM
 from ergotext.lm.trie import TokenTrie
@@ -194,6 +194,10 @@ def step(keys: Flat) -> None:
     for depth in (None, 0, 1, 2, 3, 5, 8):
         rows = prefixes(keys, depth)
         states = np.array([trie.walk(row) for row in rows])
+        read = np.zeros(
+            (BATCH, int(depth != 0)), dtype=np.int64
+        )  # whether anything was, and no more
+        written = _Written(read, states, np.zeros(BATCH, dtype=bool))
         width = max(map(len, rows)) + 1
         # The prefixes differ in length, as they do not in generate; so rows are told by number.
         ids = torch.full((BATCH, width), START)
@@ -208,7 +212,7 @@ def step(keys: Flat) -> None:
                 "nested dict": lambda p=processor, ids=ids: p["nested dict"](ids, scores),
                 "marisa-trie": lambda p=processor, ids=ids: p["marisa-trie"](ids, scores),
                 "ours, candidates": lambda s=states: with_candidates(trie, s, scores),
-                "ours, dense mask": lambda s=states: mask._masked(scores, s),
+                "ours, dense mask": lambda w=written: mask._masked(scores, w),
             },
             rounds=11,
         )
