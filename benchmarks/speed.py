@@ -102,7 +102,7 @@ def steps(seconds: float) -> None:
         for _ in range(60):
             state[0] = kernel.step(draws, state[0])[0]
 
-        def ours(kernel=kernel, draws=draws, state=state) -> None:  # type: ignore[no-untyped-def]
+        def ours(kernel=kernel, draws=draws, state=state) -> None:
             state[0] = kernel.step(draws, state[0])[0]
 
         both = alternately(lambda: plain.step(1.0), ours, (1, chains), seconds)

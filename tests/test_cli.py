@@ -29,7 +29,7 @@ def small(model_folder: Path) -> list[str]:
     return ["--model", str(model_folder), "--chains", "3", "--steps", "12"]
 
 
-def test_sentences_and_how_they_were_found(capsys, small) -> None:  # type: ignore[no-untyped-def]
+def test_sentences_and_how_they_were_found(capsys, small) -> None:
     code, out, err = call(capsys, "write", "summer", "ice cream", *small, "-n", "2")
     assert code == 0 and err == ""
     *sentences, how = out.splitlines()
@@ -38,7 +38,7 @@ def test_sentences_and_how_they_were_found(capsys, small) -> None:  # type: igno
     assert "3 chains × 12 steps" in how and "accepted" in how and " s, seed 0" in how
 
 
-def test_json(capsys, small) -> None:  # type: ignore[no-untyped-def]
+def test_json(capsys, small) -> None:
     code, out, err = call(capsys, "write", "summer", "beach", *small, "--json")
     records = [json.loads(line) for line in out.splitlines()]
     assert code == 0 and len(records) == 3 and "12 steps" in err
@@ -52,13 +52,13 @@ def test_json(capsys, small) -> None:  # type: ignore[no-untyped-def]
     assert energies == sorted(energies)
 
 
-def test_same_seed_same_output(capsys, small) -> None:  # type: ignore[no-untyped-def]
+def test_same_seed_same_output(capsys, small) -> None:
     arguments = ["write", "summer", "beach", *small, "--json", "--any-order", "--seed"]
     one, two, three = (call(capsys, *arguments, seed)[1] for seed in ("5", "5", "6"))
     assert one == two != three
 
 
-def test_keyword_sets_from_stdin(capsys, small, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_keyword_sets_from_stdin(capsys, small, monkeypatch) -> None:
     feed(monkeypatch, '["summer", "beach"]\n\n["海滩"]\n')
     code, out, _ = call(capsys, "write", "-", *small, "--json", "-n", "1")
     records = [json.loads(line) for line in out.splitlines()]
@@ -75,7 +75,7 @@ def feed(monkeypatch: pytest.MonkeyPatch, text: str | bytes) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
 
 
-def test_output_file(capsys, small, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_output_file(capsys, small, tmp_path) -> None:
     target = tmp_path / "out.txt"
     target.write_text("old")
     code, out, _ = call(capsys, "write", "summer", *small, "-o", str(target))
@@ -83,7 +83,7 @@ def test_output_file(capsys, small, tmp_path) -> None:  # type: ignore[no-untype
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_options_reach_the_run(capsys, small) -> None:  # type: ignore[no-untyped-def]
+def test_options_reach_the_run(capsys, small) -> None:
     _, plain, _ = call(capsys, "write", "summer", *small, "--json")
     for more in (["--context", "A dog ran."], ["--length", "5"], ["--sampler", "mh"],
                  ["--dtype", "bfloat16"], ["--max-length", "3", "--length", "2"]):  # fmt: skip
@@ -92,7 +92,7 @@ def test_options_reach_the_run(capsys, small) -> None:  # type: ignore[no-untype
         assert ("approximate" in err) == ("bfloat16" in more)
 
 
-def test_time_limit(capsys, small) -> None:  # type: ignore[no-untyped-def]
+def test_time_limit(capsys, small) -> None:
     began = time.monotonic()
     code, out, _ = call(
         capsys, "write", "summer", *small, "--steps", "100000", "--max-seconds", "1.5"
@@ -129,7 +129,7 @@ def test_time_limit(capsys, small) -> None:  # type: ignore[no-untyped-def]
         (["summer", "--context", "long " * 200], "token positions"),
     ],
 )
-def test_usage_errors_are_one_line_and_exit_2(capsys, model_folder, arguments, message) -> None:  # type: ignore[no-untyped-def]
+def test_usage_errors_are_one_line_and_exit_2(capsys, model_folder, arguments, message) -> None:
     model = [] if "--model" in arguments else ["--model", str(model_folder)]
     code, out, err = call(capsys, "write", *model, *arguments)
     assert code == 2 and out == ""
@@ -149,9 +149,7 @@ def test_usage_errors_are_one_line_and_exit_2(capsys, model_folder, arguments, m
         (b"\xff\xfe", "not UTF-8"),
     ],
 )
-def test_bad_stdin_is_found_before_any_work(  # type: ignore[no-untyped-def]
-    capsys, small, monkeypatch, text, message
-) -> None:
+def test_bad_stdin_is_found_before_any_work(capsys, small, monkeypatch, text, message) -> None:
     feed(monkeypatch, text)
     code, out, err = call(capsys, "write", "-", *small)
     assert code == 2 and out == "" and message in err and err.count("\n") == 1
@@ -175,7 +173,7 @@ def test_bad_stdin_is_found_before_any_work(  # type: ignore[no-untyped-def]
         (["summer", "--max-seconds", "nan"], "time limit"),
     ],
 )
-def test_odd_input_is_one_line_too(capsys, model_folder, arguments, message) -> None:  # type: ignore[no-untyped-def]
+def test_odd_input_is_one_line_too(capsys, model_folder, arguments, message) -> None:
     model = [] if "--model" in arguments else ["--model", str(model_folder)]
     code, out, err = call(capsys, "write", *model, *arguments)
     assert code == 2 and out == ""
@@ -183,13 +181,13 @@ def test_odd_input_is_one_line_too(capsys, model_folder, arguments, message) -> 
     assert message in err
 
 
-def test_closed_standard_input(capsys, small, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_closed_standard_input(capsys, small, monkeypatch) -> None:
     monkeypatch.setattr(sys, "stdin", None)
     code, _, err = call(capsys, "write", "-", *small)
     assert code == 2 and "standard input is closed" in err
 
 
-def test_output_through_links_pipes_and_modes(capsys, small, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_output_through_links_pipes_and_modes(capsys, small, tmp_path) -> None:
     target, link, pipe = tmp_path / "out.txt", tmp_path / "link", tmp_path / "pipe"
     target.write_text("old")
     target.chmod(0o640)
@@ -203,7 +201,7 @@ def test_output_through_links_pipes_and_modes(capsys, small, tmp_path) -> None: 
     assert "summer" in reader.communicate(timeout=30)[0] and pipe.is_fifo()
 
 
-def test_a_failure_leaves_the_output_file_as_it_was(capsys, small, tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_a_failure_leaves_the_output_file_as_it_was(capsys, small, tmp_path, monkeypatch) -> None:
     target = tmp_path / "out.txt"
     target.write_text("old")
     code, _, err = call(capsys, "write", "", *small, "-o", str(target))
@@ -212,7 +210,7 @@ def test_a_failure_leaves_the_output_file_as_it_was(capsys, small, tmp_path, mon
     feed(monkeypatch, '["summer"]\n["beach"]\n')
     real, calls = samplers_run.sample, []
 
-    def failing(*args, **kwargs):  # type: ignore[no-untyped-def]
+    def failing(*args, **kwargs):
         calls.append(1)
         if len(calls) == 2:
             raise MemoryError
@@ -224,13 +222,13 @@ def test_a_failure_leaves_the_output_file_as_it_was(capsys, small, tmp_path, mon
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_model_failures_exit_1(capsys, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_model_failures_exit_1(capsys, tmp_path) -> None:
     (tmp_path / "bad.gguf").write_bytes(b"GGUF" + b"\0" * 40)
     code, out, err = call(capsys, "write", "summer", "--model", str(tmp_path / "bad.gguf"))
     assert code == 1 and out == "" and "cut short" in err and "Traceback" not in err
 
 
-def process(*arguments: str, **options) -> subprocess.Popen[str]:  # type: ignore[no-untyped-def]
+def process(*arguments: str, **options) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "ergotext", *arguments], text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options,
@@ -281,7 +279,7 @@ def test_ctrl_c_while_loading(place: str, model_folder: Path) -> None:
     assert (code, out, err) == (130, "", "ergotext: interrupted\n")
 
 
-def test_ctrl_c_that_a_lazy_import_has_wrapped(capsys, small, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_ctrl_c_that_a_lazy_import_has_wrapped(capsys, small, monkeypatch) -> None:
     def wrapped(*_: object, **__: object) -> None:
         try:
             raise KeyboardInterrupt
@@ -335,14 +333,14 @@ def test_json_on_a_terminal_that_is_not_utf_8(model_folder: Path) -> None:
     assert out.isascii() and "👍" in json.loads(out)["text"]
 
 
-def test_findings_are_shown_where_they_cannot_be_written(  # type: ignore[no-untyped-def]
+def test_findings_are_shown_where_they_cannot_be_written(
     capsys, small, tmp_path, monkeypatch
 ) -> None:
     """The folder goes while the run is on."""
     folder, real = tmp_path / "folder", samplers_run.sample
     folder.mkdir()
 
-    def sample(*args, **kwargs):  # type: ignore[no-untyped-def]
+    def sample(*args, **kwargs):
         folder.rmdir()
         return real(*args, **kwargs)
 
@@ -351,7 +349,7 @@ def test_findings_are_shown_where_they_cannot_be_written(  # type: ignore[no-unt
     assert code == 1 and "summer" in out and "No such file" in err and err.count("\n") == 1
 
 
-def test_long_names_for_the_output(capsys, small, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_long_names_for_the_output(capsys, small, tmp_path) -> None:
     code, out, err = call(capsys, "write", "summer", *small, "-o", str(tmp_path / ("x" * 300)))
     assert code == 1 and out == "" and "too long" in err and err.count("\n") == 1
     long = tmp_path / ("x" * 255)  # the longest there can be
@@ -359,7 +357,7 @@ def test_long_names_for_the_output(capsys, small, tmp_path) -> None:  # type: ig
     assert "summer" in long.read_text() and list(tmp_path.iterdir()) == [long]
 
 
-def test_a_link_to_itself(capsys, small, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_a_link_to_itself(capsys, small, tmp_path) -> None:
     loop = tmp_path / "loop"
     loop.symlink_to(loop)
     _, out, err = call(capsys, "write", "summer", *small, "-o", str(loop))

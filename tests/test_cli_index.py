@@ -60,13 +60,13 @@ def shown(capsys: pytest.CaptureFixture[str], index: Path, prefix: str, *more: s
     return out.splitlines()
 
 
-def test_build_says_what_it_did(capsys, kb) -> None:  # type: ignore[no-untyped-def]
+def test_build_says_what_it_did(capsys, kb) -> None:
     code, out, err = call(capsys, "build", kb, "-o", kb.with_suffix(".ergo"))
     assert code == 0 and err == ""
     assert "kb.ergo: 4 keys, 1,153 bytes (5 of 5 lines used" in out
 
 
-def test_info(capsys, index) -> None:  # type: ignore[no-untyped-def]
+def test_info(capsys, index) -> None:
     code, out, err = call(capsys, "info", index)
     assert code == 0 and err == ""
     for fact in ("4, the longest of 10 tokens", "format version 1", "1,153 bytes", "4 inner nodes",
@@ -77,7 +77,7 @@ def test_info(capsys, index) -> None:  # type: ignore[no-untyped-def]
     assert record["fingerprint"] == load(index).alphabet.fingerprint
 
 
-def test_all_keys_come_back_as_lines(capsys, index) -> None:  # type: ignore[no-untyped-def]
+def test_all_keys_come_back_as_lines(capsys, index) -> None:
     assert sorted(shown(capsys, index, "")) == sorted(KB.splitlines())
 
 
@@ -91,19 +91,19 @@ def test_all_keys_come_back_as_lines(capsys, index) -> None:  # type: ignore[no-
         ("苹果\t产地", ["苹果（水果）\t产地\t山东"], "(1 of 1 key; next: '\\t')"),
     ],
 )
-def test_get(capsys, index, prefix, lines, tail) -> None:  # type: ignore[no-untyped-def]
+def test_get(capsys, index, prefix, lines, tail) -> None:
     code, out, err = call(capsys, "get", index, prefix)
     assert (code, out.splitlines(), err.strip()) == (0, lines, tail)
 
 
-def test_get_is_limited_and_speaks_json(capsys, index) -> None:  # type: ignore[no-untyped-def]
+def test_get_is_limited_and_speaks_json(capsys, index) -> None:
     code, out, err = call(capsys, "get", index, "", "-n", "2", "--json")
     records = [json.loads(line) for line in out.splitlines()]
     assert code == 0 and len(records) == 2 and err.startswith("(2 of 4 keys")
     assert list(records[0]) == ["subject", "predicate", "objects"]
 
 
-def test_titles(capsys, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_titles(capsys, tmp_path) -> None:
     lines, index = tmp_path / "titles.txt", tmp_path / "titles.ergo"
     lines.write_text("Berlin\nBern\nBerlin\nRome\n")
     assert call(capsys, "build", lines, "-o", index, "--columns", "key")[0] == 0
@@ -114,13 +114,13 @@ def test_titles(capsys, tmp_path) -> None:  # type: ignore[no-untyped-def]
     assert shown(capsys, index, "R") == ["Riga", "Rome"]
 
 
-def test_nothing_shown_drives_the_terminal(capsys, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_nothing_shown_drives_the_terminal(capsys, tmp_path) -> None:
     save(build([("a\x1b[2J", "b\x07\nc")], CharacterTokenizer("ab")), tmp_path / "x")
     assert shown(capsys, tmp_path / "x", "a") == ["a [2J\tb  c"]
     assert json.loads(shown(capsys, tmp_path / "x", "a", "--json")[0])["objects"] == ["b\x07\nc"]
 
 
-def test_add_and_remove(capsys, index, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_add_and_remove(capsys, index, tmp_path) -> None:
     more = tmp_path / "more.tsv"
     more.write_text("香蕉\t产地\té岛\n梨\t颜色\t黄\n", encoding="utf-8")
     code, out, err = call(capsys, "add", index, more)
@@ -150,7 +150,7 @@ def test_add_and_remove(capsys, index, tmp_path) -> None:  # type: ignore[no-unt
     assert left(tmp_path) == ["kb.ergo", "kb.tsv", "less.tsv", "more.tsv"]
 
 
-def test_removing_everything_leaves_an_empty_index(capsys, kb, index) -> None:  # type: ignore[no-untyped-def]
+def test_removing_everything_leaves_an_empty_index(capsys, kb, index) -> None:
     assert "0 keys" in call(capsys, "remove", index, kb)[1]
     assert call(capsys, "info", index)[0] == 0 and call(capsys, "verify", index)[0] == 0
     code, out, err = call(capsys, "get", index, "")
@@ -161,7 +161,7 @@ def test_removing_everything_leaves_an_empty_index(capsys, kb, index) -> None:  
 BAD = b"no tabs\n\na\t\tb\n\xff\tb\tc\na\tb\tc\td\na\tb\n\n"
 
 
-def test_bad_lines_are_counted_and_the_first_few_shown(capsys, kb, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_bad_lines_are_counted_and_the_first_few_shown(capsys, kb, tmp_path) -> None:
     kb.write_bytes(KB.encode() + BAD)
     code, out, err = call(capsys, "build", kb, "-o", tmp_path / "x")
     assert code == 0 and "5 of 12 lines" in out
@@ -202,7 +202,7 @@ def damaged(path: Path, what: str) -> Path:
     ],
 )
 @pytest.mark.parametrize("command", ["info", "get", "verify", "add", "remove"])
-def test_files_that_are_no_index(capsys, index, kb, command, what, message) -> None:  # type: ignore[no-untyped-def]
+def test_files_that_are_no_index(capsys, index, kb, command, what, message) -> None:
     path = damaged(index, what)
     more = {"get": [""], "add": [kb], "remove": [kb]}.get(command, [])
     code, out, err = call(capsys, command, path, *more)
@@ -210,14 +210,14 @@ def test_files_that_are_no_index(capsys, index, kb, command, what, message) -> N
     assert message in err
 
 
-def test_only_verify_and_changes_read_all(capsys, index) -> None:  # type: ignore[no-untyped-def]
+def test_only_verify_and_changes_read_all(capsys, index) -> None:
     path = damaged(index, "flipped")
     assert call(capsys, "info", path)[0] == 0
     code, _, err = call(capsys, "verify", path)
     assert code == 1 and "its content has changed" in err
 
 
-def test_lookups_in_a_damaged_index(capsys, index) -> None:  # type: ignore[no-untyped-def]
+def test_lookups_in_a_damaged_index(capsys, index) -> None:
     """Wrong answers at worst, or one line."""
     whole, rng = index.read_bytes(), random.Random(0)
     for _ in range(300):
@@ -231,7 +231,7 @@ def test_lookups_in_a_damaged_index(capsys, index) -> None:  # type: ignore[no-u
 
 
 @pytest.mark.parametrize("command", ["add", "remove"])
-def test_damage_is_not_written_down_anew(capsys, index, kb, command) -> None:  # type: ignore[no-untyped-def]
+def test_damage_is_not_written_down_anew(capsys, index, kb, command) -> None:
     path = damaged(index, "flipped")
     before = path.read_bytes()
     code, out, err = call(capsys, command, path, kb)
@@ -239,7 +239,7 @@ def test_damage_is_not_written_down_anew(capsys, index, kb, command) -> None:  #
     assert path.read_bytes() == before
 
 
-def test_input_that_cannot_be_is_one_line(capsys, index, kb, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_input_that_cannot_be_is_one_line(capsys, index, kb, tmp_path) -> None:
     empty, pipe = tmp_path / "empty.tsv", tmp_path / "pipe"
     empty.touch()
     os.mkfifo(pipe)
@@ -289,7 +289,7 @@ def test_texts_as_paths(index: Path, kb: Path) -> None:
     assert "is intact" in task.check(str(index))
 
 
-def test_one_is_singular(capsys, index, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_one_is_singular(capsys, index, tmp_path) -> None:
     one = tmp_path / "one.txt"
     one.write_text("a\n")
     out = call(capsys, "build", one, "-o", index, "--columns", "key")[1]
@@ -300,14 +300,14 @@ def test_one_is_singular(capsys, index, tmp_path) -> None:  # type: ignore[no-un
     assert "1 of 1 line left out" in err and "2 fields where 1 is expected" in err
 
 
-def test_an_index_of_ids_needs_a_tokenizer(capsys, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_an_index_of_ids_needs_a_tokenizer(capsys, tmp_path) -> None:
     save(build([((2, 3), None)], Alphabet(9, 0, 1)), tmp_path / "ids")
     assert "not in the file, not named" in call(capsys, "info", tmp_path / "ids")[1]
     code, _, err = call(capsys, "get", tmp_path / "ids", "a")
     assert code == 2 and "name it with --tokenizer" in err
 
 
-def test_another_tokenizer(capsys, kb, model_folder, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_another_tokenizer(capsys, kb, model_folder, tmp_path) -> None:
     index = tmp_path / "kb.ergo"
     code, _, err = call(capsys, "build", kb, "-o", index, "--tokenizer", model_folder)
     assert code == 0 and err == ""
@@ -331,7 +331,7 @@ def test_another_tokenizer(capsys, kb, model_folder, tmp_path) -> None:  # type:
     assert call(capsys, "get", index, "", "--tokenizer", model_folder)[0] == 0
 
 
-def test_what_a_tokenizer_does_to_keys_is_said(capsys, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_what_a_tokenizer_does_to_keys_is_said(capsys, tmp_path) -> None:
     bert().save_pretrained(tmp_path / "bert")
     lines, index = tmp_path / "kb.tsv", tmp_path / "kb.ergo"
     lines.write_text("new york\tnews\tx\n")
@@ -346,10 +346,10 @@ def test_what_a_tokenizer_does_to_keys_is_said(capsys, tmp_path) -> None:  # typ
     assert "line 3: a key without tokens" in err and "does not know every character" in err
 
 
-def test_an_index_that_another_process_changes(capsys, index, kb, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_an_index_that_another_process_changes(capsys, index, kb, monkeypatch) -> None:
     from ergotext.tasks import index as task
 
-    def meanwhile(*arguments, **options):  # type: ignore[no-untyped-def]
+    def meanwhile(*arguments, **options):
         save(load(index), index)
         return real(*arguments, **options)
 
@@ -389,7 +389,7 @@ Path.replace = wait
     assert len(trie) == 6 and "a\tp" in trie and "b\tp" in trie
 
 
-def test_a_build_waits_for_a_change(capsys, index, kb, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_a_build_waits_for_a_change(capsys, index, kb, monkeypatch) -> None:
     from ergotext.tasks import index as task
 
     held = []
@@ -410,7 +410,7 @@ def lock(index: Path) -> bool:
     return not subprocess.run([sys.executable, "-c", code], capture_output=True).returncode
 
 
-def test_a_lock_that_cannot_be_made(capsys, index, kb) -> None:  # type: ignore[no-untyped-def]
+def test_a_lock_that_cannot_be_made(capsys, index, kb) -> None:
     from ergotext.tasks.changing import lock_of
 
     lock_of(index).mkdir()
@@ -423,16 +423,16 @@ class FullDisk(io.FileIO):
 
     room = 600
 
-    def write(self, data) -> int:  # type: ignore[no-untyped-def]
+    def write(self, data) -> int:
         if self.tell() + len(memoryview(data).cast("B")) > self.room:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return super().write(data)
 
 
 @pytest.mark.parametrize("command", ["build", "add", "remove"])
-def test_a_full_disk_leaves_the_old_file(capsys, index, kb, command, monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    class Disk(type(Path())):  # type: ignore[misc]
-        def open(self, *arguments, **options):  # type: ignore[no-untyped-def]
+def test_a_full_disk_leaves_the_old_file(capsys, index, kb, command, monkeypatch) -> None:
+    class Disk(type(Path())):
+        def open(self, *arguments, **options):
             part = self.name.endswith(".part")
             return FullDisk(self, "x") if part else super().open(*arguments, **options)
 

@@ -97,7 +97,7 @@ class ToyFluency(Term):
         self._toy = scorer
 
     @property
-    def scorer(self) -> ToyScorer:  # type: ignore[override]
+    def scorer(self) -> ToyScorer:
         return self._toy
 
     def __call__(self, batch: TokenBatch) -> Tensor:

@@ -143,9 +143,7 @@ class Sum(Term):
 class Custom(Term):
     """A user's own function as an energy."""
 
-    def __init__(
-        self, function: Function | Callable[[list[str]], Sequence[float]], name: str, on_text: bool
-    ) -> None:
+    def __init__(self, function: Callable[..., object], name: str, on_text: bool) -> None:
         self._function = function
         self.name = name
         self._on_text = on_text
@@ -158,11 +156,11 @@ class Custom(Term):
 
     def __call__(self, batch: TokenBatch) -> Tensor:
         if not self._on_text:
-            return _numbers(self.name, self._function(batch))  # type: ignore[arg-type]
+            return _numbers(self.name, self._function(batch))
         if self._decode is None:
             raise InputError(f"the energy {self.name!r} reads text: add it to fluency(lm)")
         texts = [text.strip() for text in self._decode.decode(batch)]
-        return _numbers(self.name, self._function(texts))  # type: ignore[arg-type]
+        return _numbers(self.name, self._function(texts))
 
 
 @overload
@@ -181,7 +179,7 @@ def custom(
 
     It must be deterministic; +inf forbids a text.
     """
-    return Custom(function, name, of == "text")  # type: ignore[arg-type]
+    return Custom(function, name, of == "text")
 
 
 def _as_term(other: Term | Function | int) -> Term:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ergotext.lm.protocols import Automaton, Decoding, InputError, LookAhead, ModelError
+from ergotext.lm.protocols import Automaton, Decoding, InputError, LookAhead
 from ergotext.samplers.contest import Tails, best_of_each
 from ergotext.samplers.finished import Finished
+from ergotext.samplers.rests import Rests, numbers
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -190,14 +191,14 @@ class _Search:
         rows, tokens = torch.tensor(row), torch.tensor(token)
         logits = self.decoding.logits(rows, tokens)
         if not self.allowed:
-            return _numbers(logits - self.decoding.log_z()[rows])
+            return numbers(logits - self.decoding.log_z()[rows])
         count, double = len(self.decoding), torch.float64
         lowest = torch.full((count,), torch.finfo(double).min, dtype=double)
         highest = lowest.scatter_reduce(0, rows, logits, "amax")  # finite where all are impossible
         total = torch.zeros_like(highest).index_add(0, rows, (logits - highest[rows]).exp())
         impossible = logits == -torch.inf
         scores = (logits - highest[rows] - total.log()[rows]).masked_fill(impossible, -torch.inf)
-        return _numbers(scores)
+        return numbers(scores)
 
     def _check(self, tokens: Ints) -> None:
         highest = int(tokens.max(initial=0))
@@ -234,15 +235,16 @@ class _Search:
         lone = self.automaton.lone(state)
         held = best_of_each(inputs, np.where(plain, np.inf, rank), self.beams, count)
         jump, on = np.flatnonzero(held & lone), np.flatnonzero(held & ~lone & (left > 0))
-        ids, offsets = self.automaton.rest(state[jump])
-        jump, ids, offsets = _no_longer_than(left, jump, ids, offsets)
+        rests = Rests(*self.automaton.rest(state[jump]))
+        short = rests.lengths <= left
+        jump, rests = jump[short], rests.only(short)
         gone = np.ones(len(row), dtype=bool)
         gone[jump] = gone[on] = False
         np.maximum.at(self.lost, inputs[gone], rank[gone])
         if len(jump):
-            self._check(ids)
-            along = self._potential_along(inputs[jump], state[jump], ids, offsets)
-            self._jump(row[jump], token[jump], log_prob[jump], along, plain[jump], ids, offsets)
+            self._check(rests.ids)
+            potential = rests.potential(self.lookahead, self.automaton, inputs[jump], state[jump])
+            self._jump(row[jump], token[jump], log_prob[jump], potential, plain[jump], rests)
         self.written = np.column_stack([self.written[row[on]], token[on]])
         self.input, self.state, self.plain = inputs[on], state[on], plain[on]
         self.log_prob, self.rank = log_prob[on], rank[on]
@@ -266,65 +268,14 @@ class _Search:
         log_prob: Floats,
         potential: Floats,
         plain: NDArray[np.bool_],
-        ids: Ints,
-        offsets: Ints,
+        rests: Rests,
     ) -> None:
         """Score the rests of these sequences in one pass; they are finished then."""
-        reached = np.repeat(log_prob, np.diff(offsets)) + self._gains(row, token, ids, offsets)
+        ids, offsets = rests.ids, rests.offsets
+        reached = np.repeat(log_prob, rests.lengths)
+        if not self.allowed:  # else each of their tokens is the only one allowed
+            reached += rests.gains(self.decoding, row, token)
         ranks, last = reached + potential, offsets[1:] - 1
         written = np.column_stack([self.written[row], token])
         self.finished.add(self.input[row], reached[last], ranks[last], written, ids, offsets)
         self.tails = self.tails.joined(Tails.of(self.input[row], ranks, offsets).only(plain))
-
-    def _gains(self, row: Ints, token: Ints, ids: Ints, offsets: Ints) -> Floats:
-        """float64 [T]: log p of each rest up to and with each of its tokens."""
-        if self.allowed:
-            return np.zeros(len(ids))
-        begin = offsets[:-1] + np.arange(len(row))
-        runs = np.insert(ids, offsets[:-1], token)
-        parted = offsets + np.arange(len(offsets))
-        scored = _numbers(self.decoding.rest_log_prob(*map(torch.tensor, (row, runs, parted))))
-        table, inside = _table(np.delete(scored, begin), offsets)  # the first has been counted
-        gains: Floats = np.cumsum(table, axis=1)[inside]
-        return gains
-
-    def _potential_along(self, inputs: Ints, state: Ints, ids: Ints, offsets: Ints) -> Floats:
-        """float64 [T]: the potential behind each token of the rests."""
-        if self.lookahead is None:
-            return np.zeros(len(ids))
-        tokens, inside = _table(ids, offsets)
-        potential = np.zeros(tokens.shape)
-        for column in range(tokens.shape[1]):
-            at = np.flatnonzero(inside[:, column])
-            state[at] = self.automaton.advance(state[at], tokens[at, column])
-            potential[at, column] = self.lookahead(inputs[at], state[at])
-        return potential[inside]
-
-
-def _no_longer_than(most: int, rows: Ints, ids: Ints, offsets: Ints) -> tuple[Ints, Ints, Ints]:
-    """The rows whose rests have at most so many tokens."""
-    lengths = np.diff(offsets)
-    short = lengths <= most
-    return (
-        rows[short],
-        ids[np.repeat(short, lengths)],
-        np.concatenate([[0], np.cumsum(lengths[short])]),
-    )
-
-
-def _table(flat: NDArray[Any], offsets: Ints) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Rows [m, longest], zero behind their ends, and where in it the values stand."""
-    lengths = np.diff(offsets)
-    inside = np.arange(int(lengths.max(initial=0))) < lengths[:, None]
-    table = np.zeros(inside.shape, dtype=flat.dtype)
-    table[inside] = flat
-    return table, inside
-
-
-def _numbers(scores: torch.Tensor) -> Floats:
-    if torch.isnan(scores).any():
-        raise ModelError(
-            "The model gives NaN instead of log-probabilities: check its weights, or take float32."
-        )
-    values: Floats = scores.numpy()
-    return values

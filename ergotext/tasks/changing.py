@@ -35,7 +35,7 @@ def changing(index: Path) -> Iterator[None]:
             what = f"waiting for another process that changes {index}"
             with tqdm(desc=what, bar_format="{desc}", disable=None):
                 lock.acquire()
-    except (OSError, NotImplementedError) as error:
+    except (OSError, NotImplementedError) as error:  # the latter: a file system without locks
         raise ErgotextError(
             f"Locking {index} failed ({error}): see to {lock_of(index)}."
         ) from error

@@ -49,7 +49,7 @@ def test_select_nothing() -> None:
         ([[1, 2]], [1], [[0]], "alike"),
     ],
 )
-def test_arrays_that_do_not_fit(ids, length, locked, message: str) -> None:  # type: ignore[no-untyped-def]
+def test_arrays_that_do_not_fit(ids, length, locked, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         TokenBatch(torch.tensor(ids), torch.tensor(length), torch.tensor(locked))
 

@@ -122,7 +122,7 @@ def test_vocabulary_projection_never_sees_all_tokens_by_all_words(smollm2: Causa
     largest = 0
 
     class Watch(torch.utils._python_dispatch.TorchDispatchMode):
-        def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
             nonlocal largest
             out = func(*args, **(kwargs or {}))
             name = str(func)
@@ -171,7 +171,7 @@ def watch_passes(lm: CausalLM) -> tuple[list[int], torch.utils.hooks.RemovableHa
     """Token positions in each forward pass from now on, prefixes included."""
     passes: list[int] = []
 
-    def note(_module, _args, kwargs) -> None:  # type: ignore[no-untyped-def]
+    def note(_module, _args, kwargs) -> None:
         passes.append(kwargs["attention_mask"].shape[0] * kwargs["attention_mask"].shape[-1])
 
     return passes, lm.model.base_model.register_forward_pre_hook(note, with_kwargs=True)
@@ -239,7 +239,7 @@ def test_scores_are_kept_when_readings_are_gone(fresh_lm: CausalLM) -> None:
     ],
     ids=lambda config: config.model_type,
 )  # fmt: skip
-def test_models_that_count_places_on_their_own_are_refused(config, small_lm: CausalLM) -> None:  # type: ignore[no-untyped-def]
+def test_models_that_count_places_on_their_own_are_refused(config, small_lm: CausalLM) -> None:
     """ALiBi and local windows would misread rows that share a pass, without a word."""
     torch.manual_seed(0)
     with pytest.raises(ModelError, match="does not take its places"):
@@ -310,13 +310,13 @@ def test_special_and_unused_tokens_are_never_allowed(small_lm: CausalLM) -> None
     assert allowed[4:size].all() and not allowed[size:].any() and size > 260
 
 
-def test_models_that_cannot_be_driven_are_refused(tokenizer) -> None:  # type: ignore[no-untyped-def]
+def test_models_that_cannot_be_driven_are_refused(tokenizer) -> None:
     mamba = MambaForCausalLM(MambaConfig(vocab_size=430, hidden_size=16, num_hidden_layers=1))
     with pytest.raises(ModelError, match="key-value cache"):
         CausalLM(mamba, Vocabulary(tokenizer, 430), 0, 1)
 
     class Strange(LlamaForCausalLM):
-        def forward(self, *args, **kwargs):  # type: ignore[no-untyped-def]
+        def forward(self, *args, **kwargs):
             out = super().forward(*args, **kwargs)
             out.logits = out.logits.square()
             return out

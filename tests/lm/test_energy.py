@@ -130,7 +130,7 @@ def test_users_own_functions(small_lm: CausalLM) -> None:
         ),
     ],
 )
-def test_bad_input_is_named(small_lm: CausalLM, make, message: str) -> None:  # type: ignore[no-untyped-def]
+def test_bad_input_is_named(small_lm: CausalLM, make, message: str) -> None:
     with pytest.raises(et.InputError, match=message):
         make(small_lm)
 

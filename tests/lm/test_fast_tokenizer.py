@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,12 +56,12 @@ def t5() -> PreTrainedTokenizerFast:
     )  # fmt: skip
 
 
-def _byte_level() -> Tokenizer:
+def _byte_level(size: int = 500, special: Sequence[str] = ("<s>", "<pad>", "</s>")) -> Tokenizer:
     inner = Tokenizer(models.BPE())
     inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     inner.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=500, special_tokens=["<s>", "<pad>", "</s>"], show_progress=False,
+        vocab_size=size, special_tokens=list(special), show_progress=False,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
     )  # fmt: skip
     return trained(inner, trainer)
@@ -76,16 +76,9 @@ def bart() -> PreTrainedTokenizerFast:
 
 def gpt2() -> PreTrainedTokenizerFast:
     """Nothing around a text, and one special token for everything."""
-    inner = Tokenizer(models.BPE())
-    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    inner.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=400, special_tokens=["<|endoftext|>"], show_progress=False,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-    )  # fmt: skip
     end = "<|endoftext|>"
     return PreTrainedTokenizerFast(
-        tokenizer_object=trained(inner, trainer), bos_token=end, eos_token=end, unk_token=end
+        tokenizer_object=_byte_level(400, [end]), bos_token=end, eos_token=end, unk_token=end
     )
 
 
@@ -115,7 +108,7 @@ def kind(request: pytest.FixtureRequest) -> tuple[PreTrainedTokenizerFast, FastT
     return original, FastTokenizer(original, request.param)
 
 
-def test_keys_are_decoder_targets(kind) -> None:  # type: ignore[no-untyped-def]
+def test_keys_are_decoder_targets(kind) -> None:
     original, ours = kind
 
     @settings(max_examples=100, deadline=None)
@@ -137,7 +130,7 @@ def test_keys_are_decoder_targets(kind) -> None:  # type: ignore[no-untyped-def]
     check()
 
 
-def test_padding_and_truncation_of_the_original_do_not_matter(kind) -> None:  # type: ignore[no-untyped-def]
+def test_padding_and_truncation_of_the_original_do_not_matter(kind) -> None:
     original, ours = kind
     expected = ours.encode_many(["new york " * 20, "new"])
     inner = original.backend_tokenizer
@@ -202,7 +195,7 @@ def test_byte_level_texts_come_back() -> None:
 TITLES = ["new", "news", "new york", "New York", "newton's", "北京", "北京大学", "👍", "n"]
 
 
-def test_keys_by_the_beginning_of_their_text(kind) -> None:  # type: ignore[no-untyped-def]
+def test_keys_by_the_beginning_of_their_text(kind) -> None:
     _, ours = kind
     trie = build([(t, t) for t in TITLES if ours.encode(t)], ours)
     keys = [ours.decode(key) for key in list(trie.keys())]

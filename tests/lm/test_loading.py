@@ -163,7 +163,7 @@ def test_pickled_weights_are_refused(tmp_path: Path, model_folder: Path) -> None
 
 def test_unknown_device_and_dtype(model_folder: Path) -> None:
     with pytest.raises(et.InputError, match="dtype"):
-        et.load(str(model_folder), dtype="float8")  # type: ignore[arg-type]
+        et.load(str(model_folder), dtype="float8")
     with pytest.raises(et.InputError, match="device"):
         et.load(str(model_folder), device="abacus")
     if not torch.cuda.is_available():

@@ -29,10 +29,10 @@ def test_a_step_is_the_kernel_at_that_temperature(step: int) -> None:
     value = energy(states)
 
     class Later:
-        def step(self, draws: PrescribedDraws, state: State):  # type: ignore[no-untyped-def]
+        def step(self, draws: PrescribedDraws, state: State):
             return annealing.step(draws, State(state.batch, state.energy, step))
 
-    matrix = transitions(paths_of_step(Later(), states, value), states)  # type: ignore[arg-type]
+    matrix = transitions(paths_of_step(Later(), states, value), states)
     pi = stationary(value, 1 / annealing.temperature(step))
     assert np.abs(pi @ matrix - pi).max() < 1e-9
     other = MetropolisHastings(energy, longest, 0.9, edits)

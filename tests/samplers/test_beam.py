@@ -54,7 +54,7 @@ def log_prob(prompt: Key, key: Key, seed: int = 0, allowed: set[Key] | None = No
 
 
 def best(prompt: Key, wanted: set[Key], **how: object) -> list[tuple[Key, float]]:
-    scored = [(key, log_prob(prompt, key, **how)) for key in wanted]  # type: ignore[arg-type]
+    scored = [(key, log_prob(prompt, key, **how)) for key in wanted]
     return sorted(scored, key=lambda pair: -pair[1])
 
 
@@ -314,7 +314,7 @@ def test_too_long_sequences_are_let_go_and_the_result_says_so() -> None:
 
 def test_an_unknown_way_to_normalise() -> None:
     with pytest.raises(InputError, match="'alowed'"):
-        beam(decoding(), trie_of({(1,)}), k=1, normalised="alowed")  # type: ignore[arg-type]
+        beam(decoding(), trie_of({(1,)}), k=1, normalised="alowed")
 
 
 @pytest.mark.parametrize("how", [{"k": 0}, {"k": 2, "beams": 1}, {"k": 1, "max_length": 0}])

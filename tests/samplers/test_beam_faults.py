@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ergotext.lm.decoding import CausalDecoding
+from ergotext.samplers import beam as beam_module
 from tests.faulty import load_with_fault
 from tests.samplers import test_beam
 from tests.samplers.test_beam import PROMPTS, Key, best, log_prob, plain_beam, trie_of
@@ -15,7 +16,7 @@ from tests.toy import ToyScorer
 
 FAULTS = {
     "the first token of a rest is not counted": (
-        "samplers.beam",
+        "samplers.rests",
         ("gains: Floats = np.cumsum(table, axis=1)[inside]",
          "gains: Floats = (np.cumsum(table, axis=1) - table[:, :1])[inside]"),
     ),
@@ -88,8 +89,11 @@ def test_without_a_fault() -> None:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_fault_is_caught(fault: str) -> None:
+def test_fault_is_caught(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     name, *changes = FAULTS[fault]
     faulty = load_with_fault(name, *changes)
+    if name == "samplers.rests":
+        monkeypatch.setattr(beam_module, "Rests", faulty.Rests)
+        faulty = beam_module
     with pytest.raises((AssertionError, ValueError, IndexError)):
         check(faulty.beam)

@@ -29,7 +29,7 @@ def test_frequencies_are_the_probabilities() -> None:
 def test_what_has_no_probability_is_never_drawn(weights: list[float], u: float) -> None:
     """Also where rounding brings u up to the total."""
     draws = SeededDraws(0)
-    draws._uniform = lambda count: torch.full((count,), u, dtype=torch.float64)  # type: ignore[method-assign]
+    draws._uniform = lambda count: torch.full((count,), u, dtype=torch.float64)
     law = torch.tensor([weights], dtype=torch.float64)
     assert weights[int(draws.categorical(law)[0])] > 0
     assert not draws.bernoulli(torch.zeros(1, dtype=torch.float64))[0]

@@ -105,7 +105,7 @@ def test_a_start_that_the_energy_forbids() -> None:
         ({"sampler": "annealing", "hot": 0.1}, "must fall"),
     ],
 )
-def test_bad_options_are_named(options, message: str) -> None:  # type: ignore[no-untyped-def]
+def test_bad_options_are_named(options, message: str) -> None:
     with pytest.raises(InputError, match=message):
         sample(flat_energy(), **options)
 
@@ -123,7 +123,7 @@ def test_the_time_limit_moves_the_schedule(monkeypatch: pytest.MonkeyPatch) -> N
     draws, seen = SeededDraws(0), []
     step = sampler.step
 
-    def watched(draws, state):  # type: ignore[no-untyped-def]
+    def watched(draws, state):
         seen.append(sampler.temperature(state.step))
         return step(draws, state)
 
@@ -138,7 +138,7 @@ def test_an_interrupt_keeps_what_was_found(monkeypatch: pytest.MonkeyPatch) -> N
     sampler = sampler_named("mh")(flat_energy(), max_length=5)
     draws, step = SeededDraws(0), sampler.step
 
-    def interrupted(draws, state):  # type: ignore[no-untyped-def]
+    def interrupted(draws, state):
         if state.step == 7:
             raise KeyboardInterrupt
         return step(draws, state)
@@ -181,5 +181,5 @@ def test_a_run_depends_on_none_before_it(model_folder: Path) -> None:
     forgotten = []
     for lm_ in others:
         forget = lm_.forget
-        lm_.forget = lambda forget=forget: (forgotten.append(1), forget())  # type: ignore[method-assign]
+        lm_.forget = lambda forget=forget: (forgotten.append(1), forget())
     assert torch.equal(energies(), first) and len(forgotten) == 2

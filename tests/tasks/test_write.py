@@ -62,7 +62,7 @@ def test_the_context_is_the_one_told(lm: CausalLM) -> None:
         ({"max_length": 10**9}, "token positions"),
     ],
 )
-def test_what_cannot_be_is_named(lm: CausalLM, options, message: str) -> None:  # type: ignore[no-untyped-def]
+def test_what_cannot_be_is_named(lm: CausalLM, options, message: str) -> None:
     with pytest.raises(et.InputError, match=message):
         task.write(["summer", "beach", "ice cream"], lm, SMALL, **options)
 

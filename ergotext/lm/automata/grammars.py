@@ -42,7 +42,7 @@ def regex(pattern: str, pieces: Pieces) -> Explored[Read]:
     ----------
     pattern : str
         In the syntax of Rust's ``regex``, which has no look-around and no back-references; ``.``
-        is any character but a line break, ``\d`` an ASCII digit.
+        is any character but a line break, ``\d`` a digit of any script.
     pieces : Pieces
 
     Raises

@@ -87,7 +87,7 @@ class TrieBuilder:
         self.run_bytes = run_bytes
         self._folder = folder or tempfile.gettempdir()
         # It has no name in any folder: nothing is left behind however the process ends.
-        self._temporary: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
+        self._temporary: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed by __exit__
         self._runs = Runs(self._temporary)
         self._held: list[Rows] = []
         self._seen = 0

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from ergotext.lm.automata import Substrings, intersection, union
 from ergotext.lm.characters import Alphabet
-from ergotext.lm.protocols import InputError
+from ergotext.lm.protocols import Automaton, InputError
 from ergotext.lm.trie import build
 from tests.lm.automata.worlds import LATIN, PAD, Row, check_protocol, language
 
@@ -17,10 +17,12 @@ key_sets = st.lists(st.sets(keys, max_size=12), min_size=1, max_size=3)
 @settings(max_examples=100, deadline=None)
 @given(key_sets, st.none() | st.lists(st.sampled_from([1, 2, 6]), min_size=1, max_size=6))
 def test_sets(parts: list[set[Row]], passage: list[int] | None) -> None:
-    automata = [build([(key, None) for key in sorted(part)], LATIN.alphabet) for part in parts]
+    automata: list[Automaton] = [
+        build([(key, None) for key in sorted(part)], LATIN.alphabet) for part in parts
+    ]
     sets = list(parts)
     if passage:
-        automata.append(Substrings(passage, LATIN.alphabet))  # type: ignore[arg-type]
+        automata.append(Substrings(passage, LATIN.alphabet))
         n = len(passage)
         sets.append({tuple(passage[i:j]) for i in range(n) for j in range(i + 1, n + 1)})
     for combined, expected in (

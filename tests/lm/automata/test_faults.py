@@ -12,6 +12,7 @@ from types import ModuleType
 import pytest
 
 from ergotext.lm.automata import combine, grammars, keywords, substrings
+from ergotext.lm.protocols import ErgotextError
 from ergotext.lm.words import holds_words
 from tests.faulty import load_with_fault
 from tests.lm.automata.worlds import LATIN, PAD, SEA, check_protocol, language, listed
@@ -119,5 +120,5 @@ def test_the_check_sees_it(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     user, names = USES[name]
     for attribute in names:
         monkeypatch.setattr(user, attribute, getattr(module, attribute))
-    with pytest.raises(Exception):  # noqa: B017, PT011 - some faults end in an error
+    with pytest.raises((AssertionError, ErgotextError)):  # llguidance itself sees two of them
         check()

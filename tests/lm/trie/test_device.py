@@ -25,7 +25,7 @@ SYNCHRONISING = {
 class NoWaiting(TorchDispatchMode):
     """Every operation that makes a GPU's host wait is an error; and so is a mask as an index."""
 
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         name = func._schema.name.removeprefix("aten::")
         assert name not in SYNCHRONISING, f"{name} waits for the device"
         if name in ("index", "index_put", "index_put_"):
@@ -65,14 +65,14 @@ def check(trie: TokenTrie, on_device: DeviceTrie, states: np.ndarray) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(pairs)
-def test_it_answers_as_the_trie_does(rows: list) -> None:  # type: ignore[type-arg]
+def test_it_answers_as_the_trie_does(rows: list) -> None:
     trie = build(rows, SMALL)
     check(trie, DeviceTrie(trie), every_state(trie))
 
 
 @settings(max_examples=60, deadline=None)
 @given(pairs)
-def test_widths_bound_each_level(rows: list) -> None:  # type: ignore[type-arg]
+def test_widths_bound_each_level(rows: list) -> None:
     trie = build(rows, SMALL)
     on_device, widths = DeviceTrie(trie), level_widths(trie)
     states = trie.start(1)

@@ -26,7 +26,7 @@ changes = st.lists(
 )
 
 
-def change(trie: EditableTrie, model: Model, step: tuple) -> EditableTrie:  # type: ignore[type-arg]
+def change(trie: EditableTrie, model: Model, step: tuple) -> EditableTrie:
     if step[0] == "add":
         trie.add(step[1], *step[2])
         model.setdefault(step[1], []).extend(step[2])
@@ -73,7 +73,7 @@ def check(trie: EditableTrie, model: Model) -> None:
 
 @settings(max_examples=80, deadline=None)
 @given(pairs, changes)
-def test_changes_do_what_they_do_to_a_dict(rows: list, steps: list) -> None:  # type: ignore[type-arg]
+def test_changes_do_what_they_do_to_a_dict(rows: list, steps: list) -> None:
     trie, model = EditableTrie(build(rows, SMALL)), model_of(rows)
     for step in steps:
         trie = change(trie, model, step)
@@ -96,7 +96,7 @@ def test_an_object_that_is_no_text() -> None:
     trie = EditableTrie(build([((1,), "a")], SMALL))
     for wrong, message in [("\ud800", "lone surrogate"), (5, "no token id"), (b"x", "no token id")]:
         with pytest.raises(InputError, match=message):
-            trie.add((2,), "b", wrong)  # type: ignore[arg-type]
+            trie.add((2,), "b", wrong)
         assert list(trie.keys()) == [(1,)] and trie.get(()).tolist() == [1]
 
 

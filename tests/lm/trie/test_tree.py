@@ -183,7 +183,7 @@ def test_plain_keys_and_pairs_are_told_apart() -> None:
         ([((1,), "\ud800")], "lone surrogate"),
     ],
 )
-def test_what_is_neither_a_key_nor_a_pair(items, message) -> None:  # type: ignore[no-untyped-def]
+def test_what_is_neither_a_key_nor_a_pair(items, message) -> None:
     with pytest.raises(InputError, match=message):
         build(items, SMALL)
 

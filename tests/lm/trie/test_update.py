@@ -92,13 +92,13 @@ def test_what_is_no_triple() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(pairs, pairs)
-def test_many_additions_are_as_one_by_one(old: list, new: list) -> None:  # type: ignore[type-arg]
+def test_many_additions_are_as_one_by_one(old: list, new: list) -> None:
     one, many = EditableTrie(build(old, SMALL)), EditableTrie(build(old, SMALL))
     for key, value in new:
         one.add(key, *([] if value is None else [value]))
     many.add_many(new)
     assert list(one.keys()) == list(many.keys())
-    assert all(one.values(key) == many.values(key) for key in one.keys())  # noqa: SIM118
+    assert all(one.values(key) == many.values(key) for key in one.keys())  # noqa: SIM118 - no dict
     with pytest.raises(InputError, match="Number 2 is a key without"):
         many.add_many([((3, 3, 3, 3, 3, 3, 3, 3), None), ((), None)])
     assert len(many) == len(one)
