@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -90,9 +92,29 @@ def test_users_own_functions(small_lm: CausalLM) -> None:
     assert "short" in (short + et.fluency(small_lm)).terms(batch)
 
 
+class Returns(et.Term):
+    """A user's term that returns this."""
+
+    name = "returns"
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+    def __call__(self, batch: TokenBatch) -> Any:
+        return self.value
+
+
+def test_a_term_may_return_an_array(small_lm: CausalLM) -> None:
+    batch = TokenBatch.of([[5], [6]])
+    for value in (np.array([1.0, 2.0]), [1, 2], torch.tensor([1.0, 2.0])):
+        terms = (et.fluency(small_lm) + 3 * Returns(value)).terms(batch)
+        assert terms["returns"].tolist() == [3.0, 6.0] and terms["returns"].dtype == torch.float64
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (lambda lm: (et.fluency(lm) + Returns("low"))(TokenBatch.of([[5]])), "'low', expected one"),
         (lambda lm: et.keywords([]), "no keyword"),
         (lambda lm: et.keywords("summer"), "as a list"),
         (lambda lm: et.fluency(lm) + et.keywords(["sun", "  "]), "empty"),
