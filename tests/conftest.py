@@ -117,6 +117,13 @@ def small_lm(request: pytest.FixtureRequest, tokenizer: PreTrainedTokenizerFast)
 
 
 @pytest.fixture(scope="session")
+def placed_lm(tokenizer: PreTrainedTokenizerFast) -> CausalLM:
+    """A random GPT-2: it has absolute places, so a place that is one off shows."""
+    torch.manual_seed(1)
+    return CausalLM(_gpt2(), Vocabulary(tokenizer, 430), 0, 1)
+
+
+@pytest.fixture(scope="session")
 def model_folder(
     tokenizer: PreTrainedTokenizerFast, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:

@@ -9,9 +9,10 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from ergotext.lm.batch import TokenBatch, microbatches
-from ergotext.lm.decoding import CausalDecoding
+from ergotext.lm.cached import CachedDecoding
 from ergotext.lm.memo import Reading
 from ergotext.lm.projection import Projection
+from ergotext.lm.prompts import read_prompts
 from ergotext.lm.protocols import ModelError
 from ergotext.lm.reader import Reader
 from ergotext.lm.vocabulary import Vocabulary
@@ -103,11 +104,9 @@ class CausalLM:
         """Drop what was kept from earlier calls: a run that begins so depends on none of them."""
         self._reader.memo.clear()
 
-    def read(self, prompts: Sequence[Sequence[int]]) -> CausalDecoding:
+    def read(self, prompts: Sequence[Sequence[int]]) -> CachedDecoding:
         """Rows that a search writes behind these prompts (token ids, behind the context)."""
-        longest = self.max_positions - 1 - len(self.context)
-        self._reader.check_length(max(map(len, prompts), default=0))
-        return CausalDecoding.of(self, self.end_id, prompts, longest)
+        return read_prompts(self._reader, prompts)
 
     def log_prob(self, batch: TokenBatch) -> Tensor:
         """float64 [B]: log p(row, end token | context), in nats."""

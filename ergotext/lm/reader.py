@@ -12,6 +12,8 @@ from ergotext.lm.packing import Packed, pack
 from ergotext.lm.projection import Projection
 from ergotext.lm.protocols import InputError, ModelError
 
+Layers = list[tuple[Tensor, Tensor]]
+"""Keys and values of each layer, [N, heads, S, head width]."""
 MEMO_TOKENS = 8192
 """Token positions whose caches are kept: 128 chains of 32 tokens, each with its proposal."""
 
@@ -106,24 +108,39 @@ class Reader:
             return readings[0].hidden[:0], self._before[:, :, :, :0]
         packed = pack(fed, upto, len(self.opening))
         past = self._past(readings, upto, packed)
-        lowest = torch.finfo(self.dtype).min
-        mask = torch.zeros(packed.seen.shape).masked_fill_(~packed.seen, lowest)
-        output = self.model.base_model(
-            input_ids=packed.ids.to(self.device),
-            attention_mask=mask[:, None].to(self.device, self.dtype),
-            position_ids=packed.position.to(self.device),
-            past_key_values=DynamicCache([(layer[0], layer[1]) for layer in past]),
-            use_cache=True,
-        )
+        layers = [(layer[0], layer[1]) for layer in past]
+        states, known = self.run(packed.ids, packed.seen, packed.position, layers)
         real = packed.real.to(self.device)
         if not keep:
-            return output.last_hidden_state[real], self._before[:, :, :, :0]
+            return states[real], self._before[:, :, :, :0]
         new = slice(past.shape[4], None)
-        layers = output.past_key_values.layers
-        cache = torch.stack(
-            [torch.stack([la.keys[:, :, new], la.values[:, :, new]]) for la in layers]
+        cache = torch.stack([torch.stack([k[:, :, new], v[:, :, new]]) for k, v in known])
+        return states[real], cache.transpose(2, 3)[:, :, :, real]
+
+    def run(
+        self, ids: Tensor, seen: Tensor, position: Tensor, layers: Layers
+    ) -> tuple[Tensor, Layers]:
+        """Final states [N, T, D] of ids [N, T] behind S cached ones, and the cache of all S + T.
+
+        ``seen`` bool [N, T, S + T] is what each token attends to; ``position`` int64 [N, T] its
+        place in its own row.
+        """
+        lowest = torch.finfo(self.dtype).min
+        mask = torch.zeros(seen.shape).masked_fill_(~seen, lowest)
+        output = self.model.base_model(
+            input_ids=ids.to(self.device),
+            attention_mask=mask[:, None].to(self.device, self.dtype),
+            position_ids=position.to(self.device),
+            past_key_values=DynamicCache(layers),
+            use_cache=True,
         )
-        return output.last_hidden_state[real], cache.transpose(2, 3)[:, :, :, real]
+        known = [(layer.keys, layer.values) for layer in output.past_key_values.layers]
+        return output.last_hidden_state, known
+
+    @property
+    def opened(self) -> tuple[Layers, Tensor]:
+        """The cache of the opening, for one row, and the state [1, D] behind it."""
+        return [(layer[0][None], layer[1][None]) for layer in self._before], self.memo.root.hidden
 
     def _past(self, readings: list[Reading], upto: list[int], packed: Packed) -> Tensor:
         """[layers, 2, N, heads, opening + P, head width]: opening and prefixes of each sequence."""

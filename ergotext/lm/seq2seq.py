@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -14,12 +13,12 @@ from transformers import EncoderDecoderCache, PreTrainedModel
 from transformers.cache_utils import DynamicCache
 from transformers.modeling_outputs import BaseModelOutput
 
+from ergotext.lm.cached import CachedDecoding
 from ergotext.lm.decoding import UNBOUNDED
 from ergotext.lm.projection import Projection
 from ergotext.lm.protocols import InputError, ModelError
 
-TOKEN_BUDGET = 4096
-"""Positions in one pass of the decoder over the rests of keys."""
+Output = tuple[Tensor, EncoderDecoderCache]
 
 
 class Seq2SeqLM:
@@ -61,7 +60,7 @@ class Seq2SeqLM:
         return f"Seq2SeqLM({self.model.config.model_type}, {weight.dtype}, {weight.device})"
 
     @torch.inference_mode()
-    def read(self, inputs: Sequence[Sequence[int]]) -> Seq2SeqDecoding:
+    def read(self, inputs: Sequence[Sequence[int]]) -> CachedDecoding:
         """Encode the inputs (token ids, as the model was trained to read them), once for all.
 
         Raises
@@ -90,7 +89,8 @@ class Seq2SeqLM:
         source = _Source(self, encoded, seen.long())
         every, count = torch.arange(len(rows)), len(inputs)
         hidden, cache = source.decode(every, torch.full((len(rows), 1), self.start_id), None)
-        return Seq2SeqDecoding(source, every[:count], hidden[:count, -1], cache, 1)
+        answers = _Answers(source, every[:count], cache, 1)
+        return CachedDecoding(self.projection, self.end, hidden[:count, -1], answers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,9 +101,7 @@ class _Source:
     encoded: Tensor
     seen: Tensor
 
-    def decode(
-        self, inputs: Tensor, ids: Tensor, cache: EncoderDecoderCache | None
-    ) -> tuple[Tensor, EncoderDecoderCache]:
+    def decode(self, inputs: Tensor, ids: Tensor, cache: EncoderDecoderCache | None) -> Output:
         """Final states [n, m, D] of ids [n, m] behind the cache, each for its input."""
         device = self.encoded.device
         at = inputs.to(device)
@@ -122,97 +120,34 @@ class _Source:
 
 
 @dataclass(frozen=True, eq=False)
-class Seq2SeqDecoding:
-    """Answers being written behind encoded inputs (``protocols.Decoding``).
+class _Answers:
+    """What the decoder has read of answers to these inputs (``cached.Past``).
 
-    Parameters
-    ----------
-    source : the encoded inputs
-    inputs : int64 [B]
-        The input that each row answers.
-    hidden : [B, D]
-        The decoder's state behind the last token of each row.
-    cache : EncoderDecoderCache
-        Keys and values of the rows and of their inputs.
-    length : int
-        Tokens read so far, the start token included.
+    ``inputs`` int64 [B] are the inputs that they answer; ``length`` counts the tokens read, the
+    start token included.
     """
 
     source: _Source
     inputs: Tensor
-    hidden: Tensor
     cache: EncoderDecoderCache
     length: int
 
     @property
-    def end(self) -> int:
-        return self.source.lm.end
-
-    @property
-    def size(self) -> int:
-        return len(self.source.lm.projection.weight)
+    def positions(self) -> int:
+        return self.source.lm.max_answer
 
     @property
     def room(self) -> int:
-        # The last token that is scored is never read.
-        return max(0, self.source.lm.max_answer - self.length + 1)
+        return self.positions - self.length
 
-    def __len__(self) -> int:
-        return len(self.inputs)
-
-    @torch.inference_mode()
-    def logits(self, rows: Tensor, tokens: Tensor) -> Tensor:
-        projection = self.source.lm.projection
-        device = projection.weight.device
-        if 8 * len(rows) < len(self) * len(projection.weight):
-            picked = projection.target_logits(self.hidden[rows.to(device)], tokens.to(device))
-        else:
-            picked = self._dense[rows.to(device), tokens.to(device)]
-        return picked.double().cpu()
-
-    @torch.inference_mode()
-    def log_z(self) -> Tensor:
-        return self.source.lm.projection.log_z(self.hidden).double().cpu()
-
-    @torch.inference_mode()
-    def rest_log_prob(self, rows: Tensor, ids: Tensor, offsets: Tensor) -> Tensor:
-        sizes = offsets.diff().tolist()
-        self._check(max(sizes, default=0))
-        runs = ids.split(sizes) if sizes else ()
-        scores: list[Tensor] = [torch.zeros(0, dtype=torch.float64)] * len(sizes)
-        for group in _alike(sizes):
-            found = self._runs(rows[group], [runs[i] for i in group])
-            for i, score in zip(group, found.split([sizes[i] for i in group]), strict=True):
-                scores[i] = score
-        return torch.cat([torch.zeros(0, dtype=torch.float64), *scores])
-
-    @torch.inference_mode()
-    def advance(self, rows: Tensor, tokens: Tensor) -> Seq2SeqDecoding:
-        self._check(2)
+    def read_on(self, rows: Tensor, ids: Tensor) -> tuple[Tensor, _Answers]:
         inputs = self.inputs[rows]
-        cache = self._selected(rows)
-        hidden, cache = self.source.decode(inputs, tokens[:, None], cache)
-        return Seq2SeqDecoding(self.source, inputs, hidden[:, -1], cache, self.length + 1)
-
-    def _runs(self, rows: Tensor, runs: list[Tensor]) -> Tensor:
-        """float64 [T]: log p of each token of runs behind these rows, in one pass."""
-        projection = self.source.lm.projection
-        targets = torch.cat(runs).to(self.hidden.device)
-        # The first token of a run is predicted by the row's own state, its last one is not read.
-        fed = pad_sequence([run[:-1] for run in runs], batch_first=True)
-        states = self.hidden[rows.to(self.hidden.device)][:, None]
-        if fed.shape[1]:
-            later, _ = self.source.decode(self.inputs[rows], fed, self._selected(rows))
-            states = torch.cat([states, later], dim=1)
-        lengths = torch.tensor([len(run) for run in runs])
-        real = torch.arange(states.shape[1]) < lengths[:, None]
-        flat = states[real.to(states.device)]
-        scores = projection.target_logits(flat, targets) - projection.log_z(flat)
-        return scores.double().cpu()
+        states, cache = self.source.decode(inputs, ids, self._selected(rows))
+        return states, _Answers(self.source, inputs, cache, self.length + ids.shape[1])
 
     def _selected(self, rows: Tensor) -> EncoderDecoderCache:
         """A copy of the cache for these rows; that of the inputs is shared where they agree."""
-        at = rows.to(self.hidden.device)
+        at = rows.to(self.source.encoded.device)
         same = torch.equal(self.inputs[rows], self.inputs)
         own_layers: Any = self.cache.self_attention_cache.layers
         read_layers: Any = self.cache.cross_attention_cache.layers
@@ -222,17 +157,6 @@ class Seq2SeqDecoding:
             for layer in read_layers
         ]
         return EncoderDecoderCache(DynamicCache(own), DynamicCache(read))
-
-    def _check(self, more: int) -> None:
-        if more > self.room:
-            raise InputError(
-                f"{more} tokens more make an answer too long for this model's decoder of "
-                f"{self.source.lm.max_answer} positions: leave longer keys out of the index."
-            )
-
-    @cached_property
-    def _dense(self) -> Tensor:
-        return self.source.lm.projection.logits(self.hidden)
 
 
 def _named(model: PreTrainedModel, name: str) -> int:
@@ -253,18 +177,6 @@ def _positions(part: Any, own: str) -> int:
         return UNBOUNDED
     known = (getattr(part.config, name, None) for name in (own, "max_position_embeddings"))
     return next((count for count in known if count), UNBOUNDED)
-
-
-def _alike(sizes: list[int]) -> Iterator[list[int]]:
-    """Numbers of runs, in groups of which none takes more than the budget once it is padded."""
-    group: list[int] = []
-    for run in sorted(range(len(sizes)), key=sizes.__getitem__):
-        if group and (len(group) + 1) * sizes[run] > TOKEN_BUDGET:
-            yield group
-            group = []
-        group.append(run)
-    if group:
-        yield group
 
 
 @torch.inference_mode()

@@ -7,6 +7,7 @@ import torch
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.causal import CausalLM
 from ergotext.lm.characters import Alphabet
+from ergotext.lm.decoding import CausalDecoding
 from ergotext.lm.protocols import Decoding, InputError
 from ergotext.lm.trie import build
 from ergotext.samplers.beam import beam
@@ -31,5 +32,6 @@ def test_beam_finds_every_key_with_its_own_score(small_lm: CausalLM, context: st
 
 def test_an_end_inside_a_run(small_lm: CausalLM) -> None:
     run = torch.tensor([small_lm.end_id, 5])
+    decoding = CausalDecoding.of(small_lm, small_lm.end_id, PROMPTS)
     with pytest.raises(InputError, match="stands inside"):
-        small_lm.read(PROMPTS).rest_log_prob(torch.tensor([0]), run, torch.tensor([0, 2]))
+        decoding.rest_log_prob(torch.tensor([0]), run, torch.tensor([0, 2]))

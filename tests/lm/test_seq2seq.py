@@ -21,7 +21,7 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from ergotext.lm import seq2seq
+from ergotext.lm import cached
 from ergotext.lm.characters import Alphabet
 from ergotext.lm.protocols import Decoding, InputError, ModelError
 from ergotext.lm.seq2seq import Seq2SeqLM
@@ -110,7 +110,7 @@ def test_steps_are_those_of_the_whole_model(lm: Seq2SeqLM) -> None:
 def test_runs_are_scored_in_one_pass(
     lm: Seq2SeqLM, budget: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(seq2seq, "TOKEN_BUDGET", budget)
+    monkeypatch.setattr(cached, "TOKEN_BUDGET", budget)
     state = lm.read(INPUTS).advance(torch.tensor([1, 2, 2]), torch.tensor([5, 6, 7]))
     runs = [(2, [9, 8, END]), (0, [END]), (0, [3, 4, 5, 6, END]), (1, [20, END])]
     sizes = torch.tensor([0] + [len(run) for _, run in runs])
@@ -201,7 +201,7 @@ def test_runs_of_unequal_length_are_not_padded_to_the_longest(
     )
     sizes = torch.tensor([2] * 300 + [400])
     offsets = torch.cat([torch.zeros(1, dtype=torch.int64), sizes.cumsum(0)])
-    monkeypatch.setattr(seq2seq, "TOKEN_BUDGET", 700)
+    monkeypatch.setattr(cached, "TOKEN_BUDGET", 700)
     ids = torch.full((int(sizes.sum()),), 6)
     state.rest_log_prob(torch.zeros(301, dtype=torch.int64), ids, offsets)
     assert passes == [300, 399]
