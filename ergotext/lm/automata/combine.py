@@ -22,7 +22,7 @@ def union(*parts: Automaton) -> Explored[States]:
     Raises
     ------
     InputError
-        No automaton is given, or their end tokens or paddings differ.
+        No automaton is given, or their end tokens, paddings or tokenizers differ.
     """
     return _combined(parts, either=True)
 
@@ -37,7 +37,7 @@ def intersection(*parts: Automaton) -> Explored[States]:
     Raises
     ------
     InputError
-        No automaton is given, or their end tokens or paddings differ.
+        No automaton is given, or their end tokens, paddings or tokenizers differ.
     """
     return _combined(parts, either=False)
 
@@ -46,10 +46,13 @@ def _combined(parts: Sequence[Automaton], either: bool) -> Explored[States]:
     if not parts:
         raise InputError("There is nothing to combine: give at least one automaton.")
     pads = [int(_tokens(part, DEAD)[0]) for part in parts]
-    for name, tokens in (("end tokens", [part.end for part in parts]), ("paddings", pads)):
-        if len(set(tokens)) > 1:
+    ends = [part.end for part in parts]
+    known = [_fingerprint(part) for part in parts]
+    tokenizers = [fingerprint for fingerprint in known if fingerprint]
+    for name, which in (("end tokens", ends), ("paddings", pads), ("tokenizers", tokenizers)):
+        if len(set(which)) > 1:
             raise InputError(
-                f"The automata have different {name} ({', '.join(map(str, tokens))}): make them "
+                f"The automata have different {name} ({', '.join(map(str, which))}): make them "
                 f"for one vocabulary."
             )
     end = parts[0].end
@@ -69,6 +72,11 @@ def _combined(parts: Sequence[Automaton], either: bool) -> Explored[States]:
 
     starts = tuple(int(part.start(1)[0]) for part in parts)
     return Explored(end, pads[0], starts, follow, ways)
+
+
+def _fingerprint(part: Automaton) -> str:
+    """That of the tokenizer which a trie was built with; empty where none is known."""
+    return str(getattr(getattr(part, "alphabet", None), "fingerprint", ""))
 
 
 def _tokens(part: Automaton, state: int) -> Ints:

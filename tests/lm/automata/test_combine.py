@@ -47,5 +47,9 @@ def test_what_cannot_be_combined() -> None:
         union(trie, build([((1,), None)], Alphabet(10, 0, 5)))
     with pytest.raises(InputError, match="paddings"):
         intersection(trie, build([((1,), None)], Alphabet(10, 5, 4)))
+    one, other = (Alphabet(10, 0, 5, name) for name in ("one", "other"))
+    with pytest.raises(InputError, match=r"different tokenizers \(one, other\)"):
+        union(build([((1,), None)], one), build([((1,), None)], other))
+    assert language(union(*(build([((1,), None)], a) for a in (one, Alphabet(10, 0, 5)))), 2)
     with pytest.raises(InputError, match="nothing to combine"):
         union()
