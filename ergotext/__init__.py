@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ergotext.lm.fast_tokenizer import load_tokenizer as load_tokenizer
     from ergotext.lm.loading import load as load
     from ergotext.lm.logits import AutomatonLogitsProcessor as AutomatonLogitsProcessor
+    from ergotext.lm.matches import matches as matches
     from ergotext.lm.protocols import ErgotextError as ErgotextError
     from ergotext.lm.protocols import InputError as InputError
     from ergotext.lm.protocols import ModelError as ModelError
@@ -64,6 +65,7 @@ _HOME = {
     "keywords": "lm.terms",
     "length": "lm.terms",
     "load": "lm.loading",
+    "matches": "lm.matches",
     "ErgotextError": "lm.protocols",
     "InputError": "lm.protocols",
     "ModelError": "lm.protocols",

@@ -25,11 +25,15 @@ class ToyVocabulary:
         first = {text: token for token, text in reversed(SPELLING.items())}
         return [first[f" {letter}"] for letter in word.split()]
 
+    def same_as(self, other: ToyVocabulary) -> bool:
+        return isinstance(other, ToyVocabulary)
+
 
 class ToyScorer:
     """log p(x) = Σ log p(x_i | x_{i-1}, i mod 2), the end token included."""
 
     vocabulary = ToyVocabulary()
+    end_id = 0
 
     def __init__(self, seed: int = 0) -> None:
         self.seed = seed
@@ -92,12 +96,17 @@ class ToyScorer:
 
 class ToyFluency(Term):
     name = "fluency"
+    lowest = 0.0
 
     def __init__(self, scorer: ToyScorer) -> None:
         self._toy = scorer
 
     @property
     def scorer(self) -> ToyScorer:
+        return self._toy
+
+    @property
+    def density(self) -> ToyScorer:
         return self._toy
 
     def __call__(self, batch: TokenBatch) -> Tensor:

@@ -8,14 +8,16 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import ClassVar, Literal, overload
 
 import torch
 from torch import Tensor
 
+from ergotext.lm.automata.combine import intersection
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.causal import CausalLM
-from ergotext.lm.protocols import InputError
+from ergotext.lm.protocols import Automaton, InputError, MaskedScorer
 
 Function = Callable[[TokenBatch], Tensor]
 
@@ -26,6 +28,10 @@ class Term(ABC):
     name: str = "energy"
     hard: ClassVar[bool] = False
     """A hard constraint: 0 or +inf. It says where chains start and which tokens are locked."""
+    regular: ClassVar[bool] = False
+    """A hard constraint that ``automaton`` tells in full; a sum may hold several."""
+    lowest: float | None = None
+    """Nats that this energy is never below, if that is known."""
 
     @abstractmethod
     def __call__(self, batch: TokenBatch) -> Tensor:
@@ -35,6 +41,31 @@ class Term(ABC):
     def scorer(self) -> CausalLM | None:
         """The language model behind this energy, if there is one."""
         return None
+
+    @property
+    def density(self) -> CausalLM | None:
+        """The model whose −log p(x, end) this energy is, if it is that of one."""
+        return None
+
+    @property
+    def masked(self) -> MaskedScorer | None:
+        """The masked language model behind this energy, if there is one."""
+        return None
+
+    @property
+    def automaton(self) -> Automaton | None:
+        """What takes the sequences that this term allows, if an automaton can tell."""
+        return None
+
+    @property
+    def soft(self) -> Function | None:
+        """What is left of the energy beside −log p and the automaton (``protocols.Energy``)."""
+        return Sum([(1.0, self)]).soft
+
+    @property
+    def floor(self) -> float | None:
+        """Nats that ``soft`` is never below, if that is known."""
+        return Sum([(1.0, self)]).floor
 
     def bind(self, scorer: CausalLM) -> Term:  # noqa: ARG002 - most terms need no model
         """The same term, knowing the model (and so the tokenizer) of the sum it stands in."""
@@ -103,7 +134,7 @@ class Sum(Term):
                 raise InputError(
                     f"{term.name} is a hard constraint; a weight of {weight} undoes it"
                 )
-        if sum(term.hard for _, term in flat) > 1:
+        if sum(term.hard and not term.regular for _, term in flat) > 1:
             raise InputError("give all keywords in one keywords(...) term, not in several")
         self.parts = flat
         self.names = _distinct([term.name for _, term in flat])
@@ -124,20 +155,86 @@ class Sum(Term):
             for name, (weight, term) in zip(self.names, self.parts, strict=True)
         }
 
+    @property
+    def masked(self) -> MaskedScorer | None:
+        return next((term.masked for _, term in self.parts if term.masked is not None), None)
+
+    @cached_property
+    def automaton(self) -> Automaton | None:
+        """The intersection of the automata of all terms."""
+        automata = [term.automaton for _, term in self.parts if term.regular]
+        told = [automaton for automaton in automata if automaton is not None]
+        return intersection(*told) if len(told) > 1 else told[0] if told else None
+
+    @property
+    def soft(self) -> Function | None:
+        return self._beside if self._share or self._others else None
+
+    @property
+    def floor(self) -> float | None:
+        total = 0.0
+        for _, weight, term in self._others:
+            if weight < 0 or term.lowest is None:
+                return None
+            total += weight * term.lowest
+        # −log p is at least 0, and has no upper bound.
+        return total if self._share >= 0 else None
+
+    def _beside(self, batch: TokenBatch) -> Tensor:
+        total = _zero(batch)
+        for name, weight, term in self._others:
+            total = total + _checked(name, term(batch), len(batch), weight)
+        if self._share and self._scorer is not None:
+            total = total - self._share * self._scorer.log_prob(batch)
+        return total
+
+    @property
+    def _share(self) -> float:
+        """By how much the weight of the scorer's −log p is above 1; 0 without a scorer."""
+        if self._scorer is None:
+            return 0.0
+        share = sum(w for w, term in self.parts if term.density is self._scorer) - 1.0
+        return share if abs(share) > 1e-12 else 0.0
+
+    @property
+    def _others(self) -> list[tuple[str, float, Term]]:
+        """The terms beside the scorer's −log p and what the automaton tells."""
+        return [
+            (name, weight, term)
+            for name, (weight, term) in zip(self.names, self.parts, strict=True)
+            if weight and not term.regular and (term.density or term) is not self._scorer
+        ]
+
     def initial(self, count: int) -> TokenBatch:
-        hard = self._constraint()
-        return super().initial(count) if hard is None else hard.initial(count)
+        """States that meet all constraints: of those that each of them would begin with.
+
+        Raises
+        ------
+        InputError
+            None of these meets them all.
+        """
+        hard = [term for _, term in self.parts if term.hard]
+        if len(hard) < 2:
+            return hard[0].initial(count) if hard else super().initial(count)
+        for term in hard:
+            batch = term.initial(max(count, 20))
+            met = torch.isfinite(torch.stack([other(batch) for other in hard])).all(0)
+            if bool(met.any()):
+                batch = batch.select(met.nonzero()[torch.arange(count) % int(met.sum()), 0])
+                return TokenBatch(batch.ids, batch.length, self.locked(batch))
+        raise InputError(
+            f"no text was found that meets {' and '.join(term.name for term in hard)} together: "
+            f"give one to start from (initial=)"
+        )
 
     def forget(self) -> None:
         for _, term in self.parts:
             term.forget()
 
     def locked(self, batch: TokenBatch) -> Tensor:
-        hard = self._constraint()
-        return super().locked(batch) if hard is None else hard.locked(batch)
-
-    def _constraint(self) -> Term | None:
-        return next((term for _, term in self.parts if term.hard), None)
+        hard = (term for _, term in self.parts if term.hard and not term.regular)
+        term = next(hard, None)
+        return super().locked(batch) if term is None else term.locked(batch)
 
 
 class Custom(Term):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
@@ -32,6 +33,10 @@ class NextTokenScorer(Protocol):
     @property
     def allowed(self) -> Tensor:
         """bool [V]: tokens that may stand in a text; special tokens are never among them."""
+
+    @property
+    def end_id(self) -> int:
+        """The token that ends a sequence."""
 
     def log_prob(self, batch: TokenBatch) -> Tensor:
         """float64 [B]: log p(row, end token), in nats."""
@@ -86,6 +91,25 @@ class Energy(Protocol):
     @property
     def scorer(self) -> NextTokenScorer | None:
         """The language model to inform proposals by, where a term has one."""
+
+    @property
+    def masked(self) -> MaskedScorer | None:
+        """The masked language model to inform proposals by, where a term has one."""
+
+    @property
+    def automaton(self) -> Automaton | None:
+        """What takes every sequence that the constraints told by automata allow, and no other."""
+
+    @property
+    def soft(self) -> Callable[[TokenBatch], Tensor] | None:
+        """E(x) + log p(x, end), p the scorer, for x that the automaton takes; None if that is 0.
+
+        So π(x) ∝ p(x, end) · 1[the automaton takes x] · exp(−soft(x)).
+        """
+
+    @property
+    def floor(self) -> float | None:
+        """Nats that ``soft`` is never below, so that a rejection sampler has its bound."""
 
     def __call__(self, batch: TokenBatch) -> Tensor:
         """float64 [B]: the energy of each row."""

@@ -20,12 +20,17 @@ class Fluency(Term):
     """E(x) = −log p(x, end | context) under a causal language model."""
 
     name = "fluency"
+    lowest = 0.0
 
     def __init__(self, lm: CausalLM) -> None:
         self.lm = lm
 
     @property
     def scorer(self) -> CausalLM:
+        return self.lm
+
+    @property
+    def density(self) -> CausalLM:
         return self.lm
 
     def __call__(self, batch: TokenBatch) -> Tensor:
@@ -45,6 +50,7 @@ class Length(Term):
         self.mean, self.sd = float(mean), float(sd)
         support = torch.arange(int(mean + 40 * sd) + 2, dtype=torch.float64)
         self._log_z = self._exponent(support).logsumexp(0)
+        self.lowest = float(self._log_z - self._exponent(support).max())
 
     def _exponent(self, n: Tensor) -> Tensor:
         return -((n - self.mean) ** 2) / (2 * self.sd**2)
@@ -58,6 +64,7 @@ class Keywords(Term):
 
     name = "keywords"
     hard = True
+    lowest = 0.0
 
     def __init__(
         self, words: Sequence[str], any_order: bool = False, scorer: CausalLM | None = None

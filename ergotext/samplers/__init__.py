@@ -1,16 +1,29 @@
 """Samplers over an energy. Importing this package registers them all."""
 
 from ergotext.samplers.annealing import SimulatedAnnealing
-from ergotext.samplers.base import SAMPLERS, Info, Sampler, State, register, sampler_named
+from ergotext.samplers.base import (
+    SAMPLERS,
+    Info,
+    Sampler,
+    State,
+    WeightedSampler,
+    check_fit,
+    register,
+    sampler_named,
+)
 from ergotext.samplers.draws import Draws, SeededDraws
 from ergotext.samplers.metropolis import MetropolisHastings
 from ergotext.samplers.run import Result, Sample, Trace, sample
+from ergotext.samplers.weighing import SMC, Importance, Rejection
 
 __all__ = [
     "SAMPLERS",
+    "SMC",
     "Draws",
+    "Importance",
     "Info",
     "MetropolisHastings",
+    "Rejection",
     "Result",
     "Sample",
     "Sampler",
@@ -18,6 +31,8 @@ __all__ = [
     "SimulatedAnnealing",
     "State",
     "Trace",
+    "WeightedSampler",
+    "check_fit",
     "register",
     "sample",
     "sampler_named",

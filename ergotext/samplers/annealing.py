@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy, InputError
-from ergotext.samplers.base import Info, Kind, State, register
+from ergotext.samplers.base import Info, Kind, Need, State, register
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.edits import MOVES
 from ergotext.samplers.metropolis import MetropolisHastings
@@ -31,6 +31,7 @@ class SimulatedAnnealing:
     """
 
     kind: ClassVar[Kind] = "optimiser"
+    needs: ClassVar[frozenset[Need]] = frozenset({"next-token"})
     moves: ClassVar[tuple[str, ...]] = MOVES
 
     def __init__(

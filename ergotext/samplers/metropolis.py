@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy, InputError
-from ergotext.samplers.base import Info, Kind, State, register
+from ergotext.samplers.base import Info, Kind, Need, State, check_fit, register
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.edits import MOVES
 from ergotext.samplers.proposals import EditMoves, Proposal
@@ -48,6 +48,7 @@ class MetropolisHastings:
     """
 
     kind: ClassVar[Kind] = "invariant"
+    needs: ClassVar[frozenset[Need]] = frozenset({"next-token"})
     moves: ClassVar[tuple[str, ...]] = MOVES
 
     def __init__(
@@ -57,11 +58,8 @@ class MetropolisHastings:
         temperature: float = 1.0,
         moves: EditMoves | None = None,
     ) -> None:
-        if energy.scorer is None:
-            raise InputError(
-                "the sampler mh proposes by a language model and this energy has none; "
-                "add fluency(lm) to it"
-            )
+        check_fit(type(self), energy)
+        assert energy.scorer is not None
         if not 0 < temperature < float("inf"):
             raise InputError(f"the temperature must be a positive number, got {temperature}")
         self.energy = energy

@@ -202,6 +202,8 @@ def sample(
     if max_seconds is not None and not max_seconds > 0:
         raise InputError(f"max_seconds must be positive, got {max_seconds}")
     factory = sampler_named(sampler)
+    if factory.kind == "weighted":
+        raise InputError(f"{sampler} is no chain; draw by sampler_named({sampler!r})(energy).draw")
     known = signature(factory).parameters
     if wrong := [name for name in options if name not in known]:
         raise InputError(

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from ergotext.lm.batch import TokenBatch
-from ergotext.lm.protocols import Automaton, ErgotextError, InputError, NextTokenScorer
+from ergotext.lm.protocols import Automaton, Energy, ErgotextError, InputError, NextTokenScorer
+from ergotext.samplers.unconstrained import Unconstrained
 
 
 class EnergyError(ErgotextError, RuntimeError):
@@ -50,6 +51,26 @@ class Target:
     def __post_init__(self) -> None:
         if self.max_length < 0:
             raise InputError(f"max_length must be 0 or more, got {self.max_length}")
+
+    @classmethod
+    def of(cls, energy: Energy, max_length: int) -> Target:
+        """exp(−E) as such a measure, on rows of at most ``max_length`` tokens.
+
+        An energy without an automaton gets one that takes every sequence of allowed tokens.
+
+        Raises
+        ------
+        InputError
+            The energy has no causal language model, or ``max_length`` is negative.
+        """
+        scorer = energy.scorer
+        if scorer is None:
+            raise InputError(
+                "weighted samplers write by a causal language model and this energy has none; "
+                "add fluency(lm)"
+            )
+        automaton = energy.automaton or Unconstrained(scorer.allowed.numpy(), scorer.end_id)
+        return cls(scorer, automaton, max_length, energy.soft)
 
     def log_soft(self, batch: TokenBatch) -> Tensor:
         """float64 [B]: −soft(x), 0 without a soft energy.

@@ -1,0 +1,148 @@
+"""Importance sampling, rejection and SMC of an energy, as the registry knows them."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from ergotext.lm.protocols import Energy, InputError, LookAhead
+from ergotext.samplers.base import Kind, Need, check_fit, register
+from ergotext.samplers.draws import Draws
+from ergotext.samplers.importance import importance
+from ergotext.samplers.next_token import AdaptiveRejection, Proposal, masked, model
+from ergotext.samplers.rejection import rejection
+from ergotext.samplers.resampling import Scheme
+from ergotext.samplers.smc import smc
+from ergotext.samplers.target import Target
+from ergotext.samplers.weighted import WeightedSamples
+
+ProposalName = Literal["masked", "model", "adaptive"]
+_PROPOSALS: dict[str, Proposal] = {
+    "masked": masked,
+    "model": model,
+    "adaptive": AdaptiveRejection(),
+}
+
+
+def _proposal(given: ProposalName | Proposal) -> Proposal:
+    if not isinstance(given, str):
+        return given
+    if given not in _PROPOSALS:
+        raise InputError(f"no proposal {given!r}; choose one of {', '.join(_PROPOSALS)}")
+    return _PROPOSALS[given]
+
+
+@register("importance")
+class Importance:
+    """Independent draws from a proposal, weighted to be the energy's (``importance``).
+
+    Parameters
+    ----------
+    energy : Energy
+    max_length : int
+    proposal : "masked", "model", "adaptive" or Proposal
+        How the next token is proposed (``next_token``).
+    """
+
+    kind: ClassVar[Kind] = "weighted"
+    needs: ClassVar[frozenset[Need]] = frozenset({"next-token"})
+
+    def __init__(
+        self, energy: Energy, max_length: int = 40, proposal: ProposalName | Proposal = "masked"
+    ) -> None:
+        check_fit(type(self), energy)
+        self.target = Target.of(energy, max_length)
+        self.proposal = _proposal(proposal)
+
+    def draw(self, draws: Draws, n: int) -> WeightedSamples:
+        return importance(self.target, draws, n, proposal=self.proposal)
+
+
+@register("rejection")
+class Rejection:
+    """Exact draws, and Z from their rate (``rejection``).
+
+    Parameters
+    ----------
+    energy : Energy
+    max_length : int
+    proposal : "masked", "model", "adaptive" or Proposal
+        How the next token is proposed (``next_token``).
+    log_bound : float, optional
+        log M in nats; by default what the energy knows of itself, −floor.
+    max_tries, at_once : int
+    """
+
+    kind: ClassVar[Kind] = "weighted"
+    needs: ClassVar[frozenset[Need]] = frozenset({"next-token", "bound"})
+
+    def __init__(
+        self,
+        energy: Energy,
+        max_length: int = 40,
+        proposal: ProposalName | Proposal = "model",
+        log_bound: float | None = None,
+        max_tries: int = 100_000,
+        at_once: int = 64,
+    ) -> None:
+        check_fit(type(self), energy, () if log_bound is None else {"bound"})
+        self.target = Target.of(energy, max_length)
+        self.proposal = _proposal(proposal)
+        floor = energy.floor
+        self.log_bound = -floor if log_bound is None and floor is not None else log_bound
+        self.max_tries, self.at_once = max_tries, at_once
+
+    def draw(self, draws: Draws, n: int) -> WeightedSamples:
+        return rejection(
+            self.target,
+            draws,
+            n,
+            proposal=self.proposal,
+            log_bound=self.log_bound,
+            max_tries=self.max_tries,
+            at_once=self.at_once,
+        )
+
+
+@register("smc")
+class SMC:
+    """Particles that are resampled on the way (``smc``).
+
+    Parameters
+    ----------
+    energy : Energy
+    max_length : int
+    proposal : "masked", "model", "adaptive" or Proposal
+        How the next token is proposed (``next_token``).
+    resampling : "multinomial", "stratified" or "systematic"
+    threshold : float
+    twist : LookAhead, optional
+    """
+
+    kind: ClassVar[Kind] = "weighted"
+    needs: ClassVar[frozenset[Need]] = frozenset({"next-token"})
+
+    def __init__(
+        self,
+        energy: Energy,
+        max_length: int = 40,
+        proposal: ProposalName | Proposal = "masked",
+        resampling: Scheme = "systematic",
+        threshold: float = 0.5,
+        twist: LookAhead | None = None,
+    ) -> None:
+        check_fit(type(self), energy)
+        self.target = Target.of(energy, max_length)
+        self.proposal = _proposal(proposal)
+        self.resampling: Scheme = resampling
+        self.threshold, self.twist = threshold, twist
+
+    def draw(self, draws: Draws, n: int) -> WeightedSamples:
+        return smc(
+            self.target,
+            draws,
+            n,
+            proposal=self.proposal,
+            resampling=self.resampling,
+            threshold=self.threshold,
+            twist=self.twist,
+        )
