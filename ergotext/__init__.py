@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from ergotext.lm.causal import CausalLM as CausalLM
     from ergotext.lm.characters import Alphabet as Alphabet
     from ergotext.lm.characters import CharacterTokenizer as CharacterTokenizer
+    from ergotext.lm.embedding import load_encoder as load_encoder
+    from ergotext.lm.embedding import similarity as similarity
     from ergotext.lm.energy import Term as Term
     from ergotext.lm.energy import custom as custom
     from ergotext.lm.fast_tokenizer import FastTokenizer as FastTokenizer
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from ergotext.lm.loading import load as load
     from ergotext.lm.logits import AutomatonLogitsProcessor as AutomatonLogitsProcessor
     from ergotext.lm.matches import matches as matches
+    from ergotext.lm.overlap import difference as difference
+    from ergotext.lm.overlap import kept_words as kept_words
     from ergotext.lm.protocols import ErgotextError as ErgotextError
     from ergotext.lm.protocols import InputError as InputError
     from ergotext.lm.protocols import ModelError as ModelError
@@ -57,6 +61,10 @@ _HOME = {
     "TokenTrie": "lm.trie",
     "build_trie": "lm.trie:build",
     "build_trie_from_lines": "lm.trie:build_from_lines",
+    "difference": "lm.overlap",
+    "kept_words": "lm.overlap",
+    "load_encoder": "lm.embedding",
+    "similarity": "lm.embedding",
     "load_tokenizer": "lm.fast_tokenizer",
     "load_trie": "lm.trie:load",
     "save_trie": "lm.trie:save",
