@@ -113,6 +113,40 @@ class ToyFluency(Term):
         return -self._toy.log_prob(batch)
 
 
+class ToyMasked:
+    """Conditionals from a random table of left token, right token and parity: of no joint."""
+
+    vocabulary = ToyVocabulary()
+
+    def __init__(self, seed: int = 0) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        logits = torch.randn(TOKENS, TOKENS, 2, TOKENS, generator=generator, dtype=torch.float64)
+        self.table = (1.3 * logits).log_softmax(-1)
+        self.allowed = torch.tensor([False, True, True, True, True])
+
+    def conditional_log_prob(self, batch: TokenBatch, position: Tensor) -> Tensor:
+        assert bool((position < batch.length).all()), "asked of what no token stands on"
+        wide = torch.nn.functional.pad(batch.ids, (1, 1))
+        sides = [wide.gather(1, position[:, None] + step)[:, 0] for step in (0, 2)]
+        return self.table[sides[0], sides[1], position % 2]
+
+
+class ToyProposer(Term):
+    """A masked language model that proposes and has no say in the energy."""
+
+    name = "proposer"
+
+    def __init__(self, seed: int = 0) -> None:
+        self._masked = ToyMasked(seed)
+
+    @property
+    def masked(self) -> ToyMasked:
+        return self._masked
+
+    def __call__(self, batch: TokenBatch) -> Tensor:
+        raise AssertionError("it has no weight")
+
+
 def toy_energy(words: list[str] | None = None, any_order: bool = False, seed: int = 0) -> Sum:
     """Fluency, a length prior, and keywords if any are given."""
     terms: list[tuple[float, Term]] = [(0.8, ToyFluency(ToyScorer(seed))), (1.0, Length(3, 1.5))]

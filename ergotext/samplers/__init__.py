@@ -12,6 +12,8 @@ from ergotext.samplers.base import (
     sampler_named,
 )
 from ergotext.samplers.draws import Draws, SeededDraws
+from ergotext.samplers.gibbs import Gibbs
+from ergotext.samplers.masked_lm import MaskedGibbs, MaskedMetropolis
 from ergotext.samplers.metropolis import MetropolisHastings
 from ergotext.samplers.run import Result, Sample, Trace, sample
 from ergotext.samplers.weighing import SMC, Importance, Rejection
@@ -20,8 +22,11 @@ __all__ = [
     "SAMPLERS",
     "SMC",
     "Draws",
+    "Gibbs",
     "Importance",
     "Info",
+    "MaskedGibbs",
+    "MaskedMetropolis",
     "MetropolisHastings",
     "Rejection",
     "Result",

@@ -60,7 +60,8 @@ class Info:
     """float64 [B]: log of the acceptance ratio, before min(1, ·)"""
     accepted: Tensor
     """bool [B]"""
-    temperature: float
+    temperature: Tensor
+    """float64 [B]: that of each chain at this step"""
 
 
 class Sampler(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
@@ -13,16 +14,58 @@ from ergotext.samplers.base import Info, Kind, Need, State, check_fit, register
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.edits import MOVES
 from ergotext.samplers.proposals import EditMoves, Proposal
+from ergotext.samplers.start import start
 
 
-def log_acceptance(energy: Tensor, proposed: Tensor, proposal: Proposal, beta: float) -> Tensor:
-    """log of Hastings' ratio π(x')q(x|x') / π(x)q(x'|x) at inverse temperature β, float64 [B].
+def log_acceptance(energy: Tensor, proposed: Tensor, proposal: Proposal, beta: Tensor) -> Tensor:
+    """log of Hastings' ratio π(x')q(x|x') / π(x)q(x'|x) at inverse temperatures β, float64 [B].
 
     Hastings 1970, eq. 9, with π ∝ exp(−βE). A proposal outside the support gives −inf.
     """
     impossible = torch.isinf(proposed) | torch.isinf(proposal.log_q_back)
     ratio = beta * (energy - proposed) + proposal.log_q_back - proposal.log_q_to
     return torch.where(impossible, -torch.inf, ratio)
+
+
+def decide(
+    draws: Draws, target: Energy, state: State, proposal: Proposal, temperature: Tensor
+) -> tuple[State, Info]:
+    """Accept or reject each row of a proposal for exp(−E/T), T float64 [B]."""
+    energy = energy_of(target, proposal.batch)
+    log_ratio = log_acceptance(state.energy, energy, proposal, 1.0 / temperature)
+    accepted = draws.bernoulli(log_ratio.clamp(max=0.0).exp())
+    after = replace(
+        state,
+        batch=proposal.batch.where(accepted, state.batch),
+        energy=torch.where(accepted, energy, state.energy),
+        step=state.step + 1,
+    )
+    return after, Info(proposal.move, proposal.batch, energy, log_ratio, accepted, temperature)
+
+
+def energy_of(target: Energy, batch: TokenBatch) -> Tensor:
+    """float64 [B]: the energy, +inf where a keyword is not where the marks say.
+
+    Marks are a function of the ids; a row whose keywords would now be found elsewhere has no
+    reverse move, so it is no state that a move may reach.
+    """
+    kept = (target.locked(batch) == batch.locked).all(-1)
+    energy = torch.full(kept.shape, torch.inf, dtype=torch.float64)
+    if kept.any():
+        energy[kept] = target(batch.select(kept))
+    return energy
+
+
+def temperatures(temperature: float | Tensor, state: State) -> Tensor:
+    """float64 [B]: one temperature for all chains, or one each."""
+    return torch.as_tensor(temperature, dtype=torch.float64).expand(len(state.batch))
+
+
+def check_temperature(temperature: float) -> float:
+    """The temperature, or InputError if it is not a positive number."""
+    if not 0 < temperature < float("inf"):
+        raise InputError(f"the temperature must be a positive number, got {temperature}")
+    return temperature
 
 
 @register("mh", "metropolis-hastings")
@@ -60,11 +103,9 @@ class MetropolisHastings:
     ) -> None:
         check_fit(type(self), energy)
         assert energy.scorer is not None
-        if not 0 < temperature < float("inf"):
-            raise InputError(f"the temperature must be a positive number, got {temperature}")
         self.energy = energy
         self.scorer = energy.scorer
-        self.temperature = temperature
+        self.temperature = check_temperature(temperature)
         self.edits = moves or EditMoves(max_length)
 
     def init(
@@ -73,62 +114,12 @@ class MetropolisHastings:
         chains: int,
         initial: TokenBatch | None = None,
     ) -> State:
-        """Start ``chains`` chains at ``initial`` (its rows in turn), or where the energy says."""
-        if chains < 1:
-            raise InputError(f"at least one chain is needed, got {chains}")
-        batch = self.energy.initial(chains) if initial is None else initial
-        if not len(batch):
-            raise InputError("there is no initial state to start from")
-        tokens = torch.cat([torch.tensor(row, dtype=torch.int64) for row in batch.rows()])
-        size = len(self.scorer.allowed)
-        known = (tokens >= 0) & (tokens < size)
-        if not bool((known & self.scorer.allowed[tokens.clamp(0, size - 1)]).all()):
-            raise InputError(
-                "the text to start from holds special tokens, or ids that the model does not know; "
-                "no move could ever remove them"
-            )
-        batch = batch.select(torch.arange(chains) % len(batch))
-        batch = TokenBatch(batch.ids, batch.length, self.energy.locked(batch))
-        wanted = self.energy.initial(1).locked.unique()
-        if any(not torch.isin(wanted[wanted > 0], marks).all() for marks in batch.locked):
-            raise InputError(
-                "the text to start from does not hold every keyword in the tokenizer's own "
-                "spelling; start from energy.initial(chains)"
-            )
-        if batch.longest > self.edits.max_length:
-            raise InputError(
-                f"the text to start from takes {batch.longest} tokens and the maximum length is "
-                f"{self.edits.max_length}; allow a greater length"
-            )
-        value = self.energy(batch)
-        if not torch.isfinite(value).all():
-            raise InputError("the energy forbids the initial state; start from one it allows")
-        return State(batch, value)
+        return start(self.energy, self.scorer.allowed, chains, initial, self.edits.max_length)
 
     def step(
-        self, draws: Draws, state: State, temperature: float | None = None
+        self, draws: Draws, state: State, temperature: float | Tensor | None = None
     ) -> tuple[State, Info]:
-        """One proposal and decision for every chain, at this sampler's temperature or another."""
-        t = self.temperature if temperature is None else temperature
+        """One proposal and decision for every chain, at this sampler's temperature or others."""
+        t = temperatures(self.temperature if temperature is None else temperature, state)
         proposal = self.edits.propose(draws, state.batch, self.scorer, t)
-        energy = self._energy_of(proposal.batch)
-        log_ratio = log_acceptance(state.energy, energy, proposal, 1.0 / t)
-        accepted = draws.bernoulli(log_ratio.clamp(max=0.0).exp())
-        after = State(
-            proposal.batch.where(accepted, state.batch),
-            torch.where(accepted, energy, state.energy),
-            state.step + 1,
-        )
-        return after, Info(proposal.move, proposal.batch, energy, log_ratio, accepted, t)
-
-    def _energy_of(self, batch: TokenBatch) -> Tensor:
-        """float64 [B]: the energy, +inf where the edit has displaced a keyword.
-
-        Marks are a function of the ids; a row whose keywords would now be found elsewhere has no
-        reverse move, so it is no state that this move may reach.
-        """
-        kept = (self.energy.locked(batch) == batch.locked).all(-1)
-        energy = torch.full(kept.shape, torch.inf, dtype=torch.float64)
-        if kept.any():
-            energy[kept] = self.energy(batch.select(kept))
-        return energy
+        return decide(draws, self.energy, state, proposal, t)

@@ -70,7 +70,7 @@ class EditMoves:
     slot: Slot = field(default_factory=Slot)
 
     def propose(
-        self, draws: Draws, batch: TokenBatch, scorer: NextTokenScorer, temperature: float = 1.0
+        self, draws: Draws, batch: TokenBatch, scorer: NextTokenScorer, temperature: Tensor
     ) -> Proposal:
         """Draw one path a row. Draws, in order: move, place, partner (of a swap), token."""
         here = Layout(batch)
@@ -128,7 +128,7 @@ class EditMoves:
         batch: TokenBatch,
         move: Tensor,
         place: Tensor,
-        temperature: float,
+        temperature: Tensor,
     ) -> Tensor:
         """float64 [B, V]: the slot law of every row that needs one, to go or to come back."""
         rows = (move <= REPLACE).nonzero()[:, 0]
@@ -136,7 +136,7 @@ class EditMoves:
         if len(rows):
             start = place[rows]
             stop = start + (move[rows] != INSERT)
-            law[rows] = self.slot.law(scorer, batch.select(rows), start, stop, temperature)
+            law[rows] = self.slot.law(scorer, batch.select(rows), start, stop, temperature[rows])
         return law
 
 

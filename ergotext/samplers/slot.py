@@ -43,17 +43,19 @@ class Slot:
         batch: TokenBatch,
         start: Tensor,
         stop: Tensor,
-        temperature: float = 1.0,
+        temperature: float | Tensor = 1.0,
     ) -> Tensor:
         """float64 [B, V]: q(token | row[:start], row[stop:]) for each row.
 
-        At a temperature T the list follows the T-th root of its weights, as the target does.
+        At a temperature T (one for all rows, or float64 [B]) the list follows the T-th root of its
+        weights, as the target does.
         """
         allowed = scorer.allowed
         log_next = scorer.next_log_prob(batch, start).masked_fill(~allowed, -torch.inf)
         tokens = log_next.topk(min(self.top, int(allowed.sum())), dim=-1).indices
         score = scorer.candidate_log_prob(batch, start, stop, tokens, self.horizon)
-        listed = (score / temperature).softmax(-1)
+        t = torch.as_tensor(temperature, dtype=torch.float64).expand(len(batch))
+        listed = (score / t[:, None]).softmax(-1)
         law = log_next.softmax(-1) * self.prior
         law += allowed.double() * (self.uniform / int(allowed.sum()))
         return law.scatter_add_(1, tokens, (1.0 - self.prior - self.uniform) * listed)

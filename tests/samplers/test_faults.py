@@ -109,7 +109,7 @@ FAULTS = {
     ),
     "displaced keywords accepted": (
         "metropolis",
-        "kept = (self.energy.locked(batch) == batch.locked).all(-1)",
+        "kept = (target.locked(batch) == batch.locked).all(-1)",
         "kept = batch.length >= 0",
     ),
     "old energy kept after acceptance": (

@@ -5,14 +5,13 @@ from __future__ import annotations
 import itertools
 import re
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 import pytest
-import torch
 
 from ergotext.lm.batch import TokenBatch
-from ergotext.lm.energy import Sum, Term
+from ergotext.lm.energy import Sum
 from ergotext.lm.matches import matches
 from ergotext.lm.protocols import InputError
 from ergotext.lm.terms import Length
@@ -22,25 +21,12 @@ from ergotext.samplers.target import Target
 from ergotext.samplers.unconstrained import Unconstrained
 from tests.lm.automata.worlds import check_protocol, language
 from tests.samplers.weighted_worlds import LOOP, mass
-from tests.toy import SPELLING, ToyFluency, ToyScorer, toy_energy
+from tests.toy import SPELLING, ToyFluency, ToyProposer, ToyScorer, toy_energy
 
 DOCS = Path(__file__).parents[2] / "docs" / "samplers.md"
 
 
-class ToyMasked(Term):
-    """Nothing but a masked language model to propose by."""
-
-    name = "masked"
-
-    @property
-    def masked(self) -> Any:
-        return object()
-
-    def __call__(self, batch: TokenBatch) -> torch.Tensor:
-        raise AssertionError("it has no weight")
-
-
-FLUENT, PRIOR, HARD, MASKED = ToyFluency(ToyScorer()), Length(3, 1), matches(LOOP), ToyMasked()
+FLUENT, PRIOR, HARD, MASKED = ToyFluency(ToyScorer()), Length(3, 1), matches(LOOP), ToyProposer()
 ENERGIES = {
     "`length`": [(1.0, PRIOR)],
     "`fluency`": [(1.0, FLUENT)],

@@ -1,0 +1,162 @@
+"""A world for every registered sampler: small enough that all it can do is counted.
+
+Who registers a sampler adds its worlds here, under the name of its class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ergotext.lm.batch import TokenBatch
+from ergotext.lm.energy import Custom, Sum
+from ergotext.lm.matches import matches
+from ergotext.lm.terms import Length
+from ergotext.samplers import SAMPLERS
+from ergotext.samplers.proposals import EditMoves
+from tests.samplers.test_exactness import SLOTS, problem
+from tests.samplers.test_weighted_exactness import TWIST
+from tests.samplers.weighted_worlds import FEW, LOOP, Table, soft
+from tests.toy import ToyFluency, ToyProposer, ToyScorer, space, toy_energy
+
+
+@dataclass(frozen=True)
+class Chains:
+    """A chain, and every state of the class that it moves in."""
+
+    sampler: Any
+    states: TokenBatch
+    temperature: float = 1.0
+    connected: bool = True
+    """Whether it reaches all of them, which a list of candidates may be too short for"""
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """A weighted sampler of an energy on rows of at most ``longest`` tokens."""
+
+    energy: Sum
+    longest: int
+    options: dict[str, Any]
+    n: int
+    """Draws or particles whose every path is enumerated"""
+    many: int
+    """Draws or particles of a run with production draws"""
+    production: dict[str, Any] | None = None
+    """Options of these runs, if others"""
+
+
+@dataclass(frozen=True)
+class Optimiser:
+    """An energy whose states can be listed, and the steps in which the lowest is to be found."""
+
+    energy: Sum
+    states: TokenBatch
+    longest: int
+    steps: int
+    options: dict[str, Any]
+
+
+def metropolis(name: str, slot: str, temperature: float) -> Chains:
+    energy, states, longest = problem(name)
+    edits = EditMoves(longest, slot=SLOTS[slot])
+    return Chains(SAMPLERS["mh"](energy, longest, temperature, edits), states, temperature)
+
+
+def tilted(words: list[str] | None = None, masked: int | None = None) -> Sum:
+    """Nothing but the energy tells where the minimum is: not the model, nor the masked one."""
+    tilt = Custom(lambda b: (b.ids == 2).sum(-1) * 0.7 - b.ids[:, :1].sum(-1) * 0.2, "tilt", False)
+    base = toy_energy(words)
+    proposer = [] if masked is None else [(0.0, ToyProposer(masked))]
+    return Sum([(0.6, base), (1.0, tilt), *proposer])
+
+
+def of_length(energy: Sum, n: int, marks: list[int] | None = None) -> TokenBatch:
+    """The states of a chain that keeps the length, and which tokens are locked."""
+    states = space(energy, n)
+    states = states.select(states.length == n)
+    if marks is not None:
+        states = states.select((states.locked == torch.tensor(marks)).all(-1))
+    return states
+
+
+def fixed(
+    name: str, n: int, temperature: float = 1.0, whole: bool = True, **options: Any
+) -> Chains:
+    energy = tilted(masked=1)
+    sampler = SAMPLERS[name](energy, max_length=n, temperature=temperature, **options)
+    return Chains(sampler, of_length(energy, n), temperature, whole)
+
+
+def locked(name: str, **options: Any) -> Chains:
+    """Rows of three tokens, the second a keyword; some changes would make an earlier one of it."""
+    energy = tilted(["a"], masked=1)
+    sampler = SAMPLERS[name](energy, max_length=3, **options)
+    return Chains(sampler, of_length(energy, 3, [0, 1, 0]))
+
+
+def weighted(table: Table, longest: int, seed: int = 2, soft_too: bool = True) -> tuple[Sum, int]:
+    terms = [(1.0, ToyFluency(ToyScorer(seed))), (1.0, matches(table))]
+    terms += [(1.0, Custom(soft, "soft", False))] if soft_too else []
+    return Sum(terms), longest
+
+
+MH = [(p, s, t) for p in ("free", "tilted", "ordered", "any order", "nested", "overlapping")
+      for s in SLOTS for t in (1.0, 0.4)]  # fmt: skip
+
+CHAINS: dict[str, dict[str, Callable[[], Chains]]] = {
+    "MetropolisHastings": {
+        f"{p}, {s}, {t}": lambda p=p, s=s, t=t: metropolis(p, s, t) for p, s, t in MH
+    },
+    "Gibbs": {
+        "full conditional": lambda: fixed("gibbs", 3),
+        "two candidates": lambda: fixed("gibbs", 3, whole=False, candidates=2),
+        "tempered": lambda: fixed("gibbs", 2, 0.4, candidates=4),
+        "blocks": lambda: fixed("gibbs", 3, block=2),
+        "blocks, five candidates": lambda: fixed("gibbs", 3, 1.7, False, block=2, candidates=5),
+        "a keyword": lambda: locked("gibbs"),
+    },
+    "MaskedMetropolis": {
+        "free": lambda: fixed("mlm-mh", 3),
+        "tempered": lambda: fixed("mlm-mh", 2, 0.4),
+        "a keyword": lambda: locked("mlm-mh"),
+    },
+    "MaskedGibbs": {
+        "free": lambda: fixed("mlm-gibbs", 3),
+        "tempered": lambda: fixed("mlm-gibbs", 2, 0.4),
+    },
+}
+
+OPTIMISERS: dict[str, dict[str, Optimiser]] = {
+    "SimulatedAnnealing": {
+        "geometric": Optimiser(*problem("ordered"), 250, {}),
+    },
+}
+
+LOW, LOOPED = weighted(FEW, 3), weighted(LOOP, 3, seed=0)
+FREE = (Sum([(1.0, ToyFluency(ToyScorer(3))), (2.0, Length(2, 1.0))]), 2)
+BOUND = {"log_bound": 0.8, "max_tries": 3, "at_once": 2, "proposal": "masked"}
+
+WEIGHTED: dict[str, dict[str, Weighted]] = {
+    "Importance": {
+        "masked": Weighted(*weighted(LOOP, 4), {}, 1, 400),
+        "model": Weighted(*LOW, {"proposal": "model"}, 2, 800),
+        "adaptive": Weighted(*weighted(FEW, 2), {"proposal": "adaptive"}, 1, 200),
+        "no constraint": Weighted(*FREE, {}, 1, 200),
+    },
+    "Rejection": {
+        "stated bound": Weighted(*LOW, BOUND, 1, 60, {"log_bound": 0.8, "at_once": 256}),
+        "hard": Weighted(*weighted(FEW, 3, soft_too=False), {"max_tries": 2}, 1, 60, {}),
+        "its own bound": Weighted(*FREE, {"max_tries": 1}, 1, 60, {}),
+    },
+    "SMC": {
+        "systematic": Weighted(*LOW, {"threshold": 1.0}, 2, 300, {"threshold": 0.9}),
+        "multinomial": Weighted(*LOW, {"threshold": 0.8, "resampling": "multinomial"}, 2, 300),
+        "stratified": Weighted(*LOW, {"threshold": 1.0, "resampling": "stratified"}, 2, 300),
+        "dead ends": Weighted(*LOOPED, {"threshold": 0.9}, 2, 300),
+        "twisted": Weighted(*LOOPED, {"threshold": 0.9, "twist": TWIST}, 2, 300),
+    },
+}

@@ -1,0 +1,98 @@
+"""Faults of chains and of their laws, put into ours one at a time: the registry's checks see each.
+
+The numbers are those of the list of known faults in CONTRIBUTING.md.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from ergotext.samplers import SAMPLERS
+from tests.faulty import load_with_fault
+from tests.samplers import test_registry as registry
+
+FAULTS = {
+    "2: the current span forced into the list": (
+        "gibbs",
+        "        now = wide.ids.gather(1, place[:, None] + torch.arange(self.block))\n",
+        "        now = wide.ids.gather(1, place[:, None] + torch.arange(self.block))\n"
+        "        spans[:, -1] = now\n",
+        ("gibbs", "two candidates"),
+    ),
+    "2: candidates that look at the span itself": (
+        "gibbs",
+        "spans, there = candidates(self.scorer, wide, place, self.block, self.count)",
+        "spans, there = candidates(self.scorer, wide, (place + 1).clamp(max=2), 1, self.count)",
+        ("gibbs", "two candidates"),
+    ),
+    "2: special tokens among the candidates": (
+        "spans",
+        "forbidden = ~scorer.allowed",
+        "forbidden = torch.zeros_like(scorer.allowed)",
+        ("gibbs", "full conditional"),
+    ),
+    "5: a temperature that is not that of the sequence": (
+        "gibbs",
+        "(-value[listed] / t[listed, None])",
+        "(-value[listed])",
+        ("gibbs", "tempered"),
+    ),
+    "a keyword is made elsewhere": (
+        "metropolis",
+        "kept = (target.locked(batch) == batch.locked).all(-1)",
+        "kept = batch.length >= 0",
+        ("gibbs", "a keyword"),
+    ),
+    "6: plain conditionals pass for the energy's": (
+        "masked_lm",
+        "return decide(draws, self.energy, state, proposal, t)",
+        "import dataclasses\n"
+        "        back = proposal.log_q_to + state.energy.neg() + self.energy(proposal.batch)\n"
+        "        sure = dataclasses.replace(proposal, log_q_back=back)\n"
+        "        return decide(draws, self.energy, state, sure, t)",
+        ("mlm-mh", "free"),
+    ),
+    "19: the reverse probability is that of the way there": (
+        "masked_lm",
+        "log_token.gather(1, old)",
+        "log_token.gather(1, token[:, None])",
+        ("mlm-mh", "free"),
+    ),
+    "2: a special token where nobody stands": (
+        "masked_lm",
+        "log_prob = log_prob.masked_fill(~masked.allowed, -torch.inf)",
+        "log_prob = log_prob.clone()",
+        ("mlm-mh", "free"),
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_fault_is_caught(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    module, old, new, (name, world) = FAULTS[fault]
+    put_in(f"samplers.{module}", old, new, monkeypatch)
+    registry.chains.cache_clear()
+    check = {
+        "invariant": registry.test_it_leaves_the_target_invariant,
+        "weighted": registry.test_every_sequence_has_its_mass,
+    }[SAMPLERS[name].kind]
+    try:
+        with pytest.raises((AssertionError, IndexError, ValueError)):
+            check(name, world)
+    finally:
+        registry.chains.cache_clear()
+
+
+def put_in(module: str, old: str, new: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The changed module in the place of the real one, wherever it is used."""
+    faulty = load_with_fault(module, (old, new))
+    users = [m for n, m in sys.modules.items() if n.startswith("ergotext.samplers")]
+    for user in users:
+        for key, value in vars(user).copy().items():
+            if getattr(value, "__module__", None) == f"ergotext.{module}":
+                monkeypatch.setattr(user, key, getattr(faulty, key))
+    for name, sampler in SAMPLERS.copy().items():
+        if sampler.__module__ == f"ergotext.{module}":
+            monkeypatch.setitem(SAMPLERS, name, getattr(faulty, sampler.__name__))
