@@ -13,6 +13,7 @@ from ergotext.samplers.base import (
 )
 from ergotext.samplers.draws import Draws, SeededDraws
 from ergotext.samplers.gibbs import Gibbs
+from ergotext.samplers.independence import Independence, SuffixResampling
 from ergotext.samplers.masked_lm import MaskedGibbs, MaskedMetropolis
 from ergotext.samplers.metropolis import MetropolisHastings
 from ergotext.samplers.run import Result, Sample, Trace, sample
@@ -24,6 +25,7 @@ __all__ = [
     "Draws",
     "Gibbs",
     "Importance",
+    "Independence",
     "Info",
     "MaskedGibbs",
     "MaskedMetropolis",
@@ -35,6 +37,7 @@ __all__ = [
     "SeededDraws",
     "SimulatedAnnealing",
     "State",
+    "SuffixResampling",
     "Trace",
     "WeightedSampler",
     "check_fit",

@@ -98,6 +98,16 @@ def locked(name: str, **options: Any) -> Chains:
     return Chains(sampler, of_length(energy, 3, [0, 1, 0]))
 
 
+def rewriting(name: str, constraint: str, temperature: float = 1.0) -> Chains:
+    """Rows of any length under no constraint, a keyword, or an automaton with dead ends."""
+    words = {"keyword": ["a"], "two keywords": ["b", "c"]}.get(constraint, [])
+    hard = [(1.0, matches(LOOP))] if constraint == "automaton" else []
+    energy = Sum([(1.0, tilted(words)), *hard])
+    longest = 5 if hard else 3
+    sampler = SAMPLERS[name](energy, longest, temperature)
+    return Chains(sampler, space(energy, longest, len(words)), temperature)
+
+
 def weighted(table: Table, longest: int, seed: int = 2, soft_too: bool = True) -> tuple[Sum, int]:
     terms = [(1.0, ToyFluency(ToyScorer(seed))), (1.0, matches(table))]
     terms += [(1.0, Custom(soft, "soft", False))] if soft_too else []
@@ -123,6 +133,16 @@ CHAINS: dict[str, dict[str, Callable[[], Chains]]] = {
         "free": lambda: fixed("mlm-mh", 3),
         "tempered": lambda: fixed("mlm-mh", 2, 0.4),
         "a keyword": lambda: locked("mlm-mh"),
+    },
+    **{
+        cls: {
+            "free": lambda name=name: rewriting(name, "none"),
+            "tempered": lambda name=name: rewriting(name, "none", 0.5),
+            "a keyword": lambda name=name: rewriting(name, "keyword"),
+            "two keywords": lambda name=name: rewriting(name, "two keywords"),
+            "automaton": lambda name=name: rewriting(name, "automaton"),
+        }
+        for cls, name in (("Independence", "independence"), ("SuffixResampling", "suffix"))
     },
     "MaskedGibbs": {
         "free": lambda: fixed("mlm-gibbs", 3),

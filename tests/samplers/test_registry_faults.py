@@ -66,6 +66,39 @@ FAULTS = {
         "log_prob = log_prob.clone()",
         ("mlm-mh", "free"),
     ),
+    "1: the choice of the cut left out": (
+        "independence",
+        "log_q_back=sum_logs([proposed.log_q_back, log_back])",
+        "log_q_back=sum_logs([proposed.log_q_back, log_to])",
+        ("suffix", "free"),
+    ),
+    "10: the allowed masses are no part of the ratio": (
+        "rewriting",
+        "log_q += law.gather(1, token[:, None])[:, 0].log()\n",
+        "p = target.scorer.next_log_prob(rows, rows.length)\n"
+        "        log_q += p.gather(1, token[:, None])[:, 0] * open_\n",
+        ("independence", "automaton"),
+    ),
+    "11: the end that is forced counts as drawn": (
+        "rewriting",
+        "log_q += torch.where(open_, law.gather(1, token[:, None])[:, 0].log(), 0.0)",
+        "log_q += torch.where(\n            open_,\n"
+        "            target.scorer.next_log_prob(wide, at).gather(1, token[:, None])[:, 0],\n"
+        "            0.0,\n        )",
+        ("independence", "free"),
+    ),
+    "a keyword may be lost": (
+        "rewriting",
+        ".masked_fill(~held | (log_to == -torch.inf), -torch.inf)",
+        ".masked_fill(log_to == -torch.inf, -torch.inf)",
+        ("suffix", "two keywords"),
+    ),
+    "19: the way back is that of the proposal": (
+        "rewriting",
+        "log_back = log_q_of(target, batch, cut)",
+        "log_back = log_q_of(target, rows, cut)",
+        ("suffix", "free"),
+    ),
 }
 
 
