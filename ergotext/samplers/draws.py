@@ -18,6 +18,9 @@ class Draws(Protocol):
     def bernoulli(self, probability: Tensor) -> Tensor:
         """bool [B]: True with ``probability`` (float64 [B])."""
 
+    def uniform(self, count: int) -> Tensor:
+        """float64 [count]: between 0 and 1, neither of them included."""
+
 
 class SeededDraws:
     """Pseudo-random draws; a seed reproduces them.
@@ -46,6 +49,10 @@ class SeededDraws:
     def bernoulli(self, probability: Tensor) -> Tensor:
         """bool [B]."""
         return self._uniform(len(probability)) < probability
+
+    def uniform(self, count: int) -> Tensor:
+        """float64 [count], on a grid of 2⁻⁵³; 0 gives way to half a step of it."""
+        return self._uniform(count).clamp(min=2.0**-54)
 
     def _uniform(self, count: int) -> Tensor:
         """float64 [count], in [0, 1)."""
