@@ -17,6 +17,7 @@ from ergotext.samplers.independence import Independence, SuffixResampling
 from ergotext.samplers.masked_lm import MaskedGibbs, MaskedMetropolis
 from ergotext.samplers.metropolis import MetropolisHastings
 from ergotext.samplers.run import Result, Sample, Trace, sample
+from ergotext.samplers.stochastic_beam import StochasticBeam
 from ergotext.samplers.weighing import SMC, Importance, Rejection
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "SimulatedAnnealing",
     "State",
     "SuffixResampling",
+    "StochasticBeam",
     "Trace",
     "WeightedSampler",
     "check_fit",

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -220,3 +223,19 @@ def test_temperatures_that_are_none(bad: float) -> None:
     for how in (gumbel_softmax, straight_through):
         with pytest.raises(InputError, match="temperature must be above 0"):
             how(SeededDraws(0), torch.zeros(1, 2), bad)
+
+
+SNIPPETS = re.findall(
+    r"```python\n(.*?)```", (Path(__file__).parents[2] / "docs" / "gumbel.md").read_text(), re.S
+)
+
+
+@pytest.mark.parametrize("number", [0, pytest.param(1, marks=pytest.mark.slow)])
+def test_what_the_docs_show_runs(number: int) -> None:
+    assert len(SNIPPETS) == 2
+    made: dict[str, Any] = {}
+    exec(SNIPPETS[number], made)
+    if number == 0:
+        assert made["two"].shape == (1, 2) and float(made["law"].sum()) == pytest.approx(1.0)
+    else:
+        assert len(made["samples"]) == 8 and not made["samples"].exact

@@ -1,0 +1,135 @@
+"""Faults of Gumbel noise and stochastic beams, put into ours one at a time: a check must see each.
+
+The numbers are those of the list of known faults in CONTRIBUTING.md.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ergotext.lm.protocols import ErgotextError
+from tests.faulty import load_with_fault
+from tests.samplers.test_gumbel import check_family, check_noise
+from tests.samplers.test_stochastic_beam import (
+    EVERYTHING,
+    FLAT,
+    check_estimates,
+    check_exact,
+    check_inclusion,
+    check_integrated,
+    check_samples,
+)
+from tests.samplers.weighted_worlds import FEW, LOOP, target
+
+NAMES = ("gumbel", "without_replacement", "leaves", "stochastic_beam")
+FAULTS = {
+    "noise in single precision": (
+        "gumbel",
+        "return -(-draws.uniform(int(np.prod(shape))).log()).log().view(shape)",
+        "return -(-draws.uniform(int(np.prod(shape))).float().log()).log().double().view(shape)",
+    ),
+    "children are shifted to the parent's noise, not held below it": (
+        "gumbel",
+        "return wanted - v.clamp(min=0.0) - torch.log1p(torch.exp(-v.abs()))",
+        "return free - highest + wanted",
+    ),
+    "children of one parent are held below another's noise": (
+        "gumbel",
+        "wanted = maximum[family]",
+        "wanted = maximum.flip(0)[family]",
+    ),
+    "10: the locally normalised model passes for the target": (
+        "stochastic_beam",
+        "log_target = found.log_prob + target",
+        "log_target = found.log_q + target",
+    ),
+    "10: the soft energy is left out": (
+        "stochastic_beam",
+        "found.log_prob + target.log_soft(found.batch)",
+        "found.log_prob + 0 * target.log_soft(found.batch)",
+    ),
+    "11: the end token forced at the greatest length is not weighed": (
+        "leaves",
+        "parent.log_prob + score,",
+        "parent.log_prob + (0 if closing else 1) * score,",
+    ),
+    "23: probabilities of a step are not normalised": (
+        "leaves",
+        "parent.log_q + score - _mass(score, row, len(self.open))[row]",
+        "parent.log_q + score",
+    ),
+    "the threshold is the lowest that was left out": (
+        "leaves",
+        'scatter_reduce(0, inputs, left_out, "amax")',
+        'scatter_reduce(0, inputs, left_out, "amin")',
+    ),
+    "the threshold is that of the last step": (
+        "leaves",
+        "self.threshold = self.threshold.scatter_reduce(",
+        "self.threshold = torch.full_like(self.threshold, -torch.inf).scatter_reduce(",
+    ),
+    "a place that a dead end left is filled from below the threshold": (
+        "leaves",
+        "return best & (contest.perturbed > self.threshold[inputs])",
+        "return best",
+    ),
+    "finished sequences leave the contest": (
+        "leaves",
+        "kept = self._kept(contest)",
+        "kept = torch.cat([torch.ones(len(self.finished)).bool(), self._kept(grown)])",
+    ),
+    "what is certain to be drawn is weighted all the same": (
+        "without_replacement",
+        "log_weight = log_target - chance + math.log(places)",
+        "log_weight = log_target - log_q + math.log(places)",
+    ),
+    "weights do not know how many were asked for": (
+        "without_replacement",
+        "log_target - chance + math.log(places)",
+        "log_target - chance",
+    ),
+    "the error of log Z takes draws for independent": (
+        "without_replacement",
+        "(self.weights.square() * -torch.expm1(self.log_inclusion)).sum()",
+        "self.weights.square().sum()",
+    ),
+}
+
+
+def check(m: Any) -> None:
+    """The checks of the other modules in short, over these functions."""
+    check_noise(m.gumbel.gumbel)
+    check_family(m.gumbel.gumbels_below)
+    m.search, m.sampler = m.leaves.leaves, m.stochastic_beam.stochastic_beam
+    m.log_inclusion = m.without_replacement.log_inclusion
+    check_exact(m.sampler, FEW)
+    check_samples(m)
+    check_integrated(m, FLAT, 2)
+    check_inclusion(m, EVERYTHING, 2, 2)
+    check_estimates(m, target(FEW, 3), 2, 5000)
+    check_estimates(m, target(LOOP, 4), 3, 20_000)
+
+
+def real() -> Any:
+    return SimpleNamespace(**{n: import_module(f"ergotext.samplers.{n}") for n in NAMES})
+
+
+def test_the_code_as_it_is_passes() -> None:
+    check(real())
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_fault_is_caught(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, old, new = FAULTS[fault]
+    faulty, modules = load_with_fault(f"samplers.{name}", (old, new)), real()
+    for module in vars(modules).values():
+        for key, value in vars(module).copy().items():
+            if getattr(value, "__module__", None) == f"ergotext.samplers.{name}":
+                monkeypatch.setattr(module, key, getattr(faulty, key))
+    setattr(modules, name, faulty)
+    with pytest.raises((AssertionError, ErgotextError, ValueError)):
+        check(modules)
