@@ -6,6 +6,7 @@ token v with a weight w such that E[w · 1[v]] = p(v) · 1[v ∈ A].
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -100,41 +101,78 @@ class AdaptiveRejection:
     checks: int = 1
 
     def __call__(self, draws: Draws, log_prob: Tensor, automaton: Automaton, states: Ints) -> Step:
-        left = log_prob.exp()
+        left = _Left.of(log_prob)
         token = torch.zeros(len(states), dtype=torch.int64)
         after = np.full(len(states), -1, dtype=np.int64)
-        open_ = left.sum(1) > 0
+        open_ = left.sum() > 0
         while bool(open_.any()):
             rows = open_.nonzero()[:, 0]
-            token[rows] = drawn = _draw(draws, left, rows)
+            token[rows] = drawn = left.draw(draws, rows)
             after[rows.numpy()] = automaton.advance(states[rows.numpy()], drawn.numpy())
-            left[rows, drawn] = 0.0
-            open_ = torch.from_numpy(after < 0) & (left.sum(1) > 0)
-        found = torch.from_numpy(after >= 0)
-        known = log_prob.exp().gather(1, token[:, None])[:, 0] * found
-        mass = self._mass(draws, left * found[:, None], known, automaton, states)
-        return Step(token, after, mass.log())
+            left.take(rows, drawn)
+            open_ = torch.from_numpy(after < 0) & (left.sum() > 0)
+        known = log_prob.gather(1, token[:, None])[:, 0].exp() * torch.from_numpy(after >= 0)
+        return Step(token, after, self._mass(draws, left, known, automaton, states).log())
 
     def _mass(
-        self, draws: Draws, left: Tensor, known: Tensor, automaton: Automaton, states: Ints
+        self, draws: Draws, left: _Left, known: Tensor, automaton: Automaton, states: Ints
     ) -> Tensor:
-        """float64 [B]: the unbiased estimate of p(A); ``known`` where nothing is left to ask."""
+        """float64 [B]: the unbiased estimate of p(A); ``known`` where nothing is left to ask.
+
+        Where no token was found, all have been asked, so that nothing is left there either.
+        """
         total, asked = torch.zeros_like(known), torch.zeros_like(known)
         for _ in range(self.checks):
-            rest = left.sum(1)
+            rest = left.sum()
             rows = (rest > 0).nonzero()[:, 0]
             if not len(rows):
                 break
-            drawn = _draw(draws, left, rows)
+            drawn = left.draw(draws, rows)
             allowed = torch.from_numpy(automaton.advance(states[rows.numpy()], drawn.numpy()) >= 0)
             total[rows] += known[rows] + rest[rows] * allowed
             asked[rows] += 1
-            known[rows] += left[rows, drawn] * allowed
-            left[rows, drawn] = 0.0
+            known[rows] += left.take(rows, drawn) * allowed
         # A row that has been asked of everything is known exactly: the terms to come are equal.
         return (total + known * (self.checks - asked)) / self.checks
 
 
-def _draw(draws: Draws, left: Tensor, rows: Tensor) -> Tensor:
-    """int64 [n]: one token for each of these rows, by the masses that are left."""
-    return draws.categorical(left[rows] / left[rows].sum(1, keepdim=True))
+@dataclass(frozen=True, eq=False)
+class _Left:
+    """Masses of tokens that are taken away one by one, in blocks of about √V tokens.
+
+    To draw from them is to draw a block and then a token of it, so that it costs 2√V and not V.
+    """
+
+    mass: Tensor
+    """float64 [B, blocks, width]"""
+    total: Tensor
+    """float64 [B, blocks]: always the sum of what is left of each block"""
+
+    @classmethod
+    def of(cls, log_prob: Tensor) -> _Left:
+        count, size = log_prob.shape
+        width = math.isqrt(max(0, size - 1)) + 1
+        mass = torch.nn.functional.pad(log_prob.exp(), (0, -size % width)).view(count, -1, width)
+        return cls(mass, mass.sum(2))
+
+    def sum(self) -> Tensor:
+        """float64 [B]: all that is left."""
+        return self.total.sum(1)
+
+    def draw(self, draws: Draws, rows: Tensor) -> Tensor:
+        """int64 [n]: one token for each of these rows, by the masses that are left."""
+        block = draws.categorical(_normalised(self.total[rows]))
+        inside = draws.categorical(_normalised(self.mass[rows, block]))
+        return block * self.mass.shape[2] + inside
+
+    def take(self, rows: Tensor, token: Tensor) -> Tensor:
+        """float64 [n]: the mass of a token of each of these rows, which is gone then."""
+        block, inside = token // self.mass.shape[2], token % self.mass.shape[2]
+        taken = self.mass[rows, block, inside]
+        self.mass[rows, block, inside] = 0.0
+        self.total[rows, block] = self.mass[rows, block].sum(1)
+        return taken
+
+
+def _normalised(mass: Tensor) -> Tensor:
+    return mass / mass.sum(1, keepdim=True)

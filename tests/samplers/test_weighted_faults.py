@@ -54,10 +54,15 @@ FAULTS = {
         "total[rows] += known[rows] + rest[rows] * allowed",
         "total[rows] += known[rows]",
     ),
-    "10: adaptive rejection counts the chosen token among what is left": (
+    "10: adaptive rejection counts what it has seen among what is left": (
         "next_token",
-        "            left[rows, drawn] = 0.0\n            open_",
-        "            left[rows, drawn] *= torch.tensor(after[rows] >= 0)\n            open_",
+        "self._mass(draws, left, known,",
+        "self._mass(draws, _Left.of(log_prob), known,",
+    ),
+    "10: a token that was taken away stays in the sum of its block": (
+        "next_token",
+        "self.total[rows, block] = self.mass[rows, block].sum(1)",
+        "self.total[rows, block] += 0.0",
     ),
     "11: the end is forced and not weighed": (
         "growth",
