@@ -1,0 +1,209 @@
+"""What vouches for averages over chains: R-hat, effective sample sizes, and their warnings.
+
+The estimators are those of arviz-stats. They are asked about chains that move: of a chain that
+stands still arviz-stats says that each of its draws is an independent one, and of values that are
+all alike it divides by zero.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+AGREED = 1.01
+"""The highest R-hat at which chains agree (Vehtari et al. 2021, section 4)."""
+ENOUGH = 400.0
+"""The fewest effective draws for which R-hat and ESS are stable themselves (the same place)."""
+FEWEST = 4
+"""Draws that each chain must have for anything to be told (arviz-stats')."""
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """How far the average of one quantity over chains can be trusted.
+
+    Parameters
+    ----------
+    name : str
+        Of the quantity.
+    draws, chains : int
+        How many it was taken from, warm-up left out.
+    mean, sd : float
+        Over all draws of all chains.
+    mcse : float
+        Monte Carlo standard error of the mean.
+    r_hat : float
+        Rank-normalised split R-hat, the greater of bulk's and tails'.
+    ess_bulk, ess_tail : float
+        Effective draws, rank-normalised; and for the 5% and 95% quantiles, the lesser.
+    still : int
+        Chains in which the quantity never changes.
+    """
+
+    name: str
+    draws: int
+    chains: int
+    mean: float
+    sd: float
+    mcse: float
+    r_hat: float
+    ess_bulk: float
+    ess_tail: float
+    still: int
+
+    @classmethod
+    def of(cls, name: str, values: Floats) -> Diagnosis:
+        """The diagnosis of values [draws, chains]."""
+        draws, chains = values.shape
+        return cls(
+            name,
+            draws,
+            chains,
+            float(values.mean()),
+            float(values.std(ddof=1)) if values.size > 1 else math.inf,
+            mcse(values),
+            r_hat(values),
+            ess_bulk(values),
+            ess_tail(values),
+            int((np.ptp(values, axis=0) == 0).sum()),
+        )
+
+    def warnings(self) -> list[str]:
+        """What is wrong, in plain words; nothing if nothing is."""
+        return [said for said in (self._still(), self._disagree(), self._few()) if said]
+
+    def _still(self) -> str | None:
+        if not self.still:
+            return None
+        who = "the chain" if self.chains == 1 else f"{self.still} of {self.chains} chains"
+        return (
+            f"{who} never changed {self.name} in {self.draws} draws and count for nothing; run "
+            f"longer, temper, or loosen the constraint"
+        )
+
+    def _disagree(self) -> str | None:
+        if self.chains < 2:
+            return "one chain has none to agree with; run 4 or more"
+        if self.draws < FEWEST:
+            return f"{self.draws} draws of a chain tell nothing of {self.name}; run longer"
+        if self.r_hat > AGREED:
+            return (
+                f"these {self.chains} chains disagree on {self.name}: R-hat {self.r_hat:.2f} > "
+                f"{AGREED}; run longer or temper"
+            )
+        return None
+
+    def _few(self) -> str | None:
+        worth = min(self.ess_bulk, self.ess_tail)
+        if self.draws < FEWEST or self.still == self.chains or worth >= ENOUGH:
+            return None
+        return (
+            f"{self.chains} × {self.draws} draws of {self.name} are worth {worth:.0f} independent "
+            f"ones, and averages want {ENOUGH:.0f}; run longer"
+        )
+
+    def text(self) -> str:
+        """One line."""
+        return (
+            f"{self.name} {self.mean:.4g} ± {self.mcse:.2g}, R-hat {self.r_hat:.3f}, "
+            f"ESS {self.ess_bulk:.0f} bulk, {self.ess_tail:.0f} tail"
+        )
+
+
+def r_hat(values: Floats) -> float:
+    """Rank-normalised split R-hat of values [draws, chains]; near 1 where chains agree.
+
+    The greater of that of the values and that of their distances from the median. +inf where
+    nothing vouches for agreement: a single chain, fewer than four draws, values that never change.
+
+    References
+    ----------
+    Vehtari, Gelman, Simpson, Carpenter and Bürkner 2021, "Rank-normalization, folding, and
+    localization: an improved R-hat", Bayesian Analysis 16(2), equations 4 to 14.
+    """
+    draws, chains = values.shape
+    if draws < FEWEST or chains < 2:
+        return math.inf
+    value = _asked("rhat", values, method="rank")
+    return math.inf if math.isnan(value) else value
+
+
+def ess_bulk(values: Floats) -> float:
+    """Effective number of draws in values [draws, chains], rank-normalised; ties share a rank.
+
+    Half chains in which nothing changes count for nothing. 0 below four draws.
+
+    References
+    ----------
+    Vehtari et al. 2021, section 4.1; Geyer 1992, "Practical Markov chain Monte Carlo", for where
+    the sum of autocorrelations ends.
+    """
+    return _awake(values) * _ess(values, "bulk")
+
+
+def ess_tail(values: Floats) -> float:
+    """The lesser effective number of draws for the 5% and the 95% quantile.
+
+    Where so many draws tie that nothing lies beyond a quantile, the other one decides. Half chains
+    in which nothing changes count for nothing. 0 below four draws.
+
+    References
+    ----------
+    Vehtari et al. 2021, section 4.3.
+    """
+    low, high = np.quantile(values, [0.05, 0.95])
+    # Both from outside: of "at most the 95% quantile" nothing is left to tell if the maximum ties.
+    tails = [(values <= low).astype(np.float64), (values >= high).astype(np.float64)]
+    told = [_ess(tail, "mean") for tail in tails if np.ptp(tail)]
+    return _awake(values) * min(told, default=0.0)
+
+
+def mcse(values: Floats) -> float:
+    """Monte Carlo standard error of the mean of values [draws, chains]; +inf if nothing moves."""
+    worth = _awake(values) * _ess(values, "mean")
+    return float(values.std(ddof=1)) / math.sqrt(worth) if worth else math.inf
+
+
+def autocorrelation(values: Floats, lags: int) -> Floats:
+    """float64 [lags + 1]: correlation of draws so many steps apart, averaged over chains.
+
+    About the mean of all chains, so that chains that stay apart are correlated at every lag. NaN
+    where nothing changes.
+
+    References
+    ----------
+    Gelman et al. 2013, "Bayesian Data Analysis", 3rd edition, equation 11.7, with the variance of
+    all draws pooled.
+    """
+    centred = values - values.mean()
+    count = min(lags, len(values) - 1) + 1
+    products = [(centred[lag:] * centred[: len(values) - lag]).mean() for lag in range(count)]
+    variance = products[0] if products[0] > 0 else math.nan
+    return np.array(products) / variance
+
+
+def _awake(values: Floats) -> float:
+    """The share of half chains in which the value changes."""
+    half = len(values) // 2
+    halves = np.concatenate([values[:half], values[len(values) - half :]], axis=1)
+    return float((np.ptp(halves, axis=0) > 0).mean()) if half else 0.0
+
+
+def _ess(values: Floats, method: str) -> float:
+    if len(values) < FEWEST or not np.ptp(values):
+        return 0.0
+    value = _asked("ess", values, method=method)
+    return 0.0 if math.isnan(value) else value
+
+
+def _asked(name: str, values: Floats, **options: str) -> float:
+    """What arviz-stats says; where it divides by zero, NaN or infinity and no warning."""
+    from arviz_stats.base.array import array_stats  # scipy takes a second
+
+    with np.errstate(all="ignore"):
+        return float(getattr(array_stats, name)(np.ascontiguousarray(values.T), **options))
