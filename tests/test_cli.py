@@ -14,7 +14,7 @@ import pytest
 
 from ergotext.cli import main
 from ergotext.lm import loading
-from ergotext.samplers import run as samplers_run
+from ergotext.samplers import sampling
 from ergotext.tasks import write as task
 
 
@@ -208,7 +208,7 @@ def test_a_failure_leaves_the_output_file_as_it_was(capsys, small, tmp_path, mon
     assert code == 2 and target.read_text() == "old"
     # With one set written and the next one failing, what was found is not lost.
     feed(monkeypatch, '["summer"]\n["beach"]\n')
-    real, calls = samplers_run.sample, []
+    real, calls = sampling.sample, []
 
     def failing(*args, **kwargs):
         calls.append(1)
@@ -337,7 +337,7 @@ def test_findings_are_shown_where_they_cannot_be_written(
     capsys, small, tmp_path, monkeypatch
 ) -> None:
     """The folder goes while the run is on."""
-    folder, real = tmp_path / "folder", samplers_run.sample
+    folder, real = tmp_path / "folder", sampling.sample
     folder.mkdir()
 
     def sample(*args, **kwargs):

@@ -18,7 +18,12 @@ from ergotext.samplers.masked_lm import MaskedGibbs, MaskedMetropolis
 from ergotext.samplers.metropolis import MetropolisHastings
 from ergotext.samplers.run import Result, Sample, Trace, sample
 from ergotext.samplers.stochastic_beam import StochasticBeam
+from ergotext.samplers.result import Result
+from ergotext.samplers.run import Trace
+from ergotext.samplers.sampling import sample
+from ergotext.samplers.texts import Sample
 from ergotext.samplers.weighing import SMC, Importance, Rejection
+from ergotext.samplers.weighted_result import WeightedResult
 
 __all__ = [
     "SAMPLERS",
@@ -41,6 +46,7 @@ __all__ = [
     "SuffixResampling",
     "StochasticBeam",
     "Trace",
+    "WeightedResult",
     "WeightedSampler",
     "check_fit",
     "register",

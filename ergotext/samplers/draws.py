@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -33,6 +34,15 @@ class SeededDraws:
 
     def __init__(self, seed: int) -> None:
         self._generator = np.random.Generator(np.random.PCG64(seed))
+
+    @property
+    def state(self) -> Mapping[str, Any]:
+        """Where the generator is, as JSON has it; to be set again."""
+        return self._generator.bit_generator.state
+
+    @state.setter
+    def state(self, state: Mapping[str, Any]) -> None:
+        self._generator.bit_generator.state = state
 
     def categorical(self, probability: Tensor) -> Tensor:
         """int64 [B], by inversion: an entry of probability zero is never drawn."""

@@ -1,35 +1,19 @@
-"""The loop around any sampler: progress, trace, time limit, and what comes out."""
+"""The loop around any chain: progress, trace, pauses, and why it ended."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from inspect import signature
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from ergotext.lm.batch import TokenBatch
-from ergotext.lm.protocols import Energy, InputError
-from ergotext.samplers.base import Info, Kind, Sampler, State, sampler_named
-from ergotext.samplers.draws import Draws, SeededDraws
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One text that a chain visited."""
-
-    text: str
-    log_prob: float
-    """log p(text, end | context) in nats, under the energy's language model"""
-    energy: float
-    terms: dict[str, float]
-    chain: int
-    step: int
-    tokens: tuple[int, ...] = field(repr=False)
+from ergotext.samplers.base import Info, Sampler, State
+from ergotext.samplers.draws import Draws
 
 
 @dataclass
@@ -55,69 +39,39 @@ class Trace:
         return torch.stack(self.energies)
 
 
-@dataclass(frozen=True)
-class Result:
-    """What a run found, and what is needed to judge it."""
+@dataclass
+class Run:
+    """A run as far as it has come."""
 
-    problem: Energy = field(repr=False)
-    trace: Trace = field(repr=False)
-    sampler: str
-    kind: Kind
-    seed: int | None
-    seconds: float
-    stopped: str
-    """Why the run ended: steps, time or interrupt."""
+    state: State
+    trace: Trace
+    seconds: float = 0.0
+    """spent on it"""
 
-    @property
-    def chains(self) -> int:
-        return len(self.trace.states[0])
+    @classmethod
+    def start(cls, state: State) -> Run:
+        return cls(state, Trace([state.batch], [state.energy]))
 
     @property
     def steps(self) -> int:
         """Steps that every chain took."""
-        return len(self.trace.states) - 1
+        return len(self.trace.energies) - 1
 
-    @property
-    def energy(self) -> Tensor:
-        """float64 [steps + 1, chains]: the energy of each state, the initial one first."""
-        return self.trace.energy
 
-    @property
-    def acceptance(self) -> dict[str, float]:
-        """Acceptance rate by kind of move, and over all of them."""
-        proposed, accepted = self.trace.proposed, self.trace.accepted
-        rates = {name: accepted[name] / n for name, n in proposed.items() if n}
-        return {**rates, "all": sum(accepted.values()) / max(1, sum(proposed.values()))}
+@dataclass(frozen=True)
+class Pauses:
+    """What is done between steps: every so many of them, and once the run has ended.
 
-    def best(self, count: int = 1) -> list[Sample]:
-        """The ``count`` visited texts of lowest energy, no text twice (white space apart)."""
-        order = self.energy.flatten().argsort(stable=True).tolist()
-        found: dict[str, Sample] = {}
-        tried: set[tuple[int, ...]] = set()
-        for at in order:
-            if len(found) == count:
-                break
-            step, chain = divmod(at, self.chains)
-            row = self.trace.states[step].select([chain])
-            if (tokens := row.rows()[0]) not in tried:
-                tried.add(tokens)
-                sample = self._sample(row, chain, step)
-                found.setdefault(" ".join(sample.text.split()), sample)
-        return list(found.values())
+    Parameters
+    ----------
+    every : int
+        Steps.
+    act : callable
+        Is given the run. A word that it returns says why the run ends there.
+    """
 
-    def _sample(self, row: TokenBatch, chain: int, step: int) -> Sample:
-        scorer = self.problem.scorer
-        if scorer is None:
-            raise InputError("this energy has no language model to spell its texts")
-        return Sample(
-            text=scorer.decode(row)[0].strip(),
-            log_prob=float(scorer.log_prob(row)[0]),
-            energy=float(self.energy[step, chain]),
-            terms={name: float(value[0]) for name, value in self.problem.terms(row).items()},
-            chain=chain,
-            step=step,
-            tokens=row.rows()[0],
-        )
+    every: int
+    act: Callable[[Run], str | None]
 
 
 def run(
@@ -128,95 +82,83 @@ def run(
     max_seconds: float | None = None,
     progress: bool = True,
 ) -> tuple[Trace, str]:
-    """Step a sampler on from ``state``; Ctrl-C ends the run early and keeps what was found.
-
-    Returns the trace and why it ended: ``steps``, ``time`` or ``interrupt``. Progress goes to
-    stderr, and only where that is a terminal. Under a time limit that the steps would outlast,
-    the state's step count follows the clock, so that a schedule gets through in time.
-    """
-    trace = Trace([state.batch], [state.energy])
-    began, last = time.monotonic(), state.step + steps
-    bar = tqdm(total=steps, unit="step", disable=None if progress else True, leave=False)
-    try:
-        while state.step < last:
-            before = state.step
-            state, info = sampler.step(draws, state)
-            trace.record(state, info, sampler.moves)
-            if max_seconds is not None:
-                share = min(1.0, (time.monotonic() - began) / max_seconds)
-                state = replace(state, step=max(state.step, last - steps + int(steps * share)))
-            bar.update(state.step - before)
-            bar.set_postfix(energy=f"{float(state.energy.min()):.1f}", refresh=False)
-    except KeyboardInterrupt:
-        return trace, "interrupt"
-    finally:
-        bar.close()
-    return trace, "steps" if len(trace.states) > steps else "time"
+    """Step a sampler on from ``state``: its trace, and why it ended (``proceed``)."""
+    begun = Run.start(state)
+    why = proceed(begun, sampler, draws, steps, max_seconds, progress)
+    return begun.trace, why
 
 
-def sample(
-    energy: Energy,
-    sampler: str = "mh",
-    *,
-    chains: int = 8,
-    steps: int = 300,
-    seed: int = 0,
-    max_length: int = 40,
+def proceed(
+    run: Run,
+    sampler: Sampler,
+    draws: Draws,
+    steps: int,
     max_seconds: float | None = None,
-    initial: TokenBatch | None = None,
     progress: bool = True,
-    **options: float,
-) -> Result:
-    """Run a sampler over an energy.
+    pauses: Pauses | None = None,
+) -> str:
+    """Go on with a run until it has ``steps`` steps; Ctrl-C ends it early and keeps what was found.
+
+    Returns why it ended: ``steps``, ``time``, ``interrupt``, or what a pause said. Progress goes to
+    stderr, and only where that is a terminal. Under a time limit that the steps would outlast, the
+    state's step count follows the clock, so that a schedule gets through in time.
 
     Parameters
     ----------
-    energy : Energy
-        For example ``fluency(lm) + keywords(["summer", "beach"]) + length(14)``.
-    sampler : str
-        ``mh`` samples from exp(−E); ``annealing`` looks for its minimum.
-    chains, steps : int
-        Chains run side by side, and steps of each.
-    seed : int
-        The same seed gives the same run on the same machine.
-    max_length : int
-        Longest text in tokens; the space is bounded there.
+    run : Run
+        Is carried on; what it has of steps and seconds counts.
+    sampler : Sampler
+    draws : Draws
+    steps : int
     max_seconds : float, optional
-        Stop after the step that passes this limit. How far a run gets then depends on the
-        machine, so the seed alone does not reproduce it.
-    initial : TokenBatch, optional
-        Where to start; by default where the energy says.
-    **options
-        Of the sampler: ``temperature`` (mh); ``hot``, ``cold`` (annealing).
-
-    Raises
-    ------
-    InputError
-        A count is not positive, or energy and sampler do not fit together.
+    progress : bool
+    pauses : Pauses, optional
+        An interrupt has none: what they keep must be on the way of a run that was not interrupted.
     """
-    for name, value in (("chains", chains), ("steps", steps), ("max_length", max_length)):
-        if not isinstance(value, int) or value < 1:
-            raise InputError(f"{name} must be a whole number of at least 1, got {value}")
-    if seed < 0:
-        raise InputError(f"the seed must be 0 or more, got {seed}")
-    if max_seconds is not None and not max_seconds > 0:
-        raise InputError(f"max_seconds must be positive, got {max_seconds}")
-    factory = sampler_named(sampler)
-    if factory.kind == "weighted":
-        raise InputError(f"{sampler} is no chain; draw by sampler_named({sampler!r})(energy).draw")
-    known = signature(factory).parameters
-    if wrong := [name for name in options if name not in known]:
-        raise InputError(
-            f"the sampler {sampler} takes no {', '.join(wrong)}; it takes "
-            f"{', '.join(name for name in known if name != 'energy')}"
-        )
-    if "steps" in known:  # of those that follow a schedule
-        options.setdefault("steps", steps)
-    algorithm = factory(energy, max_length=max_length, **options)
-    energy.forget()
-    began = time.monotonic()
-    draws = SeededDraws(seed)
-    state = algorithm.init(draws, chains, initial)
-    trace, stopped = run(algorithm, draws, state, steps, max_seconds, progress)
-    seconds = time.monotonic() - began
-    return Result(energy, trace, sampler, algorithm.kind, seed, seconds, stopped)
+    clock = _Clock(steps, max_seconds, run.seconds)
+    bar = tqdm(
+        total=steps,
+        initial=run.steps,
+        unit="step",
+        disable=None if progress else True,
+        leave=False,
+    )
+    said: str | None = None
+    run.state = replace(run.state, step=clock.step(run))
+    try:
+        while run.state.step < steps and said is None:
+            after, info = sampler.step(draws, run.state)
+            run.trace.record(after, info, sampler.moves)
+            run.seconds = clock.seconds()
+            before, run.state = run.state.step, replace(after, step=clock.step(run))
+            bar.update(run.state.step - before)
+            bar.set_postfix(energy=f"{float(after.energy.min()):.1f}", refresh=False)
+            if pauses is not None and run.steps % pauses.every == 0 and run.state.step < steps:
+                said = pauses.act(run)
+        if pauses is not None and said is None:
+            pauses.act(run)
+    except KeyboardInterrupt:
+        del run.trace.states[len(run.trace.energies) :]  # it may have come between the two
+        return "interrupt"
+    finally:
+        bar.close()
+    return said or ("steps" if run.steps >= steps else "time")
+
+
+@dataclass
+class _Clock:
+    """How far a run should be in its steps, by count and by time."""
+
+    steps: int
+    max_seconds: float | None
+    before: float
+    """seconds spent already"""
+    began: float = field(default_factory=lambda: time.monotonic())
+
+    def seconds(self) -> float:
+        return self.before + time.monotonic() - self.began
+
+    def step(self, run: Run) -> int:
+        if self.max_seconds is None:
+            return run.steps
+        return max(run.steps, int(self.steps * min(1.0, run.seconds / self.max_seconds)))

@@ -11,7 +11,9 @@ from ergotext.lm.energy import Sum
 from ergotext.lm.protocols import InputError
 from ergotext.lm.terms import fluency, keywords, length
 from ergotext.lm.words import check_word, is_unspaced
-from ergotext.samplers.run import Result, Sample, sample
+from ergotext.samplers.result import Result
+from ergotext.samplers.sampling import sample
+from ergotext.samplers.texts import Sample
 
 CONTEXT = "It was a quiet morning in the small town."
 CONTEXT_UNSPACED = "那是小镇上一个安静的早晨。"
@@ -114,19 +116,23 @@ def write_all(
         energy_of(words, given[text], mean_length, max_length, any_order)
         for words, text in zip(sets, texts, strict=True)
     ]
-    return (
-        sample(
-            energy,
-            b.sampler,
-            chains=b.chains,
-            steps=b.steps,
-            seed=b.seed,
-            max_length=max_length,
-            max_seconds=b.max_seconds,
-            progress=progress,
-        )
-        for energy in energies
+    return (_written(energy, b, max_length, progress) for energy in energies)
+
+
+def _written(energy: Sum, budget: Budget, max_length: int, progress: bool) -> Result:
+    result = sample(
+        energy,
+        budget.sampler,
+        chains=budget.chains,
+        steps=budget.steps,
+        seed=budget.seed,
+        max_length=max_length,
+        max_seconds=budget.max_seconds,
+        progress=progress,
     )
+    if not isinstance(result, Result):
+        raise InputError(f"{budget.sampler} runs no chains; choose annealing or mh")
+    return result
 
 
 def check_sets(sets: Sequence[Sequence[str]]) -> None:
@@ -235,12 +241,4 @@ def as_json(best: Sequence[Sample], words: Sequence[str], ascii_only: bool = Fal
 
 def how(result: Result, approximate: bool = False) -> str:
     """One line on how a result was found: chains, steps, acceptance, seconds."""
-    rates = dict(result.acceptance)
-    overall = rates.pop("all")
-    by_move = ", ".join(f"{name} {rate:.0%}" for name, rate in rates.items())
-    cut = {"time": ", stopped by the time limit", "interrupt": ", interrupted"}
-    return (
-        f"({result.sampler}, {result.chains} chains × {result.steps} steps, {overall:.0%} accepted "
-        f"({by_move}), {result.seconds:.1f} s, seed {result.seed}{cut.get(result.stopped, '')}"
-        f"{'; bfloat16, approximate' if approximate else ''})"
-    )
+    return f"({result.text()}{'; bfloat16, approximate' if approximate else ''})"

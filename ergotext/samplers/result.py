@@ -1,0 +1,148 @@
+"""What chains visited, and what is needed to judge it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from ergotext.lm.batch import TokenBatch
+from ergotext.lm.protocols import Energy, InputError
+from ergotext.samplers.base import Kind
+from ergotext.samplers.diagnostics import Diagnosis, Floats, autocorrelation
+from ergotext.samplers.run import Trace
+from ergotext.samplers.texts import Sample, described, distinct, scorer_of
+
+Feature = Callable[[list[str]], Sequence[float]]
+"""A number for each of a list of texts."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What chains visited.
+
+    Averages and warnings leave the first half of the steps out: there a chain still comes from
+    where it was put.
+    """
+
+    problem: Energy = field(repr=False)
+    trace: Trace = field(repr=False)
+    sampler: str
+    kind: Kind
+    seed: int | None
+    seconds: float
+    stopped: str
+    """Why the run ended: steps, time, r_hat or interrupt."""
+    settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """What ``sample`` was asked for, defaults filled in."""
+
+    @property
+    def chains(self) -> int:
+        return len(self.trace.states[0])
+
+    @property
+    def steps(self) -> int:
+        """Steps that every chain took."""
+        return len(self.trace.states) - 1
+
+    @property
+    def energy(self) -> Tensor:
+        """float64 [steps + 1, chains]: the energy of each state, the initial one first."""
+        return self.trace.energy
+
+    @property
+    def acceptance(self) -> dict[str, float]:
+        """Acceptance rate by kind of move, and over all of them."""
+        proposed, accepted = self.trace.proposed, self.trace.accepted
+        rates = {name: accepted[name] / n for name, n in proposed.items() if n}
+        return {**rates, "all": sum(accepted.values()) / max(1, sum(proposed.values()))}
+
+    @property
+    def warm_up(self) -> int:
+        """States at the beginning that averages leave out."""
+        return (self.steps + 1) // 2
+
+    def feature(self, of: Feature) -> Floats:
+        """float64 [steps + 1, chains]: a number for the text of every state.
+
+        Raises
+        ------
+        InputError
+            The function gives other than one finite number a text.
+        """
+        rows = [row for batch in self.trace.states for row in batch.rows()]
+        distinct = list(dict.fromkeys(rows))
+        texts = [t.strip() for t in scorer_of(self.problem).decode(TokenBatch.of(distinct))]
+        values = np.asarray(of(texts), dtype=np.float64)
+        if values.shape != (len(texts),) or not np.isfinite(values).all():
+            raise InputError(
+                f"a feature must give one finite number for each of {len(texts)} texts, and gave "
+                f"{values.shape} numbers, {int((~np.isfinite(values)).sum())} of them not finite"
+            )
+        value = dict(zip(distinct, values.tolist(), strict=True))
+        return np.array([value[row] for row in rows]).reshape(-1, self.chains)
+
+    def diagnose(self, of: Feature | None = None, name: str = "feature") -> Diagnosis:
+        """How far the chains' average of the energy, or of a feature, can be trusted."""
+        values = self.energy.numpy() if of is None else self.feature(of)
+        return Diagnosis.of("energy" if of is None else name, values[self.warm_up :])
+
+    def autocorrelation(self, of: Feature | None = None, lags: int = 50) -> Floats:
+        """float64 [lags + 1]: of the energy, or of a feature (``diagnostics.autocorrelation``)."""
+        values = self.energy.numpy() if of is None else self.feature(of)
+        return autocorrelation(values[self.warm_up :], lags)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What speaks against the result, in plain words; an optimiser's states are no sample."""
+        return [] if self.kind == "optimiser" else self.diagnose().warnings()
+
+    def best(self, count: int = 1) -> list[Sample]:
+        """The ``count`` visited texts of lowest energy, no text twice (white space apart)."""
+        order = self.energy.flatten().argsort(stable=True).tolist()
+        at = (divmod(index, self.chains) for index in order)
+        return distinct(((place, self._row(*place)) for place in at), self._sample, count)
+
+    def draws(self, count: int) -> list[Sample]:
+        """``count`` states, evenly spaced over the second half of all chains.
+
+        Raises
+        ------
+        InputError
+            The sampler optimises, or fewer states than that were visited.
+        """
+        if self.kind == "optimiser":
+            raise InputError(
+                f"{self.sampler} optimises: its states are no sample; use best({count})"
+            )
+        there = (self.steps + 1 - self.warm_up) * self.chains
+        if not 0 < count <= there:
+            raise InputError(f"{there} states are there to draw from, got {count}; run longer")
+        chosen = [(2 * k + 1) * there // (2 * count) for k in range(count)]
+        at = (divmod(index, self.chains) for index in chosen)
+        return [self._sample((self.warm_up + step, chain)) for step, chain in at]
+
+    def text(self) -> str:
+        """One line on how it came about."""
+        rates = dict(self.acceptance)
+        overall = rates.pop("all")
+        by_move = ", ".join(f"{name} {rate:.0%}" for name, rate in rates.items())
+        cut = {
+            "time": ", stopped by the time limit",
+            "interrupt": ", interrupted",
+            "r_hat": ", stopped as the chains agree",
+        }
+        return (
+            f"{self.sampler}, {self.chains} chains × {self.steps} steps, {overall:.0%} accepted "
+            f"({by_move}), {self.seconds:.1f} s, seed {self.seed}{cut.get(self.stopped, '')}"
+        )
+
+    def _row(self, step: int, chain: int) -> TokenBatch:
+        return self.trace.states[step].select([chain])
+
+    def _sample(self, at: tuple[int, int]) -> Sample:
+        known = described(self.problem, self._row(*at), float(self.trace.energies[at[0]][at[1]]))
+        return replace(known, step=at[0], chain=at[1])

@@ -1,0 +1,235 @@
+"""``sample``: any sampler over any energy, with what is needed to judge and to repeat it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+from ergotext.lm.batch import TokenBatch
+from ergotext.lm.protocols import Energy, InputError
+from ergotext.samplers.base import Sampler, WeightedSampler, sampler_named
+from ergotext.samplers.checkpoint import go_on, keep
+from ergotext.samplers.diagnostics import ess_bulk
+from ergotext.samplers.diagnostics import r_hat as r_hat_of
+from ergotext.samplers.draws import SeededDraws
+from ergotext.samplers.result import Result
+from ergotext.samplers.run import Pauses, Run, proceed
+from ergotext.samplers.weighted_result import WeightedResult
+
+EVERY = 100
+"""Steps between checkpoints, and between looks at R-hat, if nothing else is said."""
+WORTH = 10
+"""Effective draws a chain without which R-hat is not trusted to end a run (Gelman et al. 2013,
+"Bayesian Data Analysis", section 11.5: 5 for each half chain)."""
+
+
+def sample(
+    energy: Energy,
+    sampler: str = "mh",
+    *,
+    chains: int | None = None,
+    steps: int | None = None,
+    n: int | None = None,
+    seed: int = 0,
+    max_length: int = 40,
+    max_seconds: float | None = None,
+    r_hat: float | None = None,
+    initial: TokenBatch | None = None,
+    checkpoint: str | Path | None = None,
+    every: int = EVERY,
+    resume: bool = False,
+    settings: Mapping[str, Any] | None = None,
+    progress: bool = True,
+    **options: Any,
+) -> Result | WeightedResult:
+    """Run a sampler over an energy.
+
+    Parameters
+    ----------
+    energy : Energy
+        For example ``fluency(lm) + keywords(["summer", "beach"]) + length(14)``.
+    sampler : str
+        A registered name, such as ``mh``, which samples from exp(−E), ``annealing``, which looks
+        for its minimum, or ``smc``, which weighs what it writes.
+    chains, steps : int, optional
+        Chains run side by side (8), and steps of each (300). Weighted samplers have neither.
+    n : int, optional
+        Draws or particles of a weighted sampler (64). Chains have none.
+    seed : int
+        The same seed gives the same run on the same machine.
+    max_length : int
+        Longest text in tokens; the space is bounded there.
+    max_seconds : float, optional
+        Stop chains after the step that passes this limit. How far a run gets then depends on the
+        machine, so the seed alone does not reproduce it.
+    r_hat : float, optional
+        Stop chains when R-hat of the energy is no more than this, looked at every ``every`` steps
+        over the second half of them, and they are worth 10 independent draws a chain.
+    initial : TokenBatch, optional
+        Where chains start; by default where the energy says.
+    checkpoint : path, optional
+        Keep the run in this file, every ``every`` steps and at its end.
+    every : int
+        Steps between checkpoints. What the models kept is forgotten there, so that a run that is
+        resumed and one that never stopped have the same numbers to the last bit.
+    resume : bool
+        Go on from the checkpoint, if there is one. Steps and seconds count from the beginning.
+    settings : mapping, optional
+        What else the run is made of, for its records; it must be the same on resumption. JSON.
+    progress : bool
+        Show it on stderr, if that is a terminal.
+    **options
+        Of the sampler: ``temperature`` (mh); ``hot``, ``cold`` (annealing).
+
+    Returns
+    -------
+    Result or WeightedResult
+        Both have ``best``, ``draws``, ``text`` and ``warnings``.
+
+    Raises
+    ------
+    InputError
+        A count is not positive, or energy and sampler do not fit together.
+    CheckpointError
+        The checkpoint is broken, or of another run.
+    """
+    for name, value, least in (
+        ("chains", chains, 1),
+        ("steps", steps, 1),
+        ("n", n, 1),
+        ("max_length", max_length, 1),
+        ("every", every, 1),
+        ("seed", seed, 0),
+    ):
+        if value is not None and (not isinstance(value, int) or value < least):
+            raise InputError(f"{name} must be a whole number of at least {least}, got {value}")
+    factory = sampler_named(sampler)
+    known = signature(factory).parameters
+    if wrong := [name for name in options if name not in known]:
+        raise InputError(
+            f"the sampler {sampler} takes no {', '.join(wrong)}; it takes "
+            f"{', '.join(name for name in known if name != 'energy')}"
+        )
+    made_of = {"sampler": sampler, "seed": seed, "max_length": max_length, **(settings or {})}
+    if factory.kind == "weighted":
+        others: dict[str, object] = {
+            "chains": chains,
+            "steps": steps,
+            "max_seconds": max_seconds,
+            "r_hat": r_hat,
+        }
+        others |= {"initial": initial, "checkpoint": checkpoint}
+        if wrong := [name for name, value in others.items() if value is not None]:
+            raise InputError(
+                f"{sampler} draws n weighted texts at once and takes no {', '.join(wrong)}"
+            )
+        made_of |= {"options": _plain(options), "n": n or 64}
+        algorithm = factory(energy, max_length=max_length, **options)
+        return _weighted(energy, algorithm, made_of)
+    if n is not None:
+        raise InputError(f"{sampler} runs chains: it takes chains and steps, and no n")
+    chains, steps = chains or 8, steps or 300
+    budget = Budget(steps, max_seconds, r_hat, chains)
+    if "steps" in known:  # of those that follow a schedule
+        options.setdefault("steps", steps)
+    made_of |= {"options": _plain(options), "chains": chains, "every": every}
+    algorithm = factory(energy, max_length=max_length, **options)
+    file = None if checkpoint is None else Path(checkpoint)
+    if file is not None and file.exists() and not resume:
+        raise InputError(
+            f"there is a checkpoint {file} already; go on from it (resume), or name another file"
+        )
+    return _chains(energy, algorithm, budget, made_of, initial, file, progress)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """When chains stop."""
+
+    steps: int
+    max_seconds: float | None
+    r_hat: float | None
+    chains: int
+
+    def __post_init__(self) -> None:
+        if self.max_seconds is not None and not self.max_seconds > 0:
+            raise InputError(f"max_seconds must be positive, got {self.max_seconds}")
+        if self.r_hat is not None and not (self.r_hat > 1 and self.chains > 1):
+            raise InputError(
+                f"to stop by R-hat takes an r_hat above 1 and 2 chains or more, got {self.r_hat} "
+                f"and {self.chains}"
+            )
+
+    def reached(self, run: Run) -> str | None:
+        """``r_hat`` if the chains agree, and are worth enough for that to mean something."""
+        if self.r_hat is None:
+            return None
+        energy = run.trace.energy[(run.steps + 1) // 2 :].numpy()
+        agree = r_hat_of(energy) <= self.r_hat and ess_bulk(energy) >= WORTH * self.chains
+        return "r_hat" if agree else None
+
+
+def _chains(
+    energy: Energy,
+    sampler: Sampler,
+    budget: Budget,
+    made_of: Mapping[str, Any],
+    initial: TokenBatch | None,
+    file: Path | None,
+    progress: bool,
+) -> Result:
+    began = time.monotonic()
+    draws = SeededDraws(made_of["seed"])
+    energy.forget()
+    run = Run.start(sampler.init(draws, budget.chains, initial))
+    run.seconds = time.monotonic() - began
+    same = {**made_of, "moves": list(sampler.moves)}
+    if file is not None and file.exists():
+        run = go_on(file, run.state, energy, draws, same)
+    elif file is not None:
+        keep(file, run, energy, draws, same)
+
+    def pause(run: Run) -> str | None:
+        if file is not None:
+            keep(file, run, energy, draws, same)
+        return budget.reached(run)
+
+    pauses = Pauses(made_of["every"], pause) if file or budget.r_hat else None
+    stopped = proceed(
+        run, sampler, draws, budget.steps, budget.max_seconds, progress=progress, pauses=pauses
+    )
+    return Result(
+        energy,
+        run.trace,
+        made_of["sampler"],
+        sampler.kind,
+        made_of["seed"],
+        run.seconds,
+        stopped,
+        {
+            **made_of,
+            "steps": budget.steps,
+            "max_seconds": budget.max_seconds,
+            "r_hat": budget.r_hat,
+        },
+    )
+
+
+def _weighted(
+    energy: Energy, sampler: WeightedSampler, made_of: Mapping[str, Any]
+) -> WeightedResult:
+    began = time.monotonic()
+    energy.forget()
+    samples = sampler.draw(SeededDraws(made_of["seed"]), made_of["n"])
+    seconds = time.monotonic() - began
+    return WeightedResult(energy, samples, made_of["sampler"], made_of["seed"], seconds, made_of)
+
+
+def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as JSON has them; of what it does not have, how it shows itself."""
+    return json.loads(json.dumps(options, default=repr))  # type: ignore[no-any-return]

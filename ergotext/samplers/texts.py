@@ -1,0 +1,77 @@
+"""Texts with what there is to say of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any, TypeVar
+
+from ergotext.lm.batch import TokenBatch
+from ergotext.lm.protocols import Energy, InputError, NextTokenScorer
+
+Place = TypeVar("Place")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One text."""
+
+    text: str
+    log_prob: float
+    """log p(text, end | context) in nats, under the energy's language model"""
+    energy: float
+    terms: dict[str, float]
+    chain: int | None = None
+    step: int | None = None
+    """where a chain visited it"""
+    tokens: tuple[int, ...] = field(default=(), repr=False)
+    log_weight: float | None = None
+    """in nats, of a weighted draw; not normalised"""
+
+    def record(self) -> dict[str, Any]:
+        """What there is to say of it, as JSON has it; tokens left out."""
+        return {k: v for k, v in asdict(self).items() if v is not None and k != "tokens"}
+
+
+def scorer_of(problem: Energy) -> NextTokenScorer:
+    """The model that spells the texts of an energy; InputError if it has none."""
+    if problem.scorer is None:
+        raise InputError("this energy has no language model to spell its texts")
+    return problem.scorer
+
+
+def described(problem: Energy, row: TokenBatch, energy: float) -> Sample:
+    """What there is to say of a batch of one row."""
+    scorer = scorer_of(problem)
+    return Sample(
+        text=scorer.decode(row)[0].strip(),
+        log_prob=float(scorer.log_prob(row)[0]),
+        energy=energy,
+        terms={name: float(value[0]) for name, value in problem.terms(row).items()},
+        tokens=row.rows()[0],
+    )
+
+
+def distinct(
+    places: Iterable[tuple[Place, TokenBatch]], sample: Callable[[Place], Sample], count: int
+) -> list[Sample]:
+    """The first ``count`` texts, no text twice (white space apart).
+
+    Parameters
+    ----------
+    places : iterable
+        Where texts are, and the batch of one row that is there.
+    sample : callable
+        What is at a place: asked for no row twice.
+    count : int
+    """
+    found: dict[str, Sample] = {}
+    tried: set[tuple[int, ...]] = set()
+    for place, row in places:
+        if len(found) == count:
+            break
+        if (tokens := row.rows()[0]) not in tried:
+            tried.add(tokens)
+            one = sample(place)
+            found.setdefault(" ".join(one.text.split()), one)
+    return list(found.values())
