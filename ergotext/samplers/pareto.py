@@ -42,7 +42,7 @@ def k_hat(log_weight: NDArray[np.float64], tries: int) -> float:
     """
     weight = np.sort(np.exp(log_weight - log_weight.max()))[::-1]
     size = math.floor(min(0.2 * tries, 3 * math.sqrt(tries)))
-    cutoff = weight[size] if size < len(weight) else 0.0
+    cutoff = weight[size] if 0 < size < len(weight) else 0.0
     if max(cutoff, weight[-1]) > 1 - ROUNDING:
         return -math.inf
     tail = np.sort(weight[:size] - cutoff)

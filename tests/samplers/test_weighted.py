@@ -137,6 +137,7 @@ def test_k_hat_where_there_is_no_tail() -> None:
     assert k_hat(np.append(np.zeros(99), -1), 100) == -math.inf, "many share the greatest weight"
     assert k_hat(np.append(np.zeros(99), 3), 100) == math.inf, "one stands out"
     assert k_hat(np.arange(20.0), 20) == math.inf, "a tail of four"
+    assert k_hat(np.array([0.0, -5, -9, -20]), 4) == math.inf, "too few for any tail"
     for count in range(100, 121):  # ties that bring the grid of the fit to zero
         weight = np.concatenate([np.zeros(300), np.full(60, 1.0)])
         assert not math.isnan(k_hat(weight, count * 10))
