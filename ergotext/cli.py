@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from ergotext.console import Interrupted, Output, quit_by_signals, report, run, standard_input
+from ergotext.cli_index import index
+from ergotext.console import Interrupted, Output, quit_by_signals, run, standard_input
 
 if TYPE_CHECKING:
     from ergotext.lm.causal import CausalLM
+    from ergotext.lm.loading import Dtype
 
 app = typer.Typer(
     name="ergotext",
@@ -23,6 +24,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+app.add_typer(index, name="index")
 
 
 class SamplerName(StrEnum):
@@ -108,7 +110,7 @@ def write(
     budget = task.Budget(sampler.value, chains, steps, max_seconds, seed)
     results = task.write_all(
         sets,
-        _load(model, device, dtype, threads),
+        _load(model, device, dtype.value, threads),
         budget,
         context=context,
         mean_length=length,
@@ -128,117 +130,114 @@ def write(
                 raise Interrupted("interrupted; the best so far is kept")
 
 
-index = typer.Typer(
-    help="Index files: sets of millions of keys with objects to each, opened in milliseconds.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
-app.add_typer(index, name="index")
-
-IndexFile = Annotated[Path, typer.Argument(metavar="INDEX", help="An index file.")]
-LinesFile = Annotated[Path, typer.Argument(metavar="LINES", help="Lines with tabs, UTF-8.")]
-Tokenizer = Annotated[
-    str | None,
-    typer.Option(
-        help="The tokenizer that makes tokens of keys: a tokenizer.json, a folder, a hub id or a "
-        "bundled model; by default one of characters, which goes into the index."
-    ),
-]
-Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first bad line.")]
-SameColumns = Annotated[
-    str | None, typer.Option("--columns", help="What the fields are, if not as at first.")
-]
-
-
-@index.command("build")
-def index_build(
-    lines: LinesFile,
-    output: Annotated[Path, typer.Option("-o", "--output", help="The index file to write.")],
-    tokenizer: Tokenizer = None,
-    columns: Annotated[
-        str, typer.Option(help="What the fields are; key for lines that are keys.")
-    ] = "subject,predicate,object",
-    strict: Strict = False,
+@app.command()
+def sample(
+    config: Annotated[
+        Path | None, typer.Option(help="TOML file with these options' names; flags go before it.")
+    ] = None,
+    sampler: Annotated[
+        str | None, typer.Option(help="mh, annealing, importance, rejection, smc, … [mh]")
+    ] = None,
+    n: Annotated[
+        int | None,
+        typer.Option("-n", min=1, help="Texts; draws or particles of a weighted sampler. [64]"),
+    ] = None,
+    chains: Annotated[int | None, typer.Option(min=1, help="Chains side by side. [8]")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps of each chain. [300]")] = None,
+    option: Annotated[
+        list[str] | None, typer.Option("--option", help="NAME=VALUE of the sampler; repeatable.")
+    ] = None,
+    keyword: Annotated[
+        list[str] | None, typer.Option("--keyword", help="Must occur; repeatable, in order.")
+    ] = None,
+    length: Annotated[float | None, typer.Option(help="Mean length in tokens.")] = None,
+    regex: Annotated[str | None, typer.Option(help="What the whole text must match.")] = None,
+    json_schema: Annotated[
+        str | None, typer.Option(help="What the text must be JSON of: a schema, or its file.")
+    ] = None,
+    context: Annotated[
+        str | None, typer.Option(help="Text that stands before and is not shown. ['']")
+    ] = None,
+    max_length: Annotated[
+        int | None, typer.Option(min=1, help="Longest text in tokens. [40]")
+    ] = None,
+    max_seconds: Annotated[float | None, typer.Option(help="Time limit of chains.")] = None,
+    r_hat: Annotated[
+        float | None, typer.Option(help="Stop chains when they agree so far, such as 1.01.")
+    ] = None,
+    checkpoint: Annotated[
+        str | None, typer.Option(help="Keep the run of chains in this file.")
+    ] = None,
+    every: Annotated[
+        int | None, typer.Option(min=1, help="Steps between checkpoints. [100]")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
+    model: Annotated[
+        str | None, typer.Option(help="Bundled name, folder, .gguf file or hub id. [smollm2]")
+    ] = None,
+    dtype: Annotated[DtypeName | None, typer.Option(help="[float32]")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda. [auto]")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Same seed, same output. [0]")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw energy traces and ranks of chains here (.png).")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Write here, and what the run was to …run.toml."),
+    ] = None,
 ) -> None:
-    """Build an index of the lines of a file."""
-    from ergotext.tasks.index import build
+    """Sample texts, one JSON object a line: any sampler over any energy."""
+    emit = Output(output)
+    from ergotext.tasks import config as table
+    from ergotext.tasks import sample as task
 
-    report(build(lines, output, tokenizer=tokenizer, columns=columns, strict=strict))
-
-
-@index.command("add")
-def index_add(
-    file: IndexFile,
-    lines: LinesFile,
-    tokenizer: Tokenizer = None,
-    columns: SameColumns = None,
-    strict: Strict = False,
-) -> None:
-    """Add the lines of a file; objects go behind those that a key has."""
-    from ergotext.tasks.index import add
-
-    report(add(file, lines, tokenizer=tokenizer, columns=columns, strict=strict))
-
-
-@index.command("remove")
-def index_remove(
-    file: IndexFile,
-    lines: LinesFile,
-    tokenizer: Tokenizer = None,
-    columns: SameColumns = None,
-    strict: Strict = False,
-) -> None:
-    """Remove the lines of a file; without an object column, keys with all their objects."""
-    from ergotext.tasks.index import remove
-
-    report(remove(file, lines, tokenizer=tokenizer, columns=columns, strict=strict))
-
-
-@index.command("info")
-def index_info(
-    file: IndexFile,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
-) -> None:
-    """Say what an index holds."""
-    from ergotext.tasks.index import about
-
-    found = about(file)
-    typer.echo(found.json() if as_json else found.text())
+    told = table.read(
+        config,
+        {
+            "sampler": sampler,
+            "n": n,
+            "chains": chains,
+            "steps": steps,
+            "context": context,
+            "max_length": max_length,
+            "max_seconds": max_seconds,
+            "r_hat": r_hat,
+            "checkpoint": checkpoint,
+            "every": every,
+            "model": model,
+            "device": device,
+            "dtype": dtype and dtype.value,
+            "seed": seed,
+            "energy": table.energy(keyword, length, regex, json_schema),
+            "options": dict(map(table.option, option or [])),
+        },
+    )
+    task.check(told, resume=resume, plot=plot)
+    result = task.sample_by(
+        told, _load(told["model"], told["device"], told["dtype"], threads), resume=resume
+    )
+    record = Output(task.beside(output))
+    with emit, record:
+        emit(task.as_json(task.texts_of(result, told.get("n")), emit.ascii_only))
+        if record.path is not None:
+            record(task.saved(told, result))
+    if plot is not None:
+        task.draw(result, plot)
+    for line in task.complaints(result, told["dtype"]):
+        typer.echo(line, err=True)
+    if task.interrupted(result):
+        raise Interrupted("interrupted; what was found is kept")
 
 
-@index.command("get")
-def index_get(
-    file: IndexFile,
-    prefix: Annotated[str, typer.Argument(help="How the keys begin; '' for all.")],
-    count: Annotated[int, typer.Option("-n", min=1, help="Keys to show.")] = 10,
-    tokenizer: Tokenizer = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a key.")] = False,
-) -> None:
-    """Show keys that begin with a text, their objects, and what may come next."""
-    from ergotext.tasks.lookup import get
-
-    emit, below = Output(None), get(file, prefix, tokenizer=tokenizer)
-    for entry in islice(below.entries, count):
-        emit(entry.json(emit.ascii_only) if as_json else entry.text())
-    typer.echo(below.text(count), err=True)
-
-
-@index.command("verify")
-def index_verify(file: IndexFile) -> None:
-    """Read all of an index and compare its checksums."""
-    from ergotext.tasks.index import check
-
-    typer.echo(check(file))
-
-
-def _load(model: str, device: str, dtype: DtypeName, threads: int | None) -> CausalLM:
+def _load(model: str, device: str, dtype: str, threads: int | None) -> CausalLM:
     import torch
 
     from ergotext.lm.loading import load
 
     if threads is not None:
         torch.set_num_threads(threads)
-    return load(model, device=device, dtype=dtype.value)
+    return load(model, device=device, dtype=cast("Dtype", dtype))
 
 
 def main(arguments: list[str] | None = None, command: Callable[..., object] = app) -> int:

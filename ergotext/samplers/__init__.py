@@ -16,11 +16,10 @@ from ergotext.samplers.gibbs import Gibbs
 from ergotext.samplers.independence import Independence, SuffixResampling
 from ergotext.samplers.masked_lm import MaskedGibbs, MaskedMetropolis
 from ergotext.samplers.metropolis import MetropolisHastings
-from ergotext.samplers.run import Result, Sample, Trace, sample
-from ergotext.samplers.stochastic_beam import StochasticBeam
 from ergotext.samplers.result import Result
 from ergotext.samplers.run import Trace
 from ergotext.samplers.sampling import sample
+from ergotext.samplers.stochastic_beam import StochasticBeam
 from ergotext.samplers.texts import Sample
 from ergotext.samplers.weighing import SMC, Importance, Rejection
 from ergotext.samplers.weighted_result import WeightedResult
@@ -43,8 +42,8 @@ __all__ = [
     "SeededDraws",
     "SimulatedAnnealing",
     "State",
-    "SuffixResampling",
     "StochasticBeam",
+    "SuffixResampling",
     "Trace",
     "WeightedResult",
     "WeightedSampler",

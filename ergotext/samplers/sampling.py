@@ -140,11 +140,18 @@ def sample(
     made_of |= {"options": _plain(options), "chains": chains, "every": every}
     algorithm = factory(energy, max_length=max_length, **options)
     file = None if checkpoint is None else Path(checkpoint)
-    if file is not None and file.exists() and not resume:
-        raise InputError(
-            f"there is a checkpoint {file} already; go on from it (resume), or name another file"
-        )
+    if file is not None:
+        check_new(file, resume)
     return _chains(energy, algorithm, budget, made_of, initial, file, progress)
+
+
+def check_new(checkpoint: Path, resume: bool) -> None:
+    """Refuse to write over a run that is kept: InputError."""
+    if checkpoint.exists() and not resume:
+        raise InputError(
+            f"there is a checkpoint {checkpoint} already; go on from it (resume), or name another "
+            f"file"
+        )
 
 
 @dataclass(frozen=True)

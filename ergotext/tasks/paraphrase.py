@@ -13,8 +13,9 @@ from ergotext.lm.overlap import difference, kept_words, words_of
 from ergotext.lm.protocols import InputError
 from ergotext.lm.terms import fluency, length
 from ergotext.lm.words import is_unspaced
-from ergotext.samplers.run import Result, Sample, sample
-from ergotext.tasks.write import Budget, default_context
+from ergotext.samplers.result import Result
+from ergotext.samplers.texts import Sample
+from ergotext.tasks.write import Budget, chained, default_context
 
 MEANING, WORDING = 40.0, 10.0
 """Weights of closeness of meaning and difference of wording beside a fluency of 3 to 4 nats a
@@ -65,14 +66,10 @@ def paraphrase(
     own = lm.given(default_context([text]))
     start = _spelled(text, own)
     energy = energy_of(text, own, encoder, meaning, wording, len(start))
-    return sample(
+    return chained(
         energy,
-        b.sampler,
-        chains=b.chains,
-        steps=b.steps,
-        seed=b.seed,
+        b,
         max_length=2 * len(start) + 10,
-        max_seconds=b.max_seconds,
         initial=TokenBatch.of([start]),
         progress=progress,
     )

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from ergotext.lm.batch import TokenBatch
 from ergotext.lm.causal import CausalLM
 from ergotext.lm.energy import Sum
 from ergotext.lm.protocols import InputError
@@ -116,10 +117,24 @@ def write_all(
         energy_of(words, given[text], mean_length, max_length, any_order)
         for words, text in zip(sets, texts, strict=True)
     ]
-    return (_written(energy, b, max_length, progress) for energy in energies)
+    return (chained(energy, b, max_length, progress=progress) for energy in energies)
 
 
-def _written(energy: Sum, budget: Budget, max_length: int, progress: bool) -> Result:
+def chained(
+    energy: Sum,
+    budget: Budget,
+    max_length: int,
+    *,
+    initial: TokenBatch | None = None,
+    progress: bool = True,
+) -> Result:
+    """The chains of a budget, run over an energy.
+
+    Raises
+    ------
+    InputError
+        The budget's sampler runs no chains.
+    """
     result = sample(
         energy,
         budget.sampler,
@@ -128,6 +143,7 @@ def _written(energy: Sum, budget: Budget, max_length: int, progress: bool) -> Re
         seed=budget.seed,
         max_length=max_length,
         max_seconds=budget.max_seconds,
+        initial=initial,
         progress=progress,
     )
     if not isinstance(result, Result):

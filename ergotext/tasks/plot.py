@@ -1,0 +1,79 @@
+"""Chains as a picture: traces of the energy, and how the ranks of each chain spread."""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ergotext.lm.protocols import InputError
+from ergotext.samplers.result import Result
+
+BINS = 20
+
+
+def check_plot(path: Path) -> None:
+    """Refuse a plot that could not be drawn, before anything is run.
+
+    Raises
+    ------
+    InputError
+        matplotlib is not installed, or the file cannot be written or is of a kind it cannot draw.
+    """
+    if find_spec("matplotlib") is None:
+        raise InputError("matplotlib is not installed: pip install 'ergotext[plot]'")
+    if not os.access(path.resolve().parent, os.W_OK) or path.is_dir():
+        raise InputError(f"the plot {path} cannot be written; name a file in a folder that can")
+    known = _figure().canvas.get_supported_filetypes()
+    if path.suffix[1:].lower() not in known:
+        raise InputError(f"no plot can be a {path.suffix or 'file without a suffix'}; name a .png")
+
+
+def save_plot(result: Result, path: Path) -> None:
+    """Draw every chain's energy by step, and below it the ranks of its second half among all.
+
+    Where chains agree, the ranks of each are spread evenly.
+
+    References
+    ----------
+    Vehtari et al. 2021, "Rank-normalization, folding, and localization", section 4.2.
+    """
+    energy = result.energy.numpy()
+    figure = _figure()
+    upper, lower = figure.subplots(2, 1)
+    for chain in range(result.chains):
+        upper.plot(energy[:, chain], linewidth=0.8, label=f"{chain}")
+    upper.axvline(result.warm_up, color="grey", linestyle=":")
+    upper.set(xlabel="step", ylabel="energy (nats)", title=result.sampler)
+    counts = rank_counts(energy[result.warm_up :])
+    edges = np.arange(BINS + 1) / BINS
+    for row in counts:
+        lower.stairs(row, edges, linewidth=0.9)
+    lower.axhline(counts.mean(), color="grey", linestyle=":")
+    lower.set(xlabel="rank among all chains", ylabel="draws")
+    told = result.diagnose()
+    figure.suptitle(f"R-hat {told.r_hat:.3f}, ESS {told.ess_bulk:.0f} of {counts.sum():.0f}")
+    figure.savefig(path, dpi=120)
+
+
+def rank_counts(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """float64 [chains, BINS]: in how many draws the rank of values [draws, chains] falls there.
+
+    Draws that tie share their places evenly: they count in part for each bin that these reach.
+    """
+    order = np.sort(values, axis=None)
+    first = np.searchsorted(order, values, side="left") / len(order)
+    last = np.searchsorted(order, values, side="right") / len(order)
+    edges = np.arange(BINS + 1) / BINS
+    within = np.clip(edges[:, None, None], first, last)
+    counts: NDArray[np.float64] = (np.diff(within, axis=0) / (last - first)).sum(1).T
+    return counts
+
+
+def _figure() -> Any:
+    return import_module("matplotlib.figure").Figure(figsize=(8, 7), layout="constrained")

@@ -1,0 +1,248 @@
+"""Any energy, any sampler, any constraint, as a table says."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+
+from ergotext.lm.automata.grammars import json_schema
+from ergotext.lm.automata.keywords import KeywordCoverage
+from ergotext.lm.automata.pieces import Pieces
+from ergotext.lm.causal import CausalLM
+from ergotext.lm.energy import Sum, Term, custom
+from ergotext.lm.matches import matches
+from ergotext.lm.protocols import InputError
+from ergotext.lm.terms import fluency, keywords, length
+from ergotext.samplers.base import sampler_named
+from ergotext.samplers.result import Result
+from ergotext.samplers.sampling import check_new, sample
+from ergotext.samplers.texts import Sample
+from ergotext.samplers.weighted import HeavyWeightsWarning
+from ergotext.samplers.weighted_result import WeightedResult
+from ergotext.tasks.config import as_toml, versions
+from ergotext.tasks.plot import check_plot, save_plot
+
+SHOWN = 64
+"""Texts that come out if nothing else is said."""
+
+
+def sample_by(
+    config: Mapping[str, Any], lm: CausalLM, *, resume: bool = False, progress: bool = True
+) -> Result | WeightedResult:
+    """Run what a table of ``config.read`` says, on a model that is loaded.
+
+    Raises
+    ------
+    InputError
+        Energy, sampler and constraint do not fit together.
+    """
+    kind = sampler_named(config["sampler"]).kind
+    energy = energy_of(config["energy"], lm, config["context"], weighted=kind == "weighted")
+    named = ("model", "dtype", "context", "energy")
+    asked = {name: config.get(name) for name in ("chains", "steps", "max_seconds", "r_hat")}
+    with _quiet():
+        return sample(
+            energy,
+            config["sampler"],
+            **asked,
+            n=config.get("n") if kind == "weighted" else None,
+            seed=config["seed"],
+            max_length=config["max_length"],
+            checkpoint=config.get("checkpoint"),
+            every=config["every"],
+            resume=resume,
+            settings={name: config[name] for name in named},
+            progress=progress,
+            **config["options"],
+        )
+
+
+def check(config: Mapping[str, Any], *, resume: bool = False, plot: Path | None = None) -> None:
+    """Find what cannot be before a model is loaded.
+
+    Raises
+    ------
+    InputError
+        No such sampler, nothing to resume from, a checkpoint that would be written over, or no way
+        to draw the plot.
+    """
+    weighted = sampler_named(config["sampler"]).kind == "weighted"
+    file = config.get("checkpoint")
+    if resume and file is None:
+        raise InputError("to resume takes a checkpoint: name its file")
+    if file is not None:
+        check_new(Path(file), resume)
+    if plot is not None and weighted:
+        raise InputError(f"a plot is of chains, and {config['sampler']} runs none")
+    if plot is not None:
+        check_plot(plot)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Results carry their warnings; they need not be told twice."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", HeavyWeightsWarning)
+        yield
+
+
+def energy_of(
+    terms: Mapping[str, Any], lm: CausalLM, context: str = "", *, weighted: bool = False
+) -> Sum:
+    """The energy that a table of terms says.
+
+    Parameters
+    ----------
+    terms : mapping
+        ``fluency`` (a weight), ``length`` (a mean, or mean, sd and weight), ``keywords`` (a list,
+        or words and any_order), ``regex``, ``json_schema`` (the schema, or a file), ``custom`` (a
+        list of ``file.py:function``).
+    lm : CausalLM
+    context : str
+        Text that stands before every text.
+    weighted : bool
+        Tell keywords by an automaton: weighted samplers can write towards one.
+
+    Raises
+    ------
+    InputError
+        A term says what cannot be.
+    """
+    given = lm.given(context) if context else lm
+    made: list[Term] = [terms.get("fluency", 1.0) * fluency(given)]
+    if "length" in terms:
+        made.append(_length(terms["length"]))
+    if "keywords" in terms:
+        made.append(_keywords(terms["keywords"], lm, weighted))
+    if "regex" in terms:
+        made.append(matches(terms["regex"]))
+    if "json_schema" in terms:
+        made.append(matches(json_schema(_schema(terms["json_schema"]), _pieces(lm))))
+    made += [_custom(place) for place in terms.get("custom", [])]
+    return Sum([(1.0, term) for term in made])
+
+
+def _pieces(lm: CausalLM) -> Pieces:
+    return Pieces.of(lm.vocabulary.tokenizer, size=lm.vocabulary.size, end=lm.end_id)
+
+
+def _length(told: Any) -> Term:
+    table = told if isinstance(told, dict) else {"mean": told}
+    _only("length", table, ("mean", "sd", "weight"))
+    if "mean" not in table or not all(isinstance(v, int | float) for v in table.values()):
+        raise InputError(f"length is a mean, or a table of mean, sd and weight, got {told!r}")
+    return float(table.get("weight", 1.0)) * length(table["mean"], table.get("sd", 1.0))
+
+
+def _keywords(told: Any, lm: CausalLM, weighted: bool) -> Term:
+    table = told if isinstance(told, dict) else {"words": told}
+    _only("keywords", table, ("words", "any_order"))
+    words = table.get("words")
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise InputError(f"keywords are a list of texts, or a table of words, got {told!r}")
+    any_order = bool(table.get("any_order", False))
+    if not weighted:
+        return keywords(words, any_order)
+    return matches(KeywordCoverage(words, _pieces(lm), any_order=any_order))
+
+
+def _schema(told: Any) -> Any:
+    """A schema, or the file that holds one."""
+    if isinstance(told, dict) or told.lstrip().startswith("{"):
+        return told
+    try:
+        return Path(told).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read the schema {told}: {error}") from error
+
+
+def _custom(place: Any) -> Term:
+    """A function of a file, of a list of texts."""
+    file, _, name = str(place).rpartition(":")
+    function = _loaded(Path(file)).get(name) if file else None
+    if not callable(function):
+        raise InputError(
+            f"custom is a list of file.py:function, functions of a list of texts; {place!r} is none"
+        )
+    return custom(function, name)
+
+
+def _loaded(file: Path) -> dict[str, Callable[..., Any]]:
+    spec = spec_from_file_location(file.stem, file) if file.is_file() else None
+    if spec is None or spec.loader is None:
+        raise InputError(f"there is no file of Python {file}")
+    module = module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # whatever the user's own code raises
+        raise InputError(f"{file} does not run: {error!r}") from error
+    return vars(module)
+
+
+def _only(name: str, table: Mapping[str, Any], known: Sequence[str]) -> None:
+    if wrong := [key for key in table if key not in known]:
+        raise InputError(f"{name} has no {', '.join(wrong)}; it has {', '.join(known)}")
+
+
+def texts_of(result: Result | WeightedResult, n: int | None) -> list[Sample]:
+    """What comes out: all weighted draws, ``n`` draws of chains, the ``n`` best of an optimiser."""
+    if isinstance(result, WeightedResult):
+        return result.all()
+    if result.kind == "optimiser":
+        return result.best(n or SHOWN)
+    there = (result.steps + 1 - result.warm_up) * result.chains
+    cut = result.stopped != "steps"  # then as many as there are
+    return result.draws(min(n, there) if n and cut else n or min(SHOWN, there))
+
+
+def as_json(samples: Sequence[Sample], ascii_only: bool = False) -> str:
+    """One JSON object a text and line."""
+    return "\n".join(json.dumps(one.record(), ensure_ascii=ascii_only) for one in samples)
+
+
+def complaints(result: Result | WeightedResult, dtype: str) -> list[str]:
+    """How it came about, and what speaks against it, a line each."""
+    approximate = "; bfloat16, approximate" if dtype != "float32" else ""
+    return [f"({result.text()}{approximate})", *(f"warning: {said}" for said in result.warnings)]
+
+
+def saved(config: Mapping[str, Any], result: Result | WeightedResult) -> str:
+    """The run as TOML, from which it can be repeated; with versions, and what is known of it."""
+    known: dict[str, Any] = {"kind": result.kind, "seconds": result.seconds}
+    if isinstance(result, Result):
+        known |= {"stopped": result.stopped, "steps": result.steps}
+        known["acceptance"] = result.acceptance
+        if result.kind != "optimiser":
+            told = result.diagnose()
+            known |= {"r_hat": told.r_hat, "ess_bulk": told.ess_bulk, "ess_tail": told.ess_tail}
+            known |= {"mean_energy": told.mean, "mcse": told.mcse}
+    else:
+        known |= {"ess": result.ess, "k_hat": result.k_hat, "draws": result.samples.tries}
+        known |= {"log_z": result.log_z, "log_z_stderr": result.log_z_stderr}
+    known["warnings"] = result.warnings
+    resolved = {**config, **{k: v for k, v in result.settings.items() if k in config or k == "n"}}
+    resolved |= {k: result.settings[k] for k in ("chains", "steps") if k in result.settings}
+    return as_toml({**resolved, "versions": versions(), "result": known})
+
+
+def beside(output: Path | None) -> Path | None:
+    """Where to say what a run was: beside its output, if that is a file."""
+    if output is None or (output.exists() and not output.is_file()):
+        return None
+    return output.with_suffix(".run.toml")
+
+
+def draw(result: Result | WeightedResult, path: Path) -> None:
+    """The plot of chains."""
+    assert isinstance(result, Result)
+    save_plot(result, path)
+
+
+def interrupted(result: Result | WeightedResult) -> bool:
+    """Whether Ctrl-C ended the run."""
+    return isinstance(result, Result) and result.stopped == "interrupt"

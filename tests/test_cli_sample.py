@@ -1,0 +1,252 @@
+"""``ergotext sample`` in process on a small model: what comes out, is kept, is refused."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from ergotext.cli import main
+from ergotext.samplers.run import Trace
+from ergotext.tasks import plot as plots
+from ergotext.tasks.config import as_toml, option
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str], model_folder: Path):
+    def run(*arguments: str) -> tuple[int, str, str]:
+        model = [] if "--model" in arguments else ["--model", str(model_folder)]
+        code = main(["sample", *model, *arguments])
+        return code, *capsys.readouterr()
+
+    return run
+
+
+SHORT = ("--chains", "2", "--steps", "12", "-n", "4")
+
+
+def records(out: str) -> list[dict]:
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def test_chains(call) -> None:
+    code, out, err = call(*SHORT, "--keyword", "summer", "--keyword", "dog", "--length", "6")
+    assert code == 0 and len(records(out)) == 4
+    for one in records(out):
+        assert list(one) == ["text", "log_prob", "energy", "terms", "chain", "step"]
+        assert one["text"].index("summer") < one["text"].index("dog") and one["step"] >= 6
+        assert set(one["terms"]) == {"fluency", "length", "keywords"}
+        assert sum(one["terms"].values()) == pytest.approx(one["energy"])
+    how, *said = err.splitlines()
+    assert "mh, 2 chains × 12 steps" in how and "accepted" in how
+    assert said and all(line.startswith("warning: ") for line in said)
+    assert call(*SHORT, "--keyword", "summer", "--keyword", "dog", "--length", "6")[1] == out
+
+
+@pytest.mark.parametrize("sampler", ["importance", "smc"])
+def test_weighted(call, sampler: str) -> None:
+    code, out, err = call("--sampler", sampler, "-n", "30", "--regex", "[ab]{1,3}")
+    assert code == 0 and 0 < len(records(out)) <= 30
+    assert all(re.fullmatch("[ab]{1,3}", one["text"]) for one in records(out))
+    assert all("log_weight" in one and "chain" not in one for one in records(out))
+    assert "log Z" in err and "Warning" not in err
+
+
+def test_keywords_and_schema_under_a_weighted_sampler(call) -> None:
+    schema = '{"enum": ["summer", "dog"]}'
+    code, out, _ = call("--sampler", "smc", "-n", "10", "--json-schema", schema)
+    assert code == 0 and {json.loads(one["text"]) for one in records(out)} <= {"summer", "dog"}
+    code, out, _ = call("--sampler", "smc", "-n", "80", "--keyword", "海", "--max-length", "30")
+    assert code == 0 and records(out) and all("海" in one["text"] for one in records(out))
+
+
+def test_an_optimiser_shows_its_best(call) -> None:
+    code, out, err = call(*SHORT, "--sampler", "annealing", "--option", "hot=2.0")
+    energies = [one["energy"] for one in records(out)]
+    assert code == 0 and energies == sorted(energies) and "warning" not in err
+
+
+CONFIG = """
+sampler = "mh"
+chains = 3
+steps = 10
+n = 5
+[energy]
+length = {mean = 5, sd = 2.0, weight = 0.5}
+keywords = {words = ["dog", "summer"], any_order = true}
+custom = ["mine.py:commas"]
+[options]
+temperature = 0.9
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(
+        "def commas(texts):\n    return [text.count(',') + 0.5 for text in texts]\n"
+        "def broken(texts):\n    return [float('nan') for text in texts]\n"
+    )
+    Path("run.toml").write_text(CONFIG)
+    return Path("run.toml")
+
+
+def test_flag_before_file_before_default(call, config: Path) -> None:
+    code, out, err = call("--config", "run.toml", "--steps", "8", "--option", "temperature=0.7")
+    assert code == 0 and len(records(out)) == 5 and "3 chains × 8 steps" in err
+    assert set(records(out)[0]["terms"]) == {"fluency", "length", "keywords", "commas"}
+    assert all("dog" in one["text"] and one["terms"]["commas"] >= 0.5 for one in records(out))
+    assert "seed 0" in err
+
+
+def test_what_a_run_was_is_saved_and_runs_again(call, config: Path) -> None:
+    code, out, _ = call("--config", "run.toml", "-o", "out.jsonl", "--seed", "3")
+    assert code == 0 and out == ""
+    told = tomllib.loads(Path("out.run.toml").read_text())
+    assert told["seed"] == 3 and told["steps"] == 10 and told["energy"]["fluency"] == 1.0
+    assert told["options"] == {"temperature": 0.9} and told["max_length"] == 40
+    assert told["versions"]["ergotext"] and told["versions"]["torch"]
+    result = told["result"]
+    assert result["kind"] == "invariant" and result["stopped"] == "steps" and result["warnings"]
+    assert {"r_hat", "ess_bulk", "acceptance", "mcse"} <= set(result)
+    before = Path("out.jsonl").read_text()
+    assert call("--config", "out.run.toml", "-o", "again.jsonl")[0] == 0
+    assert Path("again.jsonl").read_text() == before
+    weighted = ("--sampler", "importance", "-n", "20", "-o", "w.jsonl", "--regex", "[ab]+")
+    assert call(*weighted)[0] == 0
+    told = tomllib.loads(Path("w.run.toml").read_text())
+    assert told["n"] == 20 and {"log_z", "log_z_stderr", "ess", "k_hat"} <= set(told["result"])
+
+
+def test_a_checkpoint_is_gone_on_from(call, config: Path) -> None:
+    same = ("--config", "run.toml", "--every", "4", "--checkpoint")
+    code, whole, _ = call(*same, "whole", "--steps", "16")
+    assert code == 0
+    assert call(*same, "part", "--steps", "8")[0] == 0
+    code, out, err = call(*same, "part", "--steps", "16", "--resume")
+    assert code == 0 and out == whole and "3 chains × 16 steps" in err
+
+
+def test_ctrl_c_keeps_what_was_found(call, config: Path, monkeypatch) -> None:
+    real = Trace.record
+
+    def record(trace, *about):
+        if len(trace.states) == 7:
+            raise KeyboardInterrupt
+        real(trace, *about)
+
+    monkeypatch.setattr(Trace, "record", record)
+    code, _, err = call("--config", "run.toml", "-o", "out.jsonl", "--steps", "1000")
+    assert code == 130 and "interrupted; what was found is kept" in err
+    assert len(records(Path("out.jsonl").read_text())) == 5
+    assert tomllib.loads(Path("out.run.toml").read_text())["result"]["stopped"] == "interrupt"
+
+
+def test_a_plot_is_drawn(call, tmp_path: Path) -> None:
+    target = tmp_path / "trace.png"
+    assert call(*SHORT, "--plot", str(target))[0] == 0
+    assert target.read_bytes().startswith(b"\x89PNG") and target.stat().st_size > 5000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--config", "nothere.toml"], "cannot read nothere.toml"),
+        (["--config", "bad.toml"], "is no TOML"),
+        (["--config", "unknown.toml"], "nothing is named 'stepz'"),
+        (["--config", "type.toml"], "steps must be a whole number, got 'many'"),
+        (["--config", "term.toml"], "[energy]: nothing is named 'rhyme'"),
+        (["--config", "mean.toml"], "length is a mean"),
+        (["--config", "words.toml"], "keywords are a list"),
+        (["--config", "code.toml"], "mine.py:nothing"),
+        (["--config", "file.toml"], "no file of Python"),
+        (["--sampler", "gibs"], "no sampler 'gibs'"),
+        (["--option", "temperature=0"], "positive"),
+        (["--option", "temperature=-1.5"], "positive"),
+        (["--option", "temperature"], "name=value"),
+        (["--option", "heat=3"], "takes no heat"),
+        (["--regex", "a("], "cannot be read"),
+        (["--regex", "[a&&b]"], "No text"),
+        (["--json-schema", "nothere.json"], "cannot read the schema"),
+        (["--json-schema", "{nothing}"], "no JSON"),
+        (["--resume"], "takes a checkpoint"),
+        (["--checkpoint", "mine.py"], "already"),
+        (["--plot", "trace.xyz"], "no plot can be a .xyz"),
+        (["--plot", "/no/such/folder/trace.png"], "cannot be written"),
+        (["--sampler", "smc", "--plot", "trace.png"], "runs none"),
+        (["--sampler", "smc", "--steps", "5"], "takes no steps"),
+        (["--r-hat", "0.9"], "R-hat takes"),
+        (["--max-seconds", "0"], "max_seconds must be positive"),
+        (["-n", "500", *SHORT[:4]], "are there to draw from"),
+        (["--dtype", "float8"], "--dtype"),
+        (["-o", "/no/such/folder/out.txt"], "cannot be written"),
+    ],
+)
+def test_usage_errors_are_one_line_and_exit_2(call, config: Path, arguments, message) -> None:
+    tables = {
+        "bad": "steps = ", "unknown": "stepz = 3", "type": 'steps = "many"',
+        "term": "[energy]\nrhyme = 1", "mean": "[energy]\nlength = {sd = 1}",
+        "words": '[energy]\nkeywords = [1]', "code": '[energy]\ncustom = ["mine.py:nothing"]',
+        "file": '[energy]\ncustom = ["nothere.py:f"]',
+    }  # fmt: skip
+    for name, text in tables.items():
+        Path(f"{name}.toml").write_text(text)
+    code, out, err = call(*arguments)
+    assert code == 2 and out == "", (code, out)
+    assert err.startswith("ergotext: ") and err.count("\n") == 1, err
+    assert message in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--sampler", "smc", "--regex", "a{30}", "--max-length", "5"], "weight zero"),
+        (["--sampler", "rejection", "--option", "log_bound=-900", "-n", "2"], "stated bound"),
+        (["--checkpoint", "other", "--resume", "--seed", "1", *SHORT], "there seed = 0, here 1"),
+        (["--checkpoint", "other", "--resume", "--length", "9", *SHORT], "there energy ="),
+        (["--checkpoint", "mine.py", "--resume", *SHORT], "no checkpoint"),
+        (["--checkpoint", "/no/such/folder/run", *SHORT], "cannot be written"),
+    ],
+)
+def test_failures_are_one_line_and_exit_1(call, config: Path, arguments, message) -> None:
+    assert call(*SHORT, "--checkpoint", "other")[0] == 0
+    kept = Path("other").read_bytes()
+    Path("out.jsonl").write_text("old")
+    code, out, err = call(*arguments, "-o", "out.jsonl")
+    assert code == 1 and out == "", err
+    assert err.startswith("ergotext: ") and err.count("\n") == 1, err
+    assert message in err
+    assert Path("out.jsonl").read_text() == "old" and Path("other").read_bytes() == kept
+
+
+def test_an_energy_that_is_no_number_is_named(call, config: Path) -> None:
+    Path("nan.toml").write_text('[energy]\ncustom = ["mine.py:broken"]')
+    for sampler in ("mh", "smc"):
+        code, out, err = call("--config", "nan.toml", "--sampler", sampler)
+        assert code in (1, 2) and out == "" and "NaN" in err and err.count("\n") == 1
+
+
+def test_a_plot_takes_matplotlib(call, monkeypatch) -> None:
+    monkeypatch.setattr(plots, "find_spec", lambda name: None)
+    code, _, err = call(*SHORT, "--plot", "trace.png")
+    assert code == 2 and "pip install 'ergotext[plot]'" in err
+
+
+def test_toml_reads_back() -> None:
+    told = {
+        "text": 'a "b"\n\\ \x7f 海滩', "whole": 3, "number": 0.1 + 0.2, "yes": True,
+        "big": float("inf"), "list": [1, "two", [3.5]], "none": None,
+        "table": {"inner": {"a b": 1, "x": None}, "key with ü": "v"}, "empty": {},
+    }  # fmt: skip
+    back = tomllib.loads(as_toml(told))
+    del told["none"], told["table"]["inner"]["x"]
+    assert back == told
+
+
+def test_options_of_the_command_line() -> None:
+    assert option("temperature=0.5") == ("temperature", 0.5)
+    assert option("proposal=model") == ("proposal", "model")
+    assert option("a = [1, 2]") == ("a", [1, 2])
