@@ -41,17 +41,27 @@ class DtypeName(StrEnum):
     bfloat16 = "bfloat16"
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version as installed
+
+        typer.echo(f"ergotext {installed('ergotext')}")
+        raise typer.Exit
+
+
 @app.callback()
-def ergotext() -> None:
+def ergotext(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
     """Text as a sample from an energy."""
 
 
 @app.command()
 def version() -> None:
     """Print the version."""
-    from importlib.metadata import version as installed
-
-    typer.echo(f"ergotext {installed('ergotext')}")
+    _version(asked=True)
 
 
 @app.command()

@@ -527,3 +527,14 @@ def test_help() -> None:
     out, _ = running.communicate(timeout=60)
     assert running.returncode == 0
     assert all(name in out for name in ("build", "add", "remove", "info", "get", "verify"))
+
+
+def test_build_leaves_what_is_no_index_alone(capsys, tmp_path, kb) -> None:
+    notes = tmp_path / "notes.tsv"
+    notes.write_text("mine\n")
+    code, out, err = call(capsys, "build", kb, "-o", notes)
+    assert (code, out) == (2, "") and "is there already and is no index" in err
+    assert notes.read_text() == "mine\n"
+    notes.write_text("")
+    assert call(capsys, "build", kb, "-o", notes)[0] == 0  # as mktemp leaves it
+    assert call(capsys, "build", kb, "-o", notes)[0] == 0  # an index makes room for another

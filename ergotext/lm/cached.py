@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
@@ -26,8 +27,8 @@ class Past(Protocol):
         """The most that the network can read of a row."""
 
     @property
-    def room(self) -> int:
-        """Tokens that it may still read behind any of the rows."""
+    def room(self) -> Tensor:
+        """int64 [B]: tokens that it may still read behind each row."""
 
     def read_on(self, rows: Tensor, ids: Tensor) -> tuple[Tensor, Past]:
         """Final states [n, m, D] of ids [n, m] behind row ``rows[i]`` each, and the new past."""
@@ -57,7 +58,7 @@ class CachedDecoding:
         return len(self.projection.weight)
 
     @property
-    def room(self) -> int:
+    def room(self) -> Tensor:
         return self.past.room + 1  # the last token that is scored is never read
 
     def __len__(self) -> int:
@@ -79,7 +80,7 @@ class CachedDecoding:
     @torch.inference_mode()
     def rest_log_prob(self, rows: Tensor, ids: Tensor, offsets: Tensor) -> Tensor:
         sizes = offsets.diff().tolist()
-        self._check(max(sizes, default=0))
+        self._check(rows, offsets.diff())
         runs = ids.split(sizes) if sizes else ()
         scores: list[Tensor] = [torch.zeros(0, dtype=torch.float64)] * len(sizes)
         for group in _alike(sizes):
@@ -90,7 +91,7 @@ class CachedDecoding:
 
     @torch.inference_mode()
     def advance(self, rows: Tensor, tokens: Tensor) -> CachedDecoding:
-        self._check(2)
+        self._check(rows, torch.full(rows.shape, 2))
         states, past = self.past.read_on(rows, tokens[:, None])
         return CachedDecoding(self.projection, self.end, states[:, -1], past)
 
@@ -108,16 +109,36 @@ class CachedDecoding:
         scores = self.projection.target_logits(flat, targets) - self.projection.log_z(flat)
         return scores.double().cpu()
 
-    def _check(self, more: int) -> None:
-        if more > self.room:
+    def _check(self, rows: Tensor, more: Tensor) -> None:
+        over = more > self.room[rows]
+        if over.any():
             raise InputError(
-                f"{more} tokens more go beyond the {self.past.positions} positions of this model: "
-                f"leave longer keys out of the index."
+                f"{int(more[over][0])} tokens more go beyond the {self.past.positions} positions "
+                f"of this model: leave longer keys out of the index."
             )
 
     @cached_property
     def _dense(self) -> Tensor:
         return self.projection.logits(self.hidden)
+
+
+def token_ids(rows: Iterable[Any], size: int) -> list[tuple[int, ...]]:
+    """Rows of token ids below ``size``, from whatever holds them; InputError if one does not."""
+    found = []
+    for number, row in enumerate(rows, 1):
+        ids = row.tolist() if hasattr(row, "tolist") else row
+        if isinstance(ids, str) or not all(isinstance(i, (int, np.integer)) for i in ids):
+            raise InputError(
+                f"Input {number} is no sequence of token ids: {row!r:.60}. Encode it with the "
+                f"model's tokenizer."
+            )
+        if len(ids) and not 0 <= min(ids) <= max(ids) < size:
+            raise InputError(
+                f"Input {number} holds ids from {min(ids)} to {max(ids)}, this model knows 0 to "
+                f"{size - 1}: use the model's own tokenizer."
+            )
+        found.append(tuple(map(int, ids)))
+    return found
 
 
 def _alike(sizes: list[int]) -> Iterator[list[int]]:

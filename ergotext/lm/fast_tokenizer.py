@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
@@ -23,9 +23,10 @@ _PROBES = ("a", "1", "的", "A")
 class FastTokenizer:
     """Keys as a model is taught to write them: token for token what ``text_target`` gives.
 
-    What the tokenizer puts before every target (the start token of BART or Llama, the language of
-    NLLB) is part of every key; the one token that it puts behind closes the key. A text that has
-    no tokens of its own has none at all.
+    What the tokenizer puts before every target (the start token of BART, the language of NLLB) is
+    part of every key; the one token that it puts behind closes the key. A causal model has read
+    its start token before the first prompt, so it is no part of the keys that it writes. A text
+    that has no tokens of its own has none at all.
 
     Parameters
     ----------
@@ -33,6 +34,8 @@ class FastTokenizer:
         In the state in which targets are made: target language, added tokens.
     name : str
         By which ``load_tokenizer`` finds it again.
+    causal : bool
+        Whether a causal model is to write the keys.
 
     Raises
     ------
@@ -46,7 +49,7 @@ class FastTokenizer:
     no other, a number behind the last token does, and the alphabet is one larger.
     """
 
-    def __init__(self, tokenizer: Any, name: str = "") -> None:
+    def __init__(self, tokenizer: Any, name: str = "", causal: bool = False) -> None:
         if not getattr(tokenizer, "is_fast", False):
             raise InputError(
                 f"{name or type(tokenizer).__name__} is no fast tokenizer: give one that has a "
@@ -58,7 +61,8 @@ class FastTokenizer:
         self._inner.no_padding()
         self._inner.no_truncation()
         self._inner.encode_special_tokens = bool(getattr(tokenizer, "split_special_tokens", False))
-        self.before, behind = _around(tokenizer)
+        before, behind = _around(tokenizer)
+        self.before: list[int] = [] if causal else before
         if len(behind) > 1:
             raise InputError(
                 f"{self.name} closes targets with {len(behind)} tokens ({behind}), an index with "
@@ -122,17 +126,8 @@ class FastTokenizer:
     def _padding(self, tokenizer: Any) -> tuple[int, int]:
         """The token that pads, and the size of the alphabet."""
         size = max(self._inner.get_vocab(with_added_tokens=True).values(), default=-1) + 1
-        added = self._inner.get_added_tokens_decoder()
-        special = sorted(
-            (i for i, token in added.items() if token.special),
-            key=lambda i: ("pad" not in added[i].content.lower(), i),
-        )
-        own = tokenizer.pad_token_id
-        taken = {self._end, *self.before, tokenizer.unk_token_id}
-        for token in special if own is None else [own, *special]:
-            if token not in taken:
-                return int(token), size
-        return size, size + 1
+        pad = padding_of(tokenizer, {self._end, *self.before})
+        return (size, size + 1) if pad is None else (pad, size)
 
 
 def load_tokenizer(name: str, *, offline: bool = False) -> FastTokenizer:
@@ -175,7 +170,43 @@ def load_tokenizer(name: str, *, offline: bool = False) -> FastTokenizer:
             f"no tokenizer {name!r}: it is no tokenizer.json, no folder, no bundled name, and "
             f"{where} ({first_line(error)})"
         ) from error
-    return FastTokenizer(found, name)
+    return FastTokenizer(found, name, _is_causal(source, offline))
+
+
+def padding_of(tokenizer: Any, taken: Container[int]) -> int | None:
+    """The tokenizer's own padding, or another special token that may stand for it.
+
+    None of ``taken``, nor what stands for unknown characters.
+    """
+    added = tokenizer.added_tokens_decoder
+    special = sorted(
+        (i for i, token in added.items() if token.special),
+        key=lambda i: ("pad" not in added[i].content.lower(), i),
+    )
+    own = tokenizer.pad_token_id
+    for token in special if own is None else [own, *special]:
+        if token not in taken and token != tokenizer.unk_token_id:
+            return int(token)
+    return None
+
+
+def _is_causal(source: Path | str, offline: bool) -> bool:
+    """Whether the model that the tokenizer comes with is a causal one; False if none does."""
+    from transformers import AutoConfig
+
+    from ergotext.lm.conversion import quiet
+
+    if isinstance(source, Path) and source.is_file():
+        return False
+    try:
+        with quiet():
+            config = AutoConfig.from_pretrained(
+                source, trust_remote_code=False, local_files_only=offline
+            )
+    except (OSError, ValueError, KeyError):
+        return False
+    names = config.architectures or []
+    return not config.is_encoder_decoder and any("CausalLM" in n or "LMHead" in n for n in names)
 
 
 def _source(name: str) -> Path | str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from transformers import LogitsProcessor, PreTrainedModel
 from ergotext.lm.protocols import Automaton, ErgotextError, InputError, ModelError
 from ergotext.lm.ragged import Ints
 
+DeadEnds = Literal["close", "raise"]
 DEAD = -1
 CLOSING = -1e9
 """Score of the end token where nothing else is left, as generate marks places without a beam."""
@@ -88,9 +89,10 @@ class AutomatonLogitsProcessor(LogitsProcessor):
     Raises
     ------
     InputError
-        The model stops at other tokens than the automaton's end token, or is a causal one and
+        The model does not stop at the automaton's end token, or is a causal one and
         ``prompt_length`` is missing. In generate: ``input_ids`` is not as wide as
-        ``prompt_length`` says, or the automaton allows tokens that the model does not have.
+        ``prompt_length`` says, or the automaton allows tokens that the model does not have, or
+        at which it stops as well.
     ModelError
         In generate: the model gave NaN for a token that may follow.
 
@@ -112,21 +114,28 @@ class AutomatonLogitsProcessor(LogitsProcessor):
         automaton: Automaton,
         model: PreTrainedModel | Any,
         prompt_length: int | None = None,
-        dead_ends: Literal["close", "raise"] = "close",
+        dead_ends: DeadEnds = "close",
     ) -> None:
         self.automaton = automaton
         if prompt_length is None:
             prompt_length = _prompt_length(model, automaton)
+        if prompt_length < 0 or dead_ends not in get_args(DeadEnds):
+            raise InputError(
+                f"prompt_length ({prompt_length}) must be 0 or more, and dead_ends "
+                f"({dead_ends!r}) one of {get_args(DeadEnds)}"
+            )
         self.prompt_length = prompt_length
         self.dead_ends = 0
         self._raises = dead_ends == "raise"
         self._last: _Written | None = None
-        self._called = False
+        self._prompts: set[bytes] = set()
         self._exact = _begins_with_its_prompt(model)
         self._pad = int(automaton.candidates(np.array([DEAD]))[1][0])
         self._model_pad = getattr(model.generation_config, "pad_token_id", None)
         stops = model.generation_config.eos_token_id
-        if automaton.end not in (stops if isinstance(stops, list) else [stops]):
+        every = stops if isinstance(stops, list) else [stops]
+        self._other_stops = np.array([s for s in every if s not in (None, automaton.end)])
+        if automaton.end not in every:
             raise InputError(
                 f"The automaton ends with token {automaton.end}, but generate stops at {stops}: "
                 f"build it with the model's end token, or set generation_config.eos_token_id."
@@ -134,10 +143,11 @@ class AutomatonLogitsProcessor(LogitsProcessor):
 
     def __call__(self, input_ids: LongTensor, scores: Tensor) -> Tensor:
         """float [B, V]: the scores, −inf where the automaton has no way on."""
-        self._check_width(input_ids.shape[1])
-        if input_ids.shape[1] < self.prompt_length:
+        ids = input_ids.cpu().numpy()
+        self._check_prompts(ids)
+        if ids.shape[1] < self.prompt_length:
             return scores
-        written = self._states(input_ids[:, self.prompt_length :].cpu().numpy())
+        written = self._states(ids[:, self.prompt_length :])
         self._last = written
         masked, alive = self._masked(scores, written)
         idle = np.flatnonzero(written.finished)
@@ -197,14 +207,20 @@ class AutomatonLogitsProcessor(LogitsProcessor):
         own = self.automaton.end if self._model_pad is None else int(self._model_pad)
         return next(token for token in (self._pad, own, self.automaton.end) if token < size)
 
-    def _check_width(self, width: int) -> None:
-        wide = width > self.prompt_length and not self._called
-        if wide or (width < self.prompt_length and self._exact):
+    def _check_prompts(self, ids: Ints) -> None:
+        """What is wider than a prompt must go on from one that generate has begun with."""
+        width = ids.shape[1]
+        prompts = {row.tobytes() for row in ids[:, : self.prompt_length]}
+        if width > self.prompt_length:
+            wrong = not prompts <= self._prompts
+        else:
+            wrong = width < self.prompt_length and self._exact
+            self._prompts = prompts
+        if wrong:
             raise InputError(
                 f"generate begins with input_ids of {width} columns, prompt_length is "
                 f"{self.prompt_length}: give the width of input_ids, left padding included."
             )
-        self._called = True
 
     def _check_size(self, token: Ints, scores: Tensor) -> None:
         highest = int(token.max(initial=-1))
@@ -212,6 +228,12 @@ class AutomatonLogitsProcessor(LogitsProcessor):
             raise InputError(
                 f"The automaton allows token {highest}, the model has {scores.shape[1]}: build it "
                 f"with the model's tokenizer."
+            )
+        stopping = np.isin(token, self._other_stops)
+        if stopping.any():
+            raise InputError(
+                f"The automaton goes on behind token {token[stopping][0]}, where generate stops: "
+                f"leave {self.automaton.end} alone in generation_config.eos_token_id."
             )
 
     def _close(self, masked: Tensor, rows: Ints, written: _Written) -> None:

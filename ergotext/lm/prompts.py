@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ergotext.lm.cached import CachedDecoding
+from ergotext.lm.cached import CachedDecoding, token_ids
 from ergotext.lm.reader import Layers, Reader
 
 
@@ -33,8 +33,8 @@ class Continued:
         return self.reader.max_positions
 
     @property
-    def room(self) -> int:
-        return self.positions - max(self.real.sum(1).tolist(), default=0)
+    def room(self) -> Tensor:
+        return self.positions - self.real.sum(1)
 
     def select(self, rows: Tensor) -> Continued:
         """These rows, in this order; nothing is copied where they are all rows as they stand."""
@@ -67,10 +67,12 @@ def read_prompts(reader: Reader, prompts: Sequence[Sequence[int]]) -> CachedDeco
     Raises
     ------
     InputError
-        Opening and prompt take more positions than the model has.
+        Opening and prompt take more positions than the model has, or a prompt is no sequence of
+        ids that it knows.
     """
-    reader.check_length(max(map(len, prompts), default=0))
-    unique = list(dict.fromkeys(map(tuple, prompts)))
+    given = token_ids(prompts, len(reader.projection.weight))
+    reader.check_length(max(map(len, given), default=0))
+    unique = list(dict.fromkeys(given))
     width = max(map(len, unique), default=0)
     opening, hidden = reader.opened
     start = Continued(reader, opening, torch.ones(1, opening[0][0].shape[2], dtype=torch.bool))
@@ -85,7 +87,7 @@ def read_prompts(reader: Reader, prompts: Sequence[Sequence[int]]) -> CachedDeco
     ]
     read = Continued(reader, layers, torch.cat([past.real for past in pasts]))
     number = {prompt: n for n, prompt in enumerate(unique)}
-    rows = torch.tensor([number[tuple(prompt)] for prompt in prompts], dtype=torch.int64)
+    rows = torch.tensor([number[prompt] for prompt in given], dtype=torch.int64)
     known = torch.cat(states)[rows.to(reader.device)]
     return CachedDecoding(reader.projection, reader.end_id, known, read.select(rows))
 

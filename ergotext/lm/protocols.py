@@ -147,8 +147,8 @@ class Decoding(Protocol):
         """Tokens that the model knows: every id is below it."""
 
     @property
-    def room(self) -> int:
-        """Tokens, the end token counted, that may still be written behind any of the rows."""
+    def room(self) -> Tensor:
+        """int64 [B]: tokens, the end token counted, that may still be written behind each row."""
 
     def __len__(self) -> int:
         """The number of rows."""

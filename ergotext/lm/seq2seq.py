@@ -13,12 +13,13 @@ from transformers import EncoderDecoderCache, PreTrainedModel
 from transformers.cache_utils import DynamicCache
 from transformers.modeling_outputs import BaseModelOutput
 
-from ergotext.lm.cached import CachedDecoding
-from ergotext.lm.decoding import UNBOUNDED
+from ergotext.lm.cached import CachedDecoding, token_ids
 from ergotext.lm.projection import Projection
 from ergotext.lm.protocols import InputError, ModelError
 
 Output = tuple[Tensor, EncoderDecoderCache]
+UNBOUNDED = 1 << 30
+"""Length where a model sets none."""
 
 
 class Seq2SeqLM:
@@ -68,26 +69,22 @@ class Seq2SeqLM:
         InputError
             An input is empty, longer than the model takes, or holds an id that it does not know.
         """
-        for number, row in enumerate(inputs, 1):
+        given = token_ids(inputs, self.model.config.vocab_size)
+        for number, row in enumerate(given, 1):
             if not len(row) or len(row) > self.max_input:
                 raise InputError(
                     f"Input {number} has {len(row)} tokens, this model takes 1 to "
                     f"{self.max_input}: shorten or drop it."
                 )
-            if not 0 <= min(row) <= max(row) < self.model.config.vocab_size:
-                raise InputError(
-                    f"Input {number} holds ids from {min(row)} to {max(row)}, this model knows 0 "
-                    f"to {self.model.config.vocab_size - 1}: use the model's own tokenizer."
-                )
         # No inputs are read as one, which is dropped again: models cannot take none.
-        rows = [torch.tensor(row) for row in inputs] or [torch.zeros(1, dtype=torch.int64)]
+        rows = [torch.tensor(row) for row in given] or [torch.zeros(1, dtype=torch.int64)]
         device = self.projection.weight.device
         ids = pad_sequence(rows, batch_first=True, padding_value=self.pad).to(device)
         lengths = torch.tensor([len(row) for row in rows])
         seen = (torch.arange(ids.shape[1]) < lengths[:, None]).to(device)
         encoded = self.encoder(input_ids=ids, attention_mask=seen.long()).last_hidden_state
         source = _Source(self, encoded, seen.long())
-        every, count = torch.arange(len(rows)), len(inputs)
+        every, count = torch.arange(len(rows)), len(given)
         hidden, cache = source.decode(every, torch.full((len(rows), 1), self.start_id), None)
         answers = _Answers(source, every[:count], cache, 1)
         return CachedDecoding(self.projection, self.end, hidden[:count, -1], answers)
@@ -137,8 +134,8 @@ class _Answers:
         return self.source.lm.max_answer
 
     @property
-    def room(self) -> int:
-        return self.positions - self.length
+    def room(self) -> Tensor:
+        return torch.full(self.inputs.shape, self.positions - self.length)
 
     def read_on(self, rows: Tensor, ids: Tensor) -> tuple[Tensor, _Answers]:
         inputs = self.inputs[rows]

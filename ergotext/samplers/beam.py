@@ -46,7 +46,8 @@ class Found:
     Parameters
     ----------
     hypotheses : list of Hypothesis
-        Best first. Empty where every way was a dead end: nothing is ever made up instead.
+        Best first. Empty where all that was kept came to dead ends, or grew too long: nothing is
+        ever made up instead.
     exact : bool
         Whether these are proven to be the best of all sequences: whatever the search let go
         could not have come among them.
@@ -82,7 +83,8 @@ def beam(
         One row an input, nothing written yet.
     k, beams : int
         How many sequences are wanted, and how many beginnings are kept at a time (``k`` if not
-        given). With as many beams as sequences the result is exact.
+        given). With as many beams as sequences the result is exact, unless the automaton lets
+        rows begin what cannot end (``intersection``): those take places too.
     normalised : "vocabulary" or "allowed"
         Whether each step's probabilities are those of the model, or those of the model given that
         the token is one of the allowed ones (the product of which is not the model's
@@ -97,7 +99,7 @@ def beam(
     ------
     InputError
         ``k``, ``beams`` or ``max_length`` is below one, or ``beams`` below ``k``; or the automaton
-        was built for another model: its end token or its tokens are not the model's.
+        or the look-ahead was made for another: its end token or its tokens are not the model's.
     ModelError
         The model gives NaN.
 
@@ -118,10 +120,11 @@ def beam(
             f"The automaton ends with token {automaton.end}, the model with {decoding.end}: build "
             f"it with the model's tokenizer."
         )
+    if getattr(lookahead, "automaton", automaton) is not automaton:
+        raise InputError("The look-ahead was made for another automaton: make one of this.")
     search = _Search(decoding, automaton, k, beams, normalised == "allowed", lookahead)
     for left in range(max_length, 0, -1):
-        left = min(left, search.decoding.room)
-        if not len(search.input) or not left:
+        if not len(search.input):
             break
         search.step(left)
     return list(search.found())
@@ -167,10 +170,12 @@ class _Search:
         rank = log_prob + self._potential(self.input[row], state)
         end = token == self.automaton.end
         self._finish(row[end], log_prob[end], rank[end])
-        going = ~end & ~self._beaten(self.input[row], rank)
+        going = ~end
+        going[~end] = ~self._beaten(self.input[row[~end]], rank[~end])
         row, token, state, log_prob, rank = (a[going] for a in (row, token, state, log_prob, rank))
         self.tails = self.tails.advanced(self.finished.threshold if self._bounded else None)
-        self._choose(row, token, state, log_prob, rank, left - 1)
+        room = np.minimum(left, self.decoding.room.numpy()) - 1
+        self._choose(row, token, state, log_prob, rank, room[row])
 
     def found(self) -> Iterator[Found]:
         """The result for each input; what is still being written was let go."""
@@ -196,8 +201,11 @@ class _Search:
         lowest = torch.full((count,), torch.finfo(double).min, dtype=double)
         highest = lowest.scatter_reduce(0, rows, logits, "amax")  # finite where all are impossible
         total = torch.zeros_like(highest).index_add(0, rows, (logits - highest[rows]).exp())
-        impossible = logits == -torch.inf
-        scores = (logits - highest[rows] - total.log()[rows]).masked_fill(impossible, -torch.inf)
+        # The only token that is allowed has probability 1, as each token of a jump has.
+        alone = torch.bincount(rows, minlength=count)[rows] == 1
+        impossible = (logits == -torch.inf) & ~alone
+        scores = logits - highest[rows] - total.log()[rows]
+        scores = scores.masked_fill(alone, 0.0).masked_fill(impossible, -torch.inf)
         return numbers(scores)
 
     def _check(self, tokens: Ints) -> None:
@@ -227,7 +235,7 @@ class _Search:
         return beaten
 
     def _choose(
-        self, row: Ints, token: Ints, state: Ints, log_prob: Floats, rank: Floats, left: int
+        self, row: Ints, token: Ints, state: Ints, log_prob: Floats, rank: Floats, left: Ints
     ) -> None:
         """Jump from, write on with, or let go each of the candidates."""
         inputs, count = self.input[row], len(self.lost)
@@ -236,7 +244,7 @@ class _Search:
         held = best_of_each(inputs, np.where(plain, np.inf, rank), self.beams, count)
         jump, on = np.flatnonzero(held & lone), np.flatnonzero(held & ~lone & (left > 0))
         rests = Rests(*self.automaton.rest(state[jump]))
-        short = rests.lengths <= left
+        short = rests.lengths <= left[jump]
         jump, rests = jump[short], rests.only(short)
         gone = np.ones(len(row), dtype=bool)
         gone[jump] = gone[on] = False

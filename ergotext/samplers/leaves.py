@@ -28,7 +28,7 @@ class Rows(Protocol):
     @property
     def size(self) -> int: ...
     @property
-    def room(self) -> int: ...
+    def room(self) -> Tensor: ...
     def __len__(self) -> int: ...
     def logits(self, rows: Tensor, tokens: Tensor) -> Tensor: ...
     def log_z(self) -> Tensor: ...
@@ -90,9 +90,10 @@ def leaves(
     """
     if k < 1 or max_length < 0:
         raise InputError(f"k ({k}) must be at least 1, and max_length ({max_length}) at least 0")
-    if max_length >= decoding.room:
+    room = min(decoding.room.tolist(), default=max_length + 1)
+    if max_length >= room:
         raise InputError(
-            f"the model has room for {decoding.room - 1} tokens and an end token, and max_length "
+            f"the model has room for {room - 1} tokens and an end token, and max_length "
             f"is {max_length}: lower it, or shorten the input"
         )
     if automaton.end != decoding.end:

@@ -90,7 +90,10 @@ class _Behind:
     scorer: NextTokenScorer
     end: int
     batch: TokenBatch
-    room: int = 1 << 30
+
+    @property
+    def room(self) -> Tensor:
+        return torch.full(self.batch.length.shape, 1 << 30)
 
     @property
     def size(self) -> int:

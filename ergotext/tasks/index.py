@@ -13,7 +13,7 @@ from pathlib import Path
 from ergotext.lm.characters import CharacterTokenizer
 from ergotext.lm.protocols import InputError
 from ergotext.lm.trie.file import load, notes_of, save, state_of, verify
-from ergotext.lm.trie.header import VERSION
+from ergotext.lm.trie.header import VERSION, IndexFile, IndexFileError
 from ergotext.lm.trie.lines import TRIPLE, Lines, build_from_lines
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.lm.trie.update import add_lines, remove_lines
@@ -117,13 +117,18 @@ def build(
     Raises
     ------
     InputError
-        A file cannot be read or written, no line makes a key, or one is bad and ``strict`` is set.
+        A file cannot be read or written, another file than an index is at ``output``, no line
+        makes a key, or one is bad and ``strict`` is set.
     ErgotextError
         The disk is full. What was at ``output`` is untouched then.
     """
     began = time.perf_counter()
     source, output = Path(source), Path(output)
     _check_output(output, source)
+    if output.exists() and output.stat().st_size and not _is_index(output):
+        raise InputError(
+            f"{output} is there already and is no index: name another file, or remove it first."
+        )
     names = _columns(columns)
     chosen = named(tokenizer) if tokenizer is not None else None
     trie, lines = build_from_lines(source, chosen, columns=names, strict=strict)
@@ -261,6 +266,14 @@ def _check_output(path: Path, source: Path) -> None:
         raise InputError(f"The folder {folder} does not exist or cannot be written to.")
     if path.exists() and source.exists() and path.samefile(source):
         raise InputError(f"{path} is also the file that is read: name another one for the index.")
+
+
+def _is_index(path: Path) -> bool:
+    try:
+        IndexFile.open(path)
+    except IndexFileError:
+        return False
+    return True
 
 
 def _warnings(trie: TokenTrie, columns: Sequence[str], name: str) -> list[str]:

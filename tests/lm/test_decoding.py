@@ -7,10 +7,10 @@ import torch
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.causal import CausalLM
 from ergotext.lm.characters import Alphabet
-from ergotext.lm.decoding import CausalDecoding
 from ergotext.lm.protocols import Decoding, InputError
 from ergotext.lm.trie import build
 from ergotext.samplers.beam import beam
+from tests.decoding import CausalDecoding
 
 PROMPTS = [(7, 9, 30), (5,), ()]
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,9 +20,11 @@ from tokenizers import (
     processors,
     trainers,
 )
-from transformers import PreTrainedTokenizerFast
+from transformers import AutoTokenizer, BartConfig, LlamaConfig, PreTrainedTokenizerFast
 
+from ergotext.lm.automata import Pieces, intersection, regex
 from ergotext.lm.fast_tokenizer import FastTokenizer, load_tokenizer
+from ergotext.lm.loading import source_of
 from ergotext.lm.protocols import InputError, ModelError
 from ergotext.lm.trie import build, load, save
 from ergotext.lm.trie.texts import places_of
@@ -258,6 +261,35 @@ def test_many_tokens() -> None:
     trie = build([("w1 w69999", "a"), ("w69999 w2", "b")], ours)
     assert str(trie.token.dtype) == str(trie.tail.dtype) == "uint32"
     assert trie.values("w69999 w2") == ["b"] and trie.get("w69999").tolist() == [2]
+
+
+def test_a_causal_model_has_read_its_start_token(tmp_path: Path) -> None:
+    """Beside a causal model's config keys begin with their own text; beside any other with <s>."""
+    tokenizer = bart()
+    tokenizer.save_pretrained(tmp_path)
+    begun = load_tokenizer(str(tmp_path))
+    LlamaConfig(architectures=["LlamaForCausalLM"]).save_pretrained(tmp_path)
+    bare = load_tokenizer(str(tmp_path))
+    assert begun.before and bare.before == []
+    assert begun.encode("ab ba") == [*begun.before, *bare.encode("ab ba")]
+    assert begun.fingerprint != bare.fingerprint and bare.decode(bare.encode("ab")) == "ab"
+    BartConfig(architectures=["BartForConditionalGeneration"]).save_pretrained(tmp_path)
+    assert load_tokenizer(str(tmp_path)).before == begun.before
+
+
+def test_an_index_and_an_expression_of_one_tokenizer_combine() -> None:
+    keys = load_tokenizer("smollm2")
+    pieces = Pieces.of(AutoTokenizer.from_pretrained(source_of("smollm2")))
+    assert (pieces.alphabet.end, pieces.alphabet.pad) == (keys.alphabet.end, keys.alphabet.pad)
+    trie = build([(keys.encode("1984"), None), (keys.encode("abc"), None)], keys.alphabet)
+    both = intersection(trie, regex("[0-9]+", pieces))
+    state = both.start(1)
+    assert both.candidates(state)[1].tolist() == keys.encode("1984")[:1]
+    for token in keys.encode("1984"):
+        state = both.advance(state, np.array([token]))
+    assert both.accepting(state).all()
+    with pytest.raises(InputError, match="FastTokenizer is no tokenizer of transformers"):
+        Pieces.of(keys)
 
 
 def test_names_that_lead_nowhere(tmp_path: Path) -> None:

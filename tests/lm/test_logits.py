@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from copy import copy
 from types import SimpleNamespace
 from typing import Any
 
@@ -92,6 +93,12 @@ MODELS = {"t5": t5, "bart": bart, "llama": llama}
 def model(request: pytest.FixtureRequest) -> PreTrainedModel:
     torch.manual_seed(3)
     return MODELS[request.param]().eval()
+
+
+@pytest.fixture
+def causal() -> PreTrainedModel:
+    torch.manual_seed(3)
+    return llama().eval()
 
 
 @pytest.fixture(autouse=True)
@@ -487,6 +494,33 @@ def check_moved_rows(seed: int, name: str, collide: bool) -> None:
         ids = torch.cat([ids[source], token], dim=1)
         if collide and some(3, 1) == 0:  # as if another call had come between
             made(torch.zeros(2, 1, dtype=torch.int64), torch.zeros(2, SIZE))
+
+
+def test_another_generate_with_wider_prompts(causal: PreTrainedModel) -> None:
+    made = AutomatonLogitsProcessor(trie(), causal, 3)
+    causal.generate(torch.tensor([[2, 3, 4]]), logits_processor=[made], max_new_tokens=8)
+    for wider in ([[2, 9, 9, 1, 2]], [[2, 3, 4], [2, 9, 9]]):
+        ids = torch.tensor([[*row, 1] for row in wider])
+        with pytest.raises(InputError, match="give the width of input_ids"):
+            made(ids, torch.zeros(len(ids), SIZE))
+
+
+def test_another_token_at_which_generate_stops(causal: PreTrainedModel) -> None:
+    """A key that goes on behind it would be cut off there."""
+    model = SimpleNamespace(config=causal.config, generation_config=copy(causal.generation_config))
+    model.generation_config.eos_token_id = [END, 5]
+    held = AutomatonLogitsProcessor(trie({(1, 5, 6), (2,)}), model, 1)
+    start = torch.full((1, 1), PAD)
+    held(start, torch.zeros(1, SIZE))
+    with pytest.raises(InputError, match="goes on behind token 5, where generate stops"):
+        held(torch.tensor([[PAD, 1]]), torch.zeros(1, SIZE))
+    AutomatonLogitsProcessor(trie({(1, 6), (2,)}), model, 1)(start, torch.zeros(1, SIZE))
+
+
+@pytest.mark.parametrize("how", [{"prompt_length": -3}, {"dead_ends": "rasie"}])
+def test_arguments_that_mean_nothing(causal: PreTrainedModel, how: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="must be 0 or more, and dead_ends"):
+        AutomatonLogitsProcessor(trie(), causal, **{"prompt_length": 1, **how})
 
 
 def test_nan_is_no_dead_end() -> None:

@@ -46,8 +46,8 @@ FAULTS: dict[str, tuple[tuple[str, str], ...]] = {
          "whole = written.finished"),
     ),
     "the prompt is read as text": (
-        ("written = self._states(input_ids[:, self.prompt_length :]",
-         "written = self._states(input_ids[:, self.prompt_length - 1 :]"),
+        ("written = self._states(ids[:, self.prompt_length :]",
+         "written = self._states(ids[:, self.prompt_length - 1 :]"),
     ),
 }  # fmt: skip
 

@@ -99,7 +99,7 @@ def test_rows_up_to_the_last_position(small_lm: CausalLM) -> None:
     most = small_lm.max_positions - 1
     full = tuple(4 + i % 7 for i in range(most))
     state = small_lm.read([full[:-2], (5,)])
-    assert state.room == 3
+    assert state.room.tolist() == [3, most]
     run = torch.tensor([*full[-2:], small_lm.end_id])
     score = state.rest_log_prob(torch.tensor([0]), run, torch.tensor([0, 3]))
     wanted = small_lm.token_log_prob(TokenBatch.of([full]))[0, -3:]
@@ -108,7 +108,7 @@ def test_rows_up_to_the_last_position(small_lm: CausalLM) -> None:
         state.rest_log_prob(torch.tensor([0]), torch.full((4,), 5), torch.tensor([0, 4]))
     state = state.advance(torch.tensor([0]), torch.tensor([5]))
     state = state.advance(torch.tensor([0]), torch.tensor([5]))
-    assert state.room == 1
+    assert state.room.tolist() == [1]
     with pytest.raises(InputError, match=f"beyond the {most + 1} positions"):
         state.advance(torch.tensor([0]), torch.tensor([5]))
     with pytest.raises(InputError, match="token positions"):
@@ -120,3 +120,14 @@ def test_no_prompts(small_lm: CausalLM) -> None:
     assert len(state) == 0 and state.log_z().shape == (0,)
     none = torch.zeros(0, dtype=torch.int64)
     assert state.logits(none, none).shape == (0,)
+
+
+@pytest.mark.parametrize("prompts", [["text"], "text", [[3.5]], [[5], [-1]], [[430]]])
+def test_prompts_that_are_no_ids(small_lm: CausalLM, prompts: object) -> None:
+    with pytest.raises(InputError, match=r"Input \d (is no sequence of|holds ids)"):
+        small_lm.read(prompts)
+
+
+def test_prompts_as_tensors(small_lm: CausalLM) -> None:
+    rows, tensor = small_lm.read([(5, 6), (7, 8)]), small_lm.read(torch.tensor([[5, 6], [7, 8]]))
+    assert torch.equal(rows.log_z(), tensor.log_z())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -13,12 +14,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ergotext.lm.automata import union
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.characters import Alphabet
-from ergotext.lm.decoding import CausalDecoding
 from ergotext.lm.protocols import InputError, ModelError
 from ergotext.lm.trie import EditableTrie, TokenTrie, build
 from ergotext.samplers.beam import Found, beam
+from tests.decoding import CausalDecoding
 from tests.toy import ToyScorer
 
 END, PAD = 0, 5
@@ -310,6 +312,106 @@ def test_too_long_sequences_are_let_go_and_the_result_says_so() -> None:
     for result in found:
         assert [h.tokens for h in result.hypotheses] == [(1,)]
         assert not result.exact and not result.complete
+
+
+@dataclass(frozen=True)
+class Prizes:
+    """A potential of the last token alone: what follows may be worth more or less."""
+
+    trie: TokenTrie
+    bound: bool = False
+
+    def __call__(self, inputs: NDArray[np.int64], states: NDArray[np.int64]) -> NDArray[np.float64]:
+        reached = {int(self.trie.walk(key[:n])): key[:n] for key in self.trie.keys(())
+                   for n in range(len(key) + 1)}  # fmt: skip
+        ended = {int(self.trie.walk((*key, END))): key for key in self.trie.keys(())}
+        return np.array([prize((reached | ended)[state]) for state in states.tolist()])
+
+
+def prize(key: Key) -> float:
+    return 9.0 if key == (2, 2, 3) else -2.0 * (key[-1:] == (2,)) - 0.5 * (key[-1:] == (1,))
+
+
+def check_unbounded(search: Callable[..., list[Found]]) -> None:
+    """A potential that may still rise cuts nothing, and proves nothing."""
+    wanted = {(1,), (1, 3), (2, 2, 3), (2, 2, 4), (3, 1, 1), (3, 4), (4, 2), (4, 4, 4)}
+    trie = trie_of(wanted)
+    for seed in range(6):
+        for k in (1, 2, 4, len(wanted)):
+            found = search(decoding(seed), trie, k=k, lookahead=Prizes(trie))
+            for prompt, result in zip(PROMPTS, found, strict=True):
+                ranked = sorted(
+                    ((log_prob(prompt, key, seed) + prize(key), key) for key in wanted),
+                    reverse=True,
+                )
+                scores = [h.score for h in result.hypotheses]
+                if k == len(wanted) or result.exact:
+                    assert scores == pytest.approx([score for score, _ in ranked[:k]])
+                assert result.exact == result.complete == (k == len(wanted))
+                for h in result.hypotheses:
+                    assert h.log_prob == pytest.approx(log_prob(prompt, h.tokens, seed))
+
+
+def test_a_potential_that_is_no_bound() -> None:
+    check_unbounded(beam)
+
+
+def check_lengths(search: Callable[..., list[Found]]) -> None:
+    """Keys of exactly ``max_length`` tokens are in, by a jump and by steps; longer ones out."""
+    for wanted in ({(1,), (1, 2, 3), (2, 2, 2, 2)}, {(1, 2, 1), (1, 2, 2), (1, 2, 2, 1), (1, 2)}):
+        for most in range(1, 6):
+            short = {key for key in wanted if len(key) < most}
+            found = search(decoding(), trie_of(wanted), k=9, max_length=most)
+            for result in found:
+                assert {h.tokens for h in result.hypotheses} == short
+                assert result.complete == (short == wanted)
+    # Each row has the room that its own prompt leaves.
+    bounded = CausalDecoding.of(ToyScorer(), END, [(1,), (1, 1, 1)], 4)
+    one, other = search(bounded, trie_of({(1, 2, 2), (1, 2, 1), (3,)}), k=9)
+    assert {h.tokens for h in one.hypotheses} == {(1, 2, 2), (1, 2, 1), (3,)} and one.complete
+    assert {h.tokens for h in other.hypotheses} == {(3,)} and not other.complete
+
+
+def test_lengths_and_room() -> None:
+    check_lengths(beam)
+
+
+def check_completeness(search: Callable[..., list[Found]]) -> None:
+    """All sequences were found, with not a place to spare: and it says so."""
+    edited = EditableTrie(trie_of({(3,), (3, 1)}))
+    edited.remove((3, 1))
+    for automaton, count in (
+        (union(trie_of({(3,)}), trie_of({(4,)})), 2),
+        (union(trie_of({(3,), (1, 2)}), trie_of({(1,)})), 3),
+        (edited, 1),
+        (trie_of({(1,), (1, 2), (2, 1, 1)}), 3),
+    ):
+        for k in range(1, count + 2):
+            for result in search(decoding(), automaton, k=k):
+                assert len(result.hypotheses) == min(k, count)
+                assert result.complete == (k >= count) and (result.exact or k < count)
+
+
+def test_all_that_there_is_is_complete() -> None:
+    check_completeness(beam)
+
+
+def check_lone_tokens(search: Callable[..., list[Found]]) -> None:
+    """Given that it is one of one, a token is certain: by a jump and by steps alike."""
+    wanted = {(1, 2), (3,)}  # 2 behind 1 is impossible
+    scorer = Refusing(0)
+    first = scorer.next_log_prob(TokenBatch.of([()]), torch.tensor([0]))[0]
+    certain = float(first[1] - torch.logsumexp(first[[1, 3]], 0))
+    for automaton in (trie_of(wanted), union(trie_of(wanted))):
+        found = search(
+            CausalDecoding.of(scorer, END, [()]), automaton, k=2, normalised="allowed"
+        )[0]  # fmt: skip
+        scores = {h.tokens: h.log_prob for h in found.hypotheses}
+        assert set(scores) == wanted and scores[1, 2] == pytest.approx(certain)
+
+
+def test_a_lone_token_is_certain() -> None:
+    check_lone_tokens(beam)
 
 
 def test_an_unknown_way_to_normalise() -> None:

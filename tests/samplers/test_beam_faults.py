@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ergotext.lm.decoding import CausalDecoding
 from ergotext.samplers import beam as beam_module
+from tests.decoding import CausalDecoding
 from tests.faulty import load_with_fault
 from tests.samplers import test_beam
 from tests.samplers.test_beam import PROMPTS, Key, best, log_prob, plain_beam, trie_of
@@ -35,7 +35,34 @@ FAULTS = {
     "what was beaten is forgotten": ("samplers.beam", ("self.cut[inputs[low]] = True", "pass")),
     "allowed tokens share one normaliser": (
         "samplers.beam",
-        ("- total.log()[rows])", "- total.sum().log())"),
+        ("- total.log()[rows]", "- total.sum().log()"),
+    ),
+    "every potential is taken for a bound": (
+        "samplers.beam",
+        ("return self.lookahead is None or self.lookahead.bound", "return True"),
+    ),
+    "a proof is given without a bound": (
+        "samplers.beam",
+        ("(self._bounded and lost <= worst)", "lost <= worst"),
+    ),
+    "sequences may be one token too long": (
+        "samplers.beam",
+        ("for left in range(max_length, 0, -1)", "for left in range(max_length + 1, 0, -1)"),
+    ),
+    "the shortest room is that of all rows": (
+        "samplers.beam",
+        ("self._choose(row, token, state, log_prob, rank, room[row])",
+         "self._choose(row, token, state, log_prob, rank, np.full(len(row), room.min()))"),
+    ),
+    "a last end token counts as let go": (
+        "samplers.beam",
+        ("going[~end] = ~self._beaten(self.input[row[~end]], rank[~end])",
+         "going &= ~self._beaten(self.input[row], rank)"),
+    ),
+    "a lone token that is impossible is none": (
+        "samplers.beam",
+        (".masked_fill(alone, 0.0)", ""),
+        ("(logits == -torch.inf) & ~alone", "logits == -torch.inf"),
     ),
     "scores are divided by the length": (
         "samplers.beam",
@@ -58,6 +85,10 @@ def check(beam: Any, rounds: int = 30) -> None:
     """Random tries, searched with too few beams and with enough; as in ``test_beam``."""
     test_beam.check_contests(beam)
     choose = random.Random(0)
+    test_beam.check_unbounded(beam)
+    test_beam.check_lengths(beam)
+    test_beam.check_completeness(beam)
+    test_beam.check_lone_tokens(beam)
     for seed in range(5):
         tall = beam(CausalDecoding.of(ToyScorer(seed), 0, PROMPTS), trie_of(TALL), k=1, beams=5)
         assert not any(one.complete for one in tall)

@@ -15,7 +15,6 @@ from torch import Tensor
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.causal import CausalLM
 from ergotext.lm.characters import Alphabet
-from ergotext.lm.decoding import CausalDecoding
 from ergotext.lm.energy import Sum
 from ergotext.lm.matches import matches
 from ergotext.lm.protocols import InputError, ModelError
@@ -28,6 +27,7 @@ from ergotext.samplers.stochastic_beam import StochasticBeam, stochastic_beam
 from ergotext.samplers.target import EnergyError, Target
 from ergotext.samplers.weighted import WeightedSamples, ZeroWeightError
 from ergotext.samplers.without_replacement import log_inclusion
+from tests.decoding import CausalDecoding
 from tests.quadrature import GivenDraws, grid
 from tests.samplers.test_gumbel import plackett_luce
 from tests.samplers.weighted_worlds import (

@@ -11,6 +11,7 @@ from transformers import PreTrainedTokenizerBase
 
 from ergotext.lm.automata.extra import needed
 from ergotext.lm.characters import Alphabet, CharacterTokenizer
+from ergotext.lm.fast_tokenizer import padding_of
 from ergotext.lm.protocols import InputError
 from ergotext.lm.ragged import Ints
 from ergotext.lm.vocabulary import Vocabulary
@@ -88,6 +89,11 @@ class Pieces:
                 own.fingerprint,
             )
             return cls(alphabet, tokens)
+        if not isinstance(tokenizer, PreTrainedTokenizerBase):
+            raise InputError(
+                f"A {type(tokenizer).__name__} is no tokenizer of transformers: give the one that "
+                f"the model comes with (AutoTokenizer.from_pretrained)."
+            )
         size = max(size or 0, len(tokenizer))
         chosen = tokenizer.eos_token_id if end is None else end
         if not isinstance(chosen, int):
@@ -111,11 +117,10 @@ class Pieces:
 
 
 def _padding(tokenizer: PreTrainedTokenizerBase, end: int) -> int:
-    own = tokenizer.pad_token_id
-    others = [own] if isinstance(own, int) else []
-    others += sorted(tokenizer.all_special_ids)
-    others += sorted(i for i, token in tokenizer.added_tokens_decoder.items() if token.special)
-    pad = next((token for token in others if token != end), None)
+    """As an index of the same tokenizer has it, so that both can be combined."""
+    pad = padding_of(tokenizer, {end})
+    others = sorted(tokenizer.all_special_ids)
+    pad = next((token for token in others if token != end), None) if pad is None else pad
     if pad is None:
         raise InputError(
             f"This tokenizer has no special token besides its end token {end} to stand for "

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ergotext.lm.trie.header import IndexFileError
 from ergotext.lm.trie.states import DEAD, ROOT
-from ergotext.lm.trie.tree import TokenTrie
+from ergotext.lm.trie.tree import TokenTrie, settled
 
 
 class DeviceTrie:
@@ -43,6 +43,7 @@ class DeviceTrie:
 
     def __init__(self, trie: TokenTrie, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
+        settled(trie)
         self.alphabet = trie.alphabet
         self.nodes, self.finished, self.longest = trie.nodes, trie.finished, trie.longest
         self.widths = level_widths(trie)

@@ -20,7 +20,7 @@ from ergotext.lm.protocols import ErgotextError, InputError
 from ergotext.lm.trie.header import IndexFile, IndexFileError, header_of
 from ergotext.lm.trie.levels import token_type
 from ergotext.lm.trie.states import BLOCK
-from ergotext.lm.trie.tree import TokenTrie
+from ergotext.lm.trie.tree import TokenTrie, settled
 
 _ARRAYS = ("tail_blocks", "pool_blocks", "first", "target", "token", "tail", "pool")
 _CHARACTERS = "characters"
@@ -57,10 +57,12 @@ def save(
     Raises
     ------
     InputError
-        The notes are longer than readers take (1 MiB with all else in the header).
+        The notes are longer than readers take (1 MiB with all else in the header), or the trie
+        has changes that are not compacted.
     ErgotextError
         The disk is full, the folder cannot be written to, or the file is not ``replaces``.
     """
+    settled(trie)
     arrays = {name: np.ascontiguousarray(getattr(trie, name)) for name in _ARRAYS}
     if isinstance(trie.tokenizer, CharacterTokenizer):
         arrays[_CHARACTERS] = trie.tokenizer.points

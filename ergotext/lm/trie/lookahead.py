@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ergotext.lm.protocols import InputError
 from ergotext.lm.ragged import Ints, spread
-from ergotext.lm.trie.tree import TokenTrie
+from ergotext.lm.trie.tree import TokenTrie, settled
 from ergotext.lm.words import counted
 
 Floats = NDArray[np.float64]
@@ -27,17 +28,26 @@ class BestKey:
     trie : TokenTrie
     potential : float64 [Q, N] or [N]
         Of each input for each key in exact order, or the same for all inputs, in nats.
+
+    Raises
+    ------
+    InputError
+        The potential is of another shape or NaN, or the trie has changes that are not compacted;
+        on use: there are more inputs than potentials, or another automaton is searched.
     """
 
     bound = True
 
     def __init__(self, trie: TokenTrie, potential: Floats) -> None:
+        self.automaton = settled(trie)
+        potential = np.asarray(potential, dtype=np.float64)
         if potential.ndim not in (1, 2) or potential.shape[-1] != len(trie):
-            raise ValueError(
+            raise InputError(
                 f"potential must be [Q, N] or [N] for {counted(len(trie), 'key')}, "
                 f"got {potential.shape}"
             )
-        self._trie = trie
+        if np.isnan(potential).any():
+            raise InputError("a potential is NaN: give numbers, -inf for keys to be left out")
         self._each = np.atleast_2d(potential)
         self._shared = potential.ndim == 1
         count = len(self._each)
@@ -54,7 +64,12 @@ class BestKey:
 
     def __call__(self, inputs: Ints, states: Ints) -> Floats:
         """float64 [n]: the best potential below each state; -inf below a dead one."""
-        low, high = self._trie.span(states)
+        if not self._shared and int(inputs.max(initial=0)) >= len(self._each):
+            raise InputError(
+                f"there are potentials for {counted(len(self._each), 'input')}, and one is asked "
+                f"for input {int(inputs.max())}, counted from 0: give a row for each"
+            )
+        low, high = self.automaton.span(states)
         row = np.zeros_like(inputs) if self._shared else inputs
         first, last = -(-low // _BLOCK), high // _BLOCK
         whole = last > first

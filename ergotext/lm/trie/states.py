@@ -13,6 +13,8 @@ from ergotext.lm.characters import Alphabet, TextTokenizer
 from ergotext.lm.ragged import Ints, offsets_of, spread
 
 ROOT, DEAD = 0, -1
+MOST_KEPT = 1 << 22
+"""Candidates of the root that are kept for the next call (24 bytes each)."""
 BLOCK = 32
 """Keys to one stored offset; the others are found by counting what closes a row."""
 VALUE_END, VALUES_END = 0xFE, 0xFF
@@ -217,7 +219,8 @@ class TrieStates:
             for part in rows:
                 part.flags.writeable = False
             self._root_rows.clear()
-            self._root_rows[count] = rows
+            if len(row) <= MOST_KEPT:
+                self._root_rows[count] = rows
         return rows
 
     @cached_property

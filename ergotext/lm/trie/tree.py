@@ -145,3 +145,12 @@ class TokenTrie(TrieStates):
             states[at] = self.target[edge]
         states[self._is_node(states)] = DEAD
         return states
+
+
+def settled(trie: object) -> TokenTrie:
+    """The trie itself; InputError if it is one with changes, or none at all."""
+    if not isinstance(trie, TokenTrie):
+        raise InputError(
+            f"a {type(trie).__name__} is no finished trie: merge its changes with compact() first"
+        )
+    return trie

@@ -139,8 +139,8 @@ class TableDecoding:
         return len(self.table)
 
     @property
-    def room(self) -> int:
-        return 1000
+    def room(self) -> Tensor:
+        return torch.full(self.last.shape, 1000)
 
     def __len__(self) -> int:
         return len(self.last)

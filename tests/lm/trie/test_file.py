@@ -225,3 +225,13 @@ def test_what_killed_processes_left_is_swept_away_after_a_day(tmp_path: Path) ->
     os.utime(old, (0, 0))
     save(build([((1,), "a")], SMALL), tmp_path / "x")
     assert not old.exists() and new.exists()
+
+
+def test_changes_are_merged_before_a_trie_is_saved(tmp_path: Path) -> None:
+    trie = EditableTrie(build([((4,), None)], Alphabet(9, 0, 1)))
+    trie.add((5,))
+    with pytest.raises(InputError, match="merge its changes with compact"):
+        save(trie, tmp_path / "kb.ergo")
+    assert not list(tmp_path.iterdir())
+    save(trie.compact(), tmp_path / "kb.ergo")
+    assert list(load(tmp_path / "kb.ergo").keys()) == [(4,), (5,)]

@@ -4,10 +4,14 @@ import numpy as np
 import pytest
 
 from ergotext.lm.characters import Alphabet
-from ergotext.lm.protocols import LookAhead
-from ergotext.lm.trie import TokenTrie, build
+from ergotext.lm.protocols import InputError, LookAhead
+from ergotext.lm.trie import EditableTrie, TokenTrie, build
 from ergotext.lm.trie.lookahead import BestKey
 from ergotext.lm.trie.states import DEAD
+from ergotext.samplers.beam import beam
+from tests.decoding import CausalDecoding
+from tests.samplers.test_beam import ALPHABET
+from tests.toy import ToyScorer
 
 
 @pytest.fixture(scope="module")
@@ -41,3 +45,25 @@ def test_no_keys() -> None:
 def test_another_number_of_keys(trie: TokenTrie) -> None:
     with pytest.raises(ValueError, match="potential must be"):
         BestKey(trie, np.zeros(3))
+
+
+def test_what_is_no_potential() -> None:
+    trie = build([((1,), None), ((2,), None)], ALPHABET)
+    with pytest.raises(InputError, match="NaN"):
+        BestKey(trie, [0.0, np.nan])
+    edited = EditableTrie(trie)
+    edited.add((3,))
+    with pytest.raises(InputError, match="merge its changes with compact"):
+        BestKey(edited, np.zeros(3))
+    best, two = BestKey(trie, [[0.0, 1.0]]), np.array([0, 1])
+    with pytest.raises(InputError, match="potentials for 1 input, and one is asked for input 1"):
+        best(two, np.zeros(2, dtype=np.int64))
+
+
+def test_a_potential_of_another_trie_is_refused() -> None:
+    trie = build([((1,), None), ((2,), None)], ALPHABET)
+    other = build([((1,), None), ((2,), None)], ALPHABET)
+    decoding = CausalDecoding.of(ToyScorer(), 0, [()])
+    assert beam(decoding, trie, k=1, lookahead=BestKey(trie, [0.0, 50.0]))[0].hypotheses
+    with pytest.raises(InputError, match="made for another automaton"):
+        beam(decoding, trie, k=1, lookahead=BestKey(other, [0.0, 50.0]))

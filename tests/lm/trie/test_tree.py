@@ -219,3 +219,10 @@ def test_temporary_files_go_away(tmp_path: Path) -> None:
     with pytest.raises(InputError):
         build([((1, 2), "a"), ((), None)], SMALL, run_bytes=1, folder=tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_large_call_leaves_nothing_behind() -> None:
+    trie = build([((key,), None) for key in range(2, 3000)], Alphabet(3000, 0, 1))
+    for count, kept in ((4, 1), (2000, 0)):
+        row, token, _ = trie.candidates(trie.start(count))
+        assert len(row) == len(token) == count * 2998 and len(trie._root_rows) == kept

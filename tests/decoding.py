@@ -1,4 +1,4 @@
-"""What a causal model is to a search: rows that grow behind their prompts (``Decoding``)."""
+"""Any next-token scorer as a search knows it: rows that grow behind their prompts."""
 
 from __future__ import annotations
 
@@ -18,9 +18,7 @@ UNBOUNDED = 1 << 30
 
 @dataclass(frozen=True, eq=False)
 class CausalDecoding:
-    """Rows behind prompts, scored by a next-token scorer (``protocols.Decoding``).
-
-    The scorer keeps what it has read, so a step costs the tokens that were added.
+    """Rows behind prompts, each scored as a whole (``protocols.Decoding``).
 
     Parameters
     ----------
@@ -54,8 +52,8 @@ class CausalDecoding:
         return len(self.scorer.allowed)
 
     @property
-    def room(self) -> int:
-        return max(0, self.longest - self.batch.longest + 1)
+    def room(self) -> Tensor:
+        return self.longest - self.batch.length + 1
 
     def __len__(self) -> int:
         return len(self.batch)
