@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ergotext.lm.protocols import InputError as InputError
     from ergotext.lm.protocols import ModelError as ModelError
     from ergotext.lm.seq2seq import Seq2SeqLM as Seq2SeqLM
+    from ergotext.lm.template import template as template
     from ergotext.lm.terms import fluency as fluency
     from ergotext.lm.terms import keywords as keywords
     from ergotext.lm.terms import length as length
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from ergotext.lm.trie.device import DeviceTrie as DeviceTrie
     from ergotext.lm.trie.lookahead import BestKey as BestKey
     from ergotext.samplers import Result as Result
+    from ergotext.samplers import WeightedResult as WeightedResult
     from ergotext.samplers import sample as sample
     from ergotext.samplers.beam import beam as beam
 
@@ -70,6 +72,7 @@ _HOME = {
     "save_trie": "lm.trie:save",
     "verify_trie": "lm.trie:verify",
     "fluency": "lm.terms",
+    "template": "lm.template",
     "keywords": "lm.terms",
     "length": "lm.terms",
     "load": "lm.loading",
@@ -79,6 +82,7 @@ _HOME = {
     "ModelError": "lm.protocols",
     "Seq2SeqLM": "lm.seq2seq",
     "Result": "samplers",
+    "WeightedResult": "samplers",
     "sample": "samplers",
     "beam": "samplers.beam",
 }

@@ -141,6 +141,63 @@ def write(
 
 
 @app.command()
+def infill(
+    text: Annotated[
+        str,
+        typer.Argument(
+            help="Text with blanks: ___ of one or more words, ___{2} of two, ___{1,3} of one to "
+            "three; or -: such texts from stdin, one a line."
+        ),
+    ],
+    count: Annotated[int, typer.Option("-n", min=1, help="Fillings to show.")] = 3,
+    chains: Annotated[int, typer.Option(min=1, help="Chains run side by side.")] = 8,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of each chain.")] = 150,
+    sampler: Annotated[
+        SamplerName, typer.Option(help="annealing: look for the best; mh: sample.")
+    ] = SamplerName.annealing,
+    context: Annotated[
+        str | None,
+        typer.Option(help="Text that stands before and is not shown; '' for none."),
+    ] = None,
+    max_seconds: Annotated[float | None, typer.Option(help="Time limit for each text.")] = None,
+    model: Annotated[
+        str, typer.Option(help="smollm2, gemma3-270m, a folder, a .gguf file or a hub id.")
+    ] = "smollm2",
+    dtype: Annotated[
+        DtypeName, typer.Option(help="bfloat16 is faster and approximate.")
+    ] = DtypeName.float32,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same output.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write here, not to stdout.")
+    ] = None,
+) -> None:
+    """Fill the blanks of a text; what is given stays word for word."""
+    emit = Output(output)
+    from ergotext.tasks import infill as task
+    from ergotext.tasks import write as writing
+
+    texts = task.lines(standard_input()) if text == "-" else [text]
+    task.check_texts(texts)
+    budget = writing.Budget(sampler.value, chains, steps, max_seconds, seed)
+    loaded = _load(model, device, dtype.value, threads)
+    results = task.infill_all(texts, loaded, budget, context=context)
+    approximate = dtype is not DtypeName.float32
+    with emit:
+        for one, result in zip(texts, results, strict=True):
+            best = result.best(count)
+            if as_json:
+                emit(task.as_json(best, one, emit.ascii_only))
+                typer.echo(writing.how(result, approximate), err=True)
+            else:
+                emit(writing.as_text(result, best, approximate))
+            if result.stopped == "interrupt":
+                raise Interrupted("interrupted; the best so far is kept")
+
+
+@app.command()
 def sample(
     config: Annotated[
         Path | None, typer.Option(help="TOML file with these options' names; flags go before it.")

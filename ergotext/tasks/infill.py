@@ -1,0 +1,139 @@
+"""Blanks in a text, filled: annealed (or sampled) chains with the given words locked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+
+from ergotext.lm.causal import CausalLM
+from ergotext.lm.energy import Sum
+from ergotext.lm.protocols import InputError
+from ergotext.lm.template import Parts, template
+from ergotext.lm.terms import fluency
+from ergotext.samplers.proposals import EditMoves
+from ergotext.samplers.result import Result
+from ergotext.samplers.sampling import sample
+from ergotext.samplers.texts import Sample
+from ergotext.tasks.write import Budget, default_context
+
+ROOM = 12
+"""Tokens by which each blank may grow beyond its first filling."""
+MOVES = (3.0, 2.0, 4.0, 0.0)
+"""Weights of insert, delete and replace; no swaps: given texts have their places."""
+
+
+def infill(
+    text: str,
+    lm: CausalLM,
+    budget: Budget | None = None,
+    *,
+    context: str | None = None,
+    progress: bool = True,
+) -> Result:
+    """Fill the blanks of a text: ``The ___ sat on the ___{1,3}.``
+
+    The energy is −log p of the whole text, so that a filling fits what is behind it as well as what
+    is before.
+
+    Parameters
+    ----------
+    text : str
+        ``___`` is a blank of one or more words, ``___{2}`` of two, ``___{1,3}`` of one to three; of
+        characters, in scripts without spaces.
+    lm : CausalLM
+    budget : Budget, optional
+    context : str, optional
+        Text that stands before; by default a plain sentence, "" for none.
+
+    Returns
+    -------
+    Result
+        ``.best(n)`` are the n best distinct texts; ``fillings`` tells what stands in their blanks.
+
+    Raises
+    ------
+    InputError
+        There is no blank, or the model cannot write what is given.
+    """
+    (result,) = infill_all([text], lm, budget, context=context, progress=progress)
+    return result
+
+
+def infill_all(
+    texts: Sequence[str],
+    lm: CausalLM,
+    budget: Budget | None = None,
+    *,
+    context: str | None = None,
+    progress: bool = True,
+) -> Iterator[Result]:
+    """``infill`` for several texts; all are checked before time is spent on the first."""
+    b = budget or Budget()
+    made = [_problem(text, lm, context) for text in texts]
+    return (_filled(energy, max_length, b, progress) for energy, max_length in made)
+
+
+def check_texts(texts: Sequence[str]) -> None:
+    """Raise InputError at a text without a blank; needs no model."""
+    for text in texts:
+        Parts.of(text)
+
+
+def _problem(text: str, lm: CausalLM, context: str | None) -> tuple[Sum, int]:
+    """The energy of a text with blanks, and the most tokens that it may take."""
+    parts = Parts.of(text)
+    before = default_context(parts.texts) if context is None else context
+    energy = fluency(lm.given(before) if before else lm) + template(text)
+    max_length = energy.initial(1).longest + ROOM * len(parts.blanks)
+    positions = 1 + len(lm.given(before).context) + max_length
+    if positions > lm.max_positions:
+        raise InputError(
+            f"context and text may take {positions} token positions and this model handles "
+            f"{lm.max_positions}; shorten them"
+        )
+    return energy, max_length
+
+
+def _filled(energy: Sum, max_length: int, budget: Budget, progress: bool) -> Result:
+    result = sample(
+        energy,
+        budget.sampler,
+        chains=budget.chains,
+        steps=budget.steps,
+        seed=budget.seed,
+        max_length=max_length,
+        max_seconds=budget.max_seconds,
+        progress=progress,
+        moves=EditMoves(max_length, MOVES),
+    )
+    if not isinstance(result, Result):
+        raise InputError(f"{budget.sampler} runs no chains; choose annealing or mh")
+    return result
+
+
+def fillings(text: str, filled: str) -> tuple[str, ...]:
+    """What stands in the blanks of a text that was filled."""
+    match = Parts.of(text).pattern.fullmatch(filled)
+    return () if match is None else match.groups()
+
+
+def as_json(best: Sequence[Sample], text: str, ascii_only: bool = False) -> str:
+    """One JSON object a text and line."""
+    return "\n".join(
+        json.dumps({"blanks": fillings(text, one.text), **one.record()}, ensure_ascii=ascii_only)
+        for one in best
+    )
+
+
+def lines(given: str) -> list[str]:
+    """The texts of standard input, one a line; blank lines are skipped.
+
+    Raises
+    ------
+    InputError
+        There is none.
+    """
+    texts = [line for line in given.split("\n") if line.strip()]
+    if not texts:
+        raise InputError("no text on standard input; give one a line")
+    return texts
