@@ -25,7 +25,7 @@ from ergotext.samplers.base import State
 from ergotext.samplers.checkpoint import Checkpoint
 from ergotext.samplers.checkpoint_file import CheckpointError, read
 from ergotext.samplers.run import Run
-from tests.samplers.test_protocol import CHAINS
+from tests.samplers.test_protocol import CHAINS, with_all
 from tests.toy import flat_energy, toy_energy
 
 
@@ -83,11 +83,15 @@ def test_a_run_goes_on_bit_by_bit(lm: CausalLM, tmp_path: Path, monkeypatch) -> 
     check_resumption(of_model(lm), tmp_path, monkeypatch, **same)
 
 
-@pytest.mark.parametrize("name", CHAINS)
+@pytest.mark.parametrize("name", [*CHAINS, "annealing, adaptive"])
 def test_every_chain_goes_on_bit_by_bit(name: str, tmp_path: Path, monkeypatch) -> None:
+    sampler, _, schedule = name.partition(", ")
+    options = {"schedule": schedule} if schedule else {}
+    start = TokenBatch.of([(4, 2, 3, 1, 3), (1, 2, 2, 3)])
     check_resumption(
-        toy_energy(["a"]), tmp_path, monkeypatch, sampler=name, chains=4, steps=24, every=7
-    )
+        with_all(toy_energy(["a"])), tmp_path, monkeypatch, sampler=sampler, chains=4,
+        steps=24, every=7, initial=start, **options,
+    )  # fmt: skip
 
 
 def test_a_run_that_has_ended_can_be_made_longer(tmp_path: Path) -> None:

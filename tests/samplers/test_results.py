@@ -11,6 +11,7 @@ import torch
 from ergotext.lm.protocols import InputError
 from ergotext.samplers import Result, WeightedResult, sample
 from ergotext.samplers.diagnostics import Diagnosis
+from ergotext.samplers.labelled import datatree
 from ergotext.samplers.weighted import HeavyWeightsWarning
 from tests.exhaust import stationary
 from tests.toy import flat_energy, space
@@ -157,3 +158,24 @@ def test_too_few_particles_are_warned_of() -> None:
     with pytest.warns(HeavyWeightsWarning):
         few = sample(flat_energy(), "importance", n=6, max_length=4)
     assert isinstance(few, WeightedResult) and "k-hat cannot be told" in few.warnings[0]
+
+
+def test_a_labelled_tree(chains: Result) -> None:
+    tree = datatree(chains, {"words": lambda texts: [len(text.split()) for text in texts]})
+    assert dict(tree["posterior"].sizes) == {"chain": 4, "draw": 21}
+    assert dict(tree["warmup_posterior"].sizes) == {"chain": 4, "draw": 20}
+    np.testing.assert_array_equal(
+        tree["sample_stats"]["energy"].transpose("draw", "chain"), chains.energy[20:]
+    )
+    np.testing.assert_array_equal(tree["sample_stats"]["lp"], -tree["sample_stats"]["energy"])
+    np.testing.assert_array_equal(tree["posterior"]["words"], tree["posterior"]["length"])
+    assert tree.attrs["sampler"] == "mh" and tree.attrs["seed"] == 0
+    assert float(arviz_rhat(tree["sample_stats"]["energy"].values)) == pytest.approx(
+        chains.diagnose().r_hat
+    )
+
+
+def arviz_rhat(values: np.ndarray) -> float:
+    from arviz_stats.base.array import array_stats
+
+    return array_stats.rhat(values)
