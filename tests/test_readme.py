@@ -32,6 +32,11 @@ INDEX = [
     if line.startswith("$ ") and "ergotext index" in line
 ]  # fmt: skip
 
+RUNS = [
+    line[2:] for block in blocks(README, "console") for line in block.splitlines()
+    if line.startswith("$ ") and re.search("ergotext (infill|sample)", line)
+]  # fmt: skip
+
 
 def shell(command: str, folder: Path = ROOT) -> str:
     binaries = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -68,6 +73,32 @@ def test_index_commands_run(tmp_path: Path) -> None:
     ]
     assert json.loads(apple)["objects"] == ["史蒂夫·乔布斯", "史蒂夫·沃兹尼亚克"]
     assert "subject,predicate,object" in info and "is intact" in verify
+
+
+@pytest.mark.slow
+def test_runs_run(tmp_path: Path) -> None:
+    """As printed, but for smaller budgets."""
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    infill, weighted, chains = RUNS
+    out = shell(f"{infill} --chains 2 --steps 12", tmp_path)
+    filled = [line for line in out.splitlines() if re.match(r"The \S.* sat on the \S.*\.", line)]
+    assert 1 <= len(filled) <= 5
+    texts = [json.loads(line)["text"] for line in shell(weighted, tmp_path).splitlines()]
+    assert texts and all(re.fullmatch(r"The (cat|dog) (sat|ran) [a-z ]+\.", t) for t in texts)
+    shell(f"{chains} --chains 2 --steps 8", tmp_path)
+    assert {p.name for p in tmp_path.iterdir()} == {
+        "examples", "out.jsonl", "out.run.toml", "run.ckpt",
+    }  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["running", "diagnostics"])
+def test_pages_run(page: str, tmp_path: Path) -> None:
+    """As printed, but for a smaller budget."""
+    (code,) = blocks((ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8"), "python")
+    script = tmp_path / "page.py"
+    script.write_text(re.sub(r"chains=\d+, steps=\d+", "chains=2, steps=12", code))
+    assert "R-hat" in shell(f"{sys.executable} {script}")
 
 
 def test_there_are_commands_to_run() -> None:

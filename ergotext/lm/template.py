@@ -188,13 +188,9 @@ class Template(Term):
         """
         rows: list[list[int]] = [[] for _ in range(count)]
         for tokens, blank in zip(self.spelled, (*self.parts.blanks, None), strict=True):
-            for row in rows:
-                row += tokens
-            for word in range(blank.least if blank else 0):
-                glued = blank is not None and (not blank.spaced or (blank.glued and not word))
-                words = self._words(rows, "" if glued else " ")
-                for number, row in enumerate(rows):
-                    row.append(words[number][number % len(words[number])])
+            rows = [row + tokens for row in rows]
+            if blank is not None:
+                rows = self._filled(rows, blank)
         batch = TokenBatch.of(rows)
         batch = TokenBatch(batch.ids, batch.length, self.locked(batch))
         met = torch.isfinite(self(batch))
@@ -205,21 +201,46 @@ class Template(Term):
             )
         return batch.select(met.nonzero()[torch.arange(count) % int(met.sum()), 0])
 
-    def _words(self, rows: Sequence[Sequence[int]], before: str) -> list[list[int]]:
-        """Of each row the likeliest tokens that are letters alone, behind ``before``."""
+    def _filled(self, rows: list[list[int]], blank: Blank) -> list[list[int]]:
+        """The rows with the least in the blank: one token a word, the k-th likeliest in row k."""
+        if not blank.spaced and blank.least > 1:
+            # One token of all its characters in every second row: edits keep their number, and do
+            # not come from one token to two.
+            begun = self._with_word(rows, "", blank.least)
+            single = self._filled(rows, Blank(1, 1, spaced=False))
+            for _ in range(blank.least - 1):
+                single = self._filled(single, Blank(1, 1, spaced=False))
+            pairs = zip(begun, single, strict=True)
+            return [a if a and n % 2 == 0 else b for n, (a, b) in enumerate(pairs)]
+        for word in range(blank.least):
+            glued = not blank.spaced or (blank.glued and not word)
+            found = self._with_word(rows, "" if glued else " ", None if blank.spaced else 1)
+            rows = [longer or row for longer, row in zip(found, rows, strict=True)]
+        return rows
+
+    def _with_word(
+        self, rows: Sequence[Sequence[int]], before: str, size: int | None
+    ) -> list[list[int]]:
+        """Each row with a likely token of letters behind ``before``; empty if none is listed.
+
+        With a size, of so many letters.
+        """
         scorer = self._known()
         batch = TokenBatch.of(rows)
         next_ = scorer.next_log_prob(batch, batch.length).masked_fill(~scorer.allowed, -torch.inf)
-        found = []
-        for listed in next_.topk(min(LISTED, next_.shape[1]), dim=-1).indices.tolist():
-            texts = [scorer.vocabulary.text([token]) for token in listed]
+        longer: list[list[int]] = []
+        listed = next_.topk(min(LISTED, next_.shape[1]), dim=-1).indices.tolist()
+        for number, (row, tokens) in enumerate(zip(rows, listed, strict=True)):
+            texts = [scorer.vocabulary.text([token]) for token in tokens]
             words = [
                 token
-                for token, text in zip(listed, texts, strict=True)
-                if text.startswith(before) and text[len(before) :].isalpha()
+                for token, text in zip(tokens, texts, strict=True)
+                if text.startswith(before)
+                and text[len(before) :].isalpha()
+                and size in (None, len(text))
             ]
-            found.append(words or listed)
-        return found
+            longer.append([*row, words[number % len(words)]] if words else [])
+        return longer
 
     def _known(self) -> CausalLM:
         if self._scorer is None:

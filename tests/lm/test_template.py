@@ -81,7 +81,15 @@ def lm(model_folder: Path) -> CausalLM:
 
 
 @pytest.mark.parametrize(
-    "text", ["The ___ sat on the ___ .", "___ beach", "dog ___{2}", "海滩___很热", "un___{1}"]
+    "text",
+    [
+        "The ___ sat on the ___ .",
+        "___ beach",
+        "dog ___{2}",
+        "海滩___很热",
+        "un___{1}",
+        "海___{2}。",
+    ],
 )
 def test_chains_begin_within(lm: CausalLM, text: str) -> None:
     energy = fluency(lm) + template(text)
