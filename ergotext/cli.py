@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ergotext.cli_index import index
+from ergotext.cli_sample import DtypeName, load, sample
 from ergotext.console import Interrupted, Output, quit_by_signals, run, standard_input
 
 if TYPE_CHECKING:
-    from ergotext.lm.causal import CausalLM
-    from ergotext.lm.loading import Dtype
+    from ergotext.samplers.result import Result
+    from ergotext.samplers.texts import Sample
 
 app = typer.Typer(
     name="ergotext",
@@ -25,6 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(index, name="index")
+app.command()(sample)
 
 
 class SamplerName(StrEnum):
@@ -34,11 +36,28 @@ class SamplerName(StrEnum):
     mh = "mh"
 
 
-class DtypeName(StrEnum):
-    """Number formats of the model."""
-
-    float32 = "float32"
-    bfloat16 = "bfloat16"
+Count = Annotated[int, typer.Option("-n", min=1, help="Texts to show.")]
+Chains = Annotated[int, typer.Option(min=1, help="Chains run side by side.")]
+Steps = Annotated[int, typer.Option(min=1, help="Steps of each chain.")]
+Sampler = Annotated[SamplerName, typer.Option(help="annealing: look for the best; mh: sample.")]
+Context = Annotated[
+    str | None,
+    typer.Option(
+        help="Text that stands before and is not shown; '' for none. By default a plain sentence "
+        "about a quiet morning."
+    ),
+]
+Seconds = Annotated[float | None, typer.Option(help="Time limit for each.")]
+Model = Annotated[
+    str, typer.Option(help="smollm2, gemma3-270m, a folder, a .gguf file or a hub id.")
+]
+Dtype = Annotated[DtypeName, typer.Option(help="bfloat16 is faster and approximate.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Threads = Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads.")]
+Seed = Annotated[int, typer.Option(min=0, help="Same seed, same output.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+OutFile = Annotated[Path | None, typer.Option("-o", "--output", help="Write here, not to stdout.")]
+FLOAT32, ANNEALING = DtypeName.float32, SamplerName.annealing
 
 
 def _version(asked: bool) -> None:
@@ -74,40 +93,24 @@ def write(
             "one JSON list of strings a line.",
         ),
     ],
-    count: Annotated[int, typer.Option("-n", min=1, help="Sentences to show.")] = 3,
-    chains: Annotated[int, typer.Option(min=1, help="Chains run side by side.")] = 8,
-    steps: Annotated[int, typer.Option(min=1, help="Steps of each chain.")] = 300,
-    sampler: Annotated[
-        SamplerName, typer.Option(help="annealing: look for the best; mh: sample.")
-    ] = SamplerName.annealing,
+    count: Count = 3,
+    chains: Chains = 8,
+    steps: Steps = 300,
+    sampler: Sampler = ANNEALING,
     length: Annotated[int, typer.Option(min=1, help="Wanted length in tokens.")] = 14,
-    context: Annotated[
-        str | None,
-        typer.Option(
-            help="Text that stands before the sentence and is not shown; '' for none. "
-            "By default a plain sentence about a quiet morning."
-        ),
-    ] = None,
+    context: Context = None,
     max_length: Annotated[int, typer.Option(min=1, help="Longest sentence in tokens.")] = 40,
-    max_seconds: Annotated[
-        float | None, typer.Option(help="Time limit for each keyword set.")
-    ] = None,
+    max_seconds: Seconds = None,
     any_order: Annotated[
         bool, typer.Option("--any-order", help="Let keywords trade places.")
     ] = False,
-    model: Annotated[
-        str, typer.Option(help="smollm2, gemma3-270m, a folder, a .gguf file or a hub id.")
-    ] = "smollm2",
-    dtype: Annotated[
-        DtypeName, typer.Option(help="bfloat16 is faster and approximate.")
-    ] = DtypeName.float32,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Same seed, same output.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Write here, not to stdout.")
-    ] = None,
+    model: Model = "smollm2",
+    dtype: Dtype = FLOAT32,
+    device: Device = "auto",
+    threads: Threads = None,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+    output: OutFile = None,
 ) -> None:
     """Write fluent sentences in which every keyword occurs."""
     emit = Output(output)
@@ -120,24 +123,17 @@ def write(
     budget = task.Budget(sampler.value, chains, steps, max_seconds, seed)
     results = task.write_all(
         sets,
-        _load(model, device, dtype.value, threads),
+        load(model, device, dtype.value, threads),
         budget,
         context=context,
         mean_length=length,
         max_length=max_length,
         any_order=any_order,
     )
-    approximate = dtype is not DtypeName.float32
     with emit:
         for one, result in zip(sets, results, strict=True):
             best = result.best(count)
-            if as_json:
-                emit(task.as_json(best, one, emit.ascii_only))
-                typer.echo(task.how(result, approximate), err=True)
-            else:
-                emit(task.as_text(result, best, approximate))
-            if result.stopped == "interrupt":
-                raise Interrupted("interrupted; the best so far is kept")
+            _show(emit, result, best, dtype, task.as_json(best, one, emit.ascii_only), as_json)
 
 
 @app.command()
@@ -149,162 +145,91 @@ def infill(
             "three; or -: such texts from stdin, one a line."
         ),
     ],
-    count: Annotated[int, typer.Option("-n", min=1, help="Fillings to show.")] = 3,
-    chains: Annotated[int, typer.Option(min=1, help="Chains run side by side.")] = 8,
-    steps: Annotated[int, typer.Option(min=1, help="Steps of each chain.")] = 150,
-    sampler: Annotated[
-        SamplerName, typer.Option(help="annealing: look for the best; mh: sample.")
-    ] = SamplerName.annealing,
-    context: Annotated[
-        str | None,
-        typer.Option(help="Text that stands before and is not shown; '' for none."),
-    ] = None,
-    max_seconds: Annotated[float | None, typer.Option(help="Time limit for each text.")] = None,
-    model: Annotated[
-        str, typer.Option(help="smollm2, gemma3-270m, a folder, a .gguf file or a hub id.")
-    ] = "smollm2",
-    dtype: Annotated[
-        DtypeName, typer.Option(help="bfloat16 is faster and approximate.")
-    ] = DtypeName.float32,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Same seed, same output.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Write here, not to stdout.")
-    ] = None,
+    count: Count = 3,
+    chains: Chains = 8,
+    steps: Steps = 150,
+    sampler: Sampler = ANNEALING,
+    context: Context = None,
+    max_seconds: Seconds = None,
+    model: Model = "smollm2",
+    dtype: Dtype = FLOAT32,
+    device: Device = "auto",
+    threads: Threads = None,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+    output: OutFile = None,
 ) -> None:
     """Fill the blanks of a text; what is given stays word for word."""
     emit = Output(output)
     from ergotext.tasks import infill as task
-    from ergotext.tasks import write as writing
+    from ergotext.tasks.write import Budget
 
     texts = task.lines(standard_input()) if text == "-" else [text]
     task.check_texts(texts)
-    budget = writing.Budget(sampler.value, chains, steps, max_seconds, seed)
-    loaded = _load(model, device, dtype.value, threads)
+    budget = Budget(sampler.value, chains, steps, max_seconds, seed)
+    loaded = load(model, device, dtype.value, threads)
     results = task.infill_all(texts, loaded, budget, context=context)
-    approximate = dtype is not DtypeName.float32
     with emit:
         for one, result in zip(texts, results, strict=True):
             best = result.best(count)
-            if as_json:
-                emit(task.as_json(best, one, emit.ascii_only))
-                typer.echo(writing.how(result, approximate), err=True)
-            else:
-                emit(writing.as_text(result, best, approximate))
-            if result.stopped == "interrupt":
-                raise Interrupted("interrupted; the best so far is kept")
+            _show(emit, result, best, dtype, task.as_json(best, one, emit.ascii_only), as_json)
 
 
 @app.command()
-def sample(
-    config: Annotated[
-        Path | None, typer.Option(help="TOML file with these options' names; flags go before it.")
-    ] = None,
-    sampler: Annotated[
-        str | None, typer.Option(help="mh, annealing, importance, rejection, smc, … [mh]")
-    ] = None,
-    n: Annotated[
-        int | None,
-        typer.Option("-n", min=1, help="Texts; draws or particles of a weighted sampler. [64]"),
-    ] = None,
-    chains: Annotated[int | None, typer.Option(min=1, help="Chains side by side. [8]")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Steps of each chain. [300]")] = None,
-    option: Annotated[
-        list[str] | None, typer.Option("--option", help="NAME=VALUE of the sampler; repeatable.")
-    ] = None,
-    keyword: Annotated[
-        list[str] | None, typer.Option("--keyword", help="Must occur; repeatable, in order.")
-    ] = None,
-    length: Annotated[float | None, typer.Option(help="Mean length in tokens.")] = None,
-    regex: Annotated[str | None, typer.Option(help="What the whole text must match.")] = None,
-    json_schema: Annotated[
-        str | None, typer.Option(help="What the text must be JSON of: a schema, or its file.")
-    ] = None,
-    context: Annotated[
-        str | None, typer.Option(help="Text that stands before and is not shown. ['']")
-    ] = None,
-    max_length: Annotated[
-        int | None, typer.Option(min=1, help="Longest text in tokens. [40]")
-    ] = None,
-    max_seconds: Annotated[float | None, typer.Option(help="Time limit of chains.")] = None,
-    r_hat: Annotated[
-        float | None, typer.Option(help="Stop chains when they agree so far, such as 1.01.")
-    ] = None,
-    checkpoint: Annotated[
-        str | None, typer.Option(help="Keep the run of chains in this file.")
-    ] = None,
-    every: Annotated[
-        int | None, typer.Option(min=1, help="Steps between checkpoints. [100]")
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
-    model: Annotated[
-        str | None, typer.Option(help="Bundled name, folder, .gguf file or hub id. [smollm2]")
-    ] = None,
-    dtype: Annotated[DtypeName | None, typer.Option(help="[float32]")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda. [auto]")] = None,
-    threads: Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Same seed, same output. [0]")] = None,
-    plot: Annotated[
-        Path | None, typer.Option(help="Draw energy traces and ranks of chains here (.png).")
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", help="Write here, and what the run was to …run.toml."),
-    ] = None,
+def paraphrase(
+    text: Annotated[str, typer.Argument(help="What is to be said in other words.")],
+    count: Count = 3,
+    chains: Chains = 8,
+    steps: Steps = 300,
+    similarity: Annotated[
+        str,
+        typer.Option(
+            help="What tells closeness of meaning: minilm, a folder or hub id of a sentence "
+            "encoder, or words (how many are kept). auto: minilm where it will do."
+        ),
+    ] = "auto",
+    max_seconds: Seconds = None,
+    model: Model = "smollm2",
+    dtype: Dtype = FLOAT32,
+    device: Device = "auto",
+    threads: Threads = None,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+    output: OutFile = None,
 ) -> None:
-    """Sample texts, one JSON object a line: any sampler over any energy."""
+    """Say a text in other words: fluent, close in meaning, and worded differently."""
     emit = Output(output)
-    from ergotext.tasks import config as table
-    from ergotext.tasks import sample as task
+    from ergotext.tasks import paraphrase as task
+    from ergotext.tasks.write import Budget
 
-    told = table.read(
-        config,
-        {
-            "sampler": sampler,
-            "n": n,
-            "chains": chains,
-            "steps": steps,
-            "context": context,
-            "max_length": max_length,
-            "max_seconds": max_seconds,
-            "r_hat": r_hat,
-            "checkpoint": checkpoint,
-            "every": every,
-            "model": model,
-            "device": device,
-            "dtype": dtype and dtype.value,
-            "seed": seed,
-            "energy": table.energy(keyword, length, regex, json_schema),
-            "options": dict(map(table.option, option or [])),
-        },
-    )
-    task.check(told, resume=resume, plot=plot)
-    result = task.sample_by(
-        told, _load(told["model"], told["device"], told["dtype"], threads), resume=resume
-    )
-    record = Output(task.beside(output))
-    with emit, record:
-        emit(task.as_json(task.texts_of(result, told.get("n")), emit.ascii_only))
-        if record.path is not None:
-            record(task.saved(told, result))
-    if plot is not None:
-        task.draw(result, plot)
-    for line in task.complaints(result, told["dtype"]):
-        typer.echo(line, err=True)
-    if task.interrupted(result):
-        raise Interrupted("interrupted; what was found is kept")
+    budget = Budget("annealing", chains, steps, max_seconds, seed)
+    encoder = task.encoder_for(text, similarity)
+    loaded = load(model, device, dtype.value, threads)
+    result = task.paraphrase(text, loaded, budget, encoder=encoder)
+    found = task.others(result, text.strip(), count)
+    with emit:
+        _show(emit, result, found, dtype, task.as_json(found, text, emit.ascii_only), as_json)
 
 
-def _load(model: str, device: str, dtype: str, threads: int | None) -> CausalLM:
-    import torch
+def _show(
+    emit: Output,
+    result: Result,
+    found: Sequence[Sample],
+    dtype: DtypeName,
+    records: str,
+    as_json: bool,
+) -> None:
+    """What chains found, as text or as JSON, and how; Ctrl-C is passed on behind it."""
+    from ergotext.tasks.write import as_text, how
 
-    from ergotext.lm.loading import load
-
-    if threads is not None:
-        torch.set_num_threads(threads)
-    return load(model, device=device, dtype=cast("Dtype", dtype))
+    approximate = dtype is not DtypeName.float32
+    if as_json:
+        emit(records)
+        typer.echo(how(result, approximate), err=True)
+    else:
+        emit(as_text(result, found, approximate))
+    if result.stopped == "interrupt":
+        raise Interrupted("interrupted; the best so far is kept")
 
 
 def main(arguments: list[str] | None = None, command: Callable[..., object] = app) -> int:

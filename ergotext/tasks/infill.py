@@ -12,9 +12,8 @@ from ergotext.lm.template import Parts, template
 from ergotext.lm.terms import fluency
 from ergotext.samplers.proposals import EditMoves
 from ergotext.samplers.result import Result
-from ergotext.samplers.sampling import sample
 from ergotext.samplers.texts import Sample
-from ergotext.tasks.write import Budget, default_context
+from ergotext.tasks.write import Budget, chained, default_context
 
 ROOM = 12
 """Tokens by which each blank may grow beyond its first filling."""
@@ -70,7 +69,10 @@ def infill_all(
     """``infill`` for several texts; all are checked before time is spent on the first."""
     b = budget or Budget()
     made = [_problem(text, lm, context) for text in texts]
-    return (_filled(energy, max_length, b, progress) for energy, max_length in made)
+    return (
+        chained(energy, b, most, moves=EditMoves(most, MOVES), progress=progress)
+        for energy, most in made
+    )
 
 
 def check_texts(texts: Sequence[str]) -> None:
@@ -92,23 +94,6 @@ def _problem(text: str, lm: CausalLM, context: str | None) -> tuple[Sum, int]:
             f"{lm.max_positions}; shorten them"
         )
     return energy, max_length
-
-
-def _filled(energy: Sum, max_length: int, budget: Budget, progress: bool) -> Result:
-    result = sample(
-        energy,
-        budget.sampler,
-        chains=budget.chains,
-        steps=budget.steps,
-        seed=budget.seed,
-        max_length=max_length,
-        max_seconds=budget.max_seconds,
-        progress=progress,
-        moves=EditMoves(max_length, MOVES),
-    )
-    if not isinstance(result, Result):
-        raise InputError(f"{budget.sampler} runs no chains; choose annealing or mh")
-    return result
 
 
 def fillings(text: str, filled: str) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.causal import CausalLM
@@ -127,8 +128,9 @@ def chained(
     *,
     initial: TokenBatch | None = None,
     progress: bool = True,
+    **options: Any,
 ) -> Result:
-    """The chains of a budget, run over an energy.
+    """The chains of a budget, run over an energy with options of the sampler.
 
     Raises
     ------
@@ -145,6 +147,7 @@ def chained(
         max_seconds=budget.max_seconds,
         initial=initial,
         progress=progress,
+        **options,
     )
     if not isinstance(result, Result):
         raise InputError(f"{budget.sampler} runs no chains; choose annealing or mh")
