@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy, InputError
-from ergotext.samplers.base import Kind
+from ergotext.samplers.base import Kind, State
 from ergotext.samplers.diagnostics import Diagnosis, Floats, autocorrelation
 from ergotext.samplers.run import Trace
 from ergotext.samplers.texts import Sample, described, distinct, scorer_of
@@ -38,6 +38,8 @@ class Result:
     """Why the run ended: steps, time, r_hat or interrupt."""
     settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """What ``sample`` was asked for, defaults filled in."""
+    state: State | None = field(default=None, repr=False)
+    """The last one, with whatever the sampler keeps in it."""
 
     @property
     def chains(self) -> int:
@@ -59,6 +61,12 @@ class Result:
         proposed, accepted = self.trace.proposed, self.trace.accepted
         rates = {name: accepted[name] / n for name, n in proposed.items() if n}
         return {**rates, "all": sum(accepted.values()) / max(1, sum(proposed.values()))}
+
+    @property
+    def swap_rates(self) -> list[float]:
+        """Of tempered chains: how often neighbouring temperatures exchange, the coldest first."""
+        rates: Tensor | None = getattr(self.state, "swap_rate", None)
+        return [] if rates is None else rates.tolist()
 
     @property
     def warm_up(self) -> int:
@@ -98,7 +106,13 @@ class Result:
     @property
     def warnings(self) -> list[str]:
         """What speaks against the result, in plain words; an optimiser's states are no sample."""
-        return [] if self.kind == "optimiser" else self.diagnose().warnings()
+        if self.kind == "optimiser":
+            return []
+        apart = [rung for rung, rate in enumerate(self.swap_rates, 1) if rate == 0]
+        return [
+            *self.diagnose().warnings(),
+            *(f"rungs {rung} and {rung + 1} never exchanged; put more between" for rung in apart),
+        ]
 
     def best(self, count: int = 1) -> list[Sample]:
         """The ``count`` visited texts of lowest energy, no text twice (white space apart)."""
@@ -130,6 +144,8 @@ class Result:
         rates = dict(self.acceptance)
         overall = rates.pop("all")
         by_move = ", ".join(f"{name} {rate:.0%}" for name, rate in rates.items())
+        if self.swap_rates:
+            by_move += f"; exchanges {', '.join(f'{rate:.0%}' for rate in self.swap_rates)}"
         cut = {
             "time": ", stopped by the time limit",
             "interrupt": ", interrupted",

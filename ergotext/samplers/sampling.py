@@ -224,6 +224,7 @@ def _chains(
             "max_seconds": budget.max_seconds,
             "r_hat": budget.r_hat,
         },
+        run.state,
     )
 
 

@@ -217,6 +217,7 @@ def saved(config: Mapping[str, Any], result: Result | WeightedResult) -> str:
     if isinstance(result, Result):
         known |= {"stopped": result.stopped, "steps": result.steps}
         known["acceptance"] = result.acceptance
+        known["swap_rates"] = result.swap_rates or None
         if result.kind != "optimiser":
             told = result.diagnose()
             known |= {"r_hat": told.r_hat, "ess_bulk": told.ess_bulk, "ess_tail": told.ess_tail}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 import torch
 
 from ergotext.lm.protocols import InputError
-from ergotext.samplers import Result, WeightedResult, sample
+from ergotext.samplers import Result, State, WeightedResult, sample
 from ergotext.samplers.diagnostics import Diagnosis
 from ergotext.samplers.labelled import datatree
 from ergotext.samplers.weighted import HeavyWeightsWarning
@@ -79,6 +80,22 @@ def test_features_are_of_every_state(chains: Result) -> None:
 
 def test_short_chains_are_warned_of(chains: Result) -> None:
     assert any("worth" in said and "run longer" in said for said in chains.warnings)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Ladder(State):
+    swap_rate: torch.Tensor
+
+
+def test_swap_rates_are_those_of_the_last_state(chains: Result) -> None:
+    assert chains.swap_rates == [] and chains.state is not None
+    assert chains.state.batch.rows() == chains.trace.states[-1].rows()
+    rates = torch.tensor([0.5, 0.0, 0.25])
+    last = Ladder(batch=chains.state.batch, energy=chains.state.energy, swap_rate=rates)
+    tempered = replace(chains, state=last)
+    assert tempered.swap_rates == [0.5, 0.0, 0.25]
+    assert "exchanges 50%, 0%, 25%" in tempered.text() and "exchanges" not in chains.text()
+    assert tempered.warnings[-1] == "rungs 2 and 3 never exchanged; put more between"
 
 
 def test_a_run_ends_when_its_chains_agree() -> None:
