@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
@@ -256,7 +257,7 @@ def test_the_generator_goes_on_where_it_was() -> None:
 
 # kill -9: a process that is forked off one that has imported all, so that each takes a moment.
 
-STEPS, EVERY = 45, 3
+STEPS, EVERY = 30, 3
 
 
 def go_on(folder: str, file: str) -> None:
@@ -281,14 +282,15 @@ def test_kill_at_random_moments(model_folder: Path, tmp_path: Path) -> None:
     started(whole).join()
     began = time.monotonic()
     started(tmp_path / "timed").join()
-    takes = time.monotonic() - began
+    between = (time.monotonic() - began) / (STEPS / EVERY)
     expected = run_of(whole)
     assert run_of(tmp_path / "timed") == expected
     chance, reached = random.Random(0), []
     for number in range(20):
         file = tmp_path / f"run{number}"
         process = started(file)
-        time.sleep(takes * chance.uniform(0.1, 0.95))
+        wait_for_writes(chance.randrange(STEPS // EVERY), file, process.is_alive)
+        time.sleep(chance.uniform(0, between))
         os.kill(process.pid, signal.SIGKILL)
         process.join()
         if process.exitcode == -signal.SIGKILL and file.exists():
@@ -297,6 +299,15 @@ def test_kill_at_random_moments(model_folder: Path, tmp_path: Path) -> None:
         assert run_of(file) == expected
     # Most were hit on their way, and not all of them at one place.
     assert len([steps for steps in reached if steps < STEPS]) >= 12 and len(set(reached)) >= 5
+
+
+def wait_for_writes(count: int, file: Path, alive: Callable[[], bool]) -> None:
+    """Until the file has been put in place so many times: each is another file."""
+    seen: list[int] = []
+    while len(seen) < count and alive():
+        if file.exists() and (here := file.stat().st_ino) not in seen[-1:]:
+            seen.append(here)
+        time.sleep(0.002)
 
 
 def run_of(file: Path) -> tuple[dict[str, object], dict[str, bytes]]:
