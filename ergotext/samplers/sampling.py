@@ -13,6 +13,7 @@ from typing import Any
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy, InputError
 from ergotext.samplers.base import Sampler, WeightedSampler, sampler_named
+from ergotext.samplers.checked import checked
 from ergotext.samplers.checkpoint import go_on, keep
 from ergotext.samplers.diagnostics import ess_bulk
 from ergotext.samplers.diagnostics import r_hat as r_hat_of
@@ -95,6 +96,8 @@ def sample(
     ------
     InputError
         A count is not positive, or energy and sampler do not fit together.
+    EnergyError
+        The energy gives other than one number a text, NaN or −inf.
     CheckpointError
         The checkpoint is broken, or of another run.
     """
@@ -129,7 +132,7 @@ def sample(
                 f"{sampler} draws n weighted texts at once and takes no {', '.join(wrong)}"
             )
         made_of |= {"options": _plain(options), "n": n or 64}
-        algorithm = factory(energy, max_length=max_length, **options)
+        algorithm = factory(checked(energy), max_length=max_length, **options)
         return _weighted(energy, algorithm, made_of)
     if n is not None:
         raise InputError(f"{sampler} runs chains: it takes chains and steps, and no n")
@@ -138,7 +141,7 @@ def sample(
     if "steps" in known:  # of those that follow a schedule
         options.setdefault("steps", steps)
     made_of |= {"options": _plain(options), "chains": chains, "every": every}
-    algorithm = factory(energy, max_length=max_length, **options)
+    algorithm = factory(checked(energy), max_length=max_length, **options)
     file = None if checkpoint is None else Path(checkpoint)
     if file is not None:
         check_new(file, resume)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import InputError
 from ergotext.samplers import Result, State, WeightedResult, sample
 from ergotext.samplers.diagnostics import Diagnosis
 from ergotext.samplers.labelled import datatree
+from ergotext.samplers.target import EnergyError
 from ergotext.samplers.weighted import HeavyWeightsWarning
 from tests.exhaust import stationary
-from tests.toy import flat_energy, space
+from tests.toy import ToyFluency, ToyScorer, flat_energy, space
 
 RUN = {"chains": 4, "steps": 40, "max_length": 4, "progress": False}
 
@@ -96,6 +99,35 @@ def test_swap_rates_are_those_of_the_last_state(chains: Result) -> None:
     assert tempered.swap_rates == [0.5, 0.0, 0.25]
     assert "exchanges 50%, 0%, 25%" in tempered.text() and "exchanges" not in chains.text()
     assert tempered.warnings[-1] == "rungs 2 and 3 never exchanged; put more between"
+
+
+class Wrong(ToyFluency):
+    """An energy of its own that is right where chains begin, and nowhere else."""
+
+    def __init__(self, wrong) -> None:
+        super().__init__(ToyScorer())
+        self.wrong = wrong
+
+    def __call__(self, batch: TokenBatch) -> torch.Tensor:
+        value = super().__call__(batch)
+        return self.wrong(value) if int(batch.length.sum()) else value  # chains begin empty
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda value: value * torch.nan, "is NaN or −inf"),
+        (lambda value: value - torch.inf, "is NaN or −inf"),
+        (lambda value: value.float(), "must be float64"),
+        (lambda value: value[:, None], "must be float64"),
+    ],
+)
+def test_an_energy_that_is_none_ends_the_run(wrong, message: str, tmp_path: Path) -> None:
+    """Chains would sit still on NaN for good, and say nothing."""
+    file = tmp_path / "run"
+    with pytest.raises(EnergyError, match=message):
+        sample(Wrong(wrong), "mh", checkpoint=file, **RUN)
+    assert file.exists()
 
 
 def test_a_run_ends_when_its_chains_agree() -> None:

@@ -1,0 +1,44 @@
+"""An energy that is looked at: what is no energy must not pass for one."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from ergotext.lm.batch import TokenBatch
+from ergotext.lm.protocols import Energy
+from ergotext.samplers.target import EnergyError
+
+
+class _Checked:
+    """An energy like the one within, whose values are looked at."""
+
+    def __init__(self, energy: Energy) -> None:
+        self._energy = energy
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._energy, name)
+
+    def __call__(self, batch: TokenBatch) -> Tensor:
+        value, count = self._energy(batch), len(batch)
+        if value.shape != (count,) or value.dtype != torch.float64:
+            raise EnergyError(
+                f"the energy must be float64 [{count}], one number a row, and is {value.dtype} "
+                f"{list(value.shape)}"
+            )
+        if bool((bad := value.isnan() | (value == -torch.inf)).any()):
+            raise EnergyError(
+                f"the energy of the tokens {batch.select(bad).rows()[0]} is NaN or −inf; it must "
+                f"be finite, or +inf where a text is forbidden"
+            )
+        return value
+
+
+def checked(energy: Energy) -> Energy:
+    """The same energy, with an ``EnergyError`` where it gives what is no energy.
+
+    No comparison with NaN accepts, and none complains: chains would stand still and say nothing.
+    """
+    return cast(Energy, _Checked(energy))
