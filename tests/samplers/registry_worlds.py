@@ -152,7 +152,12 @@ CHAINS: dict[str, dict[str, Callable[[], Chains]]] = {
 
 OPTIMISERS: dict[str, dict[str, Optimiser]] = {
     "SimulatedAnnealing": {
-        "geometric": Optimiser(*problem("ordered"), 250, {}),
+        "keywords": Optimiser(*problem("ordered"), 400, {"hot": 2.0, "cold": 0.4}),
+        **{
+            name: Optimiser(*problem("tilted"), 400, {"schedule": name})
+            for name in ("linear", "geometric", "logarithmic", "adaptive")
+        },
+        "restarts": Optimiser(*problem("tilted"), 400, {"restarts": 2}),
     },
 }
 

@@ -4,20 +4,66 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
-from ergotext.samplers import MetropolisHastings, SimulatedAnnealing, sample
+from ergotext.lm.protocols import InputError
+from ergotext.samplers import MetropolisHastings, SeededDraws, SimulatedAnnealing, sample
+from ergotext.samplers.annealing import Adaptive
 from ergotext.samplers.base import State
 from ergotext.samplers.proposals import EditMoves
+from ergotext.samplers.schedules import lam_rate
 from tests.exhaust import PrescribedDraws, paths_of_step, stationary, transitions
 from tests.samplers.test_exactness import SLOT, problem
 
 
-def test_the_schedule_is_geometric() -> None:
+def test_schedules_go_from_hot_to_cold() -> None:
     energy, _, longest = problem("free")
-    annealing = SimulatedAnnealing(energy, longest, steps=5, hot=1.6, cold=0.1)
-    temperatures = [annealing.temperature(step) for step in range(7)]
-    assert temperatures == pytest.approx([1.6, 0.8, 0.4, 0.2, 0.1, 0.1, 0.1])
-    assert SimulatedAnnealing(energy, longest, steps=1).temperature(0) == 1.2
+    wanted = {
+        "linear": [1.6, 1.225, 0.85, 0.475, 0.1, 0.1],
+        "geometric": [1.6, 0.8, 0.4, 0.2, 0.1, 0.1],
+        "logarithmic": [1.6 / (1 + 15 * np.log(k) / np.log(5)) for k in (1, 2, 3, 4, 5, 5)],
+    }
+    for name, values in wanted.items():
+        how = {"hot": 1.6, "cold": 0.1, "schedule": name}
+        once = SimulatedAnnealing(energy, longest, steps=5, **how)
+        assert [once.temperature(k) for k in range(6)] == pytest.approx(values)
+        twice = SimulatedAnnealing(energy, longest, steps=10, restarts=1, **how)
+        assert [twice.temperature(k) for k in range(11)] == pytest.approx(values[:5] * 2 + [0.1])
+        assert SimulatedAnnealing(energy, longest, steps=1, schedule=name).temperature(0) == 1.2
+
+
+def test_the_adaptive_schedule_follows_what_is_accepted() -> None:
+    """Chains that accept too much cool, the others heat; a restart makes all hot again."""
+    energy, _, longest = problem("free")
+    how = {"hot": 2.0, "cold": 0.2, "schedule": "adaptive"}
+    annealing = SimulatedAnnealing(energy, longest, steps=100, restarts=1, **how)
+    draws = SeededDraws(0)
+    state = annealing.init(draws, 30)
+    assert isinstance(state, Adaptive) and (state.temperature == 2.0).all()
+    for step in range(100):
+        before = state
+        state, info = annealing.step(draws, state)
+        hot = torch.full((30,), 2.0).double() if step == 50 else before.temperature
+        assert torch.equal(info.temperature, hot)
+        assert isinstance(state, Adaptive) and state.step == step + 1
+        cooler = state.rate > lam_rate(step % 50 / 50)
+        factor = torch.where(cooler, 0.1 ** (1 / 5), 0.1 ** (-1 / 5))
+        wanted = (hot * factor).clamp(0.2, 2.0)
+        torch.testing.assert_close(state.temperature, wanted)
+    assert len(state.temperature.unique()) > 1
+    assert [lam_rate(share) for share in (0, 0.1499, 0.5)] == pytest.approx(
+        [1, 0.441, 0.44], abs=1e-4
+    )
+    assert lam_rate(1.0) == pytest.approx(0.001)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"schedule": "slow"}, "choose one of linear"), ({"restarts": 300}, "do not fit 300 steps")],
+)
+def test_schedules_that_cannot_be(options, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        SimulatedAnnealing(problem("free")[0], **options)
 
 
 @pytest.mark.parametrize("step", [0, 3])

@@ -101,19 +101,15 @@ def test_production_draws_follow_the_matrix(name: str, world: str) -> None:
     assert (np.abs(seen - law) <= 5 * error + 1e-12).all()
 
 
-class SeedEach:
+class SeedEach(SeededDraws):
     """A source of draws of its own for every row, so that each chain is a run with its own seed."""
 
     def __init__(self, count: int) -> None:
-        self.sources = [SeededDraws(seed) for seed in range(count)]
+        self.sources = [SeededDraws(seed)._generator for seed in range(count)]
 
-    def categorical(self, probability: torch.Tensor) -> torch.Tensor:
-        rows = zip(self.sources, probability, strict=True)
-        return torch.cat([source.categorical(row[None]) for source, row in rows])
-
-    def bernoulli(self, probability: torch.Tensor) -> torch.Tensor:
-        rows = zip(self.sources, probability, strict=True)
-        return torch.cat([source.bernoulli(row[None]) for source, row in rows])
+    def _uniform(self, count: int) -> torch.Tensor:
+        assert count == len(self.sources)
+        return torch.tensor([source.random() for source in self.sources], dtype=torch.float64)
 
 
 @of_kind("optimiser")
