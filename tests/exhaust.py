@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ergotext.lm.batch import TokenBatch
 from ergotext.samplers.base import Info, Sampler, State
+from ergotext.samplers.tempering import Ladder
 
 
 @dataclass
@@ -64,6 +65,60 @@ def paths_of_step(sampler: Sampler, states: TokenBatch, energy: Tensor) -> Paths
         probability = probability[row] * draws.law[row, choice]
         origin = origin[row]
         choices = [c[row] for c in choices] + [choice]
+
+
+@dataclass
+class PairedDraws:
+    """The draws of two rungs as one draw each of their product; others go through as they are."""
+
+    inner: PrescribedDraws
+    count: int
+
+    def categorical(self, probability: Tensor) -> Tensor:
+        if len(probability) == self.count:
+            return self.inner.categorical(probability)
+        one, two = probability[: self.count], probability[self.count :]
+        both = (one[:, :, None] * two[:, None, :]).flatten(1)
+        drawn = self.inner.categorical(both)
+        return torch.cat([drawn // two.shape[1], drawn % two.shape[1]])
+
+    def bernoulli(self, probability: Tensor) -> Tensor:
+        return self.categorical(torch.stack([1 - probability, probability], dim=1)) == 1
+
+
+def ladder_transitions(sampler: Any, states: TokenBatch, energy: Tensor) -> list[np.ndarray]:
+    """P of a move and of an exchange on the pairs (i, j) of states, cold and hot, two rungs."""
+    n = len(states)
+    index = {row: i for i, row in enumerate(states.rows())}
+    matrices = []
+    none = torch.zeros(1, dtype=torch.int64)
+    for turn in (0, 1):
+        origin = torch.arange(n * n)
+        probability = torch.ones(n * n, dtype=torch.float64)
+        choices: list[Tensor] = []
+        while True:
+            inner = PrescribedDraws(choices)
+            cold, hot = origin // n, origin % n
+            before = Ladder(
+                batch=states.select(cold), energy=energy[cold], above=states.select(hot),
+                above_energy=energy[hot], tried=none, exchanged=none, turn=turn,
+            )  # fmt: skip
+            after, _ = sampler.step(PairedDraws(inner, len(origin)), before)
+            if inner.law is None:
+                break
+            row, choice = inner.law.nonzero(as_tuple=True)
+            probability = probability[row] * inner.law[row, choice]
+            origin = origin[row]
+            choices = [c[row] for c in choices] + [choice]
+        here = np.array([index[row] for row in after.batch.rows()])
+        there = np.array([index[row] for row in after.above.rows()])
+        assert torch.allclose(after.energy, energy[here], rtol=0, atol=1e-12)
+        assert torch.allclose(after.above_energy, energy[there], rtol=0, atol=1e-12)
+        to = here * n + there
+        matrix = np.zeros((n * n, n * n))
+        np.add.at(matrix, (origin.numpy(), to), probability.numpy())
+        matrices.append(matrix)
+    return matrices
 
 
 @dataclass

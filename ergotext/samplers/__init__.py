@@ -20,6 +20,7 @@ from ergotext.samplers.result import Result
 from ergotext.samplers.run import Trace
 from ergotext.samplers.sampling import sample
 from ergotext.samplers.stochastic_beam import StochasticBeam
+from ergotext.samplers.tempering import ParallelTempering
 from ergotext.samplers.texts import Sample
 from ergotext.samplers.weighing import SMC, Importance, Rejection
 from ergotext.samplers.weighted_result import WeightedResult
@@ -35,6 +36,7 @@ __all__ = [
     "MaskedGibbs",
     "MaskedMetropolis",
     "MetropolisHastings",
+    "ParallelTempering",
     "Rejection",
     "Result",
     "Sample",

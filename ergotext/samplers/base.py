@@ -72,7 +72,10 @@ class Sampler(Protocol):
 
     kind: ClassVar[Kind]
     needs: ClassVar[frozenset[Need]]
-    moves: ClassVar[tuple[str, ...]]
+
+    @property
+    def moves(self) -> tuple[str, ...]:
+        """The names of its moves; the one that does nothing is ``stay``."""
 
     def init(self, draws: Draws, chains: int, initial: TokenBatch | None = None) -> State:
         """States of ``chains`` chains, at ``initial`` or where the energy says to begin."""

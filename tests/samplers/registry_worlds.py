@@ -32,6 +32,8 @@ class Chains:
     temperature: float = 1.0
     connected: bool = True
     """Whether it reaches all of them, which a list of candidates may be too short for"""
+    hot: float | None = None
+    """The temperature of the other rung, of a ladder of two"""
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,15 @@ def locked(name: str, **options: Any) -> Chains:
     return Chains(sampler, of_length(energy, 3, [0, 1, 0]))
 
 
+def ladder(kernel: str, longest: int, cold: float, hot: float) -> Chains:
+    energy = tilted(masked=1)
+    how = {"temperature": cold, "hottest": hot, "rungs": 2, "kernel": kernel}
+    sampler = SAMPLERS["tempering"](energy, longest, **how)
+    keeps_length = kernel in ("gibbs", "mlm-mh")
+    states = of_length(energy, longest) if keeps_length else space(energy, longest)
+    return Chains(sampler, states, cold, hot=hot)
+
+
 def rewriting(name: str, constraint: str, temperature: float = 1.0) -> Chains:
     """Rows of any length under no constraint, a keyword, or an automaton with dead ends."""
     words = {"keyword": ["a"], "two keywords": ["b", "c"]}.get(constraint, [])
@@ -143,6 +154,12 @@ CHAINS: dict[str, dict[str, Callable[[], Chains]]] = {
             "automaton": lambda name=name: rewriting(name, "automaton"),
         }
         for cls, name in (("Independence", "independence"), ("SuffixResampling", "suffix"))
+    },
+    "ParallelTempering": {
+        "edits": lambda: ladder("mh", 1, 1.0, 2.5),
+        "full conditional": lambda: ladder("gibbs", 2, 0.7, 1.2),
+        "masked model": lambda: ladder("mlm-mh", 2, 1.0, 3.0),
+        "suffix": lambda: ladder("suffix", 1, 1.0, 2.0),
     },
     "MaskedGibbs": {
         "free": lambda: fixed("mlm-gibbs", 3),

@@ -15,7 +15,13 @@ import torch
 
 from ergotext.samplers import SAMPLERS, SeededDraws
 from ergotext.samplers.target import Target
-from tests.exhaust import one_aperiodic_class, paths_of_step, stationary, transitions
+from tests.exhaust import (
+    ladder_transitions,
+    one_aperiodic_class,
+    paths_of_step,
+    stationary,
+    transitions,
+)
 from tests.samplers.registry_worlds import CHAINS, OPTIMISERS, WEIGHTED, Chains, Weighted
 from tests.samplers.weighted_worlds import expected, mass, measured
 
@@ -46,23 +52,33 @@ def test_every_sampler_is_tested_by_its_kind() -> None:
 
 
 @cache
-def chains(cls: str, world: str) -> tuple[Chains, np.ndarray, np.ndarray]:
-    """A world, the chain's transition matrix P, and the energy's law π."""
+def chains(cls: str, world: str) -> tuple[Chains, list[np.ndarray], np.ndarray]:
+    """A world, the transition matrix of each turn that the chain takes, and the energy's law π."""
     of = CHAINS[cls][world]()
     value = of.sampler.energy(of.states)
-    matrix = transitions(paths_of_step(of.sampler, of.states, value), of.states)
-    np.testing.assert_allclose(matrix.sum(1), 1, atol=1e-12)
-    return of, matrix, stationary(value, 1 / of.temperature)
+    pi = stationary(value, 1 / of.temperature)
+    if of.hot is None:
+        paths = paths_of_step(of.sampler, of.states, value)
+        fresh = of.sampler.energy(paths.after.batch)
+        assert torch.allclose(paths.after.energy, fresh, rtol=0, atol=1e-12), "a stale energy"
+        matrices = [transitions(paths, of.states)]
+    else:  # on the product space of two rungs
+        matrices = ladder_transitions(of.sampler, of.states, value)
+        pi = np.outer(pi, stationary(value, 1 / of.hot)).flatten()
+    for matrix in matrices:
+        np.testing.assert_allclose(matrix.sum(1), 1, atol=1e-12)
+    return of, matrices, pi
 
 
 @of_kind("invariant")
 def test_it_leaves_the_target_invariant(name: str, world: str) -> None:
-    of, matrix, pi = chains(SAMPLERS[name].__name__, world)
+    of, matrices, pi = chains(SAMPLERS[name].__name__, world)
     assert 4 <= len(of.states) < 1000 and pi.std() > 0
-    assert np.abs(pi @ matrix - pi).max() < 1e-9
-    # The identity leaves everything invariant too.
-    assert np.diag(matrix).min() < 1
-    assert one_aperiodic_class(matrix) == of.connected
+    for matrix in matrices:
+        assert np.abs(pi @ matrix - pi).max() < 1e-9
+        # The identity leaves everything invariant too.
+        assert np.diag(matrix).min() < 1
+    assert one_aperiodic_class(np.linalg.multi_dot([*matrices, np.eye(len(pi))])) == of.connected
 
 
 def stationary_of(matrix: np.ndarray) -> np.ndarray:
@@ -74,7 +90,7 @@ def stationary_of(matrix: np.ndarray) -> np.ndarray:
 
 @of_kind("implicit")
 def test_its_own_law_is_not_the_energys_and_the_corrected_one_is(name: str, world: str) -> None:
-    of, matrix, pi = chains(SAMPLERS[name].__name__, world)
+    of, (matrix,), pi = chains(SAMPLERS[name].__name__, world)
     assert one_aperiodic_class(matrix)
     law = stationary_of(matrix)
     assert np.abs(law @ matrix - law).max() < 1e-12 and law.min() > 0
@@ -87,16 +103,25 @@ def test_its_own_law_is_not_the_energys_and_the_corrected_one_is(name: str, worl
 
 @of_kind("invariant", "implicit")
 def test_production_draws_follow_the_matrix(name: str, world: str) -> None:
-    """3,000 chains after six steps against P⁶, every state within 5 standard errors."""
-    of, matrix, _ = chains(SAMPLERS[name].__name__, world)
+    """3,000 chains after six steps against P⁶, every state within 5 standard errors.
+
+    Of tempering, the states of both rungs together.
+    """
+    of, matrices, _ = chains(SAMPLERS[name].__name__, world)
     first, count, steps = len(of.states) // 3, 3000, 6
     draws = SeededDraws(7)
     state = of.sampler.init(draws, count, of.states.select([first]))
     for _ in range(steps):
         state, _ = of.sampler.step(draws, state)
     index = {row: i for i, row in enumerate(of.states.rows())}
-    seen = np.bincount([index[row] for row in state.batch.rows()], minlength=len(index)) / count
-    law = np.linalg.matrix_power(matrix, steps)[first]
+    at = np.array([index[row] for row in state.batch.rows()])
+    law = np.eye(len(of.states))[first]
+    if of.hot is not None:
+        at = at * len(of.states) + [index[row] for row in state.above.rows()]
+        law = np.outer(law, law).flatten()
+    for step in range(steps):
+        law = law @ matrices[step % len(matrices)]
+    seen = np.bincount(at, minlength=len(law)) / count
     error = np.sqrt(law * (1 - law) / count)
     assert (np.abs(seen - law) <= 5 * error + 1e-12).all()
 

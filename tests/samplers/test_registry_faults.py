@@ -13,6 +13,8 @@ from ergotext.samplers import SAMPLERS
 from tests.faulty import load_with_fault
 from tests.samplers import test_registry as registry
 
+SAME = "from __future__ import annotations\n"
+
 FAULTS = {
     "2: the current span forced into the list": (
         "gibbs",
@@ -99,6 +101,24 @@ FAULTS = {
         "log_back = log_q_of(target, rows, cut)",
         ("suffix", "free"),
     ),
+    "exchanges the wrong way up": (
+        "tempering",
+        "(energy[low] - energy[low + 1])",
+        "(energy[low + 1] - energy[low])",
+        ("tempering", "full conditional"),
+    ),
+    "energies stay behind when states are exchanged": (
+        "tempering",
+        "self._ladder(state, all_.select(at), flat[at], tried, done)",
+        "self._ladder(state, all_.select(at), flat, tried, done)",
+        ("tempering", "full conditional"),
+    ),
+    "all rungs are of one temperature": (
+        "tempering",
+        "self.ladder.repeat_interleave(count)",
+        "self.ladder[:1].expand(count * rungs)",
+        ("tempering", "edits"),
+    ),
 }
 
 
@@ -106,14 +126,26 @@ FAULTS = {
 def test_fault_is_caught(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     module, old, new, (name, world) = FAULTS[fault]
     put_in(f"samplers.{module}", old, new, monkeypatch)
+    with pytest.raises((AssertionError, IndexError, ValueError)):
+        check(name, world)
+
+
+@pytest.mark.parametrize("module", sorted({module for module, *_ in FAULTS.values()}))
+def test_a_copy_without_a_fault_passes(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is caught above is the fault and not its being put in."""
+    put_in(f"samplers.{module}", SAME, SAME, monkeypatch)
+    for name, world in {where for of, *_, where in FAULTS.values() if of == module}:
+        check(name, world)
+
+
+def check(name: str, world: str) -> None:
     registry.chains.cache_clear()
-    check = {
-        "invariant": registry.test_it_leaves_the_target_invariant,
-        "weighted": registry.test_every_sequence_has_its_mass,
-    }[SAMPLERS[name].kind]
     try:
-        with pytest.raises((AssertionError, IndexError, ValueError)):
-            check(name, world)
+        if SAMPLERS[name].kind == "weighted":
+            registry.test_every_sequence_has_its_mass(name, world)
+        else:
+            registry.test_it_leaves_the_target_invariant(name, world)
+            registry.test_production_draws_follow_the_matrix(name, world)
     finally:
         registry.chains.cache_clear()
 
@@ -121,7 +153,7 @@ def test_fault_is_caught(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def put_in(module: str, old: str, new: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The changed module in the place of the real one, wherever it is used."""
     faulty = load_with_fault(module, (old, new))
-    users = [m for n, m in sys.modules.items() if n.startswith("ergotext.samplers")]
+    users = [m for n, m in sys.modules.items() if n.startswith(("ergotext.samplers", "tests."))]
     for user in users:
         for key, value in vars(user).copy().items():
             if getattr(value, "__module__", None) == f"ergotext.{module}":
