@@ -1,5 +1,6 @@
 """Samplers over an energy. Importing this package registers them all."""
 
+from ergotext.samplers.ais import AnnealedImportance
 from ergotext.samplers.annealing import SimulatedAnnealing
 from ergotext.samplers.base import (
     SAMPLERS,
@@ -28,6 +29,7 @@ from ergotext.samplers.weighted_result import WeightedResult
 __all__ = [
     "SAMPLERS",
     "SMC",
+    "AnnealedImportance",
     "Draws",
     "Gibbs",
     "Importance",

@@ -189,6 +189,15 @@ WEIGHTED: dict[str, dict[str, Weighted]] = {
         "adaptive": Weighted(*weighted(FEW, 2), {"proposal": "adaptive"}, 1, 200),
         "no constraint": Weighted(*FREE, {}, 1, 200),
     },
+    "AnnealedImportance": {
+        "edits": Weighted(
+            *weighted(FEW, 2), {"levels": 2}, 1, 100, {"levels": 5, "kernel": "suffix"}
+        ),
+        "dead ends": Weighted(*LOOPED, {"levels": 3, "kernel": "gibbs"}, 1, 100),
+        "rests": Weighted(
+            *weighted(FEW, 3), {"levels": 3, "kernel": "suffix"}, 1, 60, {"levels": 4}
+        ),
+    },
     "Rejection": {
         "stated bound": Weighted(*LOW, BOUND, 1, 60, {"log_bound": 0.8, "at_once": 256}),
         "hard": Weighted(*weighted(FEW, 3, soft_too=False), {"max_tries": 2}, 1, 60, {}),

@@ -101,11 +101,21 @@ def test_its_own_law_is_not_the_energys_and_the_corrected_one_is(name: str, worl
     assert np.abs(stationary_of(right) - pi).max() < 1e-9
 
 
-@of_kind("invariant", "implicit")
+@pytest.mark.parametrize(
+    ("name", "world"),
+    [
+        (name, world)
+        for name, world in sorted(WORLDS)
+        if SAMPLERS[name].kind in ("invariant", "implicit")
+        # Of the 36 worlds of this one it is enough to draw in one a problem.
+        and (name != "mh" or world.endswith("both sides, 1.0"))
+    ],
+)
 def test_production_draws_follow_the_matrix(name: str, world: str) -> None:
     """3,000 chains after six steps against P⁶, every state within 5 standard errors.
 
-    Of tempering, the states of both rungs together.
+    States that fewer than ten are expected in count together. Of tempering, the states of both
+    rungs are one.
     """
     of, matrices, _ = chains(SAMPLERS[name].__name__, world)
     first, count, steps = len(of.states) // 3, 3000, 6
@@ -122,6 +132,10 @@ def test_production_draws_follow_the_matrix(name: str, world: str) -> None:
     for step in range(steps):
         law = law @ matrices[step % len(matrices)]
     seen = np.bincount(at, minlength=len(law)) / count
+    assert (seen[law == 0] == 0).all()
+    common = count * law >= 10
+    seen = np.append(seen[common], seen[~common].sum())
+    law = np.append(law[common], law[~common].sum())
     error = np.sqrt(law * (1 - law) / count)
     assert (np.abs(seen - law) <= 5 * error + 1e-12).all()
 

@@ -11,7 +11,9 @@ import pytest
 
 from ergotext.samplers import SAMPLERS
 from tests.faulty import load_with_fault
+from tests.samplers import test_ais as bounds
 from tests.samplers import test_registry as registry
+from tests.samplers.registry_worlds import LOOPED
 
 SAME = "from __future__ import annotations\n"
 
@@ -119,6 +121,25 @@ FAULTS = {
         "self.ladder[:1].expand(count * rungs)",
         ("tempering", "edits"),
     ),
+    "10: a step of the path is not weighed": (
+        "ais",
+        "for level in range(self.levels):\n            alive",
+        "for level in range(1, self.levels):\n            alive",
+        ("ais", "dead ends"),
+    ),
+    "rows are moved at the level before": (
+        "ais",
+        "self.kernels[level].step",
+        "self.kernels[level - 1].step",
+        ("ais", "dead ends"),
+    ),
+    "the way back is weighed before the move": (
+        "ais",
+        "batch = self._moved(draws, batch, energy, proposed, level)\n"
+        "                energy, proposed = self.energy(batch), log_q(self.target, batch)",
+        "batch = self._moved(draws, batch, energy, proposed, level)",
+        ("ais", "bounds"),
+    ),
 }
 
 
@@ -141,7 +162,9 @@ def test_a_copy_without_a_fault_passes(module: str, monkeypatch: pytest.MonkeyPa
 def check(name: str, world: str) -> None:
     registry.chains.cache_clear()
     try:
-        if SAMPLERS[name].kind == "weighted":
+        if world == "bounds":
+            bounds.test_on_the_way_back_the_mean_is_that_of_one_over_z(LOOPED, 3, "gibbs")
+        elif SAMPLERS[name].kind == "weighted":
             registry.test_every_sequence_has_its_mass(name, world)
         else:
             registry.test_it_leaves_the_target_invariant(name, world)
