@@ -127,7 +127,7 @@ class ParallelTempering:
             above=cold.batch.select(every),
             above_energy=cold.energy[every],
             tried=none,
-            exchanged=none,
+            exchanged=none.clone(),
         )
 
     def step(self, draws: Draws, state: State) -> tuple[State, Info]:
