@@ -18,6 +18,13 @@ from ergotext.lm.terms import Length
 from ergotext.samplers import SAMPLERS
 from ergotext.samplers.proposals import EditMoves
 from tests.samplers.test_exactness import SLOTS, problem
+from tests.samplers.test_stochastic_beam import (
+    EVERYTHING,
+    FLAT,
+    REAL,
+    check_inclusion,
+    check_integrated,
+)
 from tests.samplers.test_weighted_exactness import TWIST
 from tests.samplers.weighted_worlds import FEW, LOOP, Table, soft
 from tests.toy import ToyFluency, ToyProposer, ToyScorer, space, toy_energy
@@ -49,6 +56,8 @@ class Weighted:
     """Draws or particles of a run with production draws"""
     production: dict[str, Any] | None = None
     """Options of these runs, if others"""
+    quadrature: Callable[[], None] | None = None
+    """What is checked instead of every path where the noise is continuous"""
 
 
 @dataclass(frozen=True)
@@ -125,6 +134,12 @@ def weighted(table: Table, longest: int, seed: int = 2, soft_too: bool = True) -
     return Sum(terms), longest
 
 
+def without_replacement() -> None:
+    """Orders and inclusion against Plackett and Luce's law, weights with the noise integrated."""
+    check_inclusion(REAL, FEW, 3, 2)
+    check_integrated(REAL, FLAT, 2)
+
+
 MH = [(p, s, t) for p in ("free", "tilted", "ordered", "any order", "nested", "overlapping")
       for s in SLOTS for t in (1.0, 0.4)]  # fmt: skip
 
@@ -186,7 +201,7 @@ WEIGHTED: dict[str, dict[str, Weighted]] = {
     "Importance": {
         "masked": Weighted(*weighted(LOOP, 4), {}, 1, 400),
         "model": Weighted(*LOW, {"proposal": "model"}, 2, 800),
-        "adaptive": Weighted(*weighted(FEW, 2), {"proposal": "adaptive"}, 1, 200),
+        "adaptive": Weighted(*weighted(FLAT, 1), {"proposal": "adaptive"}, 1, 200),
         "no constraint": Weighted(*FREE, {}, 1, 200),
     },
     "AnnealedImportance": {
@@ -196,6 +211,11 @@ WEIGHTED: dict[str, dict[str, Weighted]] = {
         "dead ends": Weighted(*LOOPED, {"levels": 3, "kernel": "gibbs"}, 1, 100),
         "rests": Weighted(
             *weighted(FEW, 3), {"levels": 3, "kernel": "suffix"}, 1, 60, {"levels": 4}
+        ),
+    },
+    "StochasticBeam": {
+        "1,365 sequences": Weighted(
+            *weighted(EVERYTHING, 5, seed=0), {}, 1, 64, quadrature=without_replacement
         ),
     },
     "Rejection": {
