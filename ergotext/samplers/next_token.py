@@ -86,10 +86,16 @@ class AdaptiveRejection:
     s_j being the mass that is left when y_j is drawn. So no weight is zero once v is found, and
     the automaton is asked about few tokens where ``masked`` lists them all.
 
+    Where p(A) is small that turns round, and a dead end would be known by asking about every token
+    of the vocabulary. So after ``patience`` refusals the automaton lists what it allows: whatever
+    was refused before, v is still to be drawn from p(v)/p(A), and p(A) is known then.
+
     Parameters
     ----------
     checks : int
         At least 1; more make the weights vary less.
+    patience : int
+        Tries before the automaton is asked for all that it allows; 0 is ``masked``.
 
     References
     ----------
@@ -99,19 +105,27 @@ class AdaptiveRejection:
     """
 
     checks: int = 1
+    patience: int = 32
 
     def __call__(self, draws: Draws, log_prob: Tensor, automaton: Automaton, states: Ints) -> Step:
         left = _Left.of(log_prob)
         token = torch.zeros(len(states), dtype=torch.int64)
         after = np.full(len(states), -1, dtype=np.int64)
         open_ = left.sum() > 0
-        while bool(open_.any()):
+        for _ in range(self.patience):
             rows = open_.nonzero()[:, 0]
+            if not len(rows):
+                break
             token[rows] = drawn = left.draw(draws, rows)
             after[rows.numpy()] = automaton.advance(states[rows.numpy()], drawn.numpy())
             left.take(rows, drawn)
             open_ = torch.from_numpy(after < 0) & (left.sum() > 0)
         known = log_prob.gather(1, token[:, None])[:, 0].exp() * torch.from_numpy(after >= 0)
+        if len(rows := open_.nonzero()[:, 0]):
+            listed = masked(draws, log_prob[rows], automaton, states[rows.numpy()])
+            token[rows], after[rows.numpy()] = listed.token, listed.state
+            known[rows] = listed.log_weight.exp()
+            left.total[rows] = 0.0  # nothing is left to ask
         return Step(token, after, self._mass(draws, left, known, automaton, states).log())
 
     def _mass(

@@ -79,10 +79,37 @@ def check_step(proposal: Proposal, table: Table = FEW, seed: int = 0) -> None:
         assert np.abs(total - log_prob[0].exp().numpy() * allowed).max() < 1e-12
 
 
-@pytest.mark.parametrize("proposal", [model, masked, *map(AdaptiveRejection, (1, 2, 7))])
+@pytest.mark.parametrize(
+    "proposal",
+    [
+        model,
+        masked,
+        *map(AdaptiveRejection, (1, 2, 7)),
+        *[AdaptiveRejection(checks, patience) for checks in (1, 2) for patience in (0, 1, 2)],
+    ],
+)
 @pytest.mark.parametrize("table", [FEW, LOOP])
 def test_one_token(proposal: Proposal, table: Table) -> None:
     check_step(proposal, table)
+
+
+def test_adaptive_rejection_does_not_ask_about_every_token() -> None:
+    """Where few or no tokens of many are allowed, the automaton is asked to list them."""
+    size, asked = 1000, []
+
+    class Narrow(Table):
+        def advance(self, states: Any, tokens: Any) -> Any:
+            asked.extend(tokens.tolist())
+            return super().advance(states, tokens)
+
+    automaton = Narrow(({7: 1, 9: 1}, {}))
+    log_prob = torch.linspace(0, 1, size, dtype=torch.float64).log_softmax(0).expand(50, -1)
+    taken = AdaptiveRejection()(SeededDraws(0), log_prob, automaton, np.arange(50) % 2)
+    dead = taken.log_weight == -torch.inf
+    assert dead.tolist() == [False, True] * 25 and len(asked) <= 50 * 33
+    mass = float(log_prob[0, [7, 9]].exp().sum())
+    assert set(taken.token[~dead].tolist()) == {7, 9}
+    assert float((taken.log_weight[~dead].exp() - mass).abs().median()) < 1e-12
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,11 @@ FAULTS = {
         "self._mass(draws, left, known,",
         "self._mass(draws, _Left.of(log_prob), known,",
     ),
+    "10: what is listed after refusals is estimated once more": (
+        "next_token",
+        "left.total[rows] = 0.0  # nothing is left to ask",
+        "pass",
+    ),
     "10: a token that was taken away stays in the sum of its block": (
         "next_token",
         "self.total[rows, block] = self.mass[rows, block].sum(1)",
@@ -156,6 +161,7 @@ def check(m: Any) -> None:
     check_what_is_told(m)
     check_genealogy(m.smc.smc)
     check_step(m.next_token.AdaptiveRejection(2))
+    check_step(m.next_token.AdaptiveRejection(1, 2))
     check_errors_of_log_z(m)
     check_unbiased(m.importance.importance, target(LOOP, 3), 1, proposal=masked)
     check_unbiased(m.importance.importance, target(LOOP, 1), 1, proposal=model)
