@@ -1,0 +1,201 @@
+"""Our samplers against genlm-control: one model, prompt, expression, length, number of particles.
+
+    python benchmarks/peers.py --peer PYTHON [--cases colour date words] [--seeds 10]
+
+PYTHON is the interpreter of an environment with torch, transformers and genlm-control 0.4.1. It
+runs beside this process, asked in turn with us, seed by seed; nothing else may run on the machine.
+Before each run both sides forget all but the prompt. That both have one target is seen first:
+log p̃ of sequences must agree, and where they can be listed log Z is given exactly.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import statistics
+import subprocess
+import time
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ergotext import TokenBatch, load
+from ergotext.lm.automata.grammars import regex
+from ergotext.lm.automata.pieces import Pieces
+from ergotext.lm.causal import CausalLM
+from ergotext.lm.loading import BUNDLED, source_of
+from ergotext.lm.protocols import Automaton
+from ergotext.samplers import SeededDraws
+from ergotext.samplers.next_token import AdaptiveRejection
+from ergotext.samplers.smc import smc
+from ergotext.samplers.stochastic_beam import stochastic_beam
+from ergotext.samplers.target import Target
+from ergotext.samplers.weighted import WeightedSamples
+
+MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December"
+CASES = {
+    "colour": ("My favourite colour is", r" (red|blue|green|dark blue)\.", 12),
+    "date": ("The war ended on", rf" [0-9]{{1,2}} ({MONTHS}) [0-9]{{4}}\.", 16),
+    "words": ("The little dog", r"( [a-z]{1,10}){4,8}\.", 16),
+}
+"""Prompt, expression, and most tokens."""
+OURS = {
+    "ours, masked": lambda target, draws, n: smc(target, draws, n),
+    "ours, AWRS": lambda target, draws, n: smc(target, draws, n, proposal=AdaptiveRejection()),
+    "ours, stochastic beam": stochastic_beam,
+}
+PEER = "genlm-control, AWRS"
+MOST = 5000
+"""Sequences up to which log Z is computed by listing them all."""
+
+
+@dataclass
+class Runs:
+    """What one sampler did, seed by seed."""
+
+    seconds: list[float] = field(default_factory=list)
+    count: list[int] = field(default_factory=list)
+    distinct: list[int] = field(default_factory=list)
+    ess: list[float] = field(default_factory=list)
+    log_z: list[float] = field(default_factory=list)
+
+    def add(self, seconds: float, rows: list[Any], ess: float, log_z: float) -> None:
+        self.seconds.append(seconds)
+        self.count.append(len(rows))
+        self.distinct.append(len(set(map(tuple, rows))))
+        self.ess.append(ess)
+        self.log_z.append(log_z)
+
+    def row(self, name: str) -> str:
+        z = np.array(self.log_z)
+        rate = sum(self.count) / sum(self.seconds)
+        mean = float(torch.tensor(z).logsumexp(0)) - math.log(len(z))
+        cells = [
+            f"{statistics.median(self.seconds):.2f}",
+            f"{min(self.seconds):.2f}–{max(self.seconds):.2f}",
+            f"{rate:.1f}",
+            f"{statistics.median(self.ess):.1f}",
+            f"{statistics.mean(self.distinct):.1f}",
+            f"{z.mean():.2f} ± {z.std(ddof=1):.2f}",
+            f"{mean:.2f}",
+        ]
+        return f"| {name} | {' | '.join(cells)} |"
+
+
+class Peer:
+    """The other process."""
+
+    def __init__(self, python: str, folder: Path | str, end: str, threads: int) -> None:
+        script = Path(__file__).with_name("peer_genlm.py")
+        self.process = subprocess.Popen(
+            [python, str(script), str(folder), end, str(threads)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self.version = self._answer()["version"]
+
+    def ask(self, what: str, **given: Any) -> dict[str, Any]:
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps({"what": what, **given}) + "\n")
+        self.process.stdin.flush()
+        return self._answer()
+
+    def _answer(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit("the peer's process ended; run benchmarks/peer_genlm.py by hand")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+
+def listed(automaton: Automaton, max_length: int) -> list[tuple[int, ...]] | None:
+    """All sequences that the automaton accepts, or None where there are too many."""
+    rows: list[tuple[int, ...]] = [()]
+    state = automaton.start(1)
+    found: list[tuple[int, ...]] = []
+    for length in range(max_length + 1):
+        row, token, after = automaton.candidates(state)
+        going = token != automaton.end
+        found += [rows[r] for r in row[~going]]
+        if length == max_length or len(found) + going.sum() > MOST:
+            return found if length == max_length else None
+        rows = [(*rows[r], int(t)) for r, t in zip(row[going], token[going], strict=True)]
+        state = after[going]
+    return found
+
+
+def same_target(peer: Peer, lm: CausalLM, rows: list[tuple[int, ...]]) -> None:
+    """Print by how much log p̃ of these sequences differs at most."""
+    theirs = torch.tensor(peer.ask("score", rows=rows)["scores"], dtype=torch.float64)
+    gap = float((lm.log_prob(TokenBatch.of(rows)) - theirs).abs().max())
+    print(f"largest difference of log p̃ between the two, {len(rows)} sequences: {gap:.1e} nats")
+
+
+def compare(peer: Peer, name: str, base: CausalLM, particles: int, seeds: int) -> None:
+    prompt, expression, max_length = CASES[name]
+    lm = base.given(prompt)
+    pieces = Pieces.of(lm.vocabulary.tokenizer, size=lm.vocabulary.size, end=lm.end_id)
+    peer.ask("case", prompt=[lm.start_id, *lm.context], expression=expression)
+    print(f"\n{name}: {prompt!r} {expression!r}, at most {max_length} tokens")
+    every = listed(regex(expression, pieces), max_length)
+    if every is not None:
+        exact = float(lm.log_prob(TokenBatch.of(every)).logsumexp(0))
+        print(f"log Z of all {len(every)} token sequences: {exact:.4f}")
+    runs = {sampler: Runs() for sampler in (*OURS, PEER)}
+    seen: dict[tuple[int, ...], None] = {}
+    for seed in range(-1, seeds):  # the first one warms up
+        for sampler, draw in OURS.items():
+            lm.forget()
+            target = Target(lm, regex(expression, pieces), max_length)
+            began = time.perf_counter()
+            samples: WeightedSamples = draw(target, SeededDraws(seed % 1000), particles)
+            seconds = time.perf_counter() - began
+            rows = samples.batch.rows()
+            seen |= dict.fromkeys(rows)
+            if seed >= 0:
+                runs[sampler].add(seconds, rows, samples.ess, samples.log_z)
+        told = peer.ask("run", seed=seed % 1000, particles=particles, max_length=max_length)
+        seen |= dict.fromkeys(map(tuple, told["rows"]))
+        if seed >= 0:
+            runs[PEER].add(told["seconds"], told["rows"], told["ess"], told["log_z"])
+    same_target(peer, lm, (every or list(seen))[:200])
+    print("| sampler | s a run | from–to | sequences/s | ESS | distinct | log Z | log mean Z |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    for sampler, done in runs.items():
+        print(done.row(sampler), flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--peer", required=True, help="the Python that has genlm-control")
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--particles", type=int, default=16)
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(arguments.threads)
+    end = BUNDLED["smollm2"].end
+    assert end is not None
+    peer = Peer(arguments.peer, source_of("smollm2"), end, arguments.threads)
+    lm = load("smollm2")
+    print(
+        f"torch {torch.__version__}, genlm-control {peer.version}, {arguments.threads} thread(s), "
+        f"float32, {arguments.particles} particles, {arguments.seeds} seeds: median seconds, rate "
+        f"of all runs, median ESS, mean number of distinct sequences, log Z with its standard "
+        f"deviation over seeds, and the logarithm of the mean of Z"
+    )
+    for name in arguments.cases:
+        compare(peer, name, lm, arguments.particles, arguments.seeds)
+
+
+if __name__ == "__main__":
+    main()
