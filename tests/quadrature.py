@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
@@ -40,3 +40,19 @@ class GivenDraws:
         told = self.noise.pop(0)
         assert len(told) == count
         return told
+
+
+def noise_of_two(rate: Tensor, count: int = 27) -> Iterator[tuple[float, GivenDraws]]:
+    """All noise of one draw among two sequences of a token each, with its weight.
+
+    ``rate`` float64 [2] are their probabilities. The highest sequence takes the root's noise
+    whatever its own is, which so is 1/2 here and leaves its chance to be the highest as a factor;
+    the noise of the other, which lies below it, is stretched to (0, 1).
+    """
+    (root, share), weight = grid(count, count)
+    for highest in (0, 1):
+        power = rate[1 - highest] / rate[highest]
+        for u, t, w in zip(root, share, weight, strict=True):
+            noise = torch.stack([torch.tensor(0.5).double(), t * 0.5**power])
+            draws = GivenDraws([u[None], noise if highest == 0 else noise.flip(0)])
+            yield float(w * rate[highest]), draws

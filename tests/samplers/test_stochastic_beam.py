@@ -32,9 +32,11 @@ from tests.quadrature import GivenDraws, grid
 from tests.samplers.test_gumbel import plackett_luce
 from tests.samplers.weighted_worlds import (
     END,
+    EVERYTHING,
     FEW,
     LOOP,
     NOTHING,
+    PAIR,
     Row,
     Table,
     mass,
@@ -44,8 +46,6 @@ from tests.samplers.weighted_worlds import (
 from tests.toy import ToyFluency, ToyScorer
 
 FLAT = Table(({1: 1, 2: 1, 4: 1}, {END: 2}, {}))
-PAIR = Table(({1: 1, 2: 1}, {END: 2}, {}))
-EVERYTHING = Table(({END: 1, **dict.fromkeys((1, 2, 3, 4), 0)}, {}))
 MANY = 10_000
 REAL = SimpleNamespace(search=leaves, log_inclusion=log_inclusion, sampler=stochastic_beam)
 

@@ -15,7 +15,6 @@ from ergotext.lm.protocols import ErgotextError
 from tests.faulty import load_with_fault
 from tests.samplers.test_gumbel import check_family, check_noise
 from tests.samplers.test_stochastic_beam import (
-    EVERYTHING,
     FLAT,
     check_estimates,
     check_exact,
@@ -23,7 +22,7 @@ from tests.samplers.test_stochastic_beam import (
     check_integrated,
     check_samples,
 )
-from tests.samplers.weighted_worlds import FEW, LOOP, target
+from tests.samplers.weighted_worlds import EVERYTHING, FEW, LOOP, target
 
 NAMES = ("gumbel", "without_replacement", "leaves", "stochastic_beam")
 FAULTS = {

@@ -55,6 +55,10 @@ LOOP = Table(({1: 1, 3: 2, 4: 3}, {END: 4, 2: 0}, {END: 4, 1: 2}, {}, {}))
 """Two loops, so that only max_length bounds it; token 4 at its start leads to a dead end."""
 FEW = Table(({1: 1, 2: 2}, {3: 3, 2: 3}, {END: 4, 4: 3}, {END: 4}, {}))
 """(1,3) (1,2) (2) (2,4): the allowed masses of the two beginnings differ."""
+PAIR = Table(({1: 1, 2: 1}, {END: 2}, {}))
+"""(1) and (2)."""
+EVERYTHING = Table(({END: 1, **dict.fromkeys(SPELLING, 0)}, {}))
+"""Every sequence, so that only max_length bounds it."""
 NOTHING = Table(({1: 1}, {}))
 """Every way is a dead end."""
 
