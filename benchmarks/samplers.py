@@ -1,0 +1,172 @@
+"""Every registered sampler on one hard target: ESS a second, acceptance, k-hat or R-hat.
+
+    python benchmarks/samplers.py [--seconds 60] [--only smc gibbs …]
+
+The target is SmolLM2 behind a prompt under a regular expression that demands a keyword. Samplers
+get the same time each, one after the other in one process. Chains start at independent draws of the
+masked model, and the first third of their steps is dropped; their ESS and R-hat are those of the
+energy. Weighted samplers draw again and again, and all their draws are weighed together; after
+resampling, draws of one ancestor count as one. Needs arviz-stats.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import math
+import time
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+from arviz_stats.base import array_stats
+
+import ergotext as et
+from ergotext import TokenBatch
+from ergotext.lm.energy import Sum
+from ergotext.samplers import SAMPLERS, SeededDraws
+from ergotext.samplers.base import lacking
+from ergotext.samplers.importance import importance
+from ergotext.samplers.pareto import k_hat
+from ergotext.samplers.target import Target
+from ergotext.samplers.weighted import WeightedSamples, ZeroWeightError
+from ergotext.samplers.without_replacement import WithoutReplacement
+
+PROMPT = "The weather report:"
+EXPRESSION = r"( [A-Z]?[a-z]{1,10}){1,4} rain( [a-z]{1,10}){1,4}\."
+LONGEST, CHAINS, DRAWS = 14, 8, 64
+OPTIONS: dict[str, dict[str, Any]] = {
+    "rejection": {"proposal": "masked", "max_tries": 512},
+    "annealing": {"steps": 1000},
+    "gibbs": {"candidates": 16},
+}
+"""What a sampler is made with, where its own defaults do not fit a time limit."""
+COLUMNS = ["sampler", "kind", "done", "ESS", "ESS/s", "accepted", "k-hat or R-hat", "told"]
+
+
+def problem() -> Sum:
+    lm = et.load("smollm2").given(PROMPT)
+    energy = et.fluency(lm) + et.matches(EXPRESSION)
+    assert isinstance(energy, Sum)
+    return energy
+
+
+def begun(energy: Sum, count: int) -> TokenBatch:
+    """Independent draws of the masked model that the energy allows, not weighted."""
+    rows: list[tuple[int, ...]] = []
+    seed = 1000
+    while len(rows) < count:
+        with contextlib.suppress(ZeroWeightError):
+            rows += importance(Target.of(energy, LONGEST), SeededDraws(seed), 32).batch.rows()
+        seed += 1
+    batch = TokenBatch.of(rows[:count])
+    return TokenBatch(batch.ids, batch.length, energy.locked(batch))
+
+
+def chains(sampler: Any, initial: TokenBatch, seconds: float) -> dict[str, str]:
+    draws, energies, accepted = SeededDraws(0), [], []
+    state = sampler.init(draws, CHAINS, initial)
+    began = time.perf_counter()
+    while time.perf_counter() - began < seconds:
+        state, info = sampler.step(draws, state)
+        energies.append(state.energy)
+        accepted.append(info.accepted)
+    took = time.perf_counter() - began
+    trace = torch.stack(energies, dim=1).numpy()
+    cells = {
+        "done": f"{trace.shape[1]} steps of {CHAINS}",
+        "accepted": f"{float(torch.stack(accepted).double().mean()):.2%}",
+        "told": f"lowest energy {trace.min():.1f}, mean of the last {trace[:, -1].mean():.1f}",
+    }
+    kept = trace[:, trace.shape[1] // 3 :]
+    if sampler.kind == "optimiser" or kept.shape[1] < 8:
+        return cells
+    # A chain that stood still has no effective samples, whatever a formula says of it.
+    moving = bool((kept.std(axis=1) > 0).all())
+    ess = float(array_stats.ess(kept, chain_axis=0, draw_axis=1, method="bulk")) if moving else 0.0
+    r_hat = float(array_stats.rhat(kept, chain_axis=0, draw_axis=1)) if moving else math.inf
+    return cells | {
+        "ESS": f"{ess:.1f}", "ESS/s": f"{ess / took:.3f}", "k-hat or R-hat": f"R-hat {r_hat:.2f}"
+    }  # fmt: skip
+
+
+def weighted(sampler: Any, seconds: float) -> dict[str, str]:
+    runs: list[WeightedSamples] = []
+    tries = seed = 0
+    began = time.perf_counter()
+    while time.perf_counter() - began < seconds:
+        try:
+            runs.append(sampler.draw(SeededDraws(seed), DRAWS))
+            tries += runs[-1].tries
+        except ZeroWeightError:
+            tries += getattr(sampler, "max_tries", DRAWS)
+        seed += 1
+    took = time.perf_counter() - began
+    if not runs:
+        return {"done": f"{seed} runs, {tries} tries", "told": "nothing met the target"}
+    log_weight = torch.cat([run.log_weight - math.log(run.tries) for run in runs])
+    weight = log_weight.softmax(0)
+    ess = float(1 / (weight.square() * chance(runs)).sum())
+    log_z = float(log_weight.logsumexp(0)) - math.log(seed)
+    error = float(np.std([run.log_z for run in runs])) if len(runs) > 1 else math.nan
+    tail = k_hat(log_weight.numpy(), tries)
+    told = f"log Z {log_z:.2f}, each run's ± {error:.2f}"
+    without = isinstance(runs[0], WithoutReplacement)
+    return {
+        "done": f"{seed} runs, {tries} tries",
+        "ESS": f"{ess:.1f}",
+        "ESS/s": f"{ess / took:.3f}",
+        "accepted": f"{len(log_weight) / tries:.2%}",
+        "k-hat or R-hat": "–" if without else f"k-hat {tail:.2f}",
+        "told": told,
+    }
+
+
+def chance(runs: list[WeightedSamples]) -> torch.Tensor:
+    """float64 [K]: by what a draw's squared share counts.
+
+    1 for an independent draw; 1 − q_κ where it came without replacement; and where draws share an
+    ancestor, the share of all of them over its own.
+    """
+    parts = []
+    for run in runs:
+        if isinstance(run, WithoutReplacement):
+            parts.append(-torch.expm1(run.log_inclusion))
+            continue
+        own = run.weights
+        family = torch.zeros(run.tries, dtype=torch.float64).index_add(0, run.root, own)
+        parts.append(family[run.root] / own)
+    return torch.cat(parts)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--only", nargs="+", choices=SAMPLERS, default=None)
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(arguments.threads)
+    energy = problem()
+    print(f"{PROMPT!r} {EXPRESSION!r}, at most {LONGEST} tokens; {arguments.seconds} s each,")
+    print(f"torch {torch.__version__}, {arguments.threads} thread(s), float32\n")
+    initial = begun(energy, CHAINS)
+    print(f"| {' | '.join(COLUMNS)} |\n|{' --- |' * len(COLUMNS)}")
+    classes = {sampler: name for name, sampler in reversed(SAMPLERS.items())}
+    for sampler, name in sorted(classes.items(), key=lambda pair: (pair[0].kind, pair[1])):
+        if arguments.only and name not in arguments.only:
+            continue
+        cells = {"sampler": f"`{name}`", "kind": sampler.kind}
+        if missing := lacking(sampler, energy):
+            cells["told"] = f"not measured: it needs {', '.join(missing)}"
+        else:
+            energy.forget()
+            made = sampler(energy, max_length=LONGEST, **OPTIONS.get(name, {}))
+            drive = weighted(made, arguments.seconds) if made.kind == "weighted" else None
+            cells |= drive or chains(made, initial, arguments.seconds)
+        print(f"| {' | '.join(cells.get(column, '–') for column in COLUMNS)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
