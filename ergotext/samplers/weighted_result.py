@@ -15,6 +15,7 @@ from ergotext.samplers.base import Kind
 from ergotext.samplers.draws import SeededDraws
 from ergotext.samplers.texts import Sample, described, distinct
 from ergotext.samplers.weighted import TRUSTED, WeightedSamples
+from ergotext.samplers.without_replacement import WithoutReplacement
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class WeightedResult:
                 f"k-hat {shown}: {self.samples.tries} draws are worth {self.ess:.1f}, and a few "
                 f"may carry all the weight; draw more, or propose closer to the target"
             )
-        if len(self.samples.root.unique()) == 1 < self.samples.tries:
+        if len(self.samples.root.unique()) == 1 < len(self.samples):
             said.append(
                 "all draws descend from one particle, so the error of log Z is unknown; take more "
                 "particles or resample less"
@@ -91,10 +92,15 @@ class WeightedResult:
 
     def text(self) -> str:
         """One line on how it came about."""
+        samples = self.samples
+        if isinstance(samples, WithoutReplacement) and samples.exact:
+            trust = f"all of the {len(samples)} sequences, log Z {self.log_z:.2f}, exact"
+        else:
+            tail = "" if math.isnan(self.k_hat) else f", k-hat {self.k_hat:.2f}"
+            trust = f"ESS {self.ess:.1f}{tail}, log Z {self.log_z:.2f} ± {self.log_z_stderr:.2f}"
         return (
-            f"{self.sampler}, {self.samples.tries} draws, ESS {self.ess:.1f}, k-hat "
-            f"{self.k_hat:.2f}, log Z {self.log_z:.2f} ± {self.log_z_stderr:.2f}, "
-            f"{self.seconds:.1f} s, seed {self.seed}"
+            f"{self.sampler}, {samples.tries} draws, {trust}, {self.seconds:.1f} s, "
+            f"seed {self.seed}"
         )
 
     def _sample(self, at: int) -> Sample:

@@ -20,7 +20,7 @@ from ergotext.lm.matches import matches
 from ergotext.lm.protocols import InputError, ModelError
 from ergotext.lm.terms import Length
 from ergotext.lm.trie import build
-from ergotext.samplers import SAMPLERS
+from ergotext.samplers import SAMPLERS, sample
 from ergotext.samplers.draws import SeededDraws
 from ergotext.samplers.leaves import Leaves, leaves
 from ergotext.samplers.stochastic_beam import StochasticBeam, stochastic_beam
@@ -255,6 +255,16 @@ def check_exact(sampler: Any, table: Table) -> None:
 @pytest.mark.parametrize("table", [FEW, LOOP, EVERYTHING])
 def test_with_room_for_all_it_is_exact(table: Table) -> None:
     check_exact(stochastic_beam, table)
+
+
+def test_a_run_says_that_it_is_exact_and_names_no_k_hat() -> None:
+    energy = Sum([(1.0, ToyFluency(ToyScorer())), (1.0, matches(FEW))])
+    whole = sample(energy, "stochastic-beam", n=9, max_length=3, progress=False)
+    assert "9 draws, all of the 4 sequences, log Z" in whole.text() and "exact" in whole.text()
+    part = sample(energy, "stochastic-beam", n=2, max_length=3, progress=False)
+    assert "ESS" in part.text() and "k-hat" not in part.text() and "±" in part.text()
+    alone = sample(energy, "stochastic-beam", n=9, max_length=1, progress=False)
+    assert len(alone.samples) == 1 and alone.warnings == whole.warnings == []
 
 
 def test_log_z_and_its_error() -> None:
