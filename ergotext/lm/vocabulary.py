@@ -13,7 +13,7 @@ from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import InputError
 from ergotext.lm.words import check_unicode, check_word, is_unspaced
 
-_UNUSED = re.compile(r"<\|?(unused|reserved|extra_id|dummy)[^>]*>")
+_UNUSED = re.compile(r"<\|?(unused|reserved|extra_id|dummy)[^>]*>|\[(unused|reserved)[^\]]*\]")
 
 
 class Vocabulary:

@@ -22,6 +22,14 @@ def test_special_unused_and_padding_tokens_are_never_proposed(vocabulary: Vocabu
     assert vocabulary.allowed[4 : len(vocabulary.tokenizer)].all()
 
 
+def test_unused_tokens_of_the_bert_family_are_never_proposed() -> None:
+    words = ["[PAD]", "[unused1]", "[unused99]", "[UNK]", "[MASK]", "[other]", "海", "unused"]
+    inner = Tokenizer(models.WordLevel({w: i for i, w in enumerate(words)}, unk_token="[UNK]"))
+    named = {"pad_token": "[PAD]", "unk_token": "[UNK]", "mask_token": "[MASK]"}
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, **named)
+    assert Vocabulary(tokenizer, 8).allowed.tolist() == [False] * 5 + [True] * 3
+
+
 @pytest.mark.parametrize("word", ["summer", "ice cream", "  padded ", "naïve", "C++", "夏天", "👍"])
 def test_a_word_is_spelled_as_inside_a_sentence(vocabulary: Vocabulary, word: str) -> None:
     text = vocabulary.text(vocabulary.spell(word))
