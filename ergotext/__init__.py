@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ergotext.lm.fast_tokenizer import load_tokenizer as load_tokenizer
     from ergotext.lm.loading import load as load
     from ergotext.lm.logits import AutomatonLogitsProcessor as AutomatonLogitsProcessor
+    from ergotext.lm.masked import MaskedLM as MaskedLM
     from ergotext.lm.matches import matches as matches
     from ergotext.lm.overlap import difference as difference
     from ergotext.lm.overlap import kept_words as kept_words
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from ergotext.lm.terms import fluency as fluency
     from ergotext.lm.terms import keywords as keywords
     from ergotext.lm.terms import length as length
+    from ergotext.lm.terms import pseudo_likelihood as pseudo_likelihood
     from ergotext.lm.trie import EditableTrie as EditableTrie
     from ergotext.lm.trie import TokenTrie as TokenTrie
     from ergotext.lm.trie.device import DeviceTrie as DeviceTrie
@@ -75,8 +77,10 @@ _HOME = {
     "template": "lm.template",
     "keywords": "lm.terms",
     "length": "lm.terms",
+    "pseudo_likelihood": "lm.terms",
     "load": "lm.loading",
     "matches": "lm.matches",
+    "MaskedLM": "lm.masked",
     "ErgotextError": "lm.protocols",
     "InputError": "lm.protocols",
     "ModelError": "lm.protocols",

@@ -26,11 +26,11 @@ def load(model: str, device: str, dtype: str, threads: int | None) -> CausalLM:
     """The model that a command names."""
     import torch
 
-    from ergotext.lm.loading import load
+    from ergotext.lm.loading import load_causal
 
     if threads is not None:
         torch.set_num_threads(threads)
-    return load(model, device=device, dtype=cast("Dtype", dtype))
+    return load_causal(model, device=device, dtype=cast("Dtype", dtype))
 
 
 def sample(

