@@ -1,0 +1,197 @@
+"""Train one of the shipped models on the CPU: ``causal`` or ``masked``.
+
+    python training/train.py causal --work work --steps 4000
+
+Needs what ``corpus.py`` and ``tokenizer.py`` wrote. The learning rate is held, then falls to
+zero over the last fifth of the steps; a file ``work/causal/stop`` makes that fall begin at once.
+``checkpoint.pt`` beside the model lets a run that was ended go on; ``log.jsonl`` tells the steps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from pathlib import Path
+
+import torch
+from pieces import END, LONGEST, MASK, START, batches, padded, pieces
+from torch import Tensor
+from transformers import (
+    AutoTokenizer,
+    LlamaConfig,
+    LlamaForCausalLM,
+    ModernBertConfig,
+    ModernBertForMaskedLM,
+    PreTrainedModel,
+)
+
+BATCH = 1024  # tokens in a step
+WARM_UP, COOL_DOWN = 100, 0.25  # steps; a share of the steps before it
+RATE, EMBEDDING_RATE = 3e-3, 3e-3
+MASKED = {"held": 0.3, "falling": 0.15}  # share of tokens hidden while the rate is …
+SHAPE = {
+    "vocab_size": 8192,
+    "hidden_size": 128,
+    "intermediate_size": 352,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 2,
+    "max_position_embeddings": LONGEST,
+    "pad_token_id": 0,
+    "bos_token_id": START,
+    "eos_token_id": END,
+    "tie_word_embeddings": True,
+}
+
+
+def fresh(kind: str) -> PreTrainedModel:
+    """The model before training."""
+    if kind == "causal":
+        return LlamaForCausalLM(LlamaConfig(**SHAPE))
+    around = {"cls_token_id": START, "sep_token_id": END, "global_attn_every_n_layers": 1}
+    return ModernBertForMaskedLM(ModernBertConfig(**SHAPE, **around))
+
+
+@torch.no_grad()
+def informed(model: PreTrainedModel, rows: list[list[int]]) -> None:
+    """Begin with embeddings that know the company each token keeps, and with their frequencies.
+
+    The leading singular vectors of the positive pointwise mutual information of tokens at most two
+    apart (Levy and Goldberg 2014): seconds of work that save many steps.
+    """
+    size = model.config.vocab_size
+    together = torch.zeros(size * size)
+    flat = torch.tensor([token for row in rows for token in row])
+    for apart in (1, 2):
+        pairs = flat[:-apart] * size + flat[apart:]
+        together += torch.bincount(pairs, minlength=size * size) / apart
+    together = together.view(size, size)
+    together = together + together.T
+    share = together.sum(-1) + 1.0
+    expected = share[:, None] * share[None] / share.sum()
+    information = (together / expected).clamp(min=1e-9).log().clamp(min=0.0)
+    left, values, _ = torch.svd_lowrank(information, q=model.config.hidden_size, niter=4)
+    known = left * values.sqrt()
+    embedding = model.get_input_embeddings().weight
+    embedding.copy_(known * (0.04 / known.std()))
+    if (bias := model.get_output_embeddings().bias) is not None:
+        often = torch.bincount(flat, minlength=size) + 0.1
+        bias.copy_((often / often.sum()).log())
+
+
+def hidden_places(ids: Tensor, share: float) -> Tensor:
+    """bool [B, L]: tokens to be masked, at least one a row, never a special one."""
+    chance = torch.rand(ids.shape).masked_fill(ids <= MASK, 2.0)
+    return (chance < share) | (chance == chance.min(-1, keepdim=True).values)
+
+
+def loss_of(model: PreTrainedModel, ids: Tensor, share: float) -> Tensor:
+    """Mean negative log-likelihood in nats of the tokens (or of the masked ones)."""
+    with torch.autocast("cpu", torch.bfloat16):
+        if isinstance(model, LlamaForCausalLM):
+            states = model.model(ids[:, :-1]).last_hidden_state
+            target = ids[:, 1:]
+            wanted = target != 0
+            logits = model.lm_head(states[wanted])
+        else:
+            wanted, target = hidden_places(ids, share), ids
+            shown = ids.masked_fill(wanted, MASK)
+            states = model.model(shown, attention_mask=(ids != 0).long()).last_hidden_state
+            logits = model.decoder(model.head(states[wanted]))
+    return torch.nn.functional.cross_entropy(logits.float(), target[wanted])
+
+
+def optimizers(model: PreTrainedModel) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices between layers, AdamW for the rest."""
+    named = dict(model.named_parameters())
+    inner = [p for n, p in named.items() if p.ndim == 2 and ".layers." in n]
+    outer = [p for p in named.values() if all(p is not q for q in inner)]
+    muon = torch.optim.Muon(inner, lr=RATE, weight_decay=0.05, adjust_lr_fn="match_rms_adamw")
+    adam = torch.optim.AdamW(outer, lr=EMBEDDING_RATE, betas=(0.9, 0.98), weight_decay=0.01)
+    for optimizer in (muon, adam):
+        for group in optimizer.param_groups:
+            group["initial_lr"] = group["lr"]
+    return [muon, adam]
+
+
+@torch.no_grad()
+def held_out_loss(model: PreTrainedModel, rows: list[list[int]]) -> float:
+    """The loss on held-out pieces, always with the same tokens masked."""
+    model.eval()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        parts = [
+            (float(loss_of(model, batch, 0.15)), len(batch))
+            for batch in (padded(rows[i : i + 16]) for i in range(0, len(rows), 16))
+        ]
+    model.train()
+    return sum(loss * n for loss, n in parts) / sum(n for _, n in parts)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("kind", choices=["causal", "masked"])
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--steps", type=int, default=4000, help="before the rate begins to fall")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.manual_seed(args.seed)
+    folder = args.work / args.kind
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    rows = pieces(args.work / "train.jsonl", tokenizer)
+    aside = sorted(pieces(args.work / "heldout.jsonl", tokenizer)[::12], key=len)
+    tokens = sum(map(len, rows))
+    print(f"{len(rows):,} pieces, {tokens:,} tokens; {len(aside)} held-out pieces", flush=True)
+    model = fresh(args.kind).train()
+    informed(model, rows)
+    steps = optimizers(model)
+    feed = batches(rows, BATCH, args.seed)
+    step, fall_from = 0, args.steps
+    if (folder / "checkpoint.pt").exists():
+        state = torch.load(folder / "checkpoint.pt", weights_only=True)
+        model.load_state_dict(state["model"])
+        for optimizer, kept in zip(steps, state["optimizers"], strict=True):
+            optimizer.load_state_dict(kept)
+        torch.set_rng_state(state["random"])
+        step, fall_from = state["step"], state["fall_from"]
+        for _ in range(step):
+            next(feed)
+    began, losses = time.process_time(), []
+    while step < (last := math.ceil(fall_from * (1 + COOL_DOWN))):
+        if step < fall_from and (folder / "stop").exists():
+            fall_from = step
+        falling = step >= fall_from
+        rate = min((step + 1) / WARM_UP, (last - step) / (last - fall_from) if falling else 1.0)
+        loss = loss_of(model, next(feed), MASKED["falling" if falling else "held"])
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for optimizer in steps:
+            for group in optimizer.param_groups:
+                group["lr"] = group["initial_lr"] * rate
+            optimizer.step()
+            optimizer.zero_grad()
+        step += 1
+        losses.append(float(loss.detach()))
+        if step % 200 == 0 or step == last:
+            line = {
+                "step": step,
+                "rate": round(rate, 3),
+                "loss": round(sum(losses) / len(losses), 3),
+            }
+            line |= {"held out": round(held_out_loss(model, aside), 3)}
+            line |= {"cpu seconds": round(time.process_time() - began)}
+            with (folder / "log.jsonl").open("a") as log:
+                log.write(json.dumps(line) + "\n")
+            state = {"model": model.state_dict(), "random": torch.get_rng_state()}
+            state |= {"optimizers": [o.state_dict() for o in steps]}
+            state |= {"step": step, "fall_from": fall_from}
+            torch.save(state, folder / "checkpoint.new")
+            (folder / "checkpoint.new").replace(folder / "checkpoint.pt")
+            losses.clear()
+    model.eval().half().save_pretrained(folder)
+
+
+if __name__ == "__main__":
+    main()
