@@ -49,7 +49,7 @@ Context = Annotated[
 ]
 Seconds = Annotated[float | None, typer.Option(help="Time limit for each.")]
 Model = Annotated[
-    str, typer.Option(help="smollm2, gemma3-270m, a folder, a .gguf file or a hub id.")
+    str, typer.Option(help="smollm2, tiny-causal, gemma3-270m, a folder, .gguf file or hub id.")
 ]
 Dtype = Annotated[DtypeName, typer.Option(help="bfloat16 is faster and approximate.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
