@@ -78,3 +78,16 @@ def test_the_example_of_the_docs(capsys: pytest.CaptureFixture[str]) -> None:
     exec(code, {})
     told = capsys.readouterr().out
     assert "pseudo-likelihood" in told and told.count("tensor") >= 4
+
+
+@pytest.mark.parametrize("sampler", ["gibbs", "mlm-gibbs", "mlm-mh"])
+def test_gibbs_runs_out_of_the_box(causal, masked, sampler: str) -> None:
+    """English and Chinese, toward the causal model's energy; what is kept is what is so."""
+    energy = et.fluency(causal) + 0 * et.pseudo_likelihood(masked)
+    initial = et.TokenBatch.of([masked.encode(FLUENT[0]), masked.encode(FLUENT[3])])
+    run = et.sample(energy, sampler, chains=2, steps=12, seed=0, initial=initial, progress=False)
+    last = run.trace.states[-1]
+    assert last.rows() != initial.rows() and torch.equal(last.length, initial.length)
+    assert all(bool(causal.allowed[list(row)].all()) for row in last.rows())
+    causal.forget()
+    torch.testing.assert_close(run.energy[-1], energy(last), atol=1e-4, rtol=0)
