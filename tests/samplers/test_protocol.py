@@ -11,6 +11,7 @@ import torch
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.energy import Sum
 from ergotext.lm.loading import load
+from ergotext.lm.matches import matches
 from ergotext.lm.protocols import InputError
 from ergotext.lm.terms import fluency, length
 from ergotext.samplers import SAMPLERS, SeededDraws, register, run, sample, sampler_named
@@ -186,6 +187,33 @@ def test_best_gives_distinct_texts_in_order_of_energy() -> None:
     # Tokens 3 and 4 spell alike: two token sequences, one text.
     everything = result.best(10**6)
     assert len(everything) == len({" ".join(s.text.split()) for s in everything})
+
+
+@pytest.mark.filterwarnings("ignore::ergotext.samplers.weighted.HeavyWeightsWarning")
+@pytest.mark.parametrize(
+    "name", sorted(n for n, s in SAMPLERS.items() if s.needs == {"next-token"})
+)
+def test_it_runs_on_a_model(name: str, model_folder: Path) -> None:
+    """Float32, a vocabulary of 430, an expression; kept energies are the fresh ones to 1e-3."""
+    lm = load(str(model_folder))
+    energy = fluency(lm) + length(4, sd=3) + matches("( ?[a-z]+)*")
+    few = {"ais": {"levels": 3}}
+    sampler = SAMPLERS[name](energy, max_length=6, **few.get(name, {}))
+    draws = SeededDraws(1)
+    if sampler.kind == "weighted":
+        samples = sampler.draw(draws, 8)
+        assert torch.isfinite(energy(samples.batch)).all() and samples.batch.longest <= 6
+        return
+    start = TokenBatch.of([lm.vocabulary.encode(text) for text in (" the dog", " a ball and")])
+    state = sampler.init(draws, 4, start)
+    seen = {tuple(row) for row in state.batch.rows()}
+    for _ in range(25):
+        state, _ = sampler.step(draws, state)
+        seen |= set(state.batch.rows())
+    # What a random model writes under an expression is hardly ever accepted.
+    assert len(seen) > 2 or name in ("independence", "suffix")
+    energy.forget()
+    torch.testing.assert_close(state.energy, energy(state.batch), rtol=0, atol=1e-3)
 
 
 def test_a_run_depends_on_none_before_it(model_folder: Path) -> None:
