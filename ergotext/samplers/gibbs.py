@@ -75,9 +75,9 @@ class Gibbs:
         self.block, self.count = block, candidates
 
     def init(self, draws: Draws, chains: int, initial: TokenBatch | None = None) -> State:  # noqa: ARG002
-        """Chains at ``initial``, whose rows need a free token each."""
+        """Chains at ``initial``, whose rows need ``block`` free tokens in a row."""
         allowed = self.scorer.allowed
-        return start(self.energy, allowed, chains, initial, self.max_length, fixed=True)
+        return start(self.energy, allowed, chains, initial, self.max_length, self.block)
 
     def step(
         self, draws: Draws, state: State, temperature: float | Tensor | None = None

@@ -94,7 +94,7 @@ class MaskedGibbs:
     def init(self, draws: Draws, chains: int, initial: TokenBatch | None = None) -> State:  # noqa: ARG002
         """Chains at ``initial``, whose rows need a free token each."""
         allowed = self.masked.allowed
-        return start(self.energy, allowed, chains, initial, self.max_length, fixed=True)
+        return start(self.energy, allowed, chains, initial, self.max_length, 1)
 
     def step(self, draws: Draws, state: State) -> tuple[State, Info]:
         """Redraw one token of every chain."""
@@ -156,7 +156,7 @@ class MaskedMetropolis:
     def init(self, draws: Draws, chains: int, initial: TokenBatch | None = None) -> State:  # noqa: ARG002
         """Chains at ``initial``, whose rows need a free token each."""
         allowed = self.masked.allowed
-        return start(self.energy, allowed, chains, initial, self.max_length, fixed=True)
+        return start(self.energy, allowed, chains, initial, self.max_length, 1)
 
     def step(
         self, draws: Draws, state: State, temperature: float | Tensor | None = None

@@ -8,6 +8,7 @@ from torch import Tensor
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy, InputError
 from ergotext.samplers.base import State
+from ergotext.samplers.spans import place_law
 
 
 def start(
@@ -16,7 +17,7 @@ def start(
     chains: int,
     initial: TokenBatch | None,
     max_length: int,
-    fixed: bool = False,
+    redrawn: int = 0,
 ) -> State:
     """``chains`` chains at ``initial`` (its rows in turn), or where the energy says.
 
@@ -28,8 +29,9 @@ def start(
     chains : int
     initial : TokenBatch or None
     max_length : int
-    fixed : bool
-        The chain redraws tokens and never changes how many there are, so it needs a free one.
+    redrawn : int
+        Of a chain that redraws so many neighbouring tokens and never changes how many there are:
+        every row must have them.
 
     Raises
     ------
@@ -61,10 +63,10 @@ def start(
             f"the text to start from takes {batch.longest} tokens and the maximum length is "
             f"{max_length}; allow a greater length"
         )
-    if fixed and not bool((batch.inside & (batch.locked == 0)).any(1).all()):
+    if redrawn and bool(place_law(batch, redrawn)[:, -1].any()):
         raise InputError(
-            "this sampler redraws tokens and never changes their number, and a text to start from "
-            "has none that is free; give texts of the length wanted (initial=)"
+            f"this sampler redraws tokens and never changes their number, and a text to start from "
+            f"has no {redrawn} in a row that are free; give texts of the length wanted (initial=)"
         )
     value = energy(batch)
     if not bool(torch.isfinite(value).all()):

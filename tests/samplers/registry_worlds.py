@@ -184,10 +184,10 @@ CHAINS: dict[str, dict[str, Callable[[], Chains]]] = {
 
 OPTIMISERS: dict[str, dict[str, Optimiser]] = {
     "SimulatedAnnealing": {
-        "keywords": Optimiser(*problem("ordered"), 400, {"hot": 2.0, "cold": 0.4}),
+        "geometric": Optimiser(*problem("ordered"), 400, {"hot": 2.0, "cold": 0.4}),
         **{
             name: Optimiser(*problem("tilted"), 400, {"schedule": name})
-            for name in ("linear", "geometric", "logarithmic", "adaptive")
+            for name in ("linear", "logarithmic", "adaptive")
         },
         "restarts": Optimiser(*problem("tilted"), 400, {"restarts": 2}),
     },
@@ -206,11 +206,11 @@ WEIGHTED: dict[str, dict[str, Weighted]] = {
     },
     "AnnealedImportance": {
         "edits": Weighted(
-            *weighted(FEW, 2), {"levels": 2}, 1, 100, {"levels": 5, "kernel": "suffix"}
+            *weighted(FEW, 2), {"levels": 2}, 1, 100, {"levels": 3, "kernel": "suffix"}
         ),
         "dead ends": Weighted(*LOOPED, {"levels": 3, "kernel": "gibbs"}, 1, 100),
         "rests": Weighted(
-            *weighted(FEW, 3), {"levels": 3, "kernel": "suffix"}, 1, 60, {"levels": 4}
+            *weighted(FEW, 3), {"levels": 2, "kernel": "suffix"}, 1, 60, {"levels": 4}
         ),
     },
     "StochasticBeam": {
