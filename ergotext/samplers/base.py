@@ -24,8 +24,8 @@ constraint told by an automaton, or a known bound of the weights."""
 _MISSING: dict[Need, str] = {
     "next-token": "proposes by a causal language model and this energy has none; add fluency(lm)",
     "masked": (
-        "proposes by a masked language model and this energy has none; add a term of one, with "
-        "weight 0 if it shall only propose"
+        "proposes by a masked language model and this energy has none; add "
+        "pseudo_likelihood(mlm), with weight 0 if it shall only propose"
     ),
     "automaton": (
         "draws under an automaton and this energy has none; add matches(automaton or expression)"

@@ -7,15 +7,19 @@ from typing import get_args
 
 import pytest
 import torch
+from transformers import PreTrainedTokenizerFast
 
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.energy import Sum
 from ergotext.lm.loading import load
+from ergotext.lm.masked import MaskedLM
 from ergotext.lm.matches import matches
 from ergotext.lm.protocols import InputError
-from ergotext.lm.terms import fluency, length
+from ergotext.lm.terms import fluency, length, pseudo_likelihood
+from ergotext.lm.vocabulary import Vocabulary
 from ergotext.samplers import SAMPLERS, SeededDraws, register, run, sample, sampler_named
 from ergotext.samplers.base import Kind
+from tests.lm.masked_worlds import FAMILIES, SIZE, masked_tokenizer
 from tests.toy import ToyProposer, flat_energy, toy_energy
 
 CHAINS = sorted(name for name, sampler in SAMPLERS.items() if sampler.kind != "weighted")
@@ -220,6 +224,25 @@ def test_it_runs_on_a_model(name: str, model_folder: Path) -> None:
     # What a random model writes under an expression is hardly ever accepted.
     assert len(seen) > 2 or name in ("independence", "suffix")
     energy.forget()
+    torch.testing.assert_close(state.energy, energy(state.batch), rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", sorted(n for n, s in SAMPLERS.items() if "masked" in s.needs))
+def test_it_runs_on_a_masked_model(name: str, tokenizer: PreTrainedTokenizerFast) -> None:
+    """Float32; the energy is another than the conditionals, and needs no causal model."""
+    torch.manual_seed(1)
+    mlm = MaskedLM(FAMILIES["bert"](), Vocabulary(masked_tokenizer(tokenizer), SIZE))
+    energy = 0.2 * pseudo_likelihood(mlm) + length(4, sd=3)
+    sampler = SAMPLERS[name](energy, max_length=6)
+    draws = SeededDraws(1)
+    start = TokenBatch.of([mlm.encode(text) for text in (" the dog", " a ball and")])
+    state = sampler.init(draws, 4, start)
+    for _ in range(25):
+        before, (state, info) = state, sampler.step(draws, state)
+        changed = (state.batch.ids != before.batch.ids).sum(1)
+        assert torch.equal(state.batch.length, before.batch.length) and int(changed.max()) <= 1
+        assert not changed[~info.accepted].any()
+    assert len(set(state.batch.rows())) > 2
     torch.testing.assert_close(state.energy, energy(state.batch), rtol=0, atol=1e-3)
 
 
