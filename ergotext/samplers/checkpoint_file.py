@@ -34,7 +34,8 @@ def write(path: Path, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) 
     CheckpointError
         It cannot be written. The one before is still there.
     """
-    whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    # Clones: tensors that share memory are refused.
+    whole = {name: tensor.clone().contiguous() for name, tensor in tensors.items()}
     told = {**header, "format": FORMAT}
     told["digest"] = _digest(told, whole)
     try:

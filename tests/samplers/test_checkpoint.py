@@ -226,10 +226,10 @@ class Tempered(State):
 
 def test_a_state_may_have_fields_of_its_own(tmp_path: Path) -> None:
     batch = TokenBatch.of([(1, 2), (3,)], [(0, 1), (0,)]).padded(5)
-    state = Tempered(
-        batch, torch.tensor([1.0, 0.1]).double(), 7, 0.1 + 0.2, torch.tensor([2, 1]),
-        TokenBatch.of([(4,)]), -(2**70),
-    )  # fmt: skip
+    energy = torch.tensor([1.0, 0.1]).double()
+    state = Tempered(  # two fields of one memory
+        batch, energy, 7, 0.1 + 0.2, energy[:], TokenBatch.of([(4,)]), -(2**70)
+    )
     run = Run(state, Run.start(State(batch, state.energy)).trace, 1.5)
     Checkpoint(run, SeededDraws(1).state, {}, {}).save(tmp_path / "run")
     empty = Tempered(TokenBatch.of([(), ()]), torch.zeros(2).double())
