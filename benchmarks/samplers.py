@@ -37,7 +37,7 @@ PROMPT = "The weather report:"
 EXPRESSION = r"( [A-Z]?[a-z]{1,10}){1,4} rain( [a-z]{1,10}){1,4}\."
 LONGEST, CHAINS, DRAWS = 14, 8, 64
 OPTIONS: dict[str, dict[str, Any]] = {
-    "rejection": {"proposal": "masked", "max_tries": 512},
+    "rejection": {"proposal": "masked", "max_tries": 256},
     "annealing": {"steps": 1000},
     "gibbs": {"candidates": 16},
 }

@@ -39,7 +39,7 @@ class Projection:
 
     def logits(self, hidden: Tensor) -> Tensor:
         """float32 [N, V] for hidden [N, D]. For a handful of rows only."""
-        return self._finish(torch.nn.functional.linear(hidden, self.weight, self.bias))
+        return self._finish(_linear(hidden, self.weight, self.bias))
 
     def log_z(self, hidden: Tensor) -> Tensor:
         """float32 [N]: log Σ_v exp(logit_v), by an online maximum over blocks of the vocabulary.
