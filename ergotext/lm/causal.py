@@ -130,10 +130,15 @@ class CausalLM:
         """float64 [B, V]: log p(token | context and the first ``position`` [B] tokens)."""
         if not len(batch):
             return torch.zeros(0, len(self.allowed), dtype=torch.float64)
-        readings = self._reader.read(batch.rows())
-        at = position.tolist()
-        hidden = torch.stack([r.hidden[p] for r, p in zip(readings, at, strict=True)])
-        logits = self.projection.logits(hidden).double().cpu()
+        rows, at = batch.rows(), position.tolist()
+        known: dict[tuple[int, ...], Tensor] = {}
+        readings = self._reader.read(rows, known)
+        if known.keys() >= set(rows) and at == batch.length.tolist():
+            logits = torch.stack([known[row] for row in rows])
+        else:
+            hidden = torch.stack([r.hidden[p] for r, p in zip(readings, at, strict=True)])
+            logits = self.projection.logits(hidden)
+        logits = logits.double().cpu()
         return logits.log_softmax(-1)
 
     @torch.inference_mode()

@@ -61,8 +61,14 @@ class Reader:
         self.memo = PrefixMemo(root, MEMO_TOKENS)
 
     @torch.inference_mode()
-    def read(self, rows: list[tuple[int, ...]]) -> list[Reading]:
-        """The reading of each row; what is not in the memo is computed, in microbatches."""
+    def read(
+        self, rows: list[tuple[int, ...]], logits: dict[tuple[int, ...], Tensor] | None = None
+    ) -> list[Reading]:
+        """The reading of each row; what is not in the memo is computed, in microbatches.
+
+        Into ``logits``, if given, go those behind rows that were read on by a single token: they
+        give the normaliser as well, so that the vocabulary is gone through once and not twice.
+        """
         found: dict[tuple[int, ...], Reading] = {}
         missing: list[tuple[int, ...]] = []
         for row in dict.fromkeys(rows):
@@ -75,7 +81,7 @@ class Reader:
         shared = [self.memo.longest(row) for row in missing]
         for group in microbatches([len(row) for row in missing], self.token_budget):
             known = [shared[r] for r in group]
-            for reading in self._extend([missing[r] for r in group], known):
+            for reading in self._extend([missing[r] for r in group], known, logits):
                 found[reading.tokens] = reading
                 self.memo.put(reading)
         return [found[row] for row in rows]
@@ -167,7 +173,10 @@ class Reader:
             )
 
     def _extend(
-        self, rows: list[tuple[int, ...]], shared: list[tuple[Reading, int]]
+        self,
+        rows: list[tuple[int, ...]],
+        shared: list[tuple[Reading, int]],
+        logits: dict[tuple[int, ...], Tensor] | None,
     ) -> list[Reading]:
         """Read rows on from prefixes that were read before."""
         bases, starts = [b for b, _ in shared], [n for _, n in shared]
@@ -176,7 +185,13 @@ class Reader:
         ]
         sizes = [part.numel() for part in fed]
         states, caches = self.forward(bases, starts, fed)
-        fresh, log_z = states.split(sizes), self.projection.log_z(states).split(sizes)
+        if logits is not None and set(sizes) == {1}:
+            behind = self.projection.logits(states)
+            logits.update(zip(rows, behind, strict=True))
+            normaliser = behind.logsumexp(-1)
+        else:
+            normaliser = self.projection.log_z(states)
+        fresh, log_z = states.split(sizes), normaliser.split(sizes)
         hidden = [
             torch.cat([b.hidden[: n + 1], f]) for b, n, f in zip(bases, starts, fresh, strict=True)
         ]

@@ -325,3 +325,28 @@ def test_models_that_cannot_be_driven_are_refused(tokenizer) -> None:
                          num_attention_heads=2, initializer_range=0.5)  # fmt: skip
     with pytest.raises(ModelError, match="not a projection"):
         CausalLM(Strange(config), Vocabulary(tokenizer, 430), 0, 1)
+
+
+def test_rows_that_grow_go_through_the_vocabulary_once(
+    small_lm: CausalLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A token at a time; laws and scores are those of whole rows read afresh."""
+    whole = [(30, 40, 50, 60), (31, 41, 51, 61), (30, 40, 52, 62)]
+    small_lm.forget()
+    small_lm.next_log_prob(TokenBatch.of([()] * 3), torch.tensor([0, 0, 0]))
+    blocked = []
+    log_z = small_lm.projection.log_z
+    watched = lambda hidden: (blocked.append(len(hidden)), log_z(hidden))[1]  # noqa: E731
+    monkeypatch.setattr(small_lm.projection, "log_z", watched)
+    laws = []
+    for n in range(1, 5):
+        batch = TokenBatch.of([row[:n] for row in whole])
+        laws.append(small_lm.next_log_prob(batch, batch.length))
+    scores = small_lm.token_log_prob(TokenBatch.of(whole))
+    assert blocked == []
+    small_lm.forget()
+    assert torch.allclose(small_lm.token_log_prob(TokenBatch.of(whole)), scores, atol=1e-4)
+    for n, law in enumerate(laws, 1):
+        small_lm.forget()
+        afresh = small_lm.next_log_prob(TokenBatch.of(whole), torch.full((3,), n))
+        assert torch.allclose(law, afresh, atol=1e-4) and blocked
