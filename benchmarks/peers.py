@@ -75,11 +75,12 @@ class Runs:
         z = np.array(self.log_z)
         rate = sum(self.count) / sum(self.seconds)
         mean = float(torch.tensor(z).logsumexp(0)) - math.log(len(z))
+        ess = statistics.median(self.ess)
         cells = [
             f"{statistics.median(self.seconds):.2f}",
             f"{min(self.seconds):.2f}–{max(self.seconds):.2f}",
             f"{rate:.1f}",
-            f"{statistics.median(self.ess):.1f}",
+            f"{ess:.1f}" if ess < 1e4 else "> 10⁴",  # next to nothing was left to chance
             f"{statistics.mean(self.distinct):.1f}",
             f"{z.mean():.2f} ± {z.std(ddof=1):.2f}",
             f"{mean:.2f}",
