@@ -57,8 +57,19 @@ def sample(
     json_schema: Annotated[
         str | None, typer.Option(help="What the text must be JSON of: a schema, or its file.")
     ] = None,
+    masked: Annotated[
+        str | None,
+        typer.Option(help="Masked model that mlm-gibbs and mlm-mh propose by: tiny-masked, …"),
+    ] = None,
     context: Annotated[
         str | None, typer.Option(help="Text that stands before and is not shown. ['']")
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            help="Text that chains start from; gibbs and the chains of a masked model keep its "
+            "number of tokens."
+        ),
     ] = None,
     max_length: Annotated[
         int | None, typer.Option(min=1, help="Longest text in tokens. [40]")
@@ -102,6 +113,7 @@ def sample(
             "chains": chains,
             "steps": steps,
             "context": context,
+            "start": start,
             "max_length": max_length,
             "max_seconds": max_seconds,
             "r_hat": r_hat,
@@ -111,7 +123,7 @@ def sample(
             "device": device,
             "dtype": dtype and dtype.value,
             "seed": seed,
-            "energy": table.energy(keyword, length, regex, json_schema),
+            "energy": table.energy(keyword, length, regex, json_schema, masked),
             "options": dict(map(table.option, option or [])),
         },
     )

@@ -63,6 +63,19 @@ def test_keywords_and_schema_under_a_weighted_sampler(call) -> None:
     assert code == 0 and records(out) and all("海" in one["text"] for one in records(out))
 
 
+@pytest.mark.parametrize("sampler", ["gibbs", "mlm-gibbs", "mlm-mh"])
+def test_chains_that_keep_the_length(call, sampler: str) -> None:
+    start = "The sun went down behind the hill."
+    code, out, err = call(
+        "--model", "tiny-causal", "--masked", "tiny-masked", "--sampler", sampler, "--start",
+        start, "--steps", "30", "--chains", "2", "-n", "4",
+    )  # fmt: skip
+    assert code == 0 and err.startswith(f"({sampler}, 2 chains × 30 steps")
+    lines = records(out)
+    assert len(lines) == 4 and any(line["text"] != start for line in lines)
+    assert all("fluency" in line["terms"] for line in lines)
+
+
 def test_an_optimiser_shows_its_best(call) -> None:
     code, out, err = call(*SHORT, "--sampler", "annealing", "--option", "hot=2.0")
     energies = [one["energy"] for one in records(out)]
@@ -172,6 +185,12 @@ def test_a_plot_is_drawn(call, tmp_path: Path) -> None:
         (["--regex", "[a&&b]"], "No text"),
         (["--json-schema", "nothere.json"], "cannot read the schema"),
         (["--json-schema", "{nothing}"], "no JSON"),
+        (["--masked", "tiny-causal", "--sampler", "mlm-mh"], "is no masked language model"),
+        (
+            ["--model", "tiny-causal", "--masked", "tiny-masked", "--sampler", "mlm-mh"],
+            "give texts of the length wanted",
+        ),
+        (["--sampler", "smc", "--start", "The sun"], "leave start out"),
         (["--resume"], "takes a checkpoint"),
         (["--checkpoint", "mine.py"], "already"),
         (["--plot", "trace.xyz"], "no plot can be a .xyz"),

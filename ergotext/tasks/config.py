@@ -19,6 +19,7 @@ KINDS: dict[str, tuple[type, ...]] = {
     "device": _TEXT,
     "dtype": _TEXT,
     "context": _TEXT,
+    "start": _TEXT,
     "sampler": _TEXT,
     "n": _WHOLE,
     "chains": _WHOLE,
@@ -39,6 +40,7 @@ ENERGY: dict[str, tuple[type, ...]] = {
     "keywords": (list, dict),
     "regex": _TEXT,
     "json_schema": (str, dict),
+    "masked": (str, dict),
     "custom": (list,),
 }
 """The terms that an energy may have."""
@@ -114,11 +116,15 @@ _WORDS = {float: "a number", str: "a text", dict: "a table", list: "a list"}
 
 
 def energy(
-    keyword: list[str] | None, length: float | None, regex: str | None, json_schema: str | None
+    keyword: list[str] | None,
+    length: float | None,
+    regex: str | None,
+    json_schema: str | None,
+    masked: str | None,
 ) -> dict[str, Any] | None:
     """The terms of an energy that flags name; None if they name none."""
     told: dict[str, Any] = {"keywords": keyword or None, "length": length}
-    told |= {"regex": regex, "json_schema": json_schema}
+    told |= {"regex": regex, "json_schema": json_schema, "masked": masked}
     return {name: value for name, value in told.items() if value is not None} or None
 
 

@@ -13,11 +13,14 @@ from typing import Any
 from ergotext.lm.automata.grammars import json_schema
 from ergotext.lm.automata.keywords import KeywordCoverage
 from ergotext.lm.automata.pieces import Pieces
+from ergotext.lm.batch import TokenBatch
 from ergotext.lm.causal import CausalLM
 from ergotext.lm.energy import Sum, Term, custom
+from ergotext.lm.loading import load
+from ergotext.lm.masked import MaskedLM
 from ergotext.lm.matches import matches
 from ergotext.lm.protocols import InputError
-from ergotext.lm.terms import fluency, keywords, length
+from ergotext.lm.terms import fluency, keywords, length, pseudo_likelihood
 from ergotext.samplers.base import sampler_named
 from ergotext.samplers.result import Result
 from ergotext.samplers.sampling import check_new, sample
@@ -42,8 +45,11 @@ def sample_by(
         Energy, sampler and constraint do not fit together.
     """
     kind = sampler_named(config["sampler"]).kind
+    start = config.get("start")
+    if start is not None and kind == "weighted":
+        raise InputError(f"{config['sampler']} writes its texts from nothing; leave start out")
     energy = energy_of(config["energy"], lm, config["context"], weighted=kind == "weighted")
-    named = ("model", "dtype", "context", "energy")
+    named = ("model", "dtype", "context", "start", "energy")
     asked = {name: config.get(name) for name in ("chains", "steps", "max_seconds", "r_hat")}
     with _quiet():
         return sample(
@@ -53,10 +59,11 @@ def sample_by(
             n=config.get("n") if kind == "weighted" else None,
             seed=config["seed"],
             max_length=config["max_length"],
+            initial=None if start is None else TokenBatch.of([lm.vocabulary.encode(start)]),
             checkpoint=config.get("checkpoint"),
             every=config["every"],
             resume=resume,
-            settings={name: config[name] for name in named},
+            settings={name: config[name] for name in named if name in config},
             progress=progress,
             **config["options"],
         )
@@ -100,8 +107,9 @@ def energy_of(
     ----------
     terms : mapping
         ``fluency`` (a weight), ``length`` (a mean, or mean, sd and weight), ``keywords`` (a list,
-        or words and any_order), ``regex``, ``json_schema`` (the schema, or a file), ``custom`` (a
-        list of ``file.py:function``).
+        or words and any_order), ``regex``, ``json_schema`` (the schema, or a file), ``masked`` (a
+        masked model to propose by, or model, weight and whole_words), ``custom`` (a list of
+        ``file.py:function``).
     lm : CausalLM
     context : str
         Text that stands before every text.
@@ -123,6 +131,8 @@ def energy_of(
         made.append(matches(terms["regex"]))
     if "json_schema" in terms:
         made.append(matches(json_schema(_schema(terms["json_schema"]), _pieces(lm))))
+    if "masked" in terms:
+        made.append(_masked(terms["masked"]))
     made += [_custom(place) for place in terms.get("custom", [])]
     return Sum([(1.0, term) for term in made])
 
@@ -137,6 +147,19 @@ def _length(told: Any) -> Term:
     if "mean" not in table or not all(isinstance(v, int | float) for v in table.values()):
         raise InputError(f"length is a mean, or a table of mean, sd and weight, got {told!r}")
     return float(table.get("weight", 1.0)) * length(table["mean"], table.get("sd", 1.0))
+
+
+def _masked(told: Any) -> Term:
+    """Pseudo-likelihood, of weight 0 where the model shall only propose."""
+    table = told if isinstance(told, dict) else {"model": told}
+    _only("masked", table, ("model", "weight", "whole_words"))
+    name, weight = table.get("model"), table.get("weight", 0.0)
+    if not isinstance(name, str) or not isinstance(weight, int | float):
+        raise InputError(f"masked is a model, or a table of model and weight, got {told!r}")
+    model = load(name)
+    if not isinstance(model, MaskedLM):
+        raise InputError(f"{name} is no masked language model; take one, such as tiny-masked")
+    return weight * pseudo_likelihood(model, bool(table.get("whole_words", False)))
 
 
 def _keywords(told: Any, lm: CausalLM, weighted: bool) -> Term:
