@@ -11,7 +11,7 @@ demo: $(VENV)/demo.ok
 	$(BIN)/ergotext write summer beach "ice cream"
 
 test: $(VENV)/dev.ok lint docs
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 lint: $(VENV)/dev.ok
 	$(BIN)/ruff check .
