@@ -127,7 +127,7 @@ def sample(
             "options": dict(map(table.option, option or [])),
         },
     )
-    task.check(told, resume=resume, plot=plot)
+    task.check(told, resume=resume, plot=plot, others=[config, output, task.beside(output)])
     result = task.sample_by(
         told, load(told["model"], told["device"], told["dtype"], threads), resume=resume
     )

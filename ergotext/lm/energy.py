@@ -248,7 +248,7 @@ class Custom(Term):
 
     def bind(self, scorer: CausalLM) -> Custom:
         bound = Custom(self._function, self.name, self._on_text)
-        bound._decode = scorer
+        bound._decode, bound.lowest = scorer, self.lowest
         return bound
 
     def __call__(self, batch: TokenBatch) -> Tensor:

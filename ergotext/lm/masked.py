@@ -238,11 +238,16 @@ def _around(vocabulary: Vocabulary) -> tuple[list[int], list[int]]:
     return found[0]
 
 
+def _before(padding: int | None) -> int:
+    """Positions that are never used: those up to and with the padding index, if there is one."""
+    return 0 if padding is None else padding + 1
+
+
 def _max_positions(model: PreTrainedModel) -> int:
     """Longest input, the tokens around a text included."""
     most = getattr(model.config, "max_position_embeddings", None) or 1 << 20
     for name, module in model.named_modules():
         # RoBERTa and its kin count positions from behind the padding index on.
         if name.endswith("position_embeddings") and isinstance(module, torch.nn.Embedding):
-            most = min(most, module.num_embeddings - (module.padding_idx or -1) - 1)
+            most = min(most, module.num_embeddings - _before(module.padding_idx))
     return int(most)

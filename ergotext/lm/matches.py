@@ -15,8 +15,8 @@ from ergotext.lm.causal import CausalLM
 from ergotext.lm.energy import Term
 from ergotext.lm.protocols import Automaton, InputError
 
-WALKS, LONGEST = 2000, 200
-"""Walks that ``initial`` takes through the automaton before it gives up, and tokens of each."""
+WALKS, LIMITS = 400, (4, 8, 16, 32, 64, 200)
+"""Walks of each length that ``initial`` takes through the automaton before it gives up."""
 
 
 class Matches(Term):
@@ -75,25 +75,26 @@ class Matches(Term):
         InputError
             No walk came to an end.
         """
-        rows: list[tuple[int, ...]] = []
-        random = np.random.default_rng(0)
-        for tried in range(WALKS):
-            if len(rows) == count or (rows and tried >= 10 * count):
-                break
-            row = self._walk(random)
-            rows += [] if row is None or row in rows else [row]
-        if not rows:
-            raise InputError(
-                f"no text that the automaton takes was found in {WALKS} walks of up to {LONGEST} "
-                f"tokens: give one to start from (initial=)"
-            )
-        return TokenBatch.of([rows[k % len(rows)] for k in range(count)])
+        # Short texts first: a walk ends where it first may, and in most places it may not.
+        for most in LIMITS:
+            random, rows = np.random.default_rng(0), list[tuple[int, ...]]()
+            for tried in range(WALKS):
+                if len(rows) == count or (rows and tried >= 10 * count):
+                    break
+                row = self._walk(random, most)
+                rows += [] if row is None or row in rows else [row]
+            if rows:
+                return TokenBatch.of([rows[k % len(rows)] for k in range(count)])
+        raise InputError(
+            f"no text that the automaton takes was found in {WALKS} walks of up to {LIMITS[-1]} "
+            f"tokens: give one to start from (initial=)"
+        )
 
-    def _walk(self, random: np.random.Generator) -> tuple[int, ...] | None:
+    def _walk(self, random: np.random.Generator, most: int) -> tuple[int, ...] | None:
         automaton = self.automaton
         row: list[int] = []
         state = automaton.start(1)
-        while len(row) < LONGEST:
+        while len(row) <= most:
             _, token, after = automaton.candidates(state)
             if automaton.end in token:
                 return tuple(row)

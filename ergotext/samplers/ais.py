@@ -110,7 +110,7 @@ class AnnealedImportance:
         self, energy: Energy, max_length: int = 40, levels: int = 20, kernel: str = "mh"
     ) -> None:
         check_fit(type(self), energy)
-        if levels < 1:
+        if not isinstance(levels, int) or levels < 1:
             raise InputError(f"at least one level is needed, got {levels}")
         self.energy, self.target = energy, Target.of(energy, max_length)
         self.levels = levels
@@ -167,11 +167,14 @@ class AnnealedImportance:
         Raises
         ------
         InputError
-            There is no draw, or one that the energy forbids.
+            There is no draw, or one that the energy forbids or that is too long.
         """
-        value = self.energy(exact)
-        if not len(exact) or not bool(torch.isfinite(value).all()):
-            raise InputError("exact draws of the target are needed; rejection gives them")
+        most = self.target.max_length
+        if not len(exact) or exact.longest > most or not bool(self._met(exact).all()):
+            raise InputError(
+                f"exact draws of the target, of at most {most} tokens, are needed; rejection gives "
+                f"them"
+            )
         batch = TokenBatch(exact.ids, exact.length, self.energy.locked(exact))
         log_weight = torch.zeros(len(exact), dtype=torch.float64)
         for level in reversed(range(self.levels)):
@@ -181,6 +184,10 @@ class AnnealedImportance:
                 energy, proposed = self.energy(batch), log_q(self.target, batch)
             log_weight += (-energy - proposed) / self.levels
         return math.log(len(exact)) - float((-log_weight).logsumexp(0))
+
+    def _met(self, batch: TokenBatch) -> Tensor:
+        """bool [B]: rows that the energy allows and q can write."""
+        return torch.isfinite(self.energy(batch)) & (log_q(self.target, batch) > -torch.inf)
 
     def _moved(
         self, draws: Draws, batch: TokenBatch, energy: Tensor, proposed: Tensor, level: int

@@ -107,6 +107,8 @@ class MetropolisHastings:
         self.scorer = energy.scorer
         self.temperature = check_temperature(temperature)
         self.edits = moves or EditMoves(max_length)
+        if self.edits.max_length > max_length:
+            self.edits = replace(self.edits, max_length=max_length)
 
     def init(
         self,

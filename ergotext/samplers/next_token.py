@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ergotext.lm.protocols import Automaton
+from ergotext.lm.protocols import Automaton, InputError
 from ergotext.samplers.draws import Draws
 
 Ints = NDArray[np.int64]
@@ -106,6 +106,12 @@ class AdaptiveRejection:
 
     checks: int = 1
     patience: int = 32
+
+    def __post_init__(self) -> None:
+        if self.checks < 1 or self.patience < 0:
+            raise InputError(
+                f"checks ({self.checks}) must be at least 1 and patience ({self.patience}) 0"
+            )
 
     def __call__(self, draws: Draws, log_prob: Tensor, automaton: Automaton, states: Ints) -> Step:
         left = _Left.of(log_prob)

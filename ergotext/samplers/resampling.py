@@ -5,11 +5,12 @@ All three are written as finite laws, so that every outcome of them can be enume
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
+from ergotext.lm.protocols import InputError
 from ergotext.samplers.draws import Draws
 
 Scheme = Literal["multinomial", "stratified", "systematic"]
@@ -30,10 +31,17 @@ def ancestors(draws: Draws, weight: Tensor, count: int, scheme: Scheme) -> Tenso
         Independent choices; one uniform point in each of ``count`` equal strata of [0, 1); or one
         point shared by all strata.
 
+    Raises
+    ------
+    InputError
+        Another scheme is asked for.
+
     References
     ----------
     Douc, Cappé and Moulines 2005, "Comparison of resampling schemes for particle filtering".
     """
+    if scheme not in get_args(Scheme):
+        raise InputError(f"no resampling scheme {scheme!r}; choose one of {get_args(Scheme)}")
     if scheme == "multinomial":
         return draws.categorical(weight.expand(count, -1))
     cumulative = weight.cumsum(0)

@@ -99,14 +99,18 @@ def _read(target: Target, batch: TokenBatch, cut: Tensor) -> Ints:
 def proposal(
     draws: Draws, target: Target, batch: TokenBatch, cut: Tensor, locked: Locks
 ) -> Proposal:
-    """What stands behind the cut, written anew; no proposal where a keyword is lost."""
+    """What stands behind the cut, written anew; no proposal where a keyword is lost or gained.
+
+    Gained: a row may hold a word in a spelling that is not marked. Were it free to go from there to
+    the marked one, from which it cannot come back, the target would not be kept.
+    """
     rows, log_to = rewritten(draws, target, batch, cut)
     rows = rows.where(log_to > -torch.inf, batch)
     rows = TokenBatch(rows.ids, rows.length, locked(rows))
-    most = int(batch.locked.max()) if batch.locked.numel() else 0
+    most = max(int(b.locked.max()) if b.locked.numel() else 0 for b in (batch, rows))
     held = torch.ones(len(batch), dtype=torch.bool)
     for k in range(1, most + 1):
-        held &= (rows.locked == k).any(1) | ~(batch.locked == k).any(1)
+        held &= (rows.locked == k).any(1) == (batch.locked == k).any(1)
     log_back = log_q_of(target, batch, cut).masked_fill(~held | (log_to == -torch.inf), -torch.inf)
     move = torch.full((len(batch),), REWRITE)
     return Proposal(rows, move, log_to.masked_fill(log_to == -torch.inf, 0.0), log_back)

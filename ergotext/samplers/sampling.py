@@ -132,20 +132,31 @@ def sample(
                 f"{sampler} draws n weighted texts at once and takes no {', '.join(wrong)}"
             )
         made_of |= {"options": _plain(options), "n": n or 64}
-        algorithm = factory(checked(energy), max_length=max_length, **options)
+        algorithm = _made(sampler, energy, max_length, options)
         return _weighted(energy, algorithm, made_of)
     if n is not None:
         raise InputError(f"{sampler} runs chains: it takes chains and steps, and no n")
     chains, steps = chains or 8, steps or 300
     budget = Budget(steps, max_seconds, r_hat, chains)
+    made_of |= {"options": _plain(options), "chains": chains, "every": every}
     if "steps" in known:  # of those that follow a schedule
         options.setdefault("steps", steps)
-    made_of |= {"options": _plain(options), "chains": chains, "every": every}
-    algorithm = factory(checked(energy), max_length=max_length, **options)
+        made_of["schedule"] = options["steps"]
+    algorithm = _made(sampler, energy, max_length, options)
     file = None if checkpoint is None else Path(checkpoint)
     if file is not None:
         check_new(file, resume)
     return _chains(energy, algorithm, budget, made_of, initial, file, progress)
+
+
+def _made(sampler: str, energy: Energy, max_length: int, options: Mapping[str, Any]) -> Any:
+    """The sampler with its options; one of a wrong type is an InputError."""
+    try:
+        return sampler_named(sampler)(checked(energy), max_length=max_length, **options)
+    except (TypeError, AttributeError) as error:
+        raise InputError(
+            f"the sampler {sampler} cannot be made of {dict(options)!r:.200}: {error}"
+        ) from error
 
 
 def check_new(checkpoint: Path, resume: bool) -> None:

@@ -56,7 +56,7 @@ def start(
     if any(not torch.isin(wanted[wanted > 0], marks).all() for marks in batch.locked):
         raise InputError(
             "the text to start from does not hold every keyword in the tokenizer's own "
-            "spelling; start from energy.initial(chains)"
+            "spelling (where words have spaces, with one before it); give another text, or none"
         )
     if batch.longest > max_length:
         raise InputError(

@@ -106,7 +106,7 @@ class ParallelTempering:
         self.kernel = kernel
         self.moves = (*self.kernel.moves, "exchange")
         cold = check_temperature(temperature)
-        if rungs < 2 or not cold < hottest < float("inf"):
+        if not isinstance(rungs, int) or rungs < 2 or not cold < hottest < float("inf"):
             raise InputError(
                 f"at least two rungs must rise from the temperature {cold} to the hottest, got "
                 f"{rungs} up to {hottest}"

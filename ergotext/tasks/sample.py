@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import module_from_spec, spec_from_file_location
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -69,15 +70,36 @@ def sample_by(
         )
 
 
-def check(config: Mapping[str, Any], *, resume: bool = False, plot: Path | None = None) -> None:
+def check(
+    config: Mapping[str, Any],
+    *,
+    resume: bool = False,
+    plot: Path | None = None,
+    others: Sequence[Path | None] = (),
+) -> None:
     """Find what cannot be before a model is loaded.
+
+    ``others`` are further files that the run reads or writes.
 
     Raises
     ------
     InputError
-        No such sampler, nothing to resume from, a checkpoint that would be written over, or no way
-        to draw the plot.
+        No such sampler, an option that is none of a sampler, more texts than chains will visit,
+        nothing to resume from, a file that two things would be written to, a checkpoint that would
+        be written over, or no way to draw the plot.
     """
+    if wrong := [name for name in config["options"] if name in signature(sample).parameters]:
+        raise InputError(f"{wrong[0]} is no option of a sampler: give it by its own name")
+    files = [Path(file) for file in (config.get("checkpoint"), plot, *others) if file is not None]
+    places = [file.resolve() for file in files]
+    if twice := [one for one, place in zip(files, places, strict=True) if places.count(place) > 1]:
+        raise InputError(f"{twice[0]} is named for two things; give each a file of its own")
+    n, kind = config.get("n"), sampler_named(config["sampler"]).kind
+    most = ((config.get("steps") or 300) + 1) * (config.get("chains") or 8)
+    if n is not None and not (n >= 1 and (n <= most or kind in ("weighted", "optimiser"))):
+        raise InputError(
+            f"n must be 1 or more, and chains of that many steps visit {most} states; got {n}"
+        )
     weighted = sampler_named(config["sampler"]).kind == "weighted"
     file = config.get("checkpoint")
     if resume and file is None:
