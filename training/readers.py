@@ -100,7 +100,8 @@ def dialogue(folder: Path) -> Iterator[Document]:
     """Battle for Wesnoth's stories, English and Chinese, a message a document."""
     for file in sorted(folder.rglob("zh_CN/LC_MESSAGES/*.mo")):
         with file.open("rb") as stream:
-            catalogue = gettext.GNUTranslations(stream)._catalog  # type: ignore[attr-defined]
+            # gettext finds a message by its source and has no public way to list them all.
+            catalogue = gettext.GNUTranslations(stream)._catalog
         for source, target in sorted((k, v) for k, v in catalogue.items() if isinstance(k, str)):
             if source:
                 both = [source.split("\x04")[-1].partition("^")[2] or source, target]

@@ -129,6 +129,33 @@ def held_out_loss(model: PreTrainedModel, rows: list[list[int]]) -> float:
     return sum(loss * n for loss, n in parts) / sum(n for _, n in parts)
 
 
+def resumed(
+    folder: Path, model: PreTrainedModel, steps: list[torch.optim.Optimizer]
+) -> tuple[int, int] | None:
+    """Put model, optimizers and chance back to the checkpoint; its steps, None if there is none."""
+    if not (folder / "checkpoint.pt").exists():
+        return None
+    state = torch.load(folder / "checkpoint.pt", weights_only=True)
+    model.load_state_dict(state["model"])
+    for optimizer, kept in zip(steps, state["optimizers"], strict=True):
+        optimizer.load_state_dict(kept)
+    torch.set_rng_state(state["random"])
+    return state["step"], state["fall_from"]
+
+
+def keep(
+    folder: Path,
+    model: PreTrainedModel,
+    steps: list[torch.optim.Optimizer],
+    counts: dict[str, int],
+) -> None:
+    """Write a checkpoint in the place of the last one."""
+    state = {"model": model.state_dict(), "random": torch.get_rng_state(), **counts}
+    state |= {"optimizers": [o.state_dict() for o in steps]}
+    torch.save(state, folder / "checkpoint.new")
+    (folder / "checkpoint.new").replace(folder / "checkpoint.pt")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kind", choices=["causal", "masked"])
@@ -148,16 +175,9 @@ def main() -> None:
     informed(model, rows)
     steps = optimizers(model)
     feed = batches(rows, BATCH, args.seed)
-    step, fall_from = 0, args.steps
-    if (folder / "checkpoint.pt").exists():
-        state = torch.load(folder / "checkpoint.pt", weights_only=True)
-        model.load_state_dict(state["model"])
-        for optimizer, kept in zip(steps, state["optimizers"], strict=True):
-            optimizer.load_state_dict(kept)
-        torch.set_rng_state(state["random"])
-        step, fall_from = state["step"], state["fall_from"]
-        for _ in range(step):
-            next(feed)
+    step, fall_from = resumed(folder, model, steps) or (0, args.steps)
+    for _ in range(step):
+        next(feed)
     began, losses = time.process_time(), []
     while step < (last := math.ceil(fall_from * (1 + COOL_DOWN))):
         if step < fall_from and (folder / "stop").exists():
@@ -184,11 +204,7 @@ def main() -> None:
             line |= {"cpu seconds": round(time.process_time() - began)}
             with (folder / "log.jsonl").open("a") as log:
                 log.write(json.dumps(line) + "\n")
-            state = {"model": model.state_dict(), "random": torch.get_rng_state()}
-            state |= {"optimizers": [o.state_dict() for o in steps]}
-            state |= {"step": step, "fall_from": fall_from}
-            torch.save(state, folder / "checkpoint.new")
-            (folder / "checkpoint.new").replace(folder / "checkpoint.pt")
+            keep(folder, model, steps, {"step": step, "fall_from": fall_from})
             losses.clear()
     model.eval().half().save_pretrained(folder)
 

@@ -74,7 +74,12 @@ class Gibbs:
         self.temperature = check_temperature(temperature)
         self.block, self.count = block, candidates
 
-    def init(self, draws: Draws, chains: int, initial: TokenBatch | None = None) -> State:  # noqa: ARG002
+    def init(
+        self,
+        draws: Draws,  # noqa: ARG002 - the protocol's; these chains start without chance
+        chains: int,
+        initial: TokenBatch | None = None,
+    ) -> State:
         """Chains at ``initial``, whose rows need ``block`` free tokens in a row."""
         allowed = self.scorer.allowed
         return start(self.energy, allowed, chains, initial, self.max_length, self.block)

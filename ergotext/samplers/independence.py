@@ -19,8 +19,31 @@ from ergotext.samplers.start import start
 from ergotext.samplers.target import Target
 
 
+class _Rewriting:
+    """What both chains are made of, and where they start."""
+
+    kind: ClassVar[Kind] = "invariant"
+    needs: ClassVar[frozenset[Need]] = frozenset({"next-token"})
+    moves: ClassVar[tuple[str, ...]] = ("rewrite", "stay")
+
+    def __init__(self, energy: Energy, max_length: int = 40, temperature: float = 1.0) -> None:
+        check_fit(type(self), energy)
+        self.energy, self.target = energy, Target.of(energy, max_length)
+        self.temperature = check_temperature(temperature)
+
+    def init(
+        self,
+        draws: Draws,  # noqa: ARG002 - the protocol's; these chains start without chance
+        chains: int,
+        initial: TokenBatch | None = None,
+    ) -> State:
+        """Chains at ``initial``, or where the energy says."""
+        allowed = self.target.scorer.allowed
+        return start(self.energy, allowed, chains, initial, self.target.max_length)
+
+
 @register("independence")
-class Independence:
+class Independence(_Rewriting):
     """Chains that propose a whole new text, whatever stands there; π ∝ exp(−E/T).
 
     A text is written from left to right by the model, masked by the energy's automaton where it has
@@ -46,20 +69,6 @@ class Independence:
     Tierney 1994, "Markov chains for exploring posterior distributions", section 2.3.2.
     """
 
-    kind: ClassVar[Kind] = "invariant"
-    needs: ClassVar[frozenset[Need]] = frozenset({"next-token"})
-    moves: ClassVar[tuple[str, ...]] = ("rewrite", "stay")
-
-    def __init__(self, energy: Energy, max_length: int = 40, temperature: float = 1.0) -> None:
-        check_fit(type(self), energy)
-        self.energy, self.target = energy, Target.of(energy, max_length)
-        self.temperature = check_temperature(temperature)
-
-    def init(self, draws: Draws, chains: int, initial: TokenBatch | None = None) -> State:  # noqa: ARG002
-        """Chains at ``initial``, or where the energy says."""
-        allowed = self.target.scorer.allowed
-        return start(self.energy, allowed, chains, initial, self.target.max_length)
-
     def step(
         self, draws: Draws, state: State, temperature: float | Tensor | None = None
     ) -> tuple[State, Info]:
@@ -71,7 +80,7 @@ class Independence:
 
 
 @register("suffix")
-class SuffixResampling:
+class SuffixResampling(_Rewriting):
     """Chains that propose to write the rest of a text anew from a random cut; π ∝ exp(−E/T).
 
     The cut is drawn uniformly from 0 … n, the number of tokens; n changes, and with it the
@@ -92,20 +101,6 @@ class SuffixResampling:
     ----------
     Hastings 1970, "Monte Carlo sampling methods using Markov chains and their applications".
     """
-
-    kind: ClassVar[Kind] = "invariant"
-    needs: ClassVar[frozenset[Need]] = frozenset({"next-token"})
-    moves: ClassVar[tuple[str, ...]] = ("rewrite", "stay")
-
-    def __init__(self, energy: Energy, max_length: int = 40, temperature: float = 1.0) -> None:
-        check_fit(type(self), energy)
-        self.energy, self.target = energy, Target.of(energy, max_length)
-        self.temperature = check_temperature(temperature)
-
-    def init(self, draws: Draws, chains: int, initial: TokenBatch | None = None) -> State:  # noqa: ARG002
-        """Chains at ``initial``, or where the energy says."""
-        allowed = self.target.scorer.allowed
-        return start(self.energy, allowed, chains, initial, self.target.max_length)
 
     def step(
         self, draws: Draws, state: State, temperature: float | Tensor | None = None

@@ -51,8 +51,33 @@ def redraw(
     )
 
 
+class _Redrawing:
+    """What both chains are made of, and where they start."""
+
+    kind: ClassVar[Kind]
+    needs: ClassVar[frozenset[Need]] = frozenset({"masked"})
+    moves: ClassVar[tuple[str, ...]] = ("redraw", "stay")
+
+    def __init__(self, energy: Energy, max_length: int = 40, temperature: float = 1.0) -> None:
+        check_fit(type(self), energy)
+        assert energy.masked is not None
+        self.energy, self.masked = energy, energy.masked
+        self.max_length = max_length
+        self.temperature = check_temperature(temperature)
+
+    def init(
+        self,
+        draws: Draws,  # noqa: ARG002 - the protocol's; these chains start without chance
+        chains: int,
+        initial: TokenBatch | None = None,
+    ) -> State:
+        """Chains at ``initial``, whose rows need a free token each."""
+        allowed = self.masked.allowed
+        return start(self.energy, allowed, chains, initial, self.max_length, 1)
+
+
 @register("mlm-gibbs")
-class MaskedGibbs:
+class MaskedGibbs(_Redrawing):
     """The plain masked-LM chain: mask one token, draw it from the model's conditional.
 
     The conditionals of a masked language model come from no joint, so no energy tells what this
@@ -81,20 +106,6 @@ class MaskedGibbs:
     """
 
     kind: ClassVar[Kind] = "implicit"
-    needs: ClassVar[frozenset[Need]] = frozenset({"masked"})
-    moves: ClassVar[tuple[str, ...]] = ("redraw", "stay")
-
-    def __init__(self, energy: Energy, max_length: int = 40, temperature: float = 1.0) -> None:
-        check_fit(type(self), energy)
-        assert energy.masked is not None
-        self.energy, self.masked = energy, energy.masked
-        self.max_length = max_length
-        self.temperature = check_temperature(temperature)
-
-    def init(self, draws: Draws, chains: int, initial: TokenBatch | None = None) -> State:  # noqa: ARG002
-        """Chains at ``initial``, whose rows need a free token each."""
-        allowed = self.masked.allowed
-        return start(self.energy, allowed, chains, initial, self.max_length, 1)
 
     def step(self, draws: Draws, state: State) -> tuple[State, Info]:
         """Redraw one token of every chain."""
@@ -116,7 +127,7 @@ class MaskedGibbs:
 
 
 @register("mlm-mh")
-class MaskedMetropolis:
+class MaskedMetropolis(_Redrawing):
     """The masked-LM chain with a Metropolis-Hastings correction: π ∝ exp(−E/T) stays invariant.
 
     A token is masked, another proposed from the conditional, and accepted with
@@ -143,20 +154,6 @@ class MaskedMetropolis:
     """
 
     kind: ClassVar[Kind] = "invariant"
-    needs: ClassVar[frozenset[Need]] = frozenset({"masked"})
-    moves: ClassVar[tuple[str, ...]] = ("redraw", "stay")
-
-    def __init__(self, energy: Energy, max_length: int = 40, temperature: float = 1.0) -> None:
-        check_fit(type(self), energy)
-        assert energy.masked is not None
-        self.energy, self.masked = energy, energy.masked
-        self.max_length = max_length
-        self.temperature = check_temperature(temperature)
-
-    def init(self, draws: Draws, chains: int, initial: TokenBatch | None = None) -> State:  # noqa: ARG002
-        """Chains at ``initial``, whose rows need a free token each."""
-        allowed = self.masked.allowed
-        return start(self.energy, allowed, chains, initial, self.max_length, 1)
 
     def step(
         self, draws: Draws, state: State, temperature: float | Tensor | None = None

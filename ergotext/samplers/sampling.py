@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
@@ -101,23 +101,9 @@ def sample(
     CheckpointError
         The checkpoint is broken, or of another run.
     """
-    for name, value, least in (
-        ("chains", chains, 1),
-        ("steps", steps, 1),
-        ("n", n, 1),
-        ("max_length", max_length, 1),
-        ("every", every, 1),
-        ("seed", seed, 0),
-    ):
-        if value is not None and (not isinstance(value, int) or value < least):
-            raise InputError(f"{name} must be a whole number of at least {least}, got {value}")
-    factory = sampler_named(sampler)
-    known = signature(factory).parameters
-    if wrong := [name for name in options if name not in known]:
-        raise InputError(
-            f"the sampler {sampler} takes no {', '.join(wrong)}; it takes "
-            f"{', '.join(name for name in known if name != 'energy')}"
-        )
+    _check_whole(chains=chains, steps=steps, n=n, max_length=max_length, every=every)
+    _check_whole(0, seed=seed)
+    factory, known = sampler_named(sampler), _options_of(sampler, options)
     made_of = {"sampler": sampler, "seed": seed, "max_length": max_length, **(settings or {})}
     if factory.kind == "weighted":
         others: dict[str, object] = {
@@ -147,6 +133,23 @@ def sample(
     if file is not None:
         check_new(file, resume)
     return _chains(energy, algorithm, budget, made_of, initial, file, progress)
+
+
+def _check_whole(least: int = 1, **numbers: object) -> None:
+    for name, value in numbers.items():
+        if value is not None and (not isinstance(value, int) or value < least):
+            raise InputError(f"{name} must be a whole number of at least {least}, got {value}")
+
+
+def _options_of(sampler: str, given: Mapping[str, Any]) -> Collection[str]:
+    """What a sampler may be told; InputError where it is told something else."""
+    known = signature(sampler_named(sampler)).parameters
+    if wrong := [name for name in given if name not in known]:
+        raise InputError(
+            f"the sampler {sampler} takes no {', '.join(wrong)}; it takes "
+            f"{', '.join(name for name in known if name != 'energy')}"
+        )
+    return known
 
 
 def _made(sampler: str, energy: Energy, max_length: int, options: Mapping[str, Any]) -> Any:
@@ -254,4 +257,5 @@ def _weighted(
 
 def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options as JSON has them; of what it does not have, how it shows itself."""
-    return json.loads(json.dumps(options, default=repr))  # type: ignore[no-any-return]
+    plain: dict[str, Any] = json.loads(json.dumps(options, default=repr))
+    return plain

@@ -334,9 +334,13 @@ def test_rows_that_grow_go_through_the_vocabulary_once(
     whole = [(30, 40, 50, 60), (31, 41, 51, 61), (30, 40, 52, 62)]
     small_lm.forget()
     small_lm.next_log_prob(TokenBatch.of([()] * 3), torch.tensor([0, 0, 0]))
-    blocked = []
+    blocked: list[int] = []
     log_z = small_lm.projection.log_z
-    watched = lambda hidden: (blocked.append(len(hidden)), log_z(hidden))[1]  # noqa: E731
+
+    def watched(hidden: torch.Tensor) -> torch.Tensor:
+        blocked.append(len(hidden))
+        return log_z(hidden)
+
     monkeypatch.setattr(small_lm.projection, "log_z", watched)
     laws = []
     for n in range(1, 5):

@@ -5,14 +5,12 @@ The numbers are those of the list of known faults in CONTRIBUTING.md.
 
 from __future__ import annotations
 
-from importlib import import_module
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from ergotext.lm.protocols import ErgotextError
-from tests.faulty import load_with_fault
+from tests.faulty import modules, modules_with_fault
 from tests.samplers.test_gumbel import check_family, check_noise
 from tests.samplers.test_stochastic_beam import (
     FLAT,
@@ -113,22 +111,12 @@ def check(m: Any) -> None:
     check_estimates(m, target(LOOP, 4), 3, 20_000)
 
 
-def real() -> Any:
-    return SimpleNamespace(**{n: import_module(f"ergotext.samplers.{n}") for n in NAMES})
-
-
 def test_the_code_as_it_is_passes() -> None:
-    check(real())
+    check(modules(NAMES))
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_fault_is_caught(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    name, old, new = FAULTS[fault]
-    faulty, modules = load_with_fault(f"samplers.{name}", (old, new)), real()
-    for module in vars(modules).values():
-        for key, value in vars(module).copy().items():
-            if getattr(value, "__module__", None) == f"ergotext.samplers.{name}":
-                monkeypatch.setattr(module, key, getattr(faulty, key))
-    setattr(modules, name, faulty)
+    faulty = modules_with_fault(NAMES, FAULTS[fault], monkeypatch)
     with pytest.raises((AssertionError, ErgotextError, ValueError)):
-        check(modules)
+        check(faulty)

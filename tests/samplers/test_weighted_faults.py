@@ -6,8 +6,6 @@ place of the real one wherever it is used.
 
 from __future__ import annotations
 
-from importlib import import_module
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,7 +15,7 @@ import torch
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import ErgotextError
 from ergotext.samplers.draws import SeededDraws
-from tests.faulty import load_with_fault
+from tests.faulty import modules, modules_with_fault
 from tests.samplers.test_weighted_exactness import (
     GIVES_UP,
     TWIST,
@@ -208,24 +206,14 @@ def check_errors_of_log_z(m: Any) -> None:
     assert np.mean([abs(r.log_z - log_z) <= 3 * r.log_z_stderr for r in runs]) >= 0.97
 
 
-def real() -> Any:
-    return SimpleNamespace(**{n: import_module(f"ergotext.samplers.{n}") for n in NAMES})
-
-
 def test_the_code_as_it_is_passes() -> None:
-    check(real())
+    check(modules(NAMES))
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_fault_is_caught(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    name, old, new = FAULTS[fault]
-    faulty, modules = load_with_fault(f"samplers.{name}", (old, new)), real()
-    for module in vars(modules).values():
-        for key, value in vars(module).copy().items():
-            if getattr(value, "__module__", None) == f"ergotext.samplers.{name}":
-                monkeypatch.setattr(module, key, getattr(faulty, key))
-    setattr(modules, name, faulty)
+    faulty = modules_with_fault(NAMES, FAULTS[fault], monkeypatch)
     with pytest.raises(
         (AssertionError, ErgotextError, ValueError, IndexError, pytest.fail.Exception)
     ):
-        check(modules)
+        check(faulty)
