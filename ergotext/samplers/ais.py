@@ -109,7 +109,7 @@ class AnnealedImportance:
     def __init__(
         self, energy: Energy, max_length: int = 40, levels: int = 20, kernel: str = "mh"
     ) -> None:
-        check_fit(type(self), energy)
+        energy = check_fit(type(self), energy)
         if not isinstance(levels, int) or levels < 1:
             raise InputError(f"at least one level is needed, got {levels}")
         self.energy, self.target = energy, Target.of(energy, max_length)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy, InputError
+from ergotext.samplers.checked import checked
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.weighted import WeightedSamples
 
@@ -145,8 +146,8 @@ def lacking(sampler: Registered, energy: Energy) -> list[Need]:
     return [need for need, there in has.items() if need in sampler.needs and not there]
 
 
-def check_fit(sampler: Registered, energy: Energy, given: Container[Need] = ()) -> None:
-    """Refuse a sampler that cannot work on an energy.
+def check_fit(sampler: Registered, energy: Energy, given: Container[Need] = ()) -> Energy:
+    """The energy as samplers take it: looked at at every call. Refuse one that does not fit.
 
     Parameters
     ----------
@@ -154,6 +155,11 @@ def check_fit(sampler: Registered, energy: Energy, given: Container[Need] = ()) 
     energy : Energy
     given : container of Need
         What the sampler was given besides.
+
+    Returns
+    -------
+    Energy
+        The same, with an ``EnergyError`` where it gives what is no energy (``checked``).
 
     Raises
     ------
@@ -164,3 +170,4 @@ def check_fit(sampler: Registered, energy: Energy, given: Container[Need] = ()) 
     if missing:
         names = [name for name, known in SAMPLERS.items() if known is sampler]
         raise InputError(f"the sampler {min(names, key=len, default='')} {_MISSING[missing[0]]}")
+    return checked(energy)

@@ -16,17 +16,21 @@ class _Checked:
     """An energy like the one within, whose values are looked at."""
 
     def __init__(self, energy: Energy) -> None:
-        self._energy = energy
+        self.within = energy
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._energy, name)
+        return getattr(self.within, name)
 
     def __call__(self, batch: TokenBatch) -> Tensor:
-        value, count = self._energy(batch), len(batch)
-        if value.shape != (count,) or value.dtype != torch.float64:
+        value, count = self.within(batch), len(batch)
+        if not isinstance(value, Tensor) or value.shape != (count,) or value.dtype != torch.float64:
+            what = (
+                f"{value.dtype} {list(value.shape)}"
+                if isinstance(value, Tensor)
+                else f"{value!r:.60}"
+            )
             raise EnergyError(
-                f"the energy must be float64 [{count}], one number a row, and is {value.dtype} "
-                f"{list(value.shape)}"
+                f"the energy must be float64 [{count}], one number a row, and is {what}"
             )
         if bool((bad := value.isnan() | (value == -torch.inf)).any()):
             raise EnergyError(
@@ -41,4 +45,9 @@ def checked(energy: Energy) -> Energy:
 
     No comparison with NaN accepts, and none complains: chains would stand still and say nothing.
     """
-    return cast(Energy, _Checked(energy))
+    return cast(Energy, _Checked(bare(energy)))
+
+
+def bare(energy: Energy) -> Energy:
+    """The energy itself, looked at or not."""
+    return energy.within if isinstance(energy, _Checked) else energy

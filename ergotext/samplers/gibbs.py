@@ -65,7 +65,7 @@ class Gibbs:
         block: int = 1,
         candidates: int = 64,
     ) -> None:
-        check_fit(type(self), energy)
+        energy = check_fit(type(self), energy)
         assert energy.scorer is not None
         if min(block, candidates) < 1:
             raise InputError(f"block ({block}) and candidates ({candidates}) must be at least one")

@@ -27,7 +27,7 @@ class _Rewriting:
     moves: ClassVar[tuple[str, ...]] = ("rewrite", "stay")
 
     def __init__(self, energy: Energy, max_length: int = 40, temperature: float = 1.0) -> None:
-        check_fit(type(self), energy)
+        energy = check_fit(type(self), energy)
         self.energy, self.target = energy, Target.of(energy, max_length)
         self.temperature = check_temperature(temperature)
 

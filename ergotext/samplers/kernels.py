@@ -18,6 +18,9 @@ class Kernel(Protocol):
 
     @property
     def moves(self) -> tuple[str, ...]: ...
+    @property
+    def energy(self) -> Energy:
+        """What it was made for."""
 
     def init(self, draws: Draws, chains: int, initial: TokenBatch | None = None) -> State:
         """As ``Sampler.init``."""

@@ -59,7 +59,7 @@ class _Redrawing:
     moves: ClassVar[tuple[str, ...]] = ("redraw", "stay")
 
     def __init__(self, energy: Energy, max_length: int = 40, temperature: float = 1.0) -> None:
-        check_fit(type(self), energy)
+        energy = check_fit(type(self), energy)
         assert energy.masked is not None
         self.energy, self.masked = energy, energy.masked
         self.max_length = max_length

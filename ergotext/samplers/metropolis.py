@@ -101,7 +101,7 @@ class MetropolisHastings:
         temperature: float = 1.0,
         moves: EditMoves | None = None,
     ) -> None:
-        check_fit(type(self), energy)
+        energy = check_fit(type(self), energy)
         assert energy.scorer is not None
         self.energy = energy
         self.scorer = energy.scorer

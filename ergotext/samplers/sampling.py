@@ -13,7 +13,6 @@ from typing import Any
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy, InputError
 from ergotext.samplers.base import Sampler, WeightedSampler, sampler_named
-from ergotext.samplers.checked import checked
 from ergotext.samplers.checkpoint import go_on, keep
 from ergotext.samplers.diagnostics import ess_bulk
 from ergotext.samplers.diagnostics import r_hat as r_hat_of
@@ -155,7 +154,7 @@ def _options_of(sampler: str, given: Mapping[str, Any]) -> Collection[str]:
 def _made(sampler: str, energy: Energy, max_length: int, options: Mapping[str, Any]) -> Any:
     """The sampler with its options; one of a wrong type is an InputError."""
     try:
-        return sampler_named(sampler)(checked(energy), max_length=max_length, **options)
+        return sampler_named(sampler)(energy, max_length=max_length, **options)
     except (TypeError, AttributeError) as error:
         raise InputError(
             f"the sampler {sampler} cannot be made of {dict(options)!r:.200}: {error}"

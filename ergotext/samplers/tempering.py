@@ -17,6 +17,7 @@ from ergotext.samplers.base import (
     State,
     register,
 )
+from ergotext.samplers.checked import bare
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.kernels import Kernel, kernel_named
 from ergotext.samplers.metropolis import check_temperature
@@ -78,8 +79,8 @@ class ParallelTempering:
     Raises
     ------
     InputError
-        Temperatures that do not rise, fewer than two rungs, a kernel that is none, or one that
-        does not fit the energy.
+        Temperatures that do not rise, fewer than two rungs, a kernel that is none, one that does
+        not fit the energy, or one made for another.
 
     References
     ----------
@@ -103,6 +104,11 @@ class ParallelTempering:
         self.energy = energy
         if isinstance(kernel, str):
             kernel = kernel_named(kernel, energy, max_length)
+        if bare(kernel.energy) is not bare(energy):
+            raise InputError(
+                "the kernel was made for another energy, and would keep that one; make it for the "
+                "energy that is tempered, or give its name"
+            )
         self.kernel = kernel
         self.moves = (*self.kernel.moves, "exchange")
         cold = check_temperature(temperature)

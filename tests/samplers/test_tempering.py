@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ergotext.lm.protocols import InputError
-from ergotext.samplers import MetropolisHastings, ParallelTempering, SeededDraws
+from ergotext.samplers import MetropolisHastings, ParallelTempering, SeededDraws, sample
 from ergotext.samplers.tempering import Ladder, LadderInfo
 from tests.exhaust import stationary
 from tests.samplers.registry_worlds import of_length, tilted
@@ -66,6 +66,10 @@ def test_a_kernel_of_ones_own() -> None:
     energy, _, longest = problem("free")
     kernel = MetropolisHastings(energy, longest)
     assert ParallelTempering(energy, longest, kernel=kernel).kernel is kernel
+    result = sample(energy, "tempering", steps=4, max_length=longest, kernel=kernel, progress=False)
+    assert result.steps == 4
+    with pytest.raises(InputError, match="made for another energy"):
+        ParallelTempering(problem("free")[0], longest, kernel=kernel)
 
 
 @pytest.mark.parametrize(
