@@ -84,6 +84,14 @@ class Term(ABC):
         if self.scorer is not None:
             self.scorer.forget()
 
+    @property
+    def marks(self) -> frozenset[int]:
+        """The lock marks that every text bears: those of a text that the term begins with.
+
+        A term that can tell them without making one does.
+        """
+        return frozenset(self.initial(1).locked.unique().tolist()) - {0}
+
     def locked(self, batch: TokenBatch) -> Tensor:
         """int64 [B, L]: which tokens move only as part of a keyword (none, here)."""
         return torch.zeros_like(batch.ids)
@@ -231,10 +239,18 @@ class Sum(Term):
         for _, term in self.parts:
             term.forget()
 
+    @property
+    def marks(self) -> frozenset[int]:
+        return frozenset() if self._locking is None else self._locking.marks
+
     def locked(self, batch: TokenBatch) -> Tensor:
+        return super().locked(batch) if self._locking is None else self._locking.locked(batch)
+
+    @property
+    def _locking(self) -> Term | None:
+        """The one term that may hold tokens in place."""
         hard = (term for _, term in self.parts if term.hard and not term.regular)
-        term = next(hard, None)
-        return super().locked(batch) if term is None else term.locked(batch)
+        return next(hard, None)
 
 
 class Custom(Term):

@@ -123,6 +123,10 @@ class Energy(Protocol):
     def forget(self) -> None:
         """Drop whatever its models kept from earlier calls, so that a run depends on none."""
 
+    @property
+    def marks(self) -> frozenset[int]:
+        """The lock marks that every row of the support bears, each of them somewhere."""
+
     def locked(self, batch: TokenBatch) -> Tensor:
         """int64 [B, L]: the lock marks of each row, as a function of its token ids alone.
 

@@ -149,6 +149,10 @@ class Template(Term):
         match = self.parts.pattern.fullmatch(text.strip())
         return None if match is None else match.groups()
 
+    @property
+    def marks(self) -> frozenset[int]:
+        return frozenset(n for n, tokens in enumerate(self.spelled, 1) if tokens)
+
     def locked(self, batch: TokenBatch) -> Tensor:
         marks = [self._marks(row) for row in batch.rows()]
         return TokenBatch.of(marks).padded(batch.width).ids if marks else batch.ids.clone()

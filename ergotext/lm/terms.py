@@ -147,6 +147,10 @@ class Keywords(Term):
             )
         return batch
 
+    @property
+    def marks(self) -> frozenset[int]:
+        return frozenset(range(1, len(self.words) + 1))
+
     def locked(self, batch: TokenBatch) -> Tensor:
         return mark(batch, self.spelled, self.any_order)
 

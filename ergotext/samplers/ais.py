@@ -59,6 +59,10 @@ class Between:
     def forget(self) -> None:
         self.energy.forget()
 
+    @property
+    def marks(self) -> frozenset[int]:
+        return self.energy.marks
+
     def locked(self, batch: TokenBatch) -> Tensor:
         return self.energy.locked(batch)
 

@@ -52,8 +52,7 @@ def start(
         )
     batch = batch.select(torch.arange(chains) % len(batch))
     batch = TokenBatch(batch.ids, batch.length, energy.locked(batch))
-    wanted = energy.initial(1).locked.unique()
-    if any(not torch.isin(wanted[wanted > 0], marks).all() for marks in batch.locked):
+    if any(not energy.marks <= set(marks) for marks in batch.locked.tolist()):
         raise InputError(
             "the text to start from does not hold every keyword in the tokenizer's own "
             "spelling (where words have spaces, with one before it); give another text, or none"
