@@ -43,6 +43,9 @@ class Diagnosis:
         Effective draws, rank-normalised; and for the 5% and 95% quantiles, the lesser.
     still : int
         Chains in which the quantity never changes.
+    infinite : float
+        Share of draws in which the quantity is not finite; if there are any, the averages are
+        infinite and nothing vouches for them.
     """
 
     name: str
@@ -55,11 +58,15 @@ class Diagnosis:
     ess_bulk: float
     ess_tail: float
     still: int
+    infinite: float = 0.0
 
     @classmethod
     def of(cls, name: str, values: Floats) -> Diagnosis:
         """The diagnosis of values [draws, chains]."""
         draws, chains = values.shape
+        if infinite := float((~np.isfinite(values)).mean()):
+            none = math.inf
+            return cls(name, draws, chains, none, none, none, none, 0.0, 0.0, 0, infinite)
         return cls(
             name,
             draws,
@@ -75,6 +82,11 @@ class Diagnosis:
 
     def warnings(self) -> list[str]:
         """What is wrong, in plain words; nothing if nothing is."""
+        if self.infinite:
+            return [
+                f"{self.infinite:.2g} of the draws have an infinite {self.name}: the sampler does "
+                f"not keep to what is allowed; take one that does, such as mh or mlm-mh"
+            ]
         return [said for said in (self._still(), self._disagree(), self._few()) if said]
 
     def _still(self) -> str | None:

@@ -82,8 +82,13 @@ class MaskedGibbs(_Redrawing):
 
     The conditionals of a masked language model come from no joint, so no energy tells what this
     chain samples: its stationary law is implicit, and depends on how places are chosen. The energy
-    says which tokens are locked, and is computed of every state for the record; nothing is decided
-    by it. ``mlm-mh`` corrects the chain toward the energy.
+    says which tokens are locked and which texts are forbidden, and is computed of every state for
+    the record; between texts that it allows nothing is decided by it. ``mlm-mh`` corrects the chain
+    toward the energy.
+
+    A chain stays where it is if the token drawn makes a text that the energy forbids (+inf). That
+    is Hastings' rule for a law cut to a support: were the conditionals those of a law p, the chain
+    would keep p of the texts that are allowed.
 
     Parameters
     ----------
@@ -108,22 +113,21 @@ class MaskedGibbs(_Redrawing):
     kind: ClassVar[Kind] = "implicit"
 
     def step(self, draws: Draws, state: State) -> tuple[State, Info]:
-        """Redraw one token of every chain."""
+        """Redraw one token of every chain, unless the text that comes of it is forbidden."""
         proposal = redraw(draws, self.masked, state.batch, self.temperature)
         batch = TokenBatch(
             proposal.batch.ids, proposal.batch.length, self.energy.locked(proposal.batch)
         )
         energy = self.energy(batch)
-        every = torch.ones(len(batch), dtype=torch.bool)
-        info = Info(
-            proposal.move,
-            batch,
-            energy,
-            torch.zeros(len(batch), dtype=torch.float64),
-            every,
-            temperature=torch.full((len(batch),), self.temperature, dtype=torch.float64),
+        allowed = torch.isfinite(energy)
+        log_ratio = torch.zeros_like(energy).masked_fill(~allowed, -torch.inf)
+        t = temperatures(self.temperature, state)
+        after = State(
+            batch.where(allowed, state.batch),
+            torch.where(allowed, energy, state.energy),
+            state.step + 1,
         )
-        return State(batch, energy, state.step + 1), info
+        return after, Info(proposal.move, batch, energy, log_ratio, allowed, t)
 
 
 @register("mlm-mh")

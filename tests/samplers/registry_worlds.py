@@ -109,6 +109,17 @@ def locked(name: str, **options: Any) -> Chains:
     return Chains(sampler, of_length(energy, 3, [0, 1, 0]))
 
 
+def supported(name: str) -> Chains:
+    """Rows of three tokens in which no 2 stands beside a 2: what is forbidden is no state."""
+
+    def forbidden(batch: TokenBatch) -> torch.Tensor:
+        twice = (batch.ids[:, 1:] == 2) & (batch.ids[:, :-1] == 2)
+        return torch.where(twice.any(1), torch.inf, 0.0)
+
+    energy = tilted(masked=1) + forbidden
+    return Chains(SAMPLERS[name](energy, max_length=3), of_length(energy, 3))
+
+
 def ladder(kernel: str, longest: int, cold: float, hot: float) -> Chains:
     energy = tilted(masked=1)
     how = {"temperature": cold, "hottest": hot, "rungs": 2, "kernel": kernel}
@@ -159,6 +170,7 @@ CHAINS: dict[str, dict[str, Callable[[], Chains]]] = {
         "free": lambda: fixed("mlm-mh", 3),
         "tempered": lambda: fixed("mlm-mh", 2, 0.4),
         "a keyword": lambda: locked("mlm-mh"),
+        "a constraint": lambda: supported("mlm-mh"),
     },
     **{
         cls: {
@@ -179,6 +191,7 @@ CHAINS: dict[str, dict[str, Callable[[], Chains]]] = {
     "MaskedGibbs": {
         "free": lambda: fixed("mlm-gibbs", 3),
         "tempered": lambda: fixed("mlm-gibbs", 2, 0.4),
+        "a constraint": lambda: supported("mlm-gibbs"),
     },
 }
 
