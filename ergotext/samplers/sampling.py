@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy, InputError
-from ergotext.samplers.base import Sampler, WeightedSampler, sampler_named
-from ergotext.samplers.checkpoint import go_on, keep
+from ergotext.samplers.asked import check_whole, made, options_of, plain, refused
+from ergotext.samplers.base import SAMPLERS, Sampler, WeightedSampler, sampler_named
+from ergotext.samplers.checkpoint import Keeper
 from ergotext.samplers.diagnostics import ess_bulk
 from ergotext.samplers.diagnostics import r_hat as r_hat_of
 from ergotext.samplers.draws import SeededDraws
@@ -75,8 +74,9 @@ def sample(
     checkpoint : path, optional
         Keep the run in this file, every ``every`` steps and at its end.
     every : int
-        Steps between checkpoints. What the models kept is forgotten there, so that a run that is
-        resumed and one that never stopped have the same numbers to the last bit.
+        Steps between checkpoints. What the models kept is forgotten there, whether or not the run
+        is kept, so that a run that is resumed and one that never stopped have the same numbers to
+        the last bit.
     resume : bool
         Go on from the checkpoint, if there is one. Steps and seconds count from the beginning.
     settings : mapping, optional
@@ -100,9 +100,10 @@ def sample(
     CheckpointError
         The checkpoint is broken, or of another run.
     """
-    _check_whole(chains=chains, steps=steps, n=n, max_length=max_length, every=every)
-    _check_whole(0, seed=seed)
-    factory, known = sampler_named(sampler), _options_of(sampler, options)
+    check_whole(chains=chains, steps=steps, n=n, max_length=max_length, every=every)
+    check_whole(0, seed=seed)
+    factory, known = sampler_named(sampler), options_of(sampler, options)
+    sampler = next(name for name, other in SAMPLERS.items() if other is factory)  # of its aliases
     made_of = {"sampler": sampler, "seed": seed, "max_length": max_length, **(settings or {})}
     if factory.kind == "weighted":
         others: dict[str, object] = {
@@ -116,49 +117,23 @@ def sample(
             raise InputError(
                 f"{sampler} draws n weighted texts at once and takes no {', '.join(wrong)}"
             )
-        made_of |= {"options": _plain(options), "n": n or 64}
-        algorithm = _made(sampler, energy, max_length, options)
+        made_of |= {"options": plain(options, repr), "n": n or 64}
+        algorithm = made(sampler, energy, max_length, options)
         return _weighted(energy, algorithm, made_of)
     if n is not None:
         raise InputError(f"{sampler} runs chains: it takes chains and steps, and no n")
     chains, steps = chains or 8, steps or 300
     budget = Budget(steps, max_seconds, r_hat, chains)
-    made_of |= {"options": _plain(options), "chains": chains, "every": every}
+    told = plain(options, repr if checkpoint is None else refused)
+    made_of |= {"options": told, "chains": chains, "every": every}
     if "steps" in known:  # of those that follow a schedule
         options.setdefault("steps", steps)
         made_of["schedule"] = options["steps"]
-    algorithm = _made(sampler, energy, max_length, options)
+    algorithm = made(sampler, energy, max_length, options)
     file = None if checkpoint is None else Path(checkpoint)
     if file is not None:
         check_new(file, resume)
     return _chains(energy, algorithm, budget, made_of, initial, file, progress)
-
-
-def _check_whole(least: int = 1, **numbers: object) -> None:
-    for name, value in numbers.items():
-        if value is not None and (not isinstance(value, int) or value < least):
-            raise InputError(f"{name} must be a whole number of at least {least}, got {value}")
-
-
-def _options_of(sampler: str, given: Mapping[str, Any]) -> Collection[str]:
-    """What a sampler may be told; InputError where it is told something else."""
-    known = signature(sampler_named(sampler)).parameters
-    if wrong := [name for name in given if name not in known]:
-        raise InputError(
-            f"the sampler {sampler} takes no {', '.join(wrong)}; it takes "
-            f"{', '.join(name for name in known if name != 'energy')}"
-        )
-    return known
-
-
-def _made(sampler: str, energy: Energy, max_length: int, options: Mapping[str, Any]) -> Any:
-    """The sampler with its options; one of a wrong type is an InputError."""
-    try:
-        return sampler_named(sampler)(energy, max_length=max_length, **options)
-    except (TypeError, AttributeError) as error:
-        raise InputError(
-            f"the sampler {sampler} cannot be made of {dict(options)!r:.200}: {error}"
-        ) from error
 
 
 def check_new(checkpoint: Path, resume: bool) -> None:
@@ -188,6 +163,11 @@ class Budget:
                 f"and {self.chains}"
             )
 
+    def over(self, run: Run) -> bool:
+        """Whether the run has had all its steps, or its time."""
+        late = self.max_seconds is not None and run.seconds >= self.max_seconds
+        return late or run.steps >= self.steps
+
     def reached(self, run: Run) -> str | None:
         """``r_hat`` if the chains agree, and are worth enough for that to mean something."""
         if self.r_hat is None:
@@ -211,18 +191,20 @@ def _chains(
     energy.forget()
     run = Run.start(sampler.init(draws, budget.chains, initial))
     run.seconds = time.monotonic() - began
-    same = {**made_of, "moves": list(sampler.moves)}
+    same, kept = {**made_of, "moves": list(sampler.moves)}, None
     if file is not None and file.exists():
-        run = go_on(file, run.state, energy, draws, same)
+        kept, run = Keeper.go_on(file, run.state, energy, draws, same, budget.over)
     elif file is not None:
-        keep(file, run, energy, draws, same)
+        kept = Keeper.begin(file, run, energy, draws, same)
+    energy.forget()
 
     def pause(run: Run) -> str | None:
-        if file is not None:
-            keep(file, run, energy, draws, same)
+        if kept is not None:
+            kept.keep(run)
+        energy.forget()
         return budget.reached(run)
 
-    pauses = Pauses(made_of["every"], pause) if file or budget.r_hat else None
+    pauses = Pauses(made_of["every"], pause)
     stopped = proceed(
         run, sampler, draws, budget.steps, budget.max_seconds, progress=progress, pauses=pauses
     )
@@ -252,9 +234,3 @@ def _weighted(
     samples = sampler.draw(SeededDraws(made_of["seed"]), made_of["n"])
     seconds = time.monotonic() - began
     return WeightedResult(energy, samples, made_of["sampler"], made_of["seed"], seconds, made_of)
-
-
-def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options as JSON has them; of what it does not have, how it shows itself."""
-    plain: dict[str, Any] = json.loads(json.dumps(options, default=repr))
-    return plain

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import time
@@ -20,10 +21,11 @@ from ergotext.lm.causal import CausalLM
 from ergotext.lm.loading import load
 from ergotext.lm.protocols import InputError
 from ergotext.lm.terms import fluency, keywords, length
-from ergotext.samplers import Result, SeededDraws, Trace, sample
+from ergotext.samplers import Result, SeededDraws, Trace, sample, sampler_named
 from ergotext.samplers.base import State
-from ergotext.samplers.checkpoint import Checkpoint
-from ergotext.samplers.checkpoint_file import CheckpointError, read
+from ergotext.samplers.checkpoint import Keeper
+from ergotext.samplers.checkpoint_file import CheckpointError, Journal
+from ergotext.samplers.proposals import EditMoves
 from ergotext.samplers.run import Run
 from tests.samplers.test_protocol import CHAINS, with_all
 from tests.toy import flat_energy, toy_energy
@@ -67,6 +69,8 @@ def killed_after(done: int, energy, monkeypatch: pytest.MonkeyPatch, **arguments
 
 def check_resumption(energy, folder: Path, monkeypatch: pytest.MonkeyPatch, **same) -> None:
     whole = sample(energy, checkpoint=folder / "whole", progress=False, **same)
+    bare = sample(energy, progress=False, **same)
+    assert bits(bare.trace) == bits(whole.trace), "to be kept changes a run"
     for done in (3, 19):
         file = folder / f"{done}"
         killed_after(done, energy, monkeypatch, checkpoint=file, progress=False, **same)
@@ -102,6 +106,82 @@ def test_a_run_that_has_ended_can_be_made_longer(tmp_path: Path) -> None:
     again = sample(toy_energy(["a"]), steps=60, checkpoint=file, resume=True, **same)
     assert bits(again.trace) == bits(whole.trace) and again.stopped == "steps"
     assert again.seconds >= longer.seconds
+
+
+@pytest.mark.parametrize("short", [10, 13, 14, 17, 20])
+def test_a_run_of_any_length_can_be_made_longer_bit_by_bit(
+    lm: CausalLM, tmp_path: Path, short: int
+) -> None:
+    """Float32 and a cache: at the end of the shorter run the longer one forgot nothing."""
+    same = {"chains": 2, "every": 7, "max_length": 12, "progress": False}
+    file, whole = tmp_path / "run", tmp_path / "whole"
+    sample(of_model(lm), steps=24, checkpoint=whole, **same)
+    first = sample(of_model(lm), steps=short, checkpoint=file, **same)
+    again = sample(of_model(lm), steps=short, checkpoint=file, resume=True, **same)
+    assert again.steps == short and bits(again.trace) == bits(first.trace)
+    sample(of_model(lm), steps=24, checkpoint=file, resume=True, **same)
+    assert run_of(file) == run_of(whole)
+
+
+def test_an_alias_is_the_same_sampler(tmp_path: Path) -> None:
+    same = {"chains": 2, "checkpoint": tmp_path / "run", "progress": False}
+    short = sample(flat_energy(), "mh", steps=4, **same)
+    longer = sample(flat_energy(), "metropolis-hastings", steps=8, resume=True, **same)
+    assert longer.steps == 8 and longer.sampler == short.sampler == "mh"
+
+
+def test_an_object_as_option_is_refused_at_the_start(tmp_path: Path) -> None:
+    energy = flat_energy()
+    kernel = sampler_named("mh")(energy, max_length=5)
+    same = {"chains": 2, "steps": 4, "max_length": 5, "progress": False}
+    with pytest.raises(InputError, match="is an object, of which a checkpoint cannot tell"):
+        sample(energy, "tempering", kernel=kernel, checkpoint=tmp_path / "run", **same)
+    assert not (tmp_path / "run").exists()
+    assert sample(energy, "tempering", kernel=kernel, **same).steps == 4
+    same |= {"checkpoint": tmp_path / "run"}
+    sample(energy, "mh", moves=EditMoves(5), **same)  # one that says by itself what it is
+    assert sample(energy, "mh", moves=EditMoves(5), resume=True, **same).steps == 4
+    with pytest.raises(CheckpointError, match="there options = "):
+        sample(energy, "mh", moves=EditMoves(5, (1.0, 1.0, 1.0, 1.0)), resume=True, **same)
+
+
+def test_what_is_written_grows_with_the_steps_and_no_faster(tmp_path: Path, monkeypatch) -> None:
+    """Each byte once: four times the steps, four times the bytes."""
+    real, written = os.pwrite, [0]
+
+    def counted(file: int, content: bytes, at: int) -> int:
+        done = real(file, content, at)
+        written[0] += done
+        return done
+
+    monkeypatch.setattr(os, "pwrite", counted)
+    took = {}
+    for steps in (100, 400):
+        written[0], file = 0, tmp_path / f"{steps}"
+        sample(flat_energy(), chains=2, steps=steps, every=5, checkpoint=file, progress=False)
+        took[steps] = written[0]
+        assert written[0] < file.stat().st_size + 64 * (steps / 5 + 1)
+    assert took[400] < 4.4 * took[100]
+
+
+def test_two_runs_do_not_write_to_one_file(tmp_path: Path) -> None:
+    file = tmp_path / "run"
+    one = Journal.begin(file, {"n": 0}, {})
+    other, _ = Journal.open(file)
+    other.append({"n": 1}, {"x": torch.arange(3)})
+    with pytest.raises(CheckpointError, match="another process has written"):
+        one.append({"n": 2}, {})
+    assert [header["n"] for header, _ in Journal.open(file)[1]] == [0, 1]
+
+
+def test_records_that_were_left_do_not_come_back(tmp_path: Path) -> None:
+    file = tmp_path / "run"
+    one = Journal.begin(file, {"n": 0}, {"x": torch.arange(9)})
+    one.append({"n": 1}, {"x": torch.arange(90)})
+    one.back_to(1)
+    assert [header["n"] for header, _ in Journal.open(file)[1]] == [0]
+    Journal.open(file)[0].append({"n": 2}, {"x": torch.arange(3)})
+    assert [header["n"] for header, _ in Journal.open(file)[1]] == [0, 2]
 
 
 def test_an_interrupt_leaves_a_checkpoint_on_the_way(tmp_path: Path, monkeypatch) -> None:
@@ -230,16 +310,22 @@ def test_a_state_may_have_fields_of_its_own(tmp_path: Path) -> None:
         batch, energy, 7, 0.1 + 0.2, energy[:], TokenBatch.of([(4,)]), -(2**70)
     )
     run = Run(state, Run.start(State(batch, state.energy)).trace, 1.5)
-    Checkpoint(run, SeededDraws(1).state, {}, {}).save(tmp_path / "run")
-    empty = Tempered(TokenBatch.of([(), ()]), torch.zeros(2).double())
-    back = Checkpoint.load(tmp_path / "run", empty).run.state
+    file, same = tmp_path / "run", {"every": 1}
+    Keeper.begin(file, run, flat_energy(), SeededDraws(1), same)
+    empty = Tempered(batch, torch.zeros(2).double())
+
+    def go_on(start: State) -> State:
+        over = {"over": lambda run: True}
+        return Keeper.go_on(file, start, flat_energy(), SeededDraws(1), same, **over)[1].state
+
+    back = go_on(empty)
     assert isinstance(back, Tempered)
     assert (back.beta, back.count, back.step) == (0.1 + 0.2, -(2**70), 7)
     assert torch.equal(back.rung, state.rung) and torch.equal(back.energy, state.energy)
     assert torch.equal(back.batch.ids, batch.ids) and torch.equal(back.batch.locked, batch.locked)
     assert back.batch.width == 5 and back.best.rows() == [(4,)]
     with pytest.raises(CheckpointError, match="version"):
-        Checkpoint.load(tmp_path / "run", _Other(batch, state.energy))
+        go_on(_Other(batch, state.energy))
 
 
 @dataclass(frozen=True, eq=False)
@@ -301,20 +387,24 @@ def test_kill_at_random_moments(model_folder: Path, tmp_path: Path) -> None:
 
 
 def wait_for_writes(count: int, file: Path, alive: Callable[[], bool]) -> None:
-    """Until the file has been put in place so many times: each is another file."""
+    """Until so many records were written to the file: each makes it longer."""
     seen: list[int] = []
     while len(seen) < count and alive():
-        if file.exists() and (here := file.stat().st_ino) not in seen[-1:]:
+        if file.exists() and (here := file.stat().st_size) not in seen[-1:]:
             seen.append(here)
         time.sleep(0.002)
 
 
-def run_of(file: Path) -> tuple[dict[str, object], dict[str, bytes]]:
+def run_of(file: Path) -> list[tuple[dict[str, object], dict[str, bytes]]]:
     """All that is in a file but the seconds it took."""
-    header, tensors = read(file)
-    header.pop("seconds")
-    return header, {name: tensor.numpy().tobytes() for name, tensor in tensors.items()}
+    records = Journal.open(file)[1]
+    for header, _ in records:
+        header.pop("seconds")
+    return [
+        (header, {name: tensor.numpy().tobytes() for name, tensor in tensors.items()})
+        for header, tensors in records
+    ]
 
 
 def steps_of(file: Path) -> int:
-    return len(read(file)[1]["trace.width"]) - 1
+    return sum(len(tensors["trace.width"]) for _, tensors in Journal.open(file)[1]) - 1

@@ -10,40 +10,61 @@ import pytest
 import torch
 
 from ergotext.lm.loading import load
+from ergotext.lm.protocols import ErgotextError
 from ergotext.samplers import checkpoint, sample, sampling
-from ergotext.samplers.checkpoint_file import CheckpointError, read
+from ergotext.samplers.checkpoint_file import CheckpointError, Journal
 from tests.faulty import load_with_fault
+from tests.samplers import test_checkpoint
 from tests.samplers.test_checkpoint import check_resumption, of_model
 from tests.toy import toy_energy
 
+LIVES = (
+    "            kept.keep(run)\n        energy.forget()\n",
+    "            kept.keep(run)\n",
+)
 FAULTS = {
-    "17: what the models kept lives on in the run that was not stopped": (
-        "    energy.forget()\n    terms = energy.terms(run.state.batch)",
-        "    terms = energy.terms(run.state.batch)",
-    ),
-    "chance begins anew": ("    draws.state = kept.draws\n", ""),
+    "17: what the models kept lives on in the run that was not stopped": ("sampling", *LIVES),
+    "chance begins anew": ("checkpoint", '        draws.state = header["draws"]\n', ""),
     "the counts of moves are lost": (
-        '        Counter(header["accepted"]),',
-        "        Counter(),",
+        "checkpoint",
+        'Counter(header["proposed"]), Counter(header["accepted"])',
+        'Counter(header["proposed"]), Counter()',
+    ),
+    "a state is kept twice": (
+        "checkpoint",
+        "_record(run, self.steps + 1, self.energy",
+        "_record(run, self.steps, self.energy",
     ),
     "lock marks are lost": (
+        "records",
         "torch.stack([ids, locked])",
         "torch.stack([ids, 0 * locked])",
     ),
     "energies are kept in single precision": (
-        '"trace.energy": trace.energy,',
-        '"trace.energy": trace.energy.float().double(),',
+        "records",
+        "torch.stack(trace.energies[first:])",
+        "torch.stack(trace.energies[first:]).float().double()",
     ),
     "the state is that of the beginning": (
-        "            run = Run(state, trace,",
-        "            run = Run(start, trace,",
+        "checkpoint",
+        'Run(state_of(start, tensors, header["state"]), trace,',
+        "Run(start, trace,",
     ),
 }
 
 
-def check(module: ModuleType, folder: Path, monkeypatch: pytest.MonkeyPatch, energy=None) -> None:
-    monkeypatch.setattr(sampling, "keep", module.keep)
-    monkeypatch.setattr(sampling, "go_on", module.go_on)
+def put_in(name: str, old: str, new: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault, wherever the faulty module is used."""
+    module = load_with_fault(f"samplers.{name}", (old, new))
+    for user, used in {
+        "sampling": [(test_checkpoint, "sample")],
+        "checkpoint": [(sampling, "Keeper")],
+        "records": [(checkpoint, "of_trace"), (checkpoint, "trace_of")],
+    }[name]:
+        monkeypatch.setattr(user, used, getattr(module, used))
+
+
+def check(folder: Path, monkeypatch: pytest.MonkeyPatch, energy=None) -> None:
     same = {"steps": 24, "every": 7}
     if energy is None:
         energy, same = toy_energy(["a"]), {**same, "sampler": "annealing", "chains": 4}
@@ -52,53 +73,114 @@ def check(module: ModuleType, folder: Path, monkeypatch: pytest.MonkeyPatch, ene
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_fault_is_caught(fault: str, tmp_path: Path, model_folder: Path, monkeypatch) -> None:
-    module = load_with_fault("samplers.checkpoint", FAULTS[fault])
+    put_in(*FAULTS[fault], monkeypatch)
     energy = of_model(load(str(model_folder))) if fault.startswith("17") else None
     with pytest.raises((AssertionError, CheckpointError)):
-        check(module, tmp_path, monkeypatch, energy)
+        check(tmp_path, monkeypatch, energy)
 
 
 def test_the_code_as_it_is_passes(tmp_path: Path, monkeypatch) -> None:
-    check(checkpoint, tmp_path, monkeypatch)
+    check(tmp_path, monkeypatch)
 
 
 def cut_while_writing(module: ModuleType, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The machine goes off before the bytes are on the disk: the file before is there, whole."""
-    tensors = {"x": torch.arange(5.0)}
-    module.write(file, {"n": 1}, tensors)
+    """The machine goes off at each moment of writing: the records before are there, whole."""
+    module.Journal.begin(file, {"n": 1}, {"x": torch.arange(5.0)})
+    module.Journal.open(file)[0].append({"n": 2}, {"x": torch.arange(50.0)})
+    calls = {"pwrite": os.pwrite, "fsync": os.fsync}
+    for name, count in (("fsync", 0), ("fsync", 1), ("pwrite", 0), ("pwrite", 1)):
+        journal, left = module.Journal.open(file)[0], [count]
 
-    def gone(_: int) -> None:
-        raise KeyboardInterrupt
+        def gone(*about, name=name, left=left):
+            left[0] -= 1
+            if left[0] >= 0:
+                return calls[name](*about)
+            if name == "pwrite":  # half of it comes through
+                calls[name](about[0], bytes(about[1])[: len(about[1]) // 2], about[2])
+            raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", gone)
-        with pytest.raises(KeyboardInterrupt):
-            module.write(file, {"n": 2}, {"x": torch.arange(50.0)})
-    assert read(file)[0]["n"] == 1
+        with monkeypatch.context() as patch:
+            patch.setattr(os, name, gone)
+            with pytest.raises(KeyboardInterrupt):
+                journal.append({"n": 3}, {"x": torch.arange(70.0)})
+        kept = [header["n"] for header, _ in Journal.open(file)[1]]
+        assert kept == ([1, 2, 3] if (name, count) == ("fsync", 1) else [1, 2])
+        if len(kept) == 3:
+            Journal.open(file)[0].back_to(2)
+    last = Journal.open(file)[0]
+    last.append({"n": 4}, {})
+    assert [header["n"] for header, _ in Journal.open(file)[1]] == [1, 2, 4]
 
 
-def test_a_checkpoint_that_is_not_put_in_place_as_a_whole(tmp_path: Path, monkeypatch) -> None:
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("SLOTS[self.number % 2]", "SLOTS[0]"),  # the slot that holds is written over
+        ("            os.fsync(file)\n            self._commit", "            self._commit"),
+        ("_put(file, record, self.commits[-1].end)", "_put(file, record, FIRST)"),
+        (
+            "            _put(file, record, self.commits[-1].end)\n            os.fsync(file)\n"
+            "            self._commit(file, after)\n",
+            "            self._commit(file, after)\n"
+            "            _put(file, record, self.commits[-1].end)\n",
+        ),
+    ],
+)
+def test_a_record_that_is_not_put_in_place_as_a_whole(
+    old: str, new: str, tmp_path: Path, monkeypatch
+) -> None:
+    module = load_with_fault("samplers.checkpoint_file", (old, new))
+    with pytest.raises((AssertionError, ErgotextError, pytest.fail.Exception)):
+        cut_while_writing(module, tmp_path / "run", monkeypatch)
+
+
+def test_records_are_put_in_place_as_a_whole(tmp_path: Path, monkeypatch) -> None:
+    module = load_with_fault("samplers.checkpoint_file")
+    cut_while_writing(module, tmp_path / "run", monkeypatch)
+
+
+def test_a_file_begins_as_a_whole(tmp_path: Path, monkeypatch) -> None:
+    """Until all of its first record is on the disk, there is no file of that name."""
+
+    def begun(module: ModuleType, file: Path) -> None:
+        def gone(_: int) -> None:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", gone)
+            with pytest.raises(KeyboardInterrupt):
+                module.Journal.begin(file, {"n": 1}, {})
+        assert not file.exists()
+
     name = "samplers.checkpoint_file"
-    cut_while_writing(load_with_fault(name), tmp_path / "run", monkeypatch)
+    begun(load_with_fault(name), tmp_path / "run")
     fault = 'part = path.with_name(f".{path.name[:100]}.part")'
-    module = load_with_fault(name, (fault, "part = path"))
+    for change in ((fault, "part = path"), ("        os.fsync(stream.fileno())\n", "")):
+        with pytest.raises((AssertionError, pytest.fail.Exception)):
+            begun(load_with_fault(name, change), tmp_path / "other")
+
+
+def test_a_run_that_ended_on_the_way_goes_on_behind_its_last_checkpoint(
+    tmp_path: Path, model_folder: Path, monkeypatch
+) -> None:
+    """17: kept numbers of a run that ended would show in one that went on from its end."""
+    old = 'and run.steps % made_of["every"] and'
+    lm, longer = load(str(model_folder)), test_checkpoint
+    put_in("checkpoint", old, "and False and", monkeypatch)
     with pytest.raises(AssertionError):
-        cut_while_writing(module, tmp_path / "other", monkeypatch)
-    module = load_with_fault(name, ("        os.fsync(stream.fileno())\n", ""))
-    with pytest.raises((AssertionError, pytest.fail.Exception)):
-        cut_while_writing(module, tmp_path / "third", monkeypatch)
+        longer.test_a_run_of_any_length_can_be_made_longer_bit_by_bit(lm, tmp_path, 10)
 
 
 def test_an_energy_that_nobody_compares(tmp_path: Path, monkeypatch) -> None:
     def goes_on_with_another(module: ModuleType, file: Path) -> None:
-        monkeypatch.setattr(sampling, "go_on", module.go_on)
+        monkeypatch.setattr(sampling, "Keeper", module.Keeper)
         same = {"chains": 2, "steps": 4, "checkpoint": file, "progress": False}
         sample(toy_energy(seed=0), **same)
         with pytest.raises(CheckpointError):
             sample(toy_energy(seed=1), resume=True, **same)
 
     goes_on_with_another(checkpoint, tmp_path / "run")
-    fault = "    kept.check_terms(path, energy.terms(kept.run.state.batch))\n"
+    fault = "        _check_terms(path, energy.terms(run.state.batch), terms)\n"
     with pytest.raises(pytest.fail.Exception):
         goes_on_with_another(
             load_with_fault("samplers.checkpoint", (fault, "")), tmp_path / "other"
