@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from ergotext.lm.causal import CausalLM as CausalLM
     from ergotext.lm.characters import Alphabet as Alphabet
     from ergotext.lm.characters import CharacterTokenizer as CharacterTokenizer
+    from ergotext.lm.custom import custom as custom
     from ergotext.lm.embedding import load_encoder as load_encoder
     from ergotext.lm.embedding import similarity as similarity
     from ergotext.lm.energy import Term as Term
-    from ergotext.lm.energy import custom as custom
     from ergotext.lm.fast_tokenizer import FastTokenizer as FastTokenizer
     from ergotext.lm.fast_tokenizer import load_tokenizer as load_tokenizer
     from ergotext.lm.loading import load as load
@@ -58,7 +58,7 @@ _HOME = {
     "CausalLM": "lm.causal",
     "CharacterTokenizer": "lm.characters",
     "Term": "lm.energy",
-    "custom": "lm.energy",
+    "custom": "lm.custom",
     "DeviceTrie": "lm.trie.device",
     "EditableTrie": "lm.trie",
     "FastTokenizer": "lm.fast_tokenizer",

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from ergotext.lm.batch import TokenBatch
-from ergotext.lm.energy import Custom, Sum, Term
+from ergotext.lm.custom import Custom
+from ergotext.lm.energy import Sum, Term
 from ergotext.lm.protocols import Energy
 from ergotext.lm.terms import Keywords, Length
 

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ergotext.lm.conversion import quiet
-from ergotext.lm.energy import Term, custom
+from ergotext.lm.custom import custom
+from ergotext.lm.energy import Term
 from ergotext.lm.protocols import InputError, ModelError
 
 LEAST = 0.01

@@ -9,7 +9,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import ClassVar, Literal, overload
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ from ergotext.lm.automata.combine import intersection
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.causal import CausalLM
 from ergotext.lm.protocols import Automaton, InputError, MaskedScorer
+from ergotext.lm.values import weighed, zero
 
 Function = Callable[[TokenBatch], Tensor]
 
@@ -159,7 +160,7 @@ class Sum(Term):
 
     def terms(self, batch: TokenBatch) -> dict[str, Tensor]:
         return {
-            name: _checked(name, term(batch), len(batch), weight) if weight else _zero(batch)
+            name: weighed(name, term(batch), len(batch), weight) if weight else zero(batch)
             for name, (weight, term) in zip(self.names, self.parts, strict=True)
         }
 
@@ -189,9 +190,9 @@ class Sum(Term):
         return total if self._share >= 0 else None
 
     def _beside(self, batch: TokenBatch) -> Tensor:
-        total = _zero(batch)
+        total = zero(batch)
         for name, weight, term in self._others:
-            total = total + _checked(name, term(batch), len(batch), weight)
+            total = total + weighed(name, term(batch), len(batch), weight)
         if self._share and self._scorer is not None:
             total = total - self._share * self._scorer.log_prob(batch)
         return total
@@ -253,85 +254,14 @@ class Sum(Term):
         return next(hard, None)
 
 
-class Custom(Term):
-    """A user's own function as an energy."""
-
-    def __init__(self, function: Callable[..., object], name: str, on_text: bool) -> None:
-        self._function = function
-        self.name = name
-        self._on_text = on_text
-        self._decode: CausalLM | None = None
-
-    def bind(self, scorer: CausalLM) -> Custom:
-        bound = Custom(self._function, self.name, self._on_text)
-        bound._decode, bound.lowest = scorer, self.lowest
-        return bound
-
-    def __call__(self, batch: TokenBatch) -> Tensor:
-        if not self._on_text:
-            return _numbers(self.name, self._function(batch))
-        if self._decode is None:
-            raise InputError(f"the energy {self.name!r} reads text: add it to fluency(lm)")
-        texts = [text.strip() for text in self._decode.decode(batch)]
-        return _numbers(self.name, self._function(texts))
-
-
-@overload
-def custom(function: Function, name: str = ..., *, of: Literal["tokens"]) -> Custom: ...
-@overload
-def custom(
-    function: Callable[[list[str]], Sequence[float]], name: str = ..., *, of: Literal["text"] = ...
-) -> Custom: ...
-def custom(
-    function: Callable[..., Tensor | Sequence[float]],
-    name: str = "custom",
-    *,
-    of: Literal["text", "tokens"] = "text",
-) -> Custom:
-    """A function of your own as an energy, in nats: a list of B texts (or a TokenBatch) → [B].
-
-    It must be deterministic; +inf forbids a text.
-    """
-    return Custom(function, name, of == "text")
-
-
 def _as_term(other: Term | Function | int) -> Term:
     if isinstance(other, Term):
         return other
     if callable(other):
+        from ergotext.lm.custom import Custom  # which is a term itself
+
         return Custom(other, getattr(other, "__name__", "custom"), on_text=False)
     raise InputError(f"cannot add {other!r} to an energy; add an energy or a callable")
-
-
-def _checked(name: str, value: Tensor, count: int, weight: float) -> Tensor:
-    """The weighted value of a term, or InputError if it is no energy."""
-    value = _numbers(name, value)
-    if value.shape != (count,):
-        raise InputError(
-            f"the energy {name!r} returned shape {tuple(value.shape)}, expected ({count},)"
-        )
-    if torch.isnan(value).any() or (value == -torch.inf).any():
-        raise InputError(f"the energy {name!r} returned NaN or -inf; it must be finite or +inf")
-    if weight < 0 and (value == torch.inf).any():
-        raise InputError(
-            f"the energy {name!r} returned +inf, which a weight of {weight} turns over"
-        )
-    return weight * value
-
-
-def _numbers(name: str, value: object) -> Tensor:
-    """float64: what a term returned, or InputError if that is not numbers."""
-    try:
-        return torch.as_tensor(value, dtype=torch.float64)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(
-            f"the energy {name!r} returned {value!r:.60}, expected one number a text: a float64 "
-            "tensor [B]"
-        ) from error
-
-
-def _zero(batch: TokenBatch) -> Tensor:
-    return torch.zeros(len(batch), dtype=torch.float64)
 
 
 def _distinct(names: list[str]) -> list[str]:

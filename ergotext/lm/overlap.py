@@ -11,7 +11,8 @@ import torch
 
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.causal import CausalLM
-from ergotext.lm.energy import Term, custom
+from ergotext.lm.custom import custom
+from ergotext.lm.energy import Term
 from ergotext.lm.protocols import InputError
 from ergotext.lm.words import is_unspaced
 

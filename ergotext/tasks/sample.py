@@ -16,7 +16,8 @@ from ergotext.lm.automata.keywords import KeywordCoverage
 from ergotext.lm.automata.pieces import Pieces
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.causal import CausalLM
-from ergotext.lm.energy import Sum, Term, custom
+from ergotext.lm.custom import custom
+from ergotext.lm.energy import Sum, Term
 from ergotext.lm.loading import load
 from ergotext.lm.masked import MaskedLM
 from ergotext.lm.matches import matches

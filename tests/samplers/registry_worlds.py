@@ -12,7 +12,8 @@ from typing import Any
 import torch
 
 from ergotext.lm.batch import TokenBatch
-from ergotext.lm.energy import Custom, Sum
+from ergotext.lm.custom import Custom
+from ergotext.lm.energy import Sum
 from ergotext.lm.matches import matches
 from ergotext.lm.terms import Length
 from ergotext.samplers import SAMPLERS
