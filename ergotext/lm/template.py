@@ -58,12 +58,18 @@ class Parts:
         Raises
         ------
         InputError
-            No blank, two side by side, or one of no length.
+            No blank, two side by side, one of no length, or a length that cannot be read.
         """
         given = " ".join(template.split())
         found = list(_BLANK.finditer(given))
         if not found:
             raise InputError(f"there is no blank in {template!r}: write ___ where text is wanted")
+        for blank in found:
+            if blank.group(1) is None and given[blank.end() :].startswith("{"):
+                raise InputError(
+                    f"the blank {given[blank.start() : blank.end() + 12]!r} has no length that can "
+                    f"be read: write ___, ___{{2}}, ___{{1,3}} or ___{{2,}}"
+                )
         bounds = [0, *(at for m in found for at in m.span()), len(given)]
         # White space before closing punctuation is the template's, not the text's: ``___ .``
         texts = [
@@ -86,6 +92,11 @@ class Parts:
         )
         inner = (text.rstrip() if n < len(found) else text for n, text in enumerate(texts))
         return cls(tuple(inner), tuple(blanks), re.compile(source))
+
+    def fillings(self, text: str) -> tuple[str, ...] | None:
+        """What stands in the blanks of a text; None if it is not the template filled."""
+        match = self.pattern.fullmatch(text.strip())
+        return None if match is None else match.groups()
 
 
 def _blank(found: re.Match[str], spaced: bool, glued: bool) -> Blank:
@@ -140,14 +151,9 @@ class Template(Term):
     def __call__(self, batch: TokenBatch) -> Tensor:
         texts = self._known().decode(batch)
         whole = [self._places(row) is not None for row in batch.rows()]
-        fits = [self.fillings(text) is not None for text in texts]
+        fits = [self.parts.fillings(text) is not None for text in texts]
         met = torch.tensor(whole, dtype=torch.bool) & torch.tensor(fits, dtype=torch.bool)
         return torch.where(met, 0.0, torch.inf).double()
-
-    def fillings(self, text: str) -> tuple[str, ...] | None:
-        """What stands in the blanks of a text; None if it is not the template filled."""
-        match = self.parts.pattern.fullmatch(text.strip())
-        return None if match is None else match.groups()
 
     @property
     def marks(self) -> frozenset[int]:
@@ -265,6 +271,6 @@ def template(text: str) -> Template:
     Raises
     ------
     InputError
-        There is no blank, one of no length, or two side by side.
+        There is no blank, one of no length or a length that cannot be read, or two side by side.
     """
     return Template(text)

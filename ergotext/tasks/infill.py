@@ -47,7 +47,8 @@ def infill(
     Returns
     -------
     Result
-        ``.best(n)`` are the n best distinct texts; ``fillings`` tells what stands in their blanks.
+        ``.best(n)`` are the n best distinct texts; ``lm.template.Parts.of(text).fillings`` tells
+        what stands in the blanks of one.
 
     Raises
     ------
@@ -96,16 +97,13 @@ def _problem(text: str, lm: CausalLM, context: str | None) -> tuple[Sum, int]:
     return energy, max_length
 
 
-def fillings(text: str, filled: str) -> tuple[str, ...]:
-    """What stands in the blanks of a text that was filled."""
-    match = Parts.of(text).pattern.fullmatch(filled)
-    return () if match is None else match.groups()
-
-
 def as_json(best: Sequence[Sample], text: str, ascii_only: bool = False) -> str:
     """One JSON object a text and line."""
+    parts = Parts.of(text)
     return "\n".join(
-        json.dumps({"blanks": fillings(text, one.text), **one.record()}, ensure_ascii=ascii_only)
+        json.dumps(
+            {"blanks": parts.fillings(one.text) or (), **one.record()}, ensure_ascii=ascii_only
+        )
         for one in best
     )
 

@@ -67,6 +67,9 @@ def test_blanks_and_their_lengths() -> None:
         ("The ___ ___ cat", "side by side"),
         ("The ___{0} cat", "one word or more"),
         ("The ___{3,2} cat", "one word or more"),
+        ("The ___{x} cat", "'___{x} cat' has no length that can be read"),
+        ("The ___{ 2 cat", "no length that can be read"),
+        ("The ___{,3} cat", "no length that can be read"),
         ("a\x07 ___", "control character"),
     ],
 )
@@ -98,7 +101,7 @@ def test_chains_begin_within(lm: CausalLM, text: str) -> None:
     assert torch.equal(batch.locked, energy.locked(batch))
     term = template(text).bind(lm)
     for written in lm.decode(batch):
-        found = term.fillings(written)
+        found = term.parts.fillings(written)
         assert found is not None and len(found) == len(term.parts.blanks)
     given = sum(len(tokens) for tokens in term.spelled)
     assert (batch.locked > 0).sum(1).tolist() == [given] * 5
