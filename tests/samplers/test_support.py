@@ -17,9 +17,11 @@ from ergotext.lm.matches import Matches, matches
 from ergotext.lm.protocols import InputError
 from ergotext.lm.template import template
 from ergotext.lm.terms import Keywords, fluency
-from ergotext.samplers import SAMPLERS, Result, sample
+from ergotext.samplers import SAMPLERS, Result, SeededDraws, sample
 from ergotext.samplers.diagnostics import Diagnosis
+from ergotext.samplers.run import run
 from tests.exhaust import paths_of_step, stationary, transitions
+from tests.faulty import load_with_fault
 from tests.samplers.registry_worlds import of_length
 from tests.samplers.weighted_worlds import END, Table
 from tests.toy import TOKENS, ToyFluency, ToyMasked, ToyProposer, ToyScorer, flat_energy
@@ -77,6 +79,18 @@ def test_the_masked_chain_stays_inside_an_automaton() -> None:
     assert isinstance(result, Result) and bool(torch.isfinite(result.energy).all())
     assert 0 < result.acceptance["redraw"] < 1
     assert not any("infinite" in said for said in result.warnings)
+
+
+def test_a_chain_that_left_the_support_would_be_told_of() -> None:
+    """9: the plain chain as it was, which took whatever the masked model drew."""
+    fault = ("allowed = torch.isfinite(energy)", "allowed = torch.ones(len(batch)).bool()")
+    wandering = load_with_fault("samplers.masked_lm", fault).MaskedGibbs
+    energy = Sum([(1.0, JOINT), (0.0, ToyProposer()), (1.0, matches(PAIRS))])
+    sampler, draws = wandering(energy), SeededDraws(0)
+    trace, _ = run(sampler, draws, sampler.init(draws, 4, TokenBatch.of([(1, 2)])), 60)
+    assert torch.isinf(trace.energy).float().mean() > 0.1
+    told = Diagnosis.of("energy", trace.energy[30:].numpy())
+    assert told.infinite > 0.1 and "infinite energy" in told.warnings()[0]
 
 
 def test_infinite_values_are_told_with_their_share() -> None:
