@@ -122,15 +122,15 @@ def sample(
             "model": model,
             "device": device,
             "dtype": dtype and dtype.value,
+            "threads": threads,
             "seed": seed,
             "energy": table.energy(keyword, length, regex, json_schema, masked),
             "options": dict(map(table.option, option or [])),
         },
     )
     task.check(told, resume=resume, plot=plot, others=[config, output, task.beside(output)])
-    result = task.sample_by(
-        told, load(told["model"], told["device"], told["dtype"], threads), resume=resume
-    )
+    lm = load(told["model"], told["device"], told["dtype"], told.get("threads"))
+    result = task.sample_by(told, lm, resume=resume)
     record = Output(task.beside(output))
     with emit, record:
         emit(task.as_json(task.texts_of(result, told.get("n")), emit.ascii_only))

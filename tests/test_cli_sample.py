@@ -143,6 +143,86 @@ def test_a_checkpoint_is_gone_on_from(call, config: Path) -> None:
     assert code == 0 and out == whole and "3 chains × 16 steps" in err
 
 
+def test_what_a_kept_run_was_runs_again_as_it_is(call, config: Path) -> None:
+    """To the last digit, though nothing is kept the second time: the models forget all the same."""
+    kept = ("--every", "3", "--checkpoint", "kept", "--threads", "1")
+    assert call("--config", "run.toml", *kept, "-o", "out.jsonl")[0] == 0
+    told = tomllib.loads(Path("out.run.toml").read_text())
+    assert told["threads"] == 1 and told["every"] == 3 and "checkpoint" not in told
+    assert told["result"]["checkpoint"] == "kept"
+    code, _, err = call("--config", "out.run.toml", "-o", "again.jsonl")
+    assert code == 0, err
+    assert Path("again.jsonl").read_text() == Path("out.jsonl").read_text()
+    again = tomllib.loads(Path("again.run.toml").read_text())
+    for told_of in (told, again):
+        del told_of["result"]
+    assert again == told
+
+
+def test_the_schema_of_a_kept_run_is_compared_by_what_is_in_it(call, config: Path) -> None:
+    Path("s.json").write_text('{"enum": ["ab", "cd"]}')
+    same = (*SHORT, "--checkpoint", "kept", "--json-schema", "s.json")
+    assert call(*same)[0] == 0
+    assert call(*same, "--resume")[0] == 0
+    Path("s.json").write_text('{"enum": ["ab", "cd", "e"]}')
+    code, _, err = call(*same, "--resume")
+    assert code == 1 and "is of another run: there schema = " in err and err.count("\n") == 1
+
+
+OWN = """import json
+
+def late(texts):
+    return [helped(text) for text in texts]
+
+def helped(text):
+    if text:
+        raise ValueError("no\\nsuch text")
+    return 1.0
+
+def inner(texts):
+    return json.loads("{")
+
+def leaves(texts):
+    raise SystemExit(3)
+"""
+
+
+@pytest.mark.parametrize("sampler", ["mh", "smc"])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("late", "late of own.py went wrong in line 8: ValueError: no such text"),
+        ("inner", "in line 12: JSONDecodeError: "),
+        ("leaves", "in line 15: SystemExit: 3"),
+    ],
+)
+def test_what_goes_wrong_in_code_of_ones_own_is_told(
+    call, config: Path, name: str, message: str, sampler: str
+) -> None:
+    Path("own.py").write_text(OWN)
+    Path("own.toml").write_text(f'[energy]\ncustom = ["own.py:{name}"]')
+    Path("out.jsonl").write_text("old")
+    code, out, err = call("--config", "own.toml", "--sampler", sampler, "-o", "out.jsonl")
+    assert code == 1 and out == "" and err.count("\n") == 1, err
+    assert err.startswith("ergotext: ") and message in err
+    assert Path("out.jsonl").read_text() == "old"
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("x = 1\ny = x / 0\n", "own.py does not run: it went wrong in line 2: ZeroDivisionError"),
+        ("x = 1\n\ndef f(:\n", "in line 3: SyntaxError"),
+        ("raise SystemExit", "in line 1: SystemExit"),
+    ],
+)
+def test_code_of_ones_own_that_does_not_run(call, config: Path, code: str, message: str) -> None:
+    Path("own.py").write_text(code)
+    Path("own.toml").write_text('[energy]\ncustom = ["own.py:f"]')
+    exit_code, out, err = call("--config", "own.toml")
+    assert exit_code == 2 and out == "" and err.count("\n") == 1 and message in err, err
+
+
 def test_ctrl_c_keeps_what_was_found(call, config: Path, monkeypatch) -> None:
     real = Trace.record
 
@@ -171,6 +251,7 @@ def test_a_plot_is_drawn(call, tmp_path: Path) -> None:
         (["--config", "bad.toml"], "is no TOML"),
         (["--config", "unknown.toml"], "nothing is named 'stepz'"),
         (["--config", "type.toml"], "steps must be a whole number, got 'many'"),
+        (["--config", "threads.toml"], "threads must be 1 to 1024, got 0"),
         (["--config", "term.toml"], "[energy]: nothing is named 'rhyme'"),
         (["--config", "mean.toml"], "length is a mean"),
         (["--config", "words.toml"], "keywords are a list"),
@@ -217,6 +298,7 @@ def test_a_plot_is_drawn(call, tmp_path: Path) -> None:
 def test_usage_errors_are_one_line_and_exit_2(call, config: Path, arguments, message) -> None:
     tables = {
         "bad": "steps = ", "unknown": "stepz = 3", "type": 'steps = "many"',
+        "threads": "threads = 0",
         "term": "[energy]\nrhyme = 1", "mean": "[energy]\nlength = {sd = 1}",
         "words": '[energy]\nkeywords = [1]', "code": '[energy]\ncustom = ["mine.py:nothing"]',
         "good": "steps = 3", "good.run": "steps = 3", "file": '[energy]\ncustom = ["nothere.py:f"]',

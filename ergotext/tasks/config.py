@@ -7,6 +7,7 @@ import math
 import re
 import tomllib
 from collections.abc import Mapping
+from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ KINDS: dict[str, tuple[type, ...]] = {
     "model": _TEXT,
     "device": _TEXT,
     "dtype": _TEXT,
+    "threads": _WHOLE,
     "context": _TEXT,
     "start": _TEXT,
     "sampler": _TEXT,
@@ -56,6 +58,7 @@ DEFAULTS: dict[str, Any] = {
     "energy": {"fluency": 1.0},
     "options": {},
 }
+MOST_THREADS = 1024
 RECORDED = ("versions", "result")
 """Tables that a saved run has besides; they are read over."""
 
@@ -89,6 +92,8 @@ def read(path: Path | None, flags: Mapping[str, Any]) -> dict[str, Any]:
         merged[table] = {name: value for part in parts for name, value in part.items()}
     _check(merged, KINDS, where)
     _check(merged["energy"], ENERGY, f"{where}, [energy]")
+    if not 1 <= merged.get("threads", 1) <= MOST_THREADS:
+        raise InputError(f"{where}: threads must be 1 to {MOST_THREADS}, got {merged['threads']}")
     return {name: merged[name] for name in KINDS if name in merged}
 
 
@@ -113,6 +118,14 @@ def _check(table: Mapping[str, Any], kinds: Mapping[str, tuple[type, ...]], wher
 
 
 _WORDS = {float: "a number", str: "a text", dict: "a table", list: "a list"}
+
+
+def digest(energy: Mapping[str, Any]) -> str | None:
+    """The checksum of the file of a schema that an energy names; None if it names none."""
+    schema = energy.get("json_schema")
+    if not isinstance(schema, str) or schema.lstrip().startswith("{") or not Path(schema).is_file():
+        return None
+    return blake2b(Path(schema).read_bytes(), digest_size=16).hexdigest()
 
 
 def energy(

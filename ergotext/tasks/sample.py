@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.util import module_from_spec, spec_from_file_location
 from inspect import signature
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from ergotext.lm.automata.grammars import json_schema
 from ergotext.lm.automata.keywords import KeywordCoverage
@@ -29,7 +30,8 @@ from ergotext.samplers.sampling import check_new, sample
 from ergotext.samplers.texts import Sample
 from ergotext.samplers.weighted import HeavyWeightsWarning
 from ergotext.samplers.weighted_result import WeightedResult
-from ergotext.tasks.config import as_toml, versions
+from ergotext.tasks.config import as_toml, digest, versions
+from ergotext.tasks.own_code import function_of
 from ergotext.tasks.plot import check_plot, save_plot
 
 SHOWN = 64
@@ -65,7 +67,8 @@ def sample_by(
             checkpoint=config.get("checkpoint"),
             every=config["every"],
             resume=resume,
-            settings={name: config[name] for name in named if name in config},
+            settings={name: config[name] for name in named if name in config}
+            | {"schema": digest(config["energy"])},
             progress=progress,
             **config["options"],
         )
@@ -156,7 +159,7 @@ def energy_of(
         made.append(matches(json_schema(_schema(terms["json_schema"]), _pieces(lm))))
     if "masked" in terms:
         made.append(_masked(terms["masked"]))
-    made += [_custom(place) for place in terms.get("custom", [])]
+    made += [custom(*function_of(place)) for place in terms.get("custom", [])]
     return Sum([(1.0, term) for term in made])
 
 
@@ -207,29 +210,6 @@ def _schema(told: Any) -> Any:
         raise InputError(f"cannot read the schema {told}: {error}") from error
 
 
-def _custom(place: Any) -> Term:
-    """A function of a file, of a list of texts."""
-    file, _, name = str(place).rpartition(":")
-    function = _loaded(Path(file)).get(name) if file else None
-    if not callable(function):
-        raise InputError(
-            f"custom is a list of file.py:function, functions of a list of texts; {place!r} is none"
-        )
-    return custom(function, name)
-
-
-def _loaded(file: Path) -> dict[str, Callable[..., Any]]:
-    spec = spec_from_file_location(file.stem, file) if file.is_file() else None
-    if spec is None or spec.loader is None:
-        raise InputError(f"there is no file of Python {file}")
-    module = module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # whatever the user's own code raises
-        raise InputError(f"{file} does not run: {error!r}") from error
-    return vars(module)
-
-
 def _only(name: str, table: Mapping[str, Any], known: Sequence[str]) -> None:
     if wrong := [key for key in table if key not in known]:
         raise InputError(f"{name} has no {', '.join(wrong)}; it has {', '.join(known)}")
@@ -258,8 +238,12 @@ def complaints(result: Result | WeightedResult, dtype: str) -> list[str]:
 
 
 def saved(config: Mapping[str, Any], result: Result | WeightedResult) -> str:
-    """The run as TOML, from which it can be repeated; with versions, and what is known of it."""
+    """The run as TOML, from which it can be repeated; with versions, and what is known of it.
+
+    The checkpoint is told among what is known: a file that is there is not written over.
+    """
     known: dict[str, Any] = {"kind": result.kind, "seconds": result.seconds}
+    known["checkpoint"] = config.get("checkpoint")
     if isinstance(result, Result):
         known |= {"stopped": result.stopped, "steps": result.steps}
         known["acceptance"] = result.acceptance
@@ -274,6 +258,7 @@ def saved(config: Mapping[str, Any], result: Result | WeightedResult) -> str:
     known["warnings"] = result.warnings
     resolved = {**config, **{k: v for k, v in result.settings.items() if k in config or k == "n"}}
     resolved |= {k: result.settings[k] for k in ("chains", "steps") if k in result.settings}
+    resolved |= {"threads": torch.get_num_threads(), "checkpoint": None}
     return as_toml({**resolved, "versions": versions(), "result": known})
 
 
