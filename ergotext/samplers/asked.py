@@ -10,6 +10,7 @@ from typing import Any
 
 from ergotext.lm.protocols import Energy, InputError
 from ergotext.samplers.base import sampler_named
+from ergotext.samplers.checked import checked
 
 
 def check_whole(least: int = 1, **numbers: object) -> None:
@@ -33,7 +34,8 @@ def options_of(sampler: str, given: Mapping[str, Any]) -> Collection[str]:
 def made(sampler: str, energy: Energy, max_length: int, options: Mapping[str, Any]) -> Any:
     """The sampler with its options; one of a wrong type is an InputError."""
     try:
-        return sampler_named(sampler)(energy, max_length=max_length, **options)
+        # Those that come along look at the energy themselves; others may not.
+        return sampler_named(sampler)(checked(energy), max_length=max_length, **options)
     except (TypeError, AttributeError) as error:
         raise InputError(
             f"the sampler {sampler} cannot be made of {dict(options)!r:.200}: {error}"

@@ -201,7 +201,8 @@ def _chains(
     def pause(run: Run) -> str | None:
         if kept is not None:
             kept.keep(run)
-        energy.forget()
+        if not budget.over(run):
+            energy.forget()
         return budget.reached(run)
 
     pauses = Pauses(made_of["every"], pause)

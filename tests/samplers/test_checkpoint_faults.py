@@ -19,8 +19,8 @@ from tests.samplers.test_checkpoint import check_resumption, of_model
 from tests.toy import toy_energy
 
 LIVES = (
-    "            kept.keep(run)\n        energy.forget()\n",
-    "            kept.keep(run)\n",
+    "        if not budget.over(run):\n            energy.forget()\n",
+    "",
 )
 FAULTS = {
     "17: what the models kept lives on in the run that was not stopped": ("sampling", *LIVES),
