@@ -123,7 +123,12 @@ class Unmade(Matches):
 @pytest.mark.parametrize("name", ["mh", "gibbs", "mlm-gibbs", "mlm-mh", "tempering", "annealing"])
 def test_a_text_to_start_from_is_all_that_is_needed(name: str) -> None:
     """Keywords and an automaton, for which no common text need be found."""
-    terms = [(1.0, JOINT), (0.0, ToyProposer()), (1.0, Keywords(["a"])), (1.0, Unmade(PAIRS))]
+    terms = [
+        (1.0, JOINT),
+        (0.0, ToyProposer()),
+        (1.0, Keywords(["a"])),
+        (1.0, Unmade(PAIRS, JOINT.scorer)),
+    ]
     begin = TokenBatch.of([(1, 2)])
     result = sample(Sum(terms), name, chains=2, steps=4, initial=begin, progress=False)
     assert isinstance(result, Result) and result.steps == 4
@@ -133,7 +138,9 @@ def test_a_text_to_start_from_is_all_that_is_needed(name: str) -> None:
 
 def test_marks_are_told_without_a_text() -> None:
     assert Sum([(1.0, JOINT), (1.0, Keywords(["a", "c b"]))]).marks == {1, 2}
-    assert Sum([(1.0, JOINT), (1.0, Unmade(PAIRS))]).marks == JOINT.marks == frozenset()
+    assert (
+        Sum([(1.0, JOINT), (1.0, Unmade(PAIRS, JOINT.scorer))]).marks == JOINT.marks == frozenset()
+    )
 
 
 def test_marks_of_a_template_are_those_of_its_given_texts() -> None:
