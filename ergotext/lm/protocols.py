@@ -175,6 +175,14 @@ class Decoding(Protocol):
 
 
 @runtime_checkable
+class Bounded(Protocol):
+    """What an automaton may know besides: how much is still to be written."""
+
+    def least(self, states: NDArray[np.int64]) -> NDArray[np.int64]:
+        """int64 [B]: no sequence goes on with fewer tokens from there; end tokens do not count."""
+
+
+@runtime_checkable
 class LookAhead(Protocol):
     """What a search may know of the keys that are still to be reached from a state."""
 

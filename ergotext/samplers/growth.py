@@ -14,6 +14,7 @@ from ergotext.lm.protocols import InputError
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.next_token import Proposal, Step
 from ergotext.samplers.target import Target
+from ergotext.samplers.within import Within
 
 Ints = NDArray[np.int64]
 
@@ -66,8 +67,9 @@ def grow(draws: Draws, target: Target, proposal: Proposal, rows: Rows) -> Rows:
     at = rows.open.nonzero()[:, 0]
     prefix, states = rows.batch.select(at), rows.state[at.numpy()]
     log_prob = target.scorer.next_log_prob(prefix, prefix.length)
-    if prefix.longest < target.max_length:
-        step = proposal(draws, log_prob, target.automaton, states)
+    left = target.max_length - prefix.longest
+    if left:
+        step = proposal(draws, log_prob, Within(target.automaton, left - 1), states)
     else:
         step = _closing(target, log_prob, states)
     alive = step.log_weight > -torch.inf

@@ -16,6 +16,7 @@ from ergotext.samplers.contest import best_of_each
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.gumbel import gumbel, gumbels_below
 from ergotext.samplers.rests import numbers
+from ergotext.samplers.within import fits
 
 Ints = NDArray[np.int64]
 
@@ -105,7 +106,7 @@ def leaves(
     for length in range(max_length + 1):
         if not len(search.open):
             break
-        search.step(closing=length == max_length)
+        search.step(max_length - length)
     return search.leaves()
 
 
@@ -156,9 +157,9 @@ class _Search:
         self.finished = self.open.only(none[:0])
         self.threshold = torch.full((count,), -torch.inf, dtype=torch.float64)
 
-    def step(self, *, closing: bool) -> None:
-        """Write one token more; ``closing``: the end token, without a choice."""
-        row, token, after, score = self._ways(closing)
+    def step(self, room: int) -> None:
+        """Write one token more; where there is no ``room`` the end token, without a choice."""
+        row, token, after, score = self._ways(room)
         parent = self.open.only(torch.from_numpy(row))
         log_q = parent.log_q + score - _mass(score, row, len(self.open))[row]
         perturbed = gumbels_below(self.draws, log_q, row, self.open.perturbed)
@@ -182,7 +183,7 @@ class _Search:
         if len(on):
             self.decoding = self.decoding.advance(torch.from_numpy(row)[on], tokens)
 
-    def _ways(self, closing: bool) -> tuple[Ints, Ints, Ints, Tensor]:
+    def _ways(self, room: int) -> tuple[Ints, Ints, Ints, Tensor]:
         """Row, token, next state and log p of each way on that is possible."""
         # Copies: an automaton may answer with views of its read-only file.
         row, token, after = map(np.array, self.automaton.candidates(self.state))
@@ -191,9 +192,8 @@ class _Search:
                 f"the automaton allows token {int(token.max())}, the model knows "
                 f"{self.decoding.size}: build it with the model's tokenizer"
             )
-        kept = np.ones(len(row), dtype=bool)
-        if closing:
-            kept = token == self.automaton.end
+        ended = token == self.automaton.end
+        kept = ended | fits(self.automaton, after, room - 1) if room else ended
         row, token, after = row[kept], token[kept], after[kept]
         rows = torch.from_numpy(row)
         score = self.decoding.logits(rows, torch.from_numpy(token)) - self.decoding.log_z()[rows]

@@ -18,6 +18,7 @@ from ergotext.lm.batch import TokenBatch
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.proposals import Proposal
 from ergotext.samplers.target import Target
+from ergotext.samplers.within import fits
 
 Ints = NDArray[np.int64]
 Locks = Callable[[TokenBatch], Tensor]
@@ -73,7 +74,10 @@ def _law(target: Target, rows: TokenBatch, state: Ints, open_: Tensor) -> Tensor
     """float64 [B, V]: what the next token of each open row is drawn from; zeros at a dead end."""
     at = open_.nonzero()[:, 0]
     prefix = rows.select(at)
-    row, token, _ = map(np.array, target.automaton.candidates(state[at.numpy()]))
+    row, token, after = map(np.array, target.automaton.candidates(state[at.numpy()]))
+    room = (target.max_length - 1 - prefix.length).numpy()[row]
+    kept = fits(target.automaton, after, room) | (token == target.automaton.end)
+    row, token = row[kept], token[kept]
     log_prob = target.scorer.next_log_prob(prefix, prefix.length)
     allowed = torch.zeros(log_prob.shape, dtype=torch.bool)
     allowed[row, token] = True

@@ -9,8 +9,16 @@ import torch
 from torch import Tensor
 
 from ergotext.lm.batch import TokenBatch
-from ergotext.lm.protocols import Automaton, Energy, ErgotextError, InputError, NextTokenScorer
+from ergotext.lm.protocols import (
+    Automaton,
+    Bounded,
+    Energy,
+    ErgotextError,
+    InputError,
+    NextTokenScorer,
+)
 from ergotext.samplers.unconstrained import Unconstrained
+from ergotext.samplers.within import fits
 
 
 class EnergyError(ErgotextError, RuntimeError):
@@ -40,7 +48,7 @@ class Target:
     Raises
     ------
     InputError
-        ``max_length`` is negative.
+        ``max_length`` is negative, or less than the automaton needs as far as it knows.
     """
 
     scorer: NextTokenScorer
@@ -51,6 +59,13 @@ class Target:
     def __post_init__(self) -> None:
         if self.max_length < 0:
             raise InputError(f"max_length must be 0 or more, got {self.max_length}")
+        start = self.automaton.start(1)
+        if not fits(self.automaton, start, self.max_length)[0]:
+            assert isinstance(self.automaton, Bounded)
+            raise InputError(
+                f"what must be written takes {self.automaton.least(start)[0]} tokens or more, and "
+                f"max_length is {self.max_length}: raise it"
+            )
 
     @classmethod
     def of(cls, energy: Energy, max_length: int) -> Target:

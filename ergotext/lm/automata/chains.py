@@ -84,6 +84,11 @@ class Chain:
         column: Ints = np.where(self._letters[at] == points, len(_KINDS) + at, others)
         return column
 
+    def is_ascii(self, column: int) -> bool:
+        """Whether a column of ``step`` is that of an ASCII letter alone."""
+        at = column - len(_KINDS)
+        return at >= 0 and bool(self._letters[at] < 0x80)
+
     def _after(self, read: _Read, char: str, kind: _Kind) -> _Read:
         if read.found == len(self.words):
             return read

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
+from functools import cached_property
 from heapq import heappop, heappush
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ergotext.lm.automata.chains import Chain
+from ergotext.lm.automata.fewest import fewest
 from ergotext.lm.automata.pieces import Pieces
 from ergotext.lm.automata.utf8 import Utf8, run
 from ergotext.lm.protocols import InputError
@@ -143,6 +145,22 @@ class KeywordCoverage:
             covered &= chain.covers[position]
         covered |= states == FINISHED
         return covered
+
+    def least(self, states: Ints) -> Ints:
+        """int64 [B]: fewer tokens than these cannot write what is missing (``Bounded``)."""
+        begun, positions = self._parts(states)
+        missing = (begun > 0).astype(np.int64)
+        for left, position in zip(self._fewest, positions, strict=True):
+            missing = np.maximum(missing, left[position])
+        return np.where(states > FINISHED, missing, 0)
+
+    @cached_property
+    def _fewest(self) -> list[Ints]:
+        """Of each chain, by position."""
+        ways, going_on = self._ways_after(0), self._utf8.going_on()
+        text = ways.tokens != self.end
+        pairs = zip(self._chains, ways.reached, strict=True)
+        return [fewest(chain, reached[:, text], going_on) for chain, reached in pairs]
 
     def lone(self, states: Ints) -> NDArray[np.bool_]:
         """bool [B]: False: where words are held or wanted, any others may follow."""

@@ -61,6 +61,12 @@ class Utf8:
             self._after[begun] = self._read(self._beginnings[begun])
         return self._after[begun]
 
+    def going_on(self) -> list[str]:
+        """What each token that begins inside a character writes behind that one."""
+        pieces = (self._pieces.tokens[token] for token in self._going_on)
+        behind = (_decoded(piece.lstrip(bytes(_CONTINUES))) for piece in pieces)
+        return [read[0] for read in behind if read is not None]
+
     def _read(self, beginning: bytes) -> Characters:
         tokens: list[int] = []
         texts: list[str] = []

@@ -118,3 +118,30 @@ def test_too_many_words() -> None:
 
 def test_no_words_allow_every_text() -> None:
     assert language(KeywordCoverage([], SEA), 2) == listed(SEA, 2, lambda _: True)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "pieces"),
+    [(["ab"], LATIN), (["a", "b"], LATIN), (["ba", "ab"], LATIN), (["aba"], LATIN),
+     (["海"], SEA), (["海a"], SEA), (["a", "海"], SEA), (["海", "海"], SEA)],
+)  # fmt: skip
+@pytest.mark.parametrize("any_order", [False, True])
+def test_how_many_tokens_are_missing(wanted: list[str], pieces: Pieces, any_order: bool) -> None:
+    """Never more than the shortest way on takes, by listing; and that itself for words in order
+    that no token begins or ends inside a character of."""
+    automaton, longest = KeywordCoverage(wanted, pieces, any_order=any_order), 4
+    shortest: dict[tuple[int, ...], int] = {}
+    for row in language(automaton, longest):
+        for cut in range(len(row) + 1):
+            rest = len(row) - cut
+            shortest[row[:cut]] = min(rest, shortest.get(row[:cut], rest))
+    assert shortest and any(shortest.values())
+    for row, rest in shortest.items():
+        states = automaton.start(1)
+        for token in row:
+            states = automaton.advance(states, np.array([token]))
+        least = int(automaton.least(states)[0])
+        assert least <= rest and (least > 0) == (rest > 0)
+        if pieces is LATIN and not any_order:
+            assert least == rest
+    assert automaton.least(np.array([-1, 0])).tolist() == [0, 0]

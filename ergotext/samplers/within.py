@@ -1,0 +1,61 @@
+"""Ways on after which a sequence can still be whole within the tokens that are left."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ergotext.lm.protocols import Automaton, Bounded
+
+Ints = NDArray[np.int64]
+
+
+def fits(automaton: Automaton, states: Ints, room: int | Ints) -> NDArray[np.bool_]:
+    """bool [n]: whether ``room`` tokens may do from each state; True where nothing is known.
+
+    What is left out has no sequence within the room behind it, so a proposal that keeps to the
+    others misses nothing of a target of bounded length, whose masses are then its weights.
+    """
+    if not isinstance(automaton, Bounded):
+        return np.ones(len(states), dtype=np.bool_)
+    enough: NDArray[np.bool_] = automaton.least(states) <= room
+    return enough
+
+
+class Within:
+    """An automaton without the ways that cannot be gone to an end (``protocols.Automaton``).
+
+    Parameters
+    ----------
+    automaton : Automaton
+    room : int
+        Tokens, the end token not counted, that may be written behind the next one.
+    """
+
+    def __init__(self, automaton: Automaton, room: int) -> None:
+        self._automaton, self._room = automaton, room
+
+    @property
+    def end(self) -> int:
+        return self._automaton.end
+
+    def start(self, count: int) -> Ints:
+        return self._automaton.start(count)
+
+    def candidates(self, states: Ints) -> tuple[Ints, Ints, Ints]:
+        row, token, after = self._automaton.candidates(states)
+        kept = fits(self._automaton, after, self._room)
+        return row[kept], token[kept], after[kept]
+
+    def advance(self, states: Ints, tokens: Ints) -> Ints:
+        after = self._automaton.advance(states, tokens)
+        return np.where(fits(self._automaton, after, self._room), after, -1)
+
+    def accepting(self, states: Ints) -> NDArray[np.bool_]:
+        return self._automaton.accepting(states)
+
+    def lone(self, states: Ints) -> NDArray[np.bool_]:
+        return self._automaton.lone(states)
+
+    def rest(self, states: Ints) -> tuple[Ints, Ints]:
+        return self._automaton.rest(states)
