@@ -100,7 +100,11 @@ def sample(
         typer.Option("-o", "--output", help="Write here, and what the run was to …run.toml."),
     ] = None,
 ) -> None:
-    """Sample texts, one JSON object a line: any sampler over any energy."""
+    """Sample texts, one JSON object a line: any sampler over any energy.
+
+    The lines of chains are draws of equal weight. Those of weighted samplers (importance,
+    rejection, smc, ais, stochastic-beam) are draws with a "log_weight": each stands for exp of it.
+    """
     emit = Output(output)
     from ergotext.tasks import config as table
     from ergotext.tasks import sample as task
@@ -130,7 +134,12 @@ def sample(
     )
     task.check(told, resume=resume, plot=plot, others=[config, output, task.beside(output)])
     lm = load(told["model"], told["device"], told["dtype"], told.get("threads"))
-    result = task.sample_by(told, lm, resume=resume)
+    try:
+        result = task.sample_by(told, lm, resume=resume)
+    except KeyboardInterrupt:
+        if (said := task.nothing_kept(told["sampler"])) is None:
+            raise
+        raise Interrupted(said) from None
     record = Output(task.beside(output))
     with emit, record:
         emit(task.as_json(task.texts_of(result, told.get("n")), emit.ascii_only))

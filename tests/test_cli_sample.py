@@ -361,3 +361,40 @@ def test_options_of_the_command_line() -> None:
     assert option("temperature=0.5") == ("temperature", 0.5)
     assert option("proposal=model") == ("proposal", "model")
     assert option("a = [1, 2]") == ("a", [1, 2])
+
+
+@pytest.mark.parametrize("sampler", ["importance", "smc"])
+def test_keywords_are_written_within_the_length(call, sampler: str) -> None:
+    words = ("--keyword", "summer", "--keyword", "dog", "--max-length", "12")
+    code, out, _ = call("--sampler", sampler, "-n", "12", *words)
+    assert code == 0 and len(records(out)) == 12, "no weight is zero"
+    assert all(one["text"].index("summer") < one["text"].index("dog") for one in records(out))
+
+
+def test_ctrl_c_on_weighted_samplers(call, tmp_path: Path, monkeypatch) -> None:
+    from ergotext.samplers import growth
+
+    done = []
+
+    def until(*about):
+        if done:
+            raise KeyboardInterrupt
+        done.append(growth.grown(*about))
+        return done[-1]
+
+    monkeypatch.setattr("ergotext.samplers.importance.grown", until)
+    out = tmp_path / "out.jsonl"
+    code, _, err = call("--sampler", "importance", "-n", "100", "--regex", "[ab]+", "-o", str(out))
+    assert code == 130 and "interrupted; what was found is kept" in err
+    assert 0 < len(records(out.read_text())) <= 64 and "100 were asked for" in err
+
+    def stop(*_about):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ergotext.samplers.smc.grow", stop)
+    code, out, err = call("--sampler", "smc", "-n", "10", "--regex", "[ab]+")
+    assert (code, out) == (130, "")
+    assert (
+        err
+        == "ergotext: interrupted: smc finishes all its draws together, so nothing can be kept\n"
+    )

@@ -17,6 +17,7 @@ from ergotext.lm.protocols import (
     NextTokenScorer,
 )
 from ergotext.samplers.base import Kind, Need, State, check_fit, register
+from ergotext.samplers.checked import checked
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.growth import grown
 from ergotext.samplers.kernels import kernel_named
@@ -116,10 +117,10 @@ class AnnealedImportance:
         energy = check_fit(type(self), energy)
         if not isinstance(levels, int) or levels < 1:
             raise InputError(f"at least one level is needed, got {levels}")
-        self.energy, self.target = energy, Target.of(energy, max_length)
+        self.energy, self.target = checked(energy), Target.of(energy, max_length)
         self.levels = levels
         self.kernels = [
-            kernel_named(kernel, Between(energy, self.target, j / levels), max_length)
+            kernel_named(kernel, Between(self.energy, self.target, j / levels), max_length)
             for j in range(1, levels)
         ]
         """That of level j at j − 1; the last level needs none"""
@@ -131,11 +132,13 @@ class AnnealedImportance:
         ------
         ZeroWeightError
             All of them have weight zero.
+        EnergyError
+            The energy returned what is no energy.
 
         Warns
         -----
         HeavyWeightsWarning
-            k-hat is above 0.7, or there are too few draws to tell.
+            k-hat is too high for so many draws, or there are too few to tell.
         """
         first = Target(self.target.scorer, self.target.automaton, self.target.max_length)
         rows = grown(draws, first, masked, n)

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import torch
+
+from ergotext.lm.batch import TokenBatch
+from ergotext.lm.protocols import InputError
 from ergotext.samplers.draws import Draws
-from ergotext.samplers.growth import grown
+from ergotext.samplers.growth import Rows, grown
 from ergotext.samplers.next_token import Proposal, masked
 from ergotext.samplers.target import Target
 from ergotext.samplers.weighted import WeightedSamples
 
 
 def importance(
-    target: Target, draws: Draws, n: int, *, proposal: Proposal = masked
+    target: Target, draws: Draws, n: int, *, proposal: Proposal = masked, at_once: int = 64
 ) -> WeightedSamples:
     """``n`` independent draws with weights p̃(x)/q(x).
+
+    They are written in batches. Ctrl-C behind the first keeps those that are whole: none of a
+    batch that is being written, where the short ones are ready first.
 
     Parameters
     ----------
@@ -22,11 +29,13 @@ def importance(
     proposal : Proposal
         ``next_token.masked`` (the weight is the product of the allowed masses of all steps),
         ``next_token.model``, or ``next_token.AdaptiveRejection()`` (the same product, estimated).
+    at_once : int
+        How many are written side by side.
 
     Raises
     ------
     InputError
-        ``n`` is below one.
+        ``n`` or ``at_once`` is below one.
     ZeroWeightError
         All weights are zero.
     EnergyError
@@ -35,11 +44,25 @@ def importance(
     Warns
     -----
     HeavyWeightsWarning
-        k-hat is above 0.7, or there are too few draws to tell.
+        k-hat is too high for so many draws, or there are too few to tell.
 
     References
     ----------
     Owen 2013, "Monte Carlo theory, methods and examples", chapter 9 (equation 9.3 for Z).
     """
-    rows = grown(draws, target, proposal, n)
-    return WeightedSamples.of(rows.batch, rows.log_weight).warned()
+    if min(n, at_once) < 1:
+        raise InputError(f"n ({n}) and at_once ({at_once}) must be at least one")
+    done: list[Rows] = []
+    tries, wanted = 0, None
+    while tries < n:
+        try:
+            done.append(grown(draws, target, proposal, min(at_once, n - tries)))
+        except KeyboardInterrupt:
+            if not tries:
+                raise
+            wanted = n
+            break
+        tries += len(done[-1].open)
+    batch = TokenBatch.of([row for rows in done for row in rows.batch.rows()])
+    log_weight = torch.cat([rows.log_weight for rows in done])
+    return WeightedSamples.of(batch, log_weight, wanted=wanted).warned()

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 FEWEST = 5
 """Values that a tail must have to be fitted."""
+TRUSTED = 0.7
+"""The highest k-hat at which averages of any number of weights can be trusted."""
 ROUNDING = 1e-12
 """Share of the greatest weight by which equal weights may differ."""
 
@@ -30,7 +32,7 @@ def k_hat(log_weight: NDArray[np.float64], tries: int) -> float:
     Returns
     -------
     float
-        Up to 0.5 the weights have a variance, above 0.7 their averages cannot be trusted. -inf
+        Up to 0.5 the weights have a variance; above ``trusted(tries)`` do not trust them. -inf
         where all weights are equal, or so many share the greatest one that there is no tail; +inf
         where less than five are left to fit, so that nothing vouches for the others.
 
@@ -48,6 +50,18 @@ def k_hat(log_weight: NDArray[np.float64], tries: int) -> float:
     tail = np.sort(weight[:size] - cutoff)
     tail = tail[tail > ROUNDING]
     return _shape(tail) if len(tail) >= FEWEST else math.inf
+
+
+def trusted(tries: int) -> float:
+    """The highest k-hat at which averages of so many weights can be trusted.
+
+    1 − 1/log₁₀ N, and no more than 0.7: heavier tails want more draws before averages settle.
+
+    References
+    ----------
+    Vehtari et al. 2024, "Pareto smoothed importance sampling", section 3.2.4, equation 13.
+    """
+    return min(TRUSTED, 1 - 1 / math.log10(max(2, tries)))
 
 
 def _shape(tail: NDArray[np.float64]) -> float:

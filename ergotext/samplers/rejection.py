@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
-from torch import Tensor
 
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import ErgotextError, InputError
@@ -11,10 +12,33 @@ from ergotext.samplers.draws import Draws
 from ergotext.samplers.growth import Rows, grown
 from ergotext.samplers.next_token import Proposal, model
 from ergotext.samplers.target import Target
-from ergotext.samplers.weighted import WeightedSamples
+from ergotext.samplers.weighted import WeightedSamples, ZeroWeightError
 
 ROUNDING = 1e-9
 """Nats by which a weight may pass the bound: no more than rounding does."""
+
+
+@dataclass(frozen=True, eq=False)
+class Accepted(WeightedSamples):
+    """Exact draws of equal weight: the K of N tries that were accepted."""
+
+    @property
+    def log_z_stderr(self) -> float:
+        """Standard error of ``log_z`` in nats, above 0 also where every try was accepted.
+
+        With all rates equally likely beforehand the acceptance rate is Beta(K + 1, N − K + 1) of
+        these tries; this is the root mean square of its log about log K/N. Where K = N it is
+        √2/(N + 1): three of them hold the rule of three, by which the share refused is below 3/N.
+
+        References
+        ----------
+        Gelman et al. 2013, "Bayesian Data Analysis", section 2.4; Hanley and Lippman-Hand 1983,
+        "If nothing goes wrong, is everything all right?".
+        """
+        met, tries = torch.tensor([len(self), self.tries], dtype=torch.float64)
+        variance = torch.polygamma(1, met + 1) - torch.polygamma(1, tries + 2)
+        shift = torch.digamma(met + 1) - torch.digamma(tries + 2) - (met / tries).log()
+        return float((variance + shift.square()).sqrt())
 
 
 class BoundError(ErgotextError, RuntimeError):
@@ -30,13 +54,14 @@ def rejection(
     log_bound: float | None = None,
     max_tries: int = 100_000,
     at_once: int = 64,
-) -> WeightedSamples:
+) -> Accepted:
     """Up to ``n`` exact, independent draws, each of the same weight.
 
     A draw x of the proposal with weight w = p̃(x)/q(x) ≤ M is accepted with probability w/M. Tries
     go on until ``n + 1`` are accepted; the last of these only ends the count and is dropped, since
     with it the rate would be biased (Haldane). So M · accepted/tries is Z on average, also where
-    ``max_tries`` cuts the count short: then fewer than ``n`` may come back.
+    ``max_tries`` cuts the count short: then fewer than ``n`` may come back. Ctrl-C does so too,
+    once one is accepted: the tries that are being written then are left out.
 
     Parameters
     ----------
@@ -79,20 +104,29 @@ def rejection(
         )
     bound = 0.0 if log_bound is None else log_bound
     kept: list[tuple[int, ...]] = []
-    tries = 0
+    tries, wanted = 0, None
     while len(kept) <= n and tries < max_tries:
-        rows = grown(draws, target, proposal, min(at_once, max_tries - tries))
+        try:
+            rows = grown(draws, target, proposal, min(at_once, max_tries - tries))
+        except KeyboardInterrupt:
+            if not kept:
+                raise
+            wanted = n
+            break
         _check(rows, bound)
         accepted = draws.bernoulli((rows.log_weight - bound).clamp(max=0.0).exp())
         at = accepted.nonzero()[: n + 1 - len(kept), 0]
         kept += rows.batch.select(at).rows()
         tries += len(accepted) if len(kept) <= n else int(at[-1])
+    if not kept:
+        raise ZeroWeightError(
+            f"none of {tries} tries was accepted: allow more tries (max_tries), let the automaton "
+            f"propose (proposal=masked), state a lower log_bound if no draw can weigh {bound:g}, "
+            f"or see whether anything is accepted at all"
+        )
     batch = TokenBatch.of(kept[:n])
-    return WeightedSamples(batch, _equal(bound, len(batch)), tries, torch.arange(len(batch)))
-
-
-def _equal(bound: float, count: int) -> Tensor:
-    return torch.full((count,), bound, dtype=torch.float64)
+    equal = torch.full((len(batch),), bound, dtype=torch.float64)
+    return Accepted(batch, equal, tries, torch.arange(len(batch)), wanted=wanted)
 
 
 def _check(rows: Rows, bound: float) -> None:

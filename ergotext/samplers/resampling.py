@@ -5,6 +5,8 @@ All three are written as finite laws, so that every outcome of them can be enume
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Literal, get_args
 
 import torch
@@ -12,6 +14,9 @@ from torch import Tensor
 
 from ergotext.lm.protocols import InputError
 from ergotext.samplers.draws import Draws
+
+AT_ONCE = 1 << 20
+"""Probabilities laid out side by side: 8 MB of them."""
 
 Scheme = Literal["multinomial", "stratified", "systematic"]
 
@@ -43,19 +48,26 @@ def ancestors(draws: Draws, weight: Tensor, count: int, scheme: Scheme) -> Tenso
     if scheme not in get_args(Scheme):
         raise InputError(f"no resampling scheme {scheme!r}; choose one of {get_args(Scheme)}")
     if scheme == "multinomial":
-        return draws.categorical(weight.expand(count, -1))
+        return _in_blocks(draws, lambda strata: weight.expand(len(strata), -1), count, len(weight))
     cumulative = weight.cumsum(0)
     # In units of strata; a particle of weight zero keeps an interval of length zero.
     cumulative = count * (cumulative / cumulative[-1])
     if scheme == "stratified":
-        return draws.categorical(_stratum_law(cumulative, count))
+        law = partial(_stratum_law, cumulative)
+        return _in_blocks(draws, law, count, len(weight))
     return _systematic(draws, cumulative, count)
 
 
-def _stratum_law(cumulative: Tensor, count: int) -> Tensor:
-    """float64 [count, N]: the share of each stratum that lies in each particle's interval."""
+def _in_blocks(draws: Draws, law: Callable[[Tensor], Tensor], count: int, width: int) -> Tensor:
+    """int64 [count]: a draw of each stratum's law, of so many at once as memory should hold."""
+    blocks = torch.arange(count).split(max(1, AT_ONCE // width))
+    return torch.cat([draws.categorical(law(strata)) for strata in blocks])
+
+
+def _stratum_law(cumulative: Tensor, strata: Tensor) -> Tensor:
+    """float64 [n, N]: the share of each stratum that lies in each particle's interval."""
     below = torch.cat([cumulative.new_zeros(1), cumulative[:-1]])
-    stratum = torch.arange(count, dtype=torch.float64)[:, None]
+    stratum = strata.double()[:, None]
     share = torch.minimum(cumulative, stratum + 1) - torch.maximum(below, stratum)
     share = share.clamp(min=0.0)
     return share / share.sum(1, keepdim=True)

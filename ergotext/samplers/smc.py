@@ -15,6 +15,7 @@ from ergotext.samplers.growth import Rows, grow
 from ergotext.samplers.next_token import Proposal, masked
 from ergotext.samplers.resampling import Scheme, ancestors
 from ergotext.samplers.target import EnergyError, Target
+from ergotext.samplers.trust import Judged
 from ergotext.samplers.weighted import WeightedSamples
 
 
@@ -60,7 +61,8 @@ def smc(
     Warns
     -----
     HeavyWeightsWarning
-        k-hat of the last weights is above 0.7, or there are too few particles to tell.
+        k-hat of the last weights, or of those before a resampling, is too high for so many
+        particles; they were worth less than ten before one; or all descend from one particle.
 
     References
     ----------
@@ -74,16 +76,22 @@ def smc(
     rows = Rows.start(target, particles)
     root = torch.arange(particles)
     potential = torch.zeros(particles, dtype=torch.float64)
+    before: list[Judged] = []
     while bool(rows.open.any()):
         rows = grow(draws, target, proposal, rows)
         after = _potential(twist, rows)
         log_weight = rows.log_weight + after - potential
         rows = replace(rows, log_weight=log_weight, open=rows.open & (log_weight > -torch.inf))
         potential = after.where(rows.open, 0.0)
-        if bool(rows.open.any()) and _ess(rows.log_weight) < threshold * particles * (1 - 1e-9):
+        if not bool(rows.open.any()):
+            break
+        judged = Judged.of(rows.log_weight)
+        if judged.ess < threshold * particles * (1 - 1e-9):
+            before.append(judged)
             chosen = ancestors(draws, rows.log_weight.softmax(0), particles, resampling)
             rows, root, potential = _go_on_from(rows, chosen), root[chosen], potential[chosen]
-    return WeightedSamples.of(rows.batch, rows.log_weight, root).warned()
+    samples = WeightedSamples.of(rows.batch, rows.log_weight, root, before=tuple(before))
+    return samples.warned()
 
 
 def _potential(twist: LookAhead | None, rows: Rows) -> Tensor:
@@ -96,11 +104,6 @@ def _potential(twist: LookAhead | None, rows: Rows) -> Tensor:
     if bool((value.isnan() | (value == torch.inf)).any()):
         raise EnergyError("the twist must be a number below infinity for every state, and is not")
     return value
-
-
-def _ess(log_weight: Tensor) -> float:
-    """(Σw)² / Σw², dead particles included."""
-    return float((2 * log_weight.logsumexp(0) - (2 * log_weight).logsumexp(0)).exp())
 
 
 def _go_on_from(rows: Rows, chosen: Tensor) -> Rows:

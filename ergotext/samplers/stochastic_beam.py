@@ -44,6 +44,12 @@ def stochastic_beam(target: Target, draws: Draws, k: int) -> WithoutReplacement:
     ModelError
         The model gives NaN.
 
+    Warns
+    -----
+    HeavyWeightsWarning
+        Something was left out, and k-hat of the weights says that it may weigh more than what was
+        met, or there are too few to tell.
+
     References
     ----------
     Kool, van Hoof and Welling 2019, "Stochastic beams and where to find them: the Gumbel-top-k
@@ -59,7 +65,8 @@ def stochastic_beam(target: Target, draws: Draws, k: int) -> WithoutReplacement:
             f"looked at, and none has a positive weight: allow more tokens, or loosen the "
             f"automaton or the energy"
         )
-    return WithoutReplacement.weighted(found.batch, log_target, found.log_q, threshold, k)
+    samples = WithoutReplacement.weighted(found.batch, log_target, found.log_q, threshold, k)
+    return samples.warned()
 
 
 @register("stochastic-beam")

@@ -41,20 +41,26 @@ class Importance:
     max_length : int
     proposal : "masked", "model", "adaptive" or Proposal
         How the next token is proposed (``next_token``).
+    at_once : int
+        How many are written side by side.
     """
 
     kind: ClassVar[Kind] = "weighted"
     needs: ClassVar[frozenset[Need]] = frozenset({"next-token"})
 
     def __init__(
-        self, energy: Energy, max_length: int = 40, proposal: ProposalName | Proposal = "masked"
+        self,
+        energy: Energy,
+        max_length: int = 40,
+        proposal: ProposalName | Proposal = "masked",
+        at_once: int = 64,
     ) -> None:
         check_fit(type(self), energy)
         self.target = Target.of(energy, max_length)
-        self.proposal = _proposal(proposal)
+        self.proposal, self.at_once = _proposal(proposal), at_once
 
     def draw(self, draws: Draws, n: int) -> WeightedSamples:
-        return importance(self.target, draws, n, proposal=self.proposal)
+        return importance(self.target, draws, n, proposal=self.proposal, at_once=self.at_once)
 
 
 @register("rejection")

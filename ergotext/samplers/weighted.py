@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -15,9 +16,7 @@ from ergotext.lm.protocols import ErgotextError, InputError
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.pareto import k_hat
 from ergotext.samplers.resampling import ancestors
-
-TRUSTED = 0.7
-"""The highest k-hat at which weighted averages can be trusted (Vehtari et al. 2024)."""
+from ergotext.samplers.trust import Judged, final_complaint, resampled_complaint
 
 
 class ZeroWeightError(ErgotextError, RuntimeError):
@@ -47,6 +46,10 @@ class WeightedSamples:
     root : int64 [K]
         From which of the N first particles each descends; draws with one root are not
         independent. Without resampling each has its own.
+    before : tuple of Judged
+        How the weights stood before each resampling.
+    wanted : int, optional
+        Draws that were asked for, where Ctrl-C ended the run with fewer.
 
     Raises
     ------
@@ -60,12 +63,16 @@ class WeightedSamples:
     log_weight: Tensor
     tries: int
     root: Tensor
+    before: tuple[Judged, ...] = field(default=(), kw_only=True)
+    wanted: int | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         if not len(self.log_weight):
             raise ZeroWeightError(
-                f"all {self.tries} draws have weight zero: none met the constraint; draw more, "
-                f"propose from the masked model, or see whether anything is accepted at all"
+                f"all {self.tries} draws have weight zero: none met the constraint within "
+                f"max_length; draw more, allow more tokens, propose from the masked model, or see "
+                f"whether anything is accepted at all; chains (mh, annealing) can start from a "
+                f"text that holds keywords"
             )
         if not bool(torch.isfinite(self.log_weight).all()):
             raise WeightError(
@@ -75,12 +82,25 @@ class WeightedSamples:
 
     @classmethod
     def of(
-        cls, batch: TokenBatch, log_weight: Tensor, root: Tensor | None = None
+        cls,
+        batch: TokenBatch,
+        log_weight: Tensor,
+        root: Tensor | None = None,
+        *,
+        before: tuple[Judged, ...] = (),
+        wanted: int | None = None,
     ) -> WeightedSamples:
         """N draws, of which those of weight zero (-inf) are counted and left out."""
         met = log_weight != -torch.inf
         root = torch.arange(len(batch)) if root is None else root
-        return cls(batch.select(met), log_weight[met], len(batch), root[met])
+        return cls(
+            batch.select(met),
+            log_weight[met],
+            len(batch),
+            root[met],
+            before=before,
+            wanted=wanted,
+        )
 
     def __len__(self) -> int:
         return len(self.batch)
@@ -94,14 +114,19 @@ class WeightedSamples:
     def ess(self) -> float:
         """Effective sample size 1 / Σ W²: how many draws of equal weight would be as good.
 
-        It speaks of the weights alone: equal draws of one ancestor each count (see ``root``).
+        It speaks of the last weights alone: equal draws of one ancestor each count (see ``root``),
+        and after resampling all weights are equal (see ``before``).
         """
         return float(1 / self.weights.square().sum())
 
     @cached_property
     def k_hat(self) -> float:
-        """Pareto k-hat of the weights (``pareto.k_hat``); above 0.7 do not trust them."""
-        return k_hat(self.log_weight.numpy(), self.tries)
+        """Pareto k-hat (``pareto.k_hat``), the worst of the weights and those before resampling.
+
+        Above ``pareto.trusted(tries)``, 0.7 for 2,000 draws and more, do not trust them.
+        """
+        own = k_hat(self.log_weight.numpy(), self.tries)
+        return max([own, *(one.k_hat for one in self.before)])
 
     @property
     def log_z(self) -> float:
@@ -109,20 +134,26 @@ class WeightedSamples:
         return float(self.log_weight.logsumexp(0)) - math.log(self.tries)
 
     @property
+    def coalesced(self) -> bool:
+        """Whether resampling has left the descendants of a single particle."""
+        return bool((self.root == self.root[0]).all()) and (len(self) > 1 or bool(self.before))
+
+    @property
     def log_z_stderr(self) -> float:
-        """Standard error of ``log_z`` in nats, by the delta method; +inf for a single draw.
+        """Standard error of ``log_z`` in nats, by the delta method; +inf where nothing tells it.
 
         The relative variance of Z is estimated from the shares V_r of the roots,
         (N Σ V_r² − 1) / (N − 1): the sample variance of the weights where all roots differ, and
-        after resampling the estimate of Chan and Lai. One root alone gives 1: the genealogy has
-        coalesced and tells nothing of the error; take more particles or resample less.
+        after resampling the estimate of Chan and Lai. That is never above 1, and 1 where all
+        descend from one root: the genealogy has coalesced and tells nothing of the error, which is
+        +inf then, as for a single draw. What no draw met cannot be in it.
 
         References
         ----------
         Chan and Lai 2013, "A general theory of particle filters in hidden Markov models",
         equation 2.11; Lee and Whiteley 2018, "Variance estimation in the particle filter".
         """
-        if self.tries < 2:
+        if self.tries < 2 or self.coalesced:
             return math.inf
         share = torch.zeros(self.tries, dtype=torch.float64).index_add(0, self.root, self.weights)
         relative = (self.tries * float(share.square().sum()) - 1) / (self.tries - 1)
@@ -134,14 +165,26 @@ class WeightedSamples:
             raise InputError(f"at least one sequence must be asked for, got {n}")
         return self.batch.select(ancestors(draws, self.weights, n, "multinomial"))
 
-    def warned(self) -> WeightedSamples:
-        """The same, with a warning if k-hat is above 0.7."""
-        if self.k_hat > TRUSTED:
-            shown = "cannot be told" if math.isinf(self.k_hat) else f"is {self.k_hat:.2f} > 0.7"
-            warnings.warn(
-                f"k-hat {shown}: {self.tries} draws are worth {self.ess:.1f}, and a few may carry "
-                f"all the weight; draw more, or propose closer to the target",
-                HeavyWeightsWarning,
-                stacklevel=3,
+    def complaints(self) -> list[str]:
+        """What speaks against them, in plain words."""
+        judged = Judged.of(
+            torch.nn.functional.pad(self.log_weight, (0, self.tries - len(self)), value=-math.inf)
+        )
+        said = [final_complaint(judged), resampled_complaint(self.before)]
+        if self.coalesced:
+            said.append(
+                "all draws descend from one particle, so the error of log Z is unknown; take more "
+                "particles or resample less"
             )
+        if self.wanted is not None:
+            said.append(
+                f"interrupted after {self.tries} draws in whole batches, of which {len(self)} are "
+                f"here; {self.wanted} were asked for"
+            )
+        return [one for one in said if one is not None]
+
+    def warned(self) -> Self:
+        """The same, with a warning of what speaks against the weights."""
+        if said := self.complaints():
+            warnings.warn("; ".join(said), HeavyWeightsWarning, stacklevel=3)
         return self

@@ -13,8 +13,9 @@ from torch import Tensor
 from ergotext.lm.protocols import Energy, InputError
 from ergotext.samplers.base import Kind
 from ergotext.samplers.draws import SeededDraws
+from ergotext.samplers.resampling import ancestors
 from ergotext.samplers.texts import Sample, described, distinct
-from ergotext.samplers.weighted import TRUSTED, WeightedSamples
+from ergotext.samplers.weighted import WeightedSamples
 from ergotext.samplers.without_replacement import WithoutReplacement
 
 
@@ -38,7 +39,7 @@ class WeightedResult:
 
     @property
     def k_hat(self) -> float:
-        """Pareto k-hat; above 0.7 averages cannot be trusted."""
+        """Pareto k-hat, the worst of the run; ``warnings`` says where it is too high."""
         return self.samples.k_hat
 
     @property
@@ -58,21 +59,7 @@ class WeightedResult:
     @property
     def warnings(self) -> list[str]:
         """What speaks against the result, in plain words."""
-        said = []
-        if self.k_hat > TRUSTED:
-            shown = (
-                "cannot be told" if math.isinf(self.k_hat) else f"is {self.k_hat:.2f} > {TRUSTED}"
-            )
-            said.append(
-                f"k-hat {shown}: {self.samples.tries} draws are worth {self.ess:.1f}, and a few "
-                f"may carry all the weight; draw more, or propose closer to the target"
-            )
-        if len(self.samples.root.unique()) == 1 < len(self.samples):
-            said.append(
-                "all draws descend from one particle, so the error of log Z is unknown; take more "
-                "particles or resample less"
-            )
-        return said
+        return self.samples.complaints()
 
     def all(self) -> list[Sample]:
         """Every draw of positive weight."""
@@ -87,7 +74,8 @@ class WeightedResult:
         """``count`` texts of equal weight, drawn by the weights; the seed's own."""
         if count < 1:
             raise InputError(f"at least one text must be asked for, got {count}")
-        chosen = SeededDraws(self.seed + 1).categorical(self.samples.weights.expand(count, -1))
+        weights = self.samples.weights
+        chosen = ancestors(SeededDraws(self.seed + 1), weights, count, "multinomial")
         return [self._sample(k) for k in chosen.tolist()]
 
     def text(self) -> str:
@@ -96,8 +84,14 @@ class WeightedResult:
         if isinstance(samples, WithoutReplacement) and samples.exact:
             trust = f"all of the {len(samples)} sequences, log Z {self.log_z:.2f}, exact"
         else:
-            tail = "" if math.isnan(self.k_hat) else f", k-hat {self.k_hat:.2f}"
-            trust = f"ESS {self.ess:.1f}{tail}, log Z {self.log_z:.2f} ± {self.log_z_stderr:.2f}"
+            # Without replacement draws may be worth more than their number, by any factor.
+            worth = f"{samples.ess:.1f}" if samples.ess <= samples.tries else f"> {samples.tries}"
+            tail = {math.inf: "unknown", -math.inf: "no tail"}.get(self.k_hat, f"{self.k_hat:.2f}")
+            error = "unknown" if math.isinf(self.log_z_stderr) else f"{self.log_z_stderr:.2g}"
+            trust = f"ESS {worth}, k-hat {tail}, log Z {self.log_z:.2f} ± {error}"
+            if samples.before:
+                least = min(one.ess for one in samples.before)
+                trust += f", ESS before a resampling down to {least:.1f}"
         return (
             f"{self.sampler}, {samples.tries} draws, {trust}, {self.seconds:.1f} s, "
             f"seed {self.seed}"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from ergotext.lm.batch import TokenBatch
+from ergotext.samplers.pareto import k_hat, trusted
 from ergotext.samplers.weighted import WeightedSamples
 
 
@@ -63,10 +65,36 @@ class WithoutReplacement(WeightedSamples):
         open_ = (self.weights.square() * -torch.expm1(self.log_inclusion)).sum()
         return float(1 / open_)
 
-    @property
+    @cached_property
     def k_hat(self) -> float:
-        """NaN: it judges the tail of independent weights; go by ``log_z_stderr`` here."""
-        return math.nan
+        """Pareto k-hat of the weights, each by the share (1 − q_κ) that was left to chance.
+
+        Given κ inclusions are independent, so that the error of Z is a sum of such terms and its
+        tail is theirs. -inf where nothing was left out.
+        """
+        if self.exact:
+            return -math.inf
+        return k_hat(self._by_chance().numpy(), self.tries)
+
+    def _by_chance(self) -> Tensor:
+        """float64 [K]: log of the weights' shares that were left to chance; finite."""
+        lowest = torch.finfo(torch.float64).min / 4
+        return self.log_weight + (-torch.expm1(self.log_inclusion)).log().clamp(min=lowest)
+
+    def complaints(self) -> list[str]:
+        """What speaks against them, in plain words."""
+        if self.exact or self.k_hat <= trusted(self.tries):
+            return []
+        told = (
+            "k-hat cannot be told"
+            if math.isinf(self.k_hat)
+            else f"k-hat is {self.k_hat:.2f} > {trusted(self.tries):.2f}"
+        )
+        return [
+            f"{told}: {self.tries} sequences were drawn without replacement, and those left out "
+            f"may weigh more than the ones met, so that log Z is far outside its stated error; "
+            f"draw more, up to all there are"
+        ]
 
     @property
     def log_z_stderr(self) -> float:

@@ -277,4 +277,15 @@ def draw(result: Result | WeightedResult, path: Path) -> None:
 
 def interrupted(result: Result | WeightedResult) -> bool:
     """Whether Ctrl-C ended the run."""
-    return isinstance(result, Result) and result.stopped == "interrupt"
+    if isinstance(result, WeightedResult):
+        return result.samples.wanted is not None
+    return result.stopped == "interrupt"
+
+
+def nothing_kept(sampler: str) -> str | None:
+    """What Ctrl-C cost, where a weighted sampler has nothing whole to show."""
+    if sampler_named(sampler).kind != "weighted":
+        return None
+    if sampler in ("importance", "rejection"):
+        return f"interrupted before {sampler} had whole draws of any weight; nothing is kept"
+    return f"interrupted: {sampler} finishes all its draws together, so nothing can be kept"

@@ -22,6 +22,7 @@ from tests.samplers.test_stochastic_beam import (
 )
 from tests.samplers.weighted_worlds import EVERYTHING, FEW, LOOP, target
 
+pytestmark = pytest.mark.filterwarnings("ignore::ergotext.samplers.weighted.HeavyWeightsWarning")
 NAMES = ("gumbel", "without_replacement", "leaves", "stochastic_beam")
 FAULTS = {
     "noise in single precision": (

