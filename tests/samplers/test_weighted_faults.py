@@ -75,8 +75,8 @@ FAULTS = {
     ),
     "11: sequences one longer than allowed": (
         "growth",
-        "prefix.longest < target.max_length",
-        "prefix.longest <= target.max_length",
+        "left = target.max_length - prefix.longest",
+        "left = target.max_length + 1 - prefix.longest",
     ),
     "12: no error where all weights are zero": (
         "weighted",
