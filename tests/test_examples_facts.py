@@ -1,0 +1,73 @@
+"""The base of facts that ships, and the templates of questions: format, size, tongues."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FACTS = ROOT / "examples" / "facts.tsv"
+TEMPLATES = {tongue: ROOT / "training" / f"questions_{tongue}.tsv" for tongue in ("en", "zh")}
+CHINESE = re.compile(r"[\u4e00-\u9fff]")
+
+
+def rows(path: Path, columns: int) -> list[tuple[str, ...]]:
+    """The lines' fields, found to be well-formed."""
+    text = path.read_bytes().decode("utf-8")
+    assert text.endswith("\n") and "\r" not in text
+    lines = text[:-1].split("\n")
+    assert len(set(lines)) == len(lines), "a line stands twice"
+    fields = [tuple(line.split("\t")) for line in lines]
+    for line, row in zip(lines, fields, strict=True):
+        assert len(row) == columns, line
+        assert all(field and field == field.strip() for field in row), line
+        assert unicodedata.is_normalized("NFC", line), line
+        assert not any(unicodedata.category(c) in ("Cc", "Cf") for c in "".join(row)), line
+    return fields
+
+
+def test_facts_are_well_formed() -> None:
+    facts = rows(FACTS, 3)
+    subjects = {subject for subject, _, _ in facts}
+    chinese = sum(bool(CHINESE.search(subject)) for subject, _, _ in facts)
+    assert len(facts) >= 600 and 0.4 < chinese / len(facts) < 0.6
+    for subject in subjects:
+        assert subject.count("（") == subject.count("）") <= 1, subject
+        assert re.fullmatch(r"[^（）]+(（[^（）]+）)?", subject), subject
+
+
+def test_choosing_matters() -> None:
+    """Every subject has several predicates, and some keys several objects."""
+    facts = rows(FACTS, 3)
+    predicates: dict[str, set[str]] = {}
+    for subject, predicate, _ in facts:
+        predicates.setdefault(subject, set()).add(predicate)
+    assert all(len(of) >= 2 for of in predicates.values())
+    keys = [fact[:2] for fact in facts]
+    assert len(set(keys)) < len(keys)
+    names = [subject.partition("（")[0] for subject in predicates]
+    assert len(set(names)) < len(names), "no homonyms"
+
+
+@pytest.mark.parametrize("tongue", TEMPLATES)
+def test_templates_are_well_formed(tongue: str) -> None:
+    for predicate, template in rows(TEMPLATES[tongue], 2):
+        assert template.count("{subject}") == 1, (predicate, template)
+        assert not re.search(r"[{}@]", template.replace("{subject}", "")), template
+        assert bool(CHINESE.search(template)) == (tongue == "zh"), template
+        assert template.endswith("?") == (tongue == "en"), template
+
+
+@pytest.mark.parametrize("tongue", TEMPLATES)
+def test_templates_paraphrase(tongue: str) -> None:
+    """Most do not contain their predicate, and every predicate has a choice."""
+    templates = rows(TEMPLATES[tongue], 2)
+    verbatim = sum(predicate in template for predicate, template in templates)
+    assert verbatim < 0.2 * len(templates)
+    counts: dict[str, int] = {}
+    for predicate, _ in templates:
+        counts[predicate] = counts.get(predicate, 0) + 1
+    assert min(counts.values()) >= 3 and len(counts) >= 300
