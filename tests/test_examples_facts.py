@@ -70,4 +70,9 @@ def test_templates_paraphrase(tongue: str) -> None:
     counts: dict[str, int] = {}
     for predicate, _ in templates:
         counts[predicate] = counts.get(predicate, 0) + 1
-    assert min(counts.values()) >= 3 and len(counts) >= 300
+    assert min(counts.values()) >= 4 and len(counts) >= 300
+
+
+def test_every_predicate_of_the_facts_has_templates() -> None:
+    asked = {predicate for tongue in TEMPLATES for predicate, _ in rows(TEMPLATES[tongue], 2)}
+    assert {predicate for _, predicate, _ in rows(FACTS, 3)} <= asked
