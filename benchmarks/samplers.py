@@ -1,9 +1,9 @@
 """Every registered sampler on one hard target: ESS a second, acceptance, k-hat or R-hat.
 
-    python benchmarks/samplers.py [--seconds 60] [--only smc gibbs …]
+    python benchmarks/samplers.py [--target smollm2|tiny] [--seconds 60] [--only smc gibbs …]
 
-The target is SmolLM2 behind a prompt under a regular expression that demands a keyword. Samplers
-get the same time each, one after the other in one process. Chains start at independent draws of the
+The target is a model behind a prompt under a regular expression that demands a keyword: SmolLM2, or
+tiny-causal, whose tokenizer a masked model shares (tiny-masked), so that all samplers run. They get the same time each, one after the other in one process. Chains start at independent draws of the
 masked model, and the first third of their steps is dropped; their ESS and R-hat are those of the
 energy. Weighted samplers draw again and again, and all their draws are weighed together; after
 resampling, draws of one ancestor count as one. Needs arviz-stats.
@@ -45,9 +45,13 @@ OPTIONS: dict[str, dict[str, Any]] = {
 COLUMNS = ["sampler", "kind", "done", "ESS", "ESS/s", "accepted", "k-hat or R-hat", "told"]
 
 
-def problem() -> Sum:
-    lm = et.load("smollm2").given(PROMPT)
-    energy = et.fluency(lm) + et.matches(EXPRESSION)
+def problem(target: str) -> Sum:
+    if target == "smollm2":
+        energy = et.fluency(et.load("smollm2").given(PROMPT)) + et.matches(EXPRESSION)
+    else:
+        masked = 0.0 * et.pseudo_likelihood(et.load("tiny-masked"))
+        lm = et.load("tiny-causal").given(PROMPT)
+        energy = et.fluency(lm) + et.matches(EXPRESSION) + masked
     assert isinstance(energy, Sum)
     return energy
 
@@ -142,14 +146,15 @@ def chance(runs: list[WeightedSamples]) -> torch.Tensor:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--target", choices=["smollm2", "tiny"], default="smollm2")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--only", nargs="+", choices=SAMPLERS, default=None)
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(arguments.threads)
-    energy = problem()
-    print(f"{PROMPT!r} {EXPRESSION!r}, at most {LONGEST} tokens; {arguments.seconds} s each,")
+    energy = problem(arguments.target)
+    print(f"{arguments.target}, {PROMPT!r} {EXPRESSION!r}, at most {LONGEST} tokens; {arguments.seconds} s each,")
     print(f"torch {torch.__version__}, {arguments.threads} thread(s), float32\n")
     initial = begun(energy, CHAINS)
     print(f"| {' | '.join(COLUMNS)} |\n|{' --- |' * len(COLUMNS)}")
