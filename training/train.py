@@ -17,6 +17,7 @@ from pathlib import Path
 
 import torch
 from pieces import END, LONGEST, MASK, START, batches, padded, pieces
+from start import informed, neighbours
 from torch import Tensor
 from transformers import (
     AutoTokenizer,
@@ -43,47 +44,46 @@ SHAPE = {
     "eos_token_id": END,
     "tie_word_embeddings": True,
 }
+AROUND = {  # what is different in the masked model
+    "num_attention_heads": 4,
+    "attention_bias": True,
+    "classifier_activation": "linear",
+    "global_attn_every_n_layers": 1,
+    "rope_parameters": {
+        kind: {"rope_type": "default", "rope_theta": 1000.0}
+        for kind in ("full_attention", "sliding_attention")
+    },
+    "cls_token_id": START,
+    "sep_token_id": END,
+}
 
 
 def fresh(kind: str) -> PreTrainedModel:
     """The model before training."""
     if kind == "causal":
-        return LlamaForCausalLM(LlamaConfig(**SHAPE))
-    around = {"cls_token_id": START, "sep_token_id": END, "global_attn_every_n_layers": 1}
-    return ModernBertForMaskedLM(ModernBertConfig(**SHAPE, **around))
-
-
-@torch.no_grad()
-def informed(model: PreTrainedModel, rows: list[list[int]]) -> None:
-    """Begin with embeddings that know the company each token keeps, and with their frequencies.
-
-    The leading singular vectors of the positive pointwise mutual information of tokens at most two
-    apart (Levy and Goldberg 2014): seconds of work that save many steps.
-    """
-    size = model.config.vocab_size
-    together = torch.zeros(size * size)
-    flat = torch.tensor([token for row in rows for token in row])
-    for apart in (1, 2):
-        pairs = flat[:-apart] * size + flat[apart:]
-        together += torch.bincount(pairs, minlength=size * size) / apart
-    together = together.view(size, size)
-    together = together + together.T
-    share = together.sum(-1) + 1.0
-    expected = share[:, None] * share[None] / share.sum()
-    information = (together / expected).clamp(min=1e-9).log().clamp(min=0.0)
-    left, values, _ = torch.svd_lowrank(information, q=model.config.hidden_size, niter=4)
-    known = left * values.sqrt()
-    embedding = model.get_input_embeddings().weight
-    embedding.copy_(known * (0.04 / known.std()))
-    if (bias := model.get_output_embeddings().bias) is not None:
-        often = torch.bincount(flat, minlength=size) + 0.1
-        bias.copy_((often / often.sum()).log())
+        model: PreTrainedModel = LlamaForCausalLM(LlamaConfig(**SHAPE))
+    else:
+        model = ModernBertForMaskedLM(ModernBertConfig(**SHAPE | AROUND))
+    # The backward pass of the fused attention is several times slower in bfloat16 on a CPU.
+    model.set_attn_implementation("eager")
+    return model
 
 
 def hidden_places(ids: Tensor, share: float) -> Tensor:
-    """bool [B, L]: tokens to be masked, at least one a row, never a special one."""
-    chance = torch.rand(ids.shape).masked_fill(ids <= MASK, 2.0)
-    return (chance < share) | (chance == chance.min(-1, keepdim=True).values)
+    """bool [B, L]: tokens to be masked, at least one a row, never a special one.
+
+    In a quarter of the rows any token with chance ``share``; in the others each third, fourth or
+    fifth, so that what is to be said has its neighbours beside it.
+    """
+    rows, length = ids.shape
+    ordinary = ids > MASK
+    chance = torch.rand(ids.shape).masked_fill(~ordinary, 2.0)
+    scattered = (chance < share) | (chance == chance.min(-1, keepdim=True).values)
+    step = torch.randint(3, 6, (rows, 1))
+    first = (torch.rand(rows, 1) * step).long()
+    spaced = ((torch.arange(length) + first) % step == 0) & ordinary
+    free = (torch.rand(rows, 1) < 0.25) | ~spaced.any(-1, keepdim=True)
+    return torch.where(free, scattered, spaced)
 
 
 def loss_of(model: PreTrainedModel, ids: Tensor, share: float) -> Tensor:
@@ -172,7 +172,10 @@ def main() -> None:
     tokens = sum(map(len, rows))
     print(f"{len(rows):,} pieces, {tokens:,} tokens; {len(aside)} held-out pieces", flush=True)
     model = fresh(args.kind).train()
-    informed(model, rows)
+    if isinstance(model, ModernBertForMaskedLM):
+        neighbours(model, rows, MASK)
+    else:
+        informed(model, rows)
     steps = optimizers(model)
     feed = batches(rows, BATCH, args.seed)
     step, fall_from = resumed(folder, model, steps) or (0, args.steps)
@@ -194,7 +197,7 @@ def main() -> None:
             optimizer.zero_grad()
         step += 1
         losses.append(float(loss.detach()))
-        if step % 200 == 0 or step == last:
+        if step % 100 == 0 or step == last:
             line = {
                 "step": step,
                 "rate": round(rate, 3),
