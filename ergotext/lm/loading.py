@@ -1,4 +1,4 @@
-"""A name → CausalLM or MaskedLM: hub id, folder, .gguf file, or the name of a known model."""
+"""A name → CausalLM, MaskedLM or Seq2SeqLM: hub id, folder, .gguf file, name of a known model."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoModelForMaskedLM,
+    AutoModelForSeq2SeqLM,
     AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -31,6 +32,7 @@ from ergotext.lm.conversion import (
 )
 from ergotext.lm.masked import MaskedLM
 from ergotext.lm.protocols import InputError, ModelError
+from ergotext.lm.seq2seq import Seq2SeqLM
 from ergotext.lm.vocabulary import Vocabulary
 
 Dtype = Literal["float32", "bfloat16"]
@@ -91,11 +93,13 @@ def load(name: Causal = ..., *, device: str = ..., dtype: Dtype = ...) -> Causal
 @overload
 def load(name: Literal["tiny-masked"], *, device: str = ..., dtype: Dtype = ...) -> MaskedLM: ...
 @overload
-def load(name: str, *, device: str = ..., dtype: Dtype = ...) -> CausalLM | MaskedLM: ...
+def load(
+    name: str, *, device: str = ..., dtype: Dtype = ...
+) -> CausalLM | MaskedLM | Seq2SeqLM: ...
 def load(
     name: str = "smollm2", *, device: str = "auto", dtype: Dtype = "float32"
-) -> CausalLM | MaskedLM:
-    """Load a language model: a masked one if its configuration says so, else a causal one.
+) -> CausalLM | MaskedLM | Seq2SeqLM:
+    """Load a language model: its configuration says if it is masked or an encoder-decoder.
 
     Parameters
     ----------
@@ -127,6 +131,8 @@ def load(
     source = source_of(name)
     model, tokenizer, masked = _pretrained(source, name, DTYPES[dtype])
     torch.nn.Module.to(model, where)
+    if model.config.is_encoder_decoder:
+        return Seq2SeqLM(model, tokenizer)
     vocabulary = Vocabulary(tokenizer, model.get_output_embeddings().weight.shape[0])
     if masked:
         return MaskedLM(model, vocabulary)
@@ -134,12 +140,12 @@ def load(
 
 
 def load_causal(name: str, *, device: str = "auto", dtype: Dtype = "float32") -> CausalLM:
-    """``load`` for what a masked language model cannot do; InputError if the model is one."""
+    """``load`` for what only a causal language model can do; InputError if the model is none."""
     model = load(name, device=device, dtype=dtype)
-    if isinstance(model, MaskedLM):
+    if not isinstance(model, CausalLM):
+        kind = "a masked language model" if isinstance(model, MaskedLM) else "an encoder-decoder"
         raise InputError(
-            f"the model {name} is a masked language model and this needs a causal one; "
-            "take tiny-causal or smollm2"
+            f"the model {name} is {kind} and this needs a causal one; take tiny-causal or smollm2"
         )
     return model
 
@@ -180,9 +186,10 @@ def _pretrained(
             tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
             config = AutoConfig.from_pretrained(source, trust_remote_code=False)
             masked = any(a.endswith("ForMaskedLM") for a in config.architectures or ())
-            loaded: Any = (
-                AutoModelForMaskedLM if masked else AutoModelForCausalLM
-            ).from_pretrained(
+            kind: Any = AutoModelForMaskedLM if masked else AutoModelForCausalLM
+            if config.is_encoder_decoder:
+                kind = AutoModelForSeq2SeqLM
+            loaded: Any = kind.from_pretrained(
                 source,
                 dtype=dtype,
                 use_safetensors=True,

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from transformers import EncoderDecoderCache, PreTrainedModel
+from transformers import EncoderDecoderCache, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.cache_utils import DynamicCache
 from transformers.modeling_outputs import BaseModelOutput
 
 from ergotext.lm.cached import CachedDecoding, token_ids
+from ergotext.lm.fast_tokenizer import FastTokenizer
 from ergotext.lm.projection import Projection
 from ergotext.lm.protocols import InputError, ModelError
+from ergotext.lm.words import check_unicode
 
 Output = tuple[Tensor, EncoderDecoderCache]
 UNBOUNDED = 1 << 30
@@ -29,6 +32,8 @@ class Seq2SeqLM:
     ----------
     model : transformers.PreTrainedModel
         An encoder-decoder with a linear output layer (T5, BART, Marian and their kin).
+    tokenizer : transformers tokenizer, optional
+        What texts are encoded with; ``load`` gives the one that lies beside the model.
 
     Raises
     ------
@@ -37,8 +42,11 @@ class Seq2SeqLM:
         decoder's states.
     """
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None = None
+    ) -> None:
         self.model = model.eval()
+        self.tokenizer = tokenizer
         self.start_id = _named(model, "decoder_start_token_id")
         self.end = _named(model, "eos_token_id")
         self.pad = _named(model, "pad_token_id")
@@ -59,6 +67,33 @@ class Seq2SeqLM:
     def __repr__(self) -> str:
         weight = self.projection.weight
         return f"Seq2SeqLM({self.model.config.model_type}, {weight.dtype}, {weight.device})"
+
+    def encode(self, text: str, longest: int | None = None) -> list[int]:
+        """Token ids of an input, as ``read`` takes them: with what the tokenizer puts around it.
+
+        Of a text of more than ``longest`` tokens, the beginning.
+
+        Raises
+        ------
+        InputError
+            The text is no valid Unicode, or the model came without a tokenizer.
+        """
+        check_unicode(text)
+        cut = {} if longest is None else {"truncation": True, "max_length": longest}
+        return [int(i) for i in self._known()(text, verbose=False, **cut)["input_ids"]]
+
+    @cached_property
+    def keys(self) -> FastTokenizer:
+        """The tokenizer of an index whose keys this model writes; errors as ``FastTokenizer``."""
+        return FastTokenizer(self._known())
+
+    def _known(self) -> Any:
+        if self.tokenizer is None:
+            raise InputError(
+                "This encoder-decoder came without its tokenizer: load it by name, or give "
+                "Seq2SeqLM a tokenizer."
+            )
+        return self.tokenizer
 
     @torch.inference_mode()
     def read(self, inputs: Sequence[Sequence[int]]) -> CachedDecoding:
