@@ -80,6 +80,11 @@ class FastTokenizer:
         self.unknown: int | None = None if unknown is None else int(unknown)
         """what stands for characters that are not in the vocabulary, if anything does"""
 
+    @property
+    def made(self) -> Tokenizer:
+        """What does the work: the tokenizer of the ``tokenizers`` library."""
+        return self._inner
+
     @cached_property
     def alphabet(self) -> Alphabet:
         return Alphabet(self._size, self._pad, self._end, self.fingerprint)

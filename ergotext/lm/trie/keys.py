@@ -50,6 +50,31 @@ def key_blocks(trie: TokenTrie, state: int, limit: int) -> Iterator[tuple[Ints, 
             todo.append(edges.part(slice(0, max(cut, 1))))
 
 
+def keys_through(trie: TokenTrie, states: Ints) -> tuple[Ints, Ints, Ints]:
+    """What is left of all keys that go through any of these states, in exact order.
+
+    None of the states may be reached from another one, and none be a sink.
+
+    Returns
+    -------
+    ordinals : int64 [n]
+        The numbers of the keys, rising.
+    ids : int64 [T]
+        Their tokens behind the states, end tokens included.
+    offsets : int64 [n + 1]
+    """
+    if not len(states):
+        none = np.zeros(1, dtype=np.int64)
+        return none[:0], none[:0], none
+    low, high = trie.span(states)
+    edges = _Edges((), np.zeros_like(states), states, high - low)
+    ids, offsets = edges.keys(trie)
+    lengths = np.diff(offsets) - 1  # without the token that stands for the way to each state
+    order = np.argsort(low)
+    ordinals = spread(low[order], (high - low)[order])[: len(lengths)]
+    return ordinals, ids[spread(offsets[:-1] + 1, lengths)], offsets_of(lengths)
+
+
 def object_rows(trie: TokenTrie, low: int, high: int) -> tuple[NDArray[np.uint8], Ints]:
     """Flat bytes and offsets [high - low + 1]: the objects, 0xFE behind each, of these keys."""
     block = low // BLOCK

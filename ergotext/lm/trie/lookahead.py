@@ -48,12 +48,29 @@ class BestKey:
             )
         if np.isnan(potential).any():
             raise InputError("a potential is NaN: give numbers, -inf for keys to be left out")
-        self._each = np.atleast_2d(potential)
         self._shared = potential.ndim == 1
-        count = len(self._each)
-        blocks = -(-len(trie) // _BLOCK)
+        self._maxima = Maxima(np.atleast_2d(potential))
+
+    def __call__(self, inputs: Ints, states: Ints) -> Floats:
+        """float64 [n]: the best potential below each state; -inf below a dead one."""
+        if not self._shared and int(inputs.max(initial=0)) >= self._maxima.rows:
+            raise InputError(
+                f"there are potentials for {counted(self._maxima.rows, 'input')}, and one is asked "
+                f"for input {int(inputs.max())}, counted from 0: give a row for each"
+            )
+        low, high = self.automaton.span(states)
+        return self._maxima(np.zeros_like(inputs) if self._shared else inputs, low, high)
+
+
+class Maxima:
+    """The maximum of any range of a row: range maximum queries over float64 [Q, N]."""
+
+    def __init__(self, each: Floats) -> None:
+        self._each = each
+        count, size = each.shape
+        blocks = -(-size // _BLOCK)
         filled = np.full((count, blocks * _BLOCK), -np.inf)
-        filled[:, : len(trie)] = self._each
+        filled[:, :size] = each
         level = filled.reshape(count, blocks, _BLOCK).max(axis=2, initial=-np.inf)
         self._table = [level]
         """level j: the maximum of 2**j blocks from each block on"""
@@ -62,15 +79,12 @@ class BestKey:
             level = np.maximum(level[:, :-half], level[:, half:])
             self._table.append(level)
 
-    def __call__(self, inputs: Ints, states: Ints) -> Floats:
-        """float64 [n]: the best potential below each state; -inf below a dead one."""
-        if not self._shared and int(inputs.max(initial=0)) >= len(self._each):
-            raise InputError(
-                f"there are potentials for {counted(len(self._each), 'input')}, and one is asked "
-                f"for input {int(inputs.max())}, counted from 0: give a row for each"
-            )
-        low, high = self.automaton.span(states)
-        row = np.zeros_like(inputs) if self._shared else inputs
+    @property
+    def rows(self) -> int:
+        return len(self._each)
+
+    def __call__(self, row: Ints, low: Ints, high: Ints) -> Floats:
+        """float64 [n]: the maximum of each row from low up to high; -inf of an empty range."""
         first, last = -(-low // _BLOCK), high // _BLOCK
         whole = last > first
         ends = np.where(whole, first * _BLOCK, high), np.where(whole, last * _BLOCK, high)

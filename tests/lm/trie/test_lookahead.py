@@ -26,7 +26,7 @@ def test_it_is_the_best_of_the_keys_below(trie: TokenTrie, shared: bool) -> None
     rng = np.random.default_rng(1)
     each = rng.normal(size=(3, len(trie)))
     best = BestKey(trie, each[0] if shared else each)
-    assert isinstance(best, LookAhead) and len(best._table) > 3
+    assert isinstance(best, LookAhead) and len(best._maxima._table) > 3
     states = rng.integers(0, trie.finished + len(trie.tail), 2000)
     states[0] = 0
     inputs = np.zeros(2000, dtype=np.int64) if shared else rng.integers(0, 3, 2000)
