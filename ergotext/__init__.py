@@ -46,6 +46,12 @@ if TYPE_CHECKING:
     from ergotext.samplers import WeightedResult as WeightedResult
     from ergotext.samplers import sample as sample
     from ergotext.samplers.beam import beam as beam
+    from ergotext.tasks.candidates import Candidates as Candidates
+    from ergotext.tasks.candidates import Potential as Potential
+    from ergotext.tasks.hits import Hit as Hit
+    from ergotext.tasks.hits import Hits as Hits
+    from ergotext.tasks.retrieve import Retriever as Retriever
+    from ergotext.tasks.string_match import StringMatch as StringMatch
 
     build_trie, build_trie_from_lines = _trie.build, _trie.build_from_lines
     load_trie, save_trie, verify_trie = _trie.load, _trie.save, _trie.verify
@@ -89,6 +95,12 @@ _HOME = {
     "WeightedResult": "samplers",
     "sample": "samplers",
     "beam": "samplers.beam",
+    "Candidates": "tasks.candidates",
+    "Potential": "tasks.candidates",
+    "Hit": "tasks.hits",
+    "Hits": "tasks.hits",
+    "Retriever": "tasks.retrieve",
+    "StringMatch": "tasks.string_match",
 }
 """Where each name is; behind a colon, what it is called there."""
 __all__ = sorted(_HOME)

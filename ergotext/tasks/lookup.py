@@ -91,6 +91,12 @@ def get(index: str | Path, prefix: str, *, tokenizer: str | None = None) -> Belo
     return Below(count, chain(reader.entries(places), suffixed), following)
 
 
+def fields_of(key: str, triples: bool) -> dict[str, str]:
+    """The text of a key as the fields of a line: subject and predicate, or the key itself."""
+    parts = subject_and_predicate(key) if triples else None
+    return {"key": key} if parts is None else dict(zip(TRIPLE, parts, strict=False))
+
+
 class _Reader:
     """Turns the keys of a trie back into the fields of lines."""
 
@@ -102,9 +108,7 @@ class _Reader:
         for place in places:
             for key in self.trie.keys(place.tokens):
                 text = self.text(key)
-                parts = subject_and_predicate(text) if self.triples else None
-                fields = {"key": text} if parts is None else dict(zip(TRIPLE, parts, strict=False))
-                yield Entry(fields, self.trie.values(key))
+                yield Entry(fields_of(text, self.triples), self.trie.values(key))
 
     def with_meaning(self, prefix: str) -> Iterator[Entry]:
         """Entries whose line begins with ``prefix`` and whose key, which ends in a meaning, not."""

@@ -1,0 +1,153 @@
+"""The best keys of an index for questions, by search or one by one, and what all keys weigh."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ergotext.lm.protocols import Decoding
+from ergotext.lm.ragged import take_rows
+from ergotext.lm.trie.keys import keys_through
+from ergotext.lm.trie.states import ROOT
+from ergotext.lm.trie.tree import TokenTrie
+from ergotext.lm.trie.within import BestAmong, Within
+from ergotext.samplers.beam import beam
+from ergotext.samplers.draws import Draws
+from ergotext.tasks.asked import Floats, Group, Plan
+from ergotext.tasks.mass import Mass, Tokens, estimated_mass, exact_mass
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A key and its scores."""
+
+    tokens: Tokens
+    log_prob: float
+    score: float
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Keys that answer one question, best first.
+
+    Parameters
+    ----------
+    best : list of Answer
+    exact : bool
+        Whether these are proven to be the best.
+    mass : Mass, optional
+        What all keys of the index weigh together, if that is known.
+    """
+
+    best: list[Answer]
+    exact: bool
+    mass: Mass | None
+
+
+class KeySearch:
+    """Looks for the best keys of a trie.
+
+    Parameters
+    ----------
+    trie : TokenTrie
+    exhaustive : int
+        Of a trie of up to so many keys all are scored.
+    """
+
+    def __init__(self, trie: TokenTrie, exhaustive: int) -> None:
+        self.trie = trie
+        self.exhaustive = exhaustive
+
+    @property
+    def scores_all(self) -> bool:
+        return len(self.trie) <= self.exhaustive
+
+    def __call__(self, decoding: Decoding, group: Group, plan: Plan, draws: Draws) -> list[Answers]:
+        """For each row of ``decoding`` the best of its candidates, or of all keys."""
+        if not len(self.trie):
+            return [Answers([], True, None)] * len(decoding)
+        potentials = group.potentials(plan.lookahead)
+        if self.scores_all:
+            return self._scored(decoding, group, potentials, plan)
+        return self._searched(decoding, group, potentials, plan, draws)
+
+    def _searched(
+        self,
+        decoding: Decoding,
+        group: Group,
+        potentials: list[Floats] | None,
+        plan: Plan,
+        draws: Draws,
+    ) -> list[Answers]:
+        """The best that beam search finds; the mass of all keys by samples."""
+        automaton: TokenTrie | Within = self.trie
+        if group.paths is not None:
+            automaton = Within(self.trie, group.paths, len(decoding))
+        ahead = None
+        if potentials is not None and group.candidates is not None:
+            ahead = BestAmong(automaton, [c.ordinals for c in group.candidates], potentials)
+        found = beam(
+            decoding, automaton, k=plan.k, beams=plan.beams, lookahead=ahead,
+            max_length=self.trie.longest,
+        )  # fmt: skip
+        masses: list[Mass | None] = [None] * len(found)
+        if plan.samples:
+            known = [{h.tokens: h.log_prob for h in one.hypotheses} for one in found]
+            masses[:] = estimated_mass(
+                decoding, self.trie, draws, known, samples=plan.samples,
+                longest=self.trie.longest, temperature=plan.temperature,
+            )  # fmt: skip
+        return [
+            Answers(
+                [Answer(h.tokens, h.log_prob, h.score) for h in one.hypotheses], one.exact, mass
+            )
+            for one, mass in zip(found, masses, strict=True)
+        ]
+
+    def _scored(
+        self, decoding: Decoding, group: Group, potentials: list[Floats] | None, plan: Plan
+    ) -> list[Answers]:
+        """The best of all keys, each of them scored."""
+        log_prob = self._every_log_prob(decoding)
+        masses = exact_mass(torch.from_numpy(log_prob) / plan.temperature)
+        found = []
+        for number, (each, mass) in enumerate(zip(log_prob, masses, strict=True)):
+            keys = np.arange(len(each))
+            if group.candidates is not None:
+                keys = group.candidates[number].ordinals
+            score = each[keys] + (0.0 if potentials is None else potentials[number])
+            best = np.argsort(-score, kind="stable")[: plan.k]
+            best = best[score[best] > -np.inf]
+            answers = [
+                Answer(self._keys[key], float(each[key]), float(score[at]))
+                for at, key in zip(best.tolist(), keys[best].tolist(), strict=True)
+            ]
+            found.append(Answers(answers, True, mass))
+        return found
+
+    def _every_log_prob(self, decoding: Decoding) -> Floats:
+        """float64 [Q, N]: log p(key, end | question); -inf for keys the model has no room for."""
+        _, ids, offsets = self._flat
+        count, size = len(decoding), len(offsets) - 1
+        row, key = np.repeat(np.arange(count), size), np.tile(np.arange(size), count)
+        fits = np.diff(offsets)[key] <= decoding.room.numpy()[row]
+        row, key = row[fits], key[fits]
+        flat, bounds = take_rows(ids, offsets, key)
+        scores = decoding.rest_log_prob(*map(torch.from_numpy, (row, flat, bounds))).numpy()
+        found = np.full((count, size), -np.inf)
+        found[row, key] = np.add.reduceat(scores, bounds[:-1]) if len(row) else 0.0
+        return found
+
+    @cached_property
+    def _flat(self) -> tuple[Ints, Ints, Ints]:
+        return keys_through(self.trie, np.array([ROOT]))
+
+    @cached_property
+    def _keys(self) -> list[Tokens]:
+        return list(self.trie.keys())

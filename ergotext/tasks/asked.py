@@ -1,0 +1,79 @@
+"""What a retriever was asked for, and the questions that it answers together."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ergotext.lm.protocols import InputError
+from ergotext.lm.trie.within import Paths
+from ergotext.tasks.candidates import Candidates, Potential
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What ``Retriever.retrieve`` was asked for."""
+
+    k: int
+    beams: int
+    lookahead: Potential | None
+    samples: int
+    temperature: float
+    threshold: float
+    batch_size: int
+    spans: bool
+
+    def __post_init__(self) -> None:
+        if self.k < 1 or self.beams < self.k or self.batch_size < 1:
+            raise InputError(
+                f"k ({self.k}), beams ({self.beams}) and batch_size ({self.batch_size}) must be at "
+                f"least one, and beams at least k"
+            )
+        if self.samples < 0 or self.samples == 1:
+            raise InputError(
+                f"samples must be 0 or at least 2, got {self.samples}: one sample has no "
+                f"standard error"
+            )
+        if not self.temperature > 0 or not math.isfinite(self.temperature):
+            raise InputError(f"the temperature must be positive, got {self.temperature}")
+        if not 0 <= self.threshold <= 1:
+            raise InputError(f"the threshold is a probability, got {self.threshold}")
+
+
+@dataclass(frozen=True)
+class Group:
+    """Questions that are searched together, and the keys that each may be answered with."""
+
+    numbers: list[int]
+    questions: list[str]
+    encoded: list[list[int]]
+    candidates: list[Candidates] | None
+    paths: Paths | None
+    notes: tuple[str, ...] = ()
+
+    def potentials(self, lookahead: Potential | None) -> list[Floats] | None:
+        """float64 [n] for each question: what the look-ahead says of its candidates.
+
+        Raises
+        ------
+        InputError
+            It says something else than a number a candidate.
+        """
+        if lookahead is None or self.candidates is None:
+            return None
+        found = []
+        for question, keys in zip(self.questions, self.candidates, strict=True):
+            values = np.asarray(lookahead(question, keys), dtype=np.float64)
+            if values.shape != (len(keys),) or not (values < np.inf).all():
+                raise InputError(
+                    f"the look-ahead must give a number, or -inf, for each of {len(keys)} "
+                    f"candidates of {question!r:.60}; it gave an array of shape {values.shape}"
+                    f"{', with NaN or inf in it' if values.shape == (len(keys),) else ''}"
+                )
+            found.append(values)
+        return found

@@ -1,0 +1,225 @@
+"""Questions answered by the entries of an index that a model finds most likely."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from ergotext.lm.protocols import InputError
+from ergotext.lm.trie.file import load, notes_of
+from ergotext.lm.trie.tree import TokenTrie, settled
+from ergotext.lm.trie.within import Paths
+from ergotext.lm.words import check_unicode, counted
+from ergotext.lm.written import Written
+from ergotext.samplers.draws import Draws, SeededDraws
+from ergotext.tasks.answers import Answer, KeySearch
+from ergotext.tasks.asked import Group, Plan
+from ergotext.tasks.candidates import Candidates, Potential, Spotter, every_key
+from ergotext.tasks.hits import Hit, Hits
+from ergotext.tasks.lookup import fields_of
+from ergotext.tasks.mass import Mass
+from ergotext.tasks.questions import reader_of
+
+EXHAUSTIVE = 1000
+"""Indices of up to so many keys are scored key by key; nothing is searched or estimated then."""
+USUAL = 64
+"""Tokens of a question of usual length: of longer ones, fewer are read at a time."""
+NO_SUBJECT = "no subject of the index stands in the question, so all entries were searched"
+MOST_WEIGHED = 1 << 20
+"""Most keys that a potential is asked for where it is not asked for spans of the question only."""
+
+
+class Retriever:
+    """Finds the entries of an index that answer a question, by a model's probability of their keys.
+
+    Parameters
+    ----------
+    model : Seq2SeqLM, CausalLM or QuestionReader
+        As ``load`` gives it.
+    index : path or TokenTrie
+        Built with the model's own tokenizer.
+    prompt : str, optional
+        What is read, with ``{question}`` in it; of an encoder-decoder the question alone, if not
+        given, of a causal model ``questions.PROMPT``.
+    triples : bool, optional
+        Whether keys are subject, predicate and meaning; as the index file notes, if not given. Of
+        a trie in memory nothing is noted, and its keys are lines.
+    exhaustive : int
+        Of an index of up to so many keys, all are scored.
+
+    Raises
+    ------
+    InputError
+        There is no such index, it was built with another tokenizer than the model's, or the model
+        cannot answer questions.
+    IndexFileError
+        The index is damaged.
+    """
+
+    def __init__(
+        self,
+        model: object,
+        index: str | Path | TokenTrie,
+        *,
+        prompt: str | None = None,
+        triples: bool | None = None,
+        exhaustive: int = EXHAUSTIVE,
+    ) -> None:
+        self.reader = reader_of(model, prompt)
+        noted = False
+        if isinstance(index, (str, Path)):
+            trie, name = load(index), str(index)
+            noted = "subject" in notes_of(index).get("columns", "")
+        else:
+            trie, name = settled(index), "The trie"
+        if trie.alphabet != self.reader.keys.alphabet:
+            own = self.reader.keys.alphabet.fingerprint
+            raise InputError(
+                f"{name} was built with another tokenizer ({trie.alphabet.fingerprint or 'none'}) "
+                f"than this model's ({own}): build it with --tokenizer and the model's name."
+            )
+        self.trie = replace(trie, tokenizer=self.reader.keys)
+        self.triples = noted if triples is None else triples
+        self.search = KeySearch(self.trie, exhaustive)
+
+    def retrieve(
+        self,
+        questions: Sequence[str],
+        k: int = 5,
+        *,
+        beams: int | None = None,
+        lookahead: Potential | None = None,
+        spans: bool | None = None,
+        samples: int = 64,
+        temperature: float = 1.0,
+        threshold: float = 0.0,
+        seed: int = 0,
+        batch_size: int = 32,
+    ) -> list[Hits]:
+        """The ``k`` best entries for each question, best first.
+
+        Parameters
+        ----------
+        questions : sequence of str
+        k, beams : int
+            Answers wanted, and beginnings kept at a time (ten or ``k`` if not given). There may be
+            fewer answers: the index, or what stands in the question, may have no more.
+        lookahead : Potential, optional
+            What speaks for keys before the model is asked, in nats.
+        spans : bool, optional
+            Whether only entries are considered whose subject (of lines: which themselves) stands
+            in the question; so for triples if not given. Where there is none, all entries are
+            searched, without look-ahead, and the notes of the hits say so.
+        samples : int
+            Keys drawn for each question to estimate what all keys weigh together; with 0, an index
+            that is too large to score whole gives no probabilities.
+        temperature : float
+            T of the probabilities p^(1/T), to be fitted so that they are calibrated.
+        threshold : float
+            There is no answer where the probability of the first hit is below this.
+        seed : int
+            Of the samples.
+        batch_size : int
+            Questions of usual length that are read at a time.
+
+        Raises
+        ------
+        InputError
+            A number is out of its range, a question is no valid Unicode, or the look-ahead gives
+            other than a number a candidate.
+        ModelError
+            The model gives NaN.
+        """
+        restricted = self.triples if spans is None else spans
+        width = max(k, 10) if beams is None else beams
+        plan = Plan(k, width, lookahead, samples, temperature, threshold, batch_size, restricted)
+        if threshold > 0 and not samples and not self.search.scores_all:
+            raise InputError("a threshold needs probabilities: let samples be 2 or more")
+        for question in questions:
+            check_unicode(question)
+        draws = SeededDraws(seed)
+        found = [Hits(notes=("the question is empty",)) for _ in questions]
+        for group in self._groups(questions, plan):
+            for number, hits in zip(group.numbers, self._answered(group, plan, draws), strict=True):
+                found[number] = hits
+        return found
+
+    def _groups(self, questions: Sequence[str], plan: Plan) -> Iterator[Group]:
+        """Questions of like length, those without a subject apart; empty ones are left out."""
+        room = self.trie.longest
+        read = {n: self.reader.encode(q, room) for n, q in enumerate(questions) if q.strip()}
+        order = sorted((n for n in read if read[n]), key=lambda n: len(read[n]))
+        while order:
+            most = max(1, plan.batch_size * USUAL // max(USUAL, len(read[order[-1]])))
+            numbers, order = order[-most:], order[:-most]
+            asked = [questions[n] for n in numbers]
+            each, paths = self._candidates(asked, plan)
+            if each is None or paths is None:
+                yield Group(numbers, asked, [read[n] for n in numbers], each, None)
+                continue
+            some = np.array([len(one) > 0 for one in each])
+            places = np.cumsum(some) - 1
+            paths = replace(paths, input=places[paths.input])
+            for has in (True, False):
+                rows = np.flatnonzero(some == has).tolist()
+                if rows:
+                    yield Group(
+                        [numbers[row] for row in rows],
+                        [asked[row] for row in rows],
+                        [read[numbers[row]] for row in rows],
+                        [each[row] for row in rows] if has else None,
+                        paths if has else None,
+                        () if has else (NO_SUBJECT,),
+                    )
+
+    def _candidates(
+        self, questions: list[str], plan: Plan
+    ) -> tuple[list[Candidates] | None, Paths | None]:
+        if plan.spans:
+            return self._spotter.find(questions)
+        if plan.lookahead is None:
+            return None, None
+        if len(self.trie) > MOST_WEIGHED:
+            raise InputError(
+                f"a look-ahead over all {counted(len(self.trie), 'key')} would take too long: "
+                f"restrict answers to spans of the question"
+            )
+        return [self._every] * len(questions), None
+
+    def _answered(self, group: Group, plan: Plan, draws: Draws) -> Iterator[Hits]:
+        answers = self.search(self.reader.read(group.encoded), group, plan, draws)
+        for number, found in enumerate(answers):
+            mentions = group.candidates[number].mentions if group.candidates is not None else ()
+            hits = [self._hit(one, found.mass, plan.temperature) for one in found.best]
+            notes = group.notes
+            if hits and hits[0].probability < plan.threshold:
+                notes += (
+                    f"the best answer has probability {hits[0].probability:.3g}, "
+                    f"below {plan.threshold:g}",
+                )
+                hits = []
+            yield Hits(hits, found.exact, mentions, notes)
+
+    def _hit(self, answer: Answer, mass: Mass | None, temperature: float) -> Hit:
+        assert self.trie.tokenizer is not None
+        text = self.trie.tokenizer.decode(answer.tokens)
+        fields = fields_of(text, self.triples)
+        weight = answer.log_prob / temperature
+        share = (math.nan, math.nan) if mass is None else mass.share(weight)
+        values = self.trie.values(answer.tokens)
+        return Hit(
+            "\t".join(fields.values()), fields, values, answer.score, answer.log_prob, *share
+        )
+
+    @cached_property
+    def _spotter(self) -> Spotter:
+        return Spotter(self.trie, self.triples)
+
+    @cached_property
+    def _every(self) -> Candidates:
+        return every_key(self.trie, Written.by(self.reader.keys))
