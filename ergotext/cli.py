@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ergotext.cli_index import index
+from ergotext.cli_retrieve import retrieve
 from ergotext.cli_sample import DtypeName, load, sample
 from ergotext.console import Interrupted, Output, quit_by_signals, run, standard_input
 
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 app.add_typer(index, name="index")
 app.command()(sample)
+app.command()(retrieve)
 
 
 class SamplerName(StrEnum):

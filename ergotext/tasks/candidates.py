@@ -44,8 +44,8 @@ class Candidates:
     mention : int64 [n]
         Which of the mentions each key begins with; -1 where none is known.
     rests : list of str [n]
-        What stands behind the mention: predicate and, behind a tab, meaning. Of keys that begin
-        with no mention, all of it; of lines that are whole keys, nothing.
+        What stands behind the subject: predicate and, behind a tab, meaning. Of lines that are
+        whole keys, nothing where they stand in the question, else all of the line.
     """
 
     trie: TokenTrie
@@ -140,8 +140,9 @@ class Spotter:
         return np.concatenate([ordinals, whole])[order], [rests[row] for row in order.tolist()]
 
 
-def every_key(trie: TokenTrie, written: Written) -> Candidates:
+def every_key(trie: TokenTrie, written: Written, triples: bool) -> Candidates:
     """All keys of a trie as candidates, no mention known of any."""
     ordinals, ids, offsets = keys_through(trie, np.array([ROOT]))
     texts = written.texts(ids, offsets)
-    return Candidates(trie, ordinals, (), np.full(len(ordinals), -1), texts)
+    rests = [text.partition("\t")[2] for text in texts] if triples else texts
+    return Candidates(trie, ordinals, (), np.full(len(ordinals), -1), rests)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from ergotext.tasks.candidates import Mention
+from ergotext.tasks.lookup import seen
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,22 @@ class Hit:
     probability: float
     probability_stderr: float
 
+    def line(self) -> str:
+        """Probability, fields and values; control characters are shown as spaces."""
+        known = "" if math.isnan(self.probability) else f"{self.probability:.3f}"
+        if self.probability_stderr > 0:
+            known += f" ± {self.probability_stderr:.3f}"
+        values = " | ".join(map(seen, self.values))
+        fields = "\t".join((seen(self.text), values) if values else (seen(self.text),))
+        return f"  {known or f'log p {self.log_prob:.1f}'}  {fields}"
+
+    def record(self) -> dict[str, object]:
+        """The fields of a JSON object; a number that is not known is null."""
+        return {
+            name: None if isinstance(told, float) and not math.isfinite(told) else told
+            for name, told in asdict(self).items()
+        }
+
 
 class Hits(list[Hit]):
     """The answers to one question, best first, and how they were found.
@@ -63,3 +82,21 @@ class Hits(list[Hit]):
         self.exact = exact
         self.mentions = mentions
         self.notes = notes
+
+    def shown(self, question: str) -> str:
+        """The question, a line for each answer, and the notes."""
+        notes = [f"  ({note})" for note in self.notes]
+        if not self and not notes:
+            notes = ["  (no answer)"]
+        return "\n".join([seen(question), *(hit.line() for hit in self), *notes])
+
+    def json(self, question: str, ascii_only: bool = False) -> str:
+        """One JSON object."""
+        record = {
+            "question": question,
+            "results": [hit.record() for hit in self],
+            "exact": self.exact,
+            "mentions": [mention.text for mention in self.mentions],
+            "notes": self.notes,
+        }
+        return json.dumps(record, ensure_ascii=ascii_only)

@@ -35,8 +35,8 @@ class Entry:
 
     def text(self) -> str:
         """One line an object, as ``build`` reads them; control characters are shown as spaces."""
-        key = _seen(self.key)
-        return "\n".join(f"{key}\t{_seen(o)}" for o in self.objects) if self.objects else key
+        key = seen(self.key)
+        return "\n".join(f"{key}\t{seen(o)}" for o in self.objects) if self.objects else key
 
     @property
     def key(self) -> str:
@@ -167,6 +167,6 @@ def named(tokenizer: str, offline: bool = False) -> TextTokenizer:
     return load_tokenizer(tokenizer, offline=offline)
 
 
-def _seen(text: str) -> str:
+def seen(text: str) -> str:
     """Nothing in a text may drive the terminal, or turn the line around."""
     return _DRIVES.sub(" ", text)

@@ -222,4 +222,4 @@ class Retriever:
 
     @cached_property
     def _every(self) -> Candidates:
-        return every_key(self.trie, Written.by(self.reader.keys))
+        return every_key(self.trie, Written.by(self.reader.keys), self.triples)

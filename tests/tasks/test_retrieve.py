@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +11,14 @@ import pytest
 import torch
 
 import ergotext as et
+from ergotext.lm.fast_tokenizer import FastTokenizer
+from ergotext.lm.protocols import InputError
 from ergotext.lm.seq2seq import Seq2SeqLM
 from ergotext.lm.trie.lines import key_text
+from ergotext.tasks.candidates import Candidates, Mention, Potential
 from ergotext.tasks.index import build
-from ergotext.tasks.retrieve import Retriever
+from ergotext.tasks.retrieve import NO_SUBJECT, Retriever
+from ergotext.tasks.string_match import StringMatch
 from tests.tiny_t5 import saved
 
 SUBJECTS = ["苹果", "苹果（公司）", "苹果（水果）", "香蕉", "香", "Apple Pie", "Apple", "天安门"]
@@ -48,8 +52,9 @@ def lm(folder: Path) -> Seq2SeqLM:
     return model
 
 
+@cache
 @torch.inference_mode()
-def every(lm: Seq2SeqLM, question: str, keys: Sequence[str]) -> dict[str, float]:
+def every(lm: Seq2SeqLM, question: str, keys: tuple[str, ...]) -> dict[str, float]:
     """log p of each key by one plain pass of the whole model."""
     found = {}
     for key in keys:
@@ -74,7 +79,7 @@ def test_all_keys_in_the_order_of_their_log_prob(
     retriever = Retriever(lm, folder / "facts.ergo", exhaustive=exhaustive)
     count = len(retriever.trie)
     found = retriever.retrieve(QUESTIONS, k=count + 5, spans=False, samples=64)
-    keys = [lm.keys.decode(key) for key in retriever.trie.keys(())]
+    keys = tuple(lm.keys.decode(key) for key in retriever.trie.keys(()))
     for question, hits in zip(QUESTIONS, found, strict=True):
         known = every(lm, question, keys)
         mass = np.logaddexp.reduce(list(known.values()))
@@ -87,3 +92,212 @@ def test_all_keys_in_the_order_of_their_log_prob(
             assert hit.probability == pytest.approx(math.exp(known[key] - mass), abs=1e-5)
             assert hit.probability_stderr == 0.0
             assert hit.text == text_of(hit.fields)
+
+
+@pytest.mark.parametrize("exhaustive", [1000, 0])
+@pytest.mark.parametrize("ahead", [None, StringMatch(scale=0.5)])
+def test_only_keys_whose_subject_is_in_the_question(
+    lm: Seq2SeqLM, folder: Path, exhaustive: int, ahead: Potential | None
+) -> None:
+    """Against every key, its subject sought in the question, and its potential written out."""
+    retriever = Retriever(lm, folder / "facts.ergo", exhaustive=exhaustive)
+    keys = tuple(lm.keys.decode(key) for key in retriever.trie.keys(()))
+    found = retriever.retrieve(QUESTIONS, k=60, beams=60, lookahead=ahead)
+    for question, hits in zip(QUESTIONS, found, strict=True):
+        known = every(lm, question, keys)
+        inside = [k for k in keys if k.split("\t")[0] in question]
+        extra = {key: by_hand(question, key) if ahead else 0.0 for key in inside}
+        if not inside:
+            assert hits.notes == (NO_SUBJECT,) and not hits.mentions
+            inside, extra = list(keys), dict.fromkeys(keys, 0.0)
+        ranked = sorted((known[key] + extra[key] for key in inside), reverse=True)
+        assert [h.score for h in hits] == pytest.approx(ranked, abs=1e-4)
+        assert hits.exact
+        for hit in hits:
+            key = key_text(hit.fields["subject"], hit.fields["predicate"])
+            assert hit.log_prob == pytest.approx(known[key], abs=1e-4)
+            assert hit.score - hit.log_prob == pytest.approx(extra[key], abs=1e-9)
+            assert hit.values == [f"{hit.fields['subject']}的{hit.fields['predicate']}"] + (
+                ["海南"] if key == "香蕉\t产地" else []
+            )
+
+
+def by_hand(question: str, key: str) -> float:
+    mention, predicate = key.split("\t")[:2]
+    at = question.index(mention)
+    rest = question[:at] + question[at + len(mention) :]
+    table = np.zeros((len(predicate) + 1, len(rest) + 1))
+    for i, a in enumerate(predicate):
+        for j, b in enumerate(rest):
+            table[i + 1, j + 1] = (
+                table[i, j] + 1 if a == b else max(table[i, j + 1], table[i + 1, j])
+            )
+    return float(0.5 * (10 * len(mention) + 2 * table[-1, -1] - 0.3 * len(predicate)))
+
+
+def test_a_potential_may_leave_keys_out_and_sees_what_they_are(lm: Seq2SeqLM, folder: Path) -> None:
+    asked: dict[str, Candidates] = {}
+
+    def potential(question: str, keys: Candidates) -> np.ndarray:
+        asked[question] = keys
+        return np.where([p == "颜色" for p in keys.predicates], 0.0, -np.inf)
+
+    for exhaustive in (1000, 0):
+        retriever = Retriever(lm, folder / "facts.ergo", exhaustive=exhaustive)
+        (hits,) = retriever.retrieve(QUESTIONS[:1], k=50, lookahead=potential)
+        assert {h.text for h in hits} == {"苹果\t颜色", "苹果（公司）\t颜色", "苹果（水果）\t颜色"}
+        keys = asked[QUESTIONS[0]]
+        assert [keys.mentions[n] for n in set(keys.mention)] == [Mention("苹果", 0, 2)]
+        rows = zip(keys.ordinals.tolist(), keys.predicates, keys.meanings, strict=True)
+        for number, (ordinal, predicate, meaning) in enumerate(rows):
+            key = "\t".join(("苹果", predicate, meaning)).removesuffix("\t")
+            assert retriever.trie.ordinal(key) == ordinal
+            assert keys.values(number) == retriever.trie.values(key)
+        assert len(keys) == 18 and set(keys.meanings) == {"", "公司", "水果"}
+
+
+@pytest.mark.parametrize("values", [np.zeros(3), np.full(18, np.nan), np.full(18, np.inf)])
+def test_a_potential_that_is_none(lm: Seq2SeqLM, folder: Path, values: np.ndarray) -> None:
+    for exhaustive in (1000, 0):
+        retriever = Retriever(lm, folder / "facts.ergo", exhaustive=exhaustive)
+        with pytest.raises(InputError, match="the look-ahead must give a number"):
+            retriever.retrieve(QUESTIONS[:1], lookahead=lambda q, keys: values)
+
+
+def test_a_potential_over_all_keys(lm: Seq2SeqLM, folder: Path) -> None:
+    """Without spans it is asked for every key, and no mention is known."""
+    (hits,), (searched,) = (
+        Retriever(lm, folder / "facts.ergo", exhaustive=n).retrieve(
+            ["colour of 苹果"], k=3, beams=60, spans=False, lookahead=StringMatch(scale=100.0)
+        )
+        for n in (1000, 0)
+    )
+    assert [h.text for h in hits] == [h.text for h in searched]
+    assert [h.fields["predicate"] for h in hits] == ["colour"] * 3
+
+
+def test_batches_change_nothing(lm: Seq2SeqLM, folder: Path) -> None:
+    questions = [*QUESTIONS, "", "香" * 300, "Apple", "天安门的高度"] * 2
+    retriever = Retriever(lm, folder / "facts.ergo", exhaustive=0)
+    whole = retriever.retrieve(questions, k=3, samples=0)
+    single = [retriever.retrieve([q], k=3, samples=0, batch_size=1)[0] for q in questions]
+    for a, b in zip(whole, single, strict=True):
+        assert [h.text for h in a] == [h.text for h in b] and a.notes == b.notes
+        assert [h.log_prob for h in a] == pytest.approx([h.log_prob for h in b], abs=1e-4)
+        assert all(math.isnan(h.probability) for h in a)
+
+
+def test_a_batch_is_smaller_where_questions_are_longer(lm: Seq2SeqLM, folder: Path) -> None:
+    sizes = []
+    retriever = Retriever(lm, folder / "titles.ergo")
+    read = retriever.reader.read
+    retriever.reader.read = lambda rows: (sizes.append(len(rows)), read(rows))[1]  # type: ignore
+    retriever.retrieve(["苹" * 640] * 3 + ["果" * 3] * 9, batch_size=8)
+    assert sorted(sizes) == [1, 1, 1, 1, 8]
+
+
+def test_titles_and_what_a_text_mentions(lm: Seq2SeqLM, folder: Path) -> None:
+    """Keys that are lines: searched as a whole, or linked where they stand in the text."""
+    for exhaustive in (1000, 0):
+        retriever = Retriever(lm, folder / "titles.ergo", exhaustive=exhaustive)
+        (titles,) = retriever.retrieve(["what is it?"], k=100, beams=100)
+        assert len(titles) == len(retriever.trie) == 24 and not titles.notes
+        assert all(h.fields == {"key": h.text} and h.values == [] for h in titles)
+        (linked,) = retriever.retrieve(["苹果 A and Apple Pie"], k=9, beams=9, spans=True)
+        assert {h.text for h in linked} == {"苹果", "苹果 A", "Apple", "Apple Pie"}
+        (ahead,) = retriever.retrieve(
+            ["苹果 A and Apple Pie"], spans=True, lookahead=StringMatch(scale=100.0)
+        )
+        assert ahead[0].text == "Apple Pie" and ahead[0].score == pytest.approx(
+            ahead[0].log_prob + 9000.0
+        )
+
+
+def test_a_causal_model_behind_a_prompt(tmp_path: Path) -> None:
+    """Scores are those of the keys behind the filled prompt; long questions lose their ends."""
+    lm = et.load("tiny-causal", device="cpu")
+    keys = ["paris\tcapital", "rome\tcapital", "rome\triver", "berlin\triver"]
+    trie = et.build_trie(keys, FastTokenizer(lm.vocabulary.tokenizer, causal=True))
+    prompt = "Q: {question}\nA:"
+    questions = ["Where is rome?", "rome " * 4000]
+    for exhaustive in (1000, 0):
+        retriever = Retriever(lm, trie, prompt=prompt, triples=True, exhaustive=exhaustive)
+        hits, long = retriever.retrieve(questions, spans=False, beams=10)
+        given = lm.given(prompt.replace("{question}", questions[0]))
+        for hit in hits:
+            row = trie.tokenizer.encode(hit.text)
+            expected = float(given.log_prob(et.TokenBatch.of([row]))[0])
+            assert hit.log_prob == pytest.approx(expected, abs=1e-3)
+        assert len(hits) == len(long) == 4
+        (found, _) = retriever.retrieve(questions)
+        assert {h.fields["subject"] for h in found} == {"rome"}
+
+
+def test_nothing_is_found_below_the_threshold(lm: Seq2SeqLM, folder: Path) -> None:
+    retriever = Retriever(lm, folder / "facts.ergo")
+    (all_,) = retriever.retrieve(QUESTIONS[:1], spans=False)
+    top = all_[0].probability
+    (kept,) = retriever.retrieve(QUESTIONS[:1], spans=False, threshold=top)
+    (left,) = retriever.retrieve(QUESTIONS[:1], spans=False, threshold=min(1.0, top + 1e-9))
+    assert kept == all_ and left == [] and "below" in left.notes[0]
+
+
+def test_a_temperature_flattens(lm: Seq2SeqLM, folder: Path) -> None:
+    retriever = Retriever(lm, folder / "facts.ergo")
+    keys = tuple(lm.keys.decode(key) for key in retriever.trie.keys(()))
+    known = np.array(list(every(lm, QUESTIONS[0], keys).values()))
+    (hits,) = retriever.retrieve(QUESTIONS[:1], spans=False, temperature=7.0)
+    law = np.exp(known / 7 - np.logaddexp.reduce(known / 7))
+    assert [h.probability for h in hits] == pytest.approx(sorted(law)[::-1][:5], abs=1e-5)
+
+
+def test_questions_that_cannot_be_read(lm: Seq2SeqLM, folder: Path) -> None:
+    retriever = Retriever(lm, folder / "bare.ergo")
+    found = retriever.retrieve(["", " \t", "天" * 5000, "ሰላም ለዓለም", "苹果"], k=1000)
+    assert [len(hits) for hits in found] == [0, 0, 48, 48, 18]
+    assert found[0].notes == found[1].notes == ("the question is empty",)
+    assert all(hit.values == [] for hits in found for hit in hits)
+    assert retriever.retrieve([]) == []
+    with pytest.raises(InputError, match="no valid Unicode"):
+        retriever.retrieve(["\ud800"])
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"k": 0}, "must be at least one"),
+        ({"k": 5, "beams": 4}, "beams at least k"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"samples": 1}, "one sample has no standard error"),
+        ({"temperature": 0.0}, "temperature must be positive"),
+        ({"temperature": math.nan}, "temperature must be positive"),
+        ({"threshold": 1.5}, "is a probability"),
+    ],
+)
+def test_numbers_out_of_range(
+    lm: Seq2SeqLM, folder: Path, given: dict[str, float], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        Retriever(lm, folder / "facts.ergo").retrieve(QUESTIONS, **given)
+
+
+def test_what_does_not_go_together(lm: Seq2SeqLM, folder: Path) -> None:
+    with pytest.raises(InputError, match="threshold needs probabilities"):
+        Retriever(lm, folder / "facts.ergo", exhaustive=0).retrieve(
+            QUESTIONS, samples=0, threshold=0.5
+        )
+    with pytest.raises(InputError, match="another tokenizer"):
+        Retriever(et.load("tiny-causal"), folder / "facts.ergo")
+    with pytest.raises(InputError, match="another tokenizer"):
+        Retriever(lm, et.build_trie(["a"], et.CharacterTokenizer("a")))
+    with pytest.raises(InputError, match="cannot answer questions"):
+        Retriever(et.load("tiny-masked"), folder / "facts.ergo")
+    with pytest.raises(InputError, match=r"must hold \{question\} once"):
+        Retriever(lm, folder / "facts.ergo", prompt="what?")
+    with pytest.raises(InputError, match="Cannot read the index"):
+        Retriever(lm, folder / "none.ergo")
+
+
+def test_an_empty_trie(lm: Seq2SeqLM) -> None:
+    (hits,) = Retriever(lm, et.build_trie([], lm.keys)).retrieve(["a"])
+    assert hits == []

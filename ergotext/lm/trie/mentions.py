@@ -93,24 +93,23 @@ class Mentions:
             alive = np.flatnonzero(state != DEAD)
             state, at, start = state[alive], at[alive], start[row[alive]]
             path = np.column_stack([path[row[alive]], token[alive]])
-            found.append(self._closed(np.flatnonzero(may_stop[at] & (at > start)), start, at, path))
+            row = np.flatnonzero(may_stop[at] & (at > start))
+            row, token = np.repeat(row, len(self._closing)), np.tile(self._closing, len(row))
+            met = self.trie.advance(state[row], token) != DEAD
+            row, token = row[met], token[met]
+            if len(row):
+                found.append(_Found(start[row], at[row], np.column_stack([path[row], token])))
             row, token, at = places.matches(at)
         return self._spotted(places, found)
-
-    def _closed(self, rows: Ints, start: Ints, at: Ints, path: Ints) -> _Found:
-        """The spans that end here, if what closes a subject may follow."""
-        row, token = np.repeat(rows, len(self._closing)), np.tile(self._closing, len(rows))
-        return _Found(start[row], at[row], np.column_stack([path[row], token]))
 
     def _spotted(self, places: _Places, found: list[_Found]) -> Spotted:
         spans, edges = [np.zeros((0, 5), dtype=np.int64)], [np.zeros((0, 4), dtype=np.int64)]
         for one in found:
             text, start = places.characters(one.start)
             steps = self._steps(one.path)
-            reached = steps[-1][2] != DEAD
             _, stop = places.characters(one.stop)
-            spans.append(np.column_stack([text, start, stop, *steps[-1][1:]])[reached])
-            edges += [np.column_stack([text, *step])[reached] for step in steps]
+            spans.append(np.column_stack([text, start, stop, *steps[-1][1:]]))
+            edges += [np.column_stack([text, *step]) for step in steps]
         span = np.unique(np.concatenate(spans), axis=0)
         edge = np.unique(np.concatenate(edges), axis=0)
         text, first, last, token, state = span.T.copy()

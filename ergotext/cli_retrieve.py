@@ -1,0 +1,107 @@
+"""``ergotext retrieve``; what it does is in ``ergotext.tasks.retrieve``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ergotext.cli_sample import DtypeName
+from ergotext.console import Output, standard_input
+
+
+class LookAheadName(StrEnum):
+    """What may speak for an entry before the model is asked."""
+
+    strings = "strings"
+    none = "none"
+
+
+FLOAT32, STRINGS = DtypeName.float32, LookAheadName.strings
+
+
+def retrieve(
+    questions: Annotated[
+        list[str],
+        typer.Argument(metavar="QUESTION...", help="Questions; or -: from stdin, one a line."),
+    ],
+    index: Annotated[Path, typer.Option("-i", "--index", help="An index file.")],
+    model: Annotated[
+        str,
+        typer.Option(
+            help="An encoder-decoder (folder or hub id) or a causal model, whose tokenizer the "
+            "index was built with."
+        ),
+    ],
+    k: Annotated[int, typer.Option("-k", min=1, help="Answers to each question.")] = 5,
+    beams: Annotated[
+        int | None, typer.Option(min=1, help="Beginnings kept at a time. [10, or k]")
+    ] = None,
+    threshold: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="No answer where the first is less probable than this."),
+    ] = 0.0,
+    lookahead: Annotated[
+        LookAheadName,
+        typer.Option(help="strings: prefer long subjects and predicates like the question."),
+    ] = STRINGS,
+    anywhere: Annotated[
+        bool,
+        typer.Option(
+            "--anywhere",
+            help="Search all entries, not only those whose subject is in the question.",
+        ),
+    ] = False,
+    prompt: Annotated[
+        str | None, typer.Option(help="What the model reads, with {question} in it.")
+    ] = None,
+    samples: Annotated[
+        int, typer.Option(min=0, help="Entries drawn to estimate probabilities; 0: give none.")
+    ] = 64,
+    temperature: Annotated[float, typer.Option(help="T of the probabilities p^(1/T).")] = 1.0,
+    batch_size: Annotated[int, typer.Option(min=1, help="Questions read at a time.")] = 32,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Answer only the first so many questions.")
+    ] = None,
+    dtype: Annotated[DtypeName, typer.Option(help="bfloat16 is faster and approximate.")] = FLOAT32,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same output.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a question.")] = False,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write here, not to stdout.")
+    ] = None,
+) -> None:
+    """Answer questions with the entries of an index that a model finds most likely."""
+    emit = Output(output)
+    if "-" in questions and len(questions) > 1:
+        raise typer.BadParameter("- (questions from stdin) stands alone", param_hint="QUESTION")
+    from ergotext.tasks import answering as task
+
+    asked = task.lines(standard_input()) if questions == ["-"] else questions
+    retriever = task.opened(
+        model,
+        index,
+        prompt=prompt,
+        device=device,
+        dtype=dtype.value,
+        threads=threads,
+    )
+    found = task.answers(
+        retriever,
+        asked[:limit],
+        strings=lookahead is STRINGS,
+        anywhere=anywhere,
+        k=k,
+        beams=beams,
+        samples=samples,
+        temperature=temperature,
+        threshold=threshold,
+        seed=seed,
+        batch_size=batch_size,
+    )
+    with emit:
+        for question, hits in found:
+            emit(hits.json(question, emit.ascii_only) if as_json else hits.shown(question))

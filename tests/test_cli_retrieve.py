@@ -1,0 +1,112 @@
+"""``ergotext retrieve``: what is printed, and bad input told in a line."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from ergotext.cli import main
+from tests.tiny_t5 import saved
+
+KB = "苹果（水果）\t产地\t山东\n苹果\t颜色\t红\n苹果\t颜色\t绿\n香蕉\t产地\t海南\n"
+KB += "Apple\tfounder\tSteve\x1b[31m Jobs\n"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cli")
+    saved(folder / "model", [KB])
+    (folder / "kb.tsv").write_text(KB, encoding="utf-8")
+    for name, tokenizer in (("kb", ["--tokenizer", str(folder / "model")]), ("characters", [])):
+        made = main(["index", "build", str(folder / "kb.tsv"), "-o", str(folder / f"{name}.ergo"),
+                     *tokenizer])  # fmt: skip
+        assert made == 0
+    return folder
+
+
+def call(
+    capsys: pytest.CaptureFixture[str], folder: Path, *arguments: object, index: str = "kb.ergo"
+) -> tuple[int, str, str]:
+    capsys.readouterr()
+    given = ["-i", folder / index, "--model", folder / "model", "--device", "cpu", *arguments]
+    code = main(["retrieve", *map(str, given)])
+    return code, *capsys.readouterr()
+
+
+def test_json(capsys, folder: Path) -> None:
+    code, out, err = call(capsys, folder, "--json", "苹果什么颜色？", "", "where?")
+    assert (code, err) == (0, "")
+    first, empty, other = map(json.loads, out.splitlines())
+    assert first["question"] == "苹果什么颜色？" and first["exact"]
+    assert first["mentions"] == ["苹果"] and first["notes"] == []
+    best = first["results"][0]
+    assert best["text"] == "苹果\t颜色" and best["values"] == ["红", "绿"]
+    assert best["fields"] == {"subject": "苹果", "predicate": "颜色"}
+    assert best["score"] > best["log_prob"] and 0 < best["probability"] <= 1
+    assert best["probability_stderr"] == 0
+    assert len(first["results"]) == 2
+    assert empty["results"] == [] and empty["notes"] == ["the question is empty"]
+    assert len(other["results"]) == 4 and "all entries were searched" in other["notes"][0]
+
+
+def test_lines(capsys, folder: Path) -> None:
+    code, out, _ = call(capsys, folder, "-k", 1, "--lookahead", "none", "香蕉", "Who made Apple?")
+    assert code == 0 and "\x1b" not in out
+    banana, hit, apple, other = out.splitlines()
+    assert banana == "香蕉" and hit.endswith("香蕉\t产地\t海南") and hit.startswith("  ")
+    assert apple == "Who made Apple?" and other.endswith("Apple\tfounder\tSteve [31m Jobs")
+    code, out, _ = call(capsys, folder, "--threshold", 1, "--anywhere", "香蕉")
+    assert out.splitlines()[1].startswith("  (the best answer has probability")
+
+
+def test_questions_from_stdin_into_a_file(
+    capsys, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = "苹果\r\n\n香蕉产地\n苹果\n".encode()
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(raw)))
+    target = tmp_path / "out.jsonl"
+    code, out, _ = call(
+        capsys, folder, "--json", "--limit", 3, "--batch-size", 1, "-o", target, "-"
+    )
+    assert (code, out) == (0, "")
+    asked = [json.loads(line) for line in target.read_text(encoding="utf-8").splitlines()]
+    assert [one["question"] for one in asked] == ["苹果", "", "香蕉产地"]
+    assert [len(one["results"]) for one in asked] == [2, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-", "a"], "stands alone"),
+        (["-k", 3, "--beams", 2, "a"], "beams at least k"),
+        (["--prompt", "what", "a"], "must hold {question} once"),
+        (["--samples", 1, "a"], "no standard error"),
+        (["--temperature", 0, "a"], "temperature must be positive"),
+        (["--device", "tpu", "a"], "unknown device"),
+        (["\udcff", "a"], "no valid Unicode"),
+        (["--model", "tiny-masked", "a"], "cannot answer questions"),
+        (["--model", "tiny-causal", "a"], "another tokenizer"),
+        (["-i", "none.ergo", "a"], "Cannot read the index none.ergo"),
+        (["-i", __file__, "a"], "is not an index"),
+        ([], "Missing argument"),
+    ],
+)
+def test_bad_input_is_told_in_a_line(capsys, folder: Path, arguments, message: str) -> None:
+    code, out, err = call(capsys, folder, *arguments)
+    assert (code, out) == (1 if "not an index" in message else 2, "")
+    assert message in err and len(err.splitlines()) == 1
+
+
+def test_another_tokenizer(capsys, folder: Path) -> None:
+    code, out, err = call(capsys, folder, "a", index="characters.ergo")
+    assert (code, out) == (2, "") and "build it with --tokenizer" in err
+
+
+def test_no_question_on_stdin(capsys, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for raw, message in ((b"\n \n", "no question on standard input"), (b"\xff", "not UTF-8")):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(raw)))
+        code, _, err = call(capsys, folder, "-")
+        assert code == 2 and message in err
