@@ -1,0 +1,1 @@
+"""KgCLUE: questions about a knowledge base, answered, scored and held against their confidence."""
