@@ -29,7 +29,7 @@ def check_plot(path: Path) -> None:
         raise InputError("matplotlib is not installed: pip install 'ergotext[plot]'")
     if not os.access(path.resolve().parent, os.W_OK) or path.is_dir():
         raise InputError(f"the plot {path} cannot be written; name a file in a folder that can")
-    known = _figure().canvas.get_supported_filetypes()
+    known = figure().canvas.get_supported_filetypes()
     if path.suffix[1:].lower() not in known:
         raise InputError(f"no plot can be a {path.suffix or 'file without a suffix'}; name a .png")
 
@@ -44,8 +44,8 @@ def save_plot(result: Result, path: Path) -> None:
     Vehtari et al. 2021, "Rank-normalization, folding, and localization", section 4.2.
     """
     energy = result.energy.numpy()
-    figure = _figure()
-    upper, lower = figure.subplots(2, 1)
+    page = figure()
+    upper, lower = page.subplots(2, 1)
     for chain in range(result.chains):
         upper.plot(energy[:, chain], linewidth=0.8, label=f"{chain}")
     upper.axvline(result.warm_up, color="grey", linestyle=":")
@@ -57,8 +57,8 @@ def save_plot(result: Result, path: Path) -> None:
     lower.axhline(counts.mean(), color="grey", linestyle=":")
     lower.set(xlabel="rank among all chains", ylabel="draws")
     told = result.diagnose()
-    figure.suptitle(f"R-hat {told.r_hat:.3f}, ESS {told.ess_bulk:.0f} of {counts.sum():.0f}")
-    figure.savefig(path, dpi=120)
+    page.suptitle(f"R-hat {told.r_hat:.3f}, ESS {told.ess_bulk:.0f} of {counts.sum():.0f}")
+    page.savefig(path, dpi=120)
 
 
 def rank_counts(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -75,5 +75,6 @@ def rank_counts(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return counts
 
 
-def _figure() -> Any:
+def figure() -> Any:
+    """An empty page."""
     return import_module("matplotlib.figure").Figure(figsize=(8, 7), layout="constrained")
