@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ergotext.cli_evaluate import evaluate
 from ergotext.cli_index import index
 from ergotext.cli_retrieve import retrieve
 from ergotext.cli_sample import DtypeName, load, sample
@@ -29,6 +30,7 @@ app = typer.Typer(
 app.add_typer(index, name="index")
 app.command()(sample)
 app.command()(retrieve)
+app.command()(evaluate)
 
 
 class SamplerName(StrEnum):

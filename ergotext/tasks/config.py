@@ -62,7 +62,16 @@ MOST_THREADS = 1024
 RECORDED = ("versions", "result")
 """Tables that a saved run has besides; they are read over."""
 
-PACKAGES = ("ergotext", "torch", "transformers", "numpy", "safetensors", "llguidance")
+PACKAGES = (
+    "ergotext",
+    "torch",
+    "transformers",
+    "numpy",
+    "safetensors",
+    "llguidance",
+    "rapidfuzz",
+    "ray",
+)
 
 
 def read(path: Path | None, flags: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,205 @@
+"""All questions of a file answered from an index, written as a submission, and scored."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from ergotext.lm.protocols import ErgotextError, InputError
+from ergotext.lm.trie.file import load, notes_of
+from ergotext.lm.trie.header import IndexFile
+from ergotext.tasks.answering import opened
+from ergotext.tasks.changing import changing
+from ergotext.tasks.config import versions
+from ergotext.tasks.kgclue.asking import Ask, Make, Reply, by_ray, check_ray, here
+from ergotext.tasks.kgclue.data import Question, Questions, read
+from ergotext.tasks.kgclue.evaluation import Evaluation
+from ergotext.tasks.kgclue.metrics import mark
+from ergotext.tasks.kgclue.predictions import JsonLines, beside, check_same, tell
+from ergotext.tasks.plot import check_plot
+from ergotext.tasks.retrieve import EXHAUSTIVE
+from ergotext.tasks.string_match import StringMatch
+
+BATCH = 32
+"""Questions read at a time, and lost at most if a run is killed."""
+OBJECT = "the first in the index"
+"""Which of several objects of an entry is the answer."""
+
+
+def retriever_of(config: Mapping[str, Any]) -> Ask:
+    """The retriever that a table says: ``index``, ``model`` and how it searches.
+
+    Raises
+    ------
+    InputError
+        The model is not found, answers no questions, or has another tokenizer than the index; or
+        a number is out of its range.
+    """
+    retriever = opened(
+        config["model"],
+        Path(config["index"]),
+        prompt=config["prompt"],
+        device=config["device"],
+        dtype=config["dtype"],
+        threads=config["threads"],
+    )
+    spans = not config["anywhere"]
+    ask = partial(
+        retriever.retrieve,
+        k=1,
+        beams=config["beams"],
+        lookahead=StringMatch() if spans and config["lookahead"] == "strings" else None,
+        spans=spans,
+        samples=config["samples"],
+        temperature=config["temperature"],
+    )
+    ask([])  # raises what is wrong with these numbers, before any question seems to fail
+    return ask
+
+
+def evaluate(config: Mapping[str, Any], make: Make, *, progress: bool = True) -> Evaluation:
+    """Answer the questions of a file that its predictions do not answer yet, and score all.
+
+    Beside the predictions, ``.hits.jsonl`` holds the first hit of each question with its score
+    and probability, and ``.run.toml`` what was run, with versions and scores.
+
+    Parameters
+    ----------
+    config : mapping
+        ``data``, ``index`` and ``output`` (files), ``engine`` (local or ray), ``workers``,
+        ``limit``, and whatever ``make`` depends on; all of it is recorded.
+    make : callable
+        Loads what answers questions. Nothing is loaded if all are answered.
+    progress : bool
+        Show it on stderr, if that is a terminal.
+
+    Raises
+    ------
+    InputError
+        A file cannot be read or is not what it should be, the index holds no triples or no
+        objects, or the predictions that are there were made in another way.
+    ErgotextError
+        Every question failed.
+    """
+    output, questions = Path(config["output"]), check(config)
+    with changing(output):
+        return _alone(config, make, questions, output, progress)
+
+
+def check(config: Mapping[str, Any]) -> Questions:
+    """The questions; what cannot be is found before a model is loaded (``evaluate``'s errors)."""
+    output, folder = Path(config["output"]), Path(config["output"]).resolve().parent
+    if not folder.is_dir():
+        raise InputError(f"the folder {folder} does not exist; name a file in one that does")
+    for name in ("data", "index"):
+        other = Path(config[name])
+        if output.exists() and other.exists() and output.samefile(other):
+            raise InputError(f"{output} is the {name} itself: name another file for predictions")
+    if config["engine"] == "ray":
+        check_ray()
+    plot = config.get("plot")
+    if plot is not None:
+        check_plot(Path(plot))
+    index = Path(config["index"])
+    trie = load(index)
+    columns = notes_of(index).get("columns", "")
+    if "subject" not in columns:
+        raise InputError(
+            f"{index} holds no triples ({columns or 'its columns are not noted'}): give one that "
+            f"was built of lines with subject, predicate and object."
+        )
+    if trie.pool.size <= len(trie):  # where all keys end and nothing stands between
+        raise InputError(
+            f"{index} holds no objects, and they are what is asked for: build it of lines with "
+            f"subject, predicate and object."
+        )
+    if plot is not None and not config["samples"] and len(trie) > EXHAUSTIVE:
+        raise InputError("the plot is of probabilities: give --samples 64 or so to have them told")
+    return read(config["data"], config.get("limit"))
+
+
+def _alone(
+    config: Mapping[str, Any], make: Make, questions: Questions, output: Path, progress: bool
+) -> Evaluation:
+    began, told = time.perf_counter(), beside(output, ".run.toml")
+    predictions = JsonLines(output, "answer")
+    hits = JsonLines(beside(output, ".hits.jsonl"), "answer")
+    settings = {name: v for name, v in config.items() if name not in _HOW and v is not None}
+    settings |= {"object": OBJECT, "data_digest": questions.digest}
+    settings["index_digest"] = IndexFile.open(Path(config["index"])).meta["content"]
+    if predictions.found:
+        check_same(told, settings)
+    resolved = {**config, **settings}
+    tell(told, {**resolved, "versions": versions()})
+    predictions.mend()
+    hits.mend()
+    left = [q for q in questions.asked if q.id not in predictions.found]
+    failed = []
+    with tqdm(
+        total=len(questions.asked), initial=len(questions.asked) - len(left), unit="question",
+        desc="answering", disable=None if progress else True,
+    ) as bar:  # fmt: skip
+        for batch, replies in _replies(config, make, left):
+            pairs = list(zip(batch, replies, strict=True))
+            good = [(q, r) for q, r in pairs if r.error is None]
+            failed += [{"line": q.line, "id": q.id, "error": r.error} for q, r in pairs if r.error]
+            hits.add(*({"id": q.id, "answer": r.answer, **(r.hit or {})} for q, r in good))
+            predictions.add(*({"id": q.id, "answer": r.answer} for q, r in good))
+            bar.update(len(batch))
+    seconds = time.perf_counter() - began
+    done = _scored(output, questions, predictions, hits, failed, len(left), seconds)
+    tell(told, {**resolved, "versions": versions(), "result": done.record()})
+    if len(failed) == len(questions.asked):
+        raise ErgotextError(f"every question failed; the first with: {failed[0]['error']}")
+    return done
+
+
+_HOW = ("data", "index", "output", "engine", "workers", "limit", "device", "threads", "plot")
+"""What a later run may do otherwise, and go on with the same predictions. Of the first two the
+content must be the same."""
+
+
+def _replies(
+    config: Mapping[str, Any], make: Make, left: Sequence[Question]
+) -> Iterator[tuple[Sequence[Question], list[Reply]]]:
+    """Each batch with its replies, as they come."""
+    batches = [left[at : at + BATCH] for at in range(0, len(left), BATCH)]
+    if not batches:
+        return
+    texts = [[question.text for question in batch] for batch in batches]
+    ask = partial(by_ray, workers=config["workers"]) if config["engine"] == "ray" else here
+    yield from zip(batches, ask(make, texts), strict=True)
+
+
+def _scored(
+    output: Path,
+    questions: Questions,
+    predictions: JsonLines,
+    hits: JsonLines,
+    failed: list[dict[str, Any]],
+    asked: int,
+    seconds: float,
+) -> Evaluation:
+    answers = {key: one["answer"] for key, one in predictions.found.items()}
+    told = [str(answers.get(q.id) or "") for q in questions.asked]
+    known = [(q, text) for q, text in zip(questions.asked, told, strict=True) if q.answer]
+    marks = mark([q.answer for q, _ in known if q.answer], [text for _, text in known])
+    probability = [
+        hits.found.get(q.id, {}).get("probability") if text else 0.0 for q, text in known
+    ]
+    return Evaluation(
+        output,
+        questions,
+        sum(map(bool, told)),
+        len(told) - sum(map(bool, told)) - len(failed),
+        failed,
+        len(questions.asked) - asked,
+        seconds,
+        marks if known else None,
+        probability,
+    )

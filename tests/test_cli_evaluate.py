@@ -1,0 +1,130 @@
+"""``ergotext evaluate``, in process, with a random encoder-decoder."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from ergotext.cli import main
+from ergotext.tasks.index import build
+from ergotext.tasks.kgclue import evaluate as task
+from tests.tasks.kgclue.test_evaluate import ASKED, KB, lines
+from tests.tiny_t5 import saved
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("evaluate")
+    saved(folder / "model", [KB])
+    saved(folder / "other", ["nothing of it"])
+    (folder / "kb.tsv").write_text(KB, encoding="utf-8")
+    build(folder / "kb.tsv", folder / "kb.ergo", tokenizer=str(folder / "model"))
+    build(folder / "kb.tsv", folder / "characters.ergo")
+    asked = [*ASKED[:4], ("", ASKED[4][1]), ("苹果" * 2500, ASKED[4][1]), ("ꙮ ሀ", None)]
+    with (folder / "dev.json").open("w", encoding="utf-8") as file:
+        for number, (question, answer) in enumerate(asked):
+            more = {} if answer is None else {"answer": answer}
+            file.write(json.dumps({"id": number, "question": question, **more}) + "\n")
+        file.write("torn\n")
+    return folder
+
+
+def call(
+    capsys: pytest.CaptureFixture[str], folder: Path, output: Path, *more: object
+) -> tuple[int, str, str]:
+    """The command with its files; later options go before earlier ones."""
+    files = {"-i": folder / "kb.ergo", "-o": output, "--model": folder / "model", "--device": "cpu"}
+    told = [str(x) for pair in files.items() for x in pair]
+    code = main(["evaluate", str(folder / "dev.json"), *told, *map(str, more)])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_evaluates(capsys, folder, tmp_path) -> None:
+    output = tmp_path / "out.jsonl"
+    code, out, err = call(capsys, folder, output)
+    assert code == 0, err
+    assert "EMF1 " in out and "expected calibration error" in out
+    assert "(7 questions: 6 answered, 1 without an answer, 0 failed; 0 were there already" in out
+    assert err.splitlines() == [
+        "1 of 8 lines left out:", f"  {folder / 'dev.json'}, line 8: not JSON",
+    ]  # fmt: skip
+    predictions = lines(output)
+    assert [list(one) for one in predictions] == [["id", "answer"]] * 7
+    entries = {line.replace("\t", " ||| ") for line in KB.splitlines()}
+    assert {one["answer"] for one in predictions} <= entries | {""}
+    # With look-ahead a subject that stands in the question is found, whatever the model thinks.
+    assert [one["answer"].split(" ||| ")[0][:2] for one in predictions[:4]] == [
+        "苹果", "苹果", "香蕉", "香蕉",
+    ]  # fmt: skip
+    assert predictions[4]["answer"] == ""
+    told = tomllib.loads(output.with_suffix(".run.toml").read_text(encoding="utf-8"))
+    assert told["beams"] == 10 and told["lookahead"] == "strings" and "torch" in told["versions"]
+
+
+def test_goes_on_and_tells_json(capsys, folder, tmp_path) -> None:
+    output = tmp_path / "out.jsonl"
+    assert call(capsys, folder, output, "--limit", 3, "--json")[0] == 0
+    code, out, _ = call(capsys, folder, output, "--json", "--plot", tmp_path / "r.png")
+    record = json.loads(out)
+    assert code == 0 and record["already_there"] == 3 and record["scored"] == 6
+    assert (tmp_path / "r.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--model", "other"], "another tokenizer"),
+        (["--model", "none"], "none"),
+        (["--model", "tiny-masked"], "MaskedLM cannot answer questions"),
+        (["-i", "characters.ergo"], "another tokenizer"),
+        (["-i", "none.ergo"], "Cannot read the index"),
+        (["--samples", "1"], "samples must be 0 or at least 2"),
+        (["--temperature", "0"], "temperature must be positive"),
+        (["--plot", "plot.txt"], "no plot can be a .txt"),
+        (["--engine", "spark"], "--engine"),
+        (["--limit", "0"], "--limit"),
+    ],
+)
+def test_what_was_asked_wrongly(capsys, folder, tmp_path, monkeypatch, more, said) -> None:
+    monkeypatch.chdir(folder)
+    if more[1] in ("other", "none"):
+        more = [more[0], folder / more[1]]
+    code, out, err = call(capsys, folder, tmp_path / "out.jsonl", *more)
+    assert code == 2 and out == "" and said in err, err
+    assert err.count("\n") == 1 and not lines_of(tmp_path / "out.jsonl")
+
+
+def lines_of(path: Path) -> bytes:
+    """What is in it, if it is there."""
+    return path.read_bytes() if path.exists() else b""
+
+
+@pytest.mark.slow
+def test_ray_answers_alike(capsys, folder, tmp_path, monkeypatch) -> None:
+    """The whole command with two workers and a model: the same files, to the byte."""
+    pytest.importorskip("ray", reason="it is an extra")
+    monkeypatch.setattr(task, "BATCH", 2)  # so that there is something to do for both
+    assert call(capsys, folder, tmp_path / "here.jsonl", "--threads", 1)[0] == 0
+    script = (
+        "import sys; from ergotext.cli import main; from ergotext.tasks.kgclue import evaluate; "
+        "evaluate.BATCH = 2; sys.exit(main(sys.argv[1:]))"
+    )
+    root = str(Path(__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-c", script, "evaluate", folder / "dev.json", "-i", folder / "kb.ergo",
+         "-o", tmp_path / "ray.jsonl", "--model", folder / "model", "--device", "cpu",
+         "--threads", "1", "--engine", "ray", "--workers", "2", "--json"],
+        capture_output=True, text=True, timeout=500, env={**os.environ, "PYTHONPATH": root},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for suffix in (".jsonl", ".hits.jsonl"):
+        here, ray = (tmp_path / f"{name}{suffix}" for name in ("here", "ray"))
+        assert here.read_bytes() == ray.read_bytes() and here.stat().st_size
+    assert json.loads(done.stdout)["questions"] == 7
