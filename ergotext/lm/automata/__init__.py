@@ -7,12 +7,14 @@ from ergotext.lm.automata.combine import intersection, union
 from ergotext.lm.automata.grammars import grammar, json_schema, regex
 from ergotext.lm.automata.keywords import KeywordCoverage
 from ergotext.lm.automata.pieces import Pieces
+from ergotext.lm.automata.spans import TextSpans
 from ergotext.lm.automata.substrings import Substrings
 
 __all__ = [
     "KeywordCoverage",
     "Pieces",
     "Substrings",
+    "TextSpans",
     "grammar",
     "intersection",
     "json_schema",

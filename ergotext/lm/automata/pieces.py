@@ -115,6 +115,28 @@ class Pieces:
         """What these tokens write."""
         return b"".join(self.tokens[token] for token in ids)
 
+    def at(self, text: bytes, place: int) -> list[int]:
+        """The tokens that write what stands at a place of a text, shortest pieces first."""
+        if place >= len(text):
+            return []
+        parts = (text[place : place + size] for size in self._sizes.get(text[place], ()))
+        return [token for part in parts for token in self._spelling.get(part, ())]
+
+    @cached_property
+    def _spelling(self) -> dict[bytes, list[int]]:
+        spelling: dict[bytes, list[int]] = {}
+        for token in self.text.tolist():
+            spelling.setdefault(self.tokens[token], []).append(token)
+        return spelling
+
+    @cached_property
+    def _sizes(self) -> dict[int, list[int]]:
+        """How long the pieces that begin with each byte are, rising."""
+        found: dict[int, set[int]] = {}
+        for piece in self._spelling:
+            found.setdefault(piece[0], set()).add(len(piece))
+        return {byte: sorted(sizes) for byte, sizes in found.items()}
+
 
 def _padding(tokenizer: PreTrainedTokenizerBase, end: int) -> int:
     """As an index of the same tokenizer has it, so that both can be combined."""

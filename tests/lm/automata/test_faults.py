@@ -11,8 +11,8 @@ from types import ModuleType
 
 import pytest
 
-from ergotext.lm.automata import combine, grammars, keywords, substrings
-from ergotext.lm.protocols import ErgotextError
+from ergotext.lm.automata import combine, grammars, keywords, spans, substrings
+from ergotext.lm.protocols import ErgotextError, InputError
 from ergotext.lm.words import holds_words
 from tests.faulty import load_with_fault
 from tests.lm.automata.worlds import LATIN, PAD, SEA, check_protocol, language, listed
@@ -46,6 +46,27 @@ def contains() -> None:
         assert set(automaton.candidates(states)[0].tolist()) == set(range(len(states)))
     runs = {passage[i:j] for i in range(7) for j in range(i + 2, 8)}
     assert language(automaton, 8) == runs
+
+
+def spells() -> None:
+    for passage, pieces in (("ab ba", LATIN), ("海a海", SEA), ("洋a", SEA)):
+        for space in ("", " "):
+            wanted = {passage[i:j] for i in range(5) for j in range(i + 1, 6)}
+            texts = {space + span for span in wanted if span}
+            automaton = spans.TextSpans(passage, pieces, after_space=bool(space))
+            assert language(automaton, 4) == listed(pieces, 4, texts.__contains__)
+            check_protocol(automaton, PAD, pieces.alphabet.size, most=3)
+            states = automaton.start(1)
+            while len(states := states[states > 0]):
+                row, _, behind = automaton.candidates(states)
+                assert set(row.tolist()) == set(range(len(states)))
+                states = behind
+    for after_space in (False, True):
+        try:
+            spans.TextSpans("洋", SEA, after_space=after_space)
+        except InputError:
+            continue
+        raise AssertionError("nothing completes its second byte")
 
 
 def combines() -> None:
@@ -84,6 +105,29 @@ FAULTS: dict[str, tuple[str, Check, tuple[tuple[str, str], ...]]] = {
     "neighbours are parted one token too late": (
         "substrings", contains, (("base = depth << _BITS", "base = depth + 1 << _BITS"),)
     ),
+    "a span may begin inside a character": (
+        "spans", spells, (("np.flatnonzero(begins)[order]", "np.arange(len(begins))"),
+                          ("points_of(passage)\n", "np.frombuffer(passage.encode(), 'u1')\n"))
+    ),
+    "a span may end inside a character": (
+        "spans", spells, (("may_end &= self._border[np.where(may_end, behind, 0)]", ""),)
+    ),
+    "characters that nothing completes are begun": (
+        "spans", spells, (("if border[place + n] or lines[place + n]]", "]"),)
+    ),
+    "16: a span counts in one of its tokenisations": (
+        "spans", spells, (("pieces.at(text, place))", "pieces.at(text, place)[-1:])"),)
+    ),
+    "only suffixes that stand first in their interval go on": (
+        "spans", spells, (("place[np.append(first[1:], len(row))[: len(first)] - 1] + 1",
+                           "place[first] + 1"),)
+    ),
+    "the space before a span is a span": (
+        "spans", spells, (("(depth > self._lead)", "(depth > 0)"),)
+    ),
+    "behind the space any byte may follow": (
+        "spans", spells, (("(border[at] and n > 1)", "border[at]"),)
+    ),
     "21: a finished row begins anew": (
         "explored", matches, (("np.where(token == self._end, FINISHED,",
                                "np.where(token == self._end, START,"),)
@@ -102,13 +146,14 @@ USES: dict[str, tuple[ModuleType, tuple[str, ...]]] = {
     "chains": (keywords, ("Chain",)),
     "keywords": (keywords, ("KeywordCoverage",)),
     "substrings": (substrings, ("Substrings",)),
+    "spans": (spans, ("TextSpans",)),
     "explored": (grammars, ("Explored",)),
     "combine": (combine, ("union", "intersection")),
 }
 """Where what a module defines is looked up by the checks."""
 
 
-@pytest.mark.parametrize("check", [matches, covers, contains, combines])
+@pytest.mark.parametrize("check", [matches, covers, contains, spells, combines])
 def test_without_a_fault(check: Check) -> None:
     check()
 

@@ -11,6 +11,7 @@ from ergotext.lm.automata import (
     KeywordCoverage,
     Pieces,
     Substrings,
+    TextSpans,
     grammar,
     intersection,
     json_schema,
@@ -84,6 +85,16 @@ WORLDS: dict[str, tuple[Callable[[], Automaton], Callable[[], set[Row]], Pieces]
         SEA,
     ),
     "substrings": (lambda: Substrings(PASSAGE, LATIN.alphabet), lambda: RUNS, LATIN),
+    "spans": (
+        lambda: TextSpans("abba a", LATIN),
+        lambda: listed(LATIN, MOST, lambda text: bool(text) and text in "abba a"),
+        LATIN,
+    ),
+    "spans behind a space, over parts of characters": (
+        lambda: TextSpans("海a海", SEA, after_space=True),
+        lambda: listed(SEA, MOST, lambda t: t[:1] == " " and len(t) > 1 and t[1:] in "海a海"),
+        SEA,
+    ),
     "union": (
         lambda: union(trie(), Substrings(PASSAGE, LATIN.alphabet)), lambda: KEYS | RUNS, LATIN
     ),
