@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from ergotext.tasks.hits import Hits as Hits
     from ergotext.tasks.retrieve import Retriever as Retriever
     from ergotext.tasks.string_match import StringMatch as StringMatch
+    from ergotext.tasks.read import SpanReader as SpanReader
 
     build_trie, build_trie_from_lines = _trie.build, _trie.build_from_lines
     load_trie, save_trie, verify_trie = _trie.load, _trie.save, _trie.verify
@@ -101,6 +102,7 @@ _HOME = {
     "Hits": "tasks.hits",
     "Retriever": "tasks.retrieve",
     "StringMatch": "tasks.string_match",
+    "SpanReader": "tasks.read",
 }
 """Where each name is; behind a colon, what it is called there."""
 __all__ = sorted(_HOME)

@@ -11,6 +11,7 @@ import typer
 
 from ergotext.cli_evaluate import evaluate
 from ergotext.cli_index import index
+from ergotext.cli_read import read
 from ergotext.cli_retrieve import retrieve
 from ergotext.cli_sample import DtypeName, load, sample
 from ergotext.console import Interrupted, Output, quit_by_signals, run, standard_input
@@ -31,6 +32,7 @@ app.add_typer(index, name="index")
 app.command()(sample)
 app.command()(retrieve)
 app.command()(evaluate)
+app.command()(read)
 
 
 class SamplerName(StrEnum):

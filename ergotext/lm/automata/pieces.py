@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
@@ -15,6 +18,8 @@ from ergotext.lm.fast_tokenizer import padding_of
 from ergotext.lm.protocols import InputError
 from ergotext.lm.ragged import Ints
 from ergotext.lm.vocabulary import Vocabulary
+
+_BYTE = re.compile(r"<0x([0-9A-F]{2})>")
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,6 +157,8 @@ def _padding(tokenizer: PreTrainedTokenizerBase, end: int) -> int:
 
 
 def _written(tokenizer: PreTrainedTokenizerBase, end: int) -> list[bytes]:
+    if spaced := _metaspaced(tokenizer):
+        return spaced
     try:
         read = needed("llguidance.hf").from_tokenizer(tokenizer, eos_token=end)
     except ValueError as error:
@@ -163,3 +170,20 @@ def _written(tokenizer: PreTrainedTokenizerBase, end: int) -> list[bytes]:
             f"of bytes."
         ) from error
     return [read.decode_bytes([token]) for token in range(read.vocab_size)]
+
+
+def _metaspaced(tokenizer: Any) -> list[bytes]:
+    """The pieces of a tokenizer whose decoder llguidance does not read: T5's and its kin's."""
+    if not tokenizer.is_fast:
+        return []
+    decoder = json.loads(tokenizer.backend_tokenizer.to_str())["decoder"] or {}
+    steps = {step["type"]: step for step in decoder.get("decoders", [decoder]) if step}
+    if "Metaspace" not in steps:
+        return []
+    mark, added = steps["Metaspace"]["replacement"], tokenizer.added_tokens_decoder
+    pieces = []
+    for token, name in enumerate(tokenizer.convert_ids_to_tokens(range(len(tokenizer)))):
+        byte = _BYTE.fullmatch(name) if "ByteFallback" in steps else None
+        text = name if token in added else name.replace(mark, " ")
+        pieces.append(bytes([int(byte[1], 16)]) if byte else text.encode())
+    return pieces
