@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -100,12 +101,25 @@ class MaskedLM:
                 f"the positions {position.tolist()} are not all inside rows of "
                 f"{batch.length.tolist()} tokens"
             )
-        result = torch.empty(len(batch), len(self.allowed), dtype=torch.float64)
         places = [(p,) for p in position.tolist()]
-        asked = [(row, p, p[0]) for row, p in zip(batch.rows(), places, strict=True)]
-        for group, log_p in self._laws(asked):
-            result[group] = log_p
-        return result
+        return self._each([(row, p, p[0]) for row, p in zip(batch.rows(), places, strict=True)])
+
+    @torch.inference_mode()
+    def blank_log_prob(self, batch: TokenBatch, blank: Tensor) -> Tensor:
+        """float64 [n, V]: log p(token at a blank | the tokens that are no blanks of its row).
+
+        All blanks of a row (bool [B, L]) are masked at once, and its laws come from one pass; by
+        rising row and, in it, rising place. −inf for tokens not ``allowed``.
+
+        Raises
+        ------
+        InputError
+            A row is longer than the model takes.
+        """
+        places = [tuple(line.nonzero()[:, 0].tolist()) for line in blank & batch.inside]
+        return self._each(
+            [(row, at, p) for row, at in zip(batch.rows(), places, strict=True) for p in at]
+        )
 
     @torch.inference_mode()
     def token_log_prob(self, batch: TokenBatch, whole_words: bool = False) -> Tensor:
@@ -134,30 +148,46 @@ class MaskedLM:
         """float64 [B]: the pseudo-log-likelihood, the sum of ``token_log_prob`` over each row."""
         return self.token_log_prob(batch, whole_words).sum(-1)
 
+    def _each(self, asked: Sequence[Query]) -> Tensor:
+        """float64 [n, V]: the law of each query."""
+        result = torch.empty(len(asked), len(self.allowed), dtype=torch.float64)
+        for group, log_p in self._laws(asked):
+            result[group] = log_p
+        return result
+
     def _laws(self, asked: Sequence[Query]) -> Iterator[tuple[list[int], Tensor]]:
         """Which queries a pass answered, and float64 [n, V]: the law at each place asked about."""
         around = len(self.opening) + len(self.closing)
         self._check_length(max((len(row) for row, _, _ in asked), default=0))
-        # Rows of like length share a pass.
-        order = sorted(range(len(asked)), key=lambda q: -len(asked[q][0]))
+        shown: dict[tuple[tuple[int, ...], tuple[int, ...]], list[int]] = {}
+        for query, (row, places, _) in enumerate(asked):
+            shown.setdefault((row, places), []).append(query)
+        # Rows of like length share a pass, and places of one row share the row.
+        order = sorted(shown, key=lambda masked: -len(masked[0]))
         while order:
-            count = max(1, self.token_budget // (len(asked[order[0]][0]) + around))
-            group, order = order[:count], order[count:]
-            rows, at = [], []
-            for row, places, place in (asked[q] for q in group):
-                shown = [self.mask_id if p in places else t for p, t in enumerate(row)]
-                rows.append([*self.opening, *shown, *self.closing])
-                at.append(len(self.opening) + place)
-            logits = self._logits(rows, at)
+            count = max(1, self.token_budget // (len(order[0][0]) + around))
+            sizes = accumulate(len(shown[masked]) for masked in order[:count])
+            taken = max(1, sum(size <= count for size in sizes))
+            group, order = order[:taken], order[taken:]
+            rows = [
+                [self.mask_id if p in places else t for p, t in enumerate(row)]
+                for row, places in group
+            ]
+            queries = [query for masked in group for query in shown[masked]]
+            of = [number for number, masked in enumerate(group) for _ in shown[masked]]
+            at = [len(self.opening) + asked[query][2] for query in queries]
+            logits = self._logits([[*self.opening, *row, *self.closing] for row in rows], of, at)
             logits[:, ~self.allowed] = -torch.inf
-            yield group, logits.log_softmax(-1)
+            yield queries, logits.log_softmax(-1)
 
-    def _logits(self, rows: Sequence[Sequence[int]], at: Sequence[int]) -> Tensor:
-        """float64 [N, V]: the logits at one place of each row, the others never computed."""
+    def _logits(
+        self, rows: Sequence[Sequence[int]], of: Sequence[int], at: Sequence[int]
+    ) -> Tensor:
+        """float64 [n, V]: logits at places ``at`` [n] of rows ``of`` [n], and no others."""
         width = max(map(len, rows))
         ids = torch.tensor([[*row, *[self.pad_id] * (width - len(row))] for row in rows])
         seen = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])
-        with _only(self.model, torch.tensor(at, device=self.device)):
+        with _only(self.model, *(torch.tensor(n, device=self.device) for n in (of, at))):
             output: Any = self.model(
                 input_ids=ids.to(self.device), attention_mask=seen.to(self.device)
             )
@@ -181,7 +211,7 @@ class MaskedLM:
         rows = [[*self.opening, *row, *self.closing] for row in ([a, b, c, d], [b, a], [b, d])]
         at = [len(self.opening)] * 3
         try:
-            together = self._logits(rows, at)
+            together = self._logits(rows, range(3), at)
             whole = [self.model(torch.tensor([r], device=self.device)).logits[0] for r in rows]
             alone = torch.stack([w[p] for w, p in zip(whole, at, strict=True)]).double().cpu()
             slack = 1e-3 if self.dtype == torch.float32 else 0.1
@@ -206,12 +236,12 @@ class MaskedLM:
 
 
 @contextmanager
-def _only(model: PreTrainedModel, at: Tensor) -> Iterator[None]:
-    """Let the model's head see one hidden state a row, that of place ``at`` [N]."""
+def _only(model: PreTrainedModel, of: Tensor, at: Tensor) -> Iterator[None]:
+    """Let the model's head see the hidden states at places ``at`` [n] of rows ``of`` [n] alone."""
 
     def pick(_module: object, _inputs: object, output: Any) -> Any:
         states = output.last_hidden_state
-        output.last_hidden_state = states[torch.arange(len(at), device=at.device), at][:, None]
+        output.last_hidden_state = states[of, at][:, None]
         return output
 
     handle = model.base_model.register_forward_hook(pick)

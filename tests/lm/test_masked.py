@@ -76,6 +76,22 @@ def test_conditionals_are_those_of_the_plain_computation(mlm: MaskedLM) -> None:
     torch.testing.assert_close(law.logsumexp(-1), torch.zeros(20).double())
 
 
+def test_blanks_of_a_row_are_masked_at_once(mlm: MaskedLM) -> None:
+    rows = [*random_rows(12, seed=4), ()]
+    batch = et.TokenBatch.of(rows)
+    blank = torch.rand(batch.ids.shape, generator=torch.Generator().manual_seed(0)) < 0.6
+    places = [[p for p in range(len(row)) if blank[r, p]] for r, row in enumerate(rows)]
+    expected = [
+        reference(mlm, row, at, p) for row, at in zip(rows, places, strict=True) for p in at
+    ]
+    with watched(mlm) as passes:
+        law = mlm.blank_log_prob(batch, blank)
+    torch.testing.assert_close(law, torch.stack(expected), atol=1e-4, rtol=0)
+    assert len(passes) == 1
+    few = MaskedLM(mlm.model, mlm.vocabulary, token_budget=40)
+    torch.testing.assert_close(few.blank_log_prob(batch, blank), law, atol=1e-4, rtol=0)
+
+
 def test_scores_are_those_of_the_plain_computation(mlm: MaskedLM) -> None:
     rows = [*random_rows(12, seed=1), ()]
     batch = et.TokenBatch.of(rows)

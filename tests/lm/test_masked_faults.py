@@ -27,12 +27,13 @@ FAULTS = {
     "17: padding is read": ("[1] * len(row) + [0]", "[1] * len(row) + [1]"),
     "17: scores of rows change places": ("scores[group] =", "scores[sorted(group)] ="),
     "17: laws of rows change places": ("result[group] = log_p", "result[sorted(group)] = log_p"),
-    "19: the law of another place": ("len(self.opening) + place)", "place)"),
+    "19: the law of another place": ("len(self.opening) + asked[query][2]", "asked[query][2]"),
+    "19: the law of another row": ("states[of, at]", "states[of.flip(0), at]"),
     "the token sees itself": ("self.mask_id if p in places else t", "t"),
     "words are masked to the left": ("range(p, len(row))", "range(p + 1)"),
     "nothing stands around a text": (
-        "rows.append([*self.opening, *shown, *self.closing])",
-        "rows.append([*self.closing, *shown, *self.opening])",
+        "self._logits([[*self.opening, *row, *self.closing] for",
+        "self._logits([[*self.closing, *row, *self.opening] for",
     ),
 }
 
@@ -49,6 +50,11 @@ def check_scores(module: ModuleType, tokenizer: PreTrainedTokenizerFast) -> None
     filled, at = batch.select([0, 1, 3]), torch.tensor([1, 3, 0])
     law = mlm.conditional_log_prob(filled, at)
     plain = [reference(mlm, r, [p], p) for r, p in zip(filled.rows(), at.tolist(), strict=True)]
+    torch.testing.assert_close(law, torch.stack(plain), atol=1e-4, rtol=0)
+    blank = torch.tensor([[1, 0, 0, 0, 0], [1, 0, 1, 1, 0], [0] * 5, [1] + [0] * 4]).bool()
+    law = mlm.blank_log_prob(batch.select([0, 1, 2, 3]).padded(5), blank)
+    asked = [(rows[0], [0], 0), *((rows[1], [0, 2, 3], p) for p in (0, 2, 3)), (rows[3], [0], 0)]
+    plain = [reference(mlm, *one) for one in asked]
     torch.testing.assert_close(law, torch.stack(plain), atol=1e-4, rtol=0)
     numbers = masked.word_numbers(words, mlm.vocabulary)
     later = [[q for q in range(p, len(words)) if numbers[q] == n] for p, n in enumerate(numbers)]
