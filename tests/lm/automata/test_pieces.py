@@ -24,13 +24,18 @@ def test_byte_level(tokenizer: PreTrainedTokenizerFast) -> None:
     assert silent == tokenizer.convert_tokens_to_ids(named)
 
 
-def test_sentencepiece_with_byte_fallback() -> None:
+DECODERS = {
+    "Gemma's": [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()],
+    "T5's": [decoders.ByteFallback(), decoders.Fuse(), decoders.Metaspace()],
+}
+
+
+@pytest.mark.parametrize("kind", DECODERS)
+def test_sentencepiece_with_byte_fallback(kind: str) -> None:
     vocabulary = {"<unk>": 0, "</s>": 1, "▁a": 2, "b": 3, "<0xE6>": 4, "<0xB5>": 5, "<0xB7>": 6}
     inner = Tokenizer(models.BPE(vocabulary, [], unk_token="<unk>", byte_fallback=True))
     inner.pre_tokenizer = pre_tokenizers.Metaspace()
-    inner.decoder = decoders.Sequence(
-        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
-    )
+    inner.decoder = decoders.Sequence(DECODERS[kind])
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, eos_token="</s>", unk_token="<unk>")
     pieces = Pieces.of(tokenizer)
     assert pieces.tokens == [b"", b"", b" a", b"b", b"\xe6", b"\xb5", b"\xb7"]
