@@ -100,6 +100,7 @@ PAGES = {
     "running": "R-hat", "diagnostics": "R-hat", "infill": "Sample(", "paraphrase": "Sample(",
     "search": "True True", "masked": "pseudo-likelihood", "gumbel": "", "weighted": "tensor(",
     "evaluation": "'EMF1': 70.0, 'EM_All': 50.0",
+    "read": "False",
 }  # fmt: skip
 """Pages whose first snippet stands for itself, and what it prints."""
 
