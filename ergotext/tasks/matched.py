@@ -1,0 +1,71 @@
+"""The learned look-ahead: what a matcher thinks of the keys whose subjects stand in a question."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ergotext.lm.matcher import Matcher
+from ergotext.lm.matcher_input import SUBJECT, Asked, Key
+from ergotext.tasks.candidates import Candidates, Mention
+
+
+@dataclass(frozen=True, eq=False)
+class Matched:
+    """A potential: ``scale`` times the matcher's score of each key, in nats.
+
+    Subjects that lie inside longer ones are out of the question (-inf).
+
+    Parameters
+    ----------
+    matcher : Matcher
+    scale : float
+        What the score counts beside the model's log-probability.
+    """
+
+    matcher: Matcher
+    scale: float = 1.0
+
+    @classmethod
+    def load(cls, folder: str | Path, scale: float = 1.0) -> Matched:
+        """The matcher that lies in a model's folder; errors as ``Matcher.load``."""
+        return cls(Matcher.load(folder), scale)
+
+    def __call__(self, question: str, keys: Candidates) -> NDArray[np.float64]:
+        potential = np.full(len(keys), -np.inf)
+        groups = grouped(question, keys)
+        at = np.concatenate([rows for rows, _ in groups]) if groups else np.zeros(0, dtype=np.int64)
+        potential[at] = self.scale * self.matcher.scores([asked for _, asked in groups]).numpy()
+        return potential
+
+
+def grouped(question: str, keys: Candidates) -> list[tuple[NDArray[np.int64], Asked]]:
+    """For each of the longest subjects in a question its candidates' numbers and what is asked."""
+    spans = [(n, mention) for n, mention in enumerate(keys.mentions) if _outside(mention, keys)]
+    found = []
+    for number, mention in spans or [(-1, Mention("", 0, 0))]:
+        rows = np.flatnonzero(keys.mention == number)
+        rest = question
+        if number >= 0:
+            rest = question[: mention.start] + SUBJECT + question[mention.stop :]
+        found.append((rows, Asked(rest, mention.text, [_key(keys, row) for row in rows.tolist()])))
+    return [one for one in found if len(one[0])]
+
+
+def _outside(mention: Mention, keys: Candidates) -> bool:
+    """Whether no longer subject covers this one."""
+    return not any(
+        other.start <= mention.start
+        and mention.stop <= other.stop
+        and len(other.text) > len(mention.text)
+        for other in keys.mentions
+    )
+
+
+def _key(keys: Candidates, number: int) -> Key:
+    predicate, _, meaning = keys.rests[number].partition("\t")
+    values = keys.values(number)
+    return Key(predicate, values[0] if values else "", meaning)
