@@ -59,7 +59,7 @@ def retrieve(
     ] = None,
     samples: Annotated[
         int, typer.Option(min=0, help="Entries drawn to estimate probabilities; 0: give none.")
-    ] = 64,
+    ] = 16,
     temperature: Annotated[float, typer.Option(help="T of the probabilities p^(1/T).")] = 1.0,
     batch_size: Annotated[int, typer.Option(min=1, help="Questions read at a time.")] = 32,
     limit: Annotated[

@@ -35,7 +35,8 @@ class Mass:
         """The part that a key of this log-weight has, and its standard error.
 
         Σ is estimated without bias. Its inverse is not: where few samples have seen little of the
-        mass, shares come out too high, and the standard error says how far that may be so.
+        mass, shares come out too high. The standard error is one of Σ carried over, good as long
+        as it is small; from about half of the share on it says no more than that little is known.
         """
         part = math.exp(min(0.0, log_weight - self.log_z))
         return part, part * self.stderr

@@ -95,7 +95,7 @@ class Retriever:
         beams: int | None = None,
         lookahead: Potential | None = None,
         spans: bool | None = None,
-        samples: int = 64,
+        samples: int = 16,
         temperature: float = 1.0,
         threshold: float = 0.0,
         seed: int = 0,
@@ -116,8 +116,9 @@ class Retriever:
             in the question; so for triples if not given. Where there is none, all entries are
             searched, without look-ahead, and the notes of the hits say so.
         samples : int
-            Keys drawn for each question to estimate what all keys weigh together; with 0, an index
-            that is too large to score whole gives no probabilities.
+            Keys drawn for each question to estimate what all keys weigh together: the more, the
+            slower, and the smaller the standard errors. With 0, an index that is too large to
+            score whole gives no probabilities.
         temperature : float
             T of the probabilities p^(1/T), to be fitted so that they are calibrated.
         threshold : float

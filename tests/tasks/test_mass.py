@@ -19,6 +19,10 @@ from tests.toy import ToyScorer
 
 @pytest.fixture(scope="module")
 def trie() -> TokenTrie:
+    return made()
+
+
+def made() -> TokenTrie:
     rng = np.random.default_rng(0)
     keys = {tuple(rng.integers(1, 4, rng.integers(1, 7)).tolist()) for _ in range(150)}
     return build([(key, None) for key in keys], Alphabet(5, 4, 0))

@@ -77,7 +77,11 @@ TOKENIZERS: dict[str, Callable[[], TextTokenizer]] = {
 
 @pytest.fixture(params=TOKENIZERS, scope="module")
 def trie(request: pytest.FixtureRequest) -> TokenTrie:
-    return build([(key, None) for key in KEYS], TOKENIZERS[request.param]())
+    return made(request.param)
+
+
+def made(tokenizer: str) -> TokenTrie:
+    return build([(key, None) for key in KEYS], TOKENIZERS[tokenizer]())
 
 
 def expected(trie: TokenTrie, text: str, whole: bool) -> set[tuple[int, int]]:

@@ -21,12 +21,16 @@ SIZE = 5
 
 @pytest.fixture(scope="module")
 def trie() -> TokenTrie:
+    return made()
+
+
+def made() -> TokenTrie:
     rng = np.random.default_rng(0)
     keys = {tuple(rng.integers(1, 4, rng.integers(1, 6)).tolist()) for _ in range(90)}
     return build([(key, None) for key in keys], Alphabet(SIZE, 4, 0))
 
 
-PREFIXES: list[list[tuple[int, ...]]] = [[(1, 2), (3,)], [(2, 2, 1)], [], [(1, 2)], [(1,)]]
+PREFIXES: list[list[tuple[int, ...]]] = [[(1, 2, 1), (3,)], [(2, 2, 1)], [], [(1, 2)], [(1,)]]
 
 
 def paths(trie: TokenTrie) -> Paths:
@@ -61,7 +65,10 @@ def test_it_takes_what_is_allowed_and_nothing_else(trie: TokenTrie, within: With
         row, token, following = within.candidates(states)
         assert (np.diff(row) >= 0).all()
         assert (np.diff(token)[np.diff(row) == 0] > 0).all()
-        assert within.advance(states[row], token).tolist() == following.tolist()
+        ways = dict(zip(zip(row.tolist(), token.tolist(), strict=True), following, strict=True))
+        for other in range(SIZE):
+            after = within.advance(states, np.full(len(states), other))
+            assert after.tolist() == [ways.get((r, other), DEAD) for r in range(len(states))]
         further = []
         for r, t, s in zip(row.tolist(), token.tolist(), following.tolist(), strict=True):
             number, written, _ = rows[r]

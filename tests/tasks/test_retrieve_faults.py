@@ -1,0 +1,167 @@
+"""Faults of a retriever, put into ours one at a time: a test must see each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+
+import pytest
+
+from ergotext.tasks import retrieve
+from tests.faulty import load_with_fault
+from tests.lm.trie import test_mentions, test_within
+from tests.tasks import test_candidates, test_mass, test_retrieve_table
+from tests.tasks.table_reader import TableReader
+
+
+def all_of(*checks: Callable[[], None]) -> None:
+    for check in checks:
+        check()
+
+
+MASS = {
+    "masking passes for conditioning": (
+        "(found.log_prob - chance)", "(found.log_q - chance)",
+    ),
+    "samples are not weighted by their chance": ("(found.log_prob - chance)", "found.log_prob"),
+    "known keys count twice": (".masked_fill(~new, -torch.inf)", ""),
+    "the temperature of known keys is forgotten": ("dtype=torch.float64) / temperature",
+                                                   "dtype=torch.float64)"),
+    "samples have no temperature": ("Tempered(decoding, temperature)", "Tempered(decoding, 1.0)"),
+    "what is sure to be drawn adds to the error": (" + torch.log1p(-chance.exp())", ""),
+    "the threshold is that of another question": ("found.threshold[found.input]",
+                                                  "found.threshold[0]"),
+    "the longest keys are left out": ("min(longest, room) - 1", "min(longest, room) - 2"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", MASS)
+def test_faults_of_the_mass_are_seen(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    faulty = load_with_fault("tasks.mass", MASS[fault])
+    monkeypatch.setattr(test_mass, "estimated_mass", faulty.estimated_mass)
+    trie = test_mass.made()
+    with pytest.raises(AssertionError):
+        all_of(
+            lambda: test_mass.test_all_keys_drawn_is_exact(trie),
+            lambda: test_mass.test_the_estimate_is_unbiased_and_so_is_its_variance(trie, 12, 3.0),
+        )
+
+
+WITHIN = {
+    "an input without paths is not restricted": (
+        "np.union1d(at, np.arange(inputs) * self._stride + ROOT)", "np.unique(at)",
+    ),
+    "paths are those of all inputs": (
+        "at = (paths.input * self._stride + paths.node)[inner]", "at = paths.node[inner]",
+    ),
+    "potentials are those of the first input": (
+        "(inputs * len(self._trie) + bound", "(0 * inputs * len(self._trie) + bound",
+    ),
+    "a way that leaves the paths is taken": ("found = self._edge[edge] == wanted",
+                                             "found = self._edge[edge] != -1"),
+    "states forget their inputs": ("states // self._stride * self._stride + following",
+                                   "following"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", WITHIN)
+def test_faults_of_parts_are_seen(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    faulty = load_with_fault("lm.trie.within", WITHIN[fault])
+    monkeypatch.setattr(test_within, "BestAmong", faulty.BestAmong)
+    trie = test_within.made()
+
+    def all_of_them() -> None:
+        within = faulty.Within(trie, test_within.paths(trie), len(test_within.PREFIXES))
+        test_within.test_among_is_best_key_with_nothing_elsewhere(trie)
+        test_within.test_it_takes_what_is_allowed_and_nothing_else(trie, within)
+        test_within.test_rests_and_sinks_are_those_of_the_trie(trie, within)
+
+    with pytest.raises((AssertionError, IndexError)):
+        all_of_them()
+
+
+MENTIONS = {
+    "spans begin inside of words": (
+        "not (a and b) for a, b", "True for a, b",
+    ),
+    "of tokens that write the same, one is tried": (
+        "found += [(token, stop) for token in tokens]",
+        "found += [(token, stop) for token in tokens][:1]",
+    ),
+    "what stands before every text is forgotten": (
+        "places.matches(start, self.written.lead)", "places.matches(start)",
+    ),
+    "the beginning of a subject is one": (
+        "met = self.trie.advance(state[row], token) != DEAD", "met = state[row] != DEAD",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", MENTIONS)
+def test_faults_of_mentions_are_seen(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    faulty = load_with_fault("lm.trie.mentions", MENTIONS[fault])
+    monkeypatch.setattr(test_mentions, "Mentions", faulty.Mentions)
+
+    def all_of_them() -> None:
+        for name in ("byte fallback", "sentencepiece"):
+            trie = test_mentions.made(name)
+            test_mentions.test_all_spans_are_found_and_no_other(trie, False)
+
+    with pytest.raises(AssertionError):
+        all_of_them()
+
+
+def with_fault(name: str, *change: str) -> ModuleType:
+    return load_with_fault(f"tasks.{name}", (change[0], change[1]))
+
+
+SEARCH: dict[str, tuple[str, str, str, str]] = {
+    "look-ahead passes for log p": (
+        "answers",
+        "KeySearch",
+        "Answer(h.tokens, h.log_prob, h.score)",
+        "Answer(h.tokens, h.score, h.score)",
+    ),
+    "answers are ordered without look-ahead": (
+        "answers",
+        "KeySearch",
+        "np.argsort(-score, kind",
+        "np.argsort(-each[keys], kind",
+    ),
+    "the end token is not scored": (
+        "answers",
+        "KeySearch",
+        "np.add.reduceat(scores, bounds[:-1])",
+        "np.add.reduceat(scores * (flat != 1), bounds[:-1])",
+    ),
+    "only candidates count as keys": (
+        "answers",
+        "KeySearch",
+        "masses = exact_mass(torch.from_numpy(log_prob)",
+        "masses = exact_mass(torch.from_numpy(log_prob[:, ::2])",
+    ),
+    "keys take the subject of another": (
+        "candidates",
+        "Spotter",
+        "mention = np.repeat(order, sizes[order])",
+        "mention = np.repeat(np.arange(len(order)), sizes[order])",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", SEARCH)
+def test_faults_of_the_search_are_seen(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, what, *change = SEARCH[fault]
+    faulty = getattr(with_fault(name, *change), what)
+    monkeypatch.setattr(retrieve, what, faulty)
+    monkeypatch.setattr(test_candidates, "Spotter", faulty if name == "candidates" else None)
+    reader = TableReader(test_retrieve_table.KEYS)
+    trie = test_retrieve_table.made(reader)
+    checks: list[Callable[[], None]] = [
+        lambda: test_retrieve_table.test_probabilities_are_those_of_enumeration(reader, trie, 1000),
+        lambda: test_retrieve_table.test_search_gives_what_scoring_all_gives(reader, trie),
+    ]
+    if name == "candidates":
+        checks = [lambda: test_candidates.test_candidates_are_the_keys_of_all_mentions(trie)]
+    with pytest.raises(AssertionError):
+        all_of(*checks)
