@@ -101,6 +101,7 @@ PAGES = {
     "search": "True True", "masked": "pseudo-likelihood", "gumbel": "", "weighted": "tensor(",
     "evaluation": "'EMF1': 70.0, 'EM_All': 50.0",
     "read": "False",
+    "retrieve": "France",
 }  # fmt: skip
 """Pages whose first snippet stands for itself, and what it prints."""
 
