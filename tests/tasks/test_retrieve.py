@@ -298,6 +298,16 @@ def test_what_does_not_go_together(lm: Seq2SeqLM, folder: Path) -> None:
         Retriever(lm, folder / "none.ergo")
 
 
+def test_a_look_ahead_over_too_many_keys(
+    lm: Seq2SeqLM, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ergotext.tasks.retrieve.MOST_WEIGHED", 47)
+    retriever = Retriever(lm, folder / "facts.ergo")
+    with pytest.raises(InputError, match="over all 48 keys would take too long"):
+        retriever.retrieve(QUESTIONS, spans=False, lookahead=StringMatch())
+    assert retriever.retrieve(QUESTIONS[:1], lookahead=StringMatch())[0]
+
+
 def test_an_empty_trie(lm: Seq2SeqLM) -> None:
     (hits,) = Retriever(lm, et.build_trie([], lm.keys)).retrieve(["a"])
     assert hits == []

@@ -8,7 +8,15 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import (
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
 from transformers import PreTrainedTokenizerFast
 
 from ergotext.lm.characters import CharacterTokenizer, TextTokenizer
@@ -66,11 +74,21 @@ def lower() -> PreTrainedTokenizerFast:
     return made
 
 
+def started() -> PreTrainedTokenizerFast:
+    """A token stands before every target, as BART's start token does."""
+    made = tokenizer_of(["苹果的产地aple\t"])
+    made.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        "<unk> $A </s>", special_tokens=[("<unk>", 2), ("</s>", 1)]
+    )
+    return made
+
+
 TOKENIZERS: dict[str, Callable[[], TextTokenizer]] = {
     "characters": lambda: CharacterTokenizer.of(["苹果 Aple\t"]),
     "byte fallback": lambda: FastTokenizer(tokenizer_of(["苹果的产地aple\t"]), "t"),
     "byte level": lambda: FastTokenizer(bpe(True), "t"),
     "sentencepiece": lambda: FastTokenizer(bpe(False), "t"),
+    "start token": lambda: FastTokenizer(started(), "t"),
     "lower case": lambda: FastTokenizer(lower(), "t"),
 }
 
