@@ -3,7 +3,8 @@
     python benchmarks/samplers.py [--target smollm2|tiny] [--seconds 60] [--only smc gibbs …]
 
 The target is a model behind a prompt under a regular expression that demands a keyword: SmolLM2, or
-tiny-causal, whose tokenizer a masked model shares (tiny-masked), so that all samplers run. They get the same time each, one after the other in one process. Chains start at independent draws of the
+tiny-causal, whose tokenizer a masked model shares (tiny-masked), so that all samplers run. They get
+the same time each, one after the other in one process. Chains start at independent draws of the
 masked model, and the first third of their steps is dropped; their ESS and R-hat are those of the
 energy. Weighted samplers draw again and again, and all their draws are weighed together; after
 resampling, draws of one ancestor count as one. Needs arviz-stats.
@@ -154,7 +155,8 @@ def main() -> None:
     warnings.simplefilter("ignore")
     torch.set_num_threads(arguments.threads)
     energy = problem(arguments.target)
-    print(f"{arguments.target}, {PROMPT!r} {EXPRESSION!r}, at most {LONGEST} tokens; {arguments.seconds} s each,")
+    print(f"{arguments.target}, {PROMPT!r} {EXPRESSION!r}, at most {LONGEST} tokens;")
+    print(f"{arguments.seconds} s each, ", end="")
     print(f"torch {torch.__version__}, {arguments.threads} thread(s), float32\n")
     initial = begun(energy, CHAINS)
     print(f"| {' | '.join(COLUMNS)} |\n|{' --- |' * len(COLUMNS)}")

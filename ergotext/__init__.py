@@ -50,9 +50,9 @@ if TYPE_CHECKING:
     from ergotext.tasks.candidates import Potential as Potential
     from ergotext.tasks.hits import Hit as Hit
     from ergotext.tasks.hits import Hits as Hits
+    from ergotext.tasks.read import SpanReader as SpanReader
     from ergotext.tasks.retrieve import Retriever as Retriever
     from ergotext.tasks.string_match import StringMatch as StringMatch
-    from ergotext.tasks.read import SpanReader as SpanReader
 
     build_trie, build_trie_from_lines = _trie.build, _trie.build_from_lines
     load_trie, save_trie, verify_trie = _trie.load, _trie.save, _trie.verify
