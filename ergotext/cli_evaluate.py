@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ergotext.cli_retrieve import FLOAT32, STRINGS, LookAheadName
+from ergotext.cli_retrieve import AUTO, FLOAT32, LOOKAHEAD, LookAheadName
 from ergotext.cli_sample import DtypeName
 
 
@@ -37,10 +37,7 @@ def evaluate(
     model: Annotated[str, typer.Option(help="A folder, bundled name, .gguf file or hub id.")],
     limit: Annotated[int | None, typer.Option(min=1, help="Only so many questions.")] = None,
     beams: Annotated[int, typer.Option(min=1, help="Beginnings kept at a time.")] = 10,
-    lookahead: Annotated[
-        LookAheadName,
-        typer.Option(help="strings: prefer long subjects and predicates like the question."),
-    ] = STRINGS,
+    lookahead: Annotated[LookAheadName, typer.Option(help=LOOKAHEAD)] = AUTO,
     anywhere: Annotated[
         bool,
         typer.Option(

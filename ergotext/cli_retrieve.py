@@ -15,11 +15,17 @@ from ergotext.console import Output, standard_input
 class LookAheadName(StrEnum):
     """What may speak for an entry before the model is asked."""
 
+    auto = "auto"
+    learned = "learned"
     strings = "strings"
     none = "none"
 
 
-FLOAT32, STRINGS = DtypeName.float32, LookAheadName.strings
+LOOKAHEAD = (
+    "learned: what the model brings along; strings: prefer long subjects and predicates like the "
+    "question; auto: learned where there is one, else strings."
+)
+FLOAT32, AUTO = DtypeName.float32, LookAheadName.auto
 
 
 def retrieve(
@@ -43,10 +49,7 @@ def retrieve(
         float,
         typer.Option(min=0, max=1, help="No answer where the first is less probable than this."),
     ] = 0.0,
-    lookahead: Annotated[
-        LookAheadName,
-        typer.Option(help="strings: prefer long subjects and predicates like the question."),
-    ] = STRINGS,
+    lookahead: Annotated[LookAheadName, typer.Option(help=LOOKAHEAD)] = AUTO,
     anywhere: Annotated[
         bool,
         typer.Option(
@@ -92,7 +95,7 @@ def retrieve(
     found = task.answers(
         retriever,
         asked[:limit],
-        strings=lookahead is STRINGS,
+        lookahead=task.lookahead_named(lookahead.value, model),
         anywhere=anywhere,
         k=k,
         beams=beams,

@@ -65,7 +65,7 @@ def test_evaluates(capsys, folder, tmp_path) -> None:
     ]  # fmt: skip
     assert predictions[4]["answer"] == ""
     told = tomllib.loads(output.with_suffix(".run.toml").read_text(encoding="utf-8"))
-    assert told["beams"] == 10 and told["lookahead"] == "strings" and "torch" in told["versions"]
+    assert told["beams"] == 10 and told["lookahead"] == "auto" and "torch" in told["versions"]
 
 
 def test_goes_on_and_tells_json(capsys, folder, tmp_path) -> None:

@@ -60,7 +60,9 @@ def texts_of(asked: Iterable[Asked], numbers: Mapping[str, int]) -> Texts:
     group = torch.tensor([n for n, one in enumerate(groups) for _ in one.keys])
     windows = [_window(one.rest) for one in groups]
     predicates = [key.predicate[:PREDICATE] for key in keys]
-    points = [_padded([list(map(ord, t)) for t in texts]) for texts in (windows, predicates)]
+    points = [
+        _padded([list(map(ord, t)) or [-1] for t in texts]) for texts in (windows, predicates)
+    ]
     equal = points[1][:, :, None] == points[0][group][:, None, :]
     extra = [
         _extra(windows[n], groups[n].name, key) for n, key in zip(group.tolist(), keys, strict=True)

@@ -10,9 +10,10 @@ from tqdm import tqdm
 
 from ergotext.lm.protocols import InputError
 from ergotext.lm.trie.file import load as load_index
+from ergotext.tasks.candidates import Potential
 from ergotext.tasks.hits import Hits
+from ergotext.tasks.lookaheads import lookahead_named as lookahead_named
 from ergotext.tasks.retrieve import Retriever
-from ergotext.tasks.string_match import StringMatch
 
 if TYPE_CHECKING:
     from ergotext.lm.loading import Dtype
@@ -53,18 +54,18 @@ def answers(
     retriever: Retriever,
     questions: Sequence[str],
     *,
-    strings: bool,
+    lookahead: Potential | None,
     anywhere: bool,
     batch_size: int,
     **asked: Any,
 ) -> Iterator[tuple[str, Hits]]:
     """Each question with its answers, in order, as soon as they are found.
 
-    ``strings`` asks for the look-ahead of ``StringMatch``, where subjects are restricted to those
-    in the question; ``anywhere`` lifts that. All else is as for ``Retriever.retrieve``.
+    Subjects are restricted to those in the question, and the look-ahead counts; ``anywhere`` lifts
+    both. All else is as for ``Retriever.retrieve``.
     """
     spans = retriever.triples and not anywhere
-    ahead = StringMatch() if strings and spans else None
+    ahead = lookahead if spans else None
     step = _AT_ONCE * batch_size
     with tqdm(desc="answering", total=len(questions), unit="question", disable=None) as bar:
         for first in range(0, len(questions), step):

@@ -23,16 +23,17 @@ class Matched:
     ----------
     matcher : Matcher
     scale : float
-        What the score counts beside the model's log-probability.
+        What a nat of the score counts beside one of the model's log-probability. Encoder-decoders
+        that were trained for minutes know little that the matcher does not.
     """
 
     matcher: Matcher
-    scale: float = 1.0
+    scale: float = 10.0
 
     @classmethod
-    def load(cls, folder: str | Path, scale: float = 1.0) -> Matched:
+    def load(cls, folder: str | Path) -> Matched:
         """The matcher that lies in a model's folder; errors as ``Matcher.load``."""
-        return cls(Matcher.load(folder), scale)
+        return cls(Matcher.load(folder))
 
     def __call__(self, question: str, keys: Candidates) -> NDArray[np.float64]:
         potential = np.full(len(keys), -np.inf)

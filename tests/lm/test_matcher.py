@@ -73,6 +73,7 @@ def test_scores_do_not_hang_on_company(matcher: Matcher) -> None:
 def test_nothing_asked(matcher: Matcher) -> None:
     assert matcher.scores([]).shape == (0,)
     assert matcher.scores([Asked("x", "", [])]).shape == (0,)
+    assert matcher.scores([Asked("", "", [Key("", "", "")])]).isfinite().all()
 
 
 def test_it_learns_to_copy_what_it_never_saw(matcher: Matcher) -> None:

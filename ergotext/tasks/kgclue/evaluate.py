@@ -13,7 +13,7 @@ from tqdm import tqdm
 from ergotext.lm.protocols import ErgotextError, InputError
 from ergotext.lm.trie.file import load, notes_of
 from ergotext.lm.trie.header import IndexFile
-from ergotext.tasks.answering import opened
+from ergotext.tasks.answering import lookahead_named, opened
 from ergotext.tasks.changing import changing
 from ergotext.tasks.config import versions
 from ergotext.tasks.kgclue.asking import Ask, Make, Reply, by_ray, check_ray, here
@@ -23,7 +23,6 @@ from ergotext.tasks.kgclue.metrics import mark
 from ergotext.tasks.kgclue.predictions import JsonLines, beside, check_same, tell
 from ergotext.tasks.plot import check_plot
 from ergotext.tasks.retrieve import EXHAUSTIVE
-from ergotext.tasks.string_match import StringMatch
 
 BATCH = 32
 """Questions read at a time, and lost at most if a run is killed."""
@@ -53,7 +52,7 @@ def retriever_of(config: Mapping[str, Any]) -> Ask:
         retriever.retrieve,
         k=1,
         beams=config["beams"],
-        lookahead=StringMatch() if spans and config["lookahead"] == "strings" else None,
+        lookahead=lookahead_named(config["lookahead"], config["model"]) if spans else None,
         spans=spans,
         samples=config["samples"],
         temperature=config["temperature"],

@@ -1,0 +1,38 @@
+"""Look-aheads by name, as the command line and saved settings tell them."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from ergotext.lm.loading import source_of
+from ergotext.lm.matcher import CONFIG
+from ergotext.lm.protocols import InputError
+from ergotext.tasks.candidates import Potential
+from ergotext.tasks.matched import Matched
+from ergotext.tasks.string_match import StringMatch
+
+Name = Literal["auto", "learned", "strings", "none"]
+
+
+def lookahead_named(name: str, model: str) -> Potential | None:
+    """The look-ahead of this name; ``auto`` is ``learned`` where the model brings one.
+
+    Raises
+    ------
+    InputError
+        There is no such name, or nothing learned beside the model.
+    ModelError
+        What was learned is damaged.
+    """
+    if name not in get_args(Name):
+        raise InputError(f"no look-ahead {name!r}; choose one of {', '.join(get_args(Name))}")
+    if name == "none":
+        return None
+    if name == "strings":
+        return StringMatch()
+    folder = source_of(model)
+    if isinstance(folder, str) or not (folder / CONFIG).is_file():
+        if name == "learned":
+            raise InputError(f"the model {model} brings no look-ahead ({CONFIG}): take strings")
+        return StringMatch()
+    return Matched.load(folder)

@@ -1,0 +1,82 @@
+"""Look-aheads by name, and the learned one at the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from ergotext.cli import main
+from ergotext.lm.matcher import CONFIG, Matcher
+from ergotext.lm.matcher_input import Asked, Key
+from ergotext.lm.protocols import InputError
+from ergotext.tasks.lookaheads import lookahead_named
+from ergotext.tasks.matched import Matched
+from ergotext.tasks.string_match import StringMatch
+from tests.tiny_t5 import saved
+
+KB = "香蕉\t产地\t海南\n香蕉\t颜色\t黄\n香蕉\t高度\t3米\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    saved(tmp_path / "model", [KB])
+    (tmp_path / "kb.tsv").write_text(KB, encoding="utf-8")
+    files = [str(tmp_path / name) for name in ("kb.tsv", "kb.ergo")]
+    model = str(tmp_path / "model")
+    assert main(["index", "build", files[0], "-o", files[1], "--tokenizer", model]) == 0
+    return tmp_path
+
+
+def learned(folder: Path, predicate: str) -> None:
+    """A matcher beside the model that always wants one predicate: it knows its characters only."""
+    torch.manual_seed(0)
+    matcher = Matcher(predicate, width=8, hidden=8, drop=0.0)
+    optimizer = torch.optim.AdamW(matcher.parameters(), lr=0.02)
+    names = dict.fromkeys([predicate, "产地", "颜色", "高度"])
+    asked = [Asked("", "", [Key(name, "", "") for name in names])]
+    for _ in range(60):
+        loss = -matcher(matcher.read(asked)).log_softmax(0)[0]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    matcher.save(folder / "model")
+
+
+def test_names(folder: Path) -> None:
+    model = str(folder / "model")
+    assert lookahead_named("none", model) is None
+    assert isinstance(lookahead_named("auto", model), StringMatch)
+    with pytest.raises(InputError, match="brings no look-ahead"):
+        lookahead_named("learned", model)
+    with pytest.raises(InputError, match="no look-ahead 'string'"):
+        lookahead_named("string", model)
+    Matcher("产地", width=8, hidden=8).save(folder / "model")
+    for name in ("auto", "learned"):
+        assert isinstance(lookahead_named(name, model), Matched)
+    assert isinstance(lookahead_named("strings", model), StringMatch)
+
+
+@pytest.mark.parametrize("predicate", ["产地", "高度"])
+def test_learned_at_the_command_line(
+    folder: Path, predicate: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    learned(folder, predicate)
+    common = ["retrieve", "-i", str(folder / "kb.ergo"), "--model", str(folder / "model")]
+    capsys.readouterr()
+    assert main([*common, "--device", "cpu", "--json", "香蕉怎么样"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["results"][0]["fields"]["predicate"] == predicate
+
+
+def test_damaged_matcher_is_told_in_a_line(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Matcher("产地", width=8, hidden=8).save(folder / "model")
+    (folder / "model" / CONFIG).write_text("{", encoding="utf-8")
+    common = ["retrieve", "-i", str(folder / "kb.ergo"), "--model", str(folder / "model")]
+    capsys.readouterr()
+    assert main([*common, "--device", "cpu", "香蕉"]) == 1
+    assert "damaged" in capsys.readouterr().err
