@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ergotext.lm.batch import TokenBatch
 from ergotext.samplers.pareto import k_hat, trusted
+from ergotext.samplers.trust import Judged
 from ergotext.samplers.weighted import WeightedSamples
 
 
@@ -85,14 +86,10 @@ class WithoutReplacement(WeightedSamples):
         """What speaks against them, in plain words."""
         if self.exact or self.k_hat <= trusted(self.tries):
             return []
-        told = (
-            "k-hat cannot be told"
-            if math.isinf(self.k_hat)
-            else f"k-hat is {self.k_hat:.2f} > {trusted(self.tries):.2f}"
-        )
+        told = Judged(self.k_hat, self.ess, self.tries).shown()
         return [
             f"{told}: {self.tries} sequences were drawn without replacement, and those left out "
-            f"may weigh more than the ones met, so that log Z is far outside its stated error; "
+            f"may weigh more than those met, so that log Z may lie far outside its stated error; "
             f"draw more, up to all there are"
         ]
 

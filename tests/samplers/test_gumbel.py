@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from ergotext.samplers.gumbel import (
     gumbels_below,
     straight_through,
 )
+from ergotext.samplers.weighted import HeavyWeightsWarning
 from tests.quadrature import GivenDraws, grid, points
 
 LOG_WEIGHT = torch.tensor([0.4, -1.1, -math.inf, 1.3, -0.2], dtype=torch.float64)
@@ -234,7 +236,9 @@ SNIPPETS = re.findall(
 def test_what_the_docs_show_runs(number: int) -> None:
     assert len(SNIPPETS) == 2
     made: dict[str, Any] = {}
-    exec(SNIPPETS[number], made)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", HeavyWeightsWarning)  # 8 of many, as the page says
+        exec(SNIPPETS[number], made)
     if number == 0:
         assert made["two"].shape == (1, 2) and float(made["law"].sum()) == pytest.approx(1.0)
     else:

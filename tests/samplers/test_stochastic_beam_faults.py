@@ -53,7 +53,7 @@ FAULTS = {
     "11: the end token forced at the greatest length is not weighed": (
         "leaves",
         "parent.log_prob + score,",
-        "parent.log_prob + (0 if closing else 1) * score,",
+        "parent.log_prob + (1 if room else 0) * score,",
     ),
     "23: probabilities of a step are not normalised": (
         "leaves",
