@@ -13,7 +13,7 @@ import json
 import os
 import struct
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -119,8 +119,9 @@ class Journal:
             )
         commits, records = [NOTHING], list[Record]()
         try:
+            content = content[: told.end]
             while commits[-1].end < told.end:
-                record = _next(content[: told.end], commits[-1].end)
+                record = _next(content, commits[-1].end)
                 commits.append(commits[-1].behind(record))
                 records.append(_read(record))
         except (SafetensorError, struct.error, KeyError, ValueError, TypeError):
@@ -165,6 +166,7 @@ class Journal:
         with _told(self.path):
             file = os.open(self.path, os.O_RDWR)
             try:
+                _lock(file)
                 if _committed(os.pread(file, FIRST, 0)) != self.commits[-1]:
                     raise CheckpointError(
                         f"another process has written to the checkpoint {self.path}; let each run "
@@ -217,6 +219,14 @@ def _read(record: bytes) -> Record:
 
 def _digest(content: bytes) -> bytes:
     return blake2b(content, digest_size=16).digest()
+
+
+def _lock(file: int) -> None:
+    """Wait until no other process looks at it and writes; closing it gives the lock back."""
+    with suppress(ImportError, OSError):  # not every system, and file system, has locks
+        from fcntl import LOCK_EX, flock
+
+        flock(file, LOCK_EX)
 
 
 def _put(file: int, content: bytes, at: int) -> None:
