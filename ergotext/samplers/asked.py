@@ -20,6 +20,13 @@ def check_whole(least: int = 1, **numbers: object) -> None:
             raise InputError(f"{name} must be a whole number of at least {least}, got {value}")
 
 
+def check_counts(**numbers: object) -> None:
+    """InputError where one is no whole number of at least 1; None is none either."""
+    for name, value in numbers.items():
+        if not isinstance(value, int) or value < 1:
+            raise InputError(f"{name} must be a whole number of at least one, got {value!r:.60}")
+
+
 def options_of(sampler: str, given: Mapping[str, Any]) -> Collection[str]:
     """What a sampler may be told; InputError where it is told something else."""
     known = signature(sampler_named(sampler)).parameters

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from ergotext.lm.batch import TokenBatch
-from ergotext.lm.protocols import Energy, InputError
+from ergotext.lm.protocols import Energy
+from ergotext.samplers.asked import check_counts
 from ergotext.samplers.base import Info, Kind, Need, State, check_fit, register
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.metropolis import check_temperature, energy_of, temperatures
@@ -67,8 +68,7 @@ class Gibbs:
     ) -> None:
         energy = check_fit(type(self), energy)
         assert energy.scorer is not None
-        if min(block, candidates) < 1:
-            raise InputError(f"block ({block}) and candidates ({candidates}) must be at least one")
+        check_counts(block=block, candidates=candidates)
         self.energy, self.scorer = energy, energy.scorer
         self.max_length = max_length
         self.temperature = check_temperature(temperature)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+import math
+from typing import ClassVar, Literal, get_args
 
 from ergotext.lm.protocols import Energy, InputError, LookAhead
+from ergotext.samplers.asked import check_counts
 from ergotext.samplers.base import Kind, Need, check_fit, register
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.importance import importance
@@ -21,14 +23,21 @@ _PROPOSALS: dict[str, Proposal] = {
     "model": model,
     "adaptive": AdaptiveRejection(),
 }
+_SCHEMES = ", ".join(get_args(Scheme))
 
 
 def _proposal(given: ProposalName | Proposal) -> Proposal:
-    if not isinstance(given, str):
+    if callable(given):
         return given
-    if given not in _PROPOSALS:
-        raise InputError(f"no proposal {given!r}; choose one of {', '.join(_PROPOSALS)}")
+    if given not in tuple(_PROPOSALS):
+        raise InputError(f"no proposal {given!r:.60}; choose one of {', '.join(_PROPOSALS)}")
     return _PROPOSALS[given]
+
+
+def _finite(name: str, value: float) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+        raise InputError(f"{name} must be a finite number, got {value!r:.60}")
+    return value
 
 
 @register("importance")
@@ -56,6 +65,7 @@ class Importance:
         at_once: int = 64,
     ) -> None:
         check_fit(type(self), energy)
+        check_counts(at_once=at_once)
         self.target = Target.of(energy, max_length)
         self.proposal, self.at_once = _proposal(proposal), at_once
 
@@ -91,10 +101,13 @@ class Rejection:
         at_once: int = 64,
     ) -> None:
         check_fit(type(self), energy, () if log_bound is None else {"bound"})
+        check_counts(max_tries=max_tries, at_once=at_once)
         self.target = Target.of(energy, max_length)
         self.proposal = _proposal(proposal)
         floor = energy.floor
         self.log_bound = -floor if log_bound is None and floor is not None else log_bound
+        if self.log_bound is not None:
+            _finite("log_bound", self.log_bound)
         self.max_tries, self.at_once = max_tries, at_once
 
     def draw(self, draws: Draws, n: int) -> WeightedSamples:
@@ -139,6 +152,12 @@ class SMC:
         check_fit(type(self), energy)
         self.target = Target.of(energy, max_length)
         self.proposal = _proposal(proposal)
+        if resampling not in get_args(Scheme):
+            raise InputError(f"no resampling scheme {resampling!r:.60}; choose one of {_SCHEMES}")
+        if not 0 <= _finite("threshold", threshold) <= 1:
+            raise InputError(f"the threshold must lie between 0 and 1, got {threshold}")
+        if not (twist is None or callable(twist)):
+            raise InputError(f"twist must be a function of states (LookAhead), got {twist!r:.60}")
         self.resampling: Scheme = resampling
         self.threshold, self.twist = threshold, twist
 
