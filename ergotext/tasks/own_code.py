@@ -61,11 +61,12 @@ def _loaded(file: Path) -> dict[str, Any]:
 
 
 def _where(error: BaseException, file: Path) -> str:
-    """In which line of the file, and what happened."""
+    """In which line of the file, if in any, and what happened."""
     lines = [
         frame.lineno
         for frame in traceback.extract_tb(error.__traceback__)
         if Path(frame.filename).resolve() == file.resolve()
     ]
     line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
-    return f"in line {line}: {type(error).__name__}: {error}"
+    place = "outside of its lines" if line is None else f"in line {line}"
+    return f"{place}: {type(error).__name__}: {error}"
