@@ -283,6 +283,7 @@ def test_a_plot_is_drawn(call, tmp_path: Path) -> None:
         (["--option", "moves=3"], "cannot be made of"),
         (["--sampler", "ais", "--option", "levels=2.5"], "at least one level"),
         (["--checkpoint", "mine.py"], "already"),
+        (["--checkpoint", "."], "is a folder"),
         (["--plot", "trace.xyz"], "no plot can be a .xyz"),
         (["--plot", "/no/such/folder/trace.png"], "cannot be written"),
         (["--sampler", "smc", "--plot", "trace.png"], "runs none"),

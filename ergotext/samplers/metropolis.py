@@ -63,7 +63,7 @@ def temperatures(temperature: float | Tensor, state: State) -> Tensor:
 
 def check_temperature(temperature: float) -> float:
     """The temperature, or InputError if it is not a positive number."""
-    if not 0 < temperature < float("inf"):
+    if isinstance(temperature, bool) or not 0 < temperature < float("inf"):
         raise InputError(f"the temperature must be a positive number, got {temperature}")
     return temperature
 
@@ -106,7 +106,9 @@ class MetropolisHastings:
         self.energy = energy
         self.scorer = energy.scorer
         self.temperature = check_temperature(temperature)
-        self.edits = moves or EditMoves(max_length)
+        if not isinstance(moves, EditMoves | None):
+            raise InputError(f"moves are EditMoves, such as EditMoves(40), got {moves!r:.80}")
+        self.edits = EditMoves(max_length) if moves is None else moves
         if self.edits.max_length > max_length:
             self.edits = replace(self.edits, max_length=max_length)
 

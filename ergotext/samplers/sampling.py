@@ -137,7 +137,9 @@ def sample(
 
 
 def check_new(checkpoint: Path, resume: bool) -> None:
-    """Refuse to write over a run that is kept: InputError."""
+    """Refuse to write over a run that is kept, or into a folder: InputError."""
+    if checkpoint.is_dir():
+        raise InputError(f"the checkpoint {checkpoint} is a folder; name a file")
     if checkpoint.exists() and not resume:
         raise InputError(
             f"there is a checkpoint {checkpoint} already; go on from it (resume), or name another "

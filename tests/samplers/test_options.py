@@ -19,6 +19,8 @@ WRONG = [
     *[("smc", "threshold", v) for v in ("x", None, math.nan, -1, 1.5)],
     *[("smc", "resampling", v) for v in ("x", 3, None)],
     *[("smc", "twist", v) for v in ("x", 3)],
+    *[("mh", "moves", v) for v in ([], {}, "x", 3)],
+    *[("mh", "temperature", v) for v in (True, 0, -1.0, math.nan)],
     *[("gibbs", "block", v) for v in ("x", 1.5, 0, None)],
     *[("gibbs", "candidates", v) for v in ("x", 1.5, 0, None)],
 ]
