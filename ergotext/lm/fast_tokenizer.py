@@ -152,6 +152,12 @@ def load_tokenizer(name: str, *, offline: bool = False) -> FastTokenizer:
     ModelError
         What it leads to cannot be read.
     """
+    found, source = pretrained(name, offline=offline)
+    return FastTokenizer(found, name, _is_causal(source, offline))
+
+
+def pretrained(name: str, *, offline: bool = False) -> tuple[Any, Path | str]:
+    """transformers' own tokenizer of this name, and where it lies; errors as ``load_tokenizer``."""
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
     from ergotext.lm.conversion import first_line, quiet
@@ -175,7 +181,7 @@ def load_tokenizer(name: str, *, offline: bool = False) -> FastTokenizer:
             f"no tokenizer {name!r}: it is no tokenizer.json, no folder, no bundled name, and "
             f"{where} ({first_line(error)})"
         ) from error
-    return FastTokenizer(found, name, _is_causal(source, offline))
+    return found, source
 
 
 def padding_of(tokenizer: Any, taken: Container[int]) -> int | None:

@@ -126,7 +126,7 @@ def load(
     """
     if dtype not in DTYPES:
         raise InputError(f"unknown dtype {dtype!r}; choose one of {', '.join(DTYPES)}")
-    where = _device(device)
+    where = device_of(device)
     bundled = BUNDLED.get(name)
     source = source_of(name)
     model, tokenizer, masked = _pretrained(source, name, DTYPES[dtype])
@@ -223,7 +223,8 @@ def _boundaries(
     return int(tokenizer.bos_token_id if tokenizer.bos_token_id is not None else end), int(end)
 
 
-def _device(name: str) -> torch.device:
+def device_of(name: str) -> torch.device:
+    """``auto``, ``cpu``, ``cuda`` or ``cuda:N`` as a device that is there; else InputError."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
