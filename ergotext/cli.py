@@ -14,6 +14,7 @@ from ergotext.cli_index import index
 from ergotext.cli_read import read
 from ergotext.cli_retrieve import retrieve
 from ergotext.cli_sample import DtypeName, load, sample
+from ergotext.cli_train import train
 from ergotext.console import Interrupted, Output, quit_by_signals, run, standard_input
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ app.command()(sample)
 app.command()(retrieve)
 app.command()(evaluate)
 app.command()(read)
+app.command()(train)
 
 
 class SamplerName(StrEnum):
