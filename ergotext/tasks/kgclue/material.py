@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -169,6 +170,17 @@ def read_templates(paths: Iterable[Path], lines: Lines) -> list[Template]:
                 f"{SUBJECT} where the subject stands."
             )
     return found
+
+
+def digests(questions: str, trie: TokenTrie, templates: Sequence[Path]) -> dict[str, str]:
+    """What tells the data of one run from those of another."""
+    keys = blake2b(digest_size=8)
+    for text in key_texts(trie):
+        keys.update(text.encode() + b"\n")
+    told = {"questions": questions, "index": keys.hexdigest()}
+    for number, path in enumerate(templates, 1):
+        told[f"templates {number}"] = blake2b(path.read_bytes(), digest_size=8).hexdigest()
+    return told
 
 
 def _template(row: str) -> Template:

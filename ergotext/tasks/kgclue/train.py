@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from hashlib import blake2b
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from ergotext.tasks.kgclue.examples import Stream
 from ergotext.tasks.kgclue.feed import Feed
 from ergotext.tasks.kgclue.journal import CURVE, LOG, Journal, save_curve
 from ergotext.tasks.kgclue.loop import SCORE, Loop
-from ergotext.tasks.kgclue.material import Asked, Base, key_texts, read_templates
+from ergotext.tasks.kgclue.material import Asked, Base, digests, read_templates
 from ergotext.tasks.kgclue.objectives import Loss, cross_entropy, listwise, shortfall
 from ergotext.tasks.kgclue.pace import Pace
 from ergotext.tasks.kgclue.scoring import Coder
@@ -141,7 +140,7 @@ def train(
     base = Base.of(trie)
     pairs = [Asked.of(one.text, one.answer) for one in asked.asked if one.answer is not None]
     stream = Stream(pairs, base, patterns, chosen.shares, chosen.seed)
-    record = Record(chosen, _digests(asked, trie, [Path(path) for path in templates]))
+    record = Record(chosen, digests(asked.digest, trie, [Path(path) for path in templates]))
     claim(output, resume)
     if resume:
         record.check(output)
@@ -246,14 +245,3 @@ def _check(minutes: float | None) -> None:
         raise InputError(f"minutes is {minutes}; it must be above 0")
     if find_spec("accelerate") is None:
         raise InputError("accelerate is not installed: pip install 'ergotext[train]'")
-
-
-def _digests(asked: Questions, trie: TokenTrie, templates: Sequence[Path]) -> dict[str, str]:
-    """What tells the data of one run from those of another."""
-    keys = blake2b(digest_size=8)
-    for text in key_texts(trie):
-        keys.update(text.encode() + b"\n")
-    told = {"questions": asked.digest, "index": keys.hexdigest()}
-    for number, path in enumerate(templates, 1):
-        told[f"templates {number}"] = blake2b(path.read_bytes(), digest_size=8).hexdigest()
-    return told

@@ -250,6 +250,15 @@ def test_bad_input_is_told_in_one_line(
     assert file.read_text() == (tmp_path / "full" / "mine").read_text() == "mine"
 
 
+def test_without_accelerate_nothing_is_begun(
+    little: LittleBase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "find_spec", lambda _: None)
+    with pytest.raises(InputError, match=r"pip install 'ergotext\[train\]'"):
+        run(little, tmp_path / "m")
+    assert not (tmp_path / "m").exists()
+
+
 def test_an_index_of_another_tokenizer_is_refused(
     trained: tuple[Trained, Path], little: LittleBase, tmp_path: Path
 ) -> None:
