@@ -106,8 +106,6 @@ class MetropolisHastings:
         self.energy = energy
         self.scorer = energy.scorer
         self.temperature = check_temperature(temperature)
-        if not isinstance(moves, EditMoves | None):
-            raise InputError(f"moves are EditMoves, such as EditMoves(40), got {moves!r:.80}")
         self.edits = EditMoves(max_length) if moves is None else moves
         if self.edits.max_length > max_length:
             self.edits = replace(self.edits, max_length=max_length)
