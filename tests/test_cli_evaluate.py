@@ -109,7 +109,6 @@ def lines_of(path: Path) -> bytes:
 @pytest.mark.slow
 def test_ray_answers_alike(capsys, folder, tmp_path, monkeypatch) -> None:
     """The whole command with two workers and a model: the same files, to the byte."""
-    pytest.importorskip("ray", reason="it is an extra")
     monkeypatch.setattr(task, "BATCH", 2)  # so that there is something to do for both
     assert call(capsys, folder, tmp_path / "here.jsonl", "--threads", 1)[0] == 0
     script = (

@@ -51,7 +51,7 @@ class Seq2SeqReader:
     def keys(self) -> FastTokenizer:
         return self.lm.keys
 
-    def encode(self, question: str, room: int) -> list[int]:  # noqa: ARG002 - it has its own place
+    def encode(self, question: str, room: int) -> list[int]:  # noqa: ARG002 - the protocol's; what is read takes no room of the answer
         longest = min(self.lm.max_input, LONGEST)
         return self.lm.encode(self.prompt.replace("{question}", question), longest)
 

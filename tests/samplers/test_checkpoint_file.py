@@ -51,7 +51,7 @@ def test_a_file_is_read_once_however_many_records_it_has(
         journal.append({"n": n}, {"x": torch.arange(9)})
 
     class Counted(bytes):
-        def __getitem__(self, where):  # type: ignore[no-untyped-def]
+        def __getitem__(self, where):
             part = bytes.__getitem__(self, where)
             read[0] += len(part)
             return part

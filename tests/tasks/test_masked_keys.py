@@ -59,7 +59,7 @@ def expected(lm: MaskedLM, question: str, by: str) -> dict[str, tuple[float, flo
 
 
 def check(kind: type[MaskedKeys], lm: MaskedLM, causal: bool = False, by: str = "mean") -> None:
-    finder = kind(lm, trie_of(lm, causal), prompt="Q: {question} {answer}.", by=by)  # type: ignore[arg-type]
+    finder = kind(lm, trie_of(lm, causal), prompt="Q: {question} {answer}.", by=by)
     before = finder._around
     assert len(before) == (0 if causal else 1)
     for question, answers in zip(QUESTIONS, finder.best(QUESTIONS, k=len(KEYS)), strict=True):
@@ -114,7 +114,7 @@ def test_what_does_not_fit(lm: MaskedLM, tokenizer: PreTrainedTokenizerFast) -> 
         with pytest.raises(InputError, match="once"):
             MaskedKeys(lm, trie, prompt=prompt)
     with pytest.raises(InputError, match="ranked"):
-        MaskedKeys(lm, trie, by="product")  # type: ignore[arg-type]
+        MaskedKeys(lm, trie, by="product")
 
 
 FAULTS = {

@@ -32,7 +32,7 @@ class Journal(TrainerCallback):
         self,
         args: TrainingArguments,  # noqa: ARG002 - transformers names them
         state: TrainerState,
-        control: TrainerControl,  # noqa: ARG002
+        control: TrainerControl,  # noqa: ARG002 - transformers names them
         logs: dict[str, Any] | None = None,
         **_: object,
     ) -> None:

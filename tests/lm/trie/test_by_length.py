@@ -120,7 +120,7 @@ def test_laws_that_are_none(law: np.ndarray, k: int) -> None:
 
 def test_a_trie_with_changes_is_compacted_first() -> None:
     with pytest.raises(InputError, match="compact"):
-        by_length.KeysByLength(EditableTrie(build([(1,)], ALPHABET)))  # type: ignore[arg-type]
+        by_length.KeysByLength(EditableTrie(build([(1,)], ALPHABET)))
 
 
 FAULTS = {

@@ -50,7 +50,6 @@ except ErgotextError as error:
 @pytest.mark.slow
 def test_ray_answers_alike(run: Run, ray_script: str, tmp_path: Path) -> None:
     """With two workers, to the byte; a question that fails is told by these as well."""
-    pytest.importorskip("ray", reason="it is an extra")
     with run.data.open("a", encoding="utf-8") as file:
         file.write('{"id": "last", "question": "this fails"}\n')
     here = run()
