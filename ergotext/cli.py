@@ -14,7 +14,7 @@ from ergotext.cli_index import index
 from ergotext.cli_read import read
 from ergotext.cli_retrieve import retrieve
 from ergotext.cli_sample import DtypeName, load, sample
-from ergotext.cli_train import train
+from ergotext.cli_train import train, train_lookahead
 from ergotext.console import Interrupted, Output, quit_by_signals, run, standard_input
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ app.command()(retrieve)
 app.command()(evaluate)
 app.command()(read)
 app.command()(train)
+app.command()(train_lookahead)
 
 
 class SamplerName(StrEnum):

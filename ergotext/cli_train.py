@@ -92,3 +92,45 @@ def train(
         )  # fmt: skip
     except InterruptedRunError as error:
         raise Interrupted(str(error)) from error
+
+
+def train_lookahead(
+    questions: Annotated[Path, typer.Argument(help="Training questions, JSON lines.")],
+    dev: Annotated[Path, typer.Option(help="Questions that are scored on the way.")],
+    index: Annotated[Path, typer.Option("-i", "--index", help="The base, an index of triples.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Folder of the model, or one of its own.")
+    ],
+    templates: Annotated[
+        list[Path] | None,
+        typer.Option(help="File of predicates and questions with {subject}; repeatable."),
+    ] = None,
+    steps: Annotated[int, typer.Option(help="Batches.")] = 8000,
+    batch_size: Annotated[int, typer.Option(help="Questions in a batch.")] = 32,
+    learning_rate: Annotated[float, typer.Option(help="The highest.")] = 1e-3,
+    width: Annotated[int, typer.Option(help="Of a character's embedding.")] = 96,
+    every: Annotated[int, typer.Option(help="Steps between two scores and checkpoints.")] = 1000,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads.")] = None,
+    seed: Annotated[int, typer.Option(help="Same seed, same weights (on one machine).")] = 0,
+) -> None:
+    """Train the look-ahead of a retriever: what tells which predicate a question asks for."""
+    import torch
+
+    from ergotext.tasks.kgclue.lookahead import train_lookahead as run
+    from ergotext.tasks.kgclue.matching import Recipe
+    from ergotext.tasks.kgclue.train import InterruptedRunError
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    recipe = Recipe(steps, batch_size, learning_rate, width=width, seed=seed)
+    try:
+        report(
+            run(
+                questions, dev, index, output, recipe, templates=templates or (), every=every,
+                device=device, resume=resume,
+            )
+        )  # fmt: skip
+    except InterruptedRunError as error:
+        raise Interrupted(str(error)) from error

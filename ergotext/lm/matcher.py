@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -95,8 +95,8 @@ class Matcher(nn.Module):
         to_predicate = near.masked_fill(~named[:, :, None], -1e4).softmax(1).mT @ predicate
 
         sides = [
-            self.compare[0](_beside(predicate, to_question, one, two, 2)),
-            self.compare[1](_beside(asked, to_predicate, one, two, 1)),
+            _where(named, self.compare[0], _beside(predicate, to_question, one, two, 2)),
+            _where(own, self.compare[1], _beside(asked, to_predicate, one, two, 1)),
         ]
         both = [
             f(side, mask)
@@ -113,7 +113,7 @@ class Matcher(nn.Module):
         return scores[:, 0]
 
     def _embedded(self, ids: Tensor) -> Tensor:
-        return dropout(self.embedding(ids), self.drop, self.training)
+        return _dropped(self.embedding(ids), self.drop, self.training)
 
     def _summary(self, reader: _Reader, ids: Tensor) -> Tensor:
         mask = ids != PADDING
@@ -131,8 +131,8 @@ class Matcher(nn.Module):
         was = self.training
         self.eval()
         try:
-            scores: Tensor = self(self.read(asked))
-            return scores.double()
+            scores: Tensor = self(self.read(asked).to(self.embedding.weight.device))
+            return scores.double().cpu()
         finally:
             self.train(was)
 
@@ -160,7 +160,8 @@ class Matcher(nn.Module):
         if not (folder / CONFIG).is_file() or not (folder / WEIGHTS).is_file():
             raise InputError(f"{folder} holds no matcher ({CONFIG}, {WEIGHTS}): train one.")
         try:
-            matcher = cls(**json.loads((folder / CONFIG).read_text(encoding="utf-8")), drop=0.0)
+            with torch.random.fork_rng(devices=[]):  # what is drawn here is read over at once
+                matcher = cls(**json.loads((folder / CONFIG).read_text(encoding="utf-8")), drop=0.0)
             weights = load_file(folder / WEIGHTS)
             matcher.load_state_dict({name: one.float() for name, one in weights.items()})
         except (ValueError, TypeError, RuntimeError, SafetensorError) as error:
@@ -183,7 +184,7 @@ class _Reader(nn.Module):
         for norm, mix in zip(self.norm, self.mix, strict=True):
             y = norm(x) * mask[..., None]
             y = torch.cat([pad(y, (0, 0, 1, 0))[:, :-1], y, pad(y, (0, 0, 0, 1))[:, 1:]], dim=-1)
-            x = x + dropout(gelu(mix(y)), self.drop, self.training)
+            x = x + _dropped(gelu(_where(mask, mix, y)), self.drop, self.training)
         return x
 
 
@@ -191,6 +192,23 @@ def _perceptron(size: int, hidden: int, out: int, drop: float) -> nn.Sequential:
     return nn.Sequential(
         nn.Dropout(drop), nn.Linear(size, hidden), nn.GELU(), nn.Linear(hidden, out)
     )
+
+
+def _dropped(x: Tensor, share: float, training: bool) -> Tensor:
+    """Of each text [n, L, D] the same features at every character.
+
+    References
+    ----------
+    Gal and Ghahramani 2016, "A theoretically grounded application of dropout in recurrent neural
+    networks".
+    """
+    return x * dropout(x.new_ones(x.shape[0], 1, x.shape[2]), share, training)
+
+
+def _where(mask: Tensor, f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """``f`` of the characters that are there, 0 elsewhere: most of a padded batch is padding."""
+    there = f(x[mask])
+    return there.new_zeros(*mask.shape, there.shape[-1]).masked_scatter(mask[..., None], there)
 
 
 def _beside(side: Tensor, other: Tensor, one: Tensor, two: Tensor, over: int) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 SUBJECT = "\x00"
 """Stands in a question where its subject stood."""
 PADDING, UNKNOWN, SUBJECT_ID, FIRST = 0, 1, 2, 3
-BEFORE, QUESTION, PREDICATE, VALUE, NAME, MEANING = 12, 32, 16, 12, 8, 10
+BEFORE, QUESTION, PREDICATE, VALUE, NAME, MEANING = 32, 64, 24, 12, 8, 10
 """Most characters that are read: before the subject, of the question, of a predicate, …"""
 EXTRA = 6
 
@@ -51,6 +51,10 @@ class Texts:
     group: Tensor
     equal: Tensor
     extra: Tensor
+
+    def to(self, device: torch.device) -> Texts:
+        """The same on a device."""
+        return Texts(*(getattr(self, field.name).to(device) for field in fields(self)))
 
 
 def texts_of(asked: Iterable[Asked], numbers: Mapping[str, int]) -> Texts:

@@ -170,11 +170,12 @@ class Stream:
         return Example(name.mention.join(around), name.key(predicate))
 
     def _name(self, rng: np.random.Generator) -> Name:
-        return _one(rng, self.base.names)
+        """A name without its meaning: nothing in a made-up question tells which one is meant."""
+        return Name(_one(rng, self.base.names).mention)
 
     def _name_for(self, rng: np.random.Generator, text: str) -> Name:
         """Questions in ASCII letters ask for such names, where there are any."""
-        return _one(rng, self._ascii_names if text.isascii() else self.base.names)
+        return Name(_one(rng, self._ascii_names).mention) if text.isascii() else self._name(rng)
 
     @cached_property
     def _ascii_names(self) -> Sequence[Name]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from itertools import chain
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -24,20 +26,29 @@ SELDOM = 2
 
 @dataclass(frozen=True)
 class Recipe:
-    """How long and how fast a matcher learns."""
+    """How long and how fast a matcher learns.
 
-    steps: int = 6000
+    Raises
+    ------
+    InputError
+        A number is out of its range.
+    """
+
+    steps: int = 8000
     batch_size: int = 32
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
     warm_up: int = 100
+    width: int = 96
+    hidden: int = 128
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or self.batch_size < 1:
-            raise InputError(
-                f"steps ({self.steps}) and batch_size ({self.batch_size}) must be at least 1"
-            )
+        for name in ("steps", "batch_size", "width", "hidden"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if not 0 < self.learning_rate < math.inf:
+            raise InputError(f"learning_rate is {self.learning_rate}; it must be above 0")
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, counted from 1: a linear rise, a cosine to a twentieth."""
@@ -58,42 +69,111 @@ def characters(examples: Examples) -> str:
     return "".join(c for c, n in count.most_common() if n > SELDOM and c != SUBJECT)
 
 
-def train(
-    matcher: Matcher,
-    examples: Examples,
-    recipe: Recipe,
-    told: Callable[[int, float], None] | None = None,
-) -> None:
-    """Teach a matcher to tell the right key of each example from the others.
+class Lessons:
+    """A matcher that learns to tell the right key of each example from the others, step by step.
 
-    The loss is −log of the right key's share of the softmax over all keys of its question.
-    ``told`` hears of each step its number and loss (nats).
+    The loss is −log of the right key's share of the softmax over all keys of its question. Chance
+    is torch's, for what training leaves out, and that of the examples: all of it is kept by
+    ``save``, so that a run which was put away goes on to the same weights.
+
+    Parameters
+    ----------
+    matcher : Matcher
+    examples : Examples
+    recipe : Recipe
+    data : dict of str to str
+        Digests of what is learned from.
     """
-    optimizer = torch.optim.AdamW(
-        matcher.parameters(),
-        lr=recipe.learning_rate,
-        betas=(0.9, 0.98),
-        weight_decay=recipe.weight_decay,
-    )
-    matcher.train()
-    for step in range(1, recipe.steps + 1):
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.rate(step)
-        batch = [examples.draw() for _ in range(recipe.batch_size)]
-        scores = matcher(matcher.read(chain.from_iterable(one.asked for one in batch)))
+
+    def __init__(
+        self, matcher: Matcher, examples: Examples, recipe: Recipe, data: dict[str, str]
+    ) -> None:
+        self.matcher, self.examples, self.recipe = matcher, examples, recipe
+        self.about = {**asdict(recipe), **data}
+        self.done = 0
+        self._optimizer = torch.optim.AdamW(
+            matcher.parameters(),
+            lr=recipe.learning_rate,
+            betas=(0.9, 0.98),
+            weight_decay=recipe.weight_decay,
+        )
+
+    def step(self) -> float:
+        """Learn from one batch; its loss in nats a question."""
+        self.matcher.train()
+        self.done += 1
+        for group in self._optimizer.param_groups:
+            group["lr"] = self.recipe.rate(self.done)
+        batch = [self.examples.draw() for _ in range(self.recipe.batch_size)]
+        texts = self.matcher.read(chain.from_iterable(one.asked for one in batch))
+        scores = self.matcher(texts.to(self._device))
         sizes = [sum(len(asked.keys) for asked in one.asked) for one in batch]
         losses = [
             -each.log_softmax(0)[one.right]
             for each, one in zip(scores.split(sizes), batch, strict=True)
         ]
         loss = torch.stack(losses).mean()
-        optimizer.zero_grad()
+        self._optimizer.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(matcher.parameters(), 1.0)
-        optimizer.step()
-        if told is not None:
-            told(step, loss.item())
-    matcher.eval()
+        nn.utils.clip_grad_norm_(self.matcher.parameters(), 1.0)
+        self._optimizer.step()
+        self.matcher.eval()
+        return loss.item()
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.matcher.parameters()).device
+
+    def save(self, path: Path) -> None:
+        """Keep all that the next step depends on; what was there stays until the new is whole."""
+        part = path.with_name(f".{path.name}")
+        torch.save(
+            {
+                "about": self.about,
+                "done": self.done,
+                "matcher": self.matcher.state_dict(),
+                "optimizer": self._optimizer.state_dict(),
+                "examples": self.examples.rng.getstate(),
+                "chance": torch.get_rng_state(),
+            },
+            part,
+        )
+        part.replace(path)
+
+    def restore(self, path: Path) -> None:
+        """Go on from what ``save`` kept.
+
+        Raises
+        ------
+        InputError
+            There is nothing, it cannot be read, or it is of another recipe or other data.
+        """
+        try:
+            kept: dict[str, Any] = torch.load(path, weights_only=True)
+            before = kept["about"]
+        except FileNotFoundError as error:
+            raise InputError(f"there is no {path} to go on from: leave out --resume") from error
+        except Exception as error:  # torch.load raises whatever a damaged file makes it trip over
+            raise InputError(
+                f"{path} is damaged ({error!r:.120}): remove it, start anew"
+            ) from error
+        for name, value in self.about.items():
+            if before.get(name) != value:
+                raise InputError(
+                    f"the run of {path} was started with {name} {before.get(name)}, not {value}: "
+                    f"give the same again, or train into another folder"
+                )
+        try:
+            self.matcher.load_state_dict(kept["matcher"])
+            self._optimizer.load_state_dict(kept["optimizer"])
+            version, state, gauss = kept["examples"]
+            self.examples.rng.setstate((version, tuple(state), gauss))
+            torch.set_rng_state(kept["chance"])
+            self.done = int(kept["done"])
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise InputError(
+                f"{path} is damaged ({error!r:.120}): remove it, start anew"
+            ) from error
 
 
 def score(

@@ -6,7 +6,6 @@ import random
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -17,9 +16,10 @@ from ergotext.lm.trie.tree import TokenTrie
 from ergotext.lm.written import Written
 from ergotext.tasks.candidates import Spotter
 from ergotext.tasks.kgclue.data import Question, Triple
+from ergotext.tasks.kgclue.material import SUBJECT as SLOT
+from ergotext.tasks.kgclue.material import Template
 from ergotext.tasks.matched import grouped
 
-SLOT = "{subject}"
 MOST_KEYS = 14
 """Keys of the right subject that are set beside one another at most; of others, fewer."""
 LOOKALIKES = 12
@@ -104,31 +104,6 @@ def lookalikes(predicates: Sequence[str]) -> dict[str, list[str]]:
     return found
 
 
-def read_templates(paths: Iterable[str | Path]) -> dict[str, list[str]]:
-    """Ways to ask for each predicate: lines of a predicate, a tab, and a question with {subject}.
-
-    Raises
-    ------
-    InputError
-        A file cannot be read or a line is of another form.
-    """
-    found: dict[str, list[str]] = defaultdict(list)
-    for path in map(Path, paths):
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"Cannot read the templates {path} ({error}).") from error
-        for number, line in enumerate(lines, 1):
-            predicate, tab, question = line.partition("\t")
-            if not (predicate and tab and question.count(SLOT) == 1):
-                raise InputError(
-                    f"{path}, line {number}: {line[:60]!r} is no predicate, tab and question with "
-                    f"one {SLOT}."
-                )
-            found[predicate].append(question)
-    return dict(found)
-
-
 class Examples:
     """An endless, seeded stream of examples.
 
@@ -142,7 +117,7 @@ class Examples:
         Those without an answer, or whose answer the base does not hold, are left out.
     spotter : Spotter
         Of the base.
-    templates : dict of str to list of str
+    templates : sequence of Template
     seed : int
 
     Raises
@@ -155,7 +130,7 @@ class Examples:
         self,
         questions: Sequence[Question],
         spotter: Spotter,
-        templates: dict[str, list[str]],
+        templates: Sequence[Template],
         seed: int = 0,
     ) -> None:
         self.rng = random.Random(seed)
@@ -170,12 +145,12 @@ class Examples:
             raise InputError("no question has an answer that the index holds: give another index")
         base = predicates_of(spotter.trie, seed)
         self.predicates = Predicates((answer for answer, _ in self.known), base)
-        self.templates = templates
+        self.templates: dict[str, list[str]] = defaultdict(list)
         self.asked_by: dict[str, set[str]] = defaultdict(set)
-        for predicate, ways in templates.items():
-            for way in ways:
-                self.asked_by[way].add(predicate)
-        self.names = list(templates)
+        for one in templates:
+            self.templates[one.predicate].append(one.text)
+            self.asked_by[one.text].add(one.predicate)
+        self.names = list(self.templates)
         self.alike = lookalikes(list(dict.fromkeys([*self.names, *self.predicates.names])))
 
     def draw(self, template: float = 0.3, swap: float = 0.5, fresh: float = 0.7) -> Example:

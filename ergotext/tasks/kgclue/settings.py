@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -146,15 +147,36 @@ def claim(folder: Path, resume: bool) -> None:
     InputError
         It cannot be made or written, or is not empty.
     """
+    if any(_made(folder)) and not resume:
+        raise InputError(f"{folder} is not empty: name another folder, or go on with --resume")
+
+
+def claim_file(folder: Path, result: str, parts: Sequence[str], resume: bool) -> None:
+    """Make a folder for a run that ends with the file ``result``; other files are left alone.
+
+    Raises
+    ------
+    InputError
+        It cannot be made or written, or holds the result, or parts of a run that is not resumed.
+    """
+    held = set(_made(folder))
+    if result in held:
+        raise InputError(f"{folder} holds {result} already: name another folder, or remove it")
+    found = next((part for part in parts if part in held), None)
+    if found is not None and not resume:
+        raise InputError(f"{folder} holds {found}, of another run: go on with --resume")
+
+
+def _made(folder: Path) -> list[str]:
+    """The names in a folder, which is made if it is not there."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        full = any(folder.iterdir())
+        held = [one.name for one in folder.iterdir()]
     except OSError as error:
         raise InputError(f"cannot make the folder {folder} ({error.strerror})") from error
     if not os.access(folder, os.W_OK | os.X_OK):
         raise InputError(f"the folder {folder} cannot be written: name another one")
-    if full and not resume:
-        raise InputError(f"{folder} is not empty: name another folder, or go on with --resume")
+    return held
 
 
 def last_checkpoint(folder: Path) -> Path | None:

@@ -134,7 +134,7 @@ def train(
     chosen, output = settings or Settings(), Path(output)
     _check(minutes)
     lines = Lines()
-    asked, held = _read(questions, lines), _read(dev, lines)
+    asked, held = read_questions(questions, lines), read_questions(dev, lines)
     patterns = read_templates([Path(path) for path in templates], lines)
     trie, notes = opened(index, None)
     base = Base.of(trie)
@@ -218,7 +218,14 @@ def _saved(model: PreTrainedModel, coder: Coder, seen: DevSet, output: Path) -> 
     return seen.score(model.float(), coder)
 
 
-def _read(path: str | Path, lines: Lines) -> Questions:
+def read_questions(path: str | Path, lines: Lines) -> Questions:
+    """The questions of a file, of which some have an answer; its lines are counted in ``lines``.
+
+    Raises
+    ------
+    InputError
+        It cannot be read, or no question has an answer.
+    """
     found = read(path)
     lines.read += found.lines.read
     lines.bad += found.lines.bad

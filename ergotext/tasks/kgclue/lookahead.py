@@ -1,0 +1,152 @@
+"""Train the look-ahead of a retriever, and put it beside the model that it speaks for."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from ergotext.lm.loading import device_of
+from ergotext.lm.matcher import CONFIG, Matcher
+from ergotext.lm.matcher_input import Asked
+from ergotext.lm.protocols import InputError
+from ergotext.lm.trie.lines import Lines
+from ergotext.tasks.candidates import Spotter
+from ergotext.tasks.config import versions
+from ergotext.tasks.kgclue.data import Question, Triple
+from ergotext.tasks.kgclue.journal import save_curve
+from ergotext.tasks.kgclue.loop import SCORE
+from ergotext.tasks.kgclue.matching import Lessons, Recipe, characters, score
+from ergotext.tasks.kgclue.material import digests, read_templates
+from ergotext.tasks.kgclue.pairs import Examples
+from ergotext.tasks.kgclue.settings import claim_file
+from ergotext.tasks.kgclue.train import InterruptedRunError, Trained, read_questions
+from ergotext.tasks.lookup import opened
+from ergotext.tasks.matched import grouped
+
+RECORD, LOG, CURVE = "lookahead.json", "lookahead.jsonl", "lookahead.png"
+CHECKPOINT = "lookahead.pt"
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """Dev questions: their answers, and what each may be about."""
+
+    answers: Sequence[Triple]
+    groups: Sequence[list[Asked]]
+
+    @classmethod
+    def of(cls, questions: Sequence[Question], spotter: Spotter) -> Held:
+        """Those that have an answer."""
+        kept = [(one.text, one.answer) for one in questions if one.answer is not None]
+        keys, _ = spotter.find([text for text, _ in kept])
+        groups = [
+            [asked for _, asked in grouped(text, own)]
+            for (text, _), own in zip(kept, keys, strict=True)
+        ]
+        return cls([answer for _, answer in kept], groups)
+
+
+def train_lookahead(
+    questions: str | Path,
+    dev: str | Path,
+    index: str | Path,
+    output: str | Path,
+    recipe: Recipe | None = None,
+    *,
+    templates: Sequence[str | Path] = (),
+    every: int = 1000,
+    device: str = "auto",
+    resume: bool = False,
+) -> Trained:
+    """Train a matcher and save it in float16, beside a model or alone.
+
+    Parameters
+    ----------
+    questions, dev : str or Path
+        Files of questions (``data.read``). Dev questions are scored, and nothing else is done with
+        them.
+    index : str or Path
+        Of triples: predicates with their objects are rivals of one another in training, and dev
+        questions are answered from it.
+    output : str or Path
+        A folder without a look-ahead, maybe one with a model.
+    recipe : Recipe, optional
+    templates : sequence of str or Path
+        Files of questions about any subject (``material.read_templates``).
+    every : int
+        Steps between scores on the dev questions, each with a checkpoint.
+    device : str
+    resume : bool
+        Go on from the checkpoint in ``output``.
+
+    Raises
+    ------
+    InputError
+        A file cannot be read or holds nothing of use, a number is out of its range, or ``output``
+        cannot be used.
+    InterruptedRunError
+        Ctrl-C was pressed.
+    """
+    began = time.monotonic()
+    chosen, output = recipe or Recipe(), Path(output)
+    if every < 1:
+        raise InputError(f"every is {every}; it must be at least 1")
+    lines = Lines()
+    asked, held = read_questions(questions, lines), read_questions(dev, lines)
+    ways = read_templates([Path(path) for path in templates], lines)
+    trie, _ = opened(index, None)
+    spotter = Spotter(trie, triples=True)
+    examples = Examples(asked.asked, spotter, ways, chosen.seed)
+    seen = Held.of(held.asked, spotter)
+    data = digests(asked.digest, trie, [Path(path) for path in templates])
+    claim_file(output, CONFIG, (CHECKPOINT, LOG), resume)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(chosen.seed)
+        matcher = Matcher(characters(examples), chosen.width, chosen.hidden)
+        lessons = Lessons(matcher.to(device_of(device)), examples, chosen, data)
+        if resume:
+            lessons.restore(output / CHECKPOINT)
+        _run(lessons, seen, output, every, began)
+    matcher.save(output)
+    (output / CHECKPOINT).unlink(missing_ok=True)
+    scores = score(Matcher.load(output), seen.answers, seen.groups)
+    save_curve(output / LOG, output / CURVE, SCORE)
+    count, seconds = sum(p.numel() for p in matcher.parameters()), time.monotonic() - began
+    told = {"recipe": asdict(chosen), "data": data, "versions": versions(), "scores": scores}
+    (output / RECORD).write_text(
+        json.dumps({**told, "parameters": count, "seconds": seconds}, indent=1) + "\n",
+        encoding="utf-8",
+    )
+    return Trained(output, scores, lessons.done, count, seconds, lines)
+
+
+def _run(lessons: Lessons, seen: Held, output: Path, every: int, began: float) -> None:
+    """The steps that are left; a checkpoint, a score and a line of the log now and then."""
+    losses: list[float] = []
+    try:
+        while lessons.done < lessons.recipe.steps:
+            losses.append(lessons.step())
+            if lessons.done % every and lessons.done < lessons.recipe.steps:
+                continue
+            lessons.save(output / CHECKPOINT)
+            scores = score(lessons.matcher, seen.answers, seen.groups)
+            line = {
+                "step": lessons.done,
+                "seconds": round(time.monotonic() - began, 1),
+                "loss": sum(losses) / len(losses),
+                **{f"eval_{name}": value for name, value in scores.items()},
+            }
+            with (output / LOG).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+            losses = []
+    except KeyboardInterrupt as error:
+        path = output / CHECKPOINT
+        kept = f"{path} is kept" if path.exists() else "there is no checkpoint yet"
+        raise InterruptedRunError(
+            f"interrupted at step {lessons.done:,}; {kept}: go on with --resume"
+        ) from error
