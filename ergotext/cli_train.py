@@ -105,6 +105,10 @@ def train_lookahead(
         list[Path] | None,
         typer.Option(help="File of predicates and questions with {subject}; repeatable."),
     ] = None,
+    synonyms: Annotated[
+        list[Path] | None,
+        typer.Option(help="File of words that mean the same, tabs between them; repeatable."),
+    ] = None,
     steps: Annotated[int, typer.Option(help="Batches.")] = 8000,
     batch_size: Annotated[int, typer.Option(help="Questions in a batch.")] = 32,
     learning_rate: Annotated[float, typer.Option(help="The highest.")] = 1e-3,
@@ -128,8 +132,8 @@ def train_lookahead(
     try:
         report(
             run(
-                questions, dev, index, output, recipe, templates=templates or (), every=every,
-                device=device, resume=resume,
+                questions, dev, index, output, recipe, templates=templates or (),
+                synonyms=synonyms or (), every=every, device=device, resume=resume,
             )
         )  # fmt: skip
     except InterruptedRunError as error:

@@ -24,6 +24,7 @@ from ergotext.tasks.kgclue.matching import Lessons, Recipe, characters, score
 from ergotext.tasks.kgclue.material import digests, read_templates
 from ergotext.tasks.kgclue.pairs import Examples
 from ergotext.tasks.kgclue.settings import claim_file
+from ergotext.tasks.kgclue.synonyms import Synonyms, read_synonyms
 from ergotext.tasks.kgclue.train import InterruptedRunError, Trained, read_questions
 from ergotext.tasks.lookup import opened
 from ergotext.tasks.matched import grouped
@@ -59,6 +60,7 @@ def train_lookahead(
     recipe: Recipe | None = None,
     *,
     templates: Sequence[str | Path] = (),
+    synonyms: Sequence[str | Path] = (),
     every: int = 1000,
     device: str = "auto",
     resume: bool = False,
@@ -78,6 +80,8 @@ def train_lookahead(
     recipe : Recipe, optional
     templates : sequence of str or Path
         Files of questions about any subject (``material.read_templates``).
+    synonyms : sequence of str or Path
+        Files of words that mean the same (``synonyms.read_synonyms``).
     every : int
         Steps between scores on the dev questions, each with a checkpoint.
     device : str
@@ -98,12 +102,13 @@ def train_lookahead(
         raise InputError(f"every is {every}; it must be at least 1")
     lines = Lines()
     asked, held = read_questions(questions, lines), read_questions(dev, lines)
-    ways = read_templates([Path(path) for path in templates], lines)
+    files = [Path(path) for path in templates], [Path(path) for path in synonyms]
+    ways, same = read_templates(files[0], lines), Synonyms(read_synonyms(files[1], lines))
     trie, _ = opened(index, None)
     spotter = Spotter(trie, triples=True)
-    examples = Examples(asked.asked, spotter, ways, chosen.seed)
+    examples = Examples(asked.asked, spotter, ways, same, chosen.seed)
     seen = Held.of(held.asked, spotter)
-    data = digests(asked.digest, trie, [Path(path) for path in templates])
+    data = digests(asked.digest, trie, *files)
     claim_file(output, CONFIG, (CHECKPOINT, LOG), resume)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(chosen.seed)

@@ -172,14 +172,17 @@ def read_templates(paths: Iterable[Path], lines: Lines) -> list[Template]:
     return found
 
 
-def digests(questions: str, trie: TokenTrie, templates: Sequence[Path]) -> dict[str, str]:
+def digests(
+    questions: str, trie: TokenTrie, templates: Sequence[Path], synonyms: Sequence[Path] = ()
+) -> dict[str, str]:
     """What tells the data of one run from those of another."""
     keys = blake2b(digest_size=8)
     for text in key_texts(trie):
         keys.update(text.encode() + b"\n")
     told = {"questions": questions, "index": keys.hexdigest()}
-    for number, path in enumerate(templates, 1):
-        told[f"templates {number}"] = blake2b(path.read_bytes(), digest_size=8).hexdigest()
+    for kind, paths in (("templates", templates), ("synonyms", synonyms)):
+        for number, path in enumerate(paths, 1):
+            told[f"{kind} {number}"] = blake2b(path.read_bytes(), digest_size=8).hexdigest()
     return told
 
 

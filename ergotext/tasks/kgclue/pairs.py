@@ -18,6 +18,7 @@ from ergotext.tasks.candidates import Spotter
 from ergotext.tasks.kgclue.data import Question, Triple
 from ergotext.tasks.kgclue.material import SUBJECT as SLOT
 from ergotext.tasks.kgclue.material import Template
+from ergotext.tasks.kgclue.synonyms import Synonyms
 from ergotext.tasks.matched import grouped
 
 MOST_KEYS = 14
@@ -108,8 +109,9 @@ class Examples:
     """An endless, seeded stream of examples.
 
     Of each kind there is a share: questions as they are, with their own rivals in the base or
-    freshly drawn ones; questions in which a predicate that stands in them is another one; and
-    templates. Now and then values or the subject's name are left out, so that none is relied on.
+    freshly drawn ones; questions in which a predicate that stands in them is another one, maybe
+    in other words; and templates. Now and then values or the subject's name are left out, so that
+    none is relied on.
 
     Parameters
     ----------
@@ -118,6 +120,8 @@ class Examples:
     spotter : Spotter
         Of the base.
     templates : sequence of Template
+    synonyms : Synonyms
+        By which predicates are reworded that are put into questions.
     seed : int
 
     Raises
@@ -131,9 +135,11 @@ class Examples:
         questions: Sequence[Question],
         spotter: Spotter,
         templates: Sequence[Template],
+        synonyms: Synonyms,
         seed: int = 0,
     ) -> None:
         self.rng = random.Random(seed)
+        self.synonyms = synonyms
         keys, _ = spotter.find([question.text for question in questions])
         found = [
             (question.answer, [asked for _, asked in grouped(question.text, own)])
@@ -153,8 +159,14 @@ class Examples:
         self.names = list(self.templates)
         self.alike = lookalikes(list(dict.fromkeys([*self.names, *self.predicates.names])))
 
-    def draw(self, template: float = 0.3, swap: float = 0.5, fresh: float = 0.7) -> Example:
-        """One more example; shares of templates, of swaps where one can be, of fresh rivals."""
+    def draw(
+        self, template: float = 0.3, swap: float = 0.5, fresh: float = 0.7, reword: float = 0.5
+    ) -> Example:
+        """One more example.
+
+        Shares are of templates, of swaps where one can be, of fresh rivals otherwise, and of
+        rewording in swaps.
+        """
         rng = self.rng
         if self.names and rng.random() < template:
             return self._of_template()
@@ -168,10 +180,13 @@ class Examples:
             if (group.name, key.meaning, key.predicate) == (mention, meaning, answer.predicate)
         )
         rest = next(group.rest for group in groups if group.name == mention)
+        said = ""
         if answer.predicate in rest and rng.random() < swap:
-            other = rng.choice(self.predicates.names)
+            other = said = rng.choice(self.predicates.names)
+            if rng.random() < reword:
+                said = self.synonyms.reworded(other, rng)
             right, new = Key(other, self.predicates.object(other, rng), meaning), True
-            groups = [_renamed(group, answer.predicate, other) for group in groups]
+            groups = [_renamed(group, answer.predicate, other, said) for group in groups]
         asked: list[Asked] = []
         place = 0
         for group in groups:
@@ -182,7 +197,10 @@ class Examples:
             chosen = others[: MOST_KEYS // 2 - 1]
             if mine:
                 place = sum(len(one.keys) for one in asked)
-                chosen = [right, *self._rivals(right, mine, new)[: MOST_KEYS - 1], *chosen]
+                rivals = self._rivals(right, mine, new)
+                # What the question says word for word would be as right.
+                rivals = [key for key in rivals if key.predicate != said]
+                chosen = [right, *rivals[: MOST_KEYS - 1], *chosen]
             asked.append(Asked(group.rest, group.name, chosen))
         return Example(self._veiled(asked), place)
 
@@ -225,10 +243,10 @@ class Examples:
         return asked
 
 
-def _renamed(group: Asked, old: str, new: str) -> Asked:
-    """A predicate by another name, in the question and among the keys."""
+def _renamed(group: Asked, old: str, new: str, said: str) -> Asked:
+    """Another predicate among the keys, and what is said of it in the question."""
     keys = [key._replace(predicate=new) if key.predicate == old else key for key in group.keys]
-    return Asked(group.rest.replace(old, new), group.name, keys)
+    return Asked(group.rest.replace(old, said), group.name, keys)
 
 
 def parts(subject: str) -> tuple[str, str]:

@@ -22,6 +22,7 @@ from ergotext.tasks.kgclue.pairs import (
     predicates_of,
     right_key,
 )
+from ergotext.tasks.kgclue.synonyms import Synonyms
 from ergotext.tasks.matched import Matched, grouped
 
 WAYS = {
@@ -39,6 +40,7 @@ TEMPLATES = [
     Template("总长", "{subject}一共多长"),
     Template("全长", "{subject}一共多长"),
 ]
+SAME = Synonyms([["颜色", "色彩", "什么色"], ["度", "低"]])
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +92,8 @@ def test_right_key(spotter: Spotter) -> None:
 
 def test_examples(spotter: Spotter) -> None:
     """Each has its right key in place, once; swaps rename question and keys alike."""
-    examples = Examples(QUESTIONS, spotter, TEMPLATES, seed=3)
-    swapped = templates = 0
+    examples = Examples(QUESTIONS, spotter, TEMPLATES, SAME, seed=3)
+    swapped = templates = reworded = 0
     ways = {way.format(SUBJECT) for way in WAYS.values()}
     for _ in range(500):
         one = examples.draw()
@@ -109,21 +111,28 @@ def test_examples(spotter: Spotter) -> None:
             } == {right.predicate}
         elif asked.rest not in ways:
             swapped += 1
-            assert right.predicate in asked.rest
-    assert templates > 80 and swapped > 20
+            others = {"颜色": ("色彩", "什么色"), "高度": ("高低",), "长度": ("长低",)}
+            said = [
+                w for w in (right.predicate, *others.get(right.predicate, ())) if w in asked.rest
+            ]
+            assert said and not any(
+                k.predicate == said[0] for k in asked.keys if k is not right and k[2] == right[2]
+            )
+            reworded += said[0] != right.predicate
+    assert templates > 80 and swapped > 20 and reworded > 2
 
 
 def test_examples_are_seeded(spotter: Spotter) -> None:
-    one, same, other = (Examples(QUESTIONS, spotter, TEMPLATES, seed=s) for s in (1, 1, 2))
+    one, same, other = (Examples(QUESTIONS, spotter, TEMPLATES, SAME, seed=s) for s in (1, 1, 2))
     drawn = [[e.draw() for _ in range(20)] for e in (one, same, other)]
     assert drawn[0] == drawn[1] != drawn[2]
 
 
 def test_questions_of_another_base(spotter: Spotter) -> None:
     with pytest.raises(InputError, match="no question"):
-        Examples([Question(1, 1, "火星多高", Triple("火星", "高度", "1"))], spotter, [])
+        Examples([Question(1, 1, "火星多高", Triple("火星", "高度", "1"))], spotter, [], SAME)
     with pytest.raises(InputError, match="no question"):
-        Examples([q._replace(answer=None) for q in QUESTIONS], spotter, [])
+        Examples([q._replace(answer=None) for q in QUESTIONS], spotter, [], SAME)
 
 
 def test_predicates_of_the_base(spotter: Spotter) -> None:
@@ -144,7 +153,7 @@ def test_trained(spotter: Spotter) -> None:
     found = [groups(spotter, q.text) for q in QUESTIONS]
     weights = []
     for _ in range(2):
-        examples = Examples(QUESTIONS, spotter, TEMPLATES, seed=0)
+        examples = Examples(QUESTIONS, spotter, TEMPLATES, SAME, seed=0)
         torch.manual_seed(0)
         matcher = Matcher(characters(examples), width=24, hidden=24)
         before = score(matcher, gold, found)
