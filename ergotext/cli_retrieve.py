@@ -21,11 +21,19 @@ class LookAheadName(StrEnum):
     none = "none"
 
 
+class DecodeName(StrEnum):
+    """How the model writes entries."""
+
+    beam = "beam"
+    mlm = "mlm"
+
+
 LOOKAHEAD = (
     "learned: what the model brings along; strings: prefer long subjects and predicates like the "
     "question; auto: learned where there is one, else strings."
 )
-FLOAT32, AUTO = DtypeName.float32, LookAheadName.auto
+DECODE = "beam: token by token; mlm: a masked model fills in the blanks behind the question."
+FLOAT32, AUTO, BEAM = DtypeName.float32, LookAheadName.auto, DecodeName.beam
 
 
 def retrieve(
@@ -37,13 +45,19 @@ def retrieve(
     model: Annotated[
         str,
         typer.Option(
-            help="An encoder-decoder (folder or hub id) or a causal model, whose tokenizer the "
-            "index was built with."
+            help="An encoder-decoder (folder or hub id), a causal or, with --decode mlm, a masked "
+            "model, whose tokenizer the index was built with."
         ),
     ],
+    decode: Annotated[DecodeName, typer.Option(help=DECODE)] = BEAM,
     k: Annotated[int, typer.Option("-k", min=1, help="Answers to each question.")] = 5,
     beams: Annotated[
-        int | None, typer.Option(min=1, help="Beginnings kept at a time. [10, or k]")
+        int | None,
+        typer.Option(
+            min=1,
+            help="Beginnings kept at a time; of mlm, entries of each length scored twice. "
+            "[10, or k]",
+        ),
     ] = None,
     threshold: Annotated[
         float,
@@ -58,7 +72,8 @@ def retrieve(
         ),
     ] = False,
     prompt: Annotated[
-        str | None, typer.Option(help="What the model reads, with {question} in it.")
+        str | None,
+        typer.Option(help="What the model reads, with {question} in it, and for mlm {answer}."),
     ] = None,
     samples: Annotated[
         int, typer.Option(min=0, help="Entries drawn to estimate probabilities; 0: give none.")
@@ -91,11 +106,12 @@ def retrieve(
         device=device,
         dtype=dtype.value,
         threads=threads,
+        decode=decode.value,
     )
     found = task.answers(
         retriever,
         asked[:limit],
-        lookahead=task.lookahead_named(lookahead.value, model),
+        lookahead=task.lookahead_named(lookahead.value, model, decode.value),
         anywhere=anywhere,
         k=k,
         beams=beams,

@@ -20,9 +20,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cli")
     saved(folder / "model", [KB])
     (folder / "kb.tsv").write_text(KB, encoding="utf-8")
-    for name, tokenizer in (("kb", ["--tokenizer", str(folder / "model")]), ("characters", [])):
+    for name, tokenizer in (
+        ("kb", str(folder / "model")),
+        ("masked", "tiny-masked"),
+        ("characters", ""),
+    ):
         made = main(["index", "build", str(folder / "kb.tsv"), "-o", str(folder / f"{name}.ergo"),
-                     *tokenizer])  # fmt: skip
+                     *(["--tokenizer", tokenizer] if tokenizer else [])])  # fmt: skip
         assert made == 0
     return folder
 
@@ -60,6 +64,49 @@ def test_lines(capsys, folder: Path) -> None:
     assert apple == "Who made Apple?" and other.endswith("Apple\tfounder\tSteve [31m Jobs")
     code, out, _ = call(capsys, folder, "--threshold", 1, "--anywhere", "香蕉")
     assert out.splitlines()[1].startswith("  (the best answer has probability")
+
+
+MLM = ("--model", "tiny-masked", "--decode", "mlm")
+
+
+def test_a_masked_model(capsys, folder: Path) -> None:
+    code, out, err = call(
+        capsys, folder, *MLM, "--json", "苹果什么颜色？", "", "who?", index="masked.ergo"
+    )
+    assert (code, err) == (0, "")
+    first, empty, other = map(json.loads, out.splitlines())
+    assert first["exact"] and first["mentions"] == ["苹果"] and len(first["results"]) == 2
+    assert "no probability" in first["notes"][0] and empty["results"] == []
+    for best in first["results"]:
+        assert best["log_prob"] < best["score"] < 0
+        assert best["probability"] is best["probability_stderr"] is None
+        assert (
+            best["values"] == {"颜色": ["红", "绿"], "产地": ["山东"]}[best["fields"]["predicate"]]
+        )
+    assert len(other["results"]) == 4 and "all entries were searched" in other["notes"][0]
+    given = ["--prompt", "{question}回答：{answer}。", "-k", 1, "香蕉在哪里？"]
+    code, out, _ = call(capsys, folder, *MLM, *given, index="masked.ergo")
+    assert code == 0 and out.splitlines()[1].endswith("香蕉\t产地\t海南") and "log p -" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((*MLM, "--threshold", 0.5), "decode mlm has none"),
+        ((*MLM, "--temperature", 2), "decode mlm has none"),
+        ((*MLM, "--lookahead", "strings"), "no look-ahead"),
+        ((*MLM, "--prompt", "{question}"), "must hold {answer} once"),
+        ((*MLM, "-k", 3, "--beams", 2), "beams at least k"),
+        ((*MLM, "-i", "none.ergo"), "Cannot read the index none.ergo"),
+        ((*MLM, "--model", "tiny-causal"), "a CausalLM fills in no blanks"),
+        ((*MLM, "--decode", "beam"), "with decode mlm"),
+        ((*MLM, "--decode", "best"), "Invalid value for '--decode'"),
+    ],
+)
+def test_bad_input_of_a_masked_model(capsys, folder: Path, arguments, message: str) -> None:
+    code, out, err = call(capsys, folder, *arguments, "香蕉", index="masked.ergo")
+    assert (code, out) == (2, "")
+    assert message in err and len(err.splitlines()) == 1
 
 
 def test_questions_from_stdin_into_a_file(
@@ -101,8 +148,9 @@ def test_bad_input_is_told_in_a_line(capsys, folder: Path, arguments, message: s
 
 
 def test_another_tokenizer(capsys, folder: Path) -> None:
-    code, out, err = call(capsys, folder, "a", index="characters.ergo")
-    assert (code, out) == (2, "") and "build it with --tokenizer" in err
+    for given in ((), MLM):
+        code, out, err = call(capsys, folder, *given, "a", index="characters.ergo")
+        assert (code, out) == (2, "") and "build it with --tokenizer" in err
 
 
 def test_no_question_on_stdin(capsys, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

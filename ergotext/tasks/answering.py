@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from ergotext.lm.protocols import InputError
 from ergotext.lm.trie.file import load as load_index
+from ergotext.tasks.asked import Decode
 from ergotext.tasks.candidates import Potential
 from ergotext.tasks.hits import Hits
 from ergotext.tasks.lookaheads import lookahead_named as lookahead_named
@@ -38,6 +39,7 @@ def opened(
     device: str,
     dtype: Dtype,
     threads: int | None,
+    decode: Decode = "beam",
 ) -> Retriever:
     """A retriever by the names of its model and its index; errors as ``load`` and ``Retriever``."""
     import torch
@@ -47,7 +49,8 @@ def opened(
     load_index(index)  # says at once if there is none
     if threads is not None:
         torch.set_num_threads(threads)
-    return Retriever(load(model, device=device, dtype=dtype), index, prompt=prompt)
+    found = load(model, device=device, dtype=dtype)
+    return Retriever(found, index, prompt=prompt, decode=decode)
 
 
 def answers(

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ergotext.lm.protocols import Decoding
+from ergotext.lm.protocols import Decoding, InputError
 from ergotext.lm.ragged import take_rows
 from ergotext.lm.trie.keys import keys_through
 from ergotext.lm.trie.states import ROOT
@@ -19,6 +19,7 @@ from ergotext.samplers.beam import beam
 from ergotext.samplers.draws import Draws
 from ergotext.tasks.asked import Floats, Group, Plan
 from ergotext.tasks.mass import Mass, Tokens, estimated_mass, exact_mass
+from ergotext.tasks.questions import QuestionReader
 
 Ints = NDArray[np.int64]
 
@@ -43,11 +44,14 @@ class Answers:
         Whether these are proven to be the best.
     mass : Mass, optional
         What all keys of the index weigh together, if that is known.
+    notes : tuple of str
+        What the asker should know.
     """
 
     best: list[Answer]
     exact: bool
     mass: Mass | None
+    notes: tuple[str, ...] = ()
 
 
 class KeySearch:
@@ -55,12 +59,25 @@ class KeySearch:
 
     Parameters
     ----------
+    reader : QuestionReader
     trie : TokenTrie
     exhaustive : int
         Of a trie of up to so many keys all are scored.
+
+    Raises
+    ------
+    InputError
+        The trie was built with another tokenizer than the reader's.
     """
 
-    def __init__(self, trie: TokenTrie, exhaustive: int) -> None:
+    def __init__(self, reader: QuestionReader, trie: TokenTrie, exhaustive: int) -> None:
+        own, built = reader.keys.alphabet, trie.alphabet
+        if own != built:
+            raise InputError(
+                f"the index was built with another tokenizer ({built.fingerprint or 'none'}) than "
+                f"this model's ({own.fingerprint}): build it with --tokenizer and the model's name"
+            )
+        self.reader = reader
         self.trie = trie
         self.exhaustive = exhaustive
 
@@ -68,10 +85,16 @@ class KeySearch:
     def scores_all(self) -> bool:
         return len(self.trie) <= self.exhaustive
 
-    def __call__(self, decoding: Decoding, group: Group, plan: Plan, draws: Draws) -> list[Answers]:
-        """For each row of ``decoding`` the best of its candidates, or of all keys."""
+    def check(self, plan: Plan) -> None:
+        """Raise InputError if what is asked for cannot be told."""
+        if plan.threshold > 0 and not plan.samples and not self.scores_all:
+            raise InputError("a threshold needs probabilities: let samples be 2 or more")
+
+    def __call__(self, group: Group, plan: Plan, draws: Draws) -> list[Answers]:
+        """For each question the best of its candidates, or of all keys."""
         if not len(self.trie):
-            return [Answers([], True, None)] * len(decoding)
+            return [Answers([], True, None)] * len(group.encoded)
+        decoding = self.reader.read(group.encoded)
         potentials = group.potentials(plan.lookahead)
         if self.scores_all:
             return self._scored(decoding, group, potentials, plan)

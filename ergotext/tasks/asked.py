@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ from ergotext.lm.trie.within import Paths
 from ergotext.tasks.candidates import Candidates, Potential
 
 Floats = NDArray[np.float64]
+Decode = Literal["beam", "mlm"]
+"""How keys are written: token by token, or into the blanks of a masked model."""
 
 
 @dataclass(frozen=True)

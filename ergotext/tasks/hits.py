@@ -24,9 +24,12 @@ class Hit:
     values : list of str
         What belongs to the key; empty where the index holds none.
     score : float
-        ``log_prob`` and what the look-ahead adds: the order of the hits. In nats.
+        ``log_prob`` and what the look-ahead adds: the order of the hits. In nats. With
+        ``decode="mlm"`` the mean of ``log_prob`` over the tokens of the key.
     log_prob : float
-        log p(key, end | question) in nats, normalised over the vocabulary at every step.
+        log p(key, end | question) in nats, normalised over the vocabulary at every step. With
+        ``decode="mlm"`` Σ log p(token | question, all other tokens of the key): the log of a
+        product of conditionals, a pseudo-likelihood, and no probability of the key.
     probability, probability_stderr : float
         p(key, end | question)^(1/T), normalised over all keys of the index, and its standard
         error: 0 where it is exact. NaN where nothing was sampled to tell.

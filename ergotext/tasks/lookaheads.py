@@ -7,6 +7,7 @@ from typing import Literal, get_args
 from ergotext.lm.loading import source_of
 from ergotext.lm.matcher import CONFIG
 from ergotext.lm.protocols import InputError
+from ergotext.tasks.asked import Decode
 from ergotext.tasks.candidates import Potential
 from ergotext.tasks.matched import Matched
 from ergotext.tasks.string_match import StringMatch
@@ -14,8 +15,10 @@ from ergotext.tasks.string_match import StringMatch
 Name = Literal["auto", "learned", "strings", "none"]
 
 
-def lookahead_named(name: str, model: str) -> Potential | None:
+def lookahead_named(name: str, model: str, decode: Decode = "beam") -> Potential | None:
     """The look-ahead of this name; ``auto`` is ``learned`` where the model brings one.
+
+    A masked model's answers have none, so ``auto`` is ``none`` for ``decode`` "mlm".
 
     Raises
     ------
@@ -26,7 +29,7 @@ def lookahead_named(name: str, model: str) -> Potential | None:
     """
     if name not in get_args(Name):
         raise InputError(f"no look-ahead {name!r}; choose one of {', '.join(get_args(Name))}")
-    if name == "none":
+    if name == "none" or (name == "auto" and decode == "mlm"):
         return None
     if name == "strings":
         return StringMatch()

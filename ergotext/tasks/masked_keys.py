@@ -12,9 +12,11 @@ from ergotext.lm.batch import TokenBatch, microbatches
 from ergotext.lm.fast_tokenizer import FastTokenizer
 from ergotext.lm.masked import MaskedLM
 from ergotext.lm.protocols import InputError
+from ergotext.lm.ragged import Ints
 from ergotext.lm.trie.by_length import KeysByLength
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.lm.words import check_unicode
+from ergotext.tasks.questions import LONGEST
 
 PROMPT = "{question} {answer}"
 AT_ONCE = 512
@@ -84,9 +86,15 @@ class MaskedKeys:
                     f"{part[1:-1]} stands"
                 )
         self.lm, self.by = lm, by
+        self.keys = self._tokenizer_of(trie)
         self.search = KeysByLength(trie)
-        self._parts = prompt.split("{answer}")
-        self._around = self._tokens_before(trie)
+        self._asked, fixed = prompt.split("{answer}")
+        self._asked_behind = "{question}" in fixed
+        if self._asked_behind:
+            self._asked, fixed = fixed, self._asked
+        self._fixed = lm.encode(fixed.strip(" "))
+        own = len(self.keys.before)
+        self._lengths = [n - own for n in self.search.lengths.tolist() if n > own]
 
     def best(self, questions: Sequence[str], k: int = 5) -> list[list[MaskedAnswer]]:
         """The ``k`` best keys for each question, best first; fewer if there are not so many.
@@ -102,30 +110,57 @@ class MaskedKeys:
             check_unicode(question)
             if not question.strip():
                 raise InputError("a question is empty: give one with text in it")
-        return [self._best(question.strip(), k) for question in questions]
+        rows = [self._row(question.strip()) for question in questions]
+        for row in rows:
+            if self._lengths and self.room(row) < self._lengths[0]:
+                raise InputError(
+                    f"the question leaves room for {max(self.room(row), 0)} tokens of "
+                    f"{self.lm.max_positions}, and no key is so short: shorten it"
+                )
+        return [self.answers(row, k) for row in rows]
 
-    def _best(self, question: str, k: int) -> list[MaskedAnswer]:
-        before, behind = (
-            self.lm.encode(part.replace("{question}", question).strip(" ")) for part in self._parts
-        )
-        own = len(self._around)
-        room = self.lm.max_positions - len(before) - len(behind)
-        room -= len(self.lm.opening) + len(self.lm.closing)
-        lengths = [n - own for n in self.search.lengths.tolist() if own < n <= room + own]
-        if not lengths and len(self.search.lengths):
-            raise InputError(
-                f"the question leaves room for {max(room, 0)} tokens of {self.lm.max_positions}, "
-                f"and no key is so short: shorten it"
-            )
+    def encode(self, question: str, room: int) -> list[int]:
+        """What stands around the blanks, so that ``room`` tokens fit into them.
+
+        The question has half of what the model takes, or more; of a longer one, the beginning.
+        """
+        most = self.room([])
+        most = min(max(most - room, most // 2), LONGEST)
+        while len(row := self._row(question)) > most and question:
+            question = question[: min(len(question) - 1, len(question) * most // len(row))]
+        return row
+
+    def room(self, row: Sequence[int]) -> int:
+        """Tokens that fit into the blanks of such a row; below zero if it is too long itself."""
+        return self.lm.max_positions - len(self.lm.opening) - len(row) - len(self.lm.closing)
+
+    def answers(self, row: Sequence[int], k: int, among: Ints | None = None) -> list[MaskedAnswer]:
+        """The ``k`` best keys of every length, scored again, and the ``k`` best of these.
+
+        Parameters
+        ----------
+        row : sequence of int
+            As ``encode`` gives it.
+        k : int
+        among : int64 [n], optional
+            The numbers, rising, of the keys that are considered; all keys if not given.
+        """
+        start = len(self._fixed) if self._asked_behind else len(row) - len(self._fixed)
+        before, behind = list(row[:start]), list(row[start:])
+        lengths = [length for length in self._lengths if length <= self.room(row)]
         found: list[MaskedAnswer] = []
         for group in microbatches(lengths, AT_ONCE):
             sizes = [lengths[place] for place in group]
             rows = [[*before, *[self.lm.mask_id] * size, *behind] for size in sizes]
             for law in self._laws(rows, len(before), sizes):
-                for joint, tokens in self.search.best(law.numpy(), k):
+                for joint, tokens in self.search.best(law.numpy(), k, among):
                     found.append(MaskedAnswer(tokens, joint, 0.0, 0.0))
         ranked = self._ranked(found, before, behind)
         return sorted(ranked, key=lambda answer: -answer.score)[:k]
+
+    def _row(self, question: str) -> list[int]:
+        asked = self.lm.encode(self._asked.replace("{question}", question).strip(" "))
+        return [*self._fixed, *asked] if self._asked_behind else [*asked, *self._fixed]
 
     def _laws(self, rows: list[list[int]], start: int, sizes: list[int]) -> Iterator[torch.Tensor]:
         """float64 [n, V] for each row: at its masks, behind what stands before every key."""
@@ -133,8 +168,9 @@ class MaskedKeys:
         place = torch.arange(batch.width)
         stop = start + torch.tensor(sizes)[:, None]
         law = self.lm.blank_log_prob(batch, (place >= start) & (place < stop))
-        fixed = torch.full((len(self._around), law.shape[1]), -torch.inf, dtype=law.dtype)
-        fixed[range(len(self._around)), self._around] = 0.0
+        own = self.keys.before
+        fixed = torch.full((len(own), law.shape[1]), -torch.inf, dtype=law.dtype)
+        fixed[range(len(own)), own] = 0.0
         for part in law.split(sizes):
             yield torch.cat([fixed, part])
 
@@ -142,7 +178,7 @@ class MaskedKeys:
         self, found: list[MaskedAnswer], before: list[int], behind: list[int]
     ) -> Iterator[MaskedAnswer]:
         """The answers with pseudo-log-likelihoods and scores."""
-        own, start = len(self._around), len(before)
+        own, start = len(self.keys.before), len(before)
         keys = [answer.tokens[own:] for answer in found]
         places = [(number, at) for number, key in enumerate(keys) for at in range(len(key))]
         total = torch.zeros(len(found), dtype=torch.float64)
@@ -156,14 +192,15 @@ class MaskedKeys:
             score = log_prob / len(key) if self.by == "mean" else log_prob
             yield replace(answer, log_prob=log_prob, score=score)
 
-    def _tokens_before(self, trie: TokenTrie) -> list[int]:
-        """What stands before every key of the trie and is no part of an answer."""
+    def _tokenizer_of(self, trie: TokenTrie) -> FastTokenizer:
+        """The one that the trie was built with, with or without what stands before a text."""
         tokenizer = self.lm.vocabulary.tokenizer
         known = (FastTokenizer(tokenizer), FastTokenizer(tokenizer, causal=True))
         for one in known:
             if one.alphabet == trie.alphabet:
-                return one.before
+                return one
         raise InputError(
-            f"the trie was built with another tokenizer ({trie.alphabet.fingerprint or 'none'}) "
-            f"than this model's ({known[0].alphabet.fingerprint}): build it with the model's name"
+            f"the index was built with another tokenizer ({trie.alphabet.fingerprint or 'none'}) "
+            f"than this model's ({known[0].alphabet.fingerprint}): build it with --tokenizer and "
+            f"the model's name"
         )

@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 from ergotext.lm.causal import CausalLM
 from ergotext.lm.characters import TextTokenizer
 from ergotext.lm.fast_tokenizer import FastTokenizer
+from ergotext.lm.masked import MaskedLM
 from ergotext.lm.protocols import Decoding, InputError
 from ergotext.lm.seq2seq import Seq2SeqLM
 
@@ -102,9 +103,10 @@ def reader_of(model: object, prompt: str | None = None) -> QuestionReader:
         return PromptReader(model, prompt)
     if isinstance(model, QuestionReader) and prompt is None:
         return model
+    masked = ", or have it write into blanks with decode mlm" if isinstance(model, MaskedLM) else ""
     raise InputError(
         f"a {type(model).__name__} cannot answer questions: give an encoder-decoder or a causal "
-        f"language model"
+        f"language model{masked}"
     )
 
 

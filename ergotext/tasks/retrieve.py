@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
@@ -18,10 +19,11 @@ from ergotext.lm.words import check_unicode, counted
 from ergotext.lm.written import Written
 from ergotext.samplers.draws import Draws, SeededDraws
 from ergotext.tasks.answers import Answer, KeySearch
-from ergotext.tasks.asked import Group, Plan
+from ergotext.tasks.asked import Decode, Group, Plan
 from ergotext.tasks.candidates import Candidates, Potential, Spotter, every_key
 from ergotext.tasks.hits import Hit, Hits
 from ergotext.tasks.lookup import fields_of
+from ergotext.tasks.masked_search import MaskedSearch
 from ergotext.tasks.mass import Mass
 from ergotext.tasks.questions import reader_of
 
@@ -39,24 +41,28 @@ class Retriever:
 
     Parameters
     ----------
-    model : Seq2SeqLM, CausalLM or QuestionReader
-        As ``load`` gives it.
+    model : Seq2SeqLM, CausalLM, MaskedLM or QuestionReader
+        As ``load`` gives it; a masked one for ``decode="mlm"``, and only for it.
     index : path or TokenTrie
         Built with the model's own tokenizer.
     prompt : str, optional
         What is read, with ``{question}`` in it; of an encoder-decoder the question alone, if not
-        given, of a causal model ``questions.PROMPT``.
+        given, of a causal model ``questions.PROMPT``. For a masked model also with ``{answer}``,
+        where the blanks stand (``masked_keys.PROMPT``).
     triples : bool, optional
         Whether keys are subject, predicate and meaning; as the index file notes, if not given. Of
         a trie in memory nothing is noted, and its keys are lines.
     exhaustive : int
-        Of an index of up to so many keys, all are scored.
+        Of an index of up to so many keys, all are scored, unless a masked model reads.
+    decode : "beam" or "mlm"
+        Whether the model writes keys token by token, or a ``MaskedLM`` fills in the blanks behind
+        a question (``masked_search.MaskedSearch``).
 
     Raises
     ------
     InputError
         There is no such index, it was built with another tokenizer than the model's, or the model
-        cannot answer questions.
+        cannot answer questions, or not in this way.
     IndexFileError
         The index is damaged.
     """
@@ -69,23 +75,24 @@ class Retriever:
         prompt: str | None = None,
         triples: bool | None = None,
         exhaustive: int = EXHAUSTIVE,
+        decode: Decode = "beam",
     ) -> None:
-        self.reader = reader_of(model, prompt)
+        if decode not in get_args(Decode):
+            raise InputError(f"keys are found by {' or '.join(get_args(Decode))}, not {decode!r}")
         noted = False
         if isinstance(index, (str, Path)):
-            trie, name = load(index), str(index)
+            trie = load(index)
             noted = "subject" in notes_of(index).get("columns", "")
         else:
-            trie, name = settled(index), "The trie"
-        if trie.alphabet != self.reader.keys.alphabet:
-            own = self.reader.keys.alphabet.fingerprint
-            raise InputError(
-                f"{name} was built with another tokenizer ({trie.alphabet.fingerprint or 'none'}) "
-                f"than this model's ({own}): build it with --tokenizer and the model's name."
-            )
-        self.trie = replace(trie, tokenizer=self.reader.keys)
+            trie = settled(index)
         self.triples = noted if triples is None else triples
-        self.search = KeySearch(self.trie, exhaustive)
+        self.search: KeySearch | MaskedSearch
+        if decode == "mlm":
+            self.search = MaskedSearch(model, trie, prompt)
+        else:
+            self.search = KeySearch(reader_of(model, prompt), trie, exhaustive)
+        self.reader = self.search.reader
+        self.trie = replace(trie, tokenizer=self.reader.keys)
 
     def retrieve(
         self,
@@ -107,8 +114,9 @@ class Retriever:
         ----------
         questions : sequence of str
         k, beams : int
-            Answers wanted, and beginnings kept at a time (ten or ``k`` if not given). There may be
-            fewer answers: the index, or what stands in the question, may have no more.
+            Answers wanted, and beginnings kept at a time (ten or ``k`` if not given), or keys of
+            each length that a masked model scores again. There may be fewer answers: the index, or
+            what stands in the question, may have no more.
         lookahead : Potential, optional
             What speaks for keys before the model is asked, in nats.
         spans : bool, optional
@@ -131,16 +139,16 @@ class Retriever:
         Raises
         ------
         InputError
-            A number is out of its range, a question is no valid Unicode, or the look-ahead gives
-            other than a number a candidate.
+            A number is out of its range, a question is no valid Unicode, the look-ahead gives
+            other than a number a candidate; or what is asked for takes probabilities or a
+            look-ahead, which ``decode="mlm"`` has not.
         ModelError
             The model gives NaN.
         """
         restricted = self.triples if spans is None else spans
         width = max(k, 10) if beams is None else beams
         plan = Plan(k, width, lookahead, samples, temperature, threshold, batch_size, restricted)
-        if threshold > 0 and not samples and not self.search.scores_all:
-            raise InputError("a threshold needs probabilities: let samples be 2 or more")
+        self.search.check(plan)
         for question in questions:
             check_unicode(question)
         draws = SeededDraws(seed)
@@ -193,11 +201,11 @@ class Retriever:
         return [self._every] * len(questions), None
 
     def _answered(self, group: Group, plan: Plan, draws: Draws) -> Iterator[Hits]:
-        answers = self.search(self.reader.read(group.encoded), group, plan, draws)
+        answers = self.search(group, plan, draws)
         for number, found in enumerate(answers):
             mentions = group.candidates[number].mentions if group.candidates is not None else ()
             hits = [self._hit(one, found.mass, plan.temperature) for one in found.best]
-            notes = group.notes
+            notes = group.notes + found.notes
             if hits and hits[0].probability < plan.threshold:
                 notes += (
                     f"the best answer has probability {hits[0].probability:.3g}, "

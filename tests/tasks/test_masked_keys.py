@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 from transformers import PreTrainedTokenizerFast
@@ -41,11 +43,13 @@ def law(lm: MaskedLM, row: list[int], place: int) -> torch.Tensor:
     return logits.masked_fill(~lm.allowed, -torch.inf).log_softmax(-1)
 
 
-def expected(lm: MaskedLM, question: str, by: str) -> dict[str, tuple[float, float, float]]:
+def expected(
+    lm: MaskedLM, question: str, by: str, texts: Sequence[str] = KEYS
+) -> dict[str, tuple[float, float, float]]:
     """Joint score, pseudo-log-likelihood and score of every key."""
     found = {}
     before, behind, mask = lm.encode(f"Q: {question}"), lm.encode("."), lm.mask_id
-    for text in KEYS:
+    for text in texts:
         key, start = lm.encode(text), len(before)
         blank = [*before, *[mask] * len(key), *behind]
         joint = sum(float(law(lm, blank, start + i)[t]) for i, t in enumerate(key))
@@ -60,7 +64,7 @@ def expected(lm: MaskedLM, question: str, by: str) -> dict[str, tuple[float, flo
 
 def check(kind: type[MaskedKeys], lm: MaskedLM, causal: bool = False, by: str = "mean") -> None:
     finder = kind(lm, trie_of(lm, causal), prompt="Q: {question} {answer}.", by=by)
-    before = finder._around
+    before = finder.keys.before
     assert len(before) == (0 if causal else 1)
     for question, answers in zip(QUESTIONS, finder.best(QUESTIONS, k=len(KEYS)), strict=True):
         every = expected(lm, question, by)
@@ -120,7 +124,7 @@ def test_what_does_not_fit(lm: MaskedLM, tokenizer: PreTrainedTokenizerFast) -> 
 FAULTS = {
     "4: a mean for a sum, and the other way round": ('if self.by == "mean"', 'if self.by == "sum"'),
     "lengths are compared by joint scores": ("score = log_prob /", "score = answer.joint /"),
-    "what stands before every key is a blank": ("[n - own for n in", "[n for n in"),
+    "what stands before every key is a blank": ("[n - own for", "[n for"),
     "blanks stand one place too early": ("(place >= start) & (place < stop)",
                                          "(place >= start - 1) & (place < stop - 1)"),
     "19: the law of another place": ("conditional_log_prob(batch, start + at)",

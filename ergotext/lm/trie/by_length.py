@@ -58,7 +58,7 @@ class KeysByLength:
         """uint64 [nodes]: bit n is set where a key of n tokens goes through"""
         self._count()
 
-    def best(self, log_prob: Floats, k: int = 1) -> list[Scored]:
+    def best(self, log_prob: Floats, k: int = 1, among: Ints | None = None) -> list[Scored]:
         """The ``k`` best keys of as many tokens as there are laws.
 
         Parameters
@@ -67,6 +67,8 @@ class KeysByLength:
             log p of each token at each place, in nats; -inf where it may not stand. V is the size
             of the trie's alphabet, or more.
         k : int
+        among : int64 [n], optional
+            The numbers, rising, of the keys that are considered; all keys if not given.
 
         Returns
         -------
@@ -93,15 +95,16 @@ class KeysByLength:
                 todo.append(level.only(order[CHUNK:]))
                 level = level.only(order[:CHUNK])
             if len(level):
-                deeper = self._step(level, law, found, k)
-                todo.append(deeper)
+                todo.append(self._step(level, law, found, k, among))
         return sorted(found, reverse=True)
 
-    def _step(self, level: _Level, law: Floats, found: list[Scored], k: int) -> _Level:
+    def _step(
+        self, level: _Level, law: Floats, found: list[Scored], k: int, among: Ints | None
+    ) -> _Level:
         """Read one token more; keys that are complete are taken in, inner nodes are returned."""
         trie, depth, length = self.trie, level.depth, len(law)
         row, token, state = trie.candidates(level.state)
-        on = np.flatnonzero(token != trie.end)
+        on = self._leading_to(among, state, np.flatnonzero(token != trie.end))
         row, token, state = row[on], token[on], state[on]
         score = level.score[row] + law[depth, token]
         possible = score > -np.inf
@@ -121,9 +124,18 @@ class KeysByLength:
         )
         if depth + 1 < length:
             return deeper
-        ended = trie.accepting(deeper.state)
+        ended = np.flatnonzero(trie.accepting(deeper.state))
+        closed = trie.advance(deeper.state[ended], np.full(len(ended), trie.end))
+        ended = ended[self._leading_to(among, closed, np.arange(len(ended)))]
         _take(found, deeper.score[ended], deeper.written[ended], k)
         return deeper.only(np.zeros(len(deeper), dtype=bool))
+
+    def _leading_to(self, among: Ints | None, state: Ints, which: Ints) -> Ints:
+        """Those of ``which`` [m] whose states lead to a key among these; all if there are none."""
+        if among is None:
+            return which
+        low, high = self.trie.span(state[which])
+        return which[np.searchsorted(among, low) < np.searchsorted(among, high)]
 
     def _rests(self, state: Ints, size: int) -> tuple[Ints, NDArray[np.bool_]]:
         """The next ``size`` tokens of each tail [m, size], and whether it ends behind them."""

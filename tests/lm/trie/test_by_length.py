@@ -44,9 +44,23 @@ def check(
             assert law[range(length), key].sum() == pytest.approx(score)
 
 
+def check_among(module: ModuleType, keys: set[tuple[int, ...]], seed: int) -> None:
+    """Of some keys, in their exact order, the best are found as if there were no others."""
+    trie, rng = build(sorted(keys), ALPHABET), np.random.default_rng(seed)
+    search, order = module.KeysByLength(trie), list(trie.keys())
+    among = np.flatnonzero(rng.random(len(order)) < 0.4)
+    some = {order[number] for number in among.tolist()}
+    for length in range(1, 8):
+        law = rng.normal(size=(length, SIZE))
+        found = search.best(law, 3, among)
+        assert {key for _, key in found} <= some
+        assert [score for score, _ in found] == pytest.approx(brute(some, law, 3))
+
+
 def check_all(module: ModuleType, worlds: list[set[tuple[int, ...]]]) -> None:
     for seed, keys in enumerate(worlds):
         check(module, keys, seed, k=3)
+        check_among(module, keys, seed)
 
 
 @settings(max_examples=60, deadline=None)
@@ -57,6 +71,7 @@ def test_the_best_of_each_length(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(by_length, "CHUNK", chunk)
         check(by_length, keys, seed, k, ties)
+        check_among(by_length, keys, seed)
 
 
 def large(count: int = 20_000) -> tuple[TokenTrie, list[tuple[int, ...]]]:
@@ -138,6 +153,13 @@ FAULTS = {
         "np.arange(depth + 1, length)", "np.arange(depth, length - 1)"
     ),
     "bits of a tail are one too high": ("length = depth + tails\n", "length = depth + tails + 1\n"),
+    "a key that is not among them ends where one goes on": (
+        "ended = ended[self._leading_to(among, closed, np.arange(len(ended)))]", "pass"
+    ),
+    "any key at or behind the first will do": (
+        "np.searchsorted(among, low) < np.searchsorted(among, high)",
+        "np.searchsorted(among, low) < len(among)",
+    ),
     "impossible keys are found": ("np.flatnonzero(score > -np.inf)", "np.arange(len(score))"),
 }  # fmt: skip
 
