@@ -8,6 +8,9 @@ export HF_HUB_OFFLINE ?= 1
 .PHONY: demo test lint docs clean
 
 demo: $(VENV)/demo.ok
+	$(BIN)/ergotext index build examples/facts.tsv -o examples/facts.ergo --tokenizer tiny-retriever
+	$(BIN)/ergotext retrieve -i examples/facts.ergo -k 1 "Who wrote Hamlet?" \
+		"How high is Mount Everest?" "苹果公司是谁创立的？"
 	$(BIN)/ergotext write summer beach "ice cream"
 
 test: $(VENV)/dev.ok lint docs

@@ -9,7 +9,14 @@ from typing import Annotated
 
 import typer
 
-from ergotext.cli_retrieve import AUTO, FLOAT32, LOOKAHEAD, LookAheadName
+from ergotext.cli_retrieve import (
+    AUTO,
+    FLOAT32,
+    LOOKAHEAD,
+    RETRIEVER,
+    LookAheadName,
+    Temperature,
+)
 from ergotext.cli_sample import DtypeName
 
 
@@ -34,7 +41,9 @@ def evaluate(
             "-o", "--output", help="Predictions, one JSON object a line; a run goes on from it."
         ),
     ],
-    model: Annotated[str, typer.Option(help="A folder, bundled name, .gguf file or hub id.")],
+    model: Annotated[
+        str, typer.Option(help="A folder, bundled name, .gguf file or hub id.")
+    ] = RETRIEVER,
     limit: Annotated[int | None, typer.Option(min=1, help="Only so many questions.")] = None,
     beams: Annotated[int, typer.Option(min=1, help="Beginnings kept at a time.")] = 10,
     lookahead: Annotated[LookAheadName, typer.Option(help=LOOKAHEAD)] = AUTO,
@@ -55,7 +64,7 @@ def evaluate(
             min=0, help="Entries drawn for each question to tell probabilities of a large index."
         ),
     ] = 0,
-    temperature: Annotated[float, typer.Option(help="Of these probabilities.")] = 1.0,
+    temperature: Temperature = None,
     engine: Annotated[EngineName, typer.Option(help="ray: actors, of the extra ray.")] = LOCAL,
     workers: Annotated[int, typer.Option(min=1, help="Actors of ray.")] = 2,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
@@ -67,6 +76,7 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="The scores as one JSON object.")] = False,
 ) -> None:
     """Answer the questions of a file from an index, and score the answers as KgCLUE does."""
+    from ergotext.tasks.fitted import temperature_for
     from ergotext.tasks.kgclue import evaluate as task
     from ergotext.tasks.kgclue.diagram import save_diagram
 
@@ -81,7 +91,7 @@ def evaluate(
         "anywhere": anywhere,
         "prompt": prompt,
         "samples": samples,
-        "temperature": temperature,
+        "temperature": temperature_for(model, temperature),
         "engine": engine.value,
         "workers": workers,
         "device": device,

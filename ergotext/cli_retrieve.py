@@ -34,6 +34,10 @@ LOOKAHEAD = (
 )
 DECODE = "beam: token by token; mlm: a masked model fills in the blanks behind the question."
 FLOAT32, AUTO, BEAM = DtypeName.float32, LookAheadName.auto, DecodeName.beam
+RETRIEVER = "tiny-retriever"
+Temperature = Annotated[
+    float | None, typer.Option(help="T of the probabilities p^(1/T). [the model's own, or 1]")
+]
 
 
 def retrieve(
@@ -48,7 +52,7 @@ def retrieve(
             help="An encoder-decoder (folder or hub id), a causal or, with --decode mlm, a masked "
             "model, whose tokenizer the index was built with."
         ),
-    ],
+    ] = RETRIEVER,
     decode: Annotated[DecodeName, typer.Option(help=DECODE)] = BEAM,
     k: Annotated[int, typer.Option("-k", min=1, help="Answers to each question.")] = 5,
     beams: Annotated[
@@ -78,7 +82,7 @@ def retrieve(
     samples: Annotated[
         int, typer.Option(min=0, help="Entries drawn to estimate probabilities; 0: give none.")
     ] = 16,
-    temperature: Annotated[float, typer.Option(help="T of the probabilities p^(1/T).")] = 1.0,
+    temperature: Temperature = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Questions read at a time.")] = 32,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Answer only the first so many questions.")
@@ -116,7 +120,7 @@ def retrieve(
         k=k,
         beams=beams,
         samples=samples,
-        temperature=temperature,
+        temperature=task.temperature_for(model, temperature),
         threshold=threshold,
         seed=seed,
         batch_size=batch_size,

@@ -82,7 +82,8 @@ BUNDLED: dict[str, Bundled] = {
     ),
 }
 SHIPPED = {
-    name: Path(__file__).parents[1] / "models" / name for name in ("tiny-causal", "tiny-masked")
+    name: Path(__file__).parents[1] / "models" / name
+    for name in ("tiny-causal", "tiny-masked", "tiny-retriever")
 }
 """Models that are part of this package, trained by the scripts of the folder ``training``."""
 Causal = Literal["smollm2", "gemma3-270m", "tiny-causal"]
@@ -92,6 +93,10 @@ Causal = Literal["smollm2", "gemma3-270m", "tiny-causal"]
 def load(name: Causal = ..., *, device: str = ..., dtype: Dtype = ...) -> CausalLM: ...
 @overload
 def load(name: Literal["tiny-masked"], *, device: str = ..., dtype: Dtype = ...) -> MaskedLM: ...
+@overload
+def load(
+    name: Literal["tiny-retriever"], *, device: str = ..., dtype: Dtype = ...
+) -> Seq2SeqLM: ...
 @overload
 def load(
     name: str, *, device: str = ..., dtype: Dtype = ...
@@ -104,9 +109,9 @@ def load(
     Parameters
     ----------
     name : str
-        A model that comes with this package (``tiny-causal``, ``tiny-masked``) or as a package of
-        its own (``smollm2``, ``gemma3-270m``), a ``.gguf`` file, a local folder in transformers'
-        format (safetensors), or a hub id.
+        A model that comes with this package (``tiny-causal``, ``tiny-masked``,
+        ``tiny-retriever``) or as a package of its own (``smollm2``, ``gemma3-270m``), a ``.gguf``
+        file, a local folder in transformers' format (safetensors), or a hub id.
     device : str
         ``auto`` (CUDA if there is one), ``cpu``, ``cuda``, ``cuda:1``…
     dtype : str

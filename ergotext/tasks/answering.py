@@ -12,6 +12,7 @@ from ergotext.lm.protocols import InputError
 from ergotext.lm.trie.file import load as load_index
 from ergotext.tasks.asked import Decode
 from ergotext.tasks.candidates import Potential
+from ergotext.tasks.fitted import temperature_for as temperature_for
 from ergotext.tasks.hits import Hits
 from ergotext.tasks.lookaheads import lookahead_named as lookahead_named
 from ergotext.tasks.retrieve import Retriever

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ergotext.lm.matcher import Matcher
 from ergotext.lm.matcher_input import SUBJECT, Asked, Key
 from ergotext.tasks.candidates import Candidates, Mention
+from ergotext.tasks.fitted import Fitted
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,17 +24,16 @@ class Matched:
     ----------
     matcher : Matcher
     scale : float
-        What a nat of the score counts beside one of the model's log-probability. Encoder-decoders
-        that were trained for minutes know little that the matcher does not.
+        What a nat of the score counts beside one of the model's log-probability.
     """
 
     matcher: Matcher
-    scale: float = 10.0
+    scale: float = Fitted().scale
 
     @classmethod
     def load(cls, folder: str | Path) -> Matched:
-        """The matcher that lies in a model's folder; errors as ``Matcher.load``."""
-        return cls(Matcher.load(folder))
+        """The matcher in a model's folder, at its fitted scale; errors as both ``load`` have."""
+        return cls(Matcher.load(folder), Fitted.load(Path(folder)).scale)
 
     def __call__(self, question: str, keys: Candidates) -> NDArray[np.float64]:
         potential = np.full(len(keys), -np.inf)

@@ -34,7 +34,8 @@ class Synonyms:
             (at, at + length)
             for length in range(1, min(len(text), self._longest) + 1)
             for at in range(len(text) - length + 1)
-            if text[at : at + length] in self._others
+            # A single character inside a word is seldom a word.
+            if (length > 1 or len(text) == 1) and text[at : at + length] in self._others
         ]
         if not pieces:
             return text

@@ -1,0 +1,66 @@
+"""What was fitted to a model and its look-ahead together, kept in the model's folder."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ergotext.lm.loading import source_of
+from ergotext.lm.protocols import ModelError
+
+NAME = "retriever.json"
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """How a model answers best.
+
+    Parameters
+    ----------
+    scale : float
+        What a nat of the learned look-ahead counts beside one of the model's log-probability.
+        Encoder-decoders that were trained for minutes know little that the look-ahead does not.
+    temperature : float
+        T under which the model's probabilities keep their word.
+    """
+
+    scale: float = 10.0
+    temperature: float = 1.0
+
+    @classmethod
+    def of(cls, model: str) -> Fitted:
+        """What lies in the folder of a model; the usual numbers where nothing does.
+
+        Raises
+        ------
+        ModelError
+            What lies there cannot be read.
+        """
+        folder = source_of(model)
+        return cls() if isinstance(folder, str) else cls.load(folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> Fitted:
+        """What ``save`` wrote; the usual numbers where nothing was written."""
+        path = folder / NAME
+        if not path.is_file():
+            return cls()
+        try:
+            found = cls(**json.loads(path.read_text(encoding="utf-8")))
+            usable = all(0 < value < math.inf for value in asdict(found).values())
+        except (OSError, ValueError, TypeError) as error:
+            raise ModelError(f"{path} cannot be read ({error}): write it again") from error
+        if not usable:
+            raise ModelError(f"{path} holds numbers that are not above 0: write it again")
+        return found
+
+    def save(self, folder: Path) -> None:
+        """Write ``retriever.json``."""
+        (folder / NAME).write_text(json.dumps(asdict(self)) + "\n", encoding="utf-8")
+
+
+def temperature_for(model: str, asked: float | None) -> float:
+    """The temperature asked for; if none is, the one that was fitted to the model of this name."""
+    return Fitted.of(model).temperature if asked is None else asked
