@@ -18,19 +18,11 @@ from ergotext.lm.trie.within import BestAmong, Within
 from ergotext.samplers.beam import beam
 from ergotext.samplers.draws import Draws
 from ergotext.tasks.asked import Floats, Group, Plan
+from ergotext.tasks.bounded import Answer, keys_log_prob, proven_best
 from ergotext.tasks.mass import Mass, Tokens, estimated_mass, exact_mass
 from ergotext.tasks.questions import QuestionReader
 
 Ints = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A key and its scores."""
-
-    tokens: Tokens
-    log_prob: float
-    score: float
 
 
 @dataclass(frozen=True)
@@ -108,29 +100,41 @@ class KeySearch:
         plan: Plan,
         draws: Draws,
     ) -> list[Answers]:
-        """The best that beam search finds; the mass of all keys by samples."""
+        """The best that are proven so, or that beam search finds; the mass of all by samples."""
         automaton: TokenTrie | Within = self.trie
         if group.paths is not None:
             automaton = Within(self.trie, group.paths, len(decoding))
+        proven: list[list[Answer] | None] = [None] * len(decoding)
         ahead = None
         if potentials is not None and group.candidates is not None:
-            ahead = BestAmong(automaton, [c.ordinals for c in group.candidates], potentials)
-        found = beam(
-            decoding, automaton, k=plan.k, beams=plan.beams, lookahead=ahead,
-            max_length=self.trie.longest,
-        )  # fmt: skip
+            ordinals = [keys.ordinals for keys in group.candidates]
+            proven = proven_best(decoding, automaton, ordinals, potentials, plan.k, plan.beams)
+            left = [
+                values if best is None else np.full_like(values, -np.inf)
+                for best, values in zip(proven, potentials, strict=True)
+            ]
+            ahead = BestAmong(automaton, ordinals, left)
+        found = [(best, True) for best in proven if best is not None]
+        if len(found) < len(proven):
+            searched = beam(
+                decoding, automaton, k=plan.k, beams=plan.beams, lookahead=ahead,
+                max_length=self.trie.longest,
+            )  # fmt: skip
+            found = [
+                ([Answer(h.tokens, h.log_prob, h.score) for h in one.hypotheses], one.exact)
+                if best is None
+                else (best, True)
+                for best, one in zip(proven, searched, strict=True)
+            ]
         masses: list[Mass | None] = [None] * len(found)
         if plan.samples:
-            known = [{h.tokens: h.log_prob for h in one.hypotheses} for one in found]
+            known = [{answer.tokens: answer.log_prob for answer in best} for best, _ in found]
             masses[:] = estimated_mass(
                 decoding, self.trie, draws, known, samples=plan.samples,
                 longest=self.trie.longest, temperature=plan.temperature,
             )  # fmt: skip
         return [
-            Answers(
-                [Answer(h.tokens, h.log_prob, h.score) for h in one.hypotheses], one.exact, mass
-            )
-            for one, mass in zip(found, masses, strict=True)
+            Answers(best, exact, mass) for (best, exact), mass in zip(found, masses, strict=True)
         ]
 
     def _scored(
@@ -159,13 +163,7 @@ class KeySearch:
         _, ids, offsets = self._flat
         count, size = len(decoding), len(offsets) - 1
         row, key = np.repeat(np.arange(count), size), np.tile(np.arange(size), count)
-        fits = np.diff(offsets)[key] <= decoding.room.numpy()[row]
-        row, key = row[fits], key[fits]
-        flat, bounds = take_rows(ids, offsets, key)
-        scores = decoding.rest_log_prob(*map(torch.from_numpy, (row, flat, bounds))).numpy()
-        found = np.full((count, size), -np.inf)
-        found[row, key] = np.add.reduceat(scores, bounds[:-1]) if len(row) else 0.0
-        return found
+        return keys_log_prob(decoding, row, *take_rows(ids, offsets, key)).reshape(count, size)
 
     @cached_property
     def _flat(self) -> tuple[Ints, Ints, Ints]:

@@ -9,8 +9,9 @@ from ergotext.lm.protocols import InputError
 from ergotext.lm.ragged import Ints
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.samplers.draws import Draws
-from ergotext.tasks.answers import Answer, Answers
+from ergotext.tasks.answers import Answers
 from ergotext.tasks.asked import Group, Plan
+from ergotext.tasks.bounded import Answer
 from ergotext.tasks.masked_keys import PROMPT, MaskedKeys
 
 PSEUDO = (

@@ -18,8 +18,9 @@ from ergotext.lm.trie.within import Paths
 from ergotext.lm.words import check_unicode, counted
 from ergotext.lm.written import Written
 from ergotext.samplers.draws import Draws, SeededDraws
-from ergotext.tasks.answers import Answer, KeySearch
+from ergotext.tasks.answers import KeySearch
 from ergotext.tasks.asked import Decode, Group, Plan
+from ergotext.tasks.bounded import Answer
 from ergotext.tasks.candidates import Candidates, Potential, Spotter, every_key
 from ergotext.tasks.hits import Hit, Hits
 from ergotext.tasks.lookup import fields_of

@@ -7,10 +7,10 @@ from types import ModuleType
 
 import pytest
 
-from ergotext.tasks import retrieve
+from ergotext.tasks import answers, retrieve
 from tests.faulty import load_with_fault
 from tests.lm.trie import test_mentions, test_within
-from tests.tasks import test_candidates, test_mass, test_retrieve_table
+from tests.tasks import test_bounded, test_candidates, test_mass, test_retrieve_table
 from tests.tasks.table_reader import TableReader
 
 
@@ -117,10 +117,10 @@ def with_fault(name: str, *change: str) -> ModuleType:
 
 SEARCH: dict[str, tuple[str, str, str, str]] = {
     "look-ahead passes for log p": (
-        "answers",
-        "KeySearch",
-        "Answer(h.tokens, h.log_prob, h.score)",
-        "Answer(h.tokens, h.score, h.score)",
+        "bounded",
+        "proven_best",
+        "Answer(tokens, one, one + more)",
+        "Answer(tokens, one + more, one + more)",
     ),
     "answers are ordered without look-ahead": (
         "answers",
@@ -129,10 +129,10 @@ SEARCH: dict[str, tuple[str, str, str, str]] = {
         "np.argsort(-each[keys], kind",
     ),
     "the end token is not scored": (
-        "answers",
-        "KeySearch",
-        "np.add.reduceat(scores, bounds[:-1])",
-        "np.add.reduceat(scores * (flat != 1), bounds[:-1])",
+        "bounded",
+        "keys_log_prob",
+        "np.add.reduceat(numbers(scores), bounds[:-1])",
+        "np.add.reduceat(numbers(scores) * (flat != 1), bounds[:-1])",
     ),
     "only candidates count as keys": (
         "answers",
@@ -153,7 +153,7 @@ SEARCH: dict[str, tuple[str, str, str, str]] = {
 def test_faults_of_the_search_are_seen(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     name, what, *change = SEARCH[fault]
     faulty = getattr(with_fault(name, *change), what)
-    monkeypatch.setattr(retrieve, what, faulty)
+    monkeypatch.setattr(answers if name == "bounded" else retrieve, what, faulty)
     monkeypatch.setattr(test_candidates, "Spotter", faulty if name == "candidates" else None)
     reader = TableReader(test_retrieve_table.KEYS)
     trie = test_retrieve_table.made(reader)
@@ -165,3 +165,51 @@ def test_faults_of_the_search_are_seen(fault: str, monkeypatch: pytest.MonkeyPat
         checks = [lambda: test_candidates.test_candidates_are_the_keys_of_all_mentions(trie)]
     with pytest.raises(AssertionError):
         all_of(*checks)
+
+
+BOUNDED = {
+    "rivals are compared with the best, not with the last of the best": (
+        "one[-1].score if len(one) == k", "one[0].score if len(one) == k",
+    ),
+    "fewer keys than are wanted prove a question": (
+        "one[-1].score if len(one) == k", "one[-1].score if one",
+    ),
+    "too many rivals are taken for none": (
+        "return [answers if one else None for", "return [answers for",
+    ),
+    "rivals are not scored": ("at if one else at[:0] for", "at[:0] for"),
+    "more answers than are wanted": ("del one[k:]", "pass"),
+    "log p has the look-ahead in it": (
+        "Answer(tokens, one, one + more)", "Answer(tokens, one + more, one + more)",
+    ),
+    "the model is asked for keys it has no room for": (
+        "np.diff(offsets) <= decoding.room", "0 * np.diff(offsets) <= decoding.room",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", BOUNDED)
+def test_faults_of_the_proof_are_seen(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    faulty = with_fault("bounded", *BOUNDED[fault])
+    monkeypatch.setattr(test_bounded.module, "proven_best", faulty.proven_best)
+    reader = TableReader(test_retrieve_table.KEYS)
+    trie = test_bounded.made(reader)
+    check = test_bounded.test_what_is_proven_is_the_best_and_all_that_few_keys_prove
+    with pytest.raises((AssertionError, IndexError)):
+        all_of(lambda: check(reader, trie, False), lambda: check(reader, trie, True))
+
+
+NUMBERED = {
+    "the neighbour of a key is taken": ("(wanted < high)", "(wanted <= high)"),
+    "what stands in tails is left out": ("automaton.rest(after)", "automaton.rest(0 * after)"),
+    "the input is forgotten": ("automaton.start(automaton.inputs)[inputs]",
+                               "automaton.start(automaton.inputs)[0 * inputs]"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", NUMBERED)
+def test_faults_of_numbers_are_seen(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    faulty = load_with_fault("lm.trie.numbered", NUMBERED[fault])
+    monkeypatch.setattr(test_bounded, "keys_numbered", faulty.keys_numbered)
+    with pytest.raises((AssertionError, IndexError)):
+        test_bounded.test_keys_by_number()

@@ -1,0 +1,142 @@
+"""Keys that are proven best by few scores, against enumeration of all."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from ergotext.lm.trie import TokenTrie
+from ergotext.lm.trie.numbered import keys_numbered
+from ergotext.lm.trie.within import Within
+from ergotext.tasks import answers
+from ergotext.tasks import bounded as module
+from ergotext.tasks.bounded import Answer
+from ergotext.tasks.candidates import Candidates, Spotter
+from ergotext.tasks.retrieve import Retriever
+from tests.lm.trie import test_within
+from tests.tasks import test_retrieve_table as table
+from tests.tasks.table_reader import TableDecoding, TableReader
+
+
+@pytest.fixture(scope="module")
+def reader() -> TableReader:
+    return TableReader(table.KEYS)
+
+
+@pytest.fixture(scope="module")
+def trie(reader: TableReader) -> TokenTrie:
+    return made(reader)
+
+
+def made(reader: TableReader) -> TokenTrie:
+    return replace(table.made(reader), tokenizer=reader.keys)
+
+
+class Narrow(TableDecoding):
+    """A model with room for keys of four tokens, the end counted."""
+
+    @property
+    def room(self) -> torch.Tensor:
+        return torch.full(self.last.shape, 4)
+
+
+def test_keys_by_number() -> None:
+    """Of a whole trie, and of the paths of an input; in any order, and more than once."""
+    trie = test_within.made()
+    keys = [(*key, trie.end) for key in trie.keys(())]
+    ordinals = np.random.default_rng(0).integers(len(keys), size=300)
+    ids, offsets = keys_numbered(trie, np.zeros(300, dtype=np.int64), ordinals)
+    assert [tuple(row) for row in np.split(ids, offsets[1:-1])] == [keys[n] for n in ordinals]
+    within = Within(trie, test_within.paths(trie), len(test_within.PREFIXES))
+    for number in range(len(test_within.PREFIXES)):
+        mine = [(*key, trie.end) for key in test_within.allowed(trie, number)]
+        ordinals = np.array([keys.index(key) for key in mine], dtype=np.int64)
+        inputs = np.full(len(mine), number, dtype=np.int64)
+        ids, offsets = keys_numbered(within, inputs, ordinals)
+        assert [tuple(row) for row in np.split(ids, offsets[1:-1])][: len(mine)] == mine
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_what_is_proven_is_the_best_and_all_that_few_keys_prove(
+    reader: TableReader, trie: TokenTrie, narrow: bool
+) -> None:
+    """For all k and bounds: the best by enumeration, or None just where too many may be better."""
+    decoding = reader.read([reader.encode(question, 0) for question in table.QUESTIONS])
+    if narrow:
+        decoding = Narrow(decoding.law, decoding.last, decoding.end)
+    each, paths = Spotter(trie, triples=True).find(table.QUESTIONS)
+    within = Within(trie, paths, len(each))
+    keys = [(*key, trie.end) for key in trie.keys(())]
+    rng, given_up, proven = np.random.default_rng(0), 0, 0
+    potentials = [np.round(rng.normal(0, 12, len(one)), 1) for one in each]
+    for values in potentials:
+        values[rng.random(len(values)) < 0.2] = -np.inf
+    for k, most in itertools.product((1, 3, 200), (0, 1, 4, 500)):
+        found = module.proven_best(
+            decoding, within, [one.ordinals for one in each], potentials, k, most
+        )
+        for question, one, values, best in zip(
+            table.QUESTIONS, each, potentials, found, strict=True
+        ):
+            log_prob = [
+                reader.log_prob(question, reader.keys.decode(keys[n][:-1]))
+                if not narrow or len(keys[n]) <= 4
+                else -np.inf
+                for n in one.ordinals
+            ]
+            score = np.array(log_prob) + values
+            first = np.argsort(-values, kind="stable")[:k]
+            least = np.sort(score[first])[0] if len(first) == k else -np.inf
+            rivals = np.setdiff1d(np.flatnonzero(values > least), first)
+            assert (best is None) == (len(rivals) > most)
+            if best is None:
+                given_up += 1
+                continue
+            proven += 1
+            ranked = [n for n in np.argsort(-score, kind="stable")[:k] if score[n] > -np.inf]
+            assert [answer.tokens for answer in best] == [
+                keys[one.ordinals[n]][:-1] for n in ranked
+            ]
+            assert [answer.score for answer in best] == pytest.approx(score[ranked], abs=1e-9)
+            assert [answer.log_prob for answer in best] == pytest.approx(
+                np.array(log_prob)[ranked], abs=1e-9
+            )
+    assert given_up > 5 and proven > 5
+
+
+def by_number(scale: float, question: str, keys: Candidates) -> np.ndarray:
+    """Potentials that all differ."""
+    return scale * ((keys.ordinals * 7919 + len(question)) % 997)
+
+
+@pytest.mark.parametrize("spans", [True, False])
+def test_proven_and_searched_questions_in_one_batch(
+    reader: TableReader, trie: TokenTrie, spans: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each question has its own answers, however many of the others were proven."""
+    kinds: set[bool] = set()
+
+    def watched(*given: object) -> list[list[Answer] | None]:
+        found = module.proven_best(*given)  # type: ignore[arg-type]
+        kinds.update(best is None for best in found)
+        return found
+
+    monkeypatch.setattr(answers, "proven_best", watched)
+    known = {}
+    for exhaustive, beams in ((1000, 10), (0, 10), (0, 40)):
+        retriever = Retriever(reader, trie, triples=True, exhaustive=exhaustive)
+        for scale in (0.01, 0.3, 9.0):
+            found = retriever.retrieve(
+                table.QUESTIONS, k=2, beams=beams, lookahead=partial(by_number, scale), spans=spans,
+                samples=0,
+            )  # fmt: skip
+            scores = [[hit.score for hit in hits] for hits in found]
+            true = known.setdefault(scale, scores)
+            for hits, mine, best in zip(found, scores, true, strict=True):
+                assert len(mine) == 2 and (not hits.exact or mine == pytest.approx(best, abs=1e-9))
+    assert kinds == {True, False}
