@@ -15,6 +15,7 @@ from ergotext.cli_retrieve import (
     LOOKAHEAD,
     RETRIEVER,
     LookAheadName,
+    Posterior,
     Temperature,
 )
 from ergotext.cli_sample import DtypeName
@@ -64,6 +65,7 @@ def evaluate(
             min=0, help="Entries drawn for each question to tell probabilities of a large index."
         ),
     ] = 0,
+    posterior: Posterior = False,
     temperature: Temperature = None,
     engine: Annotated[EngineName, typer.Option(help="ray: actors, of the extra ray.")] = LOCAL,
     workers: Annotated[int, typer.Option(min=1, help="Actors of ray.")] = 2,
@@ -91,7 +93,8 @@ def evaluate(
         "anywhere": anywhere,
         "prompt": prompt,
         "samples": samples,
-        "temperature": temperature_for(model, temperature),
+        "temperature": temperature_for(model, temperature, posterior),
+        "posterior": posterior,
         "engine": engine.value,
         "workers": workers,
         "device": device,

@@ -33,6 +33,12 @@ LOOKAHEAD = (
     "question; auto: learned where there is one, else strings."
 )
 DECODE = "beam: token by token; mlm: a masked model fills in the blanks behind the question."
+Posterior = Annotated[
+    bool,
+    typer.Option(
+        "--posterior", help="Probabilities of model and look-ahead together, not the model's alone."
+    ),
+]
 FLOAT32, AUTO, BEAM = DtypeName.float32, LookAheadName.auto, DecodeName.beam
 RETRIEVER = "tiny-retriever"
 Temperature = Annotated[
@@ -82,6 +88,7 @@ def retrieve(
     samples: Annotated[
         int, typer.Option(min=0, help="Entries drawn to estimate probabilities; 0: give none.")
     ] = 16,
+    posterior: Posterior = False,
     temperature: Temperature = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Questions read at a time.")] = 32,
     limit: Annotated[
@@ -120,7 +127,8 @@ def retrieve(
         k=k,
         beams=beams,
         samples=samples,
-        temperature=task.temperature_for(model, temperature),
+        temperature=task.temperature_for(model, temperature, posterior),
+        posterior=posterior,
         threshold=threshold,
         seed=seed,
         batch_size=batch_size,

@@ -23,6 +23,8 @@ from ergotext.tasks.mass import Mass, Tokens, estimated_mass, exact_mass
 from ergotext.tasks.questions import QuestionReader
 
 Ints = NDArray[np.int64]
+MOST_SCORED = 256
+"""Keys of a question that are scored at most where a posterior is asked for."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,8 @@ class KeySearch:
 
     def check(self, plan: Plan) -> None:
         """Raise InputError if what is asked for cannot be told."""
-        if plan.threshold > 0 and not plan.samples and not self.scores_all:
+        told = plan.samples or plan.posterior or self.scores_all
+        if plan.threshold > 0 and not told:
             raise InputError("a threshold needs probabilities: let samples be 2 or more")
 
     def __call__(self, group: Group, plan: Plan, draws: Draws) -> list[Answers]:
@@ -108,7 +111,8 @@ class KeySearch:
         ahead = None
         if potentials is not None and group.candidates is not None:
             ordinals = [keys.ordinals for keys in group.candidates]
-            proven = proven_best(decoding, automaton, ordinals, potentials, plan.k, plan.beams)
+            wanted = MOST_SCORED if plan.posterior else plan.k
+            proven = proven_best(decoding, automaton, ordinals, potentials, wanted, plan.beams)
             left = [
                 values if best is None else np.full_like(values, -np.inf)
                 for best, values in zip(proven, potentials, strict=True)
@@ -127,14 +131,20 @@ class KeySearch:
                 for best, one in zip(proven, searched, strict=True)
             ]
         masses: list[Mass | None] = [None] * len(found)
-        if plan.samples:
+        if plan.posterior and potentials is not None:
+            for number, best in enumerate(proven):
+                if best is not None:
+                    scores = np.array([answer.score for answer in best])
+                    masses[number] = Mass(_log_sum(scores / plan.temperature))
+        elif plan.samples:
             known = [{answer.tokens: answer.log_prob for answer in best} for best, _ in found]
             masses[:] = estimated_mass(
                 decoding, self.trie, draws, known, samples=plan.samples,
                 longest=self.trie.longest, temperature=plan.temperature,
             )  # fmt: skip
         return [
-            Answers(best, exact, mass) for (best, exact), mass in zip(found, masses, strict=True)
+            Answers(best[: plan.k], exact, mass)
+            for (best, exact), mass in zip(found, masses, strict=True)
         ]
 
     def _scored(
@@ -149,6 +159,8 @@ class KeySearch:
             if group.candidates is not None:
                 keys = group.candidates[number].ordinals
             score = each[keys] + (0.0 if potentials is None else potentials[number])
+            if plan.posterior and potentials is not None:
+                mass = Mass(_log_sum(score / plan.temperature))
             best = np.argsort(-score, kind="stable")[: plan.k]
             best = best[score[best] > -np.inf]
             answers = [
@@ -172,3 +184,7 @@ class KeySearch:
     @cached_property
     def _keys(self) -> list[Tokens]:
         return list(self.trie.keys())
+
+
+def _log_sum(log_weights: Floats) -> float:
+    return float(np.logaddexp.reduce(log_weights, initial=-np.inf))

@@ -30,6 +30,7 @@ class Plan:
     threshold: float
     batch_size: int
     spans: bool
+    posterior: bool = False
 
     def __post_init__(self) -> None:
         if self.k < 1 or self.beams < self.k or self.batch_size < 1:
@@ -44,6 +45,11 @@ class Plan:
             )
         if not self.temperature > 0 or not math.isfinite(self.temperature):
             raise InputError(f"the temperature must be positive, got {self.temperature}")
+        if self.posterior and self.lookahead is None:
+            raise InputError(
+                "the posterior is that of model and look-ahead together: name a look-ahead, or ask "
+                "for the probabilities of the model alone"
+            )
         if not 0 <= self.threshold <= 1:
             raise InputError(f"the threshold is a probability, got {self.threshold}")
 

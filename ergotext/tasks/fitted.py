@@ -22,12 +22,14 @@ class Fitted:
     scale : float
         What a nat of the learned look-ahead counts beside one of the model's log-probability.
         Encoder-decoders that were trained for minutes know little that the look-ahead does not.
-    temperature : float
-        T under which the model's probabilities keep their word.
+    temperature, posterior_temperature : float
+        T under which probabilities keep their word: the model's, and those of model and look-ahead
+        together.
     """
 
     scale: float = 10.0
     temperature: float = 1.0
+    posterior_temperature: float = 10.0
 
     @classmethod
     def of(cls, model: str) -> Fitted:
@@ -61,6 +63,9 @@ class Fitted:
         (folder / NAME).write_text(json.dumps(asdict(self)) + "\n", encoding="utf-8")
 
 
-def temperature_for(model: str, asked: float | None) -> float:
+def temperature_for(model: str, asked: float | None, posterior: bool = False) -> float:
     """The temperature asked for; if none is, the one that was fitted to the model of this name."""
-    return Fitted.of(model).temperature if asked is None else asked
+    if asked is not None:
+        return asked
+    fitted = Fitted.of(model)
+    return fitted.posterior_temperature if posterior else fitted.temperature

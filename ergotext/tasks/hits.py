@@ -32,7 +32,8 @@ class Hit:
         product of conditionals, a pseudo-likelihood, and no probability of the key.
     probability, probability_stderr : float
         p(key, end | question)^(1/T), normalised over all keys of the index, and its standard
-        error: 0 where it is exact. NaN where nothing was sampled to tell.
+        error: 0 where it is exact. NaN where nothing was sampled to tell. Of a posterior,
+        exp(score / T) instead of p^(1/T).
     """
 
     text: str

@@ -105,6 +105,7 @@ class Retriever:
         spans: bool | None = None,
         samples: int = 16,
         temperature: float = 1.0,
+        posterior: bool = False,
         threshold: float = 0.0,
         seed: int = 0,
         batch_size: int = 32,
@@ -130,6 +131,10 @@ class Retriever:
             score whole gives no probabilities.
         temperature : float
             T of the probabilities p^(1/T), to be fitted so that they are calibrated.
+        posterior : bool
+            Probabilities are those of model and look-ahead together, exp(score / T) over all keys
+            that the look-ahead does not exclude. Nothing is sampled: every candidate is scored.
+            They are NaN of questions with more than 256 candidates, some of which were not.
         threshold : float
             There is no answer where the probability of the first hit is below this.
         seed : int
@@ -148,7 +153,9 @@ class Retriever:
         """
         restricted = self.triples if spans is None else spans
         width = max(k, 10) if beams is None else beams
-        plan = Plan(k, width, lookahead, samples, temperature, threshold, batch_size, restricted)
+        plan = Plan(
+            k, width, lookahead, samples, temperature, threshold, batch_size, restricted, posterior
+        )
         self.search.check(plan)
         for question in questions:
             check_unicode(question)
@@ -205,7 +212,8 @@ class Retriever:
         answers = self.search(group, plan, draws)
         for number, found in enumerate(answers):
             mentions = group.candidates[number].mentions if group.candidates is not None else ()
-            hits = [self._hit(one, found.mass, plan.temperature) for one in found.best]
+            together = plan.posterior and group.candidates is not None
+            hits = [self._hit(one, found.mass, plan.temperature, together) for one in found.best]
             notes = group.notes + found.notes
             if hits and hits[0].probability < plan.threshold:
                 notes += (
@@ -215,11 +223,11 @@ class Retriever:
                 hits = []
             yield Hits(hits, found.exact, mentions, notes)
 
-    def _hit(self, answer: Answer, mass: Mass | None, temperature: float) -> Hit:
+    def _hit(self, answer: Answer, mass: Mass | None, temperature: float, together: bool) -> Hit:
         assert self.trie.tokenizer is not None
         text = self.trie.tokenizer.decode(answer.tokens)
         fields = fields_of(text, self.triples)
-        weight = answer.log_prob / temperature
+        weight = (answer.score if together else answer.log_prob) / temperature
         share = (math.nan, math.nan) if mass is None else mass.share(weight)
         values = self.trie.values(answer.tokens)
         return Hit(

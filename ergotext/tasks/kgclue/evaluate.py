@@ -56,6 +56,7 @@ def retriever_of(config: Mapping[str, Any]) -> Ask:
         spans=spans,
         samples=config["samples"],
         temperature=config["temperature"],
+        posterior=config["posterior"],
     )
     ask([])  # raises what is wrong with these numbers, before any question seems to fail
     return ask

@@ -1,0 +1,129 @@
+"""Probabilities of model and look-ahead together, against enumeration."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ergotext.cli import main
+from ergotext.lm.protocols import InputError, ModelError
+from ergotext.lm.trie import TokenTrie
+from ergotext.tasks import answers
+from ergotext.tasks.candidates import Candidates
+from ergotext.tasks.fitted import NAME, Fitted
+from ergotext.tasks.retrieve import Retriever
+from tests.tasks import test_retrieve_table as table
+from tests.tasks.table_reader import TableReader
+from tests.tasks.test_bounded import made
+from tests.tiny_t5 import saved
+
+
+@pytest.fixture(scope="module")
+def reader() -> TableReader:
+    return TableReader(table.KEYS)
+
+
+@pytest.fixture(scope="module")
+def trie(reader: TableReader) -> TokenTrie:
+    return made(reader)
+
+
+def ahead(question: str, keys: Candidates) -> np.ndarray:
+    """Some keys are out of the question."""
+    values = ((keys.ordinals * 7919 + len(question)) % 13).astype(np.float64)
+    return np.where(values > 9, -np.inf, values)
+
+
+@pytest.mark.parametrize("exhaustive", [1000, 0])
+@pytest.mark.parametrize("spans", [True, False])
+def test_posteriors_are_those_of_enumeration(
+    reader: TableReader,
+    trie: TokenTrie,
+    exhaustive: int,
+    spans: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(answers, "MOST_SCORED", 1000)
+    retriever = Retriever(reader, trie, triples=True, exhaustive=exhaustive)
+    found = retriever.retrieve(
+        table.QUESTIONS, k=1000, lookahead=ahead, spans=spans, samples=0, posterior=True,
+        temperature=3.0,
+    )  # fmt: skip
+    one = retriever.retrieve(
+        table.QUESTIONS, k=1, lookahead=ahead, spans=spans, samples=0, posterior=True,
+        temperature=3.0,
+    )  # fmt: skip
+    for question, hits, first in zip(table.QUESTIONS, found, one, strict=True):
+        if spans and not hits.mentions:
+            assert all(math.isnan(hit.probability) for hit in hits) or exhaustive
+            continue
+        assert hits.exact and len(hits) > 5
+        scores = {table.key_of(hit): hit.score for hit in hits}
+        for key, score in scores.items():
+            extra = score - reader.log_prob(question, key)
+            assert extra == pytest.approx(round(extra), abs=1e-9) and round(extra) <= 9
+        weights = np.exp(np.array(list(scores.values())) / 3.0)
+        told = np.array([hit.probability for hit in hits])
+        np.testing.assert_allclose(told, weights / weights.sum(), atol=1e-12)
+        assert told.sum() == pytest.approx(1.0, abs=1e-12)
+        assert all(hit.probability_stderr == 0 for hit in hits)
+        assert first == hits[:1]
+
+
+def test_too_many_candidates_have_none(
+    reader: TableReader, trie: TokenTrie, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answers, "MOST_SCORED", 3)
+    flat = Retriever(reader, trie, triples=True, exhaustive=0).retrieve(
+        table.QUESTIONS[:1], k=2, beams=2, lookahead=lambda _, keys: np.zeros(len(keys)),
+        samples=0, posterior=True,
+    )  # fmt: skip
+    assert len(flat[0]) == 2 and all(math.isnan(hit.probability) for hit in flat[0])
+
+
+def test_thresholds_go_by_it(reader: TableReader, trie: TokenTrie) -> None:
+    retriever = Retriever(reader, trie, triples=True, exhaustive=0)
+    options = {"lookahead": ahead, "samples": 0, "posterior": True}
+    (hits,) = retriever.retrieve(table.QUESTIONS[:1], k=1, **options)
+    for above, count in ((hits[0].probability + 1e-6, 0), (hits[0].probability - 1e-6, 1)):
+        (again,) = retriever.retrieve(table.QUESTIONS[:1], k=1, threshold=above, **options)
+        assert len(again) == count
+    with pytest.raises(InputError, match="name a look-ahead"):
+        retriever.retrieve(table.QUESTIONS, posterior=True)
+
+
+def test_fitted_numbers(tmp_path: Path) -> None:
+    assert Fitted.load(tmp_path) == Fitted()
+    Fitted(3.0, 1.5, 2.5).save(tmp_path)
+    assert Fitted.load(tmp_path) == Fitted(3.0, 1.5, 2.5)
+    for damaged in ("{", '{"size": 1}', '{"scale": 0}', '{"scale": "a"}', "[]"):
+        (tmp_path / NAME).write_text(damaged, encoding="utf-8")
+        with pytest.raises(ModelError, match=NAME):
+            Fitted.load(tmp_path)
+
+
+def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its temperature is the one that was fitted, unless another is asked for."""
+    lines = "香蕉\t产地\t海南\n香蕉\t颜色\t黄\n香蕉\t高度\t3米\n"
+    saved(tmp_path / "model", [lines])
+    (tmp_path / "kb.tsv").write_text(lines, encoding="utf-8")
+    files = [str(tmp_path / name) for name in ("kb.tsv", "kb.ergo")]
+    model = str(tmp_path / "model")
+    assert main(["index", "build", files[0], "-o", files[1], "--tokenizer", model]) == 0
+    Fitted(posterior_temperature=40.0).save(tmp_path / "model")
+    common = ["retrieve", "-i", files[1], "--model", model, "--device", "cpu", "--json", "香蕉颜色"]
+    told = []
+    for options in ([], ["--temperature", "40"], ["--temperature", "4"]):
+        capsys.readouterr()
+        assert main([*common, "--posterior", *options]) == 0
+        told.append(json.loads(capsys.readouterr().out)["results"])
+    weights = np.exp(np.array([hit["score"] for hit in told[0]]) / 40)
+    assert [hit["probability"] for hit in told[0]] == pytest.approx(weights / weights.sum())
+    assert told[0] == told[1] != told[2]
+    capsys.readouterr()
+    assert main([*common, "--posterior", "--lookahead", "none"]) == 2
+    assert "look-ahead" in capsys.readouterr().err
