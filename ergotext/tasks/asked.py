@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ergotext.lm.protocols import InputError
 from ergotext.lm.trie.within import Paths
-from ergotext.tasks.candidates import Candidates, Potential
+from ergotext.tasks.candidates import Candidates, ManyPotential, Potential
 
 Floats = NDArray[np.float64]
 Decode = Literal["beam", "mlm"]
@@ -75,9 +75,19 @@ class Group:
         """
         if lookahead is None or self.candidates is None:
             return None
+        pairs = list(zip(self.questions, self.candidates, strict=True))
+        if isinstance(lookahead, ManyPotential):
+            told = lookahead.many(self.questions, self.candidates)
+            if len(told) != len(pairs):
+                raise InputError(
+                    f"the look-ahead gave {len(told)} arrays for {len(pairs)} questions: it must "
+                    f"give one for each"
+                )
+        else:
+            told = [lookahead(question, keys) for question, keys in pairs]
         found = []
-        for question, keys in zip(self.questions, self.candidates, strict=True):
-            values = np.asarray(lookahead(question, keys), dtype=np.float64)
+        for (question, keys), given in zip(pairs, told, strict=True):
+            values = np.asarray(given, dtype=np.float64)
             if values.shape != (len(keys),) or not (values < np.inf).all():
                 raise InputError(
                     f"the look-ahead must give a number, or -inf, for each of {len(keys)} "

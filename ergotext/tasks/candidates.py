@@ -80,6 +80,16 @@ class Potential(Protocol):
         """float64 [n], nats: one number a candidate; -inf for keys that are out of the question."""
 
 
+@runtime_checkable
+class ManyPotential(Potential, Protocol):
+    """A potential that is faster on the keys of many questions together."""
+
+    def many(
+        self, questions: Sequence[str], keys: Sequence[Candidates]
+    ) -> list[NDArray[np.float64]]:
+        """What it gives for each question and its candidates."""
+
+
 class Spotter:
     """Finds the keys whose subjects (or which themselves) stand in questions.
 

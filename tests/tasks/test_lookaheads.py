@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,9 +15,14 @@ from ergotext.cli import main
 from ergotext.lm.matcher import CONFIG, Matcher
 from ergotext.lm.matcher_input import Asked, Key
 from ergotext.lm.protocols import InputError
+from ergotext.tasks import matched
+from ergotext.tasks.candidates import Candidates, ManyPotential, Spotter
 from ergotext.tasks.lookaheads import lookahead_named
-from ergotext.tasks.matched import Matched
+from ergotext.tasks.retrieve import Retriever
 from ergotext.tasks.string_match import StringMatch
+from tests.tasks import test_retrieve_table
+from tests.tasks.table_reader import TableReader
+from tests.tasks.test_retrieve_table import QUESTIONS
 from tests.tiny_t5 import saved
 
 KB = "香蕉\t产地\t海南\n香蕉\t颜色\t黄\n香蕉\t高度\t3米\n"
@@ -55,7 +63,7 @@ def test_names(folder: Path) -> None:
         lookahead_named("string", model)
     Matcher("产地", width=8, hidden=8).save(folder / "model")
     for name in ("auto", "learned"):
-        assert isinstance(lookahead_named(name, model), Matched)
+        assert isinstance(lookahead_named(name, model), matched.Matched)
     assert isinstance(lookahead_named("strings", model), StringMatch)
 
 
@@ -80,3 +88,42 @@ def test_damaged_matcher_is_told_in_a_line(
     capsys.readouterr()
     assert main([*common, "--device", "cpu", "香蕉"]) == 1
     assert "damaged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("together", [1, 5, 1000])
+def test_many_questions_are_weighed_as_each_alone(
+    together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever keys the matcher reads together: each question has its own potentials."""
+    monkeypatch.setattr(matched, "TOGETHER", together)
+    reader = TableReader(test_retrieve_table.KEYS)
+    trie = replace(test_retrieve_table.made(reader), tokenizer=reader.keys)
+    found, _ = Spotter(trie, triples=True).find(QUESTIONS)
+    torch.manual_seed(0)
+    potential = matched.Matched(Matcher("abcxyz山水", width=8, hidden=8).eval())
+    assert isinstance(potential, ManyPotential)
+    told = potential.many(QUESTIONS, found)
+    for question, keys, values in zip(QUESTIONS, found, told, strict=True):
+        expected = np.full(len(keys), -np.inf)
+        for rows, asked in matched.grouped(question, keys):
+            expected[rows] = 10.0 * potential.matcher.scores([asked]).numpy()
+        assert values == pytest.approx(expected, abs=1e-4)
+        assert np.unique(values[values > -np.inf]).size > 3 or not len(keys)
+    assert [len(values) for values in told].count(0) == 1
+
+
+def test_a_look_ahead_must_answer_every_question() -> None:
+    reader = TableReader(test_retrieve_table.KEYS)
+    retriever = Retriever(reader, test_retrieve_table.made(reader), triples=True)
+    with pytest.raises(InputError, match="gave 1 arrays for 3 questions"):
+        retriever.retrieve(QUESTIONS, lookahead=Forgetful())
+
+
+class Forgetful:
+    """It gives what the first question's keys are worth, and no more."""
+
+    def __call__(self, question: str, keys: Candidates) -> np.ndarray:
+        return np.zeros(len(keys))
+
+    def many(self, questions: Sequence[str], keys: Sequence[Candidates]) -> list[np.ndarray]:
+        return [np.zeros(len(keys[0]))]

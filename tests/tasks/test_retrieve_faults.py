@@ -10,7 +10,13 @@ import pytest
 from ergotext.tasks import answers, retrieve
 from tests.faulty import load_with_fault
 from tests.lm.trie import test_mentions, test_within
-from tests.tasks import test_bounded, test_candidates, test_mass, test_retrieve_table
+from tests.tasks import (
+    test_bounded,
+    test_candidates,
+    test_lookaheads,
+    test_mass,
+    test_retrieve_table,
+)
 from tests.tasks.table_reader import TableReader
 
 
@@ -213,3 +219,19 @@ def test_faults_of_numbers_are_seen(fault: str, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(test_bounded, "keys_numbered", faulty.keys_numbered)
     with pytest.raises((AssertionError, IndexError)):
         test_bounded.test_keys_by_number()
+
+
+MATCHED = {
+    "all have the scores of the first": ("begin += len(rows)", "begin += 0"),
+    "what is left at the end is not read": (
+        "        self._fill(found, batch)\n        return found", "        return found",
+    ),
+    "all is told of the first question": ("found[number][rows]", "found[0][rows]"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", MATCHED)
+def test_faults_of_many_questions_are_seen(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(test_lookaheads, "matched", with_fault("matched", *MATCHED[fault]))
+    with pytest.raises((AssertionError, IndexError, ValueError)):
+        test_lookaheads.test_many_questions_are_weighed_as_each_alone(1000, monkeypatch)
