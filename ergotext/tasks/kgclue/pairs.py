@@ -157,6 +157,13 @@ class Examples:
             self.templates[one.predicate].append(one.text)
             self.asked_by[one.text].add(one.predicate)
         self.names = list(self.templates)
+        self.pools = {
+            plain: [
+                [name for name in pool if name.isascii() == plain] or self.names
+                for pool in (self.names, self.predicates.asked)
+            ]
+            for plain in (True, False)
+        }
         self.alike = lookalikes(list(dict.fromkeys([*self.names, *self.predicates.names])))
 
     def draw(
@@ -220,8 +227,9 @@ class Examples:
         same = self.asked_by[way] | {predicate}
         near = self.alike.get(predicate, [])
         drawn = rng.sample(near, min(len(near), rng.randint(0, 4)))
-        drawn += [rng.choice(self.names) for _ in range(rng.randint(1, 4))]
-        drawn += [rng.choice(self.predicates.asked) for _ in range(rng.randint(1, 3))]
+        # Beside predicates in another script, one is told by that alone.
+        for pool in self.pools[predicate.isascii()]:
+            drawn += [rng.choice(pool) for _ in range(rng.randint(1, 4))]
         rivals = [p for p in dict.fromkeys(drawn) if p not in same]
         # Rivals that are asked for in the same words cannot be told from it.
         rivals = [p for p in rivals if way not in self.templates.get(p, ())]
