@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from ergotext.tasks.candidates import Potential as Potential
     from ergotext.tasks.hits import Hit as Hit
     from ergotext.tasks.hits import Hits as Hits
+    from ergotext.tasks.lookaheads import load_lookahead as load_lookahead
     from ergotext.tasks.read import SpanReader as SpanReader
     from ergotext.tasks.retrieve import Retriever as Retriever
     from ergotext.tasks.string_match import StringMatch as StringMatch
@@ -76,6 +77,7 @@ _HOME = {
     "kept_words": "lm.overlap",
     "load_encoder": "lm.embedding",
     "similarity": "lm.embedding",
+    "load_lookahead": "tasks.lookaheads",
     "load_tokenizer": "lm.fast_tokenizer",
     "load_trie": "lm.trie:load",
     "save_trie": "lm.trie:save",

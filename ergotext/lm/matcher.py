@@ -129,12 +129,14 @@ class Matcher(nn.Module):
         if not any(one.keys for one in asked):
             return torch.zeros(0, dtype=torch.float64)
         was = self.training
-        self.eval()
+        if was:
+            self.eval()
         try:
             scores: Tensor = self(self.read(asked).to(self.embedding.weight.device))
             return scores.double().cpu()
         finally:
-            self.train(was)
+            if was:
+                self.train()
 
     def save(self, folder: str | Path) -> None:
         """Write ``matcher.json`` and ``matcher.safetensors`` (float16) into a folder."""

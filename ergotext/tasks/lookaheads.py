@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal, get_args
 
 from ergotext.lm.loading import source_of
@@ -31,11 +32,28 @@ def lookahead_named(name: str, model: str, decode: Decode = "beam") -> Potential
         raise InputError(f"no look-ahead {name!r}; choose one of {', '.join(get_args(Name))}")
     if name == "none" or (name == "auto" and decode == "mlm"):
         return None
-    if name == "strings":
+    if name == "strings" or (name == "auto" and _learned(model) is None):
         return StringMatch()
-    folder = source_of(model)
-    if isinstance(folder, str) or not (folder / CONFIG).is_file():
-        if name == "learned":
-            raise InputError(f"the model {model} brings no look-ahead ({CONFIG}): take strings")
-        return StringMatch()
+    return load_lookahead(model)
+
+
+def load_lookahead(model: str) -> Matched:
+    """The learned look-ahead that a model brings, by the model's name or folder.
+
+    Raises
+    ------
+    InputError
+        It brings none.
+    ModelError
+        What it brings is damaged.
+    """
+    folder = _learned(model)
+    if folder is None:
+        raise InputError(f"the model {model} brings no look-ahead ({CONFIG}): take strings")
     return Matched.load(folder)
+
+
+def _learned(model: str) -> Path | None:
+    """The folder of a model, if a look-ahead lies in it."""
+    folder = source_of(model)
+    return folder if isinstance(folder, Path) and (folder / CONFIG).is_file() else None

@@ -1,0 +1,53 @@
+"""Choose what the look-ahead counts beside a retriever, and fit its two temperatures.
+
+The scale is the one with the best EMF1 on the dev questions; temperatures are fitted on questions
+of the training set, by maximum likelihood. Writes retriever.json into the model's folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+import ergotext as et
+from ergotext.tasks.fitted import Fitted
+from ergotext.tasks.kgclue.data import read
+from ergotext.tasks.kgclue.scale import scores_by_scale
+from ergotext.tasks.kgclue.temperature import fitted_temperature
+from ergotext.tasks.matched import Matched
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("model", type=Path, help="folder of the model and its look-ahead")
+    parser.add_argument("-i", "--index", type=Path, required=True, help="in the model's tokens")
+    parser.add_argument("--train", required=True)
+    parser.add_argument("--dev", required=True)
+    parser.add_argument(
+        "--questions", type=int, default=400, help="that temperatures are fitted on"
+    )
+    parser.add_argument("--samples", type=int, default=16)
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    lm = et.load(str(args.model), device="cpu")
+    retriever = et.Retriever(lm, args.index)
+    found = scores_by_scale(lm, retriever.trie, Matched.load(args.model), read(args.dev).asked)
+    for scale, scores in found.items():
+        told = (f"{name} {scores[name]:.3f}" for name in ("EMF1", "EM_S", "EM_P"))
+        print(f"scale {scale:g}:", *told, flush=True)
+    best = max(found, key=lambda scale: found[scale]["EMF1"])
+    ahead = replace(Matched.load(args.model), scale=best)
+    asked = read(args.train, limit=args.questions).asked
+    together = fitted_temperature(retriever, asked, lookahead=ahead, samples=0, posterior=True)
+    alone = fitted_temperature(retriever, asked, lookahead=ahead, samples=args.samples)
+    fitted = Fitted(best, round(alone, 3), round(together, 3))
+    fitted.save(args.model)
+    print(fitted)
+
+
+if __name__ == "__main__":
+    main()
