@@ -27,10 +27,14 @@ COMMANDS = [
     line[2:] for block in blocks(README, "console") for line in block.splitlines()
     if line.startswith("$ ") and "ergotext write" in line
 ]  # fmt: skip
-INDEX = [
-    line[2:] for block in blocks(README, "console") for line in block.splitlines()
-    if line.startswith("$ ") and "ergotext index" in line
-]  # fmt: skip
+INDEX, ANSWERS = (
+    [
+        line[2:] for block in blocks(README, "console") for line in block.splitlines()
+        if line.startswith("$ ") and "ergotext index" in block and re.search(command, line)
+        and ("ergotext retrieve" in block) == answers
+    ]
+    for command, answers in (("ergotext index", False), ("ergotext", True))
+)  # fmt: skip
 
 RUNS = [
     line[2:] for block in blocks(README, "console") for line in block.splitlines()
@@ -76,6 +80,24 @@ def test_index_commands_run(tmp_path: Path) -> None:
     objects = [json.loads(line)["objects"] for line in apple.splitlines()]
     assert ["史蒂夫·乔布斯", "史蒂夫·沃兹尼亚克"] in objects and len(objects) == 3
     assert "subject,predicate,object" in info and "is intact" in verify
+
+
+def test_answers_run(tmp_path: Path) -> None:
+    """As printed, one behind the other; every one of the questions printed is answered rightly."""
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    build, three, one, scored = (shell(command, tmp_path) for command in ANSWERS)
+    assert "facts.ergo" in build
+    lines = [line.split("\t") for line in three.splitlines() if "\t" in line]
+    assert [line[-1] for line in lines] == [
+        "William Shakespeare", "8849", "史蒂夫·乔布斯 | 史蒂夫·沃兹尼亚克",
+    ]  # fmt: skip
+    told = json.loads(one)
+    first = told["results"][0]
+    assert told["question"] == "长江有多长？" and first["values"] == ["约6300公里"]
+    assert first["fields"] == {"subject": "长江", "predicate": "长度"}
+    assert first["log_prob"] < 0 and 0.5 < first["probability"] <= 1
+    (score,) = re.findall(r"EMF1 ([\d.]+)", scored)
+    assert float(score) > 80
 
 
 @pytest.mark.slow
