@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from pathlib import Path
@@ -12,6 +13,8 @@ ROOT = Path(__file__).parent.parent
 FACTS = ROOT / "examples" / "facts.tsv"
 TEMPLATES = {tongue: ROOT / "training" / f"questions_{tongue}.tsv" for tongue in ("en", "zh")}
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
+QUESTIONS = ROOT / "examples" / "questions.jsonl"
+SYNONYMS = ROOT / "training" / "synonyms_zh.tsv"
 
 
 def rows(path: Path, columns: int) -> list[tuple[str, ...]]:
@@ -76,3 +79,22 @@ def test_templates_paraphrase(tongue: str) -> None:
 def test_every_predicate_of_the_facts_has_templates() -> None:
     asked = {predicate for tongue in TEMPLATES for predicate, _ in rows(TEMPLATES[tongue], 2)}
     assert {predicate for _, predicate, _ in rows(FACTS, 3)} <= asked
+
+
+def test_questions_are_answered_by_the_facts() -> None:
+    facts = {fact[:2]: fact[2] for fact in reversed(rows(FACTS, 3))}
+    asked = [json.loads(line) for line in QUESTIONS.read_text(encoding="utf-8").splitlines()]
+    assert len(asked) > 50 and len({one["id"] for one in asked}) == len(asked)
+    for one in asked:
+        subject, predicate, value = one["answer"].split(" ||| ")
+        assert facts[subject, predicate] == value
+        assert subject.partition("（")[0] in one["question"], one
+
+
+def test_synonyms_are_well_formed() -> None:
+    lines = SYNONYMS.read_text(encoding="utf-8").splitlines()
+    groups = [line.split("\t") for line in lines]
+    assert len(groups) > 3000 and len({frozenset(group) for group in groups}) == len(groups)
+    for group in groups:
+        assert len(group) >= 2 and len(set(group)) == len(group), group
+        assert all(re.fullmatch(r"[\u4e00-\u9fff]+", word) for word in group), group
