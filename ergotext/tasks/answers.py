@@ -133,7 +133,8 @@ class KeySearch:
         masses: list[Mass | None] = [None] * len(found)
         if plan.posterior and potentials is not None:
             for number, best in enumerate(proven):
-                if best is not None:
+                # Keys that were proven no better than the best still weigh something.
+                if best is not None and (potentials[number] > -np.inf).sum() <= MOST_SCORED:
                     scores = np.array([answer.score for answer in best])
                     masses[number] = Mass(_log_sum(scores / plan.temperature))
         elif plan.samples:

@@ -51,8 +51,8 @@ class Fitted:
             return cls()
         try:
             found = cls(**json.loads(path.read_text(encoding="utf-8")))
-            usable = all(0 < value < math.inf for value in asdict(found).values())
-        except (OSError, ValueError, TypeError) as error:
+            usable = all(value > 0 and math.isfinite(value) for value in asdict(found).values())
+        except (OSError, ValueError, TypeError, OverflowError) as error:
             raise ModelError(f"{path} cannot be read ({error}): write it again") from error
         if not usable:
             raise ModelError(f"{path} holds numbers that are not above 0: write it again")

@@ -133,10 +133,11 @@ class Retriever:
             T of the probabilities p^(1/T), to be fitted so that they are calibrated.
         posterior : bool
             Probabilities are those of model and look-ahead together, exp(score / T) over all keys
-            that the look-ahead does not exclude. Nothing is sampled: every candidate is scored.
-            They are NaN of questions with more than 256 candidates, some of which were not.
+            that the look-ahead does not exclude. Every candidate is scored for them; they are NaN
+            of questions with more than 256 candidates, some of which were not. Where no subject
+            stands in the question there is no look-ahead, and they are as without ``posterior``.
         threshold : float
-            There is no answer where the probability of the first hit is below this.
+            There is no answer where the probability of the first hit is below this, or not known.
         seed : int
             Of the samples.
         batch_size : int
@@ -215,10 +216,14 @@ class Retriever:
             together = plan.posterior and group.candidates is not None
             hits = [self._hit(one, found.mass, plan.temperature, together) for one in found.best]
             notes = group.notes + found.notes
-            if hits and hits[0].probability < plan.threshold:
+            if hits and plan.threshold > 0 and not hits[0].probability >= plan.threshold:
+                known = not math.isnan(hits[0].probability)
                 notes += (
                     f"the best answer has probability {hits[0].probability:.3g}, "
-                    f"below {plan.threshold:g}",
+                    f"below {plan.threshold:g}"
+                    if known
+                    else f"how probable the best answer is, is not known: {plan.threshold:g} is "
+                    f"not reached",
                 )
                 hits = []
             yield Hits(hits, found.exact, mentions, notes)

@@ -85,6 +85,36 @@ def test_too_many_candidates_have_none(
     assert len(flat[0]) == 2 and all(math.isnan(hit.probability) for hit in flat[0])
 
 
+def test_few_scores_that_prove_the_best_are_not_all_there_is(
+    reader: TableReader, trie: TokenTrie, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The best are proven, but the others weigh something too: no share can be told."""
+    monkeypatch.setattr(answers, "MOST_SCORED", 3)
+    retriever = Retriever(reader, trie, triples=True, exhaustive=0)
+    options = {"k": 1, "samples": 0, "posterior": True, "temperature": 200.0}
+    (hits,) = retriever.retrieve(
+        table.QUESTIONS[:1], lookahead=lambda _, keys: -100.0 * np.arange(len(keys)), **options
+    )
+    assert hits.exact and len(hits) == 1 and math.isnan(hits[0].probability)
+
+    def three(_: str, keys: Candidates) -> np.ndarray:
+        return np.where(np.arange(len(keys)) < 3, 0.0, -np.inf)
+
+    (hits,) = retriever.retrieve(table.QUESTIONS[:1], lookahead=three, **{**options, "k": 3})
+    assert len(hits) == 3 and sum(hit.probability for hit in hits) == pytest.approx(1.0)
+
+
+def test_what_is_not_known_reaches_no_threshold(
+    reader: TableReader, trie: TokenTrie, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answers, "MOST_SCORED", 3)
+    (hits,) = Retriever(reader, trie, triples=True, exhaustive=0).retrieve(
+        table.QUESTIONS[:1], k=2, beams=2, lookahead=lambda _, keys: np.zeros(len(keys)),
+        samples=0, posterior=True, threshold=0.5,
+    )  # fmt: skip
+    assert not hits and "not known" in hits.notes[-1]
+
+
 def test_thresholds_go_by_it(reader: TableReader, trie: TokenTrie) -> None:
     retriever = Retriever(reader, trie, triples=True, exhaustive=0)
     options = {"lookahead": ahead, "samples": 0, "posterior": True}
@@ -100,7 +130,14 @@ def test_fitted_numbers(tmp_path: Path) -> None:
     assert Fitted.load(tmp_path) == Fitted()
     Fitted(3.0, 1.5, 2.5).save(tmp_path)
     assert Fitted.load(tmp_path) == Fitted(3.0, 1.5, 2.5)
-    for damaged in ("{", '{"size": 1}', '{"scale": 0}', '{"scale": "a"}', "[]"):
+    for damaged in (
+        "{",
+        '{"size": 1}',
+        '{"scale": 0}',
+        '{"scale": "a"}',
+        "[]",
+        f'{{"scale": {10**400}}}',
+    ):
         (tmp_path / NAME).write_text(damaged, encoding="utf-8")
         with pytest.raises(ModelError, match=NAME):
             Fitted.load(tmp_path)
