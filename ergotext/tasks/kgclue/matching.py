@@ -44,11 +44,15 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "width", "hidden"):
+        for name in ("steps", "batch_size", "warm_up", "width", "hidden"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if not 0 < self.learning_rate < math.inf:
             raise InputError(f"learning_rate is {self.learning_rate}; it must be above 0")
+        if not 0 <= self.weight_decay < math.inf:
+            raise InputError(f"weight_decay is {self.weight_decay}; it must be at least 0")
+        if not 0 <= self.seed < 1 << 63:
+            raise InputError(f"the seed is {self.seed}; it must be at least 0 and below 2^63")
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, counted from 1: a linear rise, a cosine to a twentieth."""
@@ -157,10 +161,11 @@ class Lessons:
             raise InputError(
                 f"{path} is damaged ({error!r:.120}): remove it, start anew"
             ) from error
-        for name, value in self.about.items():
-            if before.get(name) != value:
+        for name in {**before, **self.about}:
+            was, now = before.get(name), self.about.get(name)
+            if was != now:
                 raise InputError(
-                    f"the run of {path} was started with {name} {before.get(name)}, not {value}: "
+                    f"the run of {path} was started with {name} {was}, not {now}: "
                     f"give the same again, or train into another folder"
                 )
         try:

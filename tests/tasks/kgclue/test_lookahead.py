@@ -76,6 +76,11 @@ def test_goes_on_to_the_same_weights(
         run(little, tmp_path / "parts")
     with pytest.raises(InputError, match="started with steps 6, not 8"):
         run(little, tmp_path / "parts", Recipe(8, 4, warm_up=2, width=8, hidden=8), resume=True)
+    with pytest.raises(InputError, match=r"started with templates 1 [0-9a-f]+, not None"):
+        train_lookahead(
+            little.questions, little.dev, little.index, tmp_path / "parts", SMALL, every=2,
+            device="cpu", resume=True,
+        )  # fmt: skip
     run(little, tmp_path / "parts", resume=True)
     one, other = (load_file(tmp_path / name / WEIGHTS) for name in ("whole", "parts"))
     assert one.keys() == other.keys()
@@ -113,7 +118,18 @@ def test_nothing_to_go_on_from(little: LittleBase, tmp_path: Path) -> None:
     assert (tmp_path / CHECKPOINT).read_bytes() == b"no checkpoint"
 
 
-@pytest.mark.parametrize("wrong", [{"steps": 0}, {"width": 0}, {"learning_rate": float("nan")}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"steps": 0},
+        {"width": 0},
+        {"warm_up": 0},
+        {"learning_rate": float("nan")},
+        {"weight_decay": -1},
+        {"seed": -1},
+        {"seed": 1 << 64},
+    ],
+)
 def test_recipes(wrong: dict[str, float]) -> None:
     with pytest.raises(InputError, match=next(iter(wrong))):
         Recipe(**wrong)
