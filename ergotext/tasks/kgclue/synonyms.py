@@ -25,7 +25,7 @@ class Synonyms:
         for group in groups:
             for word in group:
                 others[word].update((other, None) for other in group if other != word)
-        self._others = {word: list(found) for word, found in others.items()}
+        self._others = {word: list(found) for word, found in others.items() if found}
         self._longest = max(map(len, self._others), default=0)
 
     def reworded(self, text: str, rng: random.Random) -> str:
@@ -46,7 +46,8 @@ class Synonyms:
 def read_synonyms(paths: Iterable[Path], lines: Lines) -> list[list[str]]:
     """The groups of files with a group a line, its words parted by tabs.
 
-    Blank lines are none; lines of fewer than two words are left out and counted in ``lines``.
+    Blank lines are none; lines of fewer than two different words are left out and counted in
+    ``lines``.
 
     Raises
     ------
@@ -61,11 +62,12 @@ def read_synonyms(paths: Iterable[Path], lines: Lines) -> list[list[str]]:
             raise InputError(f"Cannot read the synonyms {path} ({error}).") from error
         before, bad = len(found), {}
         for number, row in enumerate(rows, 1):
-            words = [word for word in row.strip("\r").split("\t") if word.strip()]
+            parted = (word for word in row.strip("\r").split("\t") if word.strip())
+            words = list(dict.fromkeys(parted))
             if len(words) > 1:
                 found.append(words)
             elif row.strip():
-                bad[number] = "not two words or more with a tab between them"
+                bad[number] = "not two different words or more with a tab between them"
         lines.count(path, len(found) - before + len(bad), bad, strict=False)
         if len(found) == before:
             raise InputError(f"{path} holds no group of words parted by tabs.")

@@ -23,9 +23,18 @@ def test_reworded() -> None:
 
 
 def test_long_pieces_are_likelier() -> None:
-    same, rng = Synonyms([["出生日期", "诞辰"], ["期", "时"]]), random.Random(0)
-    told = [same.reworded("出生日期", rng) for _ in range(1700)]
-    assert abs(told.count("诞辰") - 1600) < 50  # sixteen to one
+    same, rng = Synonyms([["出生日期", "诞辰"], ["日期", "时间"]]), random.Random(0)
+    told = [same.reworded("出生日期", rng) for _ in range(2000)]
+    assert set(told) == {"诞辰", "出生时间"}
+    assert abs(told.count("诞辰") - 1600) < 90  # four to one
+
+
+def test_a_word_beside_itself_is_no_group(tmp_path: Path) -> None:
+    assert Synonyms([["高度", "高度"]]).reworded("高度", random.Random(0)) == "高度"
+    path, lines = tmp_path / "same.tsv", Lines()
+    path.write_text("高度\t高度\n保存\t储存\t保存\n", encoding="utf-8")
+    assert read_synonyms([path], lines) == [["保存", "储存"]]
+    assert lines.bad == 1
 
 
 def test_files(tmp_path: Path) -> None:
