@@ -109,9 +109,6 @@ def train_lookahead(
         list[Path] | None,
         typer.Option(help="File of words that mean the same, tabs between them; repeatable."),
     ] = None,
-    start: Annotated[
-        Path | None, typer.Option(help="Folder of a look-ahead to go on from.")
-    ] = None,
     steps: Annotated[int, typer.Option(help="Batches.")] = 8000,
     batch_size: Annotated[int, typer.Option(help="Questions in a batch.")] = 32,
     learning_rate: Annotated[float, typer.Option(help="The highest.")] = 1e-3,
@@ -136,7 +133,7 @@ def train_lookahead(
         report(
             run(
                 questions, dev, index, output, recipe, templates=templates or (),
-                synonyms=synonyms or (), start=start, every=every, device=device, resume=resume,
+                synonyms=synonyms or (), every=every, device=device, resume=resume,
             )
         )  # fmt: skip
     except InterruptedRunError as error:

@@ -26,7 +26,6 @@ from ergotext.lm.matcher_input import (
 from ergotext.lm.protocols import InputError, ModelError
 
 WEIGHTS, CONFIG = "matcher.safetensors", "matcher.json"
-DROP = 0.15
 
 
 class Matcher(nn.Module):
@@ -56,7 +55,7 @@ class Matcher(nn.Module):
         width: int = 128,
         hidden: int = 128,
         layers: int = 2,
-        drop: float = DROP,
+        drop: float = 0.15,
     ) -> None:
         super().__init__()
         self.sizes = {"width": width, "hidden": hidden, "layers": layers}
@@ -149,8 +148,8 @@ class Matcher(nn.Module):
         )
 
     @classmethod
-    def load(cls, folder: str | Path, drop: float = 0.0) -> Matcher:
-        """What ``save`` wrote; ``drop`` is for going on with its training.
+    def load(cls, folder: str | Path) -> Matcher:
+        """What ``save`` wrote.
 
         Raises
         ------
@@ -164,9 +163,7 @@ class Matcher(nn.Module):
             raise InputError(f"{folder} holds no matcher ({CONFIG}, {WEIGHTS}): train one.")
         try:
             with torch.random.fork_rng(devices=[]):  # what is drawn here is read over at once
-                matcher = cls(
-                    **json.loads((folder / CONFIG).read_text(encoding="utf-8")), drop=drop
-                )
+                matcher = cls(**json.loads((folder / CONFIG).read_text(encoding="utf-8")), drop=0.0)
             weights = load_file(folder / WEIGHTS)
             matcher.load_state_dict({name: one.float() for name, one in weights.items()})
         except (ValueError, TypeError, RuntimeError, SafetensorError) as error:

@@ -6,13 +6,12 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from hashlib import blake2b
 from pathlib import Path
 
 import torch
 
 from ergotext.lm.loading import device_of
-from ergotext.lm.matcher import CONFIG, DROP, WEIGHTS, Matcher
+from ergotext.lm.matcher import CONFIG, Matcher
 from ergotext.lm.matcher_input import Asked
 from ergotext.lm.protocols import InputError
 from ergotext.lm.trie.lines import Lines
@@ -62,7 +61,6 @@ def train_lookahead(
     *,
     templates: Sequence[str | Path] = (),
     synonyms: Sequence[str | Path] = (),
-    start: str | Path | None = None,
     every: int = 1000,
     device: str = "auto",
     resume: bool = False,
@@ -84,8 +82,6 @@ def train_lookahead(
         Files of questions about any subject (``material.read_templates``).
     synonyms : sequence of str or Path
         Files of words that mean the same (``synonyms.read_synonyms``).
-    start : str or Path, optional
-        Folder of a look-ahead to go on from, instead of one from scratch; it keeps its width.
     every : int
         Steps between scores on the dev questions, each with a checkpoint.
     device : str
@@ -113,16 +109,10 @@ def train_lookahead(
     examples = Examples(asked.asked, spotter, ways, same, chosen.seed)
     seen = Held.of(held.asked, spotter)
     data = digests(asked.digest, trie, *files)
-    if start is not None:
-        Matcher.load(start)  # says at once if there is none
-        data["start"] = blake2b((Path(start) / WEIGHTS).read_bytes(), digest_size=8).hexdigest()
     claim_file(output, CONFIG, (CHECKPOINT, LOG), resume)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(chosen.seed)
-        if start is None:
-            matcher = Matcher(characters(examples), chosen.width, chosen.hidden)
-        else:
-            matcher = Matcher.load(start, DROP)
+        matcher = Matcher(characters(examples), chosen.width, chosen.hidden)
         lessons = Lessons(matcher.to(device_of(device)), examples, chosen, data)
         if resume:
             lessons.restore(output / CHECKPOINT)

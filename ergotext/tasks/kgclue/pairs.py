@@ -222,8 +222,7 @@ class Examples:
 
     def _of_template(self) -> Example:
         rng = self.rng
-        # Each script as often as the other, however many predicates are asked for in it.
-        predicate = rng.choice(self.pools[rng.random() < 0.5][0])
+        predicate = rng.choice(self.names)
         way = rng.choice(self.templates[predicate])
         same = self.asked_by[way] | {predicate}
         near = self.alike.get(predicate, [])

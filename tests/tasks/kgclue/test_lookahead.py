@@ -21,16 +21,10 @@ from tests.tasks.kgclue.little_base import LittleBase
 SMALL = Recipe(steps=6, batch_size=4, warm_up=2, width=8, hidden=8)
 
 
-def run(
-    little: LittleBase,
-    output: Path,
-    recipe: Recipe = SMALL,
-    resume: bool = False,
-    start: Path | None = None,
-) -> Trained:
+def run(little: LittleBase, output: Path, recipe: Recipe = SMALL, resume: bool = False) -> Trained:
     return train_lookahead(
         little.questions, little.dev, little.index, output, recipe,
-        templates=[little.templates], start=start, every=2, device="cpu", resume=resume,
+        templates=[little.templates], every=2, device="cpu", resume=resume,
     )  # fmt: skip
 
 
@@ -85,28 +79,6 @@ def test_goes_on_to_the_same_weights(
     one, other = (load_file(tmp_path / name / WEIGHTS) for name in ("whole", "parts"))
     assert one.keys() == other.keys()
     assert all(torch.equal(one[name], other[name]) for name in one)
-
-
-def test_starts_from_another(
-    little: LittleBase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A step at a rate of nearly nothing leaves its weights; its width stays, and is recorded."""
-    run(little, tmp_path / "first")
-    slow = Recipe(steps=2, batch_size=4, learning_rate=1e-12, warm_up=1, width=16, hidden=16)
-    run(little, tmp_path / "second", slow, start=tmp_path / "first")
-    one, other = (load_file(tmp_path / name / WEIGHTS) for name in ("first", "second"))
-    assert all(torch.equal(one[name], other[name]) for name in one)
-    assert Matched.load(tmp_path / "second").matcher.sizes["width"] == 8
-    with pytest.raises(InputError, match="holds no matcher"):
-        run(little, tmp_path / "third", start=tmp_path)
-    assert not (tmp_path / "third").exists()
-    with monkeypatch.context() as patch:
-        interrupted(patch, at=3)
-        with pytest.raises(InterruptedRunError):
-            run(little, tmp_path / "third", start=tmp_path / "first")
-    run(little, tmp_path / "other", Recipe(2, 4, warm_up=1, width=8, hidden=8, seed=1))
-    with pytest.raises(InputError, match="started with start"):
-        run(little, tmp_path / "third", resume=True, start=tmp_path / "other")
 
 
 def test_nothing_to_go_on_from(little: LittleBase, tmp_path: Path) -> None:
