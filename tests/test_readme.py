@@ -89,7 +89,7 @@ def test_answers_run(tmp_path: Path) -> None:
     assert "facts.ergo" in build
     lines = [line.split("\t") for line in three.splitlines() if "\t" in line]
     assert [line[-1] for line in lines] == [
-        "William Shakespeare", "8849", "史蒂夫·乔布斯 | 史蒂夫·沃兹尼亚克",
+        "Pablo Picasso", "8849", "史蒂夫·乔布斯 | 史蒂夫·沃兹尼亚克",
     ]  # fmt: skip
     told = json.loads(one)
     first = told["results"][0]

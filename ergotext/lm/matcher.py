@@ -142,10 +142,11 @@ class Matcher(nn.Module):
         """Write ``matcher.json`` and ``matcher.safetensors`` (float16) into a folder."""
         folder = Path(folder)
         about = {"characters": self.characters, **self.sizes}
-        (folder / CONFIG).write_text(json.dumps(about, ensure_ascii=False) + "\n", encoding="utf-8")
         save_file(
             {n: t.half().contiguous() for n, t in self.state_dict().items()}, folder / WEIGHTS
         )
+        # Last: by this file a folder is known to hold a matcher.
+        (folder / CONFIG).write_text(json.dumps(about, ensure_ascii=False) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, folder: str | Path) -> Matcher:

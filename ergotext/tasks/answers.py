@@ -137,7 +137,7 @@ class KeySearch:
                 if best is not None and (potentials[number] > -np.inf).sum() <= MOST_SCORED:
                     scores = np.array([answer.score for answer in best])
                     masses[number] = Mass(_log_sum(scores / plan.temperature))
-        elif plan.samples:
+        elif plan.samples and not plan.posterior:
             known = [{answer.tokens: answer.log_prob for answer in best} for best, _ in found]
             masses[:] = estimated_mass(
                 decoding, self.trie, draws, known, samples=plan.samples,
@@ -153,7 +153,9 @@ class KeySearch:
     ) -> list[Answers]:
         """The best of all keys, each of them scored."""
         log_prob = self._every_log_prob(decoding)
-        masses = exact_mass(torch.from_numpy(log_prob) / plan.temperature)
+        masses: list[Mass | None] = [None] * len(log_prob)
+        if not plan.posterior:
+            masses[:] = exact_mass(torch.from_numpy(log_prob) / plan.temperature)
         found = []
         for number, (each, mass) in enumerate(zip(log_prob, masses, strict=True)):
             keys = np.arange(len(each))

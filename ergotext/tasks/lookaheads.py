@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from pathlib import Path
 from typing import Literal, get_args
 
 from ergotext.lm.loading import source_of
-from ergotext.lm.matcher import CONFIG
+from ergotext.lm.matcher import CONFIG, WEIGHTS
 from ergotext.lm.protocols import InputError
 from ergotext.tasks.asked import Decode
 from ergotext.tasks.candidates import Potential
+from ergotext.tasks.fitted import Fitted
 from ergotext.tasks.matched import Matched
 from ergotext.tasks.string_match import StringMatch
 
@@ -51,6 +53,16 @@ def load_lookahead(model: str) -> Matched:
     if folder is None:
         raise InputError(f"the model {model} brings no look-ahead ({CONFIG}): take strings")
     return Matched.load(folder)
+
+
+def learned_digest(model: str) -> str:
+    """What tells the look-ahead that a model brings, at its scale, from others; empty for none."""
+    folder = _learned(model)
+    if folder is None:
+        return ""
+    told = blake2b(str(Fitted.load(folder).scale).encode(), digest_size=8)
+    told.update((folder / WEIGHTS).read_bytes() if (folder / WEIGHTS).is_file() else b"")
+    return told.hexdigest()
 
 
 def _learned(model: str) -> Path | None:

@@ -45,17 +45,20 @@ class Matched:
     def many(
         self, questions: Sequence[str], keys: Sequence[Candidates]
     ) -> list[NDArray[np.float64]]:
-        """The same for each question, ``TOGETHER`` keys or so read at a time."""
+        """The same for each question, at most ``TOGETHER`` keys read at a time."""
         found = [np.full(len(each), -np.inf) for each in keys]
         batch: list[tuple[int, NDArray[np.int64], Asked]] = []
         size = 0
         for number, (question, each) in enumerate(zip(questions, keys, strict=True)):
             for rows, asked in grouped(question, each):
-                if batch and size + len(rows) > TOGETHER:
-                    self._fill(found, batch)
-                    batch, size = [], 0
-                batch.append((number, rows, asked))
-                size += len(rows)
+                for part in np.split(rows, range(TOGETHER, len(rows), TOGETHER)):
+                    if batch and size + len(part) > TOGETHER:
+                        self._fill(found, batch)
+                        batch, size = [], 0
+                    at = int(np.searchsorted(rows, part[0]))
+                    some = asked._replace(keys=asked.keys[at : at + len(part)])
+                    batch.append((number, part, some))
+                    size += len(part)
         self._fill(found, batch)
         return found
 

@@ -133,9 +133,9 @@ class Retriever:
             T of the probabilities p^(1/T), to be fitted so that they are calibrated.
         posterior : bool
             Probabilities are those of model and look-ahead together, exp(score / T) over all keys
-            that the look-ahead does not exclude. Every candidate is scored for them; they are NaN
-            of questions with more than 256 candidates, some of which were not. Where no subject
-            stands in the question there is no look-ahead, and they are as without ``posterior``.
+            that the look-ahead does not exclude. Every candidate is scored for them. They are NaN
+            of questions that have no subject, and hence no look-ahead, or (of a large index) more
+            than 256 candidates, some of which were not scored.
         threshold : float
             There is no answer where the probability of the first hit is below this, or not known.
         seed : int

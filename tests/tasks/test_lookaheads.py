@@ -12,11 +12,13 @@ import pytest
 import torch
 
 from ergotext.cli import main
+from ergotext.lm.loading import load
 from ergotext.lm.matcher import CONFIG, Matcher
 from ergotext.lm.matcher_input import Asked, Key
 from ergotext.lm.protocols import InputError
 from ergotext.tasks import matched
 from ergotext.tasks.candidates import Candidates, ManyPotential, Spotter
+from ergotext.tasks.fitted import Fitted
 from ergotext.tasks.lookaheads import lookahead_named
 from ergotext.tasks.retrieve import Retriever
 from ergotext.tasks.string_match import StringMatch
@@ -127,3 +129,41 @@ class Forgetful:
 
     def many(self, questions: Sequence[str], keys: Sequence[Candidates]) -> list[np.ndarray]:
         return [np.zeros(len(keys[0]))]
+
+
+def test_predictions_of_another_scale_are_not_mixed_in(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    learned(folder, "产地")
+    asked = '{"id": 1, "question": "香蕉怎么样", "answer": "香蕉 ||| 产地 ||| 海南"}\n'
+    (folder / "dev.json").write_text(asked, encoding="utf-8")
+    output = folder / "told.jsonl"
+    common = ["evaluate", str(folder / "dev.json"), "-i", str(folder / "kb.ergo")]
+    common += ["-o", str(output), "--model", str(folder / "model"), "--device", "cpu"]
+    assert main(common) == 0 and main(common) == 0
+    told = output.read_bytes()
+    Fitted(scale=3.0).save(folder / "model")
+    capsys.readouterr()
+    assert main(common) == 2 and "lookahead_digest" in capsys.readouterr().err
+    assert output.read_bytes() == told
+    assert main([*common, "--lookahead", "strings"]) == 2
+
+
+def test_long_groups_are_read_in_parts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the parts, the scores are the same."""
+    retriever = Retriever(load(str(folder / "model"), device="cpu"), folder / "kb.ergo")
+    (keys,), _ = Spotter(retriever.trie, triples=True).find(["香蕉有多高"])
+    torch.manual_seed(0)
+    ahead = matched.Matched(Matcher("产地颜色高度", width=8, hidden=8).eval(), scale=2.0)
+    whole = ahead("香蕉有多高", keys)
+    sizes: list[int] = []
+    plain = Matcher.scores
+
+    def scores(matcher: Matcher, asked: list[Asked]) -> torch.Tensor:
+        sizes.append(sum(len(one.keys) for one in asked))
+        return plain(matcher, asked)
+
+    monkeypatch.setattr(Matcher, "scores", scores)
+    monkeypatch.setattr(matched, "TOGETHER", 2)
+    np.testing.assert_allclose(ahead("香蕉有多高", keys), whole, rtol=1e-5)
+    assert sizes == [2, 1] and len(set(whole)) == 3

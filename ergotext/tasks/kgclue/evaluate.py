@@ -21,6 +21,7 @@ from ergotext.tasks.kgclue.data import Question, Questions, read
 from ergotext.tasks.kgclue.evaluation import Evaluation
 from ergotext.tasks.kgclue.metrics import mark
 from ergotext.tasks.kgclue.predictions import JsonLines, beside, check_same, tell
+from ergotext.tasks.lookaheads import learned_digest
 from ergotext.tasks.plot import check_plot
 from ergotext.tasks.retrieve import EXHAUSTIVE
 
@@ -56,7 +57,7 @@ def retriever_of(config: Mapping[str, Any]) -> Ask:
         spans=spans,
         samples=config["samples"],
         temperature=config["temperature"],
-        posterior=config["posterior"],
+        posterior=config.get("posterior", False),
     )
     ask([])  # raises what is wrong with these numbers, before any question seems to fail
     return ask
@@ -118,7 +119,8 @@ def check(config: Mapping[str, Any]) -> Questions:
             f"{index} holds no objects, and they are what is asked for: build it of lines with "
             f"subject, predicate and object."
         )
-    if plot is not None and not config["samples"] and len(trie) > EXHAUSTIVE:
+    told = config.get("samples") or config.get("posterior")
+    if plot is not None and not told and len(trie) > EXHAUSTIVE:
         raise InputError("the plot is of probabilities: give --samples 64 or so to have them told")
     return read(config["data"], config.get("limit"))
 
@@ -132,6 +134,8 @@ def _alone(
     settings = {name: v for name, v in config.items() if name not in _HOW and v is not None}
     settings |= {"object": OBJECT, "data_digest": questions.digest}
     settings["index_digest"] = IndexFile.open(Path(config["index"])).meta["content"]
+    if config.get("lookahead") in ("auto", "learned"):
+        settings["lookahead_digest"] = learned_digest(config["model"])
     if predictions.found:
         check_same(told, settings)
     resolved = {**config, **settings}

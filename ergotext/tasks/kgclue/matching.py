@@ -15,7 +15,7 @@ from torch import nn
 
 from ergotext.lm.matcher import Matcher
 from ergotext.lm.matcher_input import SUBJECT, Asked
-from ergotext.lm.protocols import InputError
+from ergotext.lm.protocols import InputError, ModelError
 from ergotext.tasks.kgclue.data import Triple
 from ergotext.tasks.kgclue.metrics import mark
 from ergotext.tasks.kgclue.pairs import Examples
@@ -103,7 +103,7 @@ class Lessons:
         )
 
     def step(self) -> float:
-        """Learn from one batch; its loss in nats a question."""
+        """Learn from one batch; its loss in nats a question. ModelError if that is no number."""
         self.matcher.train()
         self.done += 1
         for group in self._optimizer.param_groups:
@@ -117,6 +117,11 @@ class Lessons:
             for each, one in zip(scores.split(sizes), batch, strict=True)
         ]
         loss = torch.stack(losses).mean()
+        if not math.isfinite(loss.item()):
+            raise ModelError(
+                f"the look-ahead came apart at step {self.done:,} (loss {loss.item()}): take a "
+                f"lower learning rate"
+            )
         self._optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.matcher.parameters(), 1.0)

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from ergotext.cli import main
 from ergotext.lm.matcher import CONFIG, WEIGHTS
-from ergotext.lm.protocols import InputError
+from ergotext.lm.protocols import InputError, ModelError
 from ergotext.tasks.kgclue.lookahead import CHECKPOINT, LOG, RECORD, train_lookahead
 from ergotext.tasks.kgclue.matching import Lessons, Recipe
 from ergotext.tasks.kgclue.train import InterruptedRunError, Trained
@@ -115,3 +115,9 @@ def test_command(little: LittleBase, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert main([*common, *options]) == 2
     assert "already" in capsys.readouterr().err
     assert main([*common, *options, "--every", "0"]) == 2
+
+
+def test_a_run_that_comes_apart_ends(little: LittleBase, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="take a lower learning rate"):
+        run(little, tmp_path, Recipe(steps=6, batch_size=4, learning_rate=1e30, width=8, hidden=8))
+    assert not (tmp_path / CONFIG).exists()
