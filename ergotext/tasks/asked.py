@@ -47,8 +47,8 @@ class Plan:
             raise InputError(f"the temperature must be positive, got {self.temperature}")
         if self.posterior and self.lookahead is None:
             raise InputError(
-                "the posterior is that of model and look-ahead together: name a look-ahead, or ask "
-                "for the probabilities of the model alone"
+                "the posterior is that of model and look-ahead together, and there is none: name "
+                "one (with --anywhere there is none), or ask for the model's own probabilities"
             )
         if not 0 <= self.threshold <= 1:
             raise InputError(f"the threshold is a probability, got {self.threshold}")

@@ -43,19 +43,19 @@ def test_each_kind_is_what_it_says() -> None:
     assert made("real") == {Example("请问苹果的创始人是谁？", "苹果\t创始人\t公司", ANSWER)}
     assert made("renamed") == {
         Example("请问长江的创始人是谁？", "长江\t创始人"),
-        Example("请问李白的创始人是谁？", "李白\t创始人\t诗人"),
+        Example("请问李白的创始人是谁？", "李白\t创始人"),
         Example("请问IBM的创始人是谁？", "IBM\t创始人"),
     }
     swapped = made("swapped")
-    assert len(swapped) == 6 and Example("请问李白的作者是谁？", "李白\t作者\t诗人") in swapped
+    assert len(swapped) == 6 and Example("请问李白的作者是谁？", "李白\t作者") in swapped
     assert made("template") == {
         Example("长江有多长", "长江\t总长"),
-        Example("李白有多长", "李白\t总长\t诗人"),
+        Example("李白有多长", "李白\t总长"),
         Example("IBM有多长", "IBM\t总长"),
         Example("when was IBM born?", "IBM\tborn"),
     }
     plain = made("plain", count=2000)
-    assert Example("李白的作者是什么？", "李白\t作者\t诗人") in plain
+    assert Example("李白的作者是什么？", "李白\t作者") in plain
     assert any("\t总长" in one.key and "总长" not in one.question for one in plain)  # frayed
     assert all(one.key.split("\t")[0] in one.question for one in plain)
 

@@ -89,7 +89,7 @@ def check_examples(module: ModuleType, _: LittleBase) -> None:
     stream = module.Stream([asked], base, [], only, 0)
     for one in stream.block(0, 300):
         mention, predicate, *meaning = one.key.split("\t")
-        assert mention in one.question and meaning == (["诗人"] if mention == "李白" else [])
+        assert mention in one.question and not meaning  # no one could guess it
         assert "创始人" not in one.question or predicate == "创始人"
         assert set(predicate) & set(one.question.replace(mention, ""))
     assert stream.block(0, 300) != stream.block(1, 300)
