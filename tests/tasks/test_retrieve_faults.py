@@ -143,8 +143,8 @@ SEARCH: dict[str, tuple[str, str, str, str]] = {
     "only candidates count as keys": (
         "answers",
         "KeySearch",
-        "masses = exact_mass(torch.from_numpy(log_prob)",
-        "masses = exact_mass(torch.from_numpy(log_prob[:, ::2])",
+        "masses[:] = exact_mass(torch.from_numpy(log_prob)",
+        "masses[:] = exact_mass(torch.from_numpy(log_prob[:, ::2])",
     ),
     "keys take the subject of another": (
         "candidates",
