@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,16 +22,6 @@ from ergotext.tasks.retrieve import Retriever
 from tests.lm.trie import test_within
 from tests.tasks import test_retrieve_table as table
 from tests.tasks.table_reader import TableDecoding, TableReader
-
-
-@pytest.fixture(scope="module")
-def reader() -> TableReader:
-    return TableReader(table.KEYS)
-
-
-@pytest.fixture(scope="module")
-def trie(reader: TableReader) -> TokenTrie:
-    return made(reader)
 
 
 def made(reader: TableReader) -> TokenTrie:
@@ -121,8 +112,8 @@ def test_proven_and_searched_questions_in_one_batch(
     """Each question has its own answers, however many of the others were proven."""
     kinds: set[bool] = set()
 
-    def watched(*given: object) -> list[list[Answer] | None]:
-        found = module.proven_best(*given)  # type: ignore[arg-type]
+    def watched(*given: Any) -> list[list[Answer] | None]:
+        found = module.proven_best(*given)
         kinds.update(best is None for best in found)
         return found
 

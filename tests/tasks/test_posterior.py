@@ -18,18 +18,7 @@ from ergotext.tasks.fitted import NAME, Fitted
 from ergotext.tasks.retrieve import Retriever
 from tests.tasks import test_retrieve_table as table
 from tests.tasks.table_reader import TableReader
-from tests.tasks.test_bounded import made
 from tests.tiny_t5 import saved
-
-
-@pytest.fixture(scope="module")
-def reader() -> TableReader:
-    return TableReader(table.KEYS)
-
-
-@pytest.fixture(scope="module")
-def trie(reader: TableReader) -> TokenTrie:
-    return made(reader)
 
 
 def ahead(question: str, keys: Candidates) -> np.ndarray:

@@ -21,11 +21,6 @@ QUESTIONS = ["b山 a cz", "山 yz水 b", "qqq", "c ab 山a xy"]
 
 
 @pytest.fixture(scope="module")
-def reader() -> TableReader:
-    return TableReader(KEYS)
-
-
-@pytest.fixture(scope="module")
 def trie(reader: TableReader) -> TokenTrie:
     return made(reader)
 
