@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when transformers is imported
 
@@ -34,6 +35,16 @@ CORPUS = [
     "A dog ran after the ball, and the children laughed at the summer rain.",
     "海滩上的夏天很热，我们在海边吃冰淇淋。",
 ] * 4
+
+
+# A job in the background of a shell, or under nohup, ignores these, and what it starts inherits
+# that; a handler is not inherited, so the commands that tests stop can be stopped there, too.
+for number, handler in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGHUP, lambda *_: None),
+):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

@@ -42,14 +42,16 @@ def test_keys_by_number() -> None:
     keys = [(*key, trie.end) for key in trie.keys(())]
     ordinals = np.random.default_rng(0).integers(len(keys), size=300)
     ids, offsets = keys_numbered(trie, np.zeros(300, dtype=np.int64), ordinals)
-    assert [tuple(row) for row in np.split(ids, offsets[1:-1])] == [keys[n] for n in ordinals]
+    rows = np.split(ids, offsets[1:-1])
+    assert all(tuple(row) == keys[n] for row, n in zip(rows, ordinals, strict=True))
     within = Within(trie, test_within.paths(trie), len(test_within.PREFIXES))
     for number in range(len(test_within.PREFIXES)):
         mine = [(*key, trie.end) for key in test_within.allowed(trie, number)]
         ordinals = np.array([keys.index(key) for key in mine], dtype=np.int64)
         inputs = np.full(len(mine), number, dtype=np.int64)
         ids, offsets = keys_numbered(within, inputs, ordinals)
-        assert [tuple(row) for row in np.split(ids, offsets[1:-1])][: len(mine)] == mine
+        rows = np.split(ids, offsets[1:-1])[: len(mine)]
+        assert all(tuple(row) == key for row, key in zip(rows, mine, strict=True))
 
 
 @pytest.mark.parametrize("narrow", [False, True])
