@@ -156,7 +156,7 @@ def opened(index: str | Path, tokenizer: str | None) -> tuple[TokenTrie, dict[st
     except ErgotextError as error:
         raise InputError(
             f"{index} was built with the tokenizer {noted!r}, which cannot be used here ({error}): "
-            f"name the right one with --tokenizer."
+            f"name the right one with --tokenizer, or build the index again."
         ) from error
 
 

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from hashlib import blake2b
 from pathlib import Path
 
 import torch
@@ -108,7 +109,8 @@ def train_lookahead(
     spotter = Spotter(trie, triples=True)
     examples = Examples(asked.asked, spotter, ways, same, chosen.seed)
     seen = Held.of(held.asked, spotter)
-    data = digests(asked.digest, trie, *files)
+    objects = blake2b(trie.pool.tobytes(), digest_size=8).hexdigest()
+    data = {**digests(asked.digest, trie, *files), "objects": objects}
     claim_file(output, CONFIG, (CHECKPOINT, LOG), resume)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(chosen.seed)

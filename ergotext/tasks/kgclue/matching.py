@@ -19,6 +19,7 @@ from ergotext.lm.protocols import InputError, ModelError
 from ergotext.tasks.kgclue.data import Triple
 from ergotext.tasks.kgclue.metrics import mark
 from ergotext.tasks.kgclue.pairs import Examples
+from ergotext.tasks.kgclue.settings import check_same
 
 SELDOM = 2
 """Characters that are met no more often than this are not learned."""
@@ -133,6 +134,11 @@ class Lessons:
     def _device(self) -> torch.device:
         return next(self.matcher.parameters()).device
 
+    @property
+    def _cuda(self) -> list[torch.device]:
+        """The devices with a chance of their own."""
+        return [self._device] if self._device.type == "cuda" else []
+
     def save(self, path: Path) -> None:
         """Keep all that the next step depends on; what was there stays until the new is whole."""
         part = path.with_name(f".{path.name}")
@@ -143,7 +149,7 @@ class Lessons:
                 "matcher": self.matcher.state_dict(),
                 "optimizer": self._optimizer.state_dict(),
                 "examples": self.examples.rng.getstate(),
-                "chance": torch.get_rng_state(),
+                "chance": [torch.get_rng_state(), *map(torch.cuda.get_rng_state, self._cuda)],
             },
             part,
         )
@@ -158,7 +164,7 @@ class Lessons:
             There is nothing, it cannot be read, or it is of another recipe or other data.
         """
         try:
-            kept: dict[str, Any] = torch.load(path, weights_only=True)
+            kept: dict[str, Any] = torch.load(path, "cpu", weights_only=True)
             before = kept["about"]
         except FileNotFoundError as error:
             raise InputError(f"there is no {path} to go on from: leave out --resume") from error
@@ -166,19 +172,16 @@ class Lessons:
             raise InputError(
                 f"{path} is damaged ({error!r:.120}): remove it, start anew"
             ) from error
-        for name in {**before, **self.about}:
-            was, now = before.get(name), self.about.get(name)
-            if was != now:
-                raise InputError(
-                    f"the run of {path} was started with {name} {was}, not {now}: "
-                    f"give the same again, or train into another folder"
-                )
+        check_same(f"the run of {path}", before, self.about)
         try:
             self.matcher.load_state_dict(kept["matcher"])
             self._optimizer.load_state_dict(kept["optimizer"])
             version, state, gauss = kept["examples"]
             self.examples.rng.setstate((version, tuple(state), gauss))
-            torch.set_rng_state(kept["chance"])
+            state, *on_device = kept["chance"]
+            torch.set_rng_state(state)
+            for device, state in zip(self._cuda, on_device, strict=False):
+                torch.cuda.set_rng_state(state, device)
             self.done = int(kept["done"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise InputError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -131,12 +131,20 @@ class Record:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"{folder} holds no run to go on with: leave out --resume") from error
         now = json.loads(json.dumps({**asdict(self.settings), **self.data}))
-        for name, value in now.items():
-            if name not in _MAY_CHANGE and before.get(name) != value:
-                raise InputError(
-                    f"the run in {folder} was started with {name} {before.get(name)}, not {value}: "
-                    f"give the same again, or train into another folder"
-                )
+        check_same(f"the run in {folder}", before, now, _MAY_CHANGE)
+
+
+def check_same(
+    run: str, before: Mapping[str, Any], now: Mapping[str, Any], may_change: Sequence[str] = ()
+) -> None:
+    """InputError if a run was started with other settings or data, or with more of them."""
+    for name in {**before, **now}:
+        was, is_now = (told.get(name, "nothing") for told in (before, now))
+        if name not in may_change and was != is_now:
+            raise InputError(
+                f"{run} was started with {name} {was}, not {is_now}: "
+                f"give the same again, or train into another folder"
+            )
 
 
 def claim(folder: Path, resume: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from safetensors.torch import load_file
 from ergotext.cli import main
 from ergotext.lm.matcher import CONFIG, WEIGHTS
 from ergotext.lm.protocols import InputError, ModelError
+from ergotext.tasks.index import build
 from ergotext.tasks.kgclue.lookahead import CHECKPOINT, LOG, RECORD, train_lookahead
 from ergotext.tasks.kgclue.matching import Lessons, Recipe
 from ergotext.tasks.kgclue.train import InterruptedRunError, Trained
@@ -26,6 +28,14 @@ def run(little: LittleBase, output: Path, recipe: Recipe = SMALL, resume: bool =
         little.questions, little.dev, little.index, output, recipe,
         templates=[little.templates], every=2, device="cpu", resume=resume,
     )  # fmt: skip
+
+
+def other_objects(little: LittleBase, folder: Path) -> LittleBase:
+    """The same keys, of which one has another object."""
+    lines = folder / "other.tsv"
+    lines.write_text(little.lines.read_text(encoding="utf-8").replace("作者1", "作者2"), "utf-8")
+    build(lines, folder / "other.ergo")
+    return replace(little, index=folder / "other.ergo")
 
 
 def interrupted(monkeypatch: pytest.MonkeyPatch, at: int) -> None:
@@ -52,7 +62,7 @@ def test_what_is_written(little: LittleBase, tmp_path: Path) -> None:
     assert [line["step"] for line in log] == [2, 4, 6] and all(line["loss"] > 0 for line in log)
     record = json.loads((tmp_path / RECORD).read_text(encoding="utf-8"))
     assert record["scores"] == told.scores and record["recipe"]["steps"] == told.steps == 6
-    assert set(record["data"]) == {"questions", "index", "templates 1"}
+    assert set(record["data"]) == {"questions", "index", "objects", "templates 1"}
     assert not (tmp_path / CHECKPOINT).exists()
     with pytest.raises(InputError, match=f"holds {CONFIG} already"):
         run(little, tmp_path)
@@ -70,11 +80,13 @@ def test_goes_on_to_the_same_weights(
         run(little, tmp_path / "parts")
     with pytest.raises(InputError, match="started with steps 6, not 8"):
         run(little, tmp_path / "parts", Recipe(8, 4, warm_up=2, width=8, hidden=8), resume=True)
-    with pytest.raises(InputError, match=r"started with templates 1 [0-9a-f]+, not None"):
+    with pytest.raises(InputError, match=r"started with templates 1 [0-9a-f]+, not nothing"):
         train_lookahead(
             little.questions, little.dev, little.index, tmp_path / "parts", SMALL, every=2,
             device="cpu", resume=True,
         )  # fmt: skip
+    with pytest.raises(InputError, match="started with objects"):
+        run(other_objects(little, tmp_path), tmp_path / "parts", resume=True)
     run(little, tmp_path / "parts", resume=True)
     one, other = (load_file(tmp_path / name / WEIGHTS) for name in ("whole", "parts"))
     assert one.keys() == other.keys()
