@@ -133,6 +133,7 @@ def speed(model: Seq2SeqLM, retriever: Retriever, options: argparse.Namespace) -
             (beams, "ours, all entries as generate"): partial(search, spans=False),
             (beams, "ours, subjects in the question"): search,
             (beams, "ours, and look-ahead"): partial(search, lookahead=learned),
+            (beams, "ours, and posterior"): partial(search, lookahead=learned, posterior=True),
             (beams, "ours, and probabilities"): partial(search, lookahead=learned, samples=16),
         }
     told, times = dict[tuple[int, str], list[str]](), {side: list[float]() for side in sides}
