@@ -109,10 +109,14 @@ def train_lookahead(
         list[Path] | None,
         typer.Option(help="File of words that mean the same, tabs between them; repeatable."),
     ] = None,
+    start: Annotated[
+        str | None, typer.Option(help="Model whose look-ahead to go on from; default from scratch.")
+    ] = None,
     steps: Annotated[int, typer.Option(help="Batches.")] = 8000,
     batch_size: Annotated[int, typer.Option(help="Questions in a batch.")] = 32,
     learning_rate: Annotated[float, typer.Option(help="The highest.")] = 1e-3,
-    width: Annotated[int, typer.Option(help="Of a character's embedding.")] = 96,
+    templated: Share = 0.3,
+    width: Annotated[int, typer.Option(help="Of a character's embedding, from scratch.")] = 96,
     every: Annotated[int, typer.Option(help="Steps between two scores and checkpoints.")] = 1000,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
@@ -128,12 +132,12 @@ def train_lookahead(
 
     if threads is not None:
         torch.set_num_threads(threads)
-    recipe = Recipe(steps, batch_size, learning_rate, width=width, seed=seed)
+    recipe = Recipe(steps, batch_size, learning_rate, width=width, templated=templated, seed=seed)
     try:
         report(
             run(
                 questions, dev, index, output, recipe, templates=templates or (),
-                synonyms=synonyms or (), every=every, device=device, resume=resume,
+                synonyms=synonyms or (), start=start, every=every, device=device, resume=resume,
             )
         )  # fmt: skip
     except InterruptedRunError as error:

@@ -26,6 +26,7 @@ from ergotext.lm.matcher_input import (
 from ergotext.lm.protocols import InputError, ModelError
 
 WEIGHTS, CONFIG = "matcher.safetensors", "matcher.json"
+DROP = 0.15
 
 
 class Matcher(nn.Module):
@@ -55,7 +56,7 @@ class Matcher(nn.Module):
         width: int = 128,
         hidden: int = 128,
         layers: int = 2,
-        drop: float = 0.15,
+        drop: float = DROP,
     ) -> None:
         super().__init__()
         self.sizes = {"width": width, "hidden": hidden, "layers": layers}
@@ -149,8 +150,8 @@ class Matcher(nn.Module):
         (folder / CONFIG).write_text(json.dumps(about, ensure_ascii=False) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: str | Path) -> Matcher:
-        """What ``save`` wrote.
+    def load(cls, folder: str | Path, drop: float = 0.0) -> Matcher:
+        """What ``save`` wrote; ``drop`` matters to further training.
 
         Raises
         ------
@@ -164,7 +165,9 @@ class Matcher(nn.Module):
             raise InputError(f"{folder} holds no matcher ({CONFIG}, {WEIGHTS}): train one.")
         try:
             with torch.random.fork_rng(devices=[]):  # what is drawn here is read over at once
-                matcher = cls(**json.loads((folder / CONFIG).read_text(encoding="utf-8")), drop=0.0)
+                matcher = cls(
+                    **json.loads((folder / CONFIG).read_text(encoding="utf-8")), drop=drop
+                )
             weights = load_file(folder / WEIGHTS)
             matcher.load_state_dict({name: one.float() for name, one in weights.items()})
         except (ValueError, TypeError, RuntimeError, SafetensorError) as error:

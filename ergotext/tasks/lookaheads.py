@@ -6,6 +6,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Literal, get_args
 
+from ergotext.lm.conversion import expanded
 from ergotext.lm.loading import source_of
 from ergotext.lm.matcher import CONFIG, WEIGHTS
 from ergotext.lm.protocols import InputError
@@ -49,10 +50,15 @@ def load_lookahead(model: str) -> Matched:
     ModelError
         What it brings is damaged.
     """
+    return Matched.load(learned_folder(model))
+
+
+def learned_folder(model: str) -> Path:
+    """Where the look-ahead lies that a model brings; InputError if it brings none."""
     folder = _learned(model)
     if folder is None:
         raise InputError(f"the model {model} brings no look-ahead ({CONFIG}): take strings")
-    return Matched.load(folder)
+    return folder
 
 
 def learned_digest(model: str) -> str:
@@ -66,6 +72,9 @@ def learned_digest(model: str) -> str:
 
 
 def _learned(model: str) -> Path | None:
-    """The folder of a model, if a look-ahead lies in it."""
+    """The folder of a model, if a look-ahead lies in it, or of a look-ahead alone."""
+    alone = expanded(model)
+    if (alone / CONFIG).is_file() and not (alone / "config.json").is_file():
+        return alone
     folder = source_of(model)
     return folder if isinstance(folder, Path) and (folder / CONFIG).is_file() else None

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 
 import torch
 
 from ergotext.lm.loading import device_of
-from ergotext.lm.matcher import CONFIG, Matcher
+from ergotext.lm.matcher import CONFIG, DROP, Matcher
 from ergotext.lm.matcher_input import Asked
 from ergotext.lm.protocols import InputError
 from ergotext.lm.trie.lines import Lines
@@ -27,6 +27,7 @@ from ergotext.tasks.kgclue.pairs import Examples
 from ergotext.tasks.kgclue.settings import claim_file
 from ergotext.tasks.kgclue.synonyms import Synonyms, read_synonyms
 from ergotext.tasks.kgclue.train import InterruptedRunError, Trained, read_questions
+from ergotext.tasks.lookaheads import learned_digest, learned_folder
 from ergotext.tasks.lookup import opened
 from ergotext.tasks.matched import grouped
 
@@ -62,6 +63,7 @@ def train_lookahead(
     *,
     templates: Sequence[str | Path] = (),
     synonyms: Sequence[str | Path] = (),
+    start: str | None = None,
     every: int = 1000,
     device: str = "auto",
     resume: bool = False,
@@ -83,6 +85,9 @@ def train_lookahead(
         Files of questions about any subject (``material.read_templates``).
     synonyms : sequence of str or Path
         Files of words that mean the same (``synonyms.read_synonyms``).
+    start : str, optional
+        A model whose look-ahead to go on from, instead of one from scratch: the characters that it
+        knows stay as they are.
     every : int
         Steps between scores on the dev questions, each with a checkpoint.
     device : str
@@ -111,10 +116,16 @@ def train_lookahead(
     seen = Held.of(held.asked, spotter)
     objects = blake2b(trie.pool.tobytes(), digest_size=8).hexdigest()
     data = {**digests(asked.digest, trie, *files), "objects": objects}
+    if start is not None:
+        data["start"] = learned_digest(start)
     claim_file(output, CONFIG, (CHECKPOINT, LOG), resume)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(chosen.seed)
-        matcher = Matcher(characters(examples), chosen.width, chosen.hidden)
+        if start is None:
+            matcher = Matcher(characters(examples), chosen.width, chosen.hidden)
+        else:
+            matcher = Matcher.load(learned_folder(start), DROP)
+            chosen = replace(chosen, **{name: matcher.sizes[name] for name in ("width", "hidden")})
         lessons = Lessons(matcher.to(device_of(device)), examples, chosen, data)
         if resume:
             lessons.restore(output / CHECKPOINT)

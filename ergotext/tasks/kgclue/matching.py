@@ -27,7 +27,19 @@ SELDOM = 2
 
 @dataclass(frozen=True)
 class Recipe:
-    """How long and how fast a matcher learns.
+    """How long, how fast and of what a matcher learns.
+
+    Parameters
+    ----------
+    steps, batch_size : int
+    learning_rate, weight_decay : float
+    warm_up : int
+        Steps in which the rate rises.
+    width, hidden : int
+        Of a matcher from scratch.
+    templated : float
+        Share of the examples that are templates, if there are any.
+    seed : int
 
     Raises
     ------
@@ -42,6 +54,7 @@ class Recipe:
     warm_up: int = 100
     width: int = 96
     hidden: int = 128
+    templated: float = 0.3
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -50,6 +63,8 @@ class Recipe:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if not 0 < self.learning_rate < math.inf:
             raise InputError(f"learning_rate is {self.learning_rate}; it must be above 0")
+        if not 0 <= self.templated <= 1:
+            raise InputError(f"templated is {self.templated}; it is a share, from 0 to 1")
         if not 0 <= self.weight_decay < math.inf:
             raise InputError(f"weight_decay is {self.weight_decay}; it must be at least 0")
         if not 0 <= self.seed < 1 << 63:
@@ -109,7 +124,7 @@ class Lessons:
         self.done += 1
         for group in self._optimizer.param_groups:
             group["lr"] = self.recipe.rate(self.done)
-        batch = [self.examples.draw() for _ in range(self.recipe.batch_size)]
+        batch = [self.examples.draw(self.recipe.templated) for _ in range(self.recipe.batch_size)]
         texts = self.matcher.read(chain.from_iterable(one.asked for one in batch))
         scores = self.matcher(texts.to(self._device))
         sizes = [sum(len(asked.keys) for asked in one.asked) for one in batch]

@@ -164,6 +164,7 @@ class Examples:
             ]
             for plain in (True, False)
         }
+        self.scripts = [plain for plain in (True, False) if plain in map(str.isascii, self.names)]
         self.alike = lookalikes(list(dict.fromkeys([*self.names, *self.predicates.names])))
 
     def draw(
@@ -222,7 +223,8 @@ class Examples:
 
     def _of_template(self) -> Example:
         rng = self.rng
-        predicate = rng.choice(self.names)
+        # Either script as often, however many templates it has.
+        predicate = rng.choice(self.pools[rng.choice(self.scripts)][0])
         way = rng.choice(self.templates[predicate])
         same = self.asked_by[way] | {predicate}
         near = self.alike.get(predicate, [])

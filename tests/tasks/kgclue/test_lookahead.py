@@ -11,12 +11,13 @@ import torch
 from safetensors.torch import load_file
 
 from ergotext.cli import main
-from ergotext.lm.matcher import CONFIG, WEIGHTS
+from ergotext.lm.matcher import CONFIG, DROP, WEIGHTS
 from ergotext.lm.protocols import InputError, ModelError
 from ergotext.tasks.index import build
 from ergotext.tasks.kgclue.lookahead import CHECKPOINT, LOG, RECORD, train_lookahead
 from ergotext.tasks.kgclue.matching import Lessons, Recipe
 from ergotext.tasks.kgclue.train import InterruptedRunError, Trained
+from ergotext.tasks.lookaheads import learned_digest
 from ergotext.tasks.matched import Matched
 from tests.tasks.kgclue.little_base import LittleBase
 
@@ -93,6 +94,40 @@ def test_goes_on_to_the_same_weights(
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+def test_goes_on_from_another(
+    little: LittleBase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its weights and sizes are the first; with next to no learning rate they are the last, too."""
+    first = run(little, tmp_path / "first").folder
+    drawn: list[float] = []
+    plain = Lessons.step
+
+    def step(lessons: Lessons) -> float:
+        left_out = {m.p for m in lessons.matcher.modules() if isinstance(m, torch.nn.Dropout)}
+        assert left_out == {lessons.matcher.drop} == {DROP}
+        draw = lessons.examples.draw
+        monkeypatch.setattr(lessons.examples, "draw", lambda t: drawn.append(t) or draw(t))
+        return plain(lessons)
+
+    monkeypatch.setattr(Lessons, "step", step)
+    still = Recipe(steps=1, batch_size=4, learning_rate=1e-12, templated=1.0)
+    told = train_lookahead(
+        little.questions, little.dev, little.index, tmp_path / "next", still,
+        templates=[little.templates], start=str(first), device="cpu",
+    )  # fmt: skip
+    assert drawn == [1.0] * 4
+    one, other = (load_file(folder / WEIGHTS) for folder in (first, told.folder))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    record = json.loads((told.folder / RECORD).read_text(encoding="utf-8"))
+    assert record["data"]["start"] == learned_digest(str(first))
+    assert (record["recipe"]["width"], record["recipe"]["hidden"]) == (8, 8)
+    with pytest.raises(InputError, match="brings no look-ahead"):
+        train_lookahead(
+            little.questions, little.dev, little.index, tmp_path / "none", still,
+            start="tiny-causal", device="cpu",
+        )  # fmt: skip
+
+
 def test_nothing_to_go_on_from(little: LittleBase, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="leave out --resume"):
         run(little, tmp_path, resume=True)
@@ -110,6 +145,8 @@ def test_nothing_to_go_on_from(little: LittleBase, tmp_path: Path) -> None:
         {"warm_up": 0},
         {"learning_rate": float("nan")},
         {"weight_decay": -1},
+        {"templated": 1.5},
+        {"templated": float("nan")},
         {"seed": -1},
         {"seed": 1 << 64},
     ],

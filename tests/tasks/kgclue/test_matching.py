@@ -122,6 +122,20 @@ def test_examples(spotter: Spotter) -> None:
     assert templates > 80 and swapped > 20 and reworded > 2
 
 
+def test_a_script_of_few_templates_comes_as_often(spotter: Spotter) -> None:
+    english = Template("length", "how long is {subject}")
+    examples = Examples(QUESTIONS, spotter, [*TEMPLATES, english], SAME, seed=4)
+    for share in (0.0, 0.9):
+        drawn = [examples.draw(share) for _ in range(400)]
+        asked = [one.asked[0].rest for one in drawn if one.right == 0]
+        counts = [sum(part in rest for rest in asked) for part in ("how long", "头到尾", "一共")]
+        if share:
+            # Binomial, mean 180 of 400, standard deviation 10; were all alike, 120 and 240.
+            assert abs(counts[0] - 180) < 40 and abs(counts[1] + counts[2] - 180) < 40
+        else:
+            assert counts == [0, 0, 0]
+
+
 def test_examples_are_seeded(spotter: Spotter) -> None:
     one, same, other = (Examples(QUESTIONS, spotter, TEMPLATES, SAME, seed=s) for s in (1, 1, 2))
     drawn = [[e.draw() for _ in range(20)] for e in (one, same, other)]
