@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -74,6 +75,11 @@ class Matcher(nn.Module):
         )
         self.pairs = nn.ModuleList(nn.Linear(width, width) for _ in range(8))
         self.sum = _perceptron(4 * hidden + 5 * width + EXTRA, hidden, 1, drop)
+
+    @cached_property
+    def known(self) -> frozenset[str]:
+        """The characters that it knows."""
+        return frozenset(self.characters)
 
     def forward(self, texts: Texts) -> Tensor:
         """float [N]: the score of each key."""

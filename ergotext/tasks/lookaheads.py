@@ -13,7 +13,7 @@ from ergotext.lm.protocols import InputError
 from ergotext.tasks.asked import Decode
 from ergotext.tasks.candidates import Potential
 from ergotext.tasks.fitted import Fitted
-from ergotext.tasks.matched import Matched
+from ergotext.tasks.matched import Matched, matcher_folders
 from ergotext.tasks.string_match import StringMatch
 
 Name = Literal["auto", "learned", "strings", "none"]
@@ -67,7 +67,8 @@ def learned_digest(model: str) -> str:
     if folder is None:
         return ""
     told = blake2b(str(Fitted.load(folder).scale).encode(), digest_size=8)
-    told.update((folder / WEIGHTS).read_bytes() if (folder / WEIGHTS).is_file() else b"")
+    for path in (each / WEIGHTS for each in matcher_folders(folder)):
+        told.update(path.read_bytes() if path.is_file() else b"")
     return told.hexdigest()
 
 

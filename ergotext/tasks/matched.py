@@ -9,13 +9,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ergotext.lm.matcher import Matcher
+from ergotext.lm.matcher import CONFIG, Matcher
 from ergotext.lm.matcher_input import SUBJECT, Asked, Key
 from ergotext.tasks.candidates import Candidates, Mention
 from ergotext.tasks.fitted import Fitted
 
 TOGETHER = 256
 """Keys that the matcher reads at a time: fewer leave the processor idle, more its caches."""
+OTHERS = "lookaheads"
+"""Folder of further matchers beside a model, a folder each."""
+Part = tuple[int, NDArray[np.int64], Asked]
+"""The number of a question, rows of its candidates, and what is asked about them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,15 +33,20 @@ class Matched:
     matcher : Matcher
     scale : float
         What a nat of the score counts beside one of the model's log-probability.
+    others : tuple of Matcher
+        For other languages, say. A question goes to the matcher to which fewest characters of it
+        and of its predicates are unknown; of several such, to the one that knows fewest others.
     """
 
     matcher: Matcher
     scale: float = Fitted().scale
+    others: tuple[Matcher, ...] = ()
 
     @classmethod
     def load(cls, folder: str | Path) -> Matched:
-        """The matcher in a model's folder, at its fitted scale; errors as both ``load`` have."""
-        return cls(Matcher.load(folder), Fitted.load(Path(folder)).scale)
+        """The matchers in a model's folder, at its fitted scale; errors as both ``load`` have."""
+        first, *others = (Matcher.load(each) for each in matcher_folders(folder))
+        return cls(first, Fitted.load(Path(folder)).scale, tuple(others))
 
     def __call__(self, question: str, keys: Candidates) -> NDArray[np.float64]:
         return self.many([question], [keys])[0]
@@ -47,32 +56,54 @@ class Matched:
     ) -> list[NDArray[np.float64]]:
         """The same for each question, at most ``TOGETHER`` keys read at a time."""
         found = [np.full(len(each), -np.inf) for each in keys]
-        batch: list[tuple[int, NDArray[np.int64], Asked]] = []
-        size = 0
+        parts: dict[Matcher, list[Part]] = {}
         for number, (question, each) in enumerate(zip(questions, keys, strict=True)):
-            for rows, asked in grouped(question, each):
-                for part in np.split(rows, range(TOGETHER, len(rows), TOGETHER)):
-                    if batch and size + len(part) > TOGETHER:
-                        self._fill(found, batch)
-                        batch, size = [], 0
-                    at = int(np.searchsorted(rows, part[0]))
-                    some = asked._replace(keys=asked.keys[at : at + len(part)])
-                    batch.append((number, part, some))
-                    size += len(part)
-        self._fill(found, batch)
+            groups = grouped(question, each)
+            mine = parts.setdefault(self._chosen([asked for _, asked in groups]), [])
+            for rows, asked in groups:
+                for some in np.split(rows, range(TOGETHER, len(rows), TOGETHER)):
+                    at = int(np.searchsorted(rows, some[0]))
+                    own = asked._replace(keys=asked.keys[at : at + len(some)])
+                    mine.append((number, some, own))
+        for matcher, mine in parts.items():
+            batch: list[Part] = []
+            size = 0
+            for part in mine:
+                if batch and size + len(part[1]) > TOGETHER:
+                    self._fill(found, matcher, batch)
+                    batch, size = [], 0
+                batch.append(part)
+                size += len(part[1])
+            self._fill(found, matcher, batch)
         return found
 
+    def _chosen(self, groups: Sequence[Asked]) -> Matcher:
+        """The matcher for a question: one for all of its subjects, else they do not compare."""
+        if not self.others:
+            return self.matcher
+        texts = {one.rest for one in groups}
+        texts |= {key.predicate for one in groups for key in one.keys}
+        written = set().union(*texts) - {SUBJECT}
+        return min(
+            (self.matcher, *self.others),
+            key=lambda matcher: (len(written - matcher.known), len(matcher.known)),
+        )
+
     def _fill(
-        self,
-        found: list[NDArray[np.float64]],
-        batch: list[tuple[int, NDArray[np.int64], Asked]],
+        self, found: list[NDArray[np.float64]], matcher: Matcher, batch: Sequence[Part]
     ) -> None:
-        """Put the scores of a batch where they belong: question, its rows, what is asked."""
-        scores = self.scale * self.matcher.scores([asked for _, _, asked in batch]).numpy()
+        """Put the scores of a batch where they belong."""
+        scores = self.scale * matcher.scores([asked for _, _, asked in batch]).numpy()
         begin = 0
         for number, rows, _ in batch:
             found[number][rows] = scores[begin : begin + len(rows)]
             begin += len(rows)
+
+
+def matcher_folders(folder: str | Path) -> list[Path]:
+    """Where the matchers of a model lie, the first one first."""
+    found = (Path(folder) / OTHERS).glob(f"*/{CONFIG}")
+    return [Path(folder), *sorted(one.parent for one in found)]
 
 
 def grouped(question: str, keys: Candidates) -> list[tuple[NDArray[np.int64], Asked]]:

@@ -16,10 +16,11 @@ from ergotext.lm.loading import load
 from ergotext.lm.matcher import CONFIG, Matcher
 from ergotext.lm.matcher_input import Asked, Key
 from ergotext.lm.protocols import InputError
+from ergotext.lm.trie.file import load as load_trie
 from ergotext.tasks import matched
 from ergotext.tasks.candidates import Candidates, ManyPotential, Spotter
 from ergotext.tasks.fitted import Fitted
-from ergotext.tasks.lookaheads import lookahead_named
+from ergotext.tasks.lookaheads import learned_digest, lookahead_named
 from ergotext.tasks.retrieve import Retriever
 from ergotext.tasks.string_match import StringMatch
 from tests.tasks import test_retrieve_table
@@ -112,6 +113,49 @@ def test_many_questions_are_weighed_as_each_alone(
         assert values == pytest.approx(expected, abs=1e-4)
         assert np.unique(values[values > -np.inf]).size > 3 or not len(keys)
     assert [len(values) for values in told].count(0) == 1
+
+
+LATIN = "abcdefghijklmnopqrstuvwxyzMW? "
+LINES = [
+    "Mars\tmoon\tPhobos", "Mars\tcolour\tred", "Venus\tcolour\tyellow", "Venus\tmoon\tnone",
+    "香蕉\t产地\t海南", "香蕉\tcolour\tyellow",
+]  # fmt: skip
+SPOKEN = {
+    "What colour is Mars?": True,
+    "香蕉的产地": False,
+    "What is the colour of Venus?": True,
+    "what colour has 香蕉": False,  # it has a predicate of the other script
+    "Mars or 香蕉, which moon?": False,  # one question, one matcher
+    "Mars的卫星": False,
+}
+
+
+def test_each_question_goes_to_the_matcher_that_knows_its_characters(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(matched, "TOGETHER", 3)
+    (folder / "two.tsv").write_text("\n".join(LINES) + "\n", encoding="utf-8")
+    assert main(["index", "build", str(folder / "two.tsv"), "-o", str(folder / "two.ergo")]) == 0
+    found, _ = Spotter(load_trie(folder / "two.ergo"), triples=True).find(list(SPOKEN))
+    torch.manual_seed(0)
+    for characters in (f"{LATIN},的产地卫星", LATIN):
+        path = folder / "model" / (f"{matched.OTHERS}/latin" if characters == LATIN else "")
+        path.mkdir(parents=True, exist_ok=True)
+        Matcher(characters, width=8, hidden=8).save(path)
+        digest = learned_digest(str(folder / "model"))
+    potential = matched.Matched.load(folder / "model")
+    first, (latin,) = potential.matcher, potential.others
+    told = potential.many(list(SPOKEN), found)
+    for (question, other), keys, values in zip(SPOKEN.items(), found, told, strict=True):
+        expected = np.full(len(keys), -np.inf)
+        for rows, asked in matched.grouped(question, keys):
+            matcher = latin if other else first
+            expected[rows] = potential.scale * matcher.scores([asked]).numpy()
+        assert values == pytest.approx(expected, abs=1e-4) and len(set(values)) == len(values) > 1
+        assert potential(question, keys) == pytest.approx(expected, abs=1e-4)
+    latin.embedding.weight.data += 1
+    latin.save(folder / "model" / matched.OTHERS / "latin")
+    assert learned_digest(str(folder / "model")) != digest
 
 
 def test_a_look_ahead_must_answer_every_question() -> None:

@@ -224,7 +224,8 @@ def test_faults_of_numbers_are_seen(fault: str, monkeypatch: pytest.MonkeyPatch)
 MATCHED = {
     "all have the scores of the first": ("begin += len(rows)", "begin += 0"),
     "what is left at the end is not read": (
-        "        self._fill(found, batch)\n        return found", "        return found",
+        "            self._fill(found, matcher, batch)\n        return found",
+        "        return found",
     ),
     "all is told of the first question": ("found[number][rows]", "found[0][rows]"),
 }  # fmt: skip

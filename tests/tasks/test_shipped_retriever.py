@@ -1,0 +1,67 @@
+"""The model in the package on bases that it was not trained on."""
+
+from __future__ import annotations
+
+import pytest
+
+import ergotext as et
+from ergotext.lm.trie.lines import key_text
+
+FACTS = {
+    "Ruritania": {
+        "capital": "Strelsau", "currency": "crown", "population": "2 million",
+        "official language": "German", "located in": "Europe",
+    },
+    "John Smith": {
+        "date of birth": "1 May 1900", "place of birth": "Leeds", "spouse": "Mary Jones",
+        "occupation": "carpenter", "died in": "York",
+    },
+    "The Long Road": {
+        "author": "Ann Lee", "published": "1950", "genre": "novel", "publisher": "Faber",
+    },
+    "Blue River": {"length in km": "300", "flows into": "Sea of Nod", "country": "Nod"},
+    "青云山": {"海拔": "1234米", "所在地": "云州", "别名": "青山", "主峰": "望云峰"},
+    "王小明（作家）": {
+        "出生日期": "1950年3月", "出生地": "云州", "代表作品": "长路", "妻子": "李红",
+    },
+}  # fmt: skip
+ASKED = {
+    "What is the capital of Ruritania?": "Strelsau",
+    "How many people live in Ruritania?": "2 million",
+    "What do people pay with in Ruritania?": "crown",
+    "Where is Ruritania?": "Europe",
+    "When was John Smith born?": "1 May 1900",
+    "Where was John Smith born?": "Leeds",
+    "Who was John Smith married to?": "Mary Jones",
+    "What was John Smith's job?": "carpenter",  # the one that is answered wrongly
+    "Where did John Smith die?": "York",
+    "Who wrote The Long Road?": "Ann Lee",
+    "When did The Long Road come out?": "1950",
+    "What kind of book is The Long Road?": "novel",
+    "How long is Blue River?": "300",
+    "Where does Blue River end?": "Sea of Nod",
+    "青云山有多高？": "1234米",
+    "青云山在哪里？": "云州",
+    "青云山还叫什么？": "青山",
+    "王小明是什么时候出生的？": "1950年3月",
+    "王小明的老婆是谁？": "李红",
+    "王小明是哪里人？": "云州",
+}
+
+
+@pytest.fixture(scope="module")
+def retriever() -> et.Retriever:
+    lines = [(f"{s}\t{p}", o) for s, of in FACTS.items() for p, o in of.items()]
+    keys = [(key_text(*key.split("\t")), value) for key, value in lines]
+    trie = et.build_trie(keys, et.load_tokenizer("tiny-retriever"))
+    return et.Retriever(et.load("tiny-retriever", device="cpu"), trie, triples=True)
+
+
+def test_questions_of_either_language_are_answered(retriever: et.Retriever) -> None:
+    """Chance is one in four: nineteen of these twenty were right when the model was put here."""
+    ahead = et.load_lookahead("tiny-retriever")
+    assert [len(one.known) < 100 for one in ahead.others] == [True]  # English
+    found = retriever.retrieve(list(ASKED), 1, lookahead=ahead, posterior=True, temperature=24)
+    told = [hits[0].values[0] for hits in found]
+    right = [value == wanted for value, wanted in zip(told, ASKED.values(), strict=True)]
+    assert sum(right) >= 18, [asked for asked, well in zip(ASKED, right, strict=True) if not well]

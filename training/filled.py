@@ -1,0 +1,44 @@
+"""Questions with answers made of a base's triples: every template that asks for their predicate.
+
+python training/filled.py examples/facts.tsv training/questions_en.tsv -o facts-en.jsonl
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+from collections import defaultdict
+from pathlib import Path
+
+from ergotext.lm.trie.lines import Lines
+from ergotext.tasks.kgclue.data import Triple
+from ergotext.tasks.kgclue.material import Name, Template, read_templates
+from ergotext.tasks.kgclue.pairs import parts
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("base", type=Path, help="lines of subject, predicate and object")
+    parser.add_argument("templates", type=Path)
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    args = parser.parse_args()
+    templates: dict[str, list[Template]] = defaultdict(list)
+    for one in read_templates([args.templates], Lines()):
+        templates[one.predicate].append(one)
+    found: dict[tuple[str, str], None] = {}
+    for line in args.base.read_text(encoding="utf-8").splitlines():
+        triple = Triple(*line.split("\t"))
+        for one in templates.get(triple.predicate, ()):
+            found[one.asked(Name(parts(triple.subject)[0])), str(triple)] = None
+    rows = list(found)
+    random.Random(0).shuffle(rows)
+    with args.output.open("w", encoding="utf-8") as file:
+        for number, (question, answer) in enumerate(rows):
+            told = {"id": number, "question": question, "answer": answer}
+            file.write(json.dumps(told, ensure_ascii=False) + "\n")
+    print(f"{args.output}: {len(rows):,} questions")
+
+
+if __name__ == "__main__":
+    main()
