@@ -27,7 +27,7 @@ def main() -> None:
     for one in read_templates([args.templates], Lines()):
         templates[one.predicate].append(one)
     found: dict[tuple[str, str], None] = {}
-    for line in args.base.read_text(encoding="utf-8").splitlines():
+    for line in filter(None, args.base.read_text(encoding="utf-8-sig").split("\n")):
         triple = Triple(*line.split("\t"))
         for one in templates.get(triple.predicate, ()):
             found[one.asked(Name(parts(triple.subject)[0])), str(triple)] = None

@@ -67,7 +67,7 @@ def learned_digest(model: str) -> str:
     if folder is None:
         return ""
     told = blake2b(str(Fitted.load(folder).scale).encode(), digest_size=8)
-    for path in (each / WEIGHTS for each in matcher_folders(folder)):
+    for path in (each / name for each in matcher_folders(folder) for name in (CONFIG, WEIGHTS)):
         told.update(path.read_bytes() if path.is_file() else b"")
     return told.hexdigest()
 

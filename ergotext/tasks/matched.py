@@ -16,6 +16,8 @@ from ergotext.tasks.fitted import Fitted
 
 TOGETHER = 256
 """Keys that the matcher reads at a time: fewer leave the processor idle, more its caches."""
+KNOWN = 0.9
+"""Share of the letters of a question, and of its predicates, that a matcher must know."""
 OTHERS = "lookaheads"
 """Folder of further matchers beside a model, a folder each."""
 Part = tuple[int, NDArray[np.int64], Asked]
@@ -34,8 +36,8 @@ class Matched:
     scale : float
         What a nat of the score counts beside one of the model's log-probability.
     others : tuple of Matcher
-        For other languages, say. A question goes to the matcher to which fewest characters of it
-        and of its predicates are unknown; of several such, to the one that knows fewest others.
+        For other languages, say. A question goes to one of these if it knows nearly all letters
+        (``KNOWN``) of the question and of the predicates; of several, to the one of fewest others.
     """
 
     matcher: Matcher
@@ -79,15 +81,12 @@ class Matched:
 
     def _chosen(self, groups: Sequence[Asked]) -> Matcher:
         """The matcher for a question: one for all of its subjects, else they do not compare."""
-        if not self.others:
-            return self.matcher
-        texts = {one.rest for one in groups}
-        texts |= {key.predicate for one in groups for key in one.keys}
-        written = set().union(*texts) - {SUBJECT}
-        return min(
-            (self.matcher, *self.others),
-            key=lambda matcher: (len(written - matcher.known), len(matcher.known)),
-        )
+        rests = [one.rest for one in groups]
+        predicates = [key.predicate for one in groups for key in one.keys]
+        for other in sorted(self.others, key=lambda matcher: len(matcher.known)):
+            if _known(other, rests) >= KNOWN and _known(other, predicates) >= KNOWN:
+                return other
+        return self.matcher
 
     def _fill(
         self, found: list[NDArray[np.float64]], matcher: Matcher, batch: Sequence[Part]
@@ -98,6 +97,12 @@ class Matched:
         for number, rows, _ in batch:
             found[number][rows] = scores[begin : begin + len(rows)]
             begin += len(rows)
+
+
+def _known(matcher: Matcher, texts: Sequence[str]) -> float:
+    """The share of letters that a matcher knows: signs and digits are of no language."""
+    letters = [c for text in texts for c in text if c.isalpha()]
+    return sum(c in matcher.known for c in letters) / len(letters) if letters else 0.0
 
 
 def matcher_folders(folder: str | Path) -> list[Path]:

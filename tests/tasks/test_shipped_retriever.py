@@ -49,9 +49,20 @@ ASKED = {
 }
 
 
+MORE: dict[str, dict[str, str]] = {
+    "none": {}, "an id": {"wiki_id": "Q1"}, "brackets": {"site (web)": "www"},
+    "Chinese": {"别名": "无"},
+}  # fmt: skip
+SIGNS = {"?!": "{}?!", "quotes": "“{}?”", "full width": "{}？"}
+
+
 @pytest.fixture(scope="module")
 def retriever() -> et.Retriever:
-    lines = [(f"{s}\t{p}", o) for s, of in FACTS.items() for p, o in of.items()]
+    return made({})
+
+
+def made(more: dict[str, str]) -> et.Retriever:
+    lines = [(f"{s}\t{p}", o) for s, of in FACTS.items() for p, o in {**of, **more}.items()]
     keys = [(key_text(*key.split("\t")), value) for key, value in lines]
     trie = et.build_trie(keys, et.load_tokenizer("tiny-retriever"))
     return et.Retriever(et.load("tiny-retriever", device="cpu"), trie, triples=True)
@@ -65,3 +76,23 @@ def test_questions_of_either_language_are_answered(retriever: et.Retriever) -> N
     told = [hits[0].values[0] for hits in found]
     right = [value == wanted for value, wanted in zip(told, ASKED.values(), strict=True)]
     assert sum(right) >= 18, [asked for asked, well in zip(ASKED, right, strict=True) if not well]
+
+
+@pytest.mark.parametrize("more", MORE)
+def test_a_predicate_of_other_signs_does_not_make_a_base_chinese(more: str) -> None:
+    assert english(made(MORE[more]), "{}?") >= 11
+
+
+@pytest.mark.parametrize("signs", SIGNS)
+def test_signs_do_not_make_a_question_chinese(retriever: et.Retriever, signs: str) -> None:
+    assert english(retriever, SIGNS[signs]) >= 11
+
+
+def english(retriever: et.Retriever, written: str) -> int:
+    """How many of the fourteen English questions are answered rightly if written like this."""
+    asked = {written.format(q[:-1]): value for q, value in ASKED.items() if q.isascii()}
+    ahead = et.load_lookahead("tiny-retriever")
+    found = retriever.retrieve(list(asked), 1, lookahead=ahead, samples=0)
+    return sum(
+        hits[0].values[0] == value for hits, value in zip(found, asked.values(), strict=True)
+    )

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from ergotext.lm.loading import device_of
-from ergotext.lm.matcher import CONFIG, DROP, Matcher
+from ergotext.lm.matcher import CONFIG, DROP, WEIGHTS, Matcher
 from ergotext.lm.matcher_input import Asked
 from ergotext.lm.protocols import InputError
 from ergotext.lm.trie.lines import Lines
@@ -27,7 +27,7 @@ from ergotext.tasks.kgclue.pairs import Examples
 from ergotext.tasks.kgclue.settings import claim_file
 from ergotext.tasks.kgclue.synonyms import Synonyms, read_synonyms
 from ergotext.tasks.kgclue.train import InterruptedRunError, Trained, read_questions
-from ergotext.tasks.lookaheads import learned_digest, learned_folder
+from ergotext.tasks.lookaheads import learned_folder
 from ergotext.tasks.lookup import opened
 from ergotext.tasks.matched import grouped
 
@@ -86,8 +86,8 @@ def train_lookahead(
     synonyms : sequence of str or Path
         Files of words that mean the same (``synonyms.read_synonyms``).
     start : str, optional
-        A model whose look-ahead to go on from, instead of one from scratch: the characters that it
-        knows stay as they are.
+        A model whose look-ahead to go on from, or the folder of one, instead of one from scratch:
+        its sizes and the characters that it knows stay as they are.
     every : int
         Steps between scores on the dev questions, each with a checkpoint.
     device : str
@@ -99,6 +99,8 @@ def train_lookahead(
     InputError
         A file cannot be read or holds nothing of use, a number is out of its range, or ``output``
         cannot be used.
+    ModelError
+        The look-ahead to start from is damaged.
     InterruptedRunError
         Ctrl-C was pressed.
     """
@@ -106,6 +108,7 @@ def train_lookahead(
     chosen, output = recipe or Recipe(), Path(output)
     if every < 1:
         raise InputError(f"every is {every}; it must be at least 1")
+    first = None if start is None else learned_folder(start)
     lines = Lines()
     asked, held = read_questions(questions, lines), read_questions(dev, lines)
     files = [Path(path) for path in templates], [Path(path) for path in synonyms]
@@ -114,17 +117,17 @@ def train_lookahead(
     spotter = Spotter(trie, triples=True)
     examples = Examples(asked.asked, spotter, ways, same, chosen.seed)
     seen = Held.of(held.asked, spotter)
-    objects = blake2b(trie.pool.tobytes(), digest_size=8).hexdigest()
-    data = {**digests(asked.digest, trie, *files), "objects": objects}
-    if start is not None:
-        data["start"] = learned_digest(start)
+    data = digests(asked.digest, trie, *files)
+    if first is not None:
+        both = b"".join((first / name).read_bytes() for name in (CONFIG, WEIGHTS))
+        data["start"] = blake2b(both, digest_size=8).hexdigest()
     claim_file(output, CONFIG, (CHECKPOINT, LOG), resume)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(chosen.seed)
-        if start is None:
+        if first is None:
             matcher = Matcher(characters(examples), chosen.width, chosen.hidden)
         else:
-            matcher = Matcher.load(learned_folder(start), DROP)
+            matcher = Matcher.load(first, DROP)
             chosen = replace(chosen, **{name: matcher.sizes[name] for name in ("width", "hidden")})
         lessons = Lessons(matcher.to(device_of(device)), examples, chosen, data)
         if resume:

@@ -109,7 +109,7 @@ class Lessons:
         self, matcher: Matcher, examples: Examples, recipe: Recipe, data: dict[str, str]
     ) -> None:
         self.matcher, self.examples, self.recipe = matcher, examples, recipe
-        self.about = {**asdict(recipe), **data}
+        self.data = data
         self.done = 0
         self._optimizer = torch.optim.AdamW(
             matcher.parameters(),
@@ -144,6 +144,11 @@ class Lessons:
         self._optimizer.step()
         self.matcher.eval()
         return loss.item()
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What the weights depend on: a GPU has a chance of its own."""
+        return {**asdict(self.recipe), **self.data, "device": self._device.type}
 
     @property
     def _device(self) -> torch.device:
@@ -195,7 +200,7 @@ class Lessons:
             self.examples.rng.setstate((version, tuple(state), gauss))
             state, *on_device = kept["chance"]
             torch.set_rng_state(state)
-            for device, state in zip(self._cuda, on_device, strict=False):
+            for device, state in zip(self._cuda, on_device, strict=True):
                 torch.cuda.set_rng_state(state, device)
             self.done = int(kept["done"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:

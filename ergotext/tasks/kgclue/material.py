@@ -179,7 +179,8 @@ def digests(
     keys = blake2b(digest_size=8)
     for text in key_texts(trie):
         keys.update(text.encode() + b"\n")
-    told = {"questions": questions, "index": keys.hexdigest()}
+    objects = blake2b(trie.pool.tobytes(), digest_size=8).hexdigest()
+    told = {"questions": questions, "index": keys.hexdigest(), "objects": objects}
     for kind, paths in (("templates", templates), ("synonyms", synonyms)):
         for number, path in enumerate(paths, 1):
             told[f"{kind} {number}"] = blake2b(path.read_bytes(), digest_size=8).hexdigest()

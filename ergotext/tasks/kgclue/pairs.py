@@ -164,7 +164,11 @@ class Examples:
             ]
             for plain in (True, False)
         }
-        self.scripts = [plain for plain in (True, False) if plain in map(str.isascii, self.names)]
+        scripts: dict[bool, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+        for one in templates:
+            plain = one.text.replace(SLOT, "").isascii()
+            scripts[plain][one.predicate].append(one.text)
+        self.scripts = [(list(ways), ways) for ways in scripts.values()]
         self.alike = lookalikes(list(dict.fromkeys([*self.names, *self.predicates.names])))
 
     def draw(
@@ -224,8 +228,9 @@ class Examples:
     def _of_template(self) -> Example:
         rng = self.rng
         # Either script as often, however many templates it has.
-        predicate = rng.choice(self.pools[rng.choice(self.scripts)][0])
-        way = rng.choice(self.templates[predicate])
+        names, ways = rng.choice(self.scripts)
+        predicate = rng.choice(names)
+        way = rng.choice(ways[predicate])
         same = self.asked_by[way] | {predicate}
         near = self.alike.get(predicate, [])
         drawn = rng.sample(near, min(len(near), rng.randint(0, 4)))
