@@ -11,9 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
+from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from ergotext.lm.projection import Projection
 from ergotext.lm.protocols import InputError
+
+CACHE = "cache" if "cache" in BaseModelOutputWithPast.__dataclass_fields__ else "past_key_values"
+"""What a model of transformers calls its key-value cache; the second name is that before 5.24."""
 
 TOKEN_BUDGET = 4096
 """Positions in one pass of the network over the rests of keys."""

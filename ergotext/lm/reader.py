@@ -7,6 +7,7 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
 from ergotext.lm.batch import microbatches
+from ergotext.lm.cached import CACHE
 from ergotext.lm.memo import PrefixMemo, Reading
 from ergotext.lm.packing import Packed, pack
 from ergotext.lm.projection import Projection
@@ -137,10 +138,10 @@ class Reader:
             input_ids=ids.to(self.device),
             attention_mask=mask[:, None].to(self.device, self.dtype),
             position_ids=position.to(self.device),
-            past_key_values=DynamicCache(layers),
             use_cache=True,
+            **{CACHE: DynamicCache(layers)},
         )
-        known = [(layer.keys, layer.values) for layer in output.past_key_values.layers]
+        known = [(layer.keys, layer.values) for layer in output[CACHE].layers]
         return output.last_hidden_state, known
 
     @property
@@ -252,7 +253,7 @@ class Reader:
         kind = self.model.config.model_type
         try:
             output = self.model.base_model(ids, use_cache=True)
-            layers = output.past_key_values.layers
+            layers = output[CACHE].layers
             kv = torch.stack([torch.stack([la.keys[0], la.values[0]]) for la in layers])
             hidden = output.last_hidden_state[0, -1:]
             own = self.model(ids).logits[0, -1:].float()

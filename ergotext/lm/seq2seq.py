@@ -14,7 +14,7 @@ from transformers import EncoderDecoderCache, PreTrainedModel, PreTrainedTokeniz
 from transformers.cache_utils import DynamicCache
 from transformers.modeling_outputs import BaseModelOutput
 
-from ergotext.lm.cached import CachedDecoding, token_ids
+from ergotext.lm.cached import CACHE, CachedDecoding, token_ids
 from ergotext.lm.fast_tokenizer import FastTokenizer
 from ergotext.lm.projection import Projection
 from ergotext.lm.protocols import InputError, ModelError
@@ -145,10 +145,10 @@ class _Source:
             input_ids=ids.to(device),
             encoder_hidden_states=self.encoded[at],
             encoder_attention_mask=self.seen[at],
-            past_key_values=cache,
             use_cache=True,
+            **{CACHE: cache},
         )
-        return output.last_hidden_state, output.past_key_values
+        return output.last_hidden_state, output[CACHE]
 
 
 @dataclass(frozen=True, eq=False)
