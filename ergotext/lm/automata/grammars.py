@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from ergotext.lm.automata.explored import Explored, surely_empty
-from ergotext.lm.automata.extra import needed
 from ergotext.lm.automata.pieces import Pieces
+from ergotext.lm.extras import needed
 from ergotext.lm.protocols import ErgotextError, InputError
 from ergotext.lm.ragged import Ints
 
@@ -54,7 +54,9 @@ def regex(pattern: str, pieces: Pieces) -> Explored[Read]:
     ----------
     Moskal et al., llguidance: derivatives of regular expressions over a trie of the tokens.
     """
-    return _explored(f"start: /{needed('llguidance').regex_to_lark(pattern)}/", pattern, pieces)
+    return _explored(
+        f"start: /{needed('llguidance', 'automata').regex_to_lark(pattern)}/", pattern, pieces
+    )
 
 
 def json_schema(
@@ -123,11 +125,11 @@ class _Wrapped:
 
 @lru_cache(maxsize=4)
 def _tokenizer(pieces: Pieces) -> Any:
-    return needed("llguidance").LLTokenizer(_Wrapped(pieces))
+    return needed("llguidance", "automata").LLTokenizer(_Wrapped(pieces))
 
 
 def _explored(source: str, given: str, pieces: Pieces) -> Explored[Read]:
-    guidance = needed("llguidance")
+    guidance = needed("llguidance", "automata")
     matcher = guidance.LLMatcher(_tokenizer(pieces), f"{_FREE}\n{source}", log_level=0)
     if matcher.is_error():
         raise InputError(f"{_shown(given)} cannot be read: {_reason(matcher)}.")
