@@ -112,10 +112,20 @@ def read_toml(path: Path, *, advice: str = "mend the file, or give another one")
         raise InputError(f"cannot read {path} ({_reason(error)}): {advice}") from error
 
 
-def read_text(path: Path, *, advice: str = "mend the file, or give another one") -> str:
+def read_text(
+    path: Path, *, advice: str = "mend the file, or give another one", largest: int = LARGEST
+) -> str:
     """The text of a UTF-8 file without its byte order mark; errors as ``read_json``."""
     try:
-        return _text(_read(path, LARGEST))
+        return _text(_read(path, largest))
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {path} ({_reason(error)}): {advice}") from error
+
+
+def read_bytes(path: Path, *, advice: str = "give another file", largest: int = LARGEST) -> bytes:
+    """The bytes of a file; errors as ``read_json``."""
+    try:
+        return _read(path, largest)
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read {path} ({_reason(error)}): {advice}") from error
 
