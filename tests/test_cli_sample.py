@@ -248,7 +248,7 @@ def test_a_plot_is_drawn(call, tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["--config", "nothere.toml"], "cannot read nothere.toml"),
-        (["--config", "bad.toml"], "is no TOML"),
+        (["--config", "bad.toml"], "not TOML"),
         (["--config", "unknown.toml"], "nothing is named 'stepz'"),
         (["--config", "type.toml"], "steps must be a whole number, got 'many'"),
         (["--config", "threads.toml"], "threads must be 1 to 1024, got 0"),

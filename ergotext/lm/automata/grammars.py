@@ -15,6 +15,7 @@ from ergotext.lm.automata.pieces import Pieces
 from ergotext.lm.extras import needed
 from ergotext.lm.protocols import ErgotextError, InputError
 from ergotext.lm.ragged import Ints
+from ergotext.lm.untrusted import json_of
 
 _FREE = '%llguidance {"no_forcing": true}'
 """Text that must follow may be cut into tokens in any way, not only as the tokenizer would."""
@@ -79,9 +80,9 @@ def json_schema(
     """
     given = schema if isinstance(schema, str) else json.dumps(schema, ensure_ascii=False)
     try:
-        read = json.loads(given)
+        read = json_of(given)
     except ValueError as error:
-        raise InputError(f"The schema is no JSON ({error}): {_shown(given)}.") from error
+        raise InputError(f"The schema cannot be read ({error}): {_shown(given)}.") from error
     if not isinstance(read, dict):
         raise InputError(f"The schema is no JSON object: {_shown(given)}.")
     read["x-guidance"] = {"whitespace_flexible": whitespace, **read.get("x-guidance", {})}

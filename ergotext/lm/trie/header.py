@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ergotext.lm.protocols import ErgotextError, InputError
+from ergotext.lm.untrusted import json_of
 
 FORMAT, VERSION = "ergotext index", 1
 _TYPES = {"I64": np.int64, "U32": np.uint32, "U16": np.uint16, "U8": np.uint8}
@@ -80,7 +81,7 @@ def _mapped(path: Path) -> mmap.mmap:
 def _parsed(path: Path, header: bytes) -> tuple[dict[str, Any], dict[str, str]]:
     """What the header says of each array, and of the index; nothing in it has changed."""
     try:
-        tensors = json.loads(header[8:])
+        tensors = json_of(header[8:])
         meta = tensors.pop("__metadata__")
         known = meta["format"] == FORMAT
     except (ValueError, KeyError, TypeError, AttributeError) as error:
