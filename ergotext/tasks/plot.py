@@ -28,7 +28,7 @@ def check_plot(path: Path) -> None:
     """
     if find_spec("matplotlib") is None:
         raise InputError(f"matplotlib is not installed; run: {install('plot')}")
-    if not os.access(path.resolve().parent, os.W_OK) or path.is_dir():
+    if not os.access(Path(os.path.realpath(path)).parent, os.W_OK) or path.is_dir():
         raise InputError(f"the plot {path} cannot be written; name a file in a folder that can")
     known = figure().canvas.get_supported_filetypes()
     if path.suffix[1:].lower() not in known:
