@@ -13,6 +13,7 @@ import numpy as np
 from ergotext.lm.automata.explored import Explored, surely_empty
 from ergotext.lm.automata.extra import needed
 from ergotext.lm.automata.pieces import Pieces
+from ergotext.lm.automata.schema import lark_of
 from ergotext.lm.protocols import ErgotextError, InputError
 from ergotext.lm.ragged import Ints
 
@@ -58,7 +59,7 @@ def regex(pattern: str, pieces: Pieces) -> Explored[Read]:
 
 
 def json_schema(
-    schema: str | Mapping[str, Any], pieces: Pieces, *, whitespace: bool = False
+    schema: str | bool | Mapping[str, Any], pieces: Pieces, *, whitespace: bool = False
 ) -> Explored[Read]:
     """The token sequences whose text is JSON that a schema admits.
 
@@ -75,15 +76,11 @@ def json_schema(
     InputError
         The schema is malformed, or no sequence of these tokens fits it.
     """
+    lark = lark_of(schema, whitespace=whitespace)
     given = schema if isinstance(schema, str) else json.dumps(schema, ensure_ascii=False)
-    try:
-        read = json.loads(given)
-    except ValueError as error:
-        raise InputError(f"The schema is no JSON ({error}): {_shown(given)}.") from error
-    if not isinstance(read, dict):
-        raise InputError(f"The schema is no JSON object: {_shown(given)}.")
-    read["x-guidance"] = {"whitespace_flexible": whitespace, **read.get("x-guidance", {})}
-    return _explored(f"start: %json {json.dumps(read)}", given, pieces)
+    if not lark:
+        raise InputError(f"No value fits the schema {_shown(given)}: check it.")
+    return _explored(lark, given, pieces)
 
 
 def grammar(lark: str, pieces: Pieces) -> Explored[Read]:
