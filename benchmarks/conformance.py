@@ -3,11 +3,12 @@
     python benchmarks/conformance.py PATH [--write]
 
 PATH is the folder of a JSON-Schema-Test-Suite, or a file with lines of ``{"name", "schema",
-"tests": [{"valid", "data"}]}``. For every keyword it prints how many instances are judged rightly, how many valid
-ones are refused (the language is narrower), how many stand in schemas that are refused, and how
-many invalid ones are accepted, which must be none. What is narrower or refused is listed in
-``conformance.txt`` beside this file; the list may only shrink: the script exits with 1 where
-something is new, and writes the list anew with --write.
+"tests": [{"valid", "data"}]}``. For every
+keyword it prints how many instances are judged rightly, how many valid ones are refused (the
+language is narrower), how many stand in schemas that are refused, and how many invalid ones are
+accepted, which must be none. What is narrower or refused is listed in ``conformance.txt`` beside
+this file; the list may only shrink: the script exits with 1 where something is new, and writes
+the list anew with --write.
 
 An instance counts as accepted if it is in any order of its objects' members.
 """
