@@ -38,14 +38,18 @@ class Hit(Protocol):
 
     @property
     def probability(self) -> float:
-        """Among all keys; NaN where it was not told."""
+        """Among all keys; NaN where it is not known."""
 
     @property
-    def probability_stderr(self) -> float:
-        """Its standard error."""
+    def probability_low(self) -> float:
+        """The least that it can be."""
+
+    @property
+    def probability_high(self) -> float:
+        """The most that it can be."""
 
 
-NUMBERS = ("score", "log_prob", "probability", "probability_stderr")
+NUMBERS = ("score", "log_prob", "probability", "probability_low", "probability_high")
 Ask = Callable[[Sequence[str]], Sequence[Sequence[Hit]]]
 """What finds the hits of each question, best first."""
 Make = Callable[[], Ask]
