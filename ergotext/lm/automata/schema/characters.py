@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ergotext.lm.automata.extra import needed
+from ergotext.lm.extras import needed
 from ergotext.lm.automata.schema.values import quoted
 
 LAST = 0x10FFFF
@@ -102,7 +102,7 @@ def matching(lark: str, text: bytes) -> bool:
     ValueError
         The grammar is malformed, with the reason.
     """
-    matcher = needed("llguidance").LLMatcher(_bytes(), lark, log_level=0)
+    matcher = needed("llguidance", "automata").LLMatcher(_bytes(), lark, log_level=0)
     if matcher.is_error():
         raise ValueError(matcher.get_error())
     taken = matcher.try_consume_tokens(list(text))
@@ -117,7 +117,7 @@ def possible(lark: str) -> bool:
     ValueError
         The grammar is malformed or too large, with the reason.
     """
-    matcher = needed("llguidance").LLMatcher(_bytes(), lark, log_level=0)
+    matcher = needed("llguidance", "automata").LLMatcher(_bytes(), lark, log_level=0)
     if matcher.is_error():
         raise ValueError(matcher.get_error())
     mask = matcher.compute_bitmask()
@@ -139,4 +139,4 @@ class _Bytes:
 
 @lru_cache(maxsize=1)
 def _bytes() -> object:
-    return needed("llguidance").LLTokenizer(_Bytes())
+    return needed("llguidance", "automata").LLTokenizer(_Bytes())
