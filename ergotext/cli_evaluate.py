@@ -13,6 +13,7 @@ from ergotext.cli_retrieve import (
     AUTO,
     FLOAT32,
     LOOKAHEAD,
+    PREFIXES,
     RETRIEVER,
     LookAheadName,
     Posterior,
@@ -60,12 +61,7 @@ def evaluate(
     prompt: Annotated[
         str | None, typer.Option(help="What the model reads, with {question} in it.")
     ] = None,
-    samples: Annotated[
-        int,
-        typer.Option(
-            min=0, help="Entries drawn for each question to tell probabilities of a large index."
-        ),
-    ] = 0,
+    prefixes: Annotated[int, typer.Option(min=0, help=PREFIXES)] = 0,
     posterior: Posterior = False,
     temperature: Temperature = None,
     engine: Annotated[EngineName, typer.Option(help="ray: actors, of the extra ray.")] = LOCAL,
@@ -94,7 +90,7 @@ def evaluate(
         "lookahead": lookahead.value,
         "anywhere": anywhere,
         "prompt": prompt,
-        "samples": samples,
+        "prefixes": prefixes,
         "temperature": temperature_for(model, temperature, posterior),
         "posterior": posterior,
         "engine": engine.value,

@@ -30,10 +30,12 @@ class Hit:
         log p(key, end | question) in nats, normalised over the vocabulary at every step. With
         ``decode="mlm"`` Σ log p(token | question, all other tokens of the key): the log of a
         product of conditionals, a pseudo-likelihood, and no probability of the key.
-    probability, probability_stderr : float
-        p(key, end | question)^(1/T), normalised over all keys of the index, and its standard
-        error: 0 where it is exact. NaN where nothing was sampled to tell. Of a posterior,
-        exp(score / T) instead of p^(1/T).
+    probability_low, probability_high : float
+        Bounds of p(key, end | question)^(1/T), normalised over all keys of the index: equal where
+        it is exact, NaN where nothing was done to find out. Of a posterior, exp(score / T) instead
+        of p^(1/T).
+    probability : float
+        The middle of the bounds, if they are 0.1 apart at most; else NaN, as it is not known.
     """
 
     text: str
@@ -42,13 +44,12 @@ class Hit:
     score: float
     log_prob: float
     probability: float
-    probability_stderr: float
+    probability_low: float
+    probability_high: float
 
     def line(self) -> str:
         """Probability, fields and values; control characters are shown as spaces."""
-        known = "" if math.isnan(self.probability) else f"{self.probability:.3f}"
-        if self.probability_stderr > 0:
-            known += f" ± {self.probability_stderr:.3f}"
+        known = between(self.probability_low, self.probability_high)
         values = " | ".join(map(seen, self.values))
         fields = "\t".join((seen(self.text), values) if values else (seen(self.text),))
         return f"  {known or f'log p {self.log_prob:.1f}'}  {fields}"
@@ -59,6 +60,15 @@ class Hit:
             name: None if isinstance(told, float) and not math.isfinite(told) else told
             for name, told in asdict(self).items()
         }
+
+
+def between(low: float, high: float) -> str:
+    """A number between two bounds to three places, the bounds rounded outward; empty for NaN."""
+    if math.isnan(low):
+        return ""
+    if high - low <= 0.001:
+        return f"{(low + high) / 2:.3f}"
+    return f"{math.floor(low * 1000) / 1000:.3f}–{math.ceil(high * 1000) / 1000:.3f}"
 
 
 class Hits(list[Hit]):

@@ -25,6 +25,7 @@ from ergotext.lm.masked import MaskedLM
 from ergotext.lm.matches import matches
 from ergotext.lm.protocols import InputError
 from ergotext.lm.terms import fluency, keywords, length, pseudo_likelihood
+from ergotext.lm.untrusted import read_text
 from ergotext.samplers.base import sampler_named
 from ergotext.samplers.result import Result
 from ergotext.samplers.sampling import check_new, sample
@@ -207,10 +208,7 @@ def _schema(told: Any) -> Any:
     """A schema, or the file that holds one."""
     if isinstance(told, dict) or told.lstrip().startswith("{"):
         return told
-    try:
-        return Path(told).read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read the schema {told}: {error}") from error
+    return read_text(Path(told), advice="give the file of a JSON schema, or the schema itself")
 
 
 def _only(name: str, table: Mapping[str, Any], known: Sequence[str]) -> None:

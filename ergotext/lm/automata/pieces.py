@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from ergotext.lm.automata.extra import needed
 from ergotext.lm.characters import Alphabet, CharacterTokenizer
+from ergotext.lm.extras import needed
 from ergotext.lm.fast_tokenizer import padding_of
 from ergotext.lm.protocols import InputError
 from ergotext.lm.ragged import Ints
@@ -160,7 +160,7 @@ def _written(tokenizer: PreTrainedTokenizerBase, end: int) -> list[bytes]:
     if spaced := _metaspaced(tokenizer):
         return spaced
     try:
-        read = needed("llguidance.hf").from_tokenizer(tokenizer, eos_token=end)
+        read = needed("llguidance.hf", "automata").from_tokenizer(tokenizer, eos_token=end)
     except ValueError as error:
         if isinstance(error, InputError):
             raise
