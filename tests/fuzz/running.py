@@ -1,0 +1,98 @@
+"""A command line in process, and what must hold of it whatever it is given."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import sys
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from ergotext.cli import main
+
+SECONDS = float(os.environ.get("ERGOTEXT_FUZZ_SECONDS", "30"))
+"""Of the processor, within which every example ends; most take a twentieth of one."""
+
+CODES: Counter[tuple[str, int]] = Counter()
+"""How many examples of each command ended with which code."""
+
+
+class Hang(BaseException):
+    """It took too long."""
+
+
+@contextmanager
+def limited() -> Iterator[None]:
+    def late(_: int, __: FrameType | None) -> None:
+        raise Hang(f"after {SECONDS:g} s")
+
+    timers = ((signal.SIGPROF, signal.ITIMER_PROF, 1), (signal.SIGALRM, signal.ITIMER_REAL, 20))
+    before = [signal.signal(number, late) for number, _, _ in timers]
+    for _, timer, times in timers:  # by its own time, as the machine may be busy; and if it sleeps
+        signal.setitimer(timer, SECONDS * times)
+    try:
+        yield
+    finally:
+        for (number, timer, _), was in zip(timers, before, strict=True):
+            signal.setitimer(timer, 0)
+            signal.signal(number, was)
+
+
+def stream(data: bytes = b"") -> io.TextIOWrapper:
+    """As the process has them: a character that cannot be shown is shown by its code."""
+    return io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", errors="backslashreplace")
+
+
+def held(folder: Path) -> dict[str, bytes | str]:
+    """The files below a folder, and where its links lead; weights are links."""
+    found: dict[str, bytes | str] = {}
+    for place in sorted(folder.rglob("*")):
+        name = str(place.relative_to(folder))
+        if place.is_symlink():
+            found[name] = os.readlink(place)
+        elif place.is_file():
+            found[name] = place.read_bytes()
+    return found
+
+
+def check(
+    arguments: Sequence[str], folder: Path, stdin: bytes = b"", may: Sequence[str] = ()
+) -> None:
+    """Run a command line in a folder: it succeeds, or says in one line why not.
+
+    Parameters
+    ----------
+    may : sequence of str
+        Beginnings of the names of files that a command that succeeds may write anew.
+    """
+    before, here = held(folder), Path.cwd()
+    streams = sys.stdin, sys.stdout, sys.stderr
+    out, err = stream(), stream()
+    os.chdir(folder)
+    try:
+        sys.stdin, sys.stdout, sys.stderr = stream(stdin), out, err
+        with limited(), warnings.catch_warnings():
+            warnings.simplefilter("error")
+            code = main(list(arguments))
+    finally:
+        sys.stdin, sys.stdout, sys.stderr = streams
+        os.chdir(here)
+    err.flush()
+    lines = err.buffer.getvalue().decode().splitlines(keepends=True)  # type: ignore[attr-defined]
+    said = "".join(line for line in lines if not line.startswith("converting "))  # what takes long
+    told = f"{code} {list(arguments)!r:.2000}\n{said[-2000:]}"
+    assert code in (0, 1, 2), told
+    assert "Traceback" not in said and "ergotext: unexpected" not in said, told
+    if code:
+        last = said.splitlines()[-1:] or [""]
+        assert said.count("\n") == 1 and last[0].startswith("ergotext: "), told
+    CODES[arguments[0], code] += 1
+    after = held(folder)
+    for name, was in before.items():
+        if code or not name.startswith(tuple(may) or "\0"):
+            assert after.get(name) == was, f"{name} was changed: {told}"

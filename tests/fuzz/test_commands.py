@@ -1,0 +1,322 @@
+"""Every command under arguments and files of any kind: no traceback, no hang, nothing lost.
+
+``ERGOTEXT_FUZZ=5000`` tries so many examples a command, others each time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+import torch
+import typer
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from ergotext.cli import main
+from ergotext.lm import loading
+from ergotext.tasks import lookaheads
+from tests.fuzz import hostile as h
+from tests.fuzz.running import check
+
+MANY = int(os.environ.get("ERGOTEXT_FUZZ", "0"))
+FEW = 100
+ROOT = Path(__file__).parents[2]
+KB = "Mars\tmoons\t2\nMars\tcolour\tred\nSaturn\tmoons\t146\n火星\t颜色\t红\n"
+ASKED = '{"id": 0, "question": "How many moons has Mars?", "answer": "Mars ||| moons ||| 2"}\n'
+
+
+def examples(share: float = 1.0) -> Callable[[Any], Any]:
+    """So many of them; the same each time where they are few."""
+    return settings(
+        max_examples=max(5, int((MANY or FEW) * share)), derandomize=not MANY, deadline=None,
+        database=None, print_blob=True, suppress_health_check=list(HealthCheck),
+        phases=[Phase.explicit, Phase.generate, *([Phase.shrink] if not MANY else [])],
+        report_multiple_bugs=bool(MANY),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module", autouse=True)
+def kept_in_memory() -> Iterator[None]:
+    """The shipped models are loaded once, and the parser of the command line is made once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.main, "get_command", lru_cache(typer.main.get_command))
+        for module, name, known in (
+            (loading, "load", loading.SHIPPED),
+            (lookaheads, "load_lookahead", ["tiny-retriever"]),
+        ):
+            real = getattr(module, name)
+            once = lru_cache(real)
+
+            def kept(model="smollm2", *, real=real, once=once, known=known, **options):
+                return once(model, **options) if model in known else real(model, **options)
+
+            for other in [m for n, m in sys.modules.items() if n.startswith("ergotext.")]:
+                if getattr(other, name, None) is real:
+                    patch.setattr(other, name, kept)
+        threads = torch.get_num_threads()
+        patch.setattr(torch, "set_num_threads", lambda _: None)
+        yield
+    assert torch.get_num_threads() == threads
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """Files as they should be."""
+    folder = tmp_path_factory.mktemp("good")
+    (folder / "kb.tsv").write_text(KB, encoding="utf-8")
+    found = {}
+    for name, more in (("plain", []), ("kb", ["--tokenizer", "tiny-retriever"])):
+        out = folder / f"{name}.ergo"
+        assert main(["index", "build", str(folder / "kb.tsv"), "-o", str(out), *more]) == 0
+        found[out.name] = out.read_bytes()
+    checkpoint = str(folder / "run.ckpt")
+    assert main(["sample", *SMALL, "--checkpoint", checkpoint]) == 0
+    assert main(["evaluate", str(questions(folder)), "-i", str(folder / "kb.ergo"),
+                 "-o", str(folder / "out.jsonl"), "--beams", "2"]) == 0  # fmt: skip
+    for file in ("run.ckpt", "out.jsonl", "out.hits.jsonl", "out.run.toml"):
+        found[file] = (folder / file).read_bytes()
+    return found
+
+
+def questions(folder: Path) -> Path:
+    (folder / "questions.jsonl").write_text(ASKED, encoding="utf-8")
+    return folder / "questions.jsonl"
+
+
+SMALL = ["--model", "tiny-causal", "--chains", "1", "--steps", "2", "--max-length", "16"]
+
+
+@st.composite
+def options(draw: st.DrawFn, **known: st.SearchStrategy[str] | None) -> list[str]:
+    """Some options, with values; None for one that has none."""
+    chosen = draw(st.lists(st.sampled_from(sorted(known)), max_size=2, unique=True))
+    found: list[str] = []
+    for name in chosen:
+        flag = f"-{name}" if len(name) == 1 else f"--{name.replace('_', '-')}"
+        value = known[name]
+        found += [flag] if value is None else [flag, draw(value)]
+    return found
+
+
+def run(arguments: list[str], files: dict[str, bytes], stdin: bytes = b"", may=()) -> None:
+    with TemporaryDirectory() as made:
+        folder = Path(made)
+        (folder / "folder").mkdir()
+        (folder / "empty").mkdir()
+        (folder / "file").write_text("mine")
+        (folder / "loop").symlink_to(folder / "loop")
+        (folder / "link").symlink_to(folder / "file")
+        (folder / "bad.gguf").write_bytes(b"GGUF" + b"\0" * 40)
+        for name, data in files.items():
+            (folder / name).write_bytes(data)
+        check(arguments, folder, stdin, may=["file", *may])
+
+
+MODEL = {
+    "model": h.models, "device": st.sampled_from(["cpu", "cuda:99", "meta", ""]),
+    "dtype": st.sampled_from(["bfloat16", "float16", ""]), "threads": h.numbers,
+}  # fmt: skip
+WRITING = {
+    "n": h.numbers, "chains": h.small, "steps": h.small, "context": h.texts, "seed": h.numbers,
+    "sampler": st.sampled_from(["mh", "annealing", "smc", ""]), "max_seconds": h.numbers,
+    "json": None, "o": h.paths, **MODEL,
+}  # fmt: skip
+
+
+@given(
+    words=st.lists(h.words, max_size=3),
+    more=options(**WRITING, length=h.numbers, max_length=h.numbers, any_order=None),
+    stdin=h.as_file(h.json_lines),
+)
+@examples()
+def test_write(words: list[str], more: list[str], stdin: bytes) -> None:
+    run(["write", *SMALL, "--length", "4", *more, *(words or ["-"])], {}, stdin)
+
+
+@given(text=h.texts, more=options(**WRITING), stdin=h.as_file(h.texts))
+@examples()
+def test_infill(text: str, more: list[str], stdin: bytes) -> None:
+    run(["infill", *SMALL[:-2], *more, text], {}, stdin)
+
+
+@given(text=h.texts, more=options(**WRITING, similarity=h.models))
+@examples()
+def test_paraphrase(text: str, more: list[str]) -> None:
+    run(["paraphrase", *SMALL[:-2], "--similarity", "words", *more, text], {})
+
+
+SAMPLERS = [
+    "mh", "annealing", "smc", "importance", "rejection", "ais", "stochastic-beam", "gibbs", "mlm-mh",
+    "mlm-gibbs", "tempering", "independence", "suffix", "none", "",
+]  # fmt: skip
+
+
+@given(
+    more=options(**WRITING | {"sampler": st.sampled_from(SAMPLERS)}, option=h.texts, keyword=h.words,
+                 length=h.numbers, regex=h.regexes, json_schema=h.paths | st.just("s.json"),
+                 masked=h.models, start=h.texts, max_length=h.small, r_hat=h.numbers,
+                 checkpoint=h.paths | st.just("run.ckpt"), every=h.numbers, resume=None,
+                 plot=h.paths | st.just("x.png")),
+    config=st.none() | h.as_file(h.settings), schema=h.as_file(h.schemas), data=st.data(),
+)  # fmt: skip
+@examples(2)
+def test_sample(more: list[str], config: bytes | None, schema: bytes, data, good) -> None:
+    weighted = {"smc", "importance", "rejection", "ais", "stochastic-beam"} & set(more)
+    small = (
+        SMALL[:2] if weighted or (data.draw(st.booleans()) and "--sampler" not in more) else SMALL
+    )
+    files = {"s.json": schema, "run.ckpt": good["run.ckpt"]}
+    if data.draw(st.booleans()):
+        files["run.ckpt"] = data.draw(h.mutated(good["run.ckpt"]))
+    more = [*more, *(["-n", "4"] if "-n" not in more else []), "--max-length", "16"]
+    if config is not None:
+        files["run.toml"] = config
+        more = ["--config", "run.toml", *more]
+    run(["sample", *small, *more], files, may=["run.ckpt", "x.png"])
+
+
+@given(
+    schema=h.schemas, regex=st.none() | h.regexes, keyword=st.none() | h.words,
+    sampler=st.sampled_from(["smc", "importance"]),
+)  # fmt: skip
+@examples(0.3)
+def test_constraints(schema: str, regex: str | None, keyword: str | None, sampler: str) -> None:
+    given = ["--regex", regex] if regex is not None else ["--json-schema", schema]
+    more = [] if keyword is None else ["--keyword", keyword]
+    run(
+        ["sample", *SMALL[:2], "--sampler", sampler, *given, *more, "-n", "2", "--max-length", "8"],
+        {},
+    )
+
+
+@given(
+    passage=h.as_file(h.texts), place=st.just("passage") | h.paths, question=h.texts,
+    more=options(k=h.numbers, beams=h.small, prompt=h.texts, json=None, o=h.paths,
+                 max_length=h.numbers, **MODEL),
+)  # fmt: skip
+@examples()
+def test_read(passage: bytes, place: str, question: str, more: list[str]) -> None:
+    small = ["--model", "tiny-causal", "-k", "1", "--beams", "2", "--max-length", "3"]
+    run(["read", *small, *more, "--", place, question], {"passage": passage}, passage)
+
+
+LOOKAHEADS = st.sampled_from(["none", "strings", "learned", "auto", ""])
+INDEX = st.sampled_from(["kb.ergo", "plain.ergo"])
+
+
+@given(
+    data=st.data(), asked=st.lists(h.texts, min_size=1, max_size=2), stdin=h.as_file(h.texts),
+    more=options(k=h.numbers, beams=h.numbers, threshold=h.numbers, lookahead=LOOKAHEADS,
+                 anywhere=None, prompt=h.texts, prefixes=h.small, posterior=None,
+                 temperature=h.numbers, batch_size=h.numbers, limit=h.numbers, json=None,
+                 decode=st.sampled_from(["mlm", "beam", "x"]), o=h.paths, i=h.paths, **MODEL),
+)  # fmt: skip
+@examples()
+def test_retrieve(data, asked: list[str], more: list[str], stdin: bytes, good) -> None:
+    index = good[data.draw(INDEX)]
+    if data.draw(st.booleans()):
+        index = data.draw(h.mutated(index))
+    small = ["-i", "kb.ergo", "-k", "1", "--beams", "2", "--prefixes", "4"]
+    run(["retrieve", *small, *more, "--", *asked], {"kb.ergo": index}, stdin)
+
+
+@given(
+    data=st.data(), asked=h.as_file(h.json_lines),
+    more=options(beams=h.small, lookahead=LOOKAHEADS, anywhere=None, prompt=h.texts, posterior=None,
+                 prefixes=h.small, temperature=h.numbers, limit=h.numbers, json=None,
+                 plot=h.paths, o=h.paths, i=h.paths, **MODEL),
+)  # fmt: skip
+@examples()
+def test_evaluate(data, asked: bytes, more: list[str], good) -> None:
+    made = {"out.jsonl", "out.hits.jsonl", "out.run.toml"}
+    files = {name: good[name] for name in data.draw(st.sets(st.sampled_from(sorted(made))))}
+    for name in data.draw(st.sets(st.sampled_from(sorted(files)))) if files else ():
+        files[name] = data.draw(h.mutated(files[name]) | h.as_file(h.json_lines))
+    files["questions.jsonl"] = data.draw(st.sampled_from([asked, ASKED.encode()]))
+    files["kb.ergo"] = good["kb.ergo"]
+    small = ["-i", "kb.ergo", "-o", "out.jsonl", "--beams", "2"]
+    run(["evaluate", *small, *more, "--", "questions.jsonl"], files, may=["out."])
+
+
+@given(
+    data=st.data(), lines=h.as_file(h.tables), command=st.sampled_from(["build", "add", "remove"]),
+    more=options(columns=h.texts | st.just("key"), tokenizer=h.models, strict=None),
+    target=st.just("kb.ergo") | h.paths,
+)  # fmt: skip
+@examples()
+def test_index_changes(data, lines: bytes, command: str, more, target: str, good) -> None:
+    index = good["plain.ergo"]
+    if data.draw(st.booleans()):
+        index = data.draw(h.mutated(index))
+    places = ["-o", target, "--", "lines"] if command == "build" else ["--", target, "lines"]
+    run(["index", command, *more, *places], {"lines": lines, "kb.ergo": index}, may=["kb.ergo"])
+
+
+@given(
+    data=st.data(), command=st.sampled_from(["info", "get", "verify"]), prefix=h.texts,
+    target=st.just("kb.ergo") | st.just("kb.ergo") | h.paths,
+    more=options(json=None, n=h.numbers, tokenizer=h.models),
+)  # fmt: skip
+@examples(2)
+def test_index_looks(data, command: str, prefix: str, target: str, more, good) -> None:
+    index = data.draw(h.mutated(good[data.draw(INDEX)]))
+    after = [target, prefix] if command == "get" else [target]
+    run(
+        ["index", command, *(more if command == "get" else more[:0]), "--", *after],
+        {"kb.ergo": index},
+    )
+
+
+@given(
+    asked=h.as_file(h.json_lines), templates=h.as_file(h.tables), command=st.sampled_from(
+        ["train", "train-lookahead"]), data=st.data(),
+    more=options(steps=st.just("1"), batch_size=h.small, learning_rate=h.numbers, seed=h.numbers,
+                 templated=h.numbers, every=h.numbers, resume=None, start=h.models,
+                 o=h.paths, i=h.paths, device=h.texts, threads=h.numbers, x=h.texts),
+)  # fmt: skip
+@examples()
+def test_train(asked: bytes, templates: bytes, command: str, data, more, good) -> None:
+    files = {"questions.jsonl": asked, "dev.jsonl": data.draw(st.sampled_from([asked, ASKED.encode()])),
+             "templates.tsv": templates, "kb.ergo": good["kb.ergo"]}  # fmt: skip
+    small = ["-i", "kb.ergo", "-o", "made", "--dev", "dev.jsonl", "--templates", "templates.tsv",
+             "--steps", "1", "--batch-size", "1", "--width", "8"]  # fmt: skip
+    small += ["--layers", "1", "--dev-limit", "1"] if command == "train" else []
+    run([command, *small, *more, "--", "questions.jsonl"], files)
+
+
+OF_MODELS = {
+    "tiny-causal": ["write", "--chains", "1", "--steps", "1", "dog"],
+    "tiny-masked": ["retrieve", "-i", "kb.ergo", "--decode", "mlm", "--beams", "1", "Mars?"],
+    "tiny-retriever": ["retrieve", "-i", "kb.ergo", "--beams", "2", "--prefixes", "4", "Mars?"],
+}
+
+
+@given(data=st.data(), name=st.sampled_from(sorted(OF_MODELS)))
+@examples(0.5)
+def test_model_folders(data, name: str, good) -> None:
+    """One file of the folder is broken; its weights are linked, or broken."""
+    source, command = ROOT / "ergotext" / "models" / name, OF_MODELS[name]
+    broken = data.draw(st.sampled_from(sorted(p.name for p in source.iterdir() if p.is_file())))
+    with TemporaryDirectory() as made:
+        folder = Path(made)
+        (folder / "model").mkdir()
+        for place in source.iterdir():
+            (folder / "model" / place.name).symlink_to(place)
+        (folder / "model" / broken).unlink()
+        if data.draw(st.integers(0, 5)):
+            text = (source / broken).read_bytes()
+            if broken.endswith(".json") and data.draw(st.booleans()):
+                text = json.dumps(data.draw(h.altered(json.loads(text)))).encode()
+            else:
+                text = data.draw(h.mutated(text))
+            (folder / "model" / broken).write_bytes(text)
+        (folder / "kb.ergo").write_bytes(good["kb.ergo"])
+        check([*command[:1], "--model", "model", *command[1:]], folder)
