@@ -243,6 +243,8 @@ def _show(
         typer.echo(how(result, approximate), err=True)
     else:
         emit(as_text(result, found, approximate))
+    for line in result.unmoved:
+        typer.echo(f"warning: {line}", err=True)
     if result.stopped == "interrupt":
         raise Interrupted("interrupted; the best so far is kept")
 
