@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ergotext.lm.automata.explored import Explored, surely_empty
 from ergotext.lm.automata.pieces import Pieces
+from ergotext.lm.automata.reasons import check_grammar, check_regex, reason
 from ergotext.lm.automata.schema import lark_of
 from ergotext.lm.automata.schema.names import Names, quotes_of
 from ergotext.lm.extras import needed
@@ -59,9 +60,9 @@ def regex(pattern: str, pieces: Pieces) -> Explored[Read]:
     ----------
     Moskal et al., llguidance: derivatives of regular expressions over a trie of the tokens.
     """
-    return _explored(
-        f"start: /{needed('llguidance', 'automata').regex_to_lark(pattern)}/", pattern, pieces
-    )
+    check_regex(pattern)
+    expression = needed("llguidance", "automata").regex_to_lark(pattern)
+    return _explored(f"start: /{expression}/", pattern, pieces)
 
 
 def json_schema(
@@ -103,6 +104,7 @@ def grammar(lark: str, pieces: Pieces) -> Explored[Read]:
     InputError
         The grammar is malformed, or derives no text that these tokens can write.
     """
+    check_grammar(lark)
     return _explored(lark, lark, pieces)
 
 
@@ -140,14 +142,14 @@ def _explored(
     guidance = needed("llguidance", "automata")
     matcher = guidance.LLMatcher(_tokenizer(pieces), f"{_FREE}\n{source}", log_level=0)
     if matcher.is_error():
-        raise InputError(f"{_shown(given)} cannot be read: {_reason(matcher)}.")
+        raise InputError(f"{_shown(given)} cannot be read: {reason(matcher.get_error())}.")
     text = np.zeros(pieces.alphabet.size, dtype=bool)
     text[pieces.text] = True
 
     def follow(read: Read, token: int) -> Read:
         after = read.matcher.deep_copy()
         if not after.consume_token(token):
-            raise ErgotextError(f"Matching {_shown(given)} failed: {_reason(after)}.")
+            raise ErgotextError(f"Matching {_shown(given)} failed: {reason(after.get_error())}.")
         piece = pieces.tokens[token]
         return Read(read.text + piece, after, read.names and read.names.after(piece))
 
@@ -156,7 +158,9 @@ def _explored(
         if read.matcher.is_error():
             if read.matcher.get_error().startswith(_DEAD_END):
                 return np.empty(0, dtype=np.int64), False
-            raise ErgotextError(f"Matching {_shown(given)} failed: {_reason(read.matcher)}.")
+            raise ErgotextError(
+                f"Matching {_shown(given)} failed: {reason(read.matcher.get_error())}."
+            )
         allowed = np.unpackbits(mask, count=len(text), bitorder="little").astype(bool)
         # Where nothing can follow, the mask holds the end token, whether the text is whole or not.
         tokens = np.flatnonzero(allowed & text)
@@ -172,12 +176,6 @@ def _explored(
             f"tokenizer that has its characters."
         )
     return explored
-
-
-def _reason(matcher: Any) -> str:
-    """The first lines of an error, without the parser's state that follows them."""
-    lines = str(matcher.get_error()).split("<state>")[0].strip().splitlines()
-    return " ".join(line.strip() for line in lines[:6])
 
 
 def _shown(given: str) -> str:
