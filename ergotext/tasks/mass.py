@@ -15,7 +15,8 @@ from ergotext.lm.protocols import Decoding, InputError
 from ergotext.lm.ragged import Ints
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.samplers.rests import numbers
-from ergotext.tasks.bounded import Floats, Tokens, keys_log_prob
+from ergotext.tasks.asked import Floats
+from ergotext.tasks.bounded import Tokens, keys_log_prob
 
 ROWS = 64
 """Most prefixes of one pass of the network."""
