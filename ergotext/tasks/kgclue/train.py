@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 from transformers import PreTrainedModel
-from transformers.utils import logging
 
+from ergotext.lm.conversion import quiet
 from ergotext.lm.protocols import ErgotextError, InputError
 from ergotext.lm.trie.lines import Lines
 from ergotext.lm.trie.tree import TokenTrie
@@ -149,7 +148,8 @@ def train(
         begun.tokenizer.save_pretrained(output)
         record.write(output, versions=versions())
     seen = DevSet.of(held.asked, trie)
-    loop = _loop(begun, stream, seen, trie, chosen, output, minutes, bfloat16)
+    with quiet():
+        loop = _loop(begun, stream, seen, trie, chosen, output, minutes, bfloat16)
     _run(loop, output, resume)
     steps = int(loop.state.global_step)
     scores = _saved(begun.model, begun.coder, seen, output)
@@ -201,7 +201,7 @@ def _loop(
 def _run(loop: Loop, output: Path, resume: bool) -> None:
     at = last_checkpoint(output) if resume else None
     try:
-        with _quiet():
+        with quiet():
             loop.train(resume_from_checkpoint=None if at is None else str(at))
     except KeyboardInterrupt as error:
         kept = last_checkpoint(output)
@@ -213,7 +213,7 @@ def _run(loop: Loop, output: Path, resume: bool) -> None:
 
 def _saved(model: PreTrainedModel, coder: Coder, seen: DevSet, output: Path) -> dict[str, float]:
     """Save in float16, and score what was saved."""
-    with _quiet():
+    with quiet():
         model.eval().half().save_pretrained(output)
     return seen.score(model.float(), coder)
 
@@ -233,18 +233,6 @@ def read_questions(path: str | Path, lines: Lines) -> Questions:
     if not any(one.answer is not None for one in found.asked):
         raise InputError(f"no question of {path} has an answer")
     return found
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    level = logging.get_verbosity()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        logging.enable_progress_bar()
 
 
 def _check(minutes: float | None) -> None:
