@@ -6,8 +6,10 @@ How it lies in the file is in ``checkpoint_file``, what of a run is there in ``r
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ergotext.lm.protocols import Energy
+from ergotext.lm.protocols import Energy, ErgotextError
 from ergotext.samplers.base import State
 from ergotext.samplers.checkpoint_file import CheckpointError, Journal, Record
 from ergotext.samplers.draws import SeededDraws
@@ -91,15 +93,16 @@ class Keeper:
             It is broken, or of another model, energy, sampler or configuration.
         """
         journal, records = Journal.open(path)
-        run = _run(path, records, start)
-        _check(path, made_of, records[0][0]["made_of"], run, start)
-        if len(records) > 1 and run.steps % made_of["every"] and not over(run):
-            records.pop()
-            run = _run(path, records, start)
-        header, tensors = records[-1]
-        terms = {name: tensors[f"terms.{n}"] for n, name in enumerate(header["terms"])}
-        _check_terms(path, energy.terms(run.state.batch), terms)
-        draws.state = header["draws"]
+        with _understood(path):
+            run = _run(records, start)
+            _check(path, made_of, records[0][0]["made_of"], run, start)
+            if len(records) > 1 and run.steps % made_of["every"] and not over(run):
+                records.pop()
+                run = _run(records, start)
+            header, tensors = records[-1]
+            terms = {name: tensors[f"terms.{n}"] for n, name in enumerate(header["terms"])}
+            _check_terms(path, energy.terms(run.state.batch), terms)
+            draws.state = header["draws"]
         journal.back_to(len(records))
         return cls(journal, energy, draws, made_of, run.steps), run
 
@@ -124,18 +127,38 @@ def _record(
     return header, tensors
 
 
-def _run(path: Path, records: list[Record], start: State) -> Run:
+@contextmanager
+def _understood(path: Path) -> Iterator[None]:
+    """Whatever does not fit together in a checkpoint, whose checksum anyone can make."""
+    try:
+        yield
+    except ErgotextError:
+        raise
+    except Exception as error:
+        raise CheckpointError(
+            f"the checkpoint {path} is of another version of ergotext or of the sampler, or was "
+            f"edited ({error!r:.200}); begin anew with another file"
+        ) from error
+
+
+def _run(records: list[Record], start: State) -> Run:
     """The run of which these are the records."""
     header, tensors = records[-1]
-    try:
-        trace = trace_of([piece for _, piece in records])
-        trace.proposed, trace.accepted = Counter(header["proposed"]), Counter(header["accepted"])
-        return Run(state_of(start, tensors, header["state"]), trace, float(header["seconds"]))
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise CheckpointError(
-            f"the checkpoint {path} is of another version of ergotext or of the sampler "
-            f"({error!r}); begin anew with another file"
-        ) from error
+    state = state_of(start, tensors, header["state"])
+    trace = trace_of([piece for _, piece in records])
+    trace.proposed, trace.accepted = _counts(header["proposed"]), _counts(header["accepted"])
+    if trace.states[-1].rows() != state.batch.rows():
+        raise ValueError("its trace does not end at its state")
+    seconds = float(header["seconds"])
+    if not 0 <= seconds < math.inf:
+        raise ValueError(f"seconds are {seconds}")
+    return Run(state, trace, seconds)
+
+
+def _counts(told: Mapping[str, int]) -> Counter[str]:
+    if any(type(count) is not int or count < 0 for count in told.values()):
+        raise ValueError("what it counts are no whole numbers from 0 on")
+    return Counter(told)
 
 
 def _check(
