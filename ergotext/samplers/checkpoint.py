@@ -94,15 +94,9 @@ class Keeper:
         """
         journal, records = Journal.open(path)
         with _understood(path):
-            run = _run(records, start)
-            _check(path, made_of, records[0][0]["made_of"], run, start)
-            if len(records) > 1 and run.steps % made_of["every"] and not over(run):
-                records.pop()
-                run = _run(records, start)
-            header, tensors = records[-1]
-            terms = {name: tensors[f"terms.{n}"] for n, name in enumerate(header["terms"])}
-            _check_terms(path, energy.terms(run.state.batch), terms)
-            draws.state = header["draws"]
+            _check_made(path, made_of, records[0][0]["made_of"])
+            run = _restored(path, records, start, energy, made_of, over)
+            draws.state = records[-1][0]["draws"]
         journal.back_to(len(records))
         return cls(journal, energy, draws, made_of, run.steps), run
 
@@ -141,6 +135,26 @@ def _understood(path: Path) -> Iterator[None]:
         ) from error
 
 
+def _restored(
+    path: Path,
+    records: list[Record],
+    start: State,
+    energy: Energy,
+    made_of: Mapping[str, Any],
+    over: Callable[[Run], bool],
+) -> Run:
+    """The run to go on with, of all records or of all but the last, which then goes."""
+    run = _run(records, start)
+    _check_start(path, run, start)
+    if len(records) > 1 and run.steps % made_of["every"] and not over(run):
+        records.pop()
+        run = _run(records, start)
+    header, tensors = records[-1]
+    terms = {name: tensors[f"terms.{n}"] for n, name in enumerate(header["terms"])}
+    _check_terms(path, energy.terms(run.state.batch), terms)
+    return run
+
+
 def _run(records: list[Record], start: State) -> Run:
     """The run of which these are the records."""
     header, tensors = records[-1]
@@ -161,10 +175,8 @@ def _counts(told: Mapping[str, int]) -> Counter[str]:
     return Counter(told)
 
 
-def _check(
-    path: Path, made_of: Mapping[str, Any], made: Mapping[str, Any], run: Run, start: State
-) -> None:
-    """Refuse to go on with a run that is made of something else, or begins elsewhere."""
+def _check_made(path: Path, made_of: Mapping[str, Any], made: Mapping[str, Any]) -> None:
+    """Refuse to go on with a run that is made of something else."""
     here, there = json.loads(json.dumps(dict(made_of))), made
     for name in [*here, *there]:
         if here.get(name) != there.get(name):
@@ -173,6 +185,10 @@ def _check(
                 f"{there.get(name)!r:.80}, here {here.get(name)!r:.80}; ask for the same, or "
                 f"begin anew with another file"
             )
+
+
+def _check_start(path: Path, run: Run, start: State) -> None:
+    """Refuse to go on with a run that begins elsewhere."""
     first = run.trace.states[0]
     if first.rows() != start.batch.rows() or not torch.equal(
         first.padded(first.longest).locked, start.batch.padded(first.longest).locked
