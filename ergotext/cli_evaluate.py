@@ -13,12 +13,14 @@ from ergotext.cli_retrieve import (
     AUTO,
     FLOAT32,
     LOOKAHEAD,
+    PREFIXES,
     RETRIEVER,
     LookAheadName,
     Posterior,
     Temperature,
 )
 from ergotext.cli_sample import DtypeName
+from ergotext.console import place
 
 
 class EngineName(StrEnum):
@@ -59,12 +61,7 @@ def evaluate(
     prompt: Annotated[
         str | None, typer.Option(help="What the model reads, with {question} in it.")
     ] = None,
-    samples: Annotated[
-        int,
-        typer.Option(
-            min=0, help="Entries drawn for each question to tell probabilities of a large index."
-        ),
-    ] = 0,
+    prefixes: Annotated[int, typer.Option(min=0, help=PREFIXES)] = 0,
     posterior: Posterior = False,
     temperature: Temperature = None,
     engine: Annotated[EngineName, typer.Option(help="ray: actors, of the extra ray.")] = LOCAL,
@@ -78,6 +75,7 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="The scores as one JSON object.")] = False,
 ) -> None:
     """Answer the questions of a file from an index, and score the answers as KgCLUE does."""
+    place(output)
     from ergotext.tasks.fitted import temperature_for
     from ergotext.tasks.kgclue import evaluate as task
     from ergotext.tasks.kgclue.diagram import save_diagram
@@ -92,7 +90,7 @@ def evaluate(
         "lookahead": lookahead.value,
         "anywhere": anywhere,
         "prompt": prompt,
-        "samples": samples,
+        "prefixes": prefixes,
         "temperature": temperature_for(model, temperature, posterior),
         "posterior": posterior,
         "engine": engine.value,

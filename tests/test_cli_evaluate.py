@@ -48,7 +48,7 @@ def call(
 
 def test_evaluates(capsys, folder, tmp_path) -> None:
     output = tmp_path / "out.jsonl"
-    code, out, err = call(capsys, folder, output)
+    code, out, err = call(capsys, folder, output, "--prefixes", 100)
     assert code == 0, err
     assert "EMF1 " in out and "expected calibration error" in out
     assert "(7 questions: 6 answered, 1 without an answer, 0 failed; 0 were there already" in out
@@ -71,8 +71,10 @@ def test_evaluates(capsys, folder, tmp_path) -> None:
 
 def test_goes_on_and_tells_json(capsys, folder, tmp_path) -> None:
     output = tmp_path / "out.jsonl"
-    assert call(capsys, folder, output, "--limit", 3, "--json")[0] == 0
-    code, out, _ = call(capsys, folder, output, "--json", "--plot", tmp_path / "r.png")
+    assert call(capsys, folder, output, "--limit", 3, "--json", "--prefixes", 100)[0] == 0
+    code, out, _ = call(
+        capsys, folder, output, "--json", "--prefixes", 100, "--plot", tmp_path / "r.png"
+    )
     record = json.loads(out)
     assert code == 0 and record["already_there"] == 3 and record["scored"] == 6
     assert (tmp_path / "r.png").read_bytes().startswith(b"\x89PNG")
@@ -86,7 +88,7 @@ def test_goes_on_and_tells_json(capsys, folder, tmp_path) -> None:
         (["--model", "tiny-masked"], "MaskedLM cannot answer questions"),
         (["-i", "characters.ergo"], "another tokenizer"),
         (["-i", "none.ergo"], "Cannot read the index"),
-        (["--samples", "1"], "samples must be 0 or at least 2"),
+        (["--prefixes", "-1"], "Invalid value for '--prefixes'"),
         (["--temperature", "0"], "temperature must be positive"),
         (["--plot", "plot.txt"], "no plot can be a .txt"),
         (["--engine", "spark"], "--engine"),

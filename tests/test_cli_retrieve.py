@@ -50,7 +50,7 @@ def test_json(capsys, folder: Path) -> None:
     assert best["text"] == "苹果\t颜色" and best["values"] == ["红", "绿"]
     assert best["fields"] == {"subject": "苹果", "predicate": "颜色"}
     assert best["score"] > best["log_prob"] and 0 < best["probability"] <= 1
-    assert best["probability_stderr"] == 0
+    assert best["probability_low"] == best["probability"] == best["probability_high"]
     assert len(first["results"]) == 2
     assert empty["results"] == [] and empty["notes"] == ["the question is empty"]
     assert len(other["results"]) == 4 and "all entries were searched" in other["notes"][0]
@@ -79,7 +79,7 @@ def test_a_masked_model(capsys, folder: Path) -> None:
     assert "no probability" in first["notes"][0] and empty["results"] == []
     for best in first["results"]:
         assert best["log_prob"] < best["score"] < 0
-        assert best["probability"] is best["probability_stderr"] is None
+        assert best["probability"] is best["probability_low"] is best["probability_high"] is None
         assert (
             best["values"] == {"颜色": ["红", "绿"], "产地": ["山东"]}[best["fields"]["predicate"]]
         )
@@ -130,7 +130,7 @@ def test_questions_from_stdin_into_a_file(
         (["-", "a"], "stands alone"),
         (["-k", 3, "--beams", 2, "a"], "beams at least k"),
         (["--prompt", "what", "a"], "must hold {question} once"),
-        (["--samples", 1, "a"], "no standard error"),
+        (["--prefixes", -1, "a"], "Invalid value for '--prefixes'"),
         (["--temperature", 0, "a"], "temperature must be positive"),
         (["--device", "tpu", "a"], "unknown device"),
         (["\udcff", "a"], "no valid Unicode"),

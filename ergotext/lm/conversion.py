@@ -23,6 +23,7 @@ from filelock import FileLock
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
+from ergotext.lm.extras import install
 from ergotext.lm.protocols import InputError, ModelError
 from ergotext.lm.soundness import check_whole
 
@@ -83,7 +84,7 @@ def make_once(target: Path, make: Callable[[Path], object]) -> None:
 def _convert(file: Path, folder: Path) -> None:
     """Write a GGUF file's weights, dequantised to float32, and its tokenizer as safetensors."""
     if find_spec("gguf") is None or find_spec("accelerate") is None:
-        raise ModelError("reading GGUF files needs more packages: pip install 'ergotext[gguf]'")
+        raise ModelError(f"reading GGUF files needs more packages; run: {install('gguf')}")
     elements = _check_gguf(file)
     where = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
     try:

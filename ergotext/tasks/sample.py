@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -96,7 +97,9 @@ def check(
     if wrong := [name for name in config["options"] if name in signature(sample).parameters]:
         raise InputError(f"{wrong[0]} is no option of a sampler: give it by its own name")
     files = [Path(file) for file in (config.get("checkpoint"), plot, *others) if file is not None]
-    places = [file.resolve() for file in files]
+    places = [Path(os.path.realpath(file)) for file in files]
+    if loops := [one for one, place in zip(files, places, strict=True) if place.is_symlink()]:
+        raise InputError(f"{loops[0]} is a link that leads to itself; name a file")
     if twice := [one for one, place in zip(files, places, strict=True) if places.count(place) > 1]:
         raise InputError(f"{twice[0]} is named for two things; give each a file of its own")
     n, kind = config.get("n"), sampler_named(config["sampler"]).kind

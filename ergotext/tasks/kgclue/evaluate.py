@@ -23,7 +23,6 @@ from ergotext.tasks.kgclue.metrics import mark
 from ergotext.tasks.kgclue.predictions import JsonLines, beside, check_same, tell
 from ergotext.tasks.lookaheads import learned_digest
 from ergotext.tasks.plot import check_plot
-from ergotext.tasks.retrieve import EXHAUSTIVE
 
 BATCH = 32
 """Questions read at a time, and lost at most if a run is killed."""
@@ -55,7 +54,7 @@ def retriever_of(config: Mapping[str, Any]) -> Ask:
         beams=config["beams"],
         lookahead=lookahead_named(config["lookahead"], config["model"]) if spans else None,
         spans=spans,
-        samples=config["samples"],
+        prefixes=config["prefixes"],
         temperature=config["temperature"],
         posterior=config.get("posterior", False),
     )
@@ -119,9 +118,8 @@ def check(config: Mapping[str, Any]) -> Questions:
             f"{index} holds no objects, and they are what is asked for: build it of lines with "
             f"subject, predicate and object."
         )
-    told = config.get("samples") or config.get("posterior")
-    if plot is not None and not told and len(trie) > EXHAUSTIVE:
-        raise InputError("the plot is of probabilities: give --samples 64 or so to have them told")
+    if plot is not None and not config.get("prefixes") and not config.get("posterior"):
+        raise InputError("the plot is of probabilities: ask for them by --posterior or --prefixes")
     return read(config["data"], config.get("limit"))
 
 

@@ -110,7 +110,7 @@ def test_hits_and_record_are_beside(run: Run) -> None:
     run(limit=3)
     hits = lines(run.output.with_suffix(".hits.jsonl"))
     assert [hit["id"] for hit in hits] == [0, 1, 2] and hits[2]["values"] == ["海南", "广东"]
-    assert hits[0]["log_prob"] == -1.0 and hits[0]["probability_stderr"] is None
+    assert hits[0]["log_prob"] == -1.0 and hits[0]["probability_low"] is None
     told = run.told
     assert told["model"] == "plain" and told["limit"] == 3 and told["object"] == module.OBJECT
     assert told["result"]["questions"] == 3 and told["result"]["EM_P"] == 100.0
