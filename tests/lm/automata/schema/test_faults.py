@@ -95,7 +95,9 @@ FAULTS: dict[str, tuple[str, Check, tuple[str, str]]] = {
         "objects", members, ("[*known, *others]", "others")
     ),
     "an element may come again": ("arrays", elements, ("if k not in some and fit", "if fit")),
-    "what must not be contained is anything": ("arrays", elements, ("elif one.most is not None:", "elif False:")),
+    "what must not be contained is anything": (
+        "arrays", elements, ("elif one.most is not None:", "elif False:")
+    ),
     "values that are listed are not tried": (
         "logic", denied, ("for v in listed.values if all(self.fits(v, i) for i in "
                           "(shape.types, *shape.atoms))", "for v in listed.values")

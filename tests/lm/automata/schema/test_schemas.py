@@ -65,6 +65,7 @@ BIG = 12345678901234567890123
         ({"contains": {"type": "integer"}, "minContains": 2, "maxContains": 2},
          [[1, "a", 2], "x"], [[1], [1, 2, 3]]),
         ({"items": {"enum": ["a", "b"]}, "uniqueItems": True}, [["b", "a"], []], [["a", "a"]]),
+        ({"minLength": 3, "maxLength": 2, "minItems": 1, "maxItems": 0}, [1, {}], ["aaa", []]),
         # The whole
         (True, [1, {"a": [None]}], []),
         ({}, ["x", []], []),
