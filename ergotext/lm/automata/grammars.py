@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from ergotext.lm.automata.endings import outlook_of
 from ergotext.lm.automata.explored import Explored, surely_empty
 from ergotext.lm.automata.extra import needed
 from ergotext.lm.automata.pieces import Pieces
+from ergotext.lm.automata.shortest import shortest_json
 from ergotext.lm.protocols import ErgotextError, InputError
 from ergotext.lm.ragged import Ints
 
@@ -83,7 +85,7 @@ def json_schema(
     if not isinstance(read, dict):
         raise InputError(f"The schema is no JSON object: {_shown(given)}.")
     read["x-guidance"] = {"whitespace_flexible": whitespace, **read.get("x-guidance", {})}
-    return _explored(f"start: %json {json.dumps(read)}", given, pieces)
+    return _explored(f"start: %json {json.dumps(read)}", given, pieces, shortest_json(read))
 
 
 def grammar(lark: str, pieces: Pieces) -> Explored[Read]:
@@ -126,7 +128,7 @@ def _tokenizer(pieces: Pieces) -> Any:
     return needed("llguidance").LLTokenizer(_Wrapped(pieces))
 
 
-def _explored(source: str, given: str, pieces: Pieces) -> Explored[Read]:
+def _explored(source: str, given: str, pieces: Pieces, shortest: int = 0) -> Explored[Read]:
     guidance = needed("llguidance")
     matcher = guidance.LLMatcher(_tokenizer(pieces), f"{_FREE}\n{source}", log_level=0)
     if matcher.is_error():
@@ -151,7 +153,8 @@ def _explored(source: str, given: str, pieces: Pieces) -> Explored[Read]:
         return np.flatnonzero(allowed & text), bool(read.matcher.is_accepting())
 
     alphabet = pieces.alphabet
-    explored = Explored(alphabet.end, alphabet.pad, Read(b"", matcher), follow, ways)
+    outlook = outlook_of(f"{_FREE}\n{source}", pieces, shortest)
+    explored = Explored(alphabet.end, alphabet.pad, Read(b"", matcher), follow, ways, outlook)
     if surely_empty(explored):
         raise InputError(
             f"No text that these tokens can write matches {_shown(given)}: check it, or use a "
