@@ -97,7 +97,8 @@ def _combined(parts: Sequence[Automaton], either: bool) -> Explored[States]:
     starts = tuple(int(part.start(1)[0]) for part in parts)
     kinds = next((part.kinds for part in parts if isinstance(part, Ending)), None)
     outlook = Outlook(least, behind, ending, kinds)
-    return Explored(end, pads[0], starts, follow, ways, outlook)
+    recipe = (union if either else intersection), tuple(parts)
+    return Explored(end, pads[0], starts, follow, ways, outlook, recipe)
 
 
 def _least(part: Automaton, states: Ints) -> Ints:

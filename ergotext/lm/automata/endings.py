@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -111,7 +111,8 @@ class Endings:
             return None
         if known is not None and _ends(at, known):
             return known
-        return _Search(at, ON_THE_WAY if text + more else AT_START).best
+        budget = ON_THE_WAY if text + more else AT_START
+        return _Search(at, budget, lambda way: self._cut(way) is not None).best
 
     def _after(self, text: bytes) -> Any | None:
         """The matcher behind a text; None where it does not go on."""
@@ -187,31 +188,40 @@ def outlook_of(source: str, pieces: Pieces, shortest: int = 0) -> Outlook[Any]:
 
 
 class _Search:
-    """Looks for a short ending from one place, within a number of bytes read."""
+    """Looks for a short ending from one place, within a number of bytes read.
 
-    def __init__(self, at: Any, budget: int) -> None:
-        self.left = budget
+    Parameters
+    ----------
+    at : LLMatcher
+    budget : int
+    written : function
+        Whether tokens can write some bytes.
+    """
+
+    def __init__(self, at: Any, budget: int, written: Callable[[bytes], bool]) -> None:
+        self.left, self._written = budget, written
         self.best: bytes | None = None
+        self._tried = b""
+        """the first way, where it led to no ending"""
         self._descend(at, b"")
         while self._improved(at):
             pass
 
     def _improved(self, at: Any) -> bool:
         """Whether another byte at one place of the best way makes it shorter."""
-        way, here = self.best, at.deep_copy()
-        if way is None:
-            return False
+        best, here = self.best, at.deep_copy()
+        way = self._tried if best is None else best
         for place, byte in enumerate(way):
             for other in _ways(here):
                 if self.left <= 0:
                     return False
-                if other != byte and place + 1 < len(way):
+                if other != byte and (best is None or place + 1 < len(way)):
                     branch = here.deep_copy()
                     branch.consume_token(other)
                     self._descend(branch, way[:place] + bytes([other]))
             here.consume_token(byte)
             self.left -= 1
-        return self.best != way
+        return self.best != best
 
     def _descend(self, at: Any, begun: bytes) -> None:
         """Take the first byte everywhere; keep the way if it is shorter than the best."""
@@ -221,10 +231,12 @@ class _Search:
             self.left -= 1
             ways = _ways(at) if len(way) < most and self.left > 0 else []
             if not ways or not at.consume_token(ways[0]):
-                return
+                break
             way.append(ways[0])
-        if len(way) <= most:
+        if len(way) <= most and at.is_accepting() and self._written(bytes(way)):
             self.best = bytes(way)
+        elif not begun:
+            self._tried = bytes(way)
 
 
 def _ways(at: Any) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +64,8 @@ class Explored(Generic[Position]):
         The tokens that may follow, rising, without the end token; and whether it may.
     outlook : Outlook, optional
         What is known of how far it is to an end.
+    recipe : function and its arguments, optional
+        What makes such an automaton anew: that is what is pickled or copied.
 
     Notes
     -----
@@ -78,8 +80,10 @@ class Explored(Generic[Position]):
         follow: Callable[[Position, int], Position],
         ways: Callable[[Position], tuple[Ints, bool]],
         outlook: Outlook[Position] | None = None,
+        recipe: tuple[Callable[..., Any], tuple[Any, ...]] | None = None,
     ) -> None:
         self._end, self._follow, self._ways, self._outlook = end, follow, ways, outlook
+        self._recipe = recipe
         self._first, self._nearest = first, dict[Position, int]()
         self._rows: dict[bytes, int] = {}
         self._edges = Growing([])
@@ -94,6 +98,11 @@ class Explored(Generic[Position]):
         self._known = np.array([DEAD, FINISHED, START])
         self._number = np.array([_SINK, _SINK, self._number_of(first)])
         """the position that each known state, rising, was found to stand for"""
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        if self._recipe is None:
+            raise TypeError("this automaton of functions has no recipe to be made anew by")
+        return self._recipe
 
     def __len__(self) -> int:
         """How many positions have been found."""

@@ -154,7 +154,9 @@ def _explored(source: str, given: str, pieces: Pieces, shortest: int = 0) -> Exp
 
     alphabet = pieces.alphabet
     outlook = outlook_of(f"{_FREE}\n{source}", pieces, shortest)
-    explored = Explored(alphabet.end, alphabet.pad, Read(b"", matcher), follow, ways, outlook)
+    recipe = _explored, (source, given, pieces, shortest)
+    first = Read(b"", matcher)
+    explored = Explored(alphabet.end, alphabet.pad, first, follow, ways, outlook, recipe)
     if surely_empty(explored):
         raise InputError(
             f"No text that these tokens can write matches {_shown(given)}: check it, or use a "
