@@ -11,11 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ergotext.lm.automata.endings import outlook_of
 from ergotext.lm.automata.explored import Explored, surely_empty
 from ergotext.lm.automata.pieces import Pieces
 from ergotext.lm.automata.reasons import check_grammar, check_regex, reason
 from ergotext.lm.automata.schema import lark_of
+from ergotext.lm.automata.schema.document import parsed
 from ergotext.lm.automata.schema.names import Names, quotes_of
+from ergotext.lm.automata.shortest import shortest_json
 from ergotext.lm.extras import needed
 from ergotext.lm.protocols import ErgotextError, InputError
 from ergotext.lm.ragged import Ints
@@ -112,7 +115,7 @@ def json_schema(
     given = schema if isinstance(schema, str) else json.dumps(schema, ensure_ascii=False)
     if not lark:
         raise InputError(f"No value fits the schema {_shown(given)}: check it.")
-    return _explored(lark, given, pieces, names=Names())
+    return _explored(lark, given, pieces, shortest_json(parsed(schema)), Names())
 
 
 def grammar(lark: str, pieces: Pieces) -> Explored[Read]:
@@ -164,7 +167,7 @@ def _quotes(pieces: Pieces) -> NDArray[np.int64]:
 
 
 def _explored(
-    source: str, given: str, pieces: Pieces, names: Names | None = None
+    source: str, given: str, pieces: Pieces, shortest: int = 0, names: Names | None = None
 ) -> Explored[Read]:
     guidance = needed("llguidance", "automata")
     matcher = guidance.LLMatcher(_tokenizer(pieces), f"{_FREE}\n{source}", log_level=0)
@@ -196,7 +199,10 @@ def _explored(
         return tokens, bool(read.matcher.is_accepting())
 
     alphabet = pieces.alphabet
-    explored = Explored(alphabet.end, alphabet.pad, Read(b"", matcher, names), follow, ways)
+    outlook = outlook_of(f"{_FREE}\n{source}", pieces, shortest)
+    recipe = _explored, (source, given, pieces, shortest, names)
+    first = Read(b"", matcher, names)
+    explored = Explored(alphabet.end, alphabet.pad, first, follow, ways, outlook, recipe)
     if surely_empty(explored):
         raise InputError(
             f"No text that these tokens can write matches {_shown(given)}: check it, or use a "
