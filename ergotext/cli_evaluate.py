@@ -20,6 +20,7 @@ from ergotext.cli_retrieve import (
     Temperature,
 )
 from ergotext.cli_sample import DtypeName
+from ergotext.console import place
 
 
 class EngineName(StrEnum):
@@ -74,6 +75,7 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="The scores as one JSON object.")] = False,
 ) -> None:
     """Answer the questions of a file from an index, and score the answers as KgCLUE does."""
+    place(output)
     from ergotext.tasks.fitted import temperature_for
     from ergotext.tasks.kgclue import evaluate as task
     from ergotext.tasks.kgclue.diagram import save_diagram

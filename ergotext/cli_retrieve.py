@@ -105,7 +105,7 @@ def retrieve(
     ] = None,
 ) -> None:
     """Answer questions with the entries of an index that a model finds most likely."""
-    emit = Output(output)
+    emit = Output(output, index)
     if "-" in questions and len(questions) > 1:
         raise typer.BadParameter("- (questions from stdin) stands alone", param_hint="QUESTION")
     from ergotext.tasks import answering as task

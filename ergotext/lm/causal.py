@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -62,6 +63,7 @@ class CausalLM:
         self.context = tuple(context)
         self.token_budget = token_budget
         self.projection = _projection(model)
+        _check_boundaries(start_id, end_id, model, len(self.projection.weight))
         self.max_positions = _max_positions(model)
         self._reader = Reader(
             model,
@@ -234,6 +236,18 @@ def _projection(model: PreTrainedModel) -> Projection:
     return Projection(
         head.weight.detach(), None if bias is None else bias.detach(), softcap, float(scale)
     )
+
+
+def _check_boundaries(start_id: int, end_id: int, model: PreTrainedModel, size: int) -> None:
+    """A tokenizer may have grown since the model was trained; these two must be known to it."""
+    embedding: Any = model.get_input_embeddings()
+    read = len(embedding.weight)
+    for name, token, known in (("start", start_id, read), ("end", end_id, min(read, size))):
+        if not 0 <= token < known:
+            raise ModelError(
+                f"the {name} token {token} is none of the {known} tokens that this "
+                f"{model.config.model_type} model knows; take the model's own tokenizer"
+            )
 
 
 def _max_positions(model: PreTrainedModel) -> int:

@@ -57,6 +57,7 @@ class MaskedLM:
         self.mask_id = int(vocabulary.tokenizer.mask_token_id)
         self.pad_id = int(vocabulary.tokenizer.pad_token_id or 0)
         self.opening, self.closing = _around(vocabulary)
+        _check_known(model, [self.mask_id, self.pad_id, *self.opening, *self.closing])
         self.max_positions = _max_positions(model)
         self._weight = next(model.parameters())
         self._check()
@@ -266,6 +267,17 @@ def _around(vocabulary: Vocabulary) -> tuple[list[int], list[int]]:
             "ergotext cannot tell what the model expects there"
         )
     return found[0]
+
+
+def _check_known(model: PreTrainedModel, needed: Sequence[int]) -> None:
+    """A tokenizer may have grown since the model was trained; what it puts around must be known."""
+    embedding: Any = model.get_input_embeddings()
+    size = len(embedding.weight)
+    if max(needed) >= size:
+        raise ModelError(
+            f"the tokenizer's token {max(needed)} is none of the {size} tokens that this "
+            f"{model.config.model_type} model knows; take the model's own tokenizer"
+        )
 
 
 def _before(padding: int | None) -> int:

@@ -18,7 +18,7 @@ from ergotext.lm.batch import TokenBatch
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.proposals import Proposal
 from ergotext.samplers.target import Target
-from ergotext.samplers.within import fits
+from ergotext.samplers.within import check_known, fits
 
 Ints = NDArray[np.int64]
 Locks = Callable[[TokenBatch], Tensor]
@@ -79,6 +79,7 @@ def _law(target: Target, rows: TokenBatch, state: Ints, open_: Tensor) -> Tensor
     kept = fits(target.automaton, after, room) | (token == target.automaton.end)
     row, token = row[kept], token[kept]
     log_prob = target.scorer.next_log_prob(prefix, prefix.length)
+    check_known(token, log_prob.shape[1])
     allowed = torch.zeros(log_prob.shape, dtype=torch.bool)
     allowed[row, token] = True
     full = prefix.length >= target.max_length

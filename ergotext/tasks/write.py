@@ -12,6 +12,7 @@ from ergotext.lm.causal import CausalLM
 from ergotext.lm.energy import Sum
 from ergotext.lm.protocols import InputError
 from ergotext.lm.terms import fluency, keywords, length
+from ergotext.lm.untrusted import json_of
 from ergotext.lm.words import check_word, is_unspaced
 from ergotext.samplers.result import Result
 from ergotext.samplers.sampling import sample
@@ -212,8 +213,8 @@ def parse_keyword_sets(text: str) -> list[list[str]]:
         if not line.strip():
             continue
         try:
-            words = json.loads(line)
-        except (ValueError, RecursionError):
+            words = json_of(line)
+        except ValueError:
             words = None
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             raise InputError(

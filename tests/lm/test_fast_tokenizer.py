@@ -195,6 +195,25 @@ def test_byte_level_texts_come_back() -> None:
         ours.encode("\ud800")
 
 
+def test_special_tokens_inside_a_key_are_text_of_it(tmp_path: Path) -> None:
+    original = bart()
+    original.add_special_tokens({"additional_special_tokens": ["<mask>", "<|im_start|>"]})
+    original.add_tokens(["ñandú", "Ærø"])
+    ours = FastTokenizer(original)
+    texts = ["a <mask> b", "<|im_start|>", "the ñandú of Ærø, 北京 ñandú", "a <s> b", "<s>"]
+    trie = build([(text, text) for text in texts], ours)
+    for text in texts:
+        assert [*ours.encode(text), 2] == original(text_target=text)["input_ids"]
+        assert ours.decode(ours.encode(text)) == text and trie.values(text) == [text]
+        for prefix in (text[:1], text):
+            found = [ours.decode(k) for p in places_of(trie, prefix) for k in trie.keys(p.tokens)]
+            assert text in found and all(key.startswith(prefix) for key in found)
+    end, pad = ours.alphabet.end, ours.alphabet.pad
+    assert ours.decode([*ours.encode("a <s> b"), end, pad]) == "a <s> b"
+    with pytest.raises(InputError, match="Number 1 is a key with token 2"):
+        build(["a </s> b"], ours)
+
+
 TITLES = ["new", "news", "new york", "New York", "newton's", "北京", "北京大学", "👍", "n"]
 
 

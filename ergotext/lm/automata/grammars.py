@@ -9,10 +9,14 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ergotext.lm.automata.explored import Explored, surely_empty
-from ergotext.lm.automata.extra import needed
 from ergotext.lm.automata.pieces import Pieces
+from ergotext.lm.automata.reasons import check_grammar, check_regex, reason
+from ergotext.lm.automata.schema import lark_of
+from ergotext.lm.automata.schema.names import Names, quotes_of
+from ergotext.lm.extras import needed
 from ergotext.lm.protocols import ErgotextError, InputError
 from ergotext.lm.ragged import Ints
 
@@ -33,6 +37,8 @@ class Read:
 
     text: bytes
     matcher: Any = field(compare=False)
+    names: Names | None = field(compare=False, default=None)
+    """of the JSON objects that are open, where names may not repeat"""
 
 
 def regex(pattern: str, pieces: Pieces) -> Explored[Read]:
@@ -54,11 +60,13 @@ def regex(pattern: str, pieces: Pieces) -> Explored[Read]:
     ----------
     Moskal et al., llguidance: derivatives of regular expressions over a trie of the tokens.
     """
-    return _explored(f"start: /{needed('llguidance').regex_to_lark(pattern)}/", pattern, pieces)
+    check_regex(pattern)
+    expression = needed("llguidance", "automata").regex_to_lark(pattern)
+    return _explored(f"start: /{expression}/", pattern, pieces)
 
 
 def json_schema(
-    schema: str | Mapping[str, Any], pieces: Pieces, *, whitespace: bool = False
+    schema: str | bool | Mapping[str, Any], pieces: Pieces, *, whitespace: bool = False
 ) -> Explored[Read]:
     """The token sequences whose text is JSON that a schema admits.
 
@@ -75,15 +83,11 @@ def json_schema(
     InputError
         The schema is malformed, or no sequence of these tokens fits it.
     """
+    lark = lark_of(schema, whitespace=whitespace)
     given = schema if isinstance(schema, str) else json.dumps(schema, ensure_ascii=False)
-    try:
-        read = json.loads(given)
-    except ValueError as error:
-        raise InputError(f"The schema is no JSON ({error}): {_shown(given)}.") from error
-    if not isinstance(read, dict):
-        raise InputError(f"The schema is no JSON object: {_shown(given)}.")
-    read["x-guidance"] = {"whitespace_flexible": whitespace, **read.get("x-guidance", {})}
-    return _explored(f"start: %json {json.dumps(read)}", given, pieces)
+    if not lark:
+        raise InputError(f"No value fits the schema {_shown(given)}: check it.")
+    return _explored(lark, given, pieces, names=Names())
 
 
 def grammar(lark: str, pieces: Pieces) -> Explored[Read]:
@@ -100,6 +104,7 @@ def grammar(lark: str, pieces: Pieces) -> Explored[Read]:
     InputError
         The grammar is malformed, or derives no text that these tokens can write.
     """
+    check_grammar(lark)
     return _explored(lark, lark, pieces)
 
 
@@ -123,47 +128,54 @@ class _Wrapped:
 
 @lru_cache(maxsize=4)
 def _tokenizer(pieces: Pieces) -> Any:
-    return needed("llguidance").LLTokenizer(_Wrapped(pieces))
+    return needed("llguidance", "automata").LLTokenizer(_Wrapped(pieces))
 
 
-def _explored(source: str, given: str, pieces: Pieces) -> Explored[Read]:
-    guidance = needed("llguidance")
+@lru_cache(maxsize=4)
+def _quotes(pieces: Pieces) -> NDArray[np.int64]:
+    return quotes_of(pieces)
+
+
+def _explored(
+    source: str, given: str, pieces: Pieces, names: Names | None = None
+) -> Explored[Read]:
+    guidance = needed("llguidance", "automata")
     matcher = guidance.LLMatcher(_tokenizer(pieces), f"{_FREE}\n{source}", log_level=0)
     if matcher.is_error():
-        raise InputError(f"{_shown(given)} cannot be read: {_reason(matcher)}.")
+        raise InputError(f"{_shown(given)} cannot be read: {reason(matcher.get_error())}.")
     text = np.zeros(pieces.alphabet.size, dtype=bool)
     text[pieces.text] = True
 
     def follow(read: Read, token: int) -> Read:
         after = read.matcher.deep_copy()
         if not after.consume_token(token):
-            raise ErgotextError(f"Matching {_shown(given)} failed: {_reason(after)}.")
-        return Read(read.text + pieces.tokens[token], after)
+            raise ErgotextError(f"Matching {_shown(given)} failed: {reason(after.get_error())}.")
+        piece = pieces.tokens[token]
+        return Read(read.text + piece, after, read.names and read.names.after(piece))
 
     def ways(read: Read) -> tuple[Ints, bool]:
         mask = np.frombuffer(read.matcher.compute_bitmask(), dtype=np.uint8)
         if read.matcher.is_error():
             if read.matcher.get_error().startswith(_DEAD_END):
                 return np.empty(0, dtype=np.int64), False
-            raise ErgotextError(f"Matching {_shown(given)} failed: {_reason(read.matcher)}.")
+            raise ErgotextError(
+                f"Matching {_shown(given)} failed: {reason(read.matcher.get_error())}."
+            )
         allowed = np.unpackbits(mask, count=len(text), bitorder="little").astype(bool)
         # Where nothing can follow, the mask holds the end token, whether the text is whole or not.
-        return np.flatnonzero(allowed & text), bool(read.matcher.is_accepting())
+        tokens = np.flatnonzero(allowed & text)
+        if read.names is not None:
+            tokens = read.names.fresh(tokens, _quotes(pieces), pieces)
+        return tokens, bool(read.matcher.is_accepting())
 
     alphabet = pieces.alphabet
-    explored = Explored(alphabet.end, alphabet.pad, Read(b"", matcher), follow, ways)
+    explored = Explored(alphabet.end, alphabet.pad, Read(b"", matcher, names), follow, ways)
     if surely_empty(explored):
         raise InputError(
             f"No text that these tokens can write matches {_shown(given)}: check it, or use a "
             f"tokenizer that has its characters."
         )
     return explored
-
-
-def _reason(matcher: Any) -> str:
-    """The first lines of an error, without the parser's state that follows them."""
-    lines = str(matcher.get_error()).split("<state>")[0].strip().splitlines()
-    return " ".join(line.strip() for line in lines[:6])
 
 
 def _shown(given: str) -> str:

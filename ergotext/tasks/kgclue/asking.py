@@ -12,6 +12,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Protocol
 
+from ergotext.lm.extras import install
 from ergotext.lm.protocols import ErgotextError, InputError
 from ergotext.tasks.kgclue.data import Triple
 
@@ -163,7 +164,7 @@ def by_ray(make: Make, batches: Sequence[Sequence[str]], workers: int) -> Iterat
 def check_ray() -> None:
     """Raise InputError where ray is not installed."""
     if find_spec("ray") is None or find_spec("pyarrow") is None:
-        raise InputError("ray is not installed: pip install 'ergotext[ray]'")
+        raise InputError(f"ray is not installed; run: {install('ray')}")
 
 
 class _Actor:

@@ -19,7 +19,7 @@ from ergotext.lm.trie.lines import Lines
 from ergotext.tasks.candidates import Spotter
 from ergotext.tasks.config import versions
 from ergotext.tasks.kgclue.data import Question, Triple
-from ergotext.tasks.kgclue.journal import save_curve
+from ergotext.tasks.kgclue.journal import end_last_line, save_curve
 from ergotext.tasks.kgclue.loop import SCORE
 from ergotext.tasks.kgclue.matching import Lessons, Recipe, characters, score
 from ergotext.tasks.kgclue.material import digests, read_templates
@@ -132,6 +132,7 @@ def train_lookahead(
         lessons = Lessons(matcher.to(device_of(device)), examples, chosen, data)
         if resume:
             lessons.restore(output / CHECKPOINT)
+            end_last_line(output / LOG)
         _run(lessons, seen, output, every, began)
     matcher.save(output)
     (output / CHECKPOINT).unlink(missing_ok=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ergotext.lm.protocols import InputError
+from ergotext.lm.untrusted import read_json
 from ergotext.tasks.kgclue.examples import Shares
 from ergotext.tasks.kgclue.fresh import Shape
 
@@ -126,9 +127,9 @@ class Record:
             There is no run, or it was started with other settings or data.
         """
         try:
-            told = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+            told = read_json(folder / RECORD)
             before = {**told["settings"], **told["data"]}
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"{folder} holds no run to go on with: leave out --resume") from error
         now = json.loads(json.dumps({**asdict(self.settings), **self.data}))
         check_same(f"the run in {folder}", before, now, _MAY_CHANGE)

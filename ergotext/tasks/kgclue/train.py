@@ -13,6 +13,7 @@ from pathlib import Path
 from transformers import PreTrainedModel
 from transformers.utils import logging
 
+from ergotext.lm.extras import install
 from ergotext.lm.protocols import ErgotextError, InputError
 from ergotext.lm.trie.lines import Lines
 from ergotext.lm.trie.tree import TokenTrie
@@ -251,4 +252,4 @@ def _check(minutes: float | None) -> None:
     if minutes is not None and not 0 < minutes < math.inf:
         raise InputError(f"minutes is {minutes}; it must be above 0")
     if find_spec("accelerate") is None:
-        raise InputError("accelerate is not installed: pip install 'ergotext[train]'")
+        raise InputError(f"accelerate is not installed; run: {install('train')}")
