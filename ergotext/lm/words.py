@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ergotext.lm.protocols import InputError
 
@@ -140,3 +140,18 @@ def check_unicode(text: str) -> None:
         text.encode()
     except UnicodeEncodeError as error:
         raise InputError(f"{text!r} is no valid Unicode text: {error.reason}") from error
+
+
+def check_text(text: object, what: str) -> None:
+    """Raise InputError if something is not one text of valid Unicode; ``what`` names it."""
+    if not isinstance(text, str):
+        raise InputError(f"{what} must be one text, got {text!r:.60}")
+    check_unicode(text)
+
+
+def check_texts(texts: Iterable[object], what: str) -> None:
+    """Raise InputError if something is one text instead of several, or holds what is no text."""
+    if isinstance(texts, str | bytes):
+        raise InputError(f"{what} are one text, {texts!r:.60}: put it into a list")
+    for text in texts:
+        check_text(text, f"each of the {what}")

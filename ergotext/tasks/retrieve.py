@@ -15,7 +15,7 @@ from ergotext.lm.protocols import InputError
 from ergotext.lm.trie.file import load, notes_of
 from ergotext.lm.trie.tree import TokenTrie, settled
 from ergotext.lm.trie.within import Paths
-from ergotext.lm.words import check_unicode, counted
+from ergotext.lm.words import check_texts, counted
 from ergotext.lm.written import Written
 from ergotext.tasks.answers import KeySearch
 from ergotext.tasks.asked import Decode, Group, Plan
@@ -146,9 +146,9 @@ class Retriever:
         Raises
         ------
         InputError
-            A number is out of its range, a question is no valid Unicode, the look-ahead gives
-            other than a number a candidate; or what is asked for takes probabilities or a
-            look-ahead, which ``decode="mlm"`` has not.
+            Questions are one text or no texts of valid Unicode, a number is out of its range, the
+            look-ahead gives other than a number a candidate; or what is asked for takes
+            probabilities or a look-ahead, which ``decode="mlm"`` has not.
         ModelError
             The model gives NaN.
         """
@@ -158,8 +158,7 @@ class Retriever:
             k, width, lookahead, prefixes, temperature, threshold, batch_size, restricted, posterior
         )
         self.search.check(plan)
-        for question in questions:
-            check_unicode(question)
+        check_texts(questions, "questions")
         found = [Hits(notes=("the question is empty",)) for _ in questions]
         for group in self._groups(questions, plan):
             for number, hits in zip(group.numbers, self._answered(group, plan), strict=True):

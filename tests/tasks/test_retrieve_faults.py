@@ -114,7 +114,7 @@ MENTIONS = {
         "found += [(token, stop) for token in tokens][:1]",
     ),
     "what stands before every text is forgotten": (
-        "places.matches(start, self.written.lead)", "places.matches(start)",
+        "places.matches(start, places.lead)", "places.matches(start)",
     ),
     "the beginning of a subject is one": (
         "met = self.trie.advance(state[row], token) != DEAD", "met = state[row] != DEAD",

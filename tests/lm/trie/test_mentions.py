@@ -38,7 +38,7 @@ KEYS += ["苹果\t产地\t水果", "苹果汁", "Apple"]
 TEXTS = [
     "苹果的产地是苹果吗？", "Who founded Apple Pie, or Apple?", "Apples, iPhone4s, iPhone4",
     "𠮷野家über天安门", "", "   ", "a a\ta", "苹果汁", "Ελλάδα 🇬🇷", "Apple",
-    "Apple\u0301 a\u200bb a\u00ad a", "苹\u3099果",
+    "Apple\u0301 a\u200bb a\u00ad a", "苹\u3099果", "banana Pinea",
 ]  # fmt: skip
 
 
