@@ -15,6 +15,7 @@ from ergotext.lm.conversion import quiet
 from ergotext.lm.custom import custom
 from ergotext.lm.energy import Term
 from ergotext.lm.protocols import InputError, ModelError
+from ergotext.lm.words import check_texts
 
 LEAST = 0.01
 """Cosines below this cost no more: an energy must be finite for a search to leave."""
@@ -34,7 +35,8 @@ class SentenceEncoder:
         self.model = model
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        """float64 [B, D], rows of length 1."""
+        """float64 [B, D], rows of length 1; InputError if ``texts`` is no list of texts."""
+        check_texts(texts)
         found = self.model.encode(
             list(texts), normalize_embeddings=True, show_progress_bar=False, convert_to_numpy=True
         )

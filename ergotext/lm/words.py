@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from ergotext.lm.protocols import InputError
 
@@ -102,8 +103,18 @@ def check_word(word: str) -> None:
 
 
 def check_unicode(text: str) -> None:
-    """Raise InputError if a text is no valid Unicode."""
+    """Raise InputError if this is no text, or one that is no valid Unicode."""
+    if not isinstance(text, str):
+        raise InputError(f"{text!r:.60} is no text: give a str")
     try:
         text.encode()
     except UnicodeEncodeError as error:
         raise InputError(f"{text!r} is no valid Unicode text: {error.reason}") from error
+
+
+def check_texts(texts: Any) -> None:
+    """Raise InputError if these are not several texts; one alone would be read letter by letter."""
+    if isinstance(texts, (str, bytes)) or not hasattr(texts, "__len__"):
+        raise InputError(f"{texts!r:.60} is no list of texts: put a text into a list, [text]")
+    for text in texts:
+        check_unicode(text)

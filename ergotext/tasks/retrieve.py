@@ -234,7 +234,7 @@ class Retriever:
         fields = fields_of(text, self.triples)
         weight = (answer.score if together else answer.log_prob) / temperature
         share = (math.nan, math.nan) if mass is None else mass.share(weight)
-        values = self.trie.values(answer.tokens)
+        values = self.trie.objects(answer.tokens)
         return Hit(
             "\t".join(fields.values()), fields, values, answer.score, answer.log_prob, *share
         )
