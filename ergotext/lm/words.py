@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 from ergotext.lm.protocols import InputError
 
@@ -155,7 +155,7 @@ def check_texts(texts: object, what: str = "texts") -> None:
     """Raise InputError if these are not several texts; one alone would be read letter by letter."""
     if isinstance(texts, str | bytes):
         raise InputError(f"{what} are one text, {texts!r:.60}: put it into a list")
-    if not isinstance(texts, Iterable):
+    if not isinstance(texts, Collection):
         raise InputError(f"{what} must be a list of texts, got {texts!r:.60}")
     for text in texts:
         check_text(text, f"each of the {what}")
