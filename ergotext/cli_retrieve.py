@@ -133,6 +133,10 @@ def retrieve(
         threshold=threshold,
         batch_size=batch_size,
     )
+    lost = 0
     with emit:
         for question, hits in found:
+            lost += hits.subject == "none"
             emit(hits.json(question, emit.ascii_only) if as_json else hits.shown(question))
+    if lost:
+        typer.echo(task.guesses(lost, len(asked[:limit])), err=True)

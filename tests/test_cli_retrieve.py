@@ -42,8 +42,11 @@ def call(
 
 def test_json(capsys, folder: Path) -> None:
     code, out, err = call(capsys, folder, "--json", "苹果什么颜色？", "", "where?")
-    assert (code, err) == (0, "")
+    assert code == 0 and len(err.splitlines()) == 1
+    assert "1 of 3 questions named no subject of the index" in err
     first, empty, other = map(json.loads, out.splitlines())
+    assert (first["subject"], empty["subject"], other["subject"]) == ("as written", None, "none")
+    assert other["results"][0]["probability"] is other["results"][0]["probability_high"] is None
     assert first["question"] == "苹果什么颜色？" and first["exact"]
     assert first["mentions"] == ["苹果"] and first["notes"] == []
     best = first["results"][0]
@@ -66,6 +69,17 @@ def test_lines(capsys, folder: Path) -> None:
     assert out.splitlines()[1].startswith("  (the best answer has probability")
 
 
+@pytest.mark.parametrize("question", ["who made apple?", "WHO MADE APPLE?", "Ａｐｐｌｅ"])
+def test_a_subject_in_other_letters(capsys, folder: Path, question: str) -> None:
+    """It is found, and both outputs say that the index writes it otherwise."""
+    code, out, err = call(capsys, folder, "--json", question)
+    found = json.loads(out)
+    assert (code, err, found["subject"]) == (0, "", "in other letters")
+    assert [hit["fields"]["subject"] for hit in found["results"]] == ["Apple"]
+    _, out, _ = call(capsys, folder, question)
+    assert f"the index writes {found['mentions'][0]!r} in other letters" in out
+
+
 MLM = ("--model", "tiny-masked", "--decode", "mlm")
 
 
@@ -73,7 +87,7 @@ def test_a_masked_model(capsys, folder: Path) -> None:
     code, out, err = call(
         capsys, folder, *MLM, "--json", "苹果什么颜色？", "", "who?", index="masked.ergo"
     )
-    assert (code, err) == (0, "")
+    assert code == 0 and "1 of 3 questions named no subject" in err
     first, empty, other = map(json.loads, out.splitlines())
     assert first["exact"] and first["mentions"] == ["苹果"] and len(first["results"]) == 2
     assert "no probability" in first["notes"][0] and empty["results"] == []

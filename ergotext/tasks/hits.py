@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Literal
 
 from ergotext.tasks.candidates import Mention
 from ergotext.tasks.lookup import seen
@@ -71,6 +72,9 @@ def between(low: float, high: float) -> str:
     return f"{math.floor(low * 1000) / 1000:.3f}–{math.ceil(high * 1000) / 1000:.3f}"
 
 
+Subject = Literal["as written", "in other letters", "none"]
+
+
 class Hits(list[Hit]):
     """The answers to one question, best first, and how they were found.
 
@@ -83,6 +87,8 @@ class Hits(list[Hit]):
         The subjects in the question that answers were restricted to; empty if to none.
     notes : tuple of str
         What the asker should know: why there is no answer, or that no subject was found.
+    restricted : bool
+        Whether subjects were looked for in the question.
     """
 
     def __init__(
@@ -91,11 +97,27 @@ class Hits(list[Hit]):
         exact: bool = False,
         mentions: tuple[Mention, ...] = (),
         notes: tuple[str, ...] = (),
+        restricted: bool = False,
     ) -> None:
         super().__init__(hits)
         self.exact = exact
         self.mentions = mentions
         self.notes = notes
+        self.restricted = restricted
+
+    @property
+    def subject(self) -> Subject | None:
+        """How the question names its subject; None where none was looked for.
+
+        "as written" where a subject of the index stands in it letter by letter, "in other letters"
+        where it differs in case, width, composition, quotes, dashes or spaces. Where there is
+        "none", all entries were searched: the answers are guesses, and have no probability.
+        """
+        if not self.restricted:
+            return None
+        if not self.mentions:
+            return "none"
+        return "in other letters" if all(one.other for one in self.mentions) else "as written"
 
     def shown(self, question: str) -> str:
         """The question, a line for each answer, and the notes."""
@@ -110,6 +132,7 @@ class Hits(list[Hit]):
             "question": question,
             "results": [hit.record() for hit in self],
             "exact": self.exact,
+            "subject": self.subject,
             "mentions": [mention.text for mention in self.mentions],
             "notes": self.notes,
         }

@@ -10,6 +10,8 @@ from ergotext.lm.energy import Sum
 from ergotext.lm.protocols import InputError
 from ergotext.lm.template import Parts, template
 from ergotext.lm.terms import fluency
+from ergotext.lm.words import check_text
+from ergotext.lm.words import check_texts as check_all_texts
 from ergotext.samplers.asked import check_window
 from ergotext.samplers.proposals import EditMoves
 from ergotext.samplers.result import Result
@@ -56,6 +58,7 @@ def infill(
     InputError
         There is no blank, or the model cannot write what is given.
     """
+    check_text(text, "what is filled in")
     (result,) = infill_all([text], lm, budget, context=context, progress=progress)
     return result
 
@@ -69,6 +72,7 @@ def infill_all(
     progress: bool = True,
 ) -> Iterator[Result]:
     """``infill`` for several texts; all are checked before time is spent on the first."""
+    check_texts(texts)
     b = budget or Budget()
     made = [_problem(text, lm, context) for text in texts]
     return (
@@ -79,6 +83,7 @@ def infill_all(
 
 def check_texts(texts: Sequence[str]) -> None:
     """Raise InputError at a text without a blank; needs no model."""
+    check_all_texts(texts, "texts")
     for text in texts:
         Parts.of(text)
 

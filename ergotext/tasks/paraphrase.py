@@ -12,7 +12,7 @@ from ergotext.lm.energy import Sum
 from ergotext.lm.overlap import difference, kept_words, words_of
 from ergotext.lm.protocols import InputError
 from ergotext.lm.terms import fluency, length
-from ergotext.lm.words import is_unspaced
+from ergotext.lm.words import check_text, is_unspaced
 from ergotext.samplers.result import Result
 from ergotext.samplers.texts import Sample
 from ergotext.tasks.write import Budget, chained, default_context
@@ -61,6 +61,7 @@ def paraphrase(
     Liu et al. 2020, "Unsupervised paraphrasing by simulated annealing" (UPSA), section 3.1, for
     the objective. The chain here accepts by energies of whole texts and exact proposal ratios.
     """
+    check_text(text, "what is paraphrased")
     b = budget or Budget()
     text = text.strip()
     own = lm.given(default_context([text]))

@@ -15,12 +15,12 @@ from ergotext.lm.protocols import InputError
 from ergotext.lm.trie.file import load, notes_of
 from ergotext.lm.trie.tree import TokenTrie, settled
 from ergotext.lm.trie.within import Paths
-from ergotext.lm.words import check_unicode, counted
+from ergotext.lm.words import check_texts, counted
 from ergotext.lm.written import Written
 from ergotext.tasks.answers import KeySearch
 from ergotext.tasks.asked import Decode, Group, Plan
 from ergotext.tasks.bounded import Answer
-from ergotext.tasks.candidates import Candidates, Potential, Spotter, every_key
+from ergotext.tasks.candidates import Candidates, Mention, Potential, Spotter, every_key
 from ergotext.tasks.hits import Hit, Hits, between
 from ergotext.tasks.lookup import fields_of
 from ergotext.tasks.masked_search import MaskedSearch
@@ -33,7 +33,10 @@ WIDEST = 0.1
 """Most that the bounds of a probability that is told as one number are apart."""
 USUAL = 64
 """Tokens of a question of usual length: of longer ones, fewer are read at a time."""
-NO_SUBJECT = "no subject of the index stands in the question, so all entries were searched"
+NO_SUBJECT = (
+    "no subject of the index stands in the question, so all entries were searched: a guess, "
+    "without probability"
+)
 MOST_WEIGHED = 1 << 20
 """Most keys that a potential is asked for where it is not asked for spans of the question only."""
 
@@ -121,7 +124,8 @@ class Retriever:
         spans : bool, optional
             Whether only entries are considered whose subject (of lines: which themselves) stands
             in the question; so for triples if not given. Where there is none, all entries are
-            searched, without look-ahead, and the notes of the hits say so.
+            searched, without look-ahead or probability, and ``Hits.subject`` and the notes say so.
+            Subjects in other letters (``Mention.other``) count, and the notes name them.
         prefixes : int
             Beginnings of keys that the model looks at, at most, for each question to bound what
             all keys weigh together: the more, the slower, and the closer the bounds. An index of no
@@ -142,9 +146,9 @@ class Retriever:
         Raises
         ------
         InputError
-            A number is out of its range, a question is no valid Unicode, the look-ahead gives
-            other than a number a candidate; or what is asked for takes probabilities or a
-            look-ahead, which ``decode="mlm"`` has not.
+            Questions are one text or no texts of valid Unicode, a number is out of its range, the
+            look-ahead gives other than a number a candidate; or what is asked for takes
+            probabilities or a look-ahead, which ``decode="mlm"`` has not.
         ModelError
             The model gives NaN.
         """
@@ -154,8 +158,7 @@ class Retriever:
             k, width, lookahead, prefixes, temperature, threshold, batch_size, restricted, posterior
         )
         self.search.check(plan)
-        for question in questions:
-            check_unicode(question)
+        check_texts(questions, "questions")
         found = [Hits(notes=("the question is empty",)) for _ in questions]
         for group in self._groups(questions, plan):
             for number, hits in zip(group.numbers, self._answered(group, plan), strict=True):
@@ -194,7 +197,7 @@ class Retriever:
         self, questions: list[str], plan: Plan
     ) -> tuple[list[Candidates] | None, Paths | None]:
         if plan.spans:
-            return self._spotter.find(questions)
+            return self._spotter.find(questions, other_letters=True)
         if plan.lookahead is None:
             return None, None
         if len(self.trie) > MOST_WEIGHED:
@@ -210,11 +213,11 @@ class Retriever:
             mentions = group.candidates[number].mentions if group.candidates is not None else ()
             together = plan.posterior and group.candidates is not None
             hits = [self._hit(one, found.mass, plan.temperature, together) for one in found.best]
-            notes = group.notes + found.notes
+            notes = group.notes + _lettering(mentions) + found.notes
             if hits and plan.threshold > 0 and not hits[0].probability_low >= plan.threshold:
                 notes += (_below(hits[0], plan.threshold),)
                 hits = []
-            yield Hits(hits, found.exact, mentions, notes)
+            yield Hits(hits, found.exact, mentions, notes, plan.spans)
 
     def _hit(self, answer: Answer, mass: Mass | None, temperature: float, together: bool) -> Hit:
         assert self.trie.tokenizer is not None
@@ -223,7 +226,7 @@ class Retriever:
         weight = (answer.score if together else answer.log_prob) / temperature
         low, high = (math.nan, math.nan) if mass is None else mass.share(weight)
         middle = (low + high) / 2 if high - low <= WIDEST else math.nan
-        values, text = self.trie.values(answer.tokens), "\t".join(fields.values())
+        values, text = self.trie.objects(answer.tokens), "\t".join(fields.values())
         return Hit(text, fields, values, answer.score, answer.log_prob, middle, low, high)
 
     @cached_property
@@ -233,6 +236,12 @@ class Retriever:
     @cached_property
     def _every(self) -> Candidates:
         return every_key(self.trie, Written.by(self.reader.keys), self.triples)
+
+
+def _lettering(mentions: Sequence[Mention]) -> tuple[str, ...]:
+    """A note on subjects that the index writes in other letters."""
+    other = ", ".join(repr(mention.text) for mention in mentions if mention.other)
+    return (f"the index writes {other} in other letters",) if other else ()
 
 
 def _below(hit: Hit, threshold: float) -> str:

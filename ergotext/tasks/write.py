@@ -13,7 +13,7 @@ from ergotext.lm.energy import Sum
 from ergotext.lm.protocols import InputError
 from ergotext.lm.terms import fluency, keywords, length
 from ergotext.lm.untrusted import json_of
-from ergotext.lm.words import check_word, is_unspaced
+from ergotext.lm.words import check_texts, check_word, is_unspaced
 from ergotext.samplers.asked import check_window
 from ergotext.samplers.result import Result
 from ergotext.samplers.sampling import sample
@@ -159,6 +159,7 @@ def chained(
 def check_sets(sets: Sequence[Sequence[str]]) -> None:
     """Raise InputError at a keyword that no model could write; needs none to be loaded."""
     for words in sets:
+        check_texts(words, "keywords")
         for word in words:
             check_word(word)
 

@@ -106,15 +106,15 @@ def test_faults_of_parts_are_seen(fault: str, monkeypatch: pytest.MonkeyPatch) -
 
 
 MENTIONS = {
-    "spans begin inside of words": (
-        "not (a and b) for a, b", "True for a, b",
-    ),
+    "spans begin inside of words": ("places.byte[:-1][begin & ~places.last]",
+                                    "places.byte[:-1][~places.last]"),
+    "spans end inside of words": ("places.byte[:-1][end]", "places.byte[:-1]"),
     "of tokens that write the same, one is tried": (
         "found += [(token, stop) for token in tokens]",
         "found += [(token, stop) for token in tokens][:1]",
     ),
     "what stands before every text is forgotten": (
-        "places.matches(start, self.written.lead)", "places.matches(start)",
+        "places.matches(start, places.lead)", "places.matches(start)",
     ),
     "the beginning of a subject is one": (
         "met = self.trie.advance(state[row], token) != DEAD", "met = state[row] != DEAD",

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ergotext.lm.characters import Alphabet, TextTokenizer
 from ergotext.lm.ragged import Ints, offsets_of, spread
+from ergotext.lm.trie.nearest import nearest
 
 ROOT, DEAD = 0, -1
 MOST_KEPT = 1 << 22
@@ -86,8 +87,13 @@ class TrieStates:
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays, objects included."""
-        arrays = (self.first, self.token, self.target, self.tail, self.tail_blocks)
-        return sum(a.nbytes for a in (*arrays, self.pool, self.pool_blocks))
+        return sum(array.nbytes for array in self.arrays)
+
+    @property
+    def arrays(self) -> tuple[NDArray[Any], ...]:
+        """All there is of it, but for its numbers and its tokenizer."""
+        keys = (self.first, self.token, self.target, self.tail, self.tail_blocks)
+        return (*keys, self.pool, self.pool_blocks)
 
     @property
     def end(self) -> int:
@@ -138,6 +144,18 @@ class TrieStates:
         found = self.token[edge] == wanted
         after[rows[found]] = self.target[edge[found]]
         return after
+
+    def least(self, states: Ints) -> Ints:
+        """int64 [B]: no key goes on with fewer tokens from there (``Bounded``); exact."""
+        least = np.zeros(len(states), dtype=np.int64)
+        inner, tail = self._is_node(states), self.lone(states)
+        least[inner] = self._nearest[states[inner]]
+        least[tail] = self.tail_lengths(states[tail] - self.nodes) - 1
+        return least
+
+    @cached_property
+    def _nearest(self) -> Ints:
+        return nearest(self)
 
     def lone(self, states: Ints) -> NDArray[np.bool_]:
         """bool [B]: where only one key goes on, and ``rest`` tells it."""

@@ -198,8 +198,13 @@ def _reply(hits: Sequence[Hit]) -> Reply:
         raise ErgotextError(f"the entry {subject}, {predicate} has no object")
     numbers = {name: getattr(best, name) for name in NUMBERS}
     told = {name: None if math.isnan(value) else value for name, value in numbers.items()}
-    answer = str(Triple(subject, predicate, best.values[0]))
-    return Reply(answer, {**best.fields, "values": best.values, **told})
+    answer = Triple(subject, predicate, best.values[0])
+    if not answer.is_told_apart:
+        raise ErgotextError(
+            f"the entry {answer!s:.80} holds |||, which parts the fields of an answer: no "
+            f"submission can tell it"
+        )
+    return Reply(str(answer), {**best.fields, "values": best.values, **told})
 
 
 def _pass_on_signals(error: BaseException) -> None:

@@ -26,6 +26,11 @@ class Triple(NamedTuple):
         """As data files and submissions have it: ``subject ||| predicate ||| object``."""
         return SEPARATOR.join(self)
 
+    @property
+    def is_told_apart(self) -> bool:
+        """Whether that can be parted into the same fields again."""
+        return str(self).split(SEPARATOR) == list(self)
+
 
 class Question(NamedTuple):
     """A line of a data file."""

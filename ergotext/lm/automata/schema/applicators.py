@@ -41,11 +41,9 @@ def _one(one: Fact, word: str, _: Document, apart: Apart) -> tuple[list[Item], W
         ways.append(
             (part, *(-other for other in others if other == part or not apart(part, other)))
         )
-    two: list[list[Item]] = [
-        [a, b] for k, a in enumerate(parts) for b in parts[:k] if not apart(a, b)
-    ]
-    none: list[Item] = [-part for part in parts]
-    return [Either(tuple(ways))], [none, *two]
+    against: Ways = [[-part for part in parts]]
+    against += [[a, b] for k, a in enumerate(parts) for b in parts[:k] if not apart(a, b)]
+    return [Either(tuple(ways))], against
 
 
 def _not(one: Fact, word: str, _: Document, __: Apart) -> tuple[list[Item], Ways]:
@@ -61,7 +59,8 @@ def _if(one: Fact, word: str, _: Document, __: Apart) -> tuple[list[Item], Ways]
         return [], []
     ways = (asked, *([then] if then else [])), (-asked, *([other] if other else []))
     against: Ways = [[asked, -then]] if then else []
-    return [Either(ways)], [*against, *([[-asked, -other]] if other else [])]
+    against += [[-asked, -other]] if other else []
+    return [Either(ways)], against
 
 
 def _ref(one: Fact, word: str, document: Document, _: Apart) -> tuple[list[Item], Ways]:

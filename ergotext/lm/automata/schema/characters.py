@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ergotext.lm.extras import needed
 from ergotext.lm.automata.schema.values import quoted
+from ergotext.lm.extras import needed
 
 LAST = 0x10FFFF
 Ranges = tuple[tuple[int, int], ...]

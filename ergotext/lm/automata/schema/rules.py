@@ -34,6 +34,8 @@ class Rules:
 
     def repeated(self, symbol: str, least: int, most: int | None) -> str:
         """The name of a rule: so many times a symbol."""
+        if most == 0:
+            return self.add([()])
         name = self.add([(symbol,), *([()] if not least else [])])
         self._counts[name] = f"{symbol}{{{least},{'' if most is None else most}}}"
         return name
