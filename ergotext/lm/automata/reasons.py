@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from ergotext.lm.protocols import InputError
+from ergotext.lm.words import check_text
 
 _PLACE = re.compile(r"(?:at )?(\d+)\((\d+)\): ")
 _LISTING = re.compile(r"\s*\d+ \| |\s*\^|<backtrace>|<state>")
@@ -60,8 +61,9 @@ def check_grammar(lark: str) -> None:
     Raises
     ------
     InputError
-        The grammar has options for llguidance, or names a special token.
+        It is no text of valid Unicode, has options for llguidance, or names a special token.
     """
+    check_text(lark, "a grammar")
     for part in _PARTS.finditer(lark):
         if part["option"]:
             raise InputError("A grammar cannot set options of llguidance: remove %llguidance.")
@@ -78,8 +80,10 @@ def check_regex(pattern: str) -> None:
     Raises
     ------
     InputError
-        A possessive count such as ``a*+``, or a lone backslash at the end.
+        It is no text of valid Unicode, or has a possessive count such as ``a*+``, or a lone
+        backslash at the end.
     """
+    check_text(pattern, "an expression")
     for part in _POSSESSIVE.finditer(pattern):
         if part["found"]:
             raise InputError(
