@@ -128,7 +128,8 @@ def load(
     InputError
         The name leads nowhere, or the device or dtype is unknown; the message says what was tried.
     ModelError
-        The model is there but cannot be read, converted or driven.
+        The model is there but cannot be read, converted or driven; or weights of it are missing,
+        left unused by its configuration, NaN or infinite.
     """
     if dtype not in DTYPES:
         raise InputError(f"unknown dtype {dtype!r}; choose one of {', '.join(DTYPES)}")
