@@ -15,6 +15,8 @@ from ergotext.lm.causal import CausalLM
 from ergotext.lm.energy import Term
 from ergotext.lm.protocols import Automaton, Bounded, Ending, InputError
 
+FEW_WALKS = 40
+"""Walks where an ending is known to start from if they fail."""
 WALKS, LIMITS = 400, (4, 8, 16, 32, 64, 200)
 """Walks of each length that ``initial`` takes through the automaton before it gives up."""
 
@@ -77,22 +79,27 @@ class Matches(Term):
         InputError
             No walk came to an end.
         """
-        if isinstance(self.automaton, Ending):
-            ending = self.automaton.ending(int(self.automaton.start(1)[0]))
-            if ending is not None and len(ending) > LIMITS[0]:
-                return TokenBatch.of([ending] * count)
-        start = self.automaton.start(1)
-        least = self.automaton.least(start)[0] if isinstance(self.automaton, Bounded) else 0
+        automaton, start = self.automaton, self.automaton.start(1)
+        least = int(automaton.least(start)[0]) if isinstance(automaton, Bounded) else 0
+        if least > LIMITS[-1]:
+            raise InputError(
+                f"a text that the automaton takes has {least} tokens or more, and chains start "
+                f"from at most {LIMITS[-1]}: lower what it must hold, or give a text (initial=)"
+            )
+        ending = automaton.ending(int(start[0])) if isinstance(automaton, Ending) else None
+        walks = WALKS if ending is None else FEW_WALKS
         # Short texts first: a walk ends where it first may, and in most places it may not.
         for most in (limit for limit in LIMITS if limit >= least):
             random, rows = np.random.default_rng(0), list[tuple[int, ...]]()
-            for tried in range(WALKS):
+            for tried in range(walks):
                 if len(rows) == count or (rows and tried >= 10 * count):
                     break
                 row = self._walk(random, most)
                 rows += [] if row is None or row in rows else [row]
             if rows:
                 return TokenBatch.of([rows[k % len(rows)] for k in range(count)])
+        if ending is not None:
+            return TokenBatch.of([ending] * count)
         raise InputError(
             f"no text that the automaton takes was found in {WALKS} walks of up to {LIMITS[-1]} "
             f"tokens: give one to start from (initial=)"

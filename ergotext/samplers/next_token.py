@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -102,7 +102,8 @@ def _drawn(
         chosen[~dead] = draws.categorical(score[~dead].softmax(1))
     token_, state = ways[np.arange(len(states)), chosen.numpy()].T
     owed = log_psi.gather(1, chosen[:, None])[:, 0]
-    return Step(torch.from_numpy(token_.copy()), np.where(dead.numpy(), -1, state), mass, owed)
+    step = Step(torch.from_numpy(token_.copy()), np.where(dead.numpy(), -1, state), mass)
+    return replace(step, owed=owed)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import ergotext as et
-from ergotext.lm.automata import Pieces, regex
+from ergotext.lm.automata import Pieces, json_schema, regex
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.causal import CausalLM
 from ergotext.lm.energy import Sum
@@ -115,3 +115,23 @@ def test_what_is_soft_and_how_low_it_goes() -> None:
     assert [name for name, floor in floors.items() if floor is None] == [
         "less fluent", "unknown", "turned over"
     ]  # fmt: skip
+
+
+def test_chains_start_from_an_ending_that_is_known(small_lm: CausalLM) -> None:
+    """Walks of any tokens never come to the end of what is long and narrow; a search does."""
+    narrow = "[a-z]{30}[0-9]{30}|[a-z]+ never [0-9]{12} ends[.][.][.]"
+    energy = et.fluency(small_lm) + et.matches(narrow)
+    assert torch.isfinite(energy(energy.initial(3))).all()
+
+
+def test_what_no_chain_could_start_from_is_refused_at_once(small_lm: CausalLM) -> None:
+    vocabulary = small_lm.vocabulary
+    pieces = Pieces.of(vocabulary.tokenizer, size=vocabulary.size, end=small_lm.end_id)
+    for schema in (
+        {"type": "string", "minLength": 10**6},
+        {"type": "array", "items": {"type": "string", "minLength": 9}, "minItems": 10**4},
+        {"type": "object", "required": ["a"], "properties": {"a": {"enum": ["b" * 10**4]}}},
+    ):
+        energy = et.fluency(small_lm) + et.matches(json_schema(schema, pieces))
+        with pytest.raises(et.InputError, match="tokens or more, and chains start"):
+            energy.initial(1)

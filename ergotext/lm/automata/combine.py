@@ -81,9 +81,9 @@ def _combined(parts: Sequence[Automaton], either: bool) -> Explored[States]:
         many = [np.full(len(tokens), state) for state in states]
         after = [p.advance(s, tokens) for p, s in zip(parts, many, strict=True)]
         each = np.stack([_least(p, s) for p, s in zip(parts, after, strict=True)])
-        if not either:
-            return each.max(axis=0)
-        return np.where(np.stack(after) == DEAD, FAR, each).min(axis=0)
+        alive = np.stack(after) != DEAD
+        bound: Ints = np.where(alive, each, FAR).min(axis=0) if either else each.max(axis=0)
+        return bound
 
     def ending(states: States, token: int | None) -> tuple[int, ...] | None:
         after = states if token is None else follow(states, token)

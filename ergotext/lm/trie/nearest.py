@@ -28,8 +28,8 @@ def nearest(trie: TrieStates) -> Ints:
         levels.append((low, high))
         begin, stop = trie.edges(np.array([low, high - 1]))
         target = trie.target[begin[0] : stop[1]].astype(np.int64)
-        inner = target[(target >= 0) & (target < trie.nodes)]
-        low, high = high, max(high, int(inner.max(initial=-1)) + 1)
+        children = target[(target >= 0) & (target < trie.nodes)]
+        low, high = high, max(high, int(children.max(initial=-1)) + 1)
     for low, high in reversed(levels):
         begin, stop = trie.edges(np.arange(low, high))
         if not len(begin) or stop[-1] <= begin[0]:
