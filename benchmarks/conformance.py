@@ -1,14 +1,14 @@
 """What of JSON Schema is followed: other projects' schemas and instances, run through ours.
 
-    python benchmarks/conformance.py PATH [--write]
+    python benchmarks/conformance.py PATH… [--write]
 
-PATH is the folder of a JSON-Schema-Test-Suite, or a file with lines of ``{"name", "schema",
+A path is the folder of a JSON-Schema-Test-Suite, or a file with lines of ``{"name", "schema",
 "tests": [{"valid", "data"}]}``. For every
 keyword it prints how many instances are judged rightly, how many valid ones are refused (the
 language is narrower), how many stand in schemas that are refused, and how many invalid ones are
 accepted, which must be none. What is narrower or refused is listed in ``conformance.txt`` beside
 this file; the list may only shrink: the script exits with 1 where something is new, and writes
-the list anew with --write.
+the list anew with --write. Give all paths at once.
 
 An instance counts as accepted if it is in any order of its objects' members.
 """
@@ -148,7 +148,7 @@ def judged(path: Path) -> tuple[dict[str, Counter[str]], list[str]]:
             counts[keyword][verdict] += 1
             if verdict != "right":
                 lines.append(f"{verdict}\t{name}\t{_shown(test['data'])}")
-    return counts, sorted(lines)
+    return counts, lines
 
 
 def _text(value: Any) -> str:
@@ -167,21 +167,24 @@ def _shown(value: Any) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("path", type=Path)
+    parser.add_argument("paths", type=Path, nargs="+")
     parser.add_argument("--write", action="store_true", help="write the list anew")
     chosen = parser.parse_args()
-    counts, lines = judged(chosen.path)
+    lines: list[str] = []
     verdicts = ("right", "narrower", "refused", "wrong")
-    print(f"{'keyword':44}", *(f"{verdict:>9}" for verdict in verdicts))
-    for keyword, found in sorted(counts.items()):
-        print(f"{keyword:44}", *(f"{found[verdict]:9}" for verdict in verdicts))
-    total = sum(counts.values(), Counter())
-    print(f"{'all':44}", *(f"{total[verdict]:9}" for verdict in verdicts))
+    for path in chosen.paths:
+        counts, found = judged(path)
+        lines += found
+        print(f"{path.name:44}", *(f"{verdict:>9}" for verdict in verdicts))
+        total = sum(counts.values(), Counter[str]())
+        for keyword, count in [*sorted(counts.items()), ("all", total)]:
+            print(f"{keyword:44}", *(f"{count[verdict]:9}" for verdict in verdicts))
     if chosen.write:
-        LISTED.write_text("".join(f"{line}\n" for line in lines))
+        LISTED.write_text("".join(f"{line}\n" for line in sorted(lines)))
     known = set(LISTED.read_text().splitlines()) if LISTED.exists() else set()
     new = [line for line in lines if line not in known or line.startswith("wrong")]
-    print(*(f"new: {line}" for line in new), sep="\n")
+    for line in new:
+        print(f"new: {line}")
     return 1 if new else 0
 
 

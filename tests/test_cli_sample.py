@@ -82,6 +82,40 @@ def test_an_optimiser_shows_its_best(call) -> None:
     assert code == 0 and energies == sorted(energies) and "warning" not in err
 
 
+@pytest.mark.parametrize(
+    ("more", "sampler"),
+    [
+        (["--regex", "[ab]{1,3}", "-n", "20"], "smc"),
+        (["--json-schema", '{"enum": [1, 2]}', "-n", "20"], "smc"),
+        (["--regex", "[ab]{1,3}", "--steps", "4", "-n", "2"], "mh"),
+        (["--regex", "[ab]{1,3}", "--option", "temperature=0.5", "-n", "2"], "mh"),
+        (["--regex", "[ab]{1,3}", "--sampler", "importance", "-n", "20"], None),
+        (["--steps", "4", "-n", "2"], None),
+        (["--keyword", "dog", "--steps", "4", "-n", "2"], None),
+    ],
+)
+def test_the_sampler_fits_the_constraint(call, more: list[str], sampler: str | None) -> None:
+    """What writes towards a regex or schema, unless chains are asked for; and it is said."""
+    code, out, err = call(*more)
+    assert code == 0 and records(out), err
+    first, *rest = err.splitlines()
+    if sampler is None:
+        assert "(sampler " not in err
+    else:
+        assert first.startswith(f"(sampler {sampler}, as ") and rest[0].startswith(f"({sampler}, ")
+        assert sampler == "smc" or "as steps asks" in first or "as temperature asks" in first
+
+
+def test_texts_beyond_the_window_are_found_before_the_start(call, monkeypatch) -> None:
+    monkeypatch.setattr(Trace, "record", None)
+    for more in ([], ["--sampler", "smc", "--regex", "a+"], ["--context", "A dog ran."]):
+        code, out, err = call("--max-length", "96", *more)
+        assert code == 2 and out == "" and "do not fit the model's window" in err, err
+        assert ("leave 9" in err) and err.count("\n") == 1
+    code, _, err = call("--model", "tiny-causal", "--masked", "tiny-masked", "--max-length", "200")
+    assert code == 2 and "do not fit the model's window" in err
+
+
 CONFIG = """
 sampler = "mh"
 chains = 3
@@ -264,7 +298,7 @@ def test_a_plot_is_drawn(call, tmp_path: Path) -> None:
         (["--option", "heat=3"], "takes no heat"),
         (["--regex", "a("], "cannot be read"),
         (["--regex", "[a&&b]"], "No text"),
-        (["--json-schema", "nothere.json"], "cannot read the schema"),
+        (["--json-schema", "nothere.json"], "cannot read nothere.json"),
         (["--json-schema", "{nothing}"], "no JSON"),
         (["--masked", "tiny-causal", "--sampler", "mlm-mh"], "is no masked language model"),
         (

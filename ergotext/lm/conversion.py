@@ -8,11 +8,12 @@ import os
 import shutil
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, redirect_stderr, suppress
 from importlib.util import find_spec
 from io import StringIO
-from logging import ERROR, getLogger
+from logging import Logger, NullHandler, StreamHandler, getLogger
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -188,22 +189,45 @@ def _disk_error(error: Exception, folder: Path) -> ModelError:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """transformers' bars and the hub's retries are noise beside our own messages.
+    """Keep the chatter of libraries from the user: bars, reports on weights, retries, warnings.
 
-    One bar (of GGUF tensors) knows no switch; it is shown on a terminal and nowhere else.
+    It is their voice that is taken, not their hearing: records still reach handlers of others, and
+    a filter that makes errors of warnings still does, so that tests see what users do not. One bar
+    (of GGUF tensors) knows no switch; it is shown on a terminal and nowhere else.
     """
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
-    hub = getLogger("huggingface_hub")
-    level = hub.level
-    hub.setLevel(ERROR)
+    logging.get_logger()  # transformers' own handler is there from now on
+    held = [_mute(getLogger(name)) for name in _LIBRARIES]
     try:
-        with nullcontext() if sys.stderr.isatty() else redirect_stderr(StringIO()):
-            yield
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda *_, **__: None
+            with nullcontext() if sys.stderr.isatty() else redirect_stderr(StringIO()):
+                yield
     finally:
-        hub.setLevel(level)
+        for restore in held:
+            restore()
         if shown:
             logging.enable_progress_bar()
+
+
+_LIBRARIES = ("transformers", "huggingface_hub", "sentence_transformers", "accelerate", "torch")
+
+
+def _mute(logger: Logger) -> Callable[[], None]:
+    """Take a library's logger off stderr; what puts it back."""
+    streams = [one for one in logger.handlers if type(one) is StreamHandler]
+    nothing = NullHandler()  # without any handler, Python itself would print
+    logger.addHandler(nothing)
+    for stream in streams:
+        logger.removeHandler(stream)
+
+    def restore() -> None:
+        logger.removeHandler(nothing)
+        for stream in streams:
+            logger.addHandler(stream)
+
+    return restore
 
 
 def first_line(error: BaseException) -> str:

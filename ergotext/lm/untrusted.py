@@ -113,21 +113,30 @@ def read_toml(path: Path, *, advice: str = "mend the file, or give another one")
 
 
 def read_text(
-    path: Path, *, advice: str = "mend the file, or give another one", largest: int = LARGEST
+    path: Path,
+    *,
+    what: str = "the file",
+    advice: str = "mend the file, or give another one",
+    largest: int = LARGEST,
 ) -> str:
-    """The text of a UTF-8 file without its byte order mark; errors as ``read_json``."""
+    """The text of a UTF-8 file without its byte order mark; errors as ``read_json``.
+
+    ``what`` says in messages what the file is.
+    """
     try:
         return _text(_read(path, largest))
     except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {path} ({_reason(error)}): {advice}") from error
+        raise InputError(f"cannot read {what} {path} ({_reason(error)}): {advice}") from error
 
 
-def read_bytes(path: Path, *, advice: str = "give another file", largest: int = LARGEST) -> bytes:
-    """The bytes of a file; errors as ``read_json``."""
+def read_bytes(
+    path: Path, *, what: str = "the file", advice: str = "give another file", largest: int = LARGEST
+) -> bytes:
+    """The bytes of a file; errors as ``read_json``, ``what`` as for ``read_text``."""
     try:
         return _read(path, largest)
     except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {path} ({_reason(error)}): {advice}") from error
+        raise InputError(f"cannot read {what} {path} ({_reason(error)}): {advice}") from error
 
 
 def check_types(

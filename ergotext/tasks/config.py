@@ -51,7 +51,6 @@ DEFAULTS: dict[str, Any] = {
     "device": "auto",
     "dtype": "float32",
     "context": "",
-    "sampler": "mh",
     "max_length": 40,
     "seed": 0,
     "every": 100,

@@ -12,6 +12,7 @@ from ergotext.lm.template import Parts, template
 from ergotext.lm.terms import fluency
 from ergotext.lm.words import check_text
 from ergotext.lm.words import check_texts as check_all_texts
+from ergotext.samplers.asked import check_window
 from ergotext.samplers.proposals import EditMoves
 from ergotext.samplers.result import Result
 from ergotext.samplers.texts import Sample
@@ -93,12 +94,7 @@ def _problem(text: str, lm: CausalLM, context: str | None) -> tuple[Sum, int]:
     before = default_context(parts.texts) if context is None else context
     energy = fluency(lm.given(before) if before else lm) + template(text)
     max_length = energy.initial(1).longest + ROOM * len(parts.blanks)
-    positions = 1 + len(lm.given(before).context) + max_length
-    if positions > lm.max_positions:
-        raise InputError(
-            f"context and text may take {positions} token positions and this model handles "
-            f"{lm.max_positions}; shorten them"
-        )
+    check_window(energy, max_length)
     return energy, max_length
 
 

@@ -208,7 +208,9 @@ def _schema(told: Any) -> Any:
     """A schema, or the file that holds one."""
     if isinstance(told, dict) or told.lstrip().startswith("{"):
         return told
-    return read_text(Path(told), advice="give the file of a JSON schema, or the schema itself")
+    return read_text(
+        Path(told), what="the schema", advice="give the file of a JSON schema, or the schema itself"
+    )
 
 
 def _only(name: str, table: Mapping[str, Any], known: Sequence[str]) -> None:

@@ -11,11 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ergotext.lm.automata.endings import outlook_of
 from ergotext.lm.automata.explored import Explored, surely_empty
 from ergotext.lm.automata.pieces import Pieces
 from ergotext.lm.automata.reasons import check_grammar, check_regex, reason
 from ergotext.lm.automata.schema import lark_of
+from ergotext.lm.automata.schema.document import parsed
 from ergotext.lm.automata.schema.names import Names, quotes_of
+from ergotext.lm.automata.shortest import shortest_json
 from ergotext.lm.extras import needed
 from ergotext.lm.protocols import ErgotextError, InputError
 from ergotext.lm.ragged import Ints
@@ -48,7 +51,8 @@ def regex(pattern: str, pieces: Pieces) -> Explored[Read]:
     ----------
     pattern : str
         In the syntax of Rust's ``regex``, which has no look-around and no back-references; ``.``
-        is any character but a line break, ``\d`` a digit of any script.
+        is any character but a line break, ``\d`` a digit of any script; ``^`` and ``$`` may stand
+        at the ends. Possessive counts (``a*+``), which engines read in two ways, are refused.
     pieces : Pieces
 
     Raises
@@ -68,26 +72,50 @@ def regex(pattern: str, pieces: Pieces) -> Explored[Read]:
 def json_schema(
     schema: str | bool | Mapping[str, Any], pieces: Pieces, *, whitespace: bool = False
 ) -> Explored[Read]:
-    """The token sequences whose text is JSON that a schema admits.
+    r"""The token sequences whose text is JSON that a schema admits.
+
+    No text is accepted that the schema forbids. Not all are accepted that it admits, so log Z is
+    that of these:
+
+    * members come in the schema's order, those that it does not name last; no name comes twice;
+    * strings have one spelling: characters as they are, else by their shortest escape
+      (``\"``, ``\n``, ``\u001f``; neither ``\/`` nor ``\u00e9``);
+    * a number under bounds is written plainly or with one digit before the point and an exponent;
+      whole numbers, fractions and multiples have no exponent; ``1.0`` is a whole number;
+    * ``format`` is kept to, in the plain forms of date, time, date-time, duration, email, hostname
+      (no ``xn--``), ipv4, ipv6, uuid, uri, uri-reference and both json-pointers; formats that the
+      standard does not name say nothing;
+    * white space stands only where ``whitespace`` lets it.
+
+    Numbers are exact, however many digits they have. A keyword that cannot be followed is refused:
+    references to other documents and ``$dynamicRef`` to several anchors; look-around, references
+    back and word boundaries in a ``pattern``; idn-, iri-, regex and uri-template formats;
+    ``uniqueItems`` but for elements of which at most eight values are listed; ``multipleOf``
+    seven and its like beside other conditions or with a fraction; ``unevaluated…`` behind a choice
+    or a ``contains``; under ``not``, ``oneOf`` or ``if`` the opposite of ``patternProperties``,
+    ``additionalProperties`` or ``propertyNames``, where it matters; counts and choices of many
+    thousands.
 
     Parameters
     ----------
-    schema : str or mapping
-        JSON Schema, draft 2020-12, as far as llguidance reads it. Properties come in its order.
+    schema : str, bool or mapping
+        JSON Schema, draft 2020-12, or 4 to 7 where they differ in form only; as text, its numbers
+        keep all their digits.
     pieces : Pieces
     whitespace : bool
-        Whether spaces and line breaks may stand between the parts: as many as one likes.
+        Whether spaces and line breaks may stand around all parts: as many as one likes.
 
     Raises
     ------
     InputError
-        The schema is malformed, or no sequence of these tokens fits it.
+        The schema is malformed, has a keyword that cannot be followed (its name, and where it
+        stands), or no sequence of these tokens fits it.
     """
     lark = lark_of(schema, whitespace=whitespace)
     given = schema if isinstance(schema, str) else json.dumps(schema, ensure_ascii=False)
     if not lark:
         raise InputError(f"No value fits the schema {_shown(given)}: check it.")
-    return _explored(lark, given, pieces, names=Names())
+    return _explored(lark, given, pieces, shortest_json(parsed(schema)), Names())
 
 
 def grammar(lark: str, pieces: Pieces) -> Explored[Read]:
@@ -96,7 +124,9 @@ def grammar(lark: str, pieces: Pieces) -> Explored[Read]:
     Parameters
     ----------
     lark : str
-        In llguidance's dialect of Lark's notation.
+        In llguidance's dialect of Lark's notation, without ``%llguidance`` and names of special
+        tokens. What ``%json`` takes is llguidance's own reading of schemas, which is not always
+        exact: use ``json_schema``.
     pieces : Pieces
 
     Raises
@@ -137,7 +167,7 @@ def _quotes(pieces: Pieces) -> NDArray[np.int64]:
 
 
 def _explored(
-    source: str, given: str, pieces: Pieces, names: Names | None = None
+    source: str, given: str, pieces: Pieces, shortest: int = 0, names: Names | None = None
 ) -> Explored[Read]:
     guidance = needed("llguidance", "automata")
     matcher = guidance.LLMatcher(_tokenizer(pieces), f"{_FREE}\n{source}", log_level=0)
@@ -169,7 +199,10 @@ def _explored(
         return tokens, bool(read.matcher.is_accepting())
 
     alphabet = pieces.alphabet
-    explored = Explored(alphabet.end, alphabet.pad, Read(b"", matcher, names), follow, ways)
+    outlook = outlook_of(f"{_FREE}\n{source}", pieces, shortest)
+    recipe = _explored, (source, given, pieces, shortest, names)
+    first = Read(b"", matcher, names)
+    explored = Explored(alphabet.end, alphabet.pad, first, follow, ways, outlook, recipe)
     if surely_empty(explored):
         raise InputError(
             f"No text that these tokens can write matches {_shown(given)}: check it, or use a "

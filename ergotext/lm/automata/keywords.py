@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
 from heapq import heappop, heappush
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +71,7 @@ class KeywordCoverage:
             if all(unicodedata.category(char) in ("Cf", "Zs") for char in word):
                 raise InputError(f"The word {word!r} has no visible character: leave it out.")
         self.alphabet = pieces.alphabet
+        self._recipe = partial(type(self), any_order=any_order), (tuple(words), pieces)
         counted = Counter(words).items() if any_order else ()
         groups = [[word] * times for word, times in counted] or ([list(words)] if words else [])
         self._chains = [Chain(group) for group in groups]
@@ -86,6 +87,9 @@ class KeywordCoverage:
         self._ways: dict[int, _Ways] = {}
         for chain_number, chain in enumerate(self._chains):
             self._check(chain_number, chain)
+
+    def __reduce__(self) -> tuple[Callable[..., KeywordCoverage], tuple[Any, ...]]:
+        return self._recipe  # the tables are made anew
 
     @property
     def end(self) -> int:

@@ -116,6 +116,11 @@ class Substrings:
         accepts: NDArray[np.bool_] = self._may_end(states) | (states == FINISHED)
         return accepts
 
+    def least(self, states: Ints) -> Ints:
+        """int64 [B]: no run goes on with fewer tokens from there (``Bounded``); exact."""
+        depth, _, _ = _parts(states)
+        return np.where(states > FINISHED, np.maximum(self.shortest - depth, 0), 0)
+
     def lone(self, states: Ints) -> NDArray[np.bool_]:
         """bool [B]: where nothing is left but to end: every other run has beginnings that end."""
         depth, low, high = _parts(states)

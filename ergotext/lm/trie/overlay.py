@@ -22,6 +22,7 @@ from ergotext.lm.trie.builder import (
     several,
 )
 from ergotext.lm.trie.changes import Changes, gone_states, within
+from ergotext.lm.trie.nearest import FAR
 from ergotext.lm.trie.states import DEAD
 from ergotext.lm.trie.tree import Key, TokenTrie
 
@@ -146,6 +147,13 @@ class EditableTrie:
         base = self.base.advance(base, tokens)
         base[self._gone(base)] = DEAD
         return self._pair(base, self._changes.added.advance(added, tokens))
+
+    def least(self, states: Ints) -> Ints:
+        """int64 [B]: no key goes on with fewer tokens from there (``Bounded``)."""
+        base, added = self._parted(states)
+        least = [np.where(base == DEAD, FAR, self.base.least(base))]
+        least.append(np.where(added == DEAD, FAR, self._changes.added.least(added)))
+        return np.where(states == DEAD, 0, np.minimum(*least))
 
     def lone(self, states: Ints) -> NDArray[np.bool_]:
         """bool [B]: where only one key goes on, and ``rest`` tells it."""

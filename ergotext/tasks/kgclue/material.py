@@ -152,7 +152,7 @@ def read_templates(paths: Iterable[Path], lines: Lines) -> list[Template]:
     """
     found: list[Template] = []
     for path in paths:
-        raw = read_bytes(path, largest=1 << 30).removeprefix(b"\xef\xbb\xbf")
+        raw = read_bytes(path, what="the templates", largest=1 << 30).removeprefix(b"\xef\xbb\xbf")
         bad: dict[int, str] = {}
         rows = [row for row in enumerate(raw.split(b"\n"), 1) if row[1].strip()]
         before = len(found)

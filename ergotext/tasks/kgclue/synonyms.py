@@ -57,7 +57,7 @@ def read_synonyms(paths: Iterable[Path], lines: Lines) -> list[list[str]]:
     """
     found: list[list[str]] = []
     for path in paths:
-        rows = read_text(path, largest=1 << 30).split("\n")
+        rows = read_text(path, what="the synonyms", largest=1 << 30).split("\n")
         before, bad = len(found), {}
         for number, row in enumerate(rows, 1):
             parted = (word for word in row.strip("\r").split("\t") if word.strip())

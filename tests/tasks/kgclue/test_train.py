@@ -20,8 +20,9 @@ from ergotext.lm.protocols import InputError
 from ergotext.lm.seq2seq import Seq2SeqLM
 from ergotext.tasks.index import build
 from ergotext.tasks.kgclue import train as module
+from ergotext.tasks.kgclue.checkpoints import CHECKPOINTS, last_checkpoint
 from ergotext.tasks.kgclue.fresh import Shape
-from ergotext.tasks.kgclue.settings import CHECKPOINTS, OBJECTIVES, Settings, last_checkpoint
+from ergotext.tasks.kgclue.settings import OBJECTIVES, Settings
 from ergotext.tasks.kgclue.train import InterruptedRunError, Trained, train
 from ergotext.tasks.retrieve import Retriever
 from tests.tasks.kgclue.little_base import LittleBase

@@ -191,9 +191,10 @@ class Logic:
         listed = self.values(shape)
         if listed is not None:
             return not listed
-        return not any(self._alive(shape, type_, depth) for type_ in shape.types.types)
+        return not any(self.alive(shape, type_, depth) for type_ in shape.types.types)
 
-    def _alive(self, shape: Shape, type_: str, depth: int) -> bool:
+    def alive(self, shape: Shape, type_: str, depth: int = 1) -> bool:
+        """Whether it is not plain that no value of a type fits a shape."""
         others = [atom.value for atom in shape.atoms if isinstance(atom, Other)]
         atoms = shape.of(type_)
         if type_ in ("null", "boolean"):

@@ -81,13 +81,14 @@ class Writer:
         for value, type_ in ((None, "null"), (True, "boolean"), (False, "boolean")):
             if type_ in shape.types.types and all(self.logic.fits(value, o) for o in others):
                 ways.append(self.literal(value))
-        if "number" in shape.types.types:
+        types = [type_ for type_ in shape.types.types if self.logic.alive(shape, type_)]
+        if "number" in types:
             ways += self.scalar(number(shape))
-        if "string" in shape.types.types:
+        if "string" in types:
             texts = [other.value for other in others if isinstance(other.value, str)]
             ways += self.scalar(string(shape.of("string"), texts))
         for type_, write in (("array", array), ("object", object_)):
-            if type_ in shape.types.types:
+            if type_ in types:
                 ways += write(self, shape.of(type_) + self._not_empty(shape, type_))
         return ways
 
