@@ -91,7 +91,7 @@ class Generate:
         ]
 
     def entry(self, key: list[int]) -> str:
-        return entry(fields_of(self.lm.keys.decode(key), triples=True), self.trie.values(key))
+        return entry(fields_of(self.lm.keys.decode(key), triples=True), self.trie.objects(key))
 
 
 def entry(fields: dict[str, str], values: list[str]) -> str:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from ergotext.lm.batch import TokenBatch, microbatches
+from ergotext.lm.batch import TokenBatch, checked, microbatches
 from ergotext.lm.cached import CachedDecoding
 from ergotext.lm.memo import Reading
 from ergotext.lm.projection import Projection
@@ -121,7 +121,7 @@ class CausalLM:
 
     def token_log_prob(self, batch: TokenBatch) -> Tensor:
         """float64 [B, L + 1]: log p of each token, the end token's behind the last one, else 0."""
-        rows = batch.rows()
+        rows = checked(batch, self.vocabulary.size).rows()
         known = {row: self._reader.memo.score(row) for row in rows}
         unknown = [row for row, score in known.items() if score is None]
         known |= {reading.tokens: reading.token_log_prob for reading in self._reader.read(unknown)}
@@ -135,7 +135,7 @@ class CausalLM:
     @torch.inference_mode()
     def next_log_prob(self, batch: TokenBatch, position: Tensor) -> Tensor:
         """float64 [B, V]: log p(token | context and the first ``position`` [B] tokens)."""
-        if not len(batch):
+        if not len(checked(batch, self.vocabulary.size)):
             return torch.zeros(0, len(self.allowed), dtype=torch.float64)
         rows, at = batch.rows(), position.tolist()
         known: dict[tuple[int, ...], Tensor] = {}
@@ -173,7 +173,7 @@ class CausalLM:
             How many tokens after the candidate count (the end token is one). None: all of them,
             and the result equals ``log_prob`` of the edited row.
         """
-        rows, begin = batch.rows(), start.tolist()
+        rows, begin = checked(batch, self.vocabulary.size).rows(), start.tolist()
         right = [
             (*row[e:], self.end_id)[:horizon] for row, e in zip(rows, stop.tolist(), strict=True)
         ]

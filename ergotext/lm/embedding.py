@@ -17,6 +17,7 @@ from ergotext.lm.energy import Term
 from ergotext.lm.extras import install
 from ergotext.lm.protocols import InputError, ModelError
 from ergotext.lm.soundness import check_model
+from ergotext.lm.words import check_texts
 
 LEAST = 0.01
 """Cosines below this cost no more: an energy must be finite for a search to leave."""
@@ -36,7 +37,8 @@ class SentenceEncoder:
         self.model = model
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        """float64 [B, D], rows of length 1."""
+        """float64 [B, D], rows of length 1; InputError if ``texts`` is no list of texts."""
+        check_texts(texts)
         found = self.model.encode(
             list(texts), normalize_embeddings=True, show_progress_bar=False, convert_to_numpy=True
         )

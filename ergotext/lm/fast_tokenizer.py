@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
-from ergotext.lm.characters import Alphabet, points_of
+from ergotext.lm.characters import Alphabet, joined, points_of
 from ergotext.lm.protocols import InputError, ModelError
 from ergotext.lm.ragged import Ints, offsets_of
 from ergotext.lm.soundness import check_tokenizer
@@ -113,7 +113,7 @@ class FastTokenizer:
 
     def encode_many(self, texts: Sequence[str]) -> tuple[Ints, Ints]:
         """Flat ids [T] and offsets [n + 1]; the texts are parted among threads."""
-        points_of("".join(texts))  # raises where a text is no Unicode
+        points_of(joined(texts))  # raises where a text is no Unicode
         rows = [e.ids for e in self._inner.encode_batch_fast(list(texts), add_special_tokens=False)]
         if self.before:
             rows = [[*self.before, *row] if row else row for row in rows]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from ergotext.lm.batch import TokenBatch
+from ergotext.lm.batch import TokenBatch, checked
 from ergotext.lm.protocols import InputError, ModelError
 from ergotext.lm.vocabulary import Vocabulary
 from ergotext.lm.whole_words import word_numbers
@@ -102,6 +102,7 @@ class MaskedLM:
         InputError
             A position is outside of its row, or a row is longer than the model takes.
         """
+        checked(batch, len(self.allowed))
         if bool(((position < 0) | (position >= batch.length)).any()):
             raise InputError(
                 f"the positions {position.tolist()} are not all inside rows of "
@@ -122,6 +123,7 @@ class MaskedLM:
         InputError
             A row is longer than the model takes.
         """
+        checked(batch, len(self.allowed))
         places = [tuple(line.nonzero()[:, 0].tolist()) for line in blank & batch.inside]
         return self._each(
             [(row, at, p) for row, at in zip(batch.rows(), places, strict=True) for p in at]
@@ -136,7 +138,7 @@ class MaskedLM:
         several tokens does not look likely because each tells the next (Kauf and Ivanova 2023,
         arXiv 2305.10588, PLL-word-l2r).
         """
-        rows = batch.rows()
+        rows = checked(batch, len(self.allowed)).rows()
         asked: list[Query] = []
         for row in rows:
             words = word_numbers(row, self.vocabulary) if whole_words else tuple(range(len(row)))

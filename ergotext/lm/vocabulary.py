@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from ergotext.lm.batch import TokenBatch
+from ergotext.lm.batch import TokenBatch, checked
 from ergotext.lm.protocols import InputError
 from ergotext.lm.spelling import decoded, misread
 from ergotext.lm.words import check_unicode, check_word, is_unspaced
@@ -74,7 +74,7 @@ class Vocabulary:
 
     def decode(self, batch: TokenBatch) -> list[str]:
         """The text of each row."""
-        return [self.text(row) for row in batch.rows()]
+        return [self.text(row) for row in checked(batch).rows()]
 
     def spell(self, word: str) -> list[int]:
         """The tokens of a keyword as it stands inside a sentence.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 from ergotext.lm.protocols import InputError
 
@@ -135,7 +135,9 @@ def check_word(word: str) -> None:
 
 
 def check_unicode(text: str) -> None:
-    """Raise InputError if a text is no valid Unicode."""
+    """Raise InputError if this is no text, or one that is no valid Unicode."""
+    if not isinstance(text, str):
+        raise InputError(f"{text!r:.60} is no text: give a str")
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -149,9 +151,11 @@ def check_text(text: object, what: str) -> None:
     check_unicode(text)
 
 
-def check_texts(texts: Iterable[object], what: str) -> None:
-    """Raise InputError if something is one text instead of several, or holds what is no text."""
+def check_texts(texts: object, what: str = "texts") -> None:
+    """Raise InputError if these are not several texts; one alone would be read letter by letter."""
     if isinstance(texts, str | bytes):
         raise InputError(f"{what} are one text, {texts!r:.60}: put it into a list")
+    if not isinstance(texts, Collection):
+        raise InputError(f"{what} must be a list of texts, got {texts!r:.60}")
     for text in texts:
         check_text(text, f"each of the {what}")

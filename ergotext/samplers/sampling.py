@@ -101,6 +101,8 @@ def sample(
     CheckpointError
         The checkpoint is broken, or of another run.
     """
+    if not callable(energy) or not hasattr(energy, "terms"):
+        raise InputError(f"{energy!r:.60} is no energy: make one, such as fluency(lm) + length(14)")
     check_whole(chains=chains, steps=steps, n=n, max_length=max_length, every=every)
     check_whole(0, seed=seed)
     check_window(energy, max_length)

@@ -226,7 +226,7 @@ class Retriever:
         weight = (answer.score if together else answer.log_prob) / temperature
         low, high = (math.nan, math.nan) if mass is None else mass.share(weight)
         middle = (low + high) / 2 if high - low <= WIDEST else math.nan
-        values, text = self.trie.values(answer.tokens), "\t".join(fields.values())
+        values, text = self.trie.objects(answer.tokens), "\t".join(fields.values())
         return Hit(text, fields, values, answer.score, answer.log_prob, middle, low, high)
 
     @cached_property

@@ -154,7 +154,7 @@ def test_a_potential_may_leave_keys_out_and_sees_what_they_are(lm: Seq2SeqLM, fo
         for number, (ordinal, predicate, meaning) in enumerate(rows):
             key = "\t".join(("苹果", predicate, meaning)).removesuffix("\t")
             assert retriever.trie.ordinal(key) == ordinal
-            assert keys.values(number) == retriever.trie.values(key)
+            assert keys.values(number) == retriever.trie.objects(key)
         assert len(keys) == 18 and set(keys.meanings) == {"", "公司", "水果"}
 
 

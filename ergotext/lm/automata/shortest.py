@@ -47,16 +47,13 @@ def _of_type(schema: Mapping[str, Any], kind: Any, depth: int) -> int:
         return 1 + items * (any_item + 1)
     if kind == "object":
         needed = schema.get("required")
-        names = {name for name in needed if isinstance(name, str)} if _is_list(needed) else set()
+        named = needed if isinstance(needed, list) else []
+        names = {name for name in named if isinstance(name, str)}
         known = schema.get("properties")
         inside = known if isinstance(known, Mapping) else {}
         each = [_written(name) + 2 + shortest_json(inside.get(name), depth) for name in names]
         return 2 + sum(each) - bool(each)
     return 4 if kind in ("boolean", "null") else 1
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, list)
 
 
 def _count(value: Any) -> int:

@@ -103,7 +103,7 @@ def test_the_strings_of_an_index(little: LittleBase) -> None:
     lines = little.lines.read_text(encoding="utf-8").splitlines()
     texts = list(key_texts(trie))
     assert len(texts) == len(set(texts)) == len(trie) == len(lines)
-    assert [trie.values(text) for text in texts] == [
+    assert [trie.objects(text) for text in texts] == [
         trie.values_at(ordinal) for ordinal in range(len(trie))
     ]
     base = Base.of(trie)
