@@ -179,15 +179,20 @@ class _Answers:
 
     def _selected(self, rows: Tensor) -> EncoderDecoderCache:
         """A copy of the cache for these rows; that of the inputs is shared where they agree."""
-        at = rows.to(self.source.encoded.device)
-        same = torch.equal(self.inputs[rows], self.inputs)
+        at, inputs = rows.to(self.source.encoded.device), self.inputs[rows]
+        same = torch.equal(inputs, self.inputs)
+        one = not same and len(rows) > 0 and bool((inputs == inputs[0]).all())
+
+        def read_by(of_inputs: Tensor) -> Tensor:
+            """Of one input a single copy stands for all rows, so that many prefixes fit."""
+            if same:
+                return of_inputs
+            return of_inputs[at[:1]].expand(len(rows), -1, -1, -1) if one else of_inputs[at]
+
         own_layers: Any = self.cache.self_attention_cache.layers
         read_layers: Any = self.cache.cross_attention_cache.layers
         own = [(layer.keys[at], layer.values[at]) for layer in own_layers]
-        read = [
-            (layer.keys, layer.values) if same else (layer.keys[at], layer.values[at])
-            for layer in read_layers
-        ]
+        read = [(read_by(layer.keys), read_by(layer.values)) for layer in read_layers]
         return EncoderDecoderCache(DynamicCache(own), DynamicCache(read))
 
 

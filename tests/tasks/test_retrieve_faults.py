@@ -10,6 +10,7 @@ import pytest
 from ergotext.lm.protocols import InputError
 from ergotext.tasks import answers, retrieve
 from tests.faulty import load_with_fault
+from tests.lm import test_words
 from tests.lm.trie import test_mentions, test_within
 from tests.tasks import (
     test_bounded,
@@ -134,6 +135,54 @@ def test_faults_of_mentions_are_seen(fault: str, monkeypatch: pytest.MonkeyPatch
 
     with pytest.raises(AssertionError):
         all_of_them()
+
+
+LETTERING = {
+    "short words in other letters always count": ("or span[0] not in settled", "or True"),
+    "short words in other letters never count": ("or span[0] not in settled", ""),
+    "what an exact subject covers counts again": (
+        "t == text and a <= start and stop <= b", "False",
+    ),
+    "what is left out can still be reached": ("one.path[rows], other=True",
+                                              "one.path, other=True"),
+    "other letters are not told": ("one.path[rows], other=True", "one.path[rows]"),
+    "letters are not folded": ("self.written.alike, map(alike, texts)",
+                               "self.written.alike, texts"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", LETTERING)
+def test_faults_of_lettering_are_seen(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    faulty = load_with_fault("lm.trie.mentions", LETTERING[fault])
+    monkeypatch.setattr(test_mentions, "Mentions", faulty.Mentions)
+    given = ("MY GUERNICA", "GUERNICA", "Guernica")
+    with pytest.raises((AssertionError, KeyError, ValueError)):
+        all_of(
+            test_mentions.test_short_words_in_other_letters_count_where_there_is_nothing_else,
+            test_mentions.test_paths_lead_to_what_was_found_and_nowhere_else,
+            lambda: test_mentions.test_subjects_in_other_letters("characters", *given),
+        )
+
+
+BOUNDARIES = {
+    "invisible characters part words": ("found.append(char if _seen(char) else found[-1])",
+                                        "found.append(char)"),
+    "a mark behind a word is not seen": (
+        'may and not unicodedata.category(b).startswith("M")', "may",
+    ),
+    "numbers are parted": ("begins[inner] = ends[inner] =", "_ ="),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", BOUNDARIES)
+def test_faults_of_boundaries_are_seen(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    faulty = load_with_fault("lm.words", BOUNDARIES[fault])
+    monkeypatch.setattr(test_words, "boundaries", faulty.boundaries)
+    with pytest.raises(AssertionError):
+        all_of(
+            lambda: test_words.test_no_span_begins_or_ends_inside_a_number("iOS 7.5", ["7.5"]),
+            test_words.test_boundaries_are_those_of_find_word,
+        )
 
 
 def with_fault(name: str, *change: str) -> ModuleType:
