@@ -91,6 +91,11 @@ class CausalLM:
         """bool [V]: tokens that may stand in a text; special tokens are never among them."""
         return self.vocabulary.allowed
 
+    @property
+    def longest_text(self) -> int:
+        """Tokens that the model's window leaves for a text behind its context."""
+        return self.max_positions - 1 - len(self.context)
+
     def given(self, context: str) -> CausalLM:
         """The same model conditioned on ``context``, a text that stands before every row."""
         ids = self.vocabulary.encode(context)

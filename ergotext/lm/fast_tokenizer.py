@@ -16,6 +16,7 @@ from tokenizers import Tokenizer
 from ergotext.lm.characters import Alphabet, joined, points_of
 from ergotext.lm.protocols import InputError, ModelError
 from ergotext.lm.ragged import Ints, offsets_of
+from ergotext.lm.soundness import check_tokenizer
 from ergotext.lm.spelling import decoded, misread
 
 _PROBES = ("a", "1", "的", "A")
@@ -217,6 +218,7 @@ def pretrained(name: str, *, offline: bool = False) -> tuple[Any, Path | str]:
             f"no tokenizer {name!r}: it is no tokenizer.json, no folder, no bundled name, and "
             f"{where} ({first_line(error)})"
         ) from error
+    check_tokenizer(found, name)
     return found, source
 
 

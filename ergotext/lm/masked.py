@@ -70,6 +70,11 @@ class MaskedLM:
         return self._weight.device
 
     @property
+    def longest_text(self) -> int:
+        """Tokens that the model's window leaves for a text between those around it."""
+        return self.max_positions - len(self.opening) - len(self.closing)
+
+    @property
     def dtype(self) -> torch.dtype:
         return self._weight.dtype
 

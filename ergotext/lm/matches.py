@@ -13,7 +13,7 @@ from ergotext.lm.automata.pieces import Pieces
 from ergotext.lm.batch import TokenBatch, checked
 from ergotext.lm.causal import CausalLM
 from ergotext.lm.energy import Term
-from ergotext.lm.protocols import Automaton, InputError
+from ergotext.lm.protocols import Automaton, Bounded, Ending, InputError
 
 WALKS, LIMITS = 400, (4, 8, 16, 32, 64, 200)
 """Walks of each length that ``initial`` takes through the automaton before it gives up."""
@@ -77,8 +77,14 @@ class Matches(Term):
         InputError
             No walk came to an end.
         """
+        if isinstance(self.automaton, Ending):
+            ending = self.automaton.ending(int(self.automaton.start(1)[0]))
+            if ending is not None and len(ending) > LIMITS[0]:
+                return TokenBatch.of([ending] * count)
+        start = self.automaton.start(1)
+        least = self.automaton.least(start)[0] if isinstance(self.automaton, Bounded) else 0
         # Short texts first: a walk ends where it first may, and in most places it may not.
-        for most in LIMITS:
+        for most in (limit for limit in LIMITS if limit >= least):
             random, rows = np.random.default_rng(0), list[tuple[int, ...]]()
             for tried in range(WALKS):
                 if len(rows) == count or (rows and tried >= 10 * count):

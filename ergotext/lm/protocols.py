@@ -183,6 +183,20 @@ class Bounded(Protocol):
 
 
 @runtime_checkable
+class Ending(Protocol):
+    """What an automaton may know besides, where ``least`` is no more than a bound."""
+
+    def ending(self, state: int) -> tuple[int, ...] | None:
+        """Tokens that end a sequence from there, the end token left out; None if none is known.
+
+        There may be shorter ways, and ways where none is known.
+        """
+
+    def kinds(self) -> NDArray[np.int64]:
+        """int64 [V]: tokens of one number mostly lead to where sequences end alike."""
+
+
+@runtime_checkable
 class LookAhead(Protocol):
     """What a search may know of the keys that are still to be reached from a state."""
 

@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 from ergotext.lm.protocols import Automaton, Decoding, InputError, LookAhead
 from ergotext.samplers.contest import Tails, best_of_each
 from ergotext.samplers.finished import Finished
+from ergotext.samplers.finishing import log_trust
 from ergotext.samplers.rests import Rests, numbers
-from ergotext.samplers.within import check_known
+from ergotext.samplers.within import check_known, fits
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+DOUBTED = 1e9
+"""Nats by which a candidate stands behind all that are known to end in time."""
 Normalised = Literal["vocabulary", "allowed"]
 
 
@@ -167,16 +170,35 @@ class _Search:
     def step(self, left: int) -> None:
         """Write one token more; ``left`` is how many a sequence may still take."""
         row, token, state = self.automaton.candidates(self.state)
-        log_prob = self.log_prob[row] + self._step_log_prob(row, token)
+        step = self._step_log_prob(row, token)
+        log_prob = self.log_prob[row] + step
         rank = log_prob + self._potential(self.input[row], state)
         end = token == self.automaton.end
-        self._finish(row[end], log_prob[end], rank[end])
-        going = ~end
-        going[~end] = ~self._beaten(self.input[row[~end]], rank[~end])
-        row, token, state, log_prob, rank = (a[going] for a in (row, token, state, log_prob, rank))
-        self.tails = self.tails.advanced(self.finished.threshold if self._bounded else None)
         room = np.minimum(left, self.decoding.room.numpy()) - 1
-        self._choose(row, token, state, log_prob, rank, room[row])
+        trusted = self._trusted(row, token, state, step, room - 1)
+        late = ~end & ~fits(self.automaton, state, room[row] - 1)
+        np.maximum.at(self.lost, self.input[row[late]], rank[late])
+        self._finish(row[end], log_prob[end], rank[end])
+        going = ~end & ~late
+        going[going] = ~self._beaten(self.input[row[going]], rank[going])
+        row, token, state, log_prob, rank, trusted = (
+            a[going] for a in (row, token, state, log_prob, rank, trusted)
+        )
+        self.tails = self.tails.advanced(self.finished.threshold if self._bounded else None)
+        self._choose(row, token, state, log_prob, rank, trusted, room[row])
+
+    def _trusted(
+        self, row: Ints, token: Ints, state: Ints, step: Floats, room: Ints
+    ) -> NDArray[np.bool_]:
+        """bool [n]: candidates that have places before others.
+
+        Near the greatest length those that are known to end in time. ``room`` is int64 [B]: tokens
+        that may follow the next one, the end token left out.
+        """
+        score = torch.from_numpy(step)
+        trust = log_trust(self.automaton, self.state, room, row, token, state, score)
+        trusted: NDArray[np.bool_] = trust.numpy() == 0
+        return trusted
 
     def found(self) -> Iterator[Found]:
         """The result for each input; what is still being written was let go."""
@@ -228,13 +250,21 @@ class _Search:
         return beaten
 
     def _choose(
-        self, row: Ints, token: Ints, state: Ints, log_prob: Floats, rank: Floats, left: Ints
+        self,
+        row: Ints,
+        token: Ints,
+        state: Ints,
+        log_prob: Floats,
+        rank: Floats,
+        trusted: NDArray[np.bool_],
+        left: Ints,
     ) -> None:
         """Jump from, write on with, or let go each of the candidates."""
         inputs, count = self.input[row], len(self.lost)
-        plain = self._plain_choice(row, inputs, rank)
+        chosen = np.where(trusted, rank, rank - DOUBTED)
+        plain = self._plain_choice(row, inputs, chosen)
         lone = self.automaton.lone(state)
-        held = best_of_each(inputs, np.where(plain, np.inf, rank), self.beams, count)
+        held = best_of_each(inputs, np.where(plain, np.inf, chosen), self.beams, count)
         jump, on = np.flatnonzero(held & lone), np.flatnonzero(held & ~lone & (left > 0))
         rests = Rests(*self.automaton.rest(state[jump]))
         short = rests.lengths <= left[jump]

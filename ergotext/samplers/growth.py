@@ -30,6 +30,8 @@ class Rows:
     """float64 [B], nats: -inf for a dead row"""
     open: Tensor
     """bool [B]: neither dead nor closed by an end token"""
+    owed: Tensor
+    """float64 [B], nats: what the next step of an open row takes off its weight"""
 
     @classmethod
     def start(cls, target: Target, count: int) -> Rows:
@@ -47,6 +49,7 @@ class Rows:
             target.automaton.start(count),
             torch.zeros(count, dtype=torch.float64),
             torch.ones(count, dtype=torch.bool),
+            torch.zeros(count, dtype=torch.float64),
         )
 
     def select(self, index: Tensor) -> Rows:
@@ -55,6 +58,7 @@ class Rows:
             self.state[index.numpy()],
             self.log_weight[index],
             self.open[index],
+            self.owed[index],
         )
 
 
@@ -75,14 +79,18 @@ def grow(draws: Draws, target: Target, proposal: Proposal, rows: Rows) -> Rows:
     alive = step.log_weight > -torch.inf
     ended = alive & (step.token == target.automaton.end)
     log_weight = rows.log_weight.clone()
-    log_weight[at] += step.log_weight
-    log_weight[at[ended]] += target.log_soft(prefix.select(ended))
     going = alive & ~ended
+    owed, new = rows.owed.clone(), torch.zeros_like(step.log_weight)
+    if step.owed is not None:
+        new = step.owed
+    log_weight[at] += step.log_weight - owed[at] - new.where(ended, 0.0)
+    log_weight[at[ended]] += target.log_soft(prefix.select(ended))
+    owed[at] = new.where(going, 0.0)
     open_, state = rows.open.clone(), rows.state.copy()
     open_[at] = going
     state[at.numpy()] = step.state
     batch = _written(rows.batch, at[going], step.token[going])
-    return Rows(batch, state, log_weight, open_)
+    return Rows(batch, state, log_weight, open_, owed)
 
 
 def grown(draws: Draws, target: Target, proposal: Proposal, count: int) -> Rows:

@@ -7,6 +7,7 @@ token v with a weight w such that E[w · 1[v]] = p(v) · 1[v ∈ A].
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -32,6 +33,11 @@ class Step:
     """[B]: of the automaton behind it"""
     log_weight: Tensor
     """float64 [B]; -inf where the row is dead, whatever its token"""
+    owed: Tensor | None = None
+    """float64 [B], nats: to be taken off when the row goes on, or ends (``finishing``)"""
+
+
+Trust = Callable[[Ints, Ints, Ints, Ints, Tensor], Tensor]
 
 
 class Proposal(Protocol):
@@ -55,6 +61,26 @@ def masked(draws: Draws, log_prob: Tensor, automaton: Automaton, states: Ints) -
     The product of the masses p(A) is the importance weight of the whole: left out, the samples
     are those of the locally normalised model and not of the model given the constraint.
     """
+    return _drawn(draws, log_prob, automaton, states, None)
+
+
+def finishing(draws: Draws, log_prob: Tensor, automaton: Automaton, states: Ints) -> Step:
+    """As ``masked``, but near the greatest length it keeps to what is known to end in time.
+
+    v ~ p(v)ψ(v)/c with c = Σ p(v)ψ(v) over the allowed tokens, ψ being ``finishing.log_trust``:
+    1, or less where no ending in time is known. The weight is c/ψ(v). Its 1/ψ(v) is given when the
+    next token is drawn, whose c will tell whether v was to be trusted: until then the row stands
+    for p·ψ, so that rows which cannot end do not grow in number on the way.
+
+    Automata without ``protocols.Ending`` are followed as by ``masked``.
+    """
+    return _drawn(draws, log_prob, automaton, states, getattr(automaton, "trust", None))
+
+
+def _drawn(
+    draws: Draws, log_prob: Tensor, automaton: Automaton, states: Ints, trust: Trust | None
+) -> Step:
+    """v ~ p(v)ψ(v)/c among the allowed tokens, with weight c."""
     # Copies: an automaton may answer with views of its read-only file.
     row, token, after = map(np.array, automaton.candidates(states))
     check_known(token, log_prob.shape[1])
@@ -65,13 +91,18 @@ def masked(draws: Draws, log_prob: Tensor, automaton: Automaton, states: Ints) -
     ways[row, column] = np.column_stack([token, after])
     score = torch.full(ways.shape[:2], -torch.inf, dtype=torch.float64)
     score[row, column] = log_prob[row, token]
+    log_psi = torch.zeros_like(score)
+    if trust is not None:
+        log_psi[row, column] = trust(states, row, token, after, log_prob[row, token])
+    score = score + log_psi
     mass = score.logsumexp(1)
     dead = mass == -torch.inf
     chosen = torch.zeros(len(states), dtype=torch.int64)
     if not bool(dead.all()):
         chosen[~dead] = draws.categorical(score[~dead].softmax(1))
     token_, state = ways[np.arange(len(states)), chosen.numpy()].T
-    return Step(torch.from_numpy(token_.copy()), np.where(dead.numpy(), -1, state), mass)
+    owed = log_psi.gather(1, chosen[:, None])[:, 0]
+    return Step(torch.from_numpy(token_.copy()), np.where(dead.numpy(), -1, state), mass, owed)
 
 
 @dataclass(frozen=True)

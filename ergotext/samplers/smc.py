@@ -12,7 +12,7 @@ from torch import Tensor
 from ergotext.lm.protocols import InputError, LookAhead
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.growth import Rows, grow
-from ergotext.samplers.next_token import Proposal, masked
+from ergotext.samplers.next_token import Proposal, finishing
 from ergotext.samplers.resampling import Scheme, ancestors
 from ergotext.samplers.target import EnergyError, Target
 from ergotext.samplers.trust import Judged
@@ -24,7 +24,7 @@ def smc(
     draws: Draws,
     particles: int,
     *,
-    proposal: Proposal = masked,
+    proposal: Proposal = finishing,
     resampling: Scheme = "systematic",
     threshold: float = 0.5,
     twist: LookAhead | None = None,

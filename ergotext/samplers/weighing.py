@@ -10,15 +10,16 @@ from ergotext.samplers.asked import check_counts
 from ergotext.samplers.base import Kind, Need, check_fit, register
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.importance import importance
-from ergotext.samplers.next_token import AdaptiveRejection, Proposal, masked, model
+from ergotext.samplers.next_token import AdaptiveRejection, Proposal, finishing, masked, model
 from ergotext.samplers.rejection import rejection
 from ergotext.samplers.resampling import Scheme
 from ergotext.samplers.smc import smc
 from ergotext.samplers.target import Target
 from ergotext.samplers.weighted import WeightedSamples
 
-ProposalName = Literal["masked", "model", "adaptive"]
+ProposalName = Literal["finishing", "masked", "model", "adaptive"]
 _PROPOSALS: dict[str, Proposal] = {
+    "finishing": finishing,
     "masked": masked,
     "model": model,
     "adaptive": AdaptiveRejection(),
@@ -48,7 +49,7 @@ class Importance:
     ----------
     energy : Energy
     max_length : int
-    proposal : "masked", "model", "adaptive" or Proposal
+    proposal : "finishing", "masked", "model", "adaptive" or Proposal
         How the next token is proposed (``next_token``).
     at_once : int
         How many are written side by side.
@@ -61,7 +62,7 @@ class Importance:
         self,
         energy: Energy,
         max_length: int = 40,
-        proposal: ProposalName | Proposal = "masked",
+        proposal: ProposalName | Proposal = "finishing",
         at_once: int = 64,
     ) -> None:
         check_fit(type(self), energy)
@@ -81,7 +82,7 @@ class Rejection:
     ----------
     energy : Energy
     max_length : int
-    proposal : "masked", "model", "adaptive" or Proposal
+    proposal : "finishing", "masked", "model", "adaptive" or Proposal
         How the next token is proposed (``next_token``).
     log_bound : float, optional
         log M in nats; by default what the energy knows of itself, −floor.
@@ -130,7 +131,7 @@ class SMC:
     ----------
     energy : Energy
     max_length : int
-    proposal : "masked", "model", "adaptive" or Proposal
+    proposal : "finishing", "masked", "model", "adaptive" or Proposal
         How the next token is proposed (``next_token``).
     resampling : "multinomial", "stratified" or "systematic"
     threshold : float
@@ -144,7 +145,7 @@ class SMC:
         self,
         energy: Energy,
         max_length: int = 40,
-        proposal: ProposalName | Proposal = "masked",
+        proposal: ProposalName | Proposal = "finishing",
         resampling: Scheme = "systematic",
         threshold: float = 0.5,
         twist: LookAhead | None = None,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ergotext.lm.protocols import Automaton, Bounded, InputError
+from ergotext.samplers.finishing import log_trust
 
 Ints = NDArray[np.int64]
 
@@ -16,7 +18,9 @@ def fits(automaton: Automaton, states: Ints, room: int | Ints) -> NDArray[np.boo
     What is left out has no sequence within the room behind it, so a proposal that keeps to the
     others misses nothing of a target of bounded length, whose masses are then its weights.
     """
-    if not isinstance(automaton, Bounded):
+    # Nothing is looked up where no sequence at all is too long.
+    longest = getattr(automaton, "longest", np.inf)
+    if not isinstance(automaton, Bounded) or not len(states) or np.min(room) >= longest:
         return np.ones(len(states), dtype=np.bool_)
     enough: NDArray[np.bool_] = automaton.least(states) <= room
     return enough
@@ -44,6 +48,11 @@ class Within:
 
     def __init__(self, automaton: Automaton, room: int) -> None:
         self._automaton, self._room = automaton, room
+
+    def trust(self, states: Ints, row: Ints, token: Ints, after: Ints, score: Tensor) -> Tensor:
+        """float64 [n], nats: ``finishing.log_trust`` of candidates."""
+        room = np.full(len(states), self._room)
+        return log_trust(self._automaton, states, room, row, token, after, score)
 
     @property
     def end(self) -> int:

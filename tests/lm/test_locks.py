@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ import torch
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.locks import initial_rows, mark
 from ergotext.lm.protocols import InputError
+from tests.faulty import load_with_fault
 from tests.toy import toy_energy
 
 A, C, B = 1, 2, 3  # " a", " c", " b"
@@ -62,3 +64,25 @@ def test_a_missing_keyword_has_no_mark() -> None:
     assert mark(TokenBatch.of([[B, C]]), [[A], [C]], any_order=False).tolist() == [[0, 0]]
     assert mark(TokenBatch.of([[B, C]]), [[A], [C]], any_order=True).tolist() == [[0, 2]]
     assert mark(TokenBatch.of([]), [[A]], any_order=True).shape == (0, 0)
+
+
+def check_nested(mark_rows: Callable[..., torch.Tensor]) -> None:
+    """The longest keyword that fits, and of equal ones the first, whatever their order."""
+    for row, spelled, marks in (
+        ([A, A, B, A], [[A], [A, A]], [2, 2, 0, 1]),
+        ([A, A, B, A], [[A, A], [A]], [1, 1, 0, 2]),
+        ([A, C, B, A, C], [[A], [A, C, B], [A, C]], [2, 2, 2, 3, 3]),
+        ([A, B, A], [[A], [A]], [1, 0, 2]),
+    ):
+        assert mark_rows(TokenBatch.of([row]), spelled, True).tolist() == [marks]
+
+
+def test_keywords_inside_others() -> None:
+    check_nested(mark)
+
+
+@pytest.mark.parametrize("key", ["-k", "k", "(-len(spelled[k]), -k)", "(len(spelled[k]), k)"])
+def test_another_choice_among_them_is_caught(key: str) -> None:
+    faulty = load_with_fault("lm.locks", ("(len(spelled[k]), -k)", key))
+    with pytest.raises(AssertionError):
+        check_nested(faulty.mark)

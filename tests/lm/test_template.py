@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from ergotext.lm.causal import CausalLM
 from ergotext.lm.energy import Sum
 from ergotext.lm.loading import load
 from ergotext.lm.protocols import InputError
-from ergotext.lm.template import Blank, Parts, template
+from ergotext.lm.template import Blank, Parts, Template, template
 from ergotext.lm.terms import Length, fluency
 from ergotext.samplers.metropolis import MetropolisHastings
 from ergotext.samplers.proposals import EditMoves
@@ -164,3 +165,24 @@ def test_what_runs_into_a_given_word_is_refused(lm: CausalLM) -> None:
                         "dtype=torch.bool)", "met = torch.tensor(whole, dtype=torch.bool)")
     )  # fmt: skip
     assert module.Template("The ___ dog", lm)(TokenBatch.of([bad]))[0] == 0
+
+
+def check_places(make: Callable[[str], Template]) -> None:
+    """The word of a blank may be that which is given behind it: the blank comes first."""
+    for text, row, marks in (
+        ("a ___ b ___ c", (1, 3, 3, 3, 2), [1, 0, 2, 0, 3]),
+        ("a ___ b ___ c", (1, 3, 2, 3, 3, 2), [1, 0, 0, 2, 0, 3]),
+    ):
+        assert make(text).bind(Scorer()).locked(TokenBatch.of([row])).tolist() == [marks]
+    assert make("a ___ b ___ c").bind(Scorer()).locked(TokenBatch.of([(1, 3, 3, 2)])).sum() == 0
+
+
+def test_a_blank_is_never_empty() -> None:
+    check_places(template)
+
+
+@pytest.mark.parametrize("step", ["at += 0", "at += 2"])
+def test_another_beginning_of_what_follows_a_blank_is_caught(step: str) -> None:
+    faulty = load_with_fault("lm.template", ("at += 1  # a blank", f"{step}  # a blank"))
+    with pytest.raises(AssertionError):
+        check_places(faulty.Template)

@@ -26,6 +26,7 @@ class _Kind(NamedTuple):
 
 _KINDS = [_Kind(j, m, False) for j in (False, True) for m in (False, True)]
 _KINDS.append(_Kind(False, False, True))
+KINDS = len(_KINDS)
 
 
 class _Read(NamedTuple):
@@ -79,15 +80,10 @@ class Chain:
 
     def symbols(self, points: Ints) -> Ints:
         """int64 [n]: the column of ``step`` for each of these code points."""
-        others = np.array([_KINDS.index(_kind(chr(point))) for point in points.tolist()])
+        others = np.array([kind_of(point) for point in points.tolist()])
         at = np.minimum(np.searchsorted(self._letters, points), len(self._letters) - 1)
         column: Ints = np.where(self._letters[at] == points, len(_KINDS) + at, others)
         return column
-
-    def is_ascii(self, column: int) -> bool:
-        """Whether a column of ``step`` is that of an ASCII letter alone."""
-        at = column - len(_KINDS)
-        return at >= 0 and bool(self._letters[at] < 0x80)
 
     def _after(self, read: _Read, char: str, kind: _Kind) -> _Read:
         if read.found == len(self.words):
@@ -117,6 +113,11 @@ def _shifted(begun: int, word: str, char: str, joined: bool) -> int:
     may_begin = not (joined and joins(word[0]))
     places = sum(1 << at for at, letter in enumerate(word) if letter == char)
     return (begun << 1 | may_begin) & places
+
+
+def kind_of(point: int) -> int:
+    """The column of ``step`` for a code point that is no letter of the words."""
+    return _KINDS.index(_kind(chr(point)))
 
 
 @cache

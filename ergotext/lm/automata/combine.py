@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ergotext.lm.automata.explored import DEAD, Explored
-from ergotext.lm.protocols import Automaton, InputError
+from ergotext.lm.automata.explored import DEAD, Explored, Outlook
+from ergotext.lm.protocols import Automaton, Bounded, Ending, InputError
 from ergotext.lm.ragged import Ints
 
+FAR = 1 << 20
+"""A part that is dead comes to no end."""
 States = tuple[int, ...]
 """The state of each part."""
 
@@ -70,8 +72,46 @@ def _combined(parts: Sequence[Automaton], either: bool) -> Explored[States]:
         allowed[end] = False
         return np.flatnonzero(allowed), may_end
 
+    def least(states: States) -> int:
+        live = [(p, s) for p, s in zip(parts, states, strict=True) if s != DEAD]
+        each = [int(_least(part, np.array([state]))[0]) for part, state in live]
+        return min(each, default=0) if either else max(each, default=0)
+
+    def behind(states: States, tokens: Ints) -> Ints:
+        many = [np.full(len(tokens), state) for state in states]
+        after = [p.advance(s, tokens) for p, s in zip(parts, many, strict=True)]
+        each = np.stack([_least(p, s) for p, s in zip(parts, after, strict=True)])
+        if not either:
+            return each.max(axis=0)
+        return np.where(np.stack(after) == DEAD, FAR, each).min(axis=0)
+
+    def ending(states: States, token: int | None) -> tuple[int, ...] | None:
+        after = states if token is None else follow(states, token)
+        pairs = [(p, s) for p, s in zip(parts, after, strict=True) if s != DEAD]
+        known = [p.ending(s) for p, s in pairs if isinstance(p, Ending)]
+        found = [one for one in known if one is not None]
+        if not either:
+            found = [one for one in found if all(_ends(p, s, one) for p, s in pairs)]
+        return min(found, key=len, default=None)
+
     starts = tuple(int(part.start(1)[0]) for part in parts)
-    return Explored(end, pads[0], starts, follow, ways)
+    kinds = next((part.kinds for part in parts if isinstance(part, Ending)), None)
+    outlook = Outlook(least, behind, ending, kinds)
+    recipe = (union if either else intersection), tuple(parts)
+    return Explored(end, pads[0], starts, follow, ways, outlook, recipe)
+
+
+def _least(part: Automaton, states: Ints) -> Ints:
+    """int64 [n]: as far as the part knows."""
+    return part.least(states) if isinstance(part, Bounded) else np.zeros(len(states), np.int64)
+
+
+def _ends(part: Automaton, state: int, ending: tuple[int, ...]) -> bool:
+    """Whether the part takes these tokens from a state to an end."""
+    states = np.array([state])
+    for token in (*ending, part.end):
+        states = part.advance(states, np.array([token]))
+    return bool(states[0] != DEAD)
 
 
 def _fingerprint(part: Automaton) -> str:

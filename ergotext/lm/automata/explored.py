@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,29 @@ DEAD, FINISHED, START = -1, 0, 1
 _SHIFT = 32
 _TOKEN = (1 << _SHIFT) - 1
 _SINK = 0
+
+
+@dataclass(frozen=True)
+class Outlook(Generic[Position]):
+    """What is known of how far it is to an end.
+
+    Parameters
+    ----------
+    least : function (position) -> int
+        Fewer tokens end no sequence from there.
+    behind : function (position, int64 [n]) -> int64 [n], optional
+        The same behind each of some tokens that may follow.
+    ending : function (position, token) -> tokens, optional
+        A way to the end from behind the token (from the position itself, where that is None),
+        without the end token; None where none was found.
+    kinds : function () -> int64 [V], optional
+        Tokens of one number mostly lead to where sequences end alike.
+    """
+
+    least: Callable[[Position], int]
+    behind: Callable[[Position, Ints], Ints] | None = None
+    ending: Callable[[Position, int | None], tuple[int, ...] | None] | None = None
+    kinds: Callable[[], Ints] | None = None
 
 
 class Explored(Generic[Position]):
@@ -38,6 +62,10 @@ class Explored(Generic[Position]):
         The position behind a token that may follow. It must leave the old one as it was.
     ways : function (position) -> (int64 [n], bool)
         The tokens that may follow, rising, without the end token; and whether it may.
+    outlook : Outlook, optional
+        What is known of how far it is to an end.
+    recipe : function and its arguments, optional
+        What makes such an automaton anew: that is what is pickled or copied.
 
     Notes
     -----
@@ -51,8 +79,12 @@ class Explored(Generic[Position]):
         first: Position,
         follow: Callable[[Position, int], Position],
         ways: Callable[[Position], tuple[Ints, bool]],
+        outlook: Outlook[Position] | None = None,
+        recipe: tuple[Callable[..., Any], tuple[Any, ...]] | None = None,
     ) -> None:
-        self._end, self._follow, self._ways = end, follow, ways
+        self._end, self._follow, self._ways, self._outlook = end, follow, ways, outlook
+        self._recipe = recipe
+        self._first, self._nearest = first, dict[Position, int]()
         self._rows: dict[bytes, int] = {}
         self._edges = Growing([])
         """``row << 32 | token`` of every row of tokens: rising, so that it can be searched"""
@@ -66,6 +98,11 @@ class Explored(Generic[Position]):
         self._known = np.array([DEAD, FINISHED, START])
         self._number = np.array([_SINK, _SINK, self._number_of(first)])
         """the position that each known state, rising, was found to stand for"""
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        if self._recipe is None:
+            raise TypeError("this automaton of functions has no recipe to be made anew by")
+        return self._recipe
 
     def __len__(self) -> int:
         """How many positions have been found."""
@@ -107,6 +144,49 @@ class Explored(Generic[Position]):
 
     def rest(self, states: Ints) -> tuple[Ints, Ints]:
         return np.empty(0, dtype=np.int64), np.zeros(len(states) + 1, dtype=np.int64)
+
+    def least(self, states: Ints) -> Ints:
+        """int64 [B]: no sequence goes on with fewer tokens from there (``Bounded``).
+
+        Nobody looks behind a token for this: what lies there is bounded from where it begins.
+        """
+        least = np.zeros(len(states), dtype=np.int64)
+        outlook = self._outlook
+        if outlook is None:
+            return least
+        least[states == START] = self._bound(self._first)
+        origin = np.where(states > START, states >> _SHIFT, _SINK)
+        for number in np.unique(origin[origin != _SINK]).tolist():
+            rows, position = np.flatnonzero(origin == number), self._positions[number]
+            least[rows] = np.maximum(self._bound(position) - 1, 0)
+            if outlook.behind is not None:
+                behind = outlook.behind(position, states[rows] & _TOKEN)
+                least[rows] = np.maximum(least[rows], behind)
+        at = np.minimum(np.searchsorted(self._known, states), len(self._known) - 1)
+        for row in np.flatnonzero((self._known[at] == states) & (states > START)).tolist():
+            least[row] = max(least[row], self._bound(self._positions[self._number[at[row]]]))
+        return least
+
+    def ending(self, state: int) -> tuple[int, ...] | None:
+        """Tokens that end a sequence from there; None where none were found (``Ending``)."""
+        outlook = self._outlook
+        if outlook is None or outlook.ending is None or state == DEAD:
+            return None
+        if state in (FINISHED, START):
+            return () if state == FINISHED else outlook.ending(self._first, None)
+        return outlook.ending(self._positions[state >> _SHIFT], state & _TOKEN)
+
+    def kinds(self) -> Ints:
+        """int64 [V]: tokens of one number mostly lead to where sequences end alike (``Ending``)."""
+        if self._outlook is None or self._outlook.kinds is None:
+            return np.zeros(0, dtype=np.int64)
+        return self._outlook.kinds()
+
+    def _bound(self, position: Position) -> int:
+        assert self._outlook is not None
+        if position not in self._nearest:
+            self._nearest[position] = self._outlook.least(position)
+        return self._nearest[position]
 
     def _behind(self, states: Ints, number: Ints, token: Ints) -> Ints:
         """The state that each of these tokens, which may follow, leads to."""

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
 from heapq import heappop, heappush
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ergotext.lm.automata.chains import Chain
-from ergotext.lm.automata.fewest import fewest
+from ergotext.lm.automata.fewest import Fewest
 from ergotext.lm.automata.pieces import Pieces
 from ergotext.lm.automata.utf8 import Utf8, run
 from ergotext.lm.protocols import InputError
@@ -73,6 +73,7 @@ class KeywordCoverage:
             if all(unicodedata.category(char) in ("Cf", "Zs") for char in word):
                 raise InputError(f"The word {word!r} has no visible character: leave it out.")
         self.alphabet = pieces.alphabet
+        self._recipe = partial(type(self), any_order=any_order), (tuple(words), pieces)
         counted = Counter(words).items() if any_order else ()
         groups = [[word] * times for word, times in counted] or ([list(words)] if words else [])
         self._chains = [Chain(group) for group in groups]
@@ -88,6 +89,9 @@ class KeywordCoverage:
         self._ways: dict[int, _Ways] = {}
         for chain_number, chain in enumerate(self._chains):
             self._check(chain_number, chain)
+
+    def __reduce__(self) -> tuple[Callable[..., KeywordCoverage], tuple[Any, ...]]:
+        return self._recipe  # the tables are made anew
 
     @property
     def end(self) -> int:
@@ -151,18 +155,18 @@ class KeywordCoverage:
     def least(self, states: Ints) -> Ints:
         """int64 [B]: fewer tokens than these cannot write what is missing (``Bounded``)."""
         begun, positions = self._parts(states)
-        missing = (begun > 0).astype(np.int64)
-        for left, position in zip(self._fewest, positions, strict=True):
-            missing = np.maximum(missing, left[position])
-        return np.where(states > FINISHED, missing, 0)
+        left = self._fewest(begun, positions) if self._chains else (begun > 0).astype(np.int64)
+        return np.where(states > FINISHED, left, 0)
 
     @cached_property
-    def _fewest(self) -> list[Ints]:
-        """Of each chain, by position."""
-        ways, going_on = self._ways_after(0), self._utf8.going_on()
+    def _fewest(self) -> Fewest:
+        return Fewest(self._chains, self._utf8, self._edges)
+
+    def _edges(self, beginning: int) -> tuple[Ints, list[NDArray[np.int32]]]:
+        """Of the tokens of text that may follow: what each leaves begun, and where they lead."""
+        ways = self._ways_after(beginning)
         text = ways.tokens != self.end
-        pairs = zip(self._chains, ways.reached, strict=True)
-        return [fewest(chain, reached[:, text], going_on) for chain, reached in pairs]
+        return ways.begun[text], [reached[:, text] for reached in ways.reached]
 
     def lone(self, states: Ints) -> NDArray[np.bool_]:
         """bool [B]: False: where words are held or wanted, any others may follow."""
@@ -214,18 +218,20 @@ class KeywordCoverage:
 
     def _check(self, number: int, chain: Chain) -> None:
         """See that a text can be written that holds the words of this chain."""
-        seen, waiting = {(0, 0)}, [(0, 0)]
+        letters = {char.encode() for word in chain.words for char in word}
+        parts = {letter[:n] for letter in letters for n in range(len(letter))}
+        useful = {self._utf8.number_of(part) for part in parts}
+        seen, waiting = {(0, 0)}, [(False, 0, 0)]
         while waiting:
-            begun, position = heappop(waiting)  # those between characters first
+            # Those between characters first, and before others those that begin a letter.
+            _, begun, position = heappop(waiting)
             if begun == 0 and chain.covers[position]:
                 return
-            ways = self._ways_after(begun)
-            text = ways.tokens != self.end
-            reached = ways.reached[number][position]
-            new = set(zip(ways.begun[text].tolist(), reached[text].tolist(), strict=True)) - seen
+            left, reached = self._edges(begun)
+            new = set(zip(left.tolist(), reached[number][position].tolist(), strict=True)) - seen
             seen |= new
-            for way in new:
-                heappush(waiting, way)
+            for begun, position in new:
+                heappush(waiting, (begun not in useful, begun, position))
         raise InputError(
             f"These tokens cannot write a text that holds {' … '.join(chain.words)!r}: choose "
             f"other words or another tokenizer."

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import NDArray
 
-from ergotext.lm.automata.extra import needed
 from ergotext.lm.automata.pieces import Pieces
 from ergotext.lm.characters import points_of
+from ergotext.lm.extras import needed
 from ergotext.lm.protocols import InputError
 from ergotext.lm.ragged import Ints, offsets_of, spread
 
 DEAD, FINISHED = -1, 0
+FAR = 1 << 20
 _BITS = 21
 _MOST = (1 << _BITS) - 1
 _CONTINUES = range(0x80, 0xC0)
@@ -69,7 +72,7 @@ class TextSpans:
         self._border = np.append(begins, True)
         """bool [bytes + 1]: between characters"""
         ranked = np.unique(points, return_inverse=True)[1].astype(np.uint32)
-        order = needed("pydivsufsort").divsufsort(ranked)
+        order = needed("pydivsufsort", "automata").divsufsort(ranked)
         self._suffixes = np.flatnonzero(begins)[order]
         """int64 [characters]: the byte at which each suffix begins, in the suffixes' order"""
         self._tokens, self._sizes, self._offsets = self._table(pieces)
@@ -115,6 +118,30 @@ class TextSpans:
     def accepting(self, states: Ints) -> NDArray[np.bool_]:
         accepts: NDArray[np.bool_] = self._may_end(states) | (states == FINISHED)
         return accepts
+
+    def least(self, states: Ints) -> Ints:
+        """int64 [B]: no span goes on with fewer tokens from there (``Bounded``); exact."""
+        least = np.where(states > FINISHED, FAR, 0)
+        least[self._may_end(states)] = 0
+        at = np.flatnonzero(least)
+        depth, low, high = _parts(states[at])
+        row = np.repeat(at, high - low)
+        line = self._line(np.repeat(depth, high - low), spread(low, high - low))
+        np.minimum.at(least, row, self._fewest[line])
+        return least
+
+    @cached_property
+    def _fewest(self) -> Ints:
+        """int64 [lines]: tokens from each line of the table to the end of a character."""
+        count, border = len(self._border), self._border
+        fewest = np.full(len(self._offsets) - 1, FAR)
+        for line in (*reversed(range(count)), *range(count, len(fewest))):
+            sizes = self._sizes[self._offsets[line] : self._offsets[line + 1]]
+            spaced = line >= count
+            stop = (self._suffixes[line - count] - self._lead if spaced else line) + sizes
+            done = border[stop] & ((sizes > self._lead) | (not spaced))
+            fewest[line] = 1 + np.where(done, 0, fewest[stop]).min(initial=FAR)
+        return fewest
 
     def lone(self, states: Ints) -> NDArray[np.bool_]:
         """bool [B]: False: wherever a span may go on it may end as well."""

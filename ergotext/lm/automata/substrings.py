@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ergotext.lm.automata.extra import needed
 from ergotext.lm.characters import Alphabet
+from ergotext.lm.extras import needed
 from ergotext.lm.protocols import InputError
 from ergotext.lm.ragged import Ints, offsets_of, spread
 from ergotext.lm.trie.key_ids import key_ids
@@ -117,6 +117,11 @@ class Substrings:
         accepts: NDArray[np.bool_] = self._may_end(states) | (states == FINISHED)
         return accepts
 
+    def least(self, states: Ints) -> Ints:
+        """int64 [B]: no run goes on with fewer tokens from there (``Bounded``); exact."""
+        depth, _, _ = _parts(states)
+        return np.where(states > FINISHED, np.maximum(self.shortest - depth, 0), 0)
+
     def lone(self, states: Ints) -> NDArray[np.bool_]:
         """bool [B]: where nothing is left but to end: every other run has beginnings that end."""
         depth, low, high = _parts(states)
@@ -182,7 +187,7 @@ def _sorted_suffixes(ids: Ints, shortest: int) -> tuple[Ints, Ints]:
 
     The second array is of each suffix but the first with the one before it.
     """
-    library = needed("pydivsufsort")
+    library = needed("pydivsufsort", "automata")
     ranked = np.unique(ids, return_inverse=True)[1].astype(np.uint32)
     order = library.divsufsort(ranked)
     common = library.kasai(ranked, order).astype(np.int64)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ergotext.lm.automata.pieces import Pieces
-from ergotext.lm.characters import points_of
+from ergotext.lm.characters import CODE_POINTS, points_of
 from ergotext.lm.ragged import Ints, offsets_of
 
 _CONTINUES = range(0x80, 0xC0)
@@ -46,7 +46,8 @@ class Utf8:
 
     def __init__(self, pieces: Pieces) -> None:
         self._pieces = pieces
-        self._beginnings = [b""]
+        self.beginnings = [b""]
+        """those met so far, by number"""
         self._number = {b"": 0}
         self._after: dict[int, Characters] = {}
         self._going_on = [
@@ -58,14 +59,17 @@ class Utf8:
     def after(self, begun: int) -> Characters:
         """The tokens that may follow this beginning of a character."""
         if begun not in self._after:
-            self._after[begun] = self._read(self._beginnings[begun])
+            self._after[begun] = self._read(self.beginnings[begun])
         return self._after[begun]
 
-    def going_on(self) -> list[str]:
-        """What each token that begins inside a character writes behind that one."""
-        pieces = (self._pieces.tokens[token] for token in self._going_on)
-        behind = (_decoded(piece.lstrip(bytes(_CONTINUES))) for piece in pieces)
-        return [read[0] for read in behind if read is not None]
+    def going_on(self) -> set[tuple[int, str, bytes]]:
+        """What tokens that begin inside a character write: bytes of it, text, a beginning."""
+        found = set()
+        for piece in (self._pieces.tokens[token] for token in self._going_on):
+            behind = piece.lstrip(bytes(_CONTINUES))
+            if (read := _decoded(behind)) is not None:
+                found.add((len(piece) - len(behind), *read))
+        return found
 
     def _read(self, beginning: bytes) -> Characters:
         tokens: list[int] = []
@@ -76,16 +80,17 @@ class Utf8:
             if read is not None and self._can_be_completed(read[1]):
                 tokens.append(token)
                 texts.append(read[0])
-                begun.append(self._number_of(read[1]))
+                begun.append(self.number_of(read[1]))
         lengths = np.array([len(text) for text in texts], dtype=np.int64)
         points = points_of("".join(texts)).astype(np.int64)
         as_array = np.array(tokens, dtype=np.int64), np.array(begun, dtype=np.int64)
         return Characters(as_array[0], points, offsets_of(lengths), as_array[1])
 
-    def _number_of(self, beginning: bytes) -> int:
-        number = self._number.setdefault(beginning, len(self._beginnings))
-        if number == len(self._beginnings):
-            self._beginnings.append(beginning)
+    def number_of(self, beginning: bytes) -> int:
+        """The number of a beginning of a character."""
+        number = self._number.setdefault(beginning, len(self.beginnings))
+        if number == len(self.beginnings):
+            self.beginnings.append(beginning)
         return number
 
     def _can_be_completed(self, beginning: bytes) -> bool:
@@ -111,6 +116,17 @@ class Utf8:
         while more := {b for b, after in leads.items() if after & completed} - completed:
             completed |= more
         return completed
+
+
+def completions(beginning: bytes) -> tuple[int, range]:
+    """Bytes that a begun character still takes, and the code points that it may become."""
+    size = 2 + (beginning[0] >= 0xE0) + (beginning[0] >= 0xF0)
+    value = beginning[0] & (0xFF >> size + 1)
+    for byte in beginning[1:]:
+        value = value << 6 | byte & 0x3F
+    left = size - len(beginning)
+    low, high = value << 6 * left, (value + 1) << 6 * left
+    return left, range(max(low, (0x80, 0x800, 0x10000)[size - 2]), min(high, CODE_POINTS))
 
 
 def _decoded(text: bytes) -> tuple[str, bytes] | None:

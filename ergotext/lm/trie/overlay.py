@@ -25,6 +25,7 @@ from ergotext.lm.trie.builder import (
 from ergotext.lm.trie.changes import Changes, gone_states, within
 from ergotext.lm.trie.key_ids import Key
 from ergotext.lm.trie.keyed import Ids, Keyed
+from ergotext.lm.trie.nearest import FAR
 from ergotext.lm.trie.states import DEAD
 from ergotext.lm.trie.tree import TokenTrie
 
@@ -194,6 +195,13 @@ class EditableTrie(Keyed):
         base = self.base.advance(base, tokens)
         base[self._gone(base)] = DEAD
         return self._pair(base, self._changes.added.advance(added, tokens))
+
+    def least(self, states: Ints) -> Ints:
+        """int64 [B]: no key goes on with fewer tokens from there (``Bounded``)."""
+        base, added = self._parted(states)
+        least = [np.where(base == DEAD, FAR, self.base.least(base))]
+        least.append(np.where(added == DEAD, FAR, self._changes.added.least(added)))
+        return np.where(states == DEAD, 0, np.minimum(*least))
 
     def lone(self, states: Ints) -> NDArray[np.bool_]:
         """bool [B]: where only one key goes on, and ``rest`` tells it."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ergotext.lm.characters import Alphabet, TextTokenizer
 from ergotext.lm.ragged import Ints, offsets_of, spread
+from ergotext.lm.trie.nearest import nearest
 
 ROOT, DEAD = 0, -1
 MOST_KEPT = 1 << 22
@@ -143,6 +144,18 @@ class TrieStates:
         found = self.token[edge] == wanted
         after[rows[found]] = self.target[edge[found]]
         return after
+
+    def least(self, states: Ints) -> Ints:
+        """int64 [B]: no key goes on with fewer tokens from there (``Bounded``); exact."""
+        least = np.zeros(len(states), dtype=np.int64)
+        inner, tail = self._is_node(states), self.lone(states)
+        least[inner] = self._nearest[states[inner]]
+        least[tail] = self.tail_lengths(states[tail] - self.nodes) - 1
+        return least
+
+    @cached_property
+    def _nearest(self) -> Ints:
+        return nearest(self)
 
     def lone(self, states: Ints) -> NDArray[np.bool_]:
         """bool [B]: where only one key goes on, and ``rest`` tells it."""

@@ -114,6 +114,10 @@ class Within:
         whole: NDArray[np.bool_] = self.plain(states) >= finished
         return whole | (self.plain(self.advance(states, end)) >= finished)
 
+    def least(self, states: Ints) -> Ints:
+        """int64 [B]: no key goes on with fewer tokens from there (``Bounded``)."""
+        return self.trie.least(self.plain(states))
+
     def lone(self, states: Ints) -> NDArray[np.bool_]:
         return self.trie.lone(self.plain(states))
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 from ergotext.lm.automata import combine, grammars, keywords, spans, substrings
@@ -76,6 +77,22 @@ def combines() -> None:
     assert language(combine.intersection(ab, ba), 3) == {(1,), (2,)}
 
 
+def tells_rows_apart() -> None:
+    """Two thousand rows among 70,000 ids, each of which is like another one in 16 bits."""
+
+    def allowed(at: int) -> int:
+        return 2 + at if at < 1000 else (1 << 16) + 2 + at - 1000
+
+    many = grammars.Explored(
+        1, 0, 0, lambda at, _: at + 1, lambda at: (np.array([allowed(at)]), at == 2000)
+    )
+    states = many.start(1)
+    for at in range(2000):
+        _, token, states = many.candidates(states)
+        assert token.tolist() == [allowed(at)]
+    assert many.accepting(states).all()
+
+
 FAULTS: dict[str, tuple[str, Check, tuple[tuple[str, str], ...]]] = {
     "one matcher is moved for all rows": (
         "grammars", matches, (("read.matcher.deep_copy()", "read.matcher"),)
@@ -136,6 +153,12 @@ FAULTS: dict[str, tuple[str, Check, tuple[tuple[str, str], ...]]] = {
         "explored", matches, (("[_SINK, _SINK, self._number_of(first)]",
                                "[1, _SINK, self._number_of(first)]"),)
     ),
+    "ids are told apart by 16 bits": (
+        "explored", tells_rows_apart, (("tokens.astype(np.uint32)", "tokens.astype(np.uint16)"),)
+    ),
+    "rows of tokens are told apart by 16 bits": (
+        "explored", tells_rows_apart, (("digest_size=16", "digest_size=2"),)
+    ),
     "21: a dead part takes part": (
         "combine", combines, (("if s != DEAD]", "]"),)
     ),
@@ -153,7 +176,7 @@ USES: dict[str, tuple[ModuleType, tuple[str, ...]]] = {
 """Where what a module defines is looked up by the checks."""
 
 
-@pytest.mark.parametrize("check", [matches, covers, contains, spells, combines])
+@pytest.mark.parametrize("check", [matches, covers, contains, spells, combines, tells_rows_apart])
 def test_without_a_fault(check: Check) -> None:
     check()
 

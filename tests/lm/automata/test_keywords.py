@@ -1,19 +1,27 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerFast
 
-from ergotext.lm.automata import KeywordCoverage, Pieces
+from ergotext.lm.automata import KeywordCoverage, Pieces, fewest
 from ergotext.lm.automata.chains import Chain
+from ergotext.lm.automata.fewest import FAR
+from ergotext.lm.batch import TokenBatch
 from ergotext.lm.characters import Alphabet, CharacterTokenizer
 from ergotext.lm.protocols import InputError
+from ergotext.lm.ragged import Ints
 from ergotext.lm.words import holds_words
-from tests.lm.automata.worlds import LATIN, PAD, SEA, check_protocol, language, listed
+from ergotext.samplers import SeededDraws
+from ergotext.samplers.importance import importance
+from ergotext.samplers.target import Target
+from tests.lm.automata.worlds import LATIN, PAD, SEA, Row, check_protocol, language, listed
 
 words = st.lists(st.text("ab ", min_size=1, max_size=4).filter(str.strip), min_size=1, max_size=3)
 sea_words = st.lists(st.text("海a", min_size=1, max_size=3), min_size=1, max_size=3)
@@ -145,3 +153,105 @@ def test_how_many_tokens_are_missing(wanted: list[str], pieces: Pieces, any_orde
         if pieces is LATIN and not any_order:
             assert least == rest
     assert automaton.least(np.array([-1, 0])).tolist() == [0, 0]
+
+
+MIXED = Pieces(
+    Alphabet(12, PAD, 4),
+    [b"", b"a", b"b", b" ", b"", b"b a", b"\xc3", b"\xa9", b"a\xc3", b"\xa9 b", b"\xaf",
+     b"\xe6\xb5"],
+)  # fmt: skip
+"""é in two bytes; ï shares the first; 海 cannot be ended. Tokens that span two words."""
+
+
+def shortest_ways(pieces: Pieces, most: int, holds: Callable[[str], bool]) -> dict[Row, int]:
+    """Of each beginning the tokens to the nearest text that holds, by listing."""
+    shortest: dict[Row, int] = {}
+    for row in listed(pieces, most, holds):
+        for cut in range(len(row) + 1):
+            rest = len(row) - cut
+            shortest[row[:cut]] = min(rest, shortest.get(row[:cut], rest))
+    return shortest
+
+
+def state_after(automaton: KeywordCoverage, row: Row) -> Ints:
+    states = automaton.start(1)
+    for token in row:
+        states = automaton.advance(states, np.array([token]))
+    return states
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.lists(st.text("abé ", min_size=1, max_size=2).filter(str.strip), min_size=1, max_size=3),
+    st.booleans(),
+)
+def test_missing_tokens_over_parts_of_characters(wanted: list[str], any_order: bool) -> None:
+    """The shortest way itself where all that is begun may be a letter of theirs, else a bound."""
+    shortest = shortest_ways(MIXED, 4, lambda text: holds_words(text, wanted, any_order))
+    if not shortest:
+        return
+    automaton = KeywordCoverage(wanted, MIXED, any_order=any_order)
+    for row, rest in shortest.items():
+        least = int(automaton.least(state_after(automaton, row))[0])
+        assert least <= rest and (least == rest or "é" not in "".join(wanted)), (wanted, row)
+
+
+def test_words_share_tokens_but_never_too_few() -> None:
+    """One token ends a word and begins the next: the sum of both needs would be too much."""
+    automaton = KeywordCoverage(["ab", "ab"], LATIN, any_order=True)
+    assert automaton.least(automaton.start(1)).tolist() == [3]
+    pieces = Pieces(Alphabet(6, 0, 1), [b"", b"", b"ca", b"t ba", b"ll", b"cat ball"])
+    assert least_at_start(["cat", "ball"], pieces) == 1
+    pieces = Pieces(Alphabet(5, 0, 1), [b"", b"", b"ca", b"t ba", b"ll"])
+    assert least_at_start(["cat", "ball"], pieces) == 3
+    assert least_at_start(["ball", "cat"], pieces) == FAR
+
+
+def least_at_start(wanted: list[str], pieces: Pieces) -> int:
+    automaton = KeywordCoverage(wanted[:1], pieces)
+    try:
+        automaton = KeywordCoverage(wanted, pieces)
+    except InputError:
+        return FAR
+    return int(automaton.least(automaton.start(1))[0])
+
+
+def test_words_in_groups_keep_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = ["a", "b", "ba"]
+    whole = KeywordCoverage(wanted, LATIN, any_order=True)
+    shortest = shortest_ways(LATIN, 4, lambda text: holds_words(text, wanted, any_order=True))
+    monkeypatch.setattr(fewest, "MOST_EDGES", 100)
+    parted = KeywordCoverage(wanted, LATIN, any_order=True)
+    assert len(parted._fewest._groups) > 1
+    for row, rest in shortest.items():
+        bound = int(parted.least(state_after(parted, row))[0])
+        assert (rest > 0) <= bound <= int(whole.least(state_after(whole, row))[0]) <= rest
+
+
+class Uniform:
+    """Every token is as likely as any other."""
+
+    def __init__(self, size: int, end: int) -> None:
+        self.end_id, self.allowed = end, torch.ones(size, dtype=torch.bool)
+
+    def next_log_prob(self, batch: TokenBatch, position: torch.Tensor) -> torch.Tensor:
+        size = len(self.allowed)
+        return torch.full((len(batch), size), -np.log(size), dtype=torch.float64)
+
+
+@pytest.mark.filterwarnings("ignore::ergotext.samplers.weighted.HeavyWeightsWarning")
+def test_samplers_arrive_at_words_in_any_order() -> None:
+    """With no token more than they take, no draw is lost; nor are those of other scripts."""
+    letters = [chr(c).encode() for c in range(ord("a"), ord("z") + 1)]
+    parts = [bytes([byte]) for byte in sorted(set("naïve при 海🎉".encode())) if byte > 0x7F]
+    tokens = [b"", b"", b" ", *letters, *parts]
+    pieces = Pieces(Alphabet(len(tokens), 0, 1), tokens)
+    for wanted in (["cat", "garden", "ball"], ["naïve"], ["при", "海"], ["🎉"]):
+        automaton = KeywordCoverage(wanted, pieces, any_order=True)
+        least = int(automaton.least(automaton.start(1))[0])
+        assert least == len(" ".join(wanted).encode()) - (wanted == ["при", "海"])
+        target = Target(Uniform(len(tokens), 1), automaton, least + 1)
+        samples = importance(target, SeededDraws(0), 20)
+        assert len(samples) == 20
+        for row in samples.batch.rows():
+            assert holds_words(pieces.joined(row).decode(), wanted, any_order=True)

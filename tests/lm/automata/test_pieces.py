@@ -6,7 +6,8 @@ import pytest
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from ergotext.lm.automata import Pieces, Substrings, extra, regex
+from ergotext.lm import extras
+from ergotext.lm.automata import Pieces, Substrings, regex
 from ergotext.lm.characters import Alphabet, CharacterTokenizer
 from ergotext.lm.protocols import InputError
 from tests.lm.automata.worlds import LATIN
@@ -114,9 +115,9 @@ def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> N
     def missing(name: str) -> object:
         raise ImportError(f"No module named {name!r}")
 
-    monkeypatch.setattr(extra, "import_module", missing)
+    monkeypatch.setattr(extras, "import_module", missing)
     for make in (lambda: regex("a", LATIN), lambda: Substrings([1], LATIN.alphabet)):
-        with pytest.raises(InputError, match=r"ergotext\[automata\]"):
+        with pytest.raises(InputError, match="run: pip install 'llguidance"):
             make()
-    monkeypatch.setattr(extra, "import_module", import_module)
+    monkeypatch.setattr(extras, "import_module", import_module)
     regex("a", LATIN)

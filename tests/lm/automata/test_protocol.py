@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import re
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from ergotext.lm.automata import (
@@ -18,7 +21,8 @@ from ergotext.lm.automata import (
     regex,
     union,
 )
-from ergotext.lm.protocols import Automaton
+from ergotext.lm.protocols import Automaton, Bounded, Ending
+from ergotext.lm.ragged import Ints
 from ergotext.lm.trie import EditableTrie, build
 from ergotext.lm.words import holds_words
 from ergotext.samplers.beam import beam
@@ -117,6 +121,60 @@ def test_the_language(name: str) -> None:
     make, expected, _ = WORLDS[name]
     assert language(make(), MOST) == expected()
     assert expected()
+
+
+EXACT = ("trie", "substrings", "spans", "keywords")
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_how_far_it_is_to_an_end(name: str) -> None:
+    """Never more than the shortest way takes, by listing; that itself where nothing is opaque."""
+    automaton = WORLDS[name][0]()
+    assert isinstance(automaton, Bounded)
+    rows = language(automaton, MOST + 1)
+    shortest: dict[Row, int] = {}
+    for row in rows:
+        for cut in range(len(row) + 1):
+            shortest[row[:cut]] = min(len(row) - cut, shortest.get(row[:cut], len(row)))
+    for row, rest in shortest.items():
+        for look_first in (False, True):
+            state = automaton.start(1)
+            for token in row:
+                if look_first:  # what was not looked behind yet has a bound as well
+                    automaton.candidates(state)
+                state = automaton.advance(state, np.array([token]))
+            least = int(automaton.least(state)[0])
+            assert least <= rest
+            assert least == rest or not name.startswith(EXACT) or len(row) + rest > MOST
+            if isinstance(automaton, Ending) and (ending := automaton.ending(int(state[0]))):
+                assert accepted(automaton, state, ending)
+    assert automaton.least(np.array([-1])).tolist() == [0]
+
+
+def accepted(automaton: Automaton, state: Ints, tokens: Row) -> bool:
+    for token in (*tokens, automaton.end):
+        state = automaton.advance(state, np.array([token]))
+    return bool(automaton.accepting(state)[0])
+
+
+@pytest.mark.parametrize("name", ["regex", "schema", "grammar", "intersection of grammars"])
+def test_endings_are_found(name: str) -> None:
+    if name == "intersection of grammars":
+        automaton = intersection(regex("[ab]*b", LATIN), regex("[ab ]+", LATIN))
+    else:
+        automaton = WORLDS[name][0]()
+    assert isinstance(automaton, Ending)
+    ending = automaton.ending(int(automaton.start(1)[0]))
+    assert ending is not None and accepted(automaton, automaton.start(1), ending)
+
+
+@pytest.mark.parametrize("name", WORLDS)
+@pytest.mark.parametrize("again", [copy.copy, lambda one: pickle.loads(pickle.dumps(one))])
+def test_they_can_be_copied_and_pickled(name: str, again: Callable[[Automaton], Automaton]) -> None:
+    make, expected, _ = WORLDS[name]
+    used = make()
+    language(used, 1)
+    assert language(again(used), MOST) == expected()
 
 
 @pytest.mark.parametrize("name", WORLDS)

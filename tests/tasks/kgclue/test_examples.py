@@ -120,5 +120,5 @@ def test_templates_are_read_and_bad_lines_counted(tmp_path: Path) -> None:
     path.write_text("nothing\n")
     with pytest.raises(InputError, match="holds no template"):
         read_templates([path], Lines())
-    with pytest.raises(InputError, match="Cannot read"):
+    with pytest.raises(InputError, match="cannot read"):
         read_templates([tmp_path / "none"], Lines())
