@@ -25,11 +25,12 @@ class Sort:
 
     def lm(self, seed: int = 0) -> CausalLM:
         torch.manual_seed(seed)
+        end = self.tokenizer.eos_token_id
         config = GPT2Config(
-            vocab_size=self.rows, n_embd=16, n_layer=1, n_head=2, n_positions=64,
+            vocab_size=self.rows, bos_token_id=end, eos_token_id=end,
+            n_embd=16, n_layer=1, n_head=2, n_positions=64,
             initializer_range=0.5,
         )  # fmt: skip
-        end = self.tokenizer.eos_token_id
         return CausalLM(GPT2LMHeadModel(config), Vocabulary(self.tokenizer, self.rows), end, end)
 
 

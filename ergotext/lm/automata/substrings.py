@@ -11,6 +11,7 @@ from ergotext.lm.characters import Alphabet
 from ergotext.lm.extras import needed
 from ergotext.lm.protocols import InputError
 from ergotext.lm.ragged import Ints, offsets_of, spread
+from ergotext.lm.trie.key_ids import key_ids
 
 DEAD, FINISHED = -1, 0
 _BITS = 21
@@ -60,7 +61,7 @@ class Substrings:
         self.alphabet = alphabet
         self.shortest = shortest
         self.longest = _MOST if longest is None else longest
-        self._ids = np.asarray(passage, dtype=np.int64).reshape(-1)
+        self._ids = np.array(key_ids(passage), dtype=np.int64)
         self._check()
         # Suffixes shorter than any run wanted lead nowhere.
         self._suffixes, common = _sorted_suffixes(self._ids, max(shortest, 1))

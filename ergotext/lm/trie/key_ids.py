@@ -30,7 +30,9 @@ def key_ids(given: Any) -> list[int]:
         It is no sequence, or holds what is no whole number of 64 bits.
     """
     if not is_key(given) or isinstance(given, str):
-        raise InputError(f"{given!r:.60} is no key: give a text, or a sequence of token ids.")
+        raise InputError(
+            f"{given!r:.60} is no sequence of token ids: give a list, tuple, array or tensor."
+        )
     ids = given.tolist() if hasattr(given, "tolist") else list(given)
     if set(map(type, ids)) <= {int} and (not ids or -(1 << 63) <= min(ids) <= max(ids) < 1 << 63):
         return ids

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -56,3 +58,12 @@ def test_tokens_that_are_no_text(passage: list[int]) -> None:
 def test_lengths_that_no_run_has(passage: list[int], bounds: dict[str, int]) -> None:
     with pytest.raises(InputError, match="has no runs"):
         Substrings(passage, LATIN.alphabet, **bounds)
+
+
+def test_a_passage_is_any_sequence_of_whole_numbers() -> None:
+    expected = language(Substrings([1, 2, 3], LATIN.alphabet), 3)
+    for passage in ((1, 2, 3), np.array([1, 2, 3]), torch.tensor([1, 2, 3])):
+        assert language(Substrings(passage, LATIN.alphabet), 3) == expected
+    for wrong in ("ab", [1.5, 2.0], [True, False], np.array([[1, 2]]), torch.tensor([1.0])):
+        with pytest.raises(InputError, match=r"is no (token id|sequence of token ids)"):
+            Substrings(wrong, LATIN.alphabet)

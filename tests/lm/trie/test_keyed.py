@@ -151,13 +151,13 @@ def test_what_is_no_key(wrong: Any) -> None:
     for one in (trie, EditableTrie(trie)):
         asks = (one.get, one.walk, one.count, one.objects, one.__contains__, one.longest_prefix)
         for ask in (*asks, lambda key, t=one: list(t.items(key))):
-            with pytest.raises(InputError, match=r"is no (key|token id)"):
+            with pytest.raises(InputError, match=r"is no (key|token id|sequence)"):
                 ask(wrong)
     edited = EditableTrie(trie)
     for change in (edited.add, edited.remove, edited.remove_prefix, edited.replace):
-        with pytest.raises(InputError, match=r"is no (key|token id)"):
+        with pytest.raises(InputError, match=r"is no (key|token id|sequence)"):
             change(wrong)
-    with pytest.raises(InputError, match=r"is no (key|token id)"):
+    with pytest.raises(InputError, match=r"is no (key|token id|sequence)"):
         build([wrong], SMALL)
     assert list(edited) == [(1, 2)]
 
