@@ -21,7 +21,7 @@ from ergotext.samplers.growth import Rows, grow
 from ergotext.samplers.next_token import Proposal, masked
 from ergotext.samplers.resampling import Scheme, ancestors
 from ergotext.samplers.target import EnergyError, Target
-from ergotext.samplers.trust import Judged
+from ergotext.samplers.trust import Judged, by_root
 from ergotext.samplers.weighted import WeightedSamples
 
 
@@ -95,7 +95,7 @@ def smc(
         potential = after.where(rows.open, 0.0)
         if not bool(rows.open.any()):
             break
-        pool = Pool.of(rows)
+        pool = Pool.of(rows, root)
         if pool.ess < threshold * len(pool.places) * (1 - 1e-9):
             pools.append(pool)
             chosen = pool.chosen(draws, resampling)
@@ -114,14 +114,14 @@ class Pool:
     """int64 [M], of N particles"""
     log_weight: Tensor
     """float64 [M], nats: -inf for a dead row"""
-    particles: int
+    root: Tensor
+    """int64 [N]: from which first particle the row at each place descends"""
 
     @classmethod
-    def of(cls, rows: Rows) -> Pool:
+    def of(cls, rows: Rows, root: Tensor) -> Pool:
         """At least one row is open."""
-        within = rows.open | (rows.log_weight == -torch.inf)
-        places = within.nonzero()[:, 0]
-        return cls(places, rows.log_weight[places], len(within))
+        places = (rows.open | (rows.log_weight == -torch.inf)).nonzero()[:, 0]
+        return cls(places, rows.log_weight[places], root)
 
     @property
     def ess(self) -> float:
@@ -129,7 +129,7 @@ class Pool:
 
     def chosen(self, draws: Draws, resampling: Scheme) -> Tensor:
         """int64 [N]: which row goes on at each place; the others stay where they are."""
-        index = torch.arange(self.particles)
+        index = torch.arange(len(self.root))
         weight = self.log_weight.softmax(0)
         index[self.places] = self.places[ancestors(draws, weight, len(self.places), resampling)]
         return index
@@ -155,7 +155,7 @@ class Pool:
         log_weight = last.clone()
         came_of_them = last[self.places].logsumexp(0)
         log_weight[self.places] = self.log_weight.log_softmax(0) + came_of_them
-        return Judged.of(log_weight)
+        return Judged.of(by_root(log_weight, self.root, len(log_weight)))
 
 
 def _potential(twist: LookAhead | None, rows: Rows) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from ergotext.samplers.pareto import k_hat, trusted
@@ -48,6 +49,25 @@ class Judged:
         if math.isinf(self.k_hat):
             return "k-hat cannot be told"
         return f"k-hat is {self.k_hat:.2f} > {trusted(self.tries):.2f}"
+
+
+def by_root(log_weight: Tensor, root: Tensor, tries: int) -> Tensor:
+    """float64 [N]: log of the share of the weight that descends from each of N first particles.
+
+    Copies of one particle are no independent draws, and ties among them hide a heavy tail, or look
+    like one. Without resampling these are the weights themselves, up to a constant.
+
+    Parameters
+    ----------
+    log_weight : float64 [K]
+        In nats; at least one above -inf.
+    root : int64 [K]
+        In 0 … N − 1.
+    tries : int
+        N.
+    """
+    share = torch.zeros(tries, dtype=torch.float64)
+    return share.index_add(0, root, log_weight.softmax(0)).log()
 
 
 def final_complaint(judged: Judged) -> str | None:

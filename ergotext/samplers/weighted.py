@@ -14,9 +14,8 @@ from torch import Tensor
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import ErgotextError, InputError
 from ergotext.samplers.draws import Draws
-from ergotext.samplers.pareto import k_hat
 from ergotext.samplers.resampling import ancestors
-from ergotext.samplers.trust import Judged, final_complaint, resampled_complaint
+from ergotext.samplers.trust import Judged, by_root, final_complaint, resampled_complaint
 
 
 class ZeroWeightError(ErgotextError, RuntimeError):
@@ -123,10 +122,11 @@ class WeightedSamples:
     def k_hat(self) -> float:
         """Pareto k-hat (``pareto.k_hat``), the worst of the weights and those before resampling.
 
+        Of what descends from each first particle: copies are no draws of their own.
+
         Above ``pareto.trusted(tries)``, 0.7 for 2,000 draws and more, do not trust them.
         """
-        own = k_hat(self.log_weight.numpy(), self.tries)
-        return max([own, *(one.k_hat for one in self.before)])
+        return max([self._judged.k_hat, *(one.k_hat for one in self.before)])
 
     @property
     def log_z(self) -> float:
@@ -155,9 +155,14 @@ class WeightedSamples:
         """
         if self.tries < 2 or self.coalesced:
             return math.inf
-        share = torch.zeros(self.tries, dtype=torch.float64).index_add(0, self.root, self.weights)
+        share = by_root(self.log_weight, self.root, self.tries).exp()
         relative = (self.tries * float(share.square().sum()) - 1) / (self.tries - 1)
         return math.sqrt(max(0.0, relative))
+
+    @cached_property
+    def _judged(self) -> Judged:
+        """How the last weights stand, by first particle."""
+        return Judged.of(by_root(self.log_weight, self.root, self.tries))
 
     def resample(self, draws: Draws, n: int) -> TokenBatch:
         """``n`` sequences of equal weight, drawn independently in proportion to the weights."""
@@ -167,10 +172,7 @@ class WeightedSamples:
 
     def complaints(self) -> list[str]:
         """What speaks against them, in plain words."""
-        judged = Judged.of(
-            torch.nn.functional.pad(self.log_weight, (0, self.tries - len(self)), value=-math.inf)
-        )
-        said = [final_complaint(judged), resampled_complaint(self.before)]
+        said = [final_complaint(self._judged), resampled_complaint(self.before)]
         if self.coalesced:
             said.append(
                 "all draws descend from one particle, so the error of log Z is unknown; take more "
