@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from ergotext.lm.protocols import InputError
-from ergotext.samplers.result import Feature, Result
+from ergotext.samplers.result import Result
+from ergotext.samplers.texts import Feature
 
 
 def datatree(result: Result, features: Mapping[str, Feature] | None = None) -> Any:

@@ -1,8 +1,8 @@
 """Sequential Monte Carlo: particles written side by side, the promising ones copied on the way.
 
-Only rows that are still open are resampled, and only among themselves. They are all of one length, so
-their weights can be compared; a closed row has met its soft terms, which for an open one are not known
-yet, so it keeps its place and its weight. Otherwise a constant in the energy would decide who
+Only rows that are still open are resampled, and only among themselves. They are all of one length,
+so their weights can be compared; a closed row has met its soft terms, which for an open one are not
+known yet, so it keeps its place and its weight. Otherwise a constant in the energy would decide who
 survives: Z would stay unbiased, and nearly every run of it would be far off.
 """
 
@@ -77,9 +77,9 @@ def smc(
     References
     ----------
     Del Moral, Doucet and Jasra 2006, "Sequential Monte Carlo samplers"; Whiteley, Lee and Heine
-    2016, "On the role of interaction in sequential Monte Carlo algorithms", for unbiasedness under
-    resampling by threshold and among some of the particles only; Naesseth, Lindsten and Schön 2019, "Elements of sequential Monte
-    Carlo", section 3, for twisting.
+    2016, "On the role of interaction in sequential Monte Carlo algorithms", for unbiasedness where
+    some of the particles are resampled, or none; Naesseth, Lindsten and Schön 2019, "Elements of
+    sequential Monte Carlo", section 3, for twisting.
     """
     if not 0 <= threshold <= 1:
         raise InputError(f"the threshold must lie between 0 and 1, got {threshold}")

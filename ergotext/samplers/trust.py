@@ -12,6 +12,8 @@ from ergotext.samplers.pareto import k_hat, trusted
 
 WORTH = 10
 """Effective draws below which neither an average nor its error is known well."""
+FEWEST = 50
+"""Draws below which an error is not known, however alike those that were met are."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,11 @@ class Judged:
     def heavy(self) -> bool:
         """Whether a few may carry all the weight."""
         return self.k_hat > trusted(self.tries)
+
+    @property
+    def tells_error(self) -> bool:
+        """Whether the variance of these weights is known well enough to state an error."""
+        return not self.heavy and self.tries >= FEWEST and self.ess >= WORTH
 
     def shown(self) -> str:
         """k-hat beside what it may be."""
@@ -92,4 +99,13 @@ def resampled_complaint(before: tuple[Judged, ...]) -> str | None:
         f"as few as {least:.1f}: continuations that few or none of them met may carry the weight, "
         f"and log Z may be far outside its stated error; take more particles, a twist, or "
         f"stochastic-beam"
+    )
+
+
+def few_complaint(judged: Judged) -> str:
+    """Of weights that look well and are too few to tell their error."""
+    return (
+        f"{judged.tries} draws are worth {judged.ess:.1f}, too few to know the error of log Z, "
+        f"which takes {FEWEST} draws worth {WORTH} or more: log Z may be far outside its stated "
+        f"error; draw more"
     )
