@@ -161,18 +161,22 @@ def ess_bulk(values: Floats) -> float:
 def ess_tail(values: Floats) -> float:
     """The lesser effective number of draws for the 5% and the 95% quantile.
 
-    Where so many draws tie that nothing lies beyond a quantile, the other one decides. Half chains
-    in which nothing changes count for nothing. 0 below four draws.
+    That of "at most the quantile", as in R's posterior and arviz-stats; where the maximum ties so
+    often that this holds for all draws, that of "below the quantile". Half chains in which nothing
+    changes count for nothing. 0 below four draws.
 
     References
     ----------
     Vehtari et al. 2021, section 4.3.
     """
-    low, high = np.quantile(values, [0.05, 0.95])
-    # Both from outside: of "at most the 95% quantile" nothing is left to tell if the maximum ties.
-    tails = [(values <= low).astype(np.float64), (values >= high).astype(np.float64)]
-    told = [_ess(tail, "mean") for tail in tails if np.ptp(tail)]
-    return _awake(values) * min(told, default=0.0)
+    tails = [_tail(values, float(at)) for at in np.quantile(values, [0.05, 0.95])]
+    return _awake(values) * min(_ess(tail, "mean") for tail in tails)
+
+
+def _tail(values: Floats, quantile: float) -> Floats:
+    """1 for draws up to the quantile, 0 for those above it; if none is above, for those at it."""
+    within = values <= quantile
+    return (values < quantile if within.all() else within).astype(np.float64)
 
 
 def mcse(values: Floats) -> float:

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 
 from ergotext.lm.extras import needed
-from ergotext.samplers.result import Feature, Result
+from ergotext.samplers.result import Result
+from ergotext.samplers.texts import Feature
 
 
 def datatree(result: Result, features: Mapping[str, Feature] | None = None) -> Any:

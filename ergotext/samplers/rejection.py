@@ -23,6 +23,11 @@ class Accepted(WeightedSamples):
     """Exact draws of equal weight: the K of N tries that were accepted."""
 
     @property
+    def error_known(self) -> bool:
+        """Always: the number of those accepted has a known law."""
+        return True
+
+    @property
     def log_z_stderr(self) -> float:
         """Standard error of ``log_z`` in nats, above 0 also where every try was accepted.
 

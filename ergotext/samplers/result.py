@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
 from ergotext.lm.batch import TokenBatch
@@ -14,10 +13,7 @@ from ergotext.lm.protocols import Energy, InputError
 from ergotext.samplers.base import Kind, State
 from ergotext.samplers.diagnostics import Diagnosis, Floats, autocorrelation
 from ergotext.samplers.run import Trace
-from ergotext.samplers.texts import Sample, described, distinct, scorer_of
-
-Feature = Callable[[list[str]], Sequence[float]]
-"""A number for each of a list of texts."""
+from ergotext.samplers.texts import Feature, Sample, described, distinct, featured
 
 
 @dataclass(frozen=True)
@@ -82,16 +78,7 @@ class Result:
             The function gives other than one finite number a text.
         """
         rows = [row for batch in self.trace.states for row in batch.rows()]
-        distinct = list(dict.fromkeys(rows))
-        texts = [t.strip() for t in scorer_of(self.problem).decode(TokenBatch.of(distinct))]
-        values = np.asarray(of(texts), dtype=np.float64)
-        if values.shape != (len(texts),) or not np.isfinite(values).all():
-            raise InputError(
-                f"a feature must give one finite number for each of {len(texts)} texts, and gave "
-                f"{values.shape} numbers, {int((~np.isfinite(values)).sum())} of them not finite"
-            )
-        value = dict(zip(distinct, values.tolist(), strict=True))
-        return np.array([value[row] for row in rows]).reshape(-1, self.chains)
+        return featured(self.problem, rows, of).reshape(-1, self.chains)
 
     def diagnose(self, of: Feature | None = None, name: str = "feature") -> Diagnosis:
         """How far the chains' average of the energy, or of a feature, can be trusted."""

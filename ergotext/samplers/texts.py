@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy, InputError, NextTokenScorer
 
 Place = TypeVar("Place")
+Floats = NDArray[np.float64]
+Feature = Callable[[list[str]], Sequence[float]]
+"""A number for each of a list of texts."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,26 @@ def scorer_of(problem: Energy) -> NextTokenScorer:
     if problem.scorer is None:
         raise InputError("this energy has no language model to spell its texts")
     return problem.scorer
+
+
+def featured(problem: Energy, rows: Sequence[tuple[int, ...]], of: Feature) -> Floats:
+    """float64 [rows]: a number for the text of each; asked once for each distinct row.
+
+    Raises
+    ------
+    InputError
+        The function gives other than one finite number a text.
+    """
+    each = list(dict.fromkeys(rows))
+    texts = [text.strip() for text in scorer_of(problem).decode(TokenBatch.of(each))]
+    values = np.asarray(of(texts), dtype=np.float64)
+    if values.shape != (len(texts),) or not np.isfinite(values).all():
+        raise InputError(
+            f"a feature must give one finite number for each of {len(texts)} texts, and gave "
+            f"{values.shape} numbers, {int((~np.isfinite(values)).sum())} of them not finite"
+        )
+    value = dict(zip(each, values.tolist(), strict=True))
+    return np.array([value[row] for row in rows])
 
 
 def described(problem: Energy, row: TokenBatch, energy: float) -> Sample:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from ergotext.samplers.pareto import k_hat, trusted
 
 WORTH = 10
 """Effective draws below which neither an average nor its error is known well."""
+FEWEST = 50
+"""Draws below which an error is not known, however alike those that were met are."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +46,35 @@ class Judged:
         """Whether a few may carry all the weight."""
         return self.k_hat > trusted(self.tries)
 
+    @property
+    def tells_error(self) -> bool:
+        """Whether the variance of these weights is known well enough to state an error."""
+        return not self.heavy and self.tries >= FEWEST and self.ess >= WORTH
+
     def shown(self) -> str:
         """k-hat beside what it may be."""
         if math.isinf(self.k_hat):
             return "k-hat cannot be told"
         return f"k-hat is {self.k_hat:.2f} > {trusted(self.tries):.2f}"
+
+
+def by_root(log_weight: Tensor, root: Tensor, tries: int) -> Tensor:
+    """float64 [N]: log of the share of the weight that descends from each of N first particles.
+
+    Copies of one particle are no independent draws, and ties among them hide a heavy tail, or look
+    like one. Without resampling these are the weights themselves, up to a constant.
+
+    Parameters
+    ----------
+    log_weight : float64 [K]
+        In nats; at least one above -inf.
+    root : int64 [K]
+        In 0 … N − 1.
+    tries : int
+        N.
+    """
+    share = torch.zeros(tries, dtype=torch.float64)
+    return share.index_add(0, root, log_weight.softmax(0)).log()
 
 
 def final_complaint(judged: Judged) -> str | None:
@@ -72,4 +99,13 @@ def resampled_complaint(before: tuple[Judged, ...]) -> str | None:
         f"as few as {least:.1f}: continuations that few or none of them met may carry the weight, "
         f"and log Z may be far outside its stated error; take more particles, a twist, or "
         f"stochastic-beam"
+    )
+
+
+def few_complaint(judged: Judged) -> str:
+    """Of weights that look well and are too few to tell their error."""
+    return (
+        f"{judged.tries} draws are worth {judged.ess:.1f}, too few to know the error of log Z, "
+        f"which takes {FEWEST} draws worth {WORTH} or more: log Z may be far outside its stated "
+        f"error; draw more"
     )

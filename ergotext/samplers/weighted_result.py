@@ -8,13 +8,15 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ergotext.lm.protocols import Energy, InputError
+from ergotext.samplers.averages import Average
 from ergotext.samplers.base import Kind
 from ergotext.samplers.draws import SeededDraws
 from ergotext.samplers.resampling import ancestors
-from ergotext.samplers.texts import Sample, described, distinct
+from ergotext.samplers.texts import Feature, Floats, Sample, described, distinct, featured
 from ergotext.samplers.weighted import WeightedSamples
 from ergotext.samplers.without_replacement import WithoutReplacement
 
@@ -49,12 +51,37 @@ class WeightedResult:
 
     @property
     def log_z_stderr(self) -> float:
-        return self.samples.log_z_stderr
+        """Its standard error in nats; +inf where the draws cannot tell it (``error_known``)."""
+        return self.samples.log_z_stderr if self.samples.error_known else math.inf
 
     @cached_property
     def energy(self) -> Tensor:
         """float64 [K]: of each draw."""
         return self.problem(self.samples.batch)
+
+    def feature(self, of: Feature) -> Floats:
+        """float64 [K]: a number for the text of every draw of positive weight.
+
+        Raises
+        ------
+        InputError
+            The function gives other than one finite number a text.
+        """
+        return featured(self.problem, self.samples.batch.rows(), of)
+
+    def mean(self, of: Feature | None = None) -> Average:
+        """The weighted mean of the energy, or of a feature, and its standard error.
+
+        The error is +inf where the draws cannot tell it.
+        """
+        return self.samples.mean(self._values(of))
+
+    def quantile(self, share: float, of: Feature | None = None) -> float:
+        """The lowest energy, or feature, that this share of the weight does not exceed."""
+        return self.samples.quantile(self._values(of), share)
+
+    def _values(self, of: Feature | None) -> Tensor:
+        return self.energy if of is None else torch.from_numpy(self.feature(of))
 
     @property
     def warnings(self) -> list[str]:

@@ -82,6 +82,15 @@ class WithoutReplacement(WeightedSamples):
         lowest = torch.finfo(torch.float64).min / 4
         return self.log_weight + (-torch.expm1(self.log_inclusion)).log().clamp(min=lowest)
 
+    @property
+    def error_known(self) -> bool:
+        """Where nothing was left out, or what was left out shows in the weights."""
+        return self.exact or self.k_hat <= trusted(self.tries)
+
+    def _spread(self, part: Tensor) -> float:
+        """Of what was left to chance: given κ inclusions are independent."""
+        return math.sqrt(float((part.square() * -torch.expm1(self.log_inclusion)).sum()))
+
     def complaints(self) -> list[str]:
         """What speaks against them, in plain words."""
         if self.exact or self.k_hat <= trusted(self.tries):

@@ -10,10 +10,12 @@ import pytest
 import torch
 
 import ergotext as et
+import ergotext.lm.energy as energy_module
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.causal import CausalLM
 from ergotext.lm.protocols import Energy
-from tests.toy import toy_energy
+from tests.faulty import load_with_fault
+from tests.toy import ToyFluency, ToyScorer, toy_energy
 
 
 def batch_of(lm: CausalLM, *texts: str) -> TokenBatch:
@@ -182,3 +184,36 @@ def test_marks_depend_on_the_tokens_alone() -> None:
     ]
     loose = toy_energy(["a", "c b"], any_order=True)
     assert loose.locked(TokenBatch.of([(2, 3, 1)])).tolist() == [[2, 2, 1]]
+
+
+class Low(et.Term):
+    """Never below −0.7 nats."""
+
+    name = "low"
+    lowest = -0.7
+
+    def __call__(self, batch: TokenBatch) -> torch.Tensor:
+        return torch.full((len(batch),), self.lowest, dtype=torch.float64)
+
+
+def check_floor(module: Any) -> None:
+    """The lowest value of what stands beside −log p: each term's by its weight."""
+    prior, fluency = et.length(3, sd=1.5), ToyFluency(ToyScorer())
+    parts = [(1.0, fluency), (2.0, prior), (0.5, Low())]
+    energy = module.Sum(parts)
+    assert prior.lowest is not None and prior.lowest > 0.5
+    assert energy.floor == pytest.approx(2 * prior.lowest - 0.35)
+    rows = TokenBatch.of([(1,) * n for n in range(8)])
+    assert float(energy.soft(rows).min()) == pytest.approx(energy.floor)
+    assert module.Sum([(1.0, fluency), (-1.0, Low())]).floor is None
+    assert module.Sum([(0.5, fluency), (1.0, Low())]).floor is None
+
+
+def test_the_floor_of_a_sum_goes_by_its_weights() -> None:
+    check_floor(energy_module)
+
+
+def test_a_floor_without_weights_is_seen() -> None:
+    fault = ("total += weight * term.lowest", "total += term.lowest")
+    with pytest.raises(AssertionError):
+        check_floor(load_with_fault("lm.energy", fault))

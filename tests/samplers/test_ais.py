@@ -19,6 +19,7 @@ from ergotext.samplers.target import Target
 from tests.exhaust import every_run
 from tests.samplers.registry_worlds import LOOPED, weighted
 from tests.samplers.weighted_worlds import FEW, mass
+from tests.toy import toy_energy
 
 pytestmark = pytest.mark.filterwarnings("ignore::ergotext.samplers.weighted.HeavyWeightsWarning")
 
@@ -105,3 +106,23 @@ def test_what_cannot_be() -> None:
     for rows in ([], [(1, 1)]):
         with pytest.raises(InputError, match="exact draws"):
             sampler.upper_bound(SeededDraws(0), TokenBatch.of(rows))
+
+
+def test_of_several_exact_draws_the_bound_is_that_of_the_mean() -> None:
+    """The mean of 1/w over the draws, not their sum."""
+    energy, longest = weighted(FEW, 3)
+    rows, _ = everything(energy, longest)
+    sampler = AnnealedImportance(energy, longest, 1)  # without a move nothing is drawn
+    each = [sampler.upper_bound(SeededDraws(0), rows.select([i])) for i in range(len(rows))]
+    wanted = -math.log(np.mean(np.exp(-np.array(each))))
+    assert len(set(each)) > 2
+    assert sampler.upper_bound(SeededDraws(0), rows) == pytest.approx(wanted, abs=1e-12)
+
+
+def test_lock_marks_move_with_their_rows() -> None:
+    """Behind every move the marks are those of the row that stands there."""
+    energy = toy_energy(["b"])
+    sampler = AnnealedImportance(energy, 3, levels=6, kernel="mh")
+    batch = sampler.draw(SeededDraws(0), 400).batch
+    assert len({tuple(marks) for marks in batch.locked.tolist()}) > 3
+    torch.testing.assert_close(batch.locked, energy.locked(batch))

@@ -105,6 +105,36 @@ def test_ess_is_that_of_the_paper(name: str) -> None:
     assert mcse(values) == pytest.approx(values.std(ddof=1) / worth**0.5, rel=1e-9)
 
 
+def by_hand_tail(values: np.ndarray) -> float:
+    """Section 4.3: indicators of "at most the quantile"; the lesser of both."""
+    cuts = [values <= np.quantile(values, at) for at in (0.05, 0.95)]
+    return min(by_hand_ess(split(cut.astype(float))) for cut in cuts if not cut.all())
+
+
+def on_the_quantile() -> np.ndarray:
+    """Four chains, of which one is stuck for a while on the value of the 95% quantile."""
+    values = ar1(0.3, 200, 4, 11)
+    values[60:110, 1] = np.sort(values.flatten())[-39]
+    assert np.quantile(values, 0.95) == values[60, 1]
+    return values
+
+
+TIES = {"stuck on a quantile": on_the_quantile(), "levels": np.round(2 * ar1(0.6, 100, 4, 12)),
+        "rare": (ar1(0.5, 100, 4, 13) > 1.5).astype(float)}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*SAMPLES, *TIES])
+def test_tails_are_those_of_the_paper_where_draws_tie(name: str) -> None:
+    values = (SAMPLES | TIES)[name]
+    assert ess_tail(values) == pytest.approx(by_hand_tail(values), rel=1e-9)
+
+
+def test_a_run_on_the_quantile_is_not_beyond_it() -> None:
+    """As R's posterior has it: its fifty draws count as up to the quantile, which costs nothing."""
+    beyond = (TIES["stuck on a quantile"] >= TIES["stuck on a quantile"][60, 1]).astype(float)
+    assert by_hand_ess(split(beyond)) < 60 < 200 < ess_tail(TIES["stuck on a quantile"])
+
+
 def test_r_hat_sees_chains_apart_and_of_other_width() -> None:
     assert r_hat(SAMPLES["smooth"]) < 1.03
     assert r_hat(SAMPLES["apart"]) > 1.05 and r_hat(SAMPLES["one wide"]) > 1.1

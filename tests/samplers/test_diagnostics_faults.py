@@ -11,9 +11,11 @@ from ergotext.samplers import diagnostics
 from tests.faulty import load_with_fault
 from tests.samplers.test_diagnostics import (
     SAMPLES,
+    TIES,
     ar1,
     by_hand_ess,
     by_hand_r_hat,
+    by_hand_tail,
     normal_scores,
     split,
 )
@@ -32,10 +34,12 @@ FAULTS = {
         "    return value\n",
     ),
     "15: ties at the top pass for a tail": (
-        '(values >= high).astype(np.float64)]\n    told = [_ess(tail, "mean") for tail in tails '
-        "if np.ptp(tail)]",
-        '(values <= high).astype(np.float64)]\n    told = [_ess(tail, "mean") if np.ptp(tail) '
-        "else tail.size for tail in tails]",
+        "values < quantile if within.all() else within",
+        "within",
+    ),
+    "a run that lies on the quantile counts as beyond it": (
+        "within = values <= quantile",
+        "within = values < quantile",
     ),
     "ranks left out": (
         '_asked("rhat", values, method="rank")',
@@ -69,8 +73,10 @@ def check(module: ModuleType) -> None:
     halted = ar1(0.0, 400, 4, 7)
     halted[200:, 2] = np.median(halted)
     assert module.ess_bulk(halted) < 7 / 8 * 1600
+    stuck = TIES["stuck on a quantile"]
+    assert module.ess_tail(stuck) == pytest.approx(by_hand_tail(stuck), rel=1e-9)
     rare = (ar1(0.9, 800, 4, 8) > -2.2).astype(float)
-    assert module.ess_tail(rare) < 1600
+    assert 0 < module.ess_tail(rare) < 1600
     assert module.autocorrelation(ar1(0.1, 500, 4, 6) * 0.1 + np.arange(4), 20)[-1] > 0.8
 
 

@@ -140,6 +140,18 @@ FAULTS = {
         "batch = self._moved(draws, batch, energy, proposed, level)",
         ("ais", "bounds"),
     ),
+    "the bound of several draws goes by their sum": (
+        "ais",
+        "return math.log(len(exact)) - float(",
+        "return -float(",
+        ("ais", "several"),
+    ),
+    "lock marks stay behind when rows move": (
+        "ais",
+        "wide.locked.index_copy(0, at, new.locked)",
+        "wide.locked",
+        ("ais", "marks"),
+    ),
 }
 
 
@@ -164,6 +176,10 @@ def check(name: str, world: str) -> None:
     try:
         if world == "bounds":
             bounds.test_on_the_way_back_the_mean_is_that_of_one_over_z(LOOPED, 3, "gibbs")
+        elif world == "several":
+            bounds.test_of_several_exact_draws_the_bound_is_that_of_the_mean()
+        elif world == "marks":
+            bounds.test_lock_marks_move_with_their_rows()
         elif SAMPLERS[name].kind == "weighted":
             registry.test_every_sequence_has_its_mass(name, world)
         else:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,12 +14,13 @@ import torch
 
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import InputError
-from ergotext.samplers import Result, State, WeightedResult, sample
+from ergotext.samplers import Result, State, WeightedResult, sample, sampling
 from ergotext.samplers.diagnostics import Diagnosis
 from ergotext.samplers.labelled import datatree
 from ergotext.samplers.target import EnergyError
 from ergotext.samplers.weighted import HeavyWeightsWarning
 from tests.exhaust import stationary
+from tests.faulty import load_with_fault
 from tests.toy import ToyFluency, ToyScorer, flat_energy, space
 
 RUN = {"chains": 4, "steps": 40, "max_length": 4, "progress": False}
@@ -140,6 +143,32 @@ def test_a_run_ends_when_its_chains_agree() -> None:
     assert "stopped as the chains agree" in result.text()
     short = sample(flat_energy(), "mh", steps=result.steps - 50, r_hat=1.05, **asked)
     assert isinstance(short, Result) and short.stopped == "steps"
+
+
+def check_worth(module: Any) -> None:
+    """Chains that agree end a run when they are worth ten draws each, not ten together."""
+    random = np.random.default_rng(0)
+    for chains, kept, ends in ((4, 3, None), (4, 40, "r_hat"), (1 + 1, 12, "r_hat")):
+        # Blocks of one value, the same in all chains but for their order: R-hat is near 1.
+        blocks = np.stack([random.permutation(kept) for _ in range(chains)], axis=1)
+        energy = torch.from_numpy(np.repeat(blocks, 40, axis=0).astype(float))
+        run = SimpleNamespace(
+            trace=SimpleNamespace(energy=energy.repeat(2, 1)), steps=len(energy) * 2
+        )
+        worth = module.ess_bulk(energy.numpy())
+        assert (worth >= 10 * chains) == (ends is not None) and worth > 10
+        assert module.Budget(10**6, None, 9.0, chains).reached(run) == ends
+
+
+def test_chains_are_worth_ten_draws_each_before_they_end_a_run() -> None:
+    check_worth(sampling)
+
+
+@pytest.mark.parametrize(("old", "new"), [(" * self.chains", ""), (">= WORTH", "<= WORTH")])
+def test_a_run_that_ends_too_early_is_seen(old: str, new: str) -> None:
+    whole = "ess_bulk(energy) >= WORTH * self.chains"
+    with pytest.raises(AssertionError):
+        check_worth(load_with_fault("samplers.sampling", (whole, whole.replace(old, new))))
 
 
 @pytest.mark.parametrize(("r_hat", "chains"), [(1.0, 4), (0.5, 4), (1.01, 1)])

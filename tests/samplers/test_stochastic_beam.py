@@ -23,10 +23,11 @@ from ergotext.lm.trie import build
 from ergotext.samplers import SAMPLERS, sample
 from ergotext.samplers.draws import SeededDraws
 from ergotext.samplers.leaves import Leaves, leaves
+from ergotext.samplers.pareto import k_hat
 from ergotext.samplers.stochastic_beam import StochasticBeam, stochastic_beam
 from ergotext.samplers.target import EnergyError, Target
 from ergotext.samplers.weighted import WeightedSamples, ZeroWeightError
-from ergotext.samplers.without_replacement import log_inclusion
+from ergotext.samplers.without_replacement import WithoutReplacement, log_inclusion
 from tests.decoding import CausalDecoding
 from tests.quadrature import GivenDraws, grid
 from tests.samplers.test_gumbel import plackett_luce
@@ -223,6 +224,26 @@ def check_samples(m: Any) -> None:
     assert samples.log_z_stderr == pytest.approx(error)
     assert samples.ess == pytest.approx(error**-2) and samples.k_hat == math.inf
     assert set(samples.resample(SeededDraws(0), 50).rows()) <= set(samples.batch.rows())
+
+
+def check_tail(cls: Any) -> None:
+    """k-hat is of what was left to chance, among all places; exact draws leave nothing."""
+    random = np.random.default_rng(3)
+    log_q = torch.from_numpy(np.log(random.dirichlet(np.full(120, 0.3))[:80] + 1e-9))
+    log_target = log_q + torch.from_numpy(random.normal(size=80))
+    rows = TokenBatch.of([(1,)] * 80)
+    samples = cls.weighted(rows, log_target, log_q, -6.0, 100)
+    by_chance = samples.log_weight + (-torch.expm1(samples.log_inclusion)).log()
+    own, places = by_chance.numpy(), 100
+    assert samples.k_hat == pytest.approx(k_hat(own, places), abs=1e-9)
+    others = k_hat(samples.log_weight.numpy(), places), k_hat(own, len(own))
+    assert min(abs(samples.k_hat - other) for other in others) > 0.01
+    whole = cls.weighted(rows, log_target, log_q, -math.inf, 100)
+    assert whole.exact and whole.k_hat == -math.inf
+
+
+def test_tails_are_of_what_is_left_to_chance() -> None:
+    check_tail(WithoutReplacement)
 
 
 def test_samples_are_those_of_the_search() -> None:

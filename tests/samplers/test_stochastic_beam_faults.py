@@ -19,12 +19,28 @@ from tests.samplers.test_stochastic_beam import (
     check_inclusion,
     check_integrated,
     check_samples,
+    check_tail,
 )
 from tests.samplers.weighted_worlds import EVERYTHING, FEW, LOOP, target
 
 pytestmark = pytest.mark.filterwarnings("ignore::ergotext.samplers.weighted.HeavyWeightsWarning")
 NAMES = ("gumbel", "without_replacement", "leaves", "stochastic_beam")
 FAULTS = {
+    "12: k-hat of weights that are certain": (
+        "without_replacement",
+        "k_hat(self._by_chance().numpy(), self.tries)",
+        "k_hat(self.log_weight.numpy(), self.tries)",
+    ),
+    "12: k-hat of those met alone": (
+        "without_replacement",
+        "k_hat(self._by_chance().numpy(), self.tries)",
+        "k_hat(self._by_chance().numpy(), len(self))",
+    ),
+    "12: k-hat of exact draws": (
+        "without_replacement",
+        "        if self.exact:\n            return -math.inf\n",
+        "",
+    ),
     "noise in single precision": (
         "gumbel",
         "return -(-draws.uniform(int(np.prod(shape))).log()).log().view(shape)",
@@ -104,6 +120,7 @@ def check(m: Any) -> None:
     check_family(m.gumbel.gumbels_below)
     m.search, m.sampler = m.leaves.leaves, m.stochastic_beam.stochastic_beam
     m.log_inclusion = m.without_replacement.log_inclusion
+    check_tail(m.without_replacement.WithoutReplacement)
     check_exact(m.sampler, FEW)
     check_samples(m)
     check_integrated(m, FLAT, 2)

@@ -219,3 +219,35 @@ def test_the_stated_error_is_that_seen_where_weights_are_light() -> None:
     runs = [smc(of, SeededDraws(seed), 200) for seed in range(30)]
     assert np.mean([abs(r.log_z - log_z) <= 3 * r.log_z_stderr for r in runs]) >= 0.96
     assert np.mean([bool(r.complaints()) for r in runs]) < 0.1
+
+
+REGIONS = [(LOOP, 6, 0), (LOOP, 6, 5), (FEW, 3, 2)]
+"""Two of them with dead ends, and texts that 24 draws often do not meet."""
+
+
+@pytest.mark.filterwarnings("ignore::ergotext.samplers.weighted.HeavyWeightsWarning")
+@pytest.mark.parametrize("sampler", [importance, smc])
+def test_an_error_that_is_told_holds_and_of_few_draws_none_is_told(sampler: Any) -> None:
+    """With 24 draws two errors held log Z in half of the runs in which nothing was said."""
+    told = held = 0
+    for table, longest, seed in REGIONS:
+        of = target(table, longest, seed=seed)
+        log_z = math.log(sum(mass(of).values()))
+        for draws in range(40):
+            few, many = (sampler(of, SeededDraws(draws), n) for n in (24, 100))
+            assert not few.error_known and few.complaints()
+            if many.error_known:
+                told += 1
+                held += abs(many.log_z - log_z) <= 2 * many.log_z_stderr
+            else:
+                assert many.complaints()
+    assert told >= 80 and held >= 0.9 * told
+
+
+def test_a_result_of_few_draws_prints_no_error() -> None:
+    energy = Sum([(1.0, ToyFluency(ToyScorer(2))), (1.0, matches(FEW))])
+    with pytest.warns(HeavyWeightsWarning, match="too few to know the error of log Z"):
+        few = sample(energy, "importance", n=24, max_length=3, progress=False)
+    assert few.log_z_stderr == math.inf and "± unknown" in few.text()
+    many = sample(energy, "importance", n=100, max_length=3, progress=False)
+    assert 0 < many.log_z_stderr < 1 and "unknown" not in many.text() and not many.warnings

@@ -16,9 +16,11 @@ from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import ErgotextError
 from ergotext.samplers.draws import SeededDraws
 from tests.faulty import modules, modules_with_fault
+from tests.samplers.test_smc import check_soft_decides_nothing
 from tests.samplers.test_weighted_exactness import (
     GIVES_UP,
     TWIST,
+    Hopes,
     check_genealogy,
     check_step,
 )
@@ -126,13 +128,13 @@ FAULTS = {
     ),
     "14: resampling forgets the mean weight": (
         "smc",
-        "torch.full((len(chosen),), mean,",
-        "torch.full((len(chosen),), 0.0,",
+        "log_weight[self.places] = mean",
+        "log_weight[self.places] = 0.0",
     ),
     "weights in single precision": (
         "smc",
-        "torch.full((len(chosen),), mean, dtype=torch.float64)",
-        "torch.full((len(chosen),), mean).double()",
+        "log_weight[self.places] = mean",
+        "log_weight[self.places] = torch.tensor(mean, dtype=torch.float32).double()",
     ),
     "14: states do not move with their rows": (
         "growth",
@@ -140,9 +142,9 @@ FAULTS = {
         "self.state[: len(index)],",
     ),
     "15: draws of one ancestor pass for independent": (
-        "weighted",
-        "index_add(0, self.root, self.weights)",
-        "index_add(0, torch.arange(len(self)), self.weights)",
+        "trust",
+        "index_add(0, root, log_weight.softmax(0))",
+        "index_add(0, torch.arange(len(root)), log_weight.softmax(0))",
     ),
     "systematic resampling from one end of the strata": (
         "resampling",
@@ -155,6 +157,32 @@ FAULTS = {
         "rows.log_weight + after - potential",
         "rows.log_weight + after",
     ),
+    "26: closed rows are resampled with open ones": (
+        "smc",
+        "(rows.open | (rows.log_weight == -torch.inf))",
+        "(rows.open | (rows.log_weight < torch.inf))",
+    ),
+    "26: a closed row lends its place without its weight": (
+        "smc",
+        "math.log(len(self.places))",
+        "math.log(len(rows.open))",
+    ),
+    "28: resampling by the weights from before the draw": (
+        "smc",
+        "weight = self.log_weight.softmax(0)",
+        "weight = self.log_weight.clamp(min=0.0, max=0.0).where(\n"
+        "            self.log_weight > -torch.inf, -torch.inf\n        ).softmax(0)",
+    ),
+    "28: the last token's potential is never taken out": (
+        "smc",
+        "rows.log_weight + after - potential",
+        "rows.log_weight + after - potential.where(rows.open, 0.0)",
+    ),
+    "28: the last token's potential is taken out twice": (
+        "smc",
+        "rows.log_weight + after - potential",
+        "rows.log_weight + after - potential - potential.where(~rows.open, 0.0)",
+    ),
 }  # fmt: skip
 
 
@@ -163,6 +191,7 @@ def check(m: Any) -> None:
     masked, model = m.next_token.masked, m.next_token.model
     check_what_is_told(m)
     check_genealogy(m.smc.smc)
+    check_soft_decides_nothing(m.smc.smc)
     check_step(m.next_token.AdaptiveRejection(2))
     check_step(m.next_token.AdaptiveRejection(1, 2))
     check_errors_of_log_z(m)
@@ -176,6 +205,8 @@ def check(m: Any) -> None:
     for scheme in ("multinomial", "systematic"):
         how = {"threshold": 1.0, "twist": TWIST, "resampling": scheme, "proposal": masked}
         check_unbiased(m.smc.smc, few, 2, **how)
+    far = Hopes(*(TWIST.potential + 1e4))
+    check_unbiased(m.smc.smc, few, 2, threshold=1.0, twist=far, proposal=masked)
     for twist in (None, GIVES_UP):
         how = {"threshold": 1.0, "twist": twist, "proposal": masked}
         check_unbiased(m.smc.smc, target(LOOP, 3), 2, **how)
