@@ -42,14 +42,21 @@ RUNS = [
 ]  # fmt: skip
 
 
-def shell(command: str, folder: Path = ROOT) -> str:
+def shell(command: str, folder: Path = ROOT, enough_time: bool = True) -> str:
     binaries = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         command, shell=True, cwd=folder, env={**os.environ, "PATH": binaries},
         capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    assert not (enough_time and complaints(done.stderr)), done.stderr
     return done.stdout
+
+
+def complaints(stderr: str) -> list[str]:
+    """What a command says against its own result, or a library against us."""
+    said = re.compile(r"^(warning:|ergotext:|Traceback)|Warning\b|^\[transformers\]")
+    return [line for line in stderr.splitlines() if said.search(line)]
 
 
 @pytest.mark.slow
@@ -112,7 +119,7 @@ def test_runs_run(tmp_path: Path) -> None:
     assert "[log p" in others and "(annealing, 2 chains × 25 steps" in others
     texts = [json.loads(line)["text"] for line in shell(weighted, tmp_path).splitlines()]
     assert texts and all(re.fullmatch(r"The (cat|dog) (sat|ran) [a-z ]+\.", t) for t in texts)
-    shell(f"{chains} --chains 2 --steps 8", tmp_path)
+    shell(f"{chains} --chains 2 --steps 8", tmp_path, enough_time=False)  # chains so short warn
     assert {p.name for p in tmp_path.iterdir()} == {
         "examples", "out.jsonl", "out.run.toml", "run.ckpt",
     }  # fmt: skip
@@ -136,6 +143,15 @@ def test_pages_run(page: str, tmp_path: Path) -> None:
     script = tmp_path / "page.py"
     script.write_text(re.sub(r"chains=\d+, steps=\d+", "chains=2, steps=12", code))
     assert PAGES[page] in shell(f"{sys.executable} {script}")
+
+
+def test_complaints_are_seen() -> None:
+    fine = (
+        "(smc, 64 draws, ESS 40.6, 15.8 s, seed 0)\n(sampler smc, as it writes towards the regex)\n"
+    )
+    assert not complaints(fine)
+    for line in ("warning: k-hat is 1.1", "x.py:3: FutureWarning: gone", "[transformers] `old` is"):
+        assert complaints(fine + line + "\n") == [line]
 
 
 def test_there_are_commands_to_run() -> None:

@@ -8,17 +8,21 @@ from typing import Any
 from hypothesis import strategies as st
 
 ODD_TEXTS = [
-    "", " ", "\t", "a\nb", "\x00", "\x07", "\ud800", "\udcff", "\u202edog", "\ufeff", "\u200d", "e\u0301",
-    "ﬁ", "ñandú", "海滩", "각", "👍🏽", "___", "___{0}", "___{2}", "___{99999999}", "a ___ b", "___ ___",
-    " ||| ", "<|im_end|>", "<mask>", "</s>", "<s>", "-", "--", "--debug", "%s", "{question}", "{", "..",
-    "a" * 3000, "a b " * 300, "dog", "summer", "The dog ran.", "\\", '"', "\r", "\x1b[31m", "ſ", "İ",
+    "", " ", "\t", "a\nb", "\x00", "\x07", "\ud800", "\udcff", "\u202edog", "\ufeff", "\u200d",
+    "e\u0301",
+    "ﬁ", "ñandú", "海滩", "각", "👍🏽", "___", "___{0}", "___{2}", "___{99999999}", "a ___ b",
+    "___ ___", " ||| ", "<|im_end|>", "<mask>", "</s>", "<s>", "-", "--", "--debug", "%s",
+    "{question}", "{", "..",
+    "a" * 3000, "a b " * 300, "dog", "summer", "The dog ran.", "\\", '"', "\r", "\x1b[31m", "ſ",
+    "İ",
 ]  # fmt: skip
 fine = st.sampled_from(["dog", "The dog ran.", "a ___ b", "How many moons has Mars?"])
 texts = st.one_of(fine, st.sampled_from(ODD_TEXTS), st.text(max_size=8))
 words = st.one_of(st.sampled_from(["dog", "summer", "a"]), texts)
 
 NUMBERS = [
-    "-1", "0", "1", "2", "3", "", " 1", "1.5", "1e3", "-0", "+1", "nan", "inf", "-inf", "x", "１", "1_0",
+    "-1", "0", "1", "2", "3", "", " 1", "1.5", "1e3", "-0", "+1", "nan", "inf", "-inf", "x", "１",
+    "1_0",
     "0x1", "9" * 20, "1" + "0" * 400, "1e-320", "1e400", "\ud800", "true", "None",
 ]  # fmt: skip
 """Counts up to 3, and what is none."""
@@ -31,24 +35,29 @@ small = good | st.sampled_from(
 numbers = good | st.sampled_from([*NUMBERS, *BIG])
 
 PATHS = [
-    "", ".", "..", "/", "/dev/null", "/no/such/file", "none", "loop", "folder", "folder/x", "file/x",
+    "", ".", "..", "/", "/dev/null", "/no/such/file", "none", "loop", "folder", "folder/x",
+    "file/x",
     "x" * 300, "\x00", "\ud800", "-", "~", "~nobody/x", "link", "../x/../..", "a\nb",
 ]  # fmt: skip
 paths = st.sampled_from(PATHS)
 MODELS = [
-    "", " ", ".", "..", "/", "none/", "none", "a/b", "a/b/c", "\x00", "\ud800", "x.gguf", "bad.gguf",
+    "", " ", ".", "..", "/", "none/", "none", "a/b", "a/b/c", "\x00", "\ud800", "x.gguf",
+    "bad.gguf",
     "tiny-causal", "tiny-masked", "tiny-retriever", "model", "empty", "~", "loop", "file", "-",
 ]  # fmt: skip
 models = st.sampled_from(["tiny-causal", "tiny-masked", "tiny-retriever"]) | st.sampled_from(MODELS)
 REGEXES = [
-    "", "(", "[", "a{100000}", "(a*)*b", r"\p{L}+", "(?=a)", "^$", "[^\x00-\x7f]", ".*", r"\1", "a|",
-    "(?P<x>a)", "[b-a]", "a{2,1}", "\ud800", "\x00", "(?i)dog", "[[:alpha:]]", "a&&b", "[ab]{1,3}", "\\",
+    "", "(", "[", "a{100000}", "(a*)*b", r"\p{L}+", "(?=a)", "^$", "[^\x00-\x7f]", ".*", r"\1",
+    "a|",
+    "(?P<x>a)", "[b-a]", "a{2,1}", "\ud800", "\x00", "(?i)dog", "[[:alpha:]]", "a&&b",
+    "[ab]{1,3}", "\\",
     "(((((((((a)))))))))", "[a&&b]", "\\d{3}", "<|im_end|>", "(?x) a", "a{0}", "\\b", "$",
 ]  # fmt: skip
 regexes = st.one_of(st.sampled_from(REGEXES), st.text("ab()[]{}|*+?.^$\\-,0123&", max_size=8))
 
 ODD_JSON: list[Any] = [
-    None, True, False, -1, 0, 1, 2.5, 10**23, 10**400, 1e308, "", "x", "\ud800", "\x00", [], {}, [[]],
+    None, True, False, -1, 0, 1, 2.5, 10**23, 10**400, 1e308, "", "x", "\ud800", "\x00", [], {},
+    [[]],
     [1, "a"], {"a": 1}, "1" * 50, ["dog", "summer"], [""], "string", "object", "(", -0.0,
 ]  # fmt: skip
 values = st.recursive(
@@ -60,7 +69,8 @@ values = st.recursive(
 )
 KEYWORDS = [
     "type", "enum", "const", "properties", "required", "items", "minItems", "maxItems", "minLength",
-    "maxLength", "pattern", "format", "minimum", "maximum", "exclusiveMinimum", "multipleOf", "allOf",
+    "maxLength", "pattern", "format", "minimum", "maximum", "exclusiveMinimum", "multipleOf",
+    "allOf",
     "anyOf", "oneOf", "not", "$ref", "$defs", "additionalProperties", "patternProperties",
     "propertyNames", "minProperties", "maxProperties", "x-guidance", "if", "then", "prefixItems",
     "uniqueItems", "contains", "dependentRequired", "title", "$schema",
@@ -68,7 +78,8 @@ KEYWORDS = [
 DEEP = 2000
 RAW_JSON = [
     "", "{", "[" * DEEP + "]" * DEEP, '{"a":' * DEEP + "1" + "}" * DEEP, "NaN", "Infinity", "1e999",
-    '{"a": 1, "\\u0061": 2}', '"\\ud800"', "\ufeff{}", "[1,]", "{} {}", "null", "true", '["dog"]', "\x00",
+    '{"a": 1, "\\u0061": 2}', '"\\ud800"', "\ufeff{}", "[1,]", "{} {}", "null", "true", '["dog"]',
+    "\x00",
     '["dog", "summer"]', '["dog", 3]', '[["dog"]]', '{"id": 1}', "1" * 5000,
 ]  # fmt: skip
 
@@ -103,7 +114,8 @@ json_lines = st.lists(
             },
         ).map(dumped),
         st.builds(
-            lambda one, two: json.dumps({"id": one, "question": two, "answer": "Mars ||| moons ||| 2"}),
+            lambda one, two: json.dumps({"id": one, "question": two,
+            "answer": "Mars ||| moons ||| 2"}),
             st.integers(0, 3), texts,
         ),
     ),
@@ -169,7 +181,8 @@ TOML = [
 ]  # fmt: skip
 literals = st.one_of(
     values.map(dumped),
-    st.sampled_from(["nan", "1979-05-27", "'''a'''", "{a = 1}", "[[1]]", "0x1", "-inf", "1" * 30, "3"]),
+    st.sampled_from(["nan", "1979-05-27", "'''a'''", "{a = 1}", "[[1]]", "0x1", "-inf", "1" * 30,
+    "3"]),
 )  # fmt: skip
 ENERGY = ["fluency", "length", "keywords", "regex", "json_schema", "masked", "custom", "rhyme"]
 settings = st.builds(
@@ -191,4 +204,4 @@ settings = st.builds(
 ) | st.sampled_from(
     ["[" * DEEP, "a = " + "[" * DEEP + "]" * DEEP, "energy = 1", "[energy", "a.b.c = 1"]
 )
-"""A configuration of ``sample``; how many chains and steps there are is said by the command."""  # fmt: skip
+"""A configuration of ``sample``; how many chains and steps there are is said by the command."""

@@ -11,9 +11,15 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import FrameType
 
+from hypothesis import strategies as st
+
 from ergotext.cli import main
+
+ASKED = '{"id": 0, "question": "How many moons has Mars?", "answer": "Mars ||| moons ||| 2"}\n'
+SMALL = ["--model", "tiny-causal", "--chains", "1", "--steps", "2", "--max-length", "16"]
 
 SECONDS = float(os.environ.get("ERGOTEXT_FUZZ_SECONDS", "30"))
 """Of the processor, within which every example ends; most take a twentieth of one."""
@@ -54,7 +60,7 @@ def held(folder: Path) -> dict[str, bytes | str]:
     for place in sorted(folder.rglob("*")):
         name = str(place.relative_to(folder))
         if place.is_symlink():
-            found[name] = os.readlink(place)
+            found[name] = str(place.readlink())
         elif place.is_file():
             found[name] = place.read_bytes()
     return found
@@ -96,3 +102,29 @@ def check(
     for name, was in before.items():
         if code or not name.startswith(tuple(may) or "\0"):
             assert after.get(name) == was, f"{name} was changed: {told}"
+
+
+@st.composite
+def options(draw: st.DrawFn, **known: st.SearchStrategy[str] | None) -> list[str]:
+    """Some options, with values; None for one that has none."""
+    chosen = draw(st.lists(st.sampled_from(sorted(known)), max_size=2, unique=True))
+    found: list[str] = []
+    for name in chosen:
+        flag = f"-{name}" if len(name) == 1 else f"--{name.replace('_', '-')}"
+        value = known[name]
+        found += [flag] if value is None else [flag, draw(value)]
+    return found
+
+
+def run(arguments: list[str], files: dict[str, bytes], stdin: bytes = b"", may=()) -> None:
+    with TemporaryDirectory() as made:
+        folder = Path(made)
+        (folder / "folder").mkdir()
+        (folder / "empty").mkdir()
+        (folder / "file").write_text("mine")
+        (folder / "loop").symlink_to(folder / "loop")
+        (folder / "link").symlink_to(folder / "file")
+        (folder / "bad.gguf").write_bytes(b"GGUF" + b"\0" * 40)
+        for name, data in files.items():
+            (folder / name).write_bytes(data)
+        check(arguments, folder, stdin, may=["file", *may])

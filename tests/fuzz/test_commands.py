@@ -7,30 +7,20 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-from collections.abc import Callable, Iterator
-from functools import lru_cache
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import pytest
-import torch
-import typer
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from ergotext.cli import main
-from ergotext.lm import loading
-from ergotext.tasks import lookaheads
 from tests.fuzz import hostile as h
-from tests.fuzz.running import check
+from tests.fuzz.running import ASKED, SMALL, check, options, run
 
 MANY = int(os.environ.get("ERGOTEXT_FUZZ", "0"))
 FEW = 100
 ROOT = Path(__file__).parents[2]
-KB = "Mars\tmoons\t2\nMars\tcolour\tred\nSaturn\tmoons\t146\n火星\t颜色\t红\n"
-ASKED = '{"id": 0, "question": "How many moons has Mars?", "answer": "Mars ||| moons ||| 2"}\n'
 
 
 def examples(share: float = 1.0) -> Callable[[Any], Any]:
@@ -41,83 +31,6 @@ def examples(share: float = 1.0) -> Callable[[Any], Any]:
         phases=[Phase.explicit, Phase.generate, *([Phase.shrink] if not MANY else [])],
         report_multiple_bugs=bool(MANY),
     )  # fmt: skip
-
-
-@pytest.fixture(scope="module", autouse=True)
-def kept_in_memory() -> Iterator[None]:
-    """The shipped models are loaded once, and the parser of the command line is made once."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(typer.main, "get_command", lru_cache(typer.main.get_command))
-        for module, name, known in (
-            (loading, "load", loading.SHIPPED),
-            (lookaheads, "load_lookahead", ["tiny-retriever"]),
-        ):
-            real = getattr(module, name)
-            once = lru_cache(real)
-
-            def kept(model="smollm2", *, real=real, once=once, known=known, **options):
-                return once(model, **options) if model in known else real(model, **options)
-
-            for other in [m for n, m in sys.modules.items() if n.startswith("ergotext.")]:
-                if getattr(other, name, None) is real:
-                    patch.setattr(other, name, kept)
-        threads = torch.get_num_threads()
-        patch.setattr(torch, "set_num_threads", lambda _: None)
-        yield
-    assert torch.get_num_threads() == threads
-
-
-@pytest.fixture(scope="module")
-def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """Files as they should be."""
-    folder = tmp_path_factory.mktemp("good")
-    (folder / "kb.tsv").write_text(KB, encoding="utf-8")
-    found = {}
-    for name, more in (("plain", []), ("kb", ["--tokenizer", "tiny-retriever"])):
-        out = folder / f"{name}.ergo"
-        assert main(["index", "build", str(folder / "kb.tsv"), "-o", str(out), *more]) == 0
-        found[out.name] = out.read_bytes()
-    checkpoint = str(folder / "run.ckpt")
-    assert main(["sample", *SMALL, "--checkpoint", checkpoint]) == 0
-    assert main(["evaluate", str(questions(folder)), "-i", str(folder / "kb.ergo"),
-                 "-o", str(folder / "out.jsonl"), "--beams", "2"]) == 0  # fmt: skip
-    for file in ("run.ckpt", "out.jsonl", "out.hits.jsonl", "out.run.toml"):
-        found[file] = (folder / file).read_bytes()
-    return found
-
-
-def questions(folder: Path) -> Path:
-    (folder / "questions.jsonl").write_text(ASKED, encoding="utf-8")
-    return folder / "questions.jsonl"
-
-
-SMALL = ["--model", "tiny-causal", "--chains", "1", "--steps", "2", "--max-length", "16"]
-
-
-@st.composite
-def options(draw: st.DrawFn, **known: st.SearchStrategy[str] | None) -> list[str]:
-    """Some options, with values; None for one that has none."""
-    chosen = draw(st.lists(st.sampled_from(sorted(known)), max_size=2, unique=True))
-    found: list[str] = []
-    for name in chosen:
-        flag = f"-{name}" if len(name) == 1 else f"--{name.replace('_', '-')}"
-        value = known[name]
-        found += [flag] if value is None else [flag, draw(value)]
-    return found
-
-
-def run(arguments: list[str], files: dict[str, bytes], stdin: bytes = b"", may=()) -> None:
-    with TemporaryDirectory() as made:
-        folder = Path(made)
-        (folder / "folder").mkdir()
-        (folder / "empty").mkdir()
-        (folder / "file").write_text("mine")
-        (folder / "loop").symlink_to(folder / "loop")
-        (folder / "link").symlink_to(folder / "file")
-        (folder / "bad.gguf").write_bytes(b"GGUF" + b"\0" * 40)
-        for name, data in files.items():
-            (folder / name).write_bytes(data)
-        check(arguments, folder, stdin, may=["file", *may])
 
 
 MODEL = {
@@ -154,13 +67,15 @@ def test_paraphrase(text: str, more: list[str]) -> None:
 
 
 SAMPLERS = [
-    "mh", "annealing", "smc", "importance", "rejection", "ais", "stochastic-beam", "gibbs", "mlm-mh",
+    "mh", "annealing", "smc", "importance", "rejection", "ais", "stochastic-beam", "gibbs",
+    "mlm-mh",
     "mlm-gibbs", "tempering", "independence", "suffix", "none", "",
 ]  # fmt: skip
 
 
 @given(
-    more=options(**WRITING | {"sampler": st.sampled_from(SAMPLERS)}, option=h.texts, keyword=h.words,
+    more=options(**WRITING | {"sampler": st.sampled_from(SAMPLERS)}, option=h.texts,
+    keyword=h.words,
                  length=h.numbers, regex=h.regexes, json_schema=h.paths | st.just("s.json"),
                  masked=h.models, start=h.texts, max_length=h.small, r_hat=h.numbers,
                  checkpoint=h.paths | st.just("run.ckpt"), every=h.numbers, resume=None,
@@ -284,7 +199,8 @@ def test_index_looks(data, command: str, prefix: str, target: str, more, good) -
 )  # fmt: skip
 @examples()
 def test_train(asked: bytes, templates: bytes, command: str, data, more, good) -> None:
-    files = {"questions.jsonl": asked, "dev.jsonl": data.draw(st.sampled_from([asked, ASKED.encode()])),
+    files = {"questions.jsonl": asked, "dev.jsonl": data.draw(st.sampled_from([asked,
+    ASKED.encode()])),
              "templates.tsv": templates, "kb.ergo": good["kb.ergo"]}  # fmt: skip
     small = ["-i", "kb.ergo", "-o", "made", "--dev", "dev.jsonl", "--templates", "templates.tsv",
              "--steps", "1", "--batch-size", "1", "--width", "8"]  # fmt: skip
