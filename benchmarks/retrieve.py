@@ -91,7 +91,7 @@ class Generate:
         ]
 
     def entry(self, key: list[int]) -> str:
-        return entry(fields_of(self.lm.keys.decode(key), triples=True), self.trie.values(key))
+        return entry(fields_of(self.lm.keys.decode(key), triples=True), self.trie.objects(key))
 
 
 def entry(fields: dict[str, str], values: list[str]) -> str:
@@ -100,7 +100,7 @@ def entry(fields: dict[str, str], values: list[str]) -> str:
 
 def ours(retriever: Retriever, questions: Sequence[str], **how: Any) -> list[str]:
     """The first hit of each question."""
-    found = retriever.retrieve(questions, k=1, **{"samples": 0, **how})
+    found = retriever.retrieve(questions, k=1, **{"prefixes": 0, **how})
     return [entry(hits[0].fields, hits[0].values) if hits else "" for hits in found]
 
 
@@ -134,7 +134,7 @@ def speed(model: Seq2SeqLM, retriever: Retriever, options: argparse.Namespace) -
             (beams, "ours, subjects in the question"): search,
             (beams, "ours, and look-ahead"): partial(search, lookahead=learned),
             (beams, "ours, and posterior"): partial(search, lookahead=learned, posterior=True),
-            (beams, "ours, and probabilities"): partial(search, lookahead=learned, samples=16),
+            (beams, "ours, and probabilities"): partial(search, lookahead=learned, prefixes=2048),
         }
     told, times = dict[tuple[int, str], list[str]](), {side: list[float]() for side in sides}
     for answer in sides.values():

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ergotext.lm.protocols import ErgotextError as ErgotextError
     from ergotext.lm.protocols import InputError as InputError
     from ergotext.lm.protocols import ModelError as ModelError
+    from ergotext.lm.score import score as score
     from ergotext.lm.seq2seq import Seq2SeqLM as Seq2SeqLM
     from ergotext.lm.template import template as template
     from ergotext.lm.terms import fluency as fluency
@@ -94,6 +95,7 @@ _HOME = {
     "InputError": "lm.protocols",
     "ModelError": "lm.protocols",
     "Seq2SeqLM": "lm.seq2seq",
+    "score": "lm.score",
     "Result": "samplers",
     "WeightedResult": "samplers",
     "sample": "samplers",

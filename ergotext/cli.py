@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+import sys
+import warnings
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -79,11 +82,17 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def ergotext(
+    context: typer.Context,
+    debug: Annotated[
+        bool,
+        typer.Option("--debug", envvar="ERGOTEXT_DEBUG", help="Show tracebacks of errors."),
+    ] = False,
     _: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Text as a sample from an energy."""
+    context.obj.debug = debug
 
 
 @app.command()
@@ -237,15 +246,22 @@ def _show(
         typer.echo(how(result, approximate), err=True)
     else:
         emit(as_text(result, found, approximate))
+    for line in result.unmoved:
+        typer.echo(f"warning: {line}", err=True)
     if result.stopped == "interrupt":
         raise Interrupted("interrupted; the best so far is kept")
 
 
-def main(arguments: list[str] | None = None, command: Callable[..., object] = app) -> int:
-    """Run the command line; every expected failure is one line on stderr and an exit code."""
-    return run(command, arguments)
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line: the exit code. Whatever goes wrong is one line on stderr."""
+    return run(app, arguments)
 
 
 def entry() -> None:
     """The console script."""
+    # What libraries say while they load is kept back by ``quiet``; this is for all the rest.
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
     quit_by_signals(main)

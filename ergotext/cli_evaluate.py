@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,12 +13,17 @@ from ergotext.cli_retrieve import (
     AUTO,
     FLOAT32,
     LOOKAHEAD,
+    PREFIXES,
     RETRIEVER,
     LookAheadName,
     Posterior,
     Temperature,
 )
 from ergotext.cli_sample import DtypeName
+from ergotext.console import place
+
+if TYPE_CHECKING:
+    from ergotext.tasks.kgclue.evaluation import Evaluation
 
 
 class EngineName(StrEnum):
@@ -35,13 +40,21 @@ def evaluate(
     data: Annotated[
         Path, typer.Argument(metavar="DATA", help="JSON lines: id, question, answer (KgCLUE).")
     ],
-    index: Annotated[Path, typer.Option("-i", "--index", help="The index of a knowledge base.")],
+    index: Annotated[
+        Path | None, typer.Option("-i", "--index", help="The index of a knowledge base.")
+    ] = None,
     output: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             "-o", "--output", help="Predictions, one JSON object a line; a run goes on from it."
         ),
-    ],
+    ] = None,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(
+            help="Score these (JSON lines: id, answer) instead of asking: no index, no output."
+        ),
+    ] = None,
     model: Annotated[
         str, typer.Option(help="A folder, bundled name, .gguf file or hub id.")
     ] = RETRIEVER,
@@ -59,12 +72,7 @@ def evaluate(
     prompt: Annotated[
         str | None, typer.Option(help="What the model reads, with {question} in it.")
     ] = None,
-    samples: Annotated[
-        int,
-        typer.Option(
-            min=0, help="Entries drawn for each question to tell probabilities of a large index."
-        ),
-    ] = 0,
+    prefixes: Annotated[int, typer.Option(min=0, help=PREFIXES)] = 0,
     posterior: Posterior = False,
     temperature: Temperature = None,
     engine: Annotated[EngineName, typer.Option(help="ray: actors, of the extra ray.")] = LOCAL,
@@ -80,8 +88,23 @@ def evaluate(
     """Answer the questions of a file from an index, and score the answers as KgCLUE does."""
     from ergotext.tasks.fitted import temperature_for
     from ergotext.tasks.kgclue import evaluate as task
-    from ergotext.tasks.kgclue.diagram import save_diagram
+    from ergotext.tasks.plot import check_plot
 
+    if predictions is not None:
+        if index or output:
+            raise typer.BadParameter(
+                "ready predictions are scored without -i and -o", param_hint="--predictions"
+            )
+        if plot is not None:
+            check_plot(plot)
+        _tell(task.score(data, predictions, limit), as_json, plot)
+        return
+    if index is None or output is None:
+        missing = "-i" if index is None else "-o"
+        raise typer.BadParameter(
+            "missing: give an index and an output, or ready --predictions", param_hint=missing
+        )
+    place(output)
     config = {
         "data": str(data),
         "index": str(index),
@@ -92,7 +115,7 @@ def evaluate(
         "lookahead": lookahead.value,
         "anywhere": anywhere,
         "prompt": prompt,
-        "samples": samples,
+        "prefixes": prefixes,
         "temperature": temperature_for(model, temperature, posterior),
         "posterior": posterior,
         "engine": engine.value,
@@ -102,7 +125,13 @@ def evaluate(
         "threads": threads,
         "plot": None if plot is None else str(plot),
     }
-    done = task.evaluate(config, partial(task.retriever_of, config))
+    _tell(task.evaluate(config, partial(task.retriever_of, config)), as_json, plot)
+
+
+def _tell(done: Evaluation, as_json: bool, plot: Path | None) -> None:
+    """Print the scores, and draw the plot where probabilities are known."""
+    from ergotext.tasks.kgclue.diagram import save_diagram
+
     for line in done.complaints():
         typer.echo(line, err=True)
     typer.echo(done.json() if as_json else done.text())

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ergotext.console import Output, report
+from ergotext.console import Output, place, report
 
 index = typer.Typer(
     help="Index files: sets of millions of keys with objects to each, opened in milliseconds.",
@@ -41,6 +41,7 @@ def index_build(
     strict: Strict = False,
 ) -> None:
     """Build an index of the lines of a file."""
+    place(output)
     from ergotext.tasks.index import build
 
     report(build(lines, output, tokenizer=tokenizer, columns=columns, strict=strict))

@@ -35,7 +35,7 @@ def read(
     ] = None,
 ) -> None:
     """Answer a question by spans of a passage, word for word."""
-    emit = Output(output)
+    emit = Output(output, passage)
     from ergotext.tasks import read as task
 
     text = standard_input() if str(passage) == "-" else task.passage_at(passage)

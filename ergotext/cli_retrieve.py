@@ -33,6 +33,10 @@ LOOKAHEAD = (
     "question; auto: learned where there is one, else strings."
 )
 DECODE = "beam: token by token; mlm: a masked model fills in the blanks behind the question."
+PREFIXES = (
+    "Beginnings of entries looked at for each question to bound probabilities, which are exact for "
+    "an index of no more entries; 0: give none."
+)
 Posterior = Annotated[
     bool,
     typer.Option(
@@ -85,9 +89,7 @@ def retrieve(
         str | None,
         typer.Option(help="What the model reads, with {question} in it, and for mlm {answer}."),
     ] = None,
-    samples: Annotated[
-        int, typer.Option(min=0, help="Entries drawn to estimate probabilities; 0: give none.")
-    ] = 16,
+    prefixes: Annotated[int, typer.Option(min=0, help=PREFIXES)] = 2048,
     posterior: Posterior = False,
     temperature: Temperature = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Questions read at a time.")] = 32,
@@ -97,14 +99,13 @@ def retrieve(
     dtype: Annotated[DtypeName, typer.Option(help="bfloat16 is faster and approximate.")] = FLOAT32,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Same seed, same output.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a question.")] = False,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Write here, not to stdout.")
     ] = None,
 ) -> None:
     """Answer questions with the entries of an index that a model finds most likely."""
-    emit = Output(output)
+    emit = Output(output, index)
     if "-" in questions and len(questions) > 1:
         raise typer.BadParameter("- (questions from stdin) stands alone", param_hint="QUESTION")
     from ergotext.tasks import answering as task
@@ -126,13 +127,16 @@ def retrieve(
         anywhere=anywhere,
         k=k,
         beams=beams,
-        samples=samples,
+        prefixes=prefixes,
         temperature=task.temperature_for(model, temperature, posterior),
         posterior=posterior,
         threshold=threshold,
-        seed=seed,
         batch_size=batch_size,
     )
+    lost = 0
     with emit:
         for question, hits in found:
+            lost += hits.subject == "none"
             emit(hits.json(question, emit.ascii_only) if as_json else hits.shown(question))
+    if lost:
+        typer.echo(task.guesses(lost, len(asked[:limit])), err=True)

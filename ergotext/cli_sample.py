@@ -38,7 +38,10 @@ def sample(
         Path | None, typer.Option(help="TOML file with these options' names; flags go before it.")
     ] = None,
     sampler: Annotated[
-        str | None, typer.Option(help="mh, annealing, importance, rejection, smc, … [mh]")
+        str | None,
+        typer.Option(
+            help="mh, annealing, importance, rejection, smc, … [smc with a regex or schema, or mh]"
+        ),
     ] = None,
     n: Annotated[
         int | None,
@@ -108,6 +111,7 @@ def sample(
     emit = Output(output)
     from ergotext.tasks import config as table
     from ergotext.tasks import sample as task
+    from ergotext.tasks.default_sampler import with_sampler
 
     told = table.read(
         config,
@@ -132,6 +136,8 @@ def sample(
             "options": dict(map(table.option, option or [])),
         },
     )
+    others = ["plot"] * (plot is not None) + ["resume"] * resume
+    told, why = with_sampler(told, *others)
     task.check(told, resume=resume, plot=plot, others=[config, output, task.beside(output)])
     lm = load(told["model"], told["device"], told["dtype"], told.get("threads"))
     try:
@@ -147,7 +153,7 @@ def sample(
             record(task.saved(told, result))
     if plot is not None:
         task.draw(result, plot)
-    for line in task.complaints(result, told["dtype"]):
+    for line in (*why, *task.complaints(result, told["dtype"])):
         typer.echo(line, err=True)
     if task.interrupted(result):
         raise Interrupted("interrupted; what was found is kept")

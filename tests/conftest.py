@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 
@@ -9,6 +10,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # read when transformers is imported
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import torch
@@ -35,6 +37,26 @@ CORPUS = [
     "A dog ran after the ball, and the children laughed at the summer rain.",
     "海滩上的夏天很热，我们在海边吃冰淇淋。",
 ] * 4
+
+
+class Deprecations(logging.Handler):
+    """What transformers says is deprecated without a Python warning, and says only once."""
+
+    said: ClassVar[list[str]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if "deprecat" in record.getMessage().lower():
+            self.said.append(record.getMessage())
+
+
+logging.getLogger("transformers").addHandler(Deprecations())
+
+
+@pytest.fixture(autouse=True)
+def nothing_deprecated_is_called() -> Iterator[None]:
+    yield
+    said, Deprecations.said = Deprecations.said, []
+    assert not said, f"deprecated calls of transformers: {said}"
 
 
 # A job in the background of a shell, or under nohup, ignores these, and what it starts inherits

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -235,12 +236,14 @@ def process(*arguments: str, **options) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def interrupted_at(place: str, *arguments: str) -> tuple[int, str, str]:
+def interrupted_at(
+    place: str, *arguments: str, by: signal.Signals = signal.SIGINT
+) -> tuple[int, str, str]:
     """Run the command, send Ctrl-C when it calls ``place`` for the fifth (or only) time."""
     module, _, name = place.rpartition(":")
     holder, _, attribute = name.rpartition(".")
     code = f"""
-import os, signal, sys, importlib
+import os, sys, importlib
 from ergotext.cli import entry
 module = importlib.import_module({module!r})
 holder = getattr(module, {holder!r}) if {holder!r} else module
@@ -248,7 +251,7 @@ real, calls = getattr(holder, {attribute!r}), []
 def watched(*args, **kwargs):
     calls.append(1)
     if len(calls) == (5 if {holder!r} else 1):
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), {int(by)})
     return real(*args, **kwargs)
 setattr(holder, {attribute!r}, watched)
 sys.argv = ["ergotext", *{list(arguments)!r}]
@@ -267,10 +270,11 @@ def test_ctrl_c_keeps_the_best_so_far(model_folder: Path, tmp_path: Path) -> Non
     assert "summer" in out.splitlines()[0] and "interrupted" in out
     assert err == "ergotext: interrupted; the best so far is kept\n"
     target = tmp_path / "out.txt"
-    code, out, _ = interrupted_at(
-        "ergotext.samplers.run:Trace.record", *arguments, "-o", str(target)
+    code, out, err = interrupted_at(
+        "ergotext.samplers.run:Trace.record", *arguments, "-o", str(target), by=signal.SIGTERM
     )
-    assert code == 130 and out == "" and "summer" in target.read_text()
+    assert code == 143 and out == "" and "summer" in target.read_text()
+    assert err == "ergotext: interrupted; the best so far is kept\n"
 
 
 @pytest.mark.parametrize("place", ["ergotext.lm.loading:load", "ergotext.lm.loading:_pretrained"])
@@ -357,8 +361,18 @@ def test_long_names_for_the_output(capsys, small, tmp_path) -> None:
     assert "summer" in long.read_text() and list(tmp_path.iterdir()) == [long]
 
 
-def test_a_link_to_itself(capsys, small, tmp_path) -> None:
-    loop = tmp_path / "loop"
+def test_a_link_to_itself(capsys, tmp_path) -> None:
+    loop, other = tmp_path / "loop", tmp_path / "other"
     loop.symlink_to(loop)
-    _, out, err = call(capsys, "write", "summer", *small, "-o", str(loop))
-    assert "Traceback" not in err and ("summer" in out or "summer" in loop.read_text())
+    for command in (
+        ["write", "summer"], ["infill", "a ___"], ["paraphrase", "a"], ["sample"],
+        ["read", "none.txt", "what?"], ["retrieve", "what?", "-i", "none"],
+        ["evaluate", "none", "-i", "none"], ["index", "build", "none"],
+    ):  # fmt: skip
+        for target, message in ((loop, "link that leads to itself"), (tmp_path, "is a folder")):
+            code, out, err = call(capsys, *command, "-o", str(target))
+            assert code == 2 and out == "" and message in err and err.count("\n") == 1, err
+    for option in ("--plot", "--checkpoint", "--config"):
+        code, out, err = call(capsys, "sample", option, str(loop), "-o", str(other))
+        assert code == 2 and out == "" and err.count("\n") == 1, err
+    assert loop.is_symlink() and not other.exists()

@@ -48,12 +48,13 @@ def call(
 
 def test_evaluates(capsys, folder, tmp_path) -> None:
     output = tmp_path / "out.jsonl"
-    code, out, err = call(capsys, folder, output)
+    code, out, err = call(capsys, folder, output, "--prefixes", 100)
     assert code == 0, err
     assert "EMF1 " in out and "expected calibration error" in out
     assert "(7 questions: 6 answered, 1 without an answer, 0 failed; 0 were there already" in out
     assert err.splitlines() == [
-        "1 of 8 lines left out:", f"  {folder / 'dev.json'}, line 8: not JSON",
+        "1 of 8 lines left out:", f"  {folder / 'dev.json'}, line 8: not JSON: "
+            "Expecting value at line 1, column 1",
     ]  # fmt: skip
     predictions = lines(output)
     assert [list(one) for one in predictions] == [["id", "answer"]] * 7
@@ -70,8 +71,10 @@ def test_evaluates(capsys, folder, tmp_path) -> None:
 
 def test_goes_on_and_tells_json(capsys, folder, tmp_path) -> None:
     output = tmp_path / "out.jsonl"
-    assert call(capsys, folder, output, "--limit", 3, "--json")[0] == 0
-    code, out, _ = call(capsys, folder, output, "--json", "--plot", tmp_path / "r.png")
+    assert call(capsys, folder, output, "--limit", 3, "--json", "--prefixes", 100)[0] == 0
+    code, out, _ = call(
+        capsys, folder, output, "--json", "--prefixes", 100, "--plot", tmp_path / "r.png"
+    )
     record = json.loads(out)
     assert code == 0 and record["already_there"] == 3 and record["scored"] == 6
     assert (tmp_path / "r.png").read_bytes().startswith(b"\x89PNG")
@@ -85,11 +88,13 @@ def test_goes_on_and_tells_json(capsys, folder, tmp_path) -> None:
         (["--model", "tiny-masked"], "MaskedLM cannot answer questions"),
         (["-i", "characters.ergo"], "another tokenizer"),
         (["-i", "none.ergo"], "Cannot read the index"),
-        (["--samples", "1"], "samples must be 0 or at least 2"),
+        (["--prefixes", "-1"], "Invalid value for '--prefixes'"),
         (["--temperature", "0"], "temperature must be positive"),
         (["--plot", "plot.txt"], "no plot can be a .txt"),
         (["--engine", "spark"], "--engine"),
         (["--limit", "0"], "--limit"),
+        (["-o", "."], "is a folder; name a file"),
+        (["--predictions", "out.jsonl"], "without -i and -o"),
     ],
 )
 def test_what_was_asked_wrongly(capsys, folder, tmp_path, monkeypatch, more, said) -> None:
@@ -104,6 +109,73 @@ def test_what_was_asked_wrongly(capsys, folder, tmp_path, monkeypatch, more, sai
 def lines_of(path: Path) -> bytes:
     """What is in it, if it is there."""
     return path.read_bytes() if path.exists() else b""
+
+
+def scored(capsys, folder: Path, predictions: Path, *more: object) -> tuple[int, str, str]:
+    """The command with ready predictions."""
+    code = main(["evaluate", str(folder / "dev.json"), "--predictions", str(predictions),
+                 *map(str, more)])  # fmt: skip
+    return code, *capsys.readouterr()
+
+
+def test_ready_predictions_are_scored_without_an_index(capsys, folder, tmp_path) -> None:
+    """The same scores as when they were made; nothing is written."""
+    output = tmp_path / "out.jsonl"
+    assert call(capsys, folder, output, "--prefixes", 100, "--json")[0] == 0
+    _, out, _ = call(capsys, folder, output, "--prefixes", 100, "--json")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    code, again, _ = scored(capsys, folder, output, "--json")
+    assert code == 0 and before == {path: path.read_bytes() for path in tmp_path.iterdir()}
+    made, told = json.loads(out), json.loads(again)
+    assert made.pop("seconds") >= 0 and told.pop("seconds") >= 0 and made == told
+    code, _, _ = scored(capsys, folder, output, "--plot", tmp_path / "r.png")
+    assert code == 0 and (tmp_path / "r.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_predictions_of_others(capsys, folder, tmp_path) -> None:
+    """In any order, with gaps; what is no answer is told and worth nothing."""
+    answers = {2: ASKED[2][1], 0: ASKED[0][1], 1: "a ||| b ||| c ||| d", 3: 7, 4: None, 99: "x"}
+    path = tmp_path / "theirs.jsonl"
+    lines = (json.dumps({"answer": answer, "id": n, "by": "me"}) for n, answer in answers.items())
+    path.write_text("\n".join(lines), encoding="utf-8")
+    code, out, err = scored(capsys, folder, path, "--json")
+    told = json.loads(out)
+    assert code == 0 and told["EM_S"] == pytest.approx(100 * 2 / 6, abs=1e-3)
+    assert (told["answered"], told["failed"], told["without_answer"]) == (2, 2, 3)
+    assert "id 1: the answer 'a ||| b ||| c ||| d' is not subject ||| predicate ||| object" in err
+    assert "id 3: the answer 7 is not" in err
+    for text, said in (('{"id": 99, "answer": ""}', "no id is in both"), ("[]", "is none of")):
+        path.write_text(text + "\n", encoding="utf-8")
+        code, out, err = scored(capsys, folder, path)
+        assert (code, out) == (2, "") and said in err and err.count("\n") == 1
+    code, _, err = scored(capsys, folder, tmp_path / "none.jsonl")
+    assert code == 2 and "does not exist" in err
+
+
+@pytest.mark.parametrize("given", [(), ("-i", "kb.ergo"), ("-o", "out.jsonl")])
+def test_neither_an_index_nor_predictions(capsys, folder, given) -> None:
+    code = main(["evaluate", str(folder / "dev.json"), *given])
+    assert code == 2 and "or ready --predictions" in capsys.readouterr().err
+
+
+def test_a_field_that_holds_the_separator(capsys, tmp_path) -> None:
+    """Such an entry cannot be told in a submission: the question fails, and says so."""
+    kb = "A ||| B\tp\tone\nC\tp ||| q\ttwo\nD\tp\tx ||| y\nE\tp\tz |||\nF\tp\tfine\n"
+    (tmp_path / "kb.tsv").write_text(kb, encoding="utf-8")
+    saved(tmp_path / "model", [kb])
+    build(tmp_path / "kb.tsv", tmp_path / "kb.ergo", tokenizer=str(tmp_path / "model"))
+    asked = ["A ||| B", "C", "D", "E", "F"]
+    lines = (json.dumps({"id": n, "question": text}) for n, text in enumerate(asked))
+    (tmp_path / "dev.json").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    code = main(["evaluate", str(tmp_path / "dev.json"), "-i", str(tmp_path / "kb.ergo"), "--model",
+                 str(tmp_path / "model"), "-o", str(tmp_path / "out.jsonl"),
+                 "--device", "cpu"])  # fmt: skip
+    err = capsys.readouterr().err
+    told = lines_of(tmp_path / "out.jsonl").decode().splitlines()
+    assert code == 0 and [json.loads(line)["answer"] for line in told] == [
+        "E ||| p ||| z |||", "F ||| p ||| fine",
+    ]  # fmt: skip
+    assert "3 of 5 questions failed" in err and err.count("holds |||") == 3
 
 
 @pytest.mark.slow

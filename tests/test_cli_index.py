@@ -19,7 +19,7 @@ from ergotext.cli import main
 from ergotext.lm.characters import Alphabet, CharacterTokenizer
 from ergotext.lm.trie import build, load, save
 from ergotext.lm.trie import file as file_module
-from tests.lm.test_fast_tokenizer import bert
+from tests.lm.test_fast_tokenizer import bart, bert
 
 KB = """苹果（水果）\t产地\t山东
 苹果（公司）\t创始人\t乔布斯
@@ -538,3 +538,19 @@ def test_build_leaves_what_is_no_index_alone(capsys, tmp_path, kb) -> None:
     notes.write_text("")
     assert call(capsys, "build", kb, "-o", notes)[0] == 0  # as mktemp leaves it
     assert call(capsys, "build", kb, "-o", notes)[0] == 0  # an index makes room for another
+
+
+def test_keys_with_special_and_added_tokens(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tokenizer = bart()
+    tokenizer.add_special_tokens({"mask_token": "<mask>"})
+    tokenizer.add_tokens(["ñandú"])
+    tokenizer.save_pretrained(tmp_path / "bart")
+    lines, index = tmp_path / "lines.tsv", tmp_path / "kb.ergo"
+    lines.write_text("a <mask> b\tx\nthe ñandú\ty\n", encoding="utf-8")
+    build_ = ("build", lines, "-o", index, "--columns", "key,object")
+    code, _, said = call(capsys, *build_, "--tokenizer", tmp_path / "bart")
+    assert code == 0 and "special tokens of the tokenizer" in said and "(<mask>)" in said
+    assert shown(capsys, index, "a <m") == ["a <mask> b\tx"]
+    assert shown(capsys, index, "the ñandú") == ["the ñandú\ty"]

@@ -42,15 +42,18 @@ def call(
 
 def test_json(capsys, folder: Path) -> None:
     code, out, err = call(capsys, folder, "--json", "苹果什么颜色？", "", "where?")
-    assert (code, err) == (0, "")
+    assert code == 0 and len(err.splitlines()) == 1
+    assert "1 of 3 questions named no subject of the index" in err
     first, empty, other = map(json.loads, out.splitlines())
+    assert (first["subject"], empty["subject"], other["subject"]) == ("as written", None, "none")
+    assert other["results"][0]["probability"] is other["results"][0]["probability_high"] is None
     assert first["question"] == "苹果什么颜色？" and first["exact"]
     assert first["mentions"] == ["苹果"] and first["notes"] == []
     best = first["results"][0]
     assert best["text"] == "苹果\t颜色" and best["values"] == ["红", "绿"]
     assert best["fields"] == {"subject": "苹果", "predicate": "颜色"}
     assert best["score"] > best["log_prob"] and 0 < best["probability"] <= 1
-    assert best["probability_stderr"] == 0
+    assert best["probability_low"] == best["probability"] == best["probability_high"]
     assert len(first["results"]) == 2
     assert empty["results"] == [] and empty["notes"] == ["the question is empty"]
     assert len(other["results"]) == 4 and "all entries were searched" in other["notes"][0]
@@ -66,6 +69,17 @@ def test_lines(capsys, folder: Path) -> None:
     assert out.splitlines()[1].startswith("  (the best answer has probability")
 
 
+@pytest.mark.parametrize("question", ["who made apple?", "WHO MADE APPLE?", "Ａｐｐｌｅ"])
+def test_a_subject_in_other_letters(capsys, folder: Path, question: str) -> None:
+    """It is found, and both outputs say that the index writes it otherwise."""
+    code, out, err = call(capsys, folder, "--json", question)
+    found = json.loads(out)
+    assert (code, err, found["subject"]) == (0, "", "in other letters")
+    assert [hit["fields"]["subject"] for hit in found["results"]] == ["Apple"]
+    _, out, _ = call(capsys, folder, question)
+    assert f"the index writes {found['mentions'][0]!r} in other letters" in out
+
+
 MLM = ("--model", "tiny-masked", "--decode", "mlm")
 
 
@@ -73,13 +87,13 @@ def test_a_masked_model(capsys, folder: Path) -> None:
     code, out, err = call(
         capsys, folder, *MLM, "--json", "苹果什么颜色？", "", "who?", index="masked.ergo"
     )
-    assert (code, err) == (0, "")
+    assert code == 0 and "1 of 3 questions named no subject" in err
     first, empty, other = map(json.loads, out.splitlines())
     assert first["exact"] and first["mentions"] == ["苹果"] and len(first["results"]) == 2
     assert "no probability" in first["notes"][0] and empty["results"] == []
     for best in first["results"]:
         assert best["log_prob"] < best["score"] < 0
-        assert best["probability"] is best["probability_stderr"] is None
+        assert best["probability"] is best["probability_low"] is best["probability_high"] is None
         assert (
             best["values"] == {"颜色": ["红", "绿"], "产地": ["山东"]}[best["fields"]["predicate"]]
         )
@@ -130,7 +144,7 @@ def test_questions_from_stdin_into_a_file(
         (["-", "a"], "stands alone"),
         (["-k", 3, "--beams", 2, "a"], "beams at least k"),
         (["--prompt", "what", "a"], "must hold {question} once"),
-        (["--samples", 1, "a"], "no standard error"),
+        (["--prefixes", -1, "a"], "Invalid value for '--prefixes'"),
         (["--temperature", 0, "a"], "temperature must be positive"),
         (["--device", "tpu", "a"], "unknown device"),
         (["\udcff", "a"], "no valid Unicode"),

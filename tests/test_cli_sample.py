@@ -82,6 +82,40 @@ def test_an_optimiser_shows_its_best(call) -> None:
     assert code == 0 and energies == sorted(energies) and "warning" not in err
 
 
+@pytest.mark.parametrize(
+    ("more", "sampler"),
+    [
+        (["--regex", "[ab]{1,3}", "-n", "20"], "smc"),
+        (["--json-schema", '{"enum": [1, 2]}', "-n", "20"], "smc"),
+        (["--regex", "[ab]{1,3}", "--steps", "4", "-n", "2"], "mh"),
+        (["--regex", "[ab]{1,3}", "--option", "temperature=0.5", "-n", "2"], "mh"),
+        (["--regex", "[ab]{1,3}", "--sampler", "importance", "-n", "20"], None),
+        (["--steps", "4", "-n", "2"], None),
+        (["--keyword", "dog", "--steps", "4", "-n", "2"], None),
+    ],
+)
+def test_the_sampler_fits_the_constraint(call, more: list[str], sampler: str | None) -> None:
+    """What writes towards a regex or schema, unless chains are asked for; and it is said."""
+    code, out, err = call(*more)
+    assert code == 0 and records(out), err
+    first, *rest = err.splitlines()
+    if sampler is None:
+        assert "(sampler " not in err
+    else:
+        assert first.startswith(f"(sampler {sampler}, as ") and rest[0].startswith(f"({sampler}, ")
+        assert sampler == "smc" or "as steps asks" in first or "as temperature asks" in first
+
+
+def test_texts_beyond_the_window_are_found_before_the_start(call, monkeypatch) -> None:
+    monkeypatch.setattr(Trace, "record", None)
+    for more in ([], ["--sampler", "smc", "--regex", "a+"], ["--context", "A dog ran."]):
+        code, out, err = call("--max-length", "96", *more)
+        assert code == 2 and out == "" and "do not fit the model's window" in err, err
+        assert ("leave 9" in err) and err.count("\n") == 1
+    code, _, err = call("--model", "tiny-causal", "--masked", "tiny-masked", "--max-length", "200")
+    assert code == 2 and "do not fit the model's window" in err
+
+
 CONFIG = """
 sampler = "mh"
 chains = 3
@@ -248,7 +282,7 @@ def test_a_plot_is_drawn(call, tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["--config", "nothere.toml"], "cannot read nothere.toml"),
-        (["--config", "bad.toml"], "is no TOML"),
+        (["--config", "bad.toml"], "not TOML"),
         (["--config", "unknown.toml"], "nothing is named 'stepz'"),
         (["--config", "type.toml"], "steps must be a whole number, got 'many'"),
         (["--config", "threads.toml"], "threads must be 1 to 1024, got 0"),
@@ -264,7 +298,7 @@ def test_a_plot_is_drawn(call, tmp_path: Path) -> None:
         (["--option", "heat=3"], "takes no heat"),
         (["--regex", "a("], "cannot be read"),
         (["--regex", "[a&&b]"], "No text"),
-        (["--json-schema", "nothere.json"], "cannot read the schema"),
+        (["--json-schema", "nothere.json"], "cannot read nothere.json"),
         (["--json-schema", "{nothing}"], "no JSON"),
         (["--masked", "tiny-causal", "--sampler", "mlm-mh"], "is no masked language model"),
         (
@@ -344,7 +378,7 @@ def test_an_energy_that_is_no_number_is_named(call, config: Path) -> None:
 def test_a_plot_takes_matplotlib(call, monkeypatch) -> None:
     monkeypatch.setattr(plots, "find_spec", lambda name: None)
     code, _, err = call(*SHORT, "--plot", "trace.png")
-    assert code == 2 and "pip install 'ergotext[plot]'" in err
+    assert code == 2 and "run: pip install 'matplotlib" in err
 
 
 def test_toml_reads_back() -> None:

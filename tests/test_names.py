@@ -18,4 +18,4 @@ def test_names_of_tries_do_what_they_say() -> None:
     assert et.build_trie is trie.build and et.load_trie is trie.load
     assert et.load is not trie.load
     keys = et.build_trie([("北京", "x")], et.CharacterTokenizer("北京"))
-    assert isinstance(keys, et.TokenTrie) and keys.values("北京") == ["x"]
+    assert isinstance(keys, et.TokenTrie) and keys.objects("北京") == ["x"]

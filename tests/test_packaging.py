@@ -5,10 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = sorted(
@@ -62,7 +66,7 @@ def test_wheel_in_a_fresh_environment(wheel: Path, tmp_path: Path) -> None:
     """Nothing but what the wheel declares, and the command runs and writes a sentence."""
     subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
     binaries = tmp_path / "venv" / "bin"
-    constraints = str(ROOT / "constraints" / "cpu.txt")
+    constraints = str(ROOT / "constraints" / "lock.txt")
 
     def run(*command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -79,3 +83,47 @@ def test_wheel_in_a_fresh_environment(wheel: Path, tmp_path: Path) -> None:
     assert model.returncode == 0, model.stderr
     written = run("ergotext", "write", "summer", "--chains", "2", "--steps", "10")
     assert written.returncode == 0 and "summer" in written.stdout, written.stderr
+
+
+def test_the_locks_hold_what_is_declared() -> None:
+    """Each direct requirement once for every Python, in its range, and from no private place."""
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    groups = [declared["dependencies"], *declared["optional-dependencies"].values()]
+    direct = [Requirement(one) for group in groups for one in group]
+    for name in ("lock.txt", "lowest.txt"):
+        text = (ROOT / "constraints" / name).read_text(encoding="utf-8")
+        assert "://" not in text and "@" not in text
+        pinned = [Requirement(line) for line in text.splitlines() if not line.startswith("#")]
+        for python in ("3.11", "3.12", "3.13"):
+            here = {"python_version": python, "python_full_version": f"{python}.9"}
+            known = {
+                canonicalize_name(one.name): next(iter(one.specifier)).version
+                for one in pinned
+                if one.marker is None or one.marker.evaluate(here)
+            }
+            for one in direct:
+                if one.name != "ergotext" and (not one.marker or one.marker.evaluate(here)):
+                    assert one.specifier.contains(known[canonicalize_name(one.name)]), (name, one)
+
+
+def test_what_is_installed_and_needed_is_in_the_lock() -> None:
+    """Every package that ours lead to, however far, so that nothing arrives at its newest."""
+    text = (ROOT / "constraints" / "lock.txt").read_text(encoding="utf-8")
+    known = {
+        canonicalize_name(Requirement(line).name)
+        for line in text.splitlines()
+        if not line.startswith("#")
+    }
+    queue, seen = [Requirement("ergotext[dev]")], set()
+    while queue:
+        one = queue.pop()
+        for extra in {"", *one.extras}:
+            if (one.name, extra) in seen:
+                continue
+            seen.add((one.name, extra))
+            for line in requires(one.name) or ():
+                found = Requirement(line)
+                if found.marker is None or found.marker.evaluate({"extra": extra}):
+                    queue.append(found)
+    missing = {canonicalize_name(name) for name, _ in seen} - known - {"ergotext"}
+    assert len(seen) > 60 and missing == set()

@@ -1,7 +1,8 @@
-"""Choose what the look-ahead counts beside a retriever, and fit its two temperatures.
+"""Choose what the look-ahead counts beside a retriever, and fit the temperature of both together.
 
-The scale is the one with the best EMF1 on the dev questions; temperatures are fitted on questions
-of the training set, by maximum likelihood. Writes retriever.json into the model's folder.
+The scale is the one with the best EMF1 on the dev questions; the temperature is fitted on
+questions of the training set, by maximum likelihood. That of the model alone stays 1: over a large
+base its probabilities are known between bounds only. Writes retriever.json into the model's folder.
 """
 
 from __future__ import annotations
@@ -27,9 +28,8 @@ def main() -> None:
     parser.add_argument("--train", required=True)
     parser.add_argument("--dev", required=True)
     parser.add_argument(
-        "--questions", type=int, default=400, help="that temperatures are fitted on"
+        "--questions", type=int, default=400, help="that the temperature is fitted on"
     )
-    parser.add_argument("--samples", type=int, default=16)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -42,9 +42,8 @@ def main() -> None:
     best = max(found, key=lambda scale: found[scale]["EMF1"])
     ahead = replace(Matched.load(args.model), scale=best)
     asked = read(args.train, limit=args.questions).asked
-    together = fitted_temperature(retriever, asked, lookahead=ahead, samples=0, posterior=True)
-    alone = fitted_temperature(retriever, asked, lookahead=ahead, samples=args.samples)
-    fitted = Fitted(best, round(alone, 3), round(together, 3))
+    together = fitted_temperature(retriever, asked, lookahead=ahead, prefixes=0, posterior=True)
+    fitted = Fitted(best, posterior_temperature=round(together, 3))
     fitted.save(args.model)
     print(fitted)
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
+
+from ergotext.lm.protocols import InputError
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +55,12 @@ class TokenBatch:
         cls, rows: Sequence[Sequence[int]], locked: Sequence[Sequence[int]] | None = None
     ) -> TokenBatch:
         """A batch of plain lists of token ids (and, if given, their lock marks)."""
+        given: Any = rows
+        if isinstance(given, str) or any(isinstance(row, str) for row in given):
+            raise InputError(
+                f"a batch is made of rows of token ids, and {rows!r:.60} holds texts: encode them "
+                f"(lm.vocabulary.encode), or take ergotext.score(lm, texts)"
+            )
         width = max((len(row) for row in rows), default=0)
         marks = locked if locked is not None else [[0] * len(row) for row in rows]
         return cls(
@@ -110,6 +119,29 @@ def _padded(rows: Sequence[Sequence[int]], width: int) -> Tensor:
     if not width:
         return torch.zeros(len(rows), 0, dtype=torch.int64)
     return torch.tensor([[*row, *[0] * (width - len(row))] for row in rows], dtype=torch.int64)
+
+
+def checked(batch: object, size: int | None = None) -> TokenBatch:
+    """The batch itself.
+
+    Raises
+    ------
+    InputError
+        It is none, but a list of texts, say; or it has ids that a model of ``size`` tokens has not.
+    """
+    if not isinstance(batch, TokenBatch):
+        raise InputError(
+            f"{batch!r:.60} is no TokenBatch: to score texts take ergotext.score(lm, texts), or "
+            f"make one of rows of token ids, TokenBatch.of(rows)"
+        )
+    if size is not None and batch.ids.numel():
+        low, high = int(batch.ids.min()), int(batch.ids.max())
+        if low < 0 or high >= size:
+            raise InputError(
+                f"a row has token {low if low < 0 else high}, and the model knows 0 to {size - 1}: "
+                f"use the model's own tokenizer"
+            )
+    return batch
 
 
 def microbatches(sizes: Sequence[int], token_budget: int) -> Iterator[list[int]]:

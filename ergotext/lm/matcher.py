@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -25,8 +26,11 @@ from ergotext.lm.matcher_input import (
     texts_of,
 )
 from ergotext.lm.protocols import InputError, ModelError
+from ergotext.lm.soundness import check_numbers, shapes_of
+from ergotext.lm.untrusted import check_types, read_json
 
 WEIGHTS, CONFIG = "matcher.safetensors", "matcher.json"
+SIZES = ("width", "hidden", "layers")
 DROP = 0.15
 
 
@@ -169,18 +173,42 @@ class Matcher(nn.Module):
         folder = Path(folder)
         if not (folder / CONFIG).is_file() or not (folder / WEIGHTS).is_file():
             raise InputError(f"{folder} holds no matcher ({CONFIG}, {WEIGHTS}): train one.")
+        about = read_json(folder / CONFIG, raises=ModelError, advice="it is damaged: train again")
+        shapes = shapes_of(folder / WEIGHTS)
         try:
-            with torch.random.fork_rng(devices=[]):  # what is drawn here is read over at once
-                matcher = cls(
-                    **json.loads((folder / CONFIG).read_text(encoding="utf-8")), drop=drop
-                )
-            weights = load_file(folder / WEIGHTS)
-            matcher.load_state_dict({name: one.float() for name, one in weights.items()})
-        except (ValueError, TypeError, RuntimeError, SafetensorError) as error:
+            check_types(about, {"characters": str, **dict.fromkeys(SIZES, int)})
+            _check_sizes(about, shapes)
+            with torch.device("meta"):  # without numbers: they are read right below
+                matcher = cls(**about, drop=drop)
+            own = {name: tuple(one.shape) for name, one in matcher.state_dict().items()}
+            if own != shapes:
+                odd = next(n for n in (*own, *shapes) if own.get(n) != shapes.get(n))
+                raise ValueError(f"{odd} is {shapes.get(odd)}, not {own.get(odd)}")
+            weights = {name: one.float() for name, one in load_file(folder / WEIGHTS).items()}
+            matcher.load_state_dict(weights, assign=True)
+        except (ValueError, RuntimeError, SafetensorError) as error:
+            said = str(error).splitlines()[0]
             raise ModelError(
-                f"The matcher in {folder} is damaged ({error}): train it again."
+                f"The matcher in {folder} is damaged ({said}): train it again."
             ) from error
+        check_numbers(weights.items(), str(folder))
         return matcher.eval()
+
+
+def _check_sizes(about: dict[str, Any], shapes: dict[str, tuple[int, ...]]) -> None:
+    """ValueError unless the weights are of a matcher of these sizes.
+
+    As far as it takes to build one: every layer takes time, and all else costs nothing before there
+    are numbers.
+    """
+    layers = sum(name.startswith("question.norm.") for name in shapes) // 2
+    rows = len(about["characters"]) + FIRST
+    embedding = shapes.get("embedding.weight")
+    if embedding != (rows, about["width"]) or layers != about["layers"] or about["hidden"] < 1:
+        raise ValueError(
+            f"{CONFIG} tells of {rows - FIRST:,} characters, width {about['width']:,} and "
+            f"{about['layers']:,} layers, {WEIGHTS} of {embedding or 'no'} and {layers:,}"
+        )
 
 
 class _Reader(nn.Module):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ergotext.lm.automata.grammars import regex
 from ergotext.lm.automata.pieces import Pieces
-from ergotext.lm.batch import TokenBatch
+from ergotext.lm.batch import TokenBatch, checked
 from ergotext.lm.causal import CausalLM
 from ergotext.lm.energy import Term
 from ergotext.lm.protocols import Automaton, Bounded, Ending, InputError
@@ -30,6 +30,8 @@ class Matches(Term):
     lowest = 0.0
 
     def __init__(self, what: Automaton | str, scorer: CausalLM | None = None) -> None:
+        if not isinstance(what, str) and not hasattr(what, "candidates"):
+            raise InputError(f"{what!r:.60} is no automaton and no expression (a str): give either")
         self._what = what
         self._scorer = scorer
         if scorer is not None and not isinstance(what, str) and what.end != scorer.end_id:
@@ -60,7 +62,7 @@ class Matches(Term):
 
     def __call__(self, batch: TokenBatch) -> Tensor:
         automaton = self.automaton
-        state = automaton.start(len(batch))
+        state = automaton.start(len(checked(batch)))
         ids, inside = batch.ids.numpy(), batch.inside.numpy()
         for column in range(batch.longest):
             state = np.where(inside[:, column], automaton.advance(state, ids[:, column]), state)

@@ -14,7 +14,7 @@ from ergotext.lm.causal import CausalLM
 from ergotext.lm.custom import custom
 from ergotext.lm.energy import Term
 from ergotext.lm.protocols import InputError
-from ergotext.lm.words import is_unspaced
+from ergotext.lm.words import check_unicode, is_unspaced
 
 LONGEST = 4
 """Words of the longest run that counts as repeated."""
@@ -109,6 +109,7 @@ def _surprise(words: Sequence[str], lm: CausalLM) -> list[float]:
 
 
 def _check(reference: str) -> None:
+    check_unicode(reference)
     if not words_of(reference):
         raise InputError(f"the text {reference!r} has no words to compare others with")
 

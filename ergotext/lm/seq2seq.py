@@ -54,9 +54,9 @@ class Seq2SeqLM:
             self.decoder: Any = model.get_decoder()
             self.encoder: Any = model.get_encoder()
             self.projection = _projection(model, self.start_id)
-        except (AttributeError, TypeError, ValueError, RuntimeError) as error:
-            if isinstance(error, ModelError):
-                raise
+        except ModelError:
+            raise
+        except Exception as error:  # a model of another kind, or settings that make no sense
             raise ModelError(
                 f"This {model.config.model_type} model cannot be driven as an encoder-decoder "
                 f"({error}): take another model."
@@ -199,6 +199,13 @@ def _named(model: PreTrainedModel, name: str) -> int:
         raise ModelError(
             f"This {model.config.model_type} model is no encoder-decoder or names no single "
             f"{name}: set config.{name}, or take another model."
+        )
+    embeddings: Any = model.get_input_embeddings()
+    rows = embeddings.weight.shape[0]
+    if isinstance(value, bool) or not 0 <= value < rows:
+        raise ModelError(
+            f"This {model.config.model_type} model says {name} = {value}, and its tokens are 0 to "
+            f"{rows - 1:,}: mend config.json, or fetch the model again."
         )
     return value
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ergotext.lm.batch import TokenBatch
+from ergotext.lm.batch import TokenBatch, checked
 from ergotext.lm.causal import CausalLM
 from ergotext.lm.energy import Term
 from ergotext.lm.locks import initial_rows, mark
@@ -93,7 +93,7 @@ class Length(Term):
         return -((n - self.mean) ** 2) / (2 * self.sd**2)
 
     def __call__(self, batch: TokenBatch) -> Tensor:
-        return self._log_z - self._exponent(batch.length.double())
+        return self._log_z - self._exponent(checked(batch).length.double())
 
 
 class Keywords(Term):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from ergotext.lm.batch import TokenBatch
+from ergotext.lm.batch import TokenBatch, checked
 from ergotext.lm.protocols import InputError
+from ergotext.lm.spelling import decoded, misread
 from ergotext.lm.words import check_unicode, check_word, is_unspaced
 
 _UNUSED = re.compile(r"<\|?(unused|reserved|extra_id|dummy)[^>]*>|\[(unused|reserved)[^\]]*\]")
@@ -23,7 +25,8 @@ class Vocabulary:
     ----------
     tokenizer : transformers tokenizer
     size : int
-        Rows of the model's output layer, which may be more than the tokenizer has tokens.
+        Rows of the model's output layer. There may be more of them than tokens, or fewer: tokens
+        beyond them cannot be written.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, size: int) -> None:
@@ -38,17 +41,40 @@ class Vocabulary:
         return bool(self.tokenizer.get_vocab() == other.tokenizer.get_vocab())
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of a text, no special tokens added; InputError if it is no valid Unicode."""
+        """Token ids of a text, no special tokens added.
+
+        Raises
+        ------
+        InputError
+            It is no valid Unicode, or has a token that was added to the tokenizer and that the
+            model does not know.
+        """
         check_unicode(text)
-        return list(self.tokenizer.encode(text, add_special_tokens=False))
+        ids = [int(i) for i in self.tokenizer.encode(text, add_special_tokens=False)]
+        beyond = next((token for token in ids if token >= self.size), None)
+        if beyond is not None:
+            raise InputError(
+                f"the text {text!r:.60} has the token {beyond} "
+                f"({self.tokenizer.convert_ids_to_tokens(beyond)!r}), and the model knows "
+                f"{self.size} tokens: leave it out, or take a model that was trained with it"
+            )
+        return ids
 
     def text(self, ids: Sequence[int]) -> str:
         """The text of one token sequence."""
+        return decoded(list(ids), self._misread, self._decode)
+
+    def _decode(self, ids: Sequence[int]) -> str:
         return str(self.tokenizer.decode(list(ids), clean_up_tokenization_spaces=False))
+
+    @cached_property
+    def _misread(self) -> dict[int, str]:
+        fast = getattr(self.tokenizer, "backend_tokenizer", None)
+        return {} if fast is None else misread(fast)
 
     def decode(self, batch: TokenBatch) -> list[str]:
         """The text of each row."""
-        return [self.text(row) for row in batch.rows()]
+        return [self.text(row) for row in checked(batch).rows()]
 
     def spell(self, word: str) -> list[int]:
         """The tokens of a keyword as it stands inside a sentence.
@@ -86,7 +112,8 @@ class Vocabulary:
     def _allowed(self) -> Tensor:
         """bool [V]: every token but special, unused and padding ones."""
         allowed = torch.zeros(self.size, dtype=torch.bool)
-        allowed[: min(self.size, len(self.tokenizer))] = True
+        known = self.tokenizer.get_vocab().values()  # their ids may have holes between them
+        allowed[[token_id for token_id in known if token_id < self.size]] = True
         banned = set(self.tokenizer.all_special_ids)
         for token_id, token in self.tokenizer.added_tokens_decoder.items():
             if token.special or _UNUSED.fullmatch(token.content):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from ergotext.lm.protocols import InputError
 
 _DIRECTION = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)+")
 _UNSPACED = (
     (0x0E00, 0x0EFF),  # Thai, Lao
     (0x0F00, 0x0FFF),  # Tibetan
@@ -43,9 +45,40 @@ def joins(char: str) -> bool:
     ) and not is_unspaced(char)
 
 
+def _seen(char: str) -> bool:
+    """Whether a character shows: soft hyphens, joiners and the like part no words."""
+    return unicodedata.category(char) != "Cf"
+
+
 def _neighbour(rest: str) -> str:
-    """The first visible character; soft hyphens, joiners and the like part no words."""
-    return next((char for char in rest if unicodedata.category(char) != "Cf"), " ")
+    """The first visible character."""
+    return next(filter(_seen, rest), " ")
+
+
+def boundaries(text: str) -> tuple[list[bool], list[bool]]:
+    """Where spans may begin and where they may end: bool [len + 1] each, before each character.
+
+    As ``find_word`` has it, and no span begins or ends inside a number: ``7`` is not in ``7.5``,
+    nor ``1`` in ``1,000``.
+    """
+    before, after = _last_seen(text), _last_seen(text[::-1])[::-1]
+    begins = [not (joins(a) and joins(b)) for a, b in zip(before, after, strict=True)]
+    ends = [
+        may and not unicodedata.category(b).startswith("M")
+        for may, b in zip(begins, after, strict=True)
+    ]
+    for number in _NUMBER.finditer(text):
+        inner = slice(number.start() + 1, number.end())
+        begins[inner] = ends[inner] = [False] * (number.end() - number.start() - 1)
+    return begins, ends
+
+
+def _last_seen(text: str) -> list[str]:
+    """The last visible character before each place of a text; a space where there is none."""
+    found = [" "]
+    for char in text:
+        found.append(char if _seen(char) else found[-1])
+    return found
 
 
 def find_word(text: str, word: str, start: int = 0) -> int:
@@ -102,8 +135,27 @@ def check_word(word: str) -> None:
 
 
 def check_unicode(text: str) -> None:
-    """Raise InputError if a text is no valid Unicode."""
+    """Raise InputError if this is no text, or one that is no valid Unicode."""
+    if not isinstance(text, str):
+        raise InputError(f"{text!r:.60} is no text: give a str")
     try:
         text.encode()
     except UnicodeEncodeError as error:
         raise InputError(f"{text!r} is no valid Unicode text: {error.reason}") from error
+
+
+def check_text(text: object, what: str) -> None:
+    """Raise InputError if something is not one text of valid Unicode; ``what`` names it."""
+    if not isinstance(text, str):
+        raise InputError(f"{what} must be one text, got {text!r:.60}")
+    check_unicode(text)
+
+
+def check_texts(texts: object, what: str = "texts") -> None:
+    """Raise InputError if these are not several texts; one alone would be read letter by letter."""
+    if isinstance(texts, str | bytes):
+        raise InputError(f"{what} are one text, {texts!r:.60}: put it into a list")
+    if not isinstance(texts, Collection):
+        raise InputError(f"{what} must be a list of texts, got {texts!r:.60}")
+    for text in texts:
+        check_text(text, f"each of the {what}")

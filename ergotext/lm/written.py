@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,13 @@ from ergotext.lm.ragged import Ints, offsets_of, take_rows
 
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
 _SPACE = "\u2581"
+_SIGNS = str.maketrans(
+    dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u02bc`\u00b4", "'")
+    | dict.fromkeys("\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb", '"')
+    | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-")
+    | dict.fromkeys("\u2022\u2027\u22c5\u30fb", "\u00b7")
+)
+"""Forms of quotes, dashes and middle dots."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +79,17 @@ class Written:
         """The lengths in bytes that pieces have, rising."""
         return sorted({len(piece) for piece in self.tokens})
 
+    @cached_property
+    def alike(self) -> Written:
+        """What each token writes, letters that are alike made the same (``alike``)."""
+        pieces = [
+            self.flat[low:high].tobytes() for low, high in itertools.pairwise(self.offsets.tolist())
+        ]
+        lead, *pieces = (_folded_piece(piece) for piece in (self.lead, *pieces))
+        lengths = np.fromiter(map(len, pieces), dtype=np.int64, count=len(pieces))
+        flat = np.frombuffer(b"".join(pieces), dtype=np.uint8)
+        return Written(flat, offsets_of(lengths), lead)
+
     def texts(self, ids: Ints, offsets: Ints) -> list[str]:
         """What rows of tokens write; the row i is ``ids[offsets[i] : offsets[i + 1]]``."""
         flat, bounds = take_rows(self.flat, self.offsets, ids)
@@ -84,17 +103,66 @@ class Written:
 
 
 def folded(tokenizer: TextTokenizer, texts: Sequence[str]) -> Iterator[list[str]]:
-    """The characters of each text, each as the tokenizer writes it (in its own case and width)."""
+    """The characters of each text, each as the tokenizer writes it (in its own case and width).
+
+    What a normaliser may compose (a letter and its marks, the parts of a Hangul syllable) is
+    written as one: by the first character of it, and nothing by the others.
+    """
     if not isinstance(tokenizer, FastTokenizer):
         yield from map(list, texts)
         return
-    each = sorted(set("".join(texts)))
-    ids = [tokenizer.encode(char) for char in each]
+    clusters = list(map(_clusters, texts))
+    each = sorted({one for row in clusters for one in row})
+    ids = [tokenizer.encode(one) for one in each]
     read = zip(each, tokenizer.decode_many(ids), strict=True)
     # What comes back as nothing is white space that ends a text, or unknown: taken as it stands.
-    kept = {char: text or char for char, text in read}
-    for text in texts:
-        yield [kept[char] for char in text]
+    kept = {one: text or one for one, text in read}
+    for row in clusters:
+        yield [char for one in row for char in (kept[one], *[""] * (len(one) - 1))]
+
+
+def _clusters(text: str) -> list[str]:
+    """A text in parts, none of which a normaliser composes with the next."""
+    found: list[str] = []
+    for char in text:
+        code = ord(char)
+        # Marks; vowels and finals of Hangul; voiced marks of half width.
+        joined = 0x1160 <= code <= 0x11FF or code in (0xFF9E, 0xFF9F)
+        if found and (joined or unicodedata.category(char).startswith("M")):
+            found[-1] += char
+        else:
+            found.append(char)
+    return found
+
+
+def alike(text: str) -> list[str]:
+    """What each character of a text is where letters that are alike are the same.
+
+    Case, width, composition, and the forms of quotes, dashes and spaces make no difference;
+    invisible characters, and spaces behind a space, are nothing. Characters that a tokenizer writes
+    byte by byte stay what they are in the index, so they are met in no other form.
+    """
+    found = [_alike(char) for char in text]
+    return [
+        "" if one == before == " " else one
+        for before, one in zip(["", *found[:-1]], found, strict=True)
+    ]
+
+
+@lru_cache(maxsize=1 << 16)
+def _alike(char: str) -> str:
+    if unicodedata.category(char) == "Cf":
+        return ""
+    plain = unicodedata.normalize("NFKC", char.translate(_SIGNS)).translate(_SIGNS)
+    return unicodedata.normalize("NFKD", plain.casefold())
+
+
+def _folded_piece(piece: bytes) -> bytes:
+    """A piece of whole characters, folded; one that ends within a character, as it is."""
+    try:
+        return "".join(map(_alike, piece.decode())).encode()
+    except UnicodeDecodeError:
+        return piece
 
 
 def _pieces(tokenizer: FastTokenizer) -> list[bytes]:

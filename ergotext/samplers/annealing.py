@@ -33,6 +33,8 @@ class Adaptive(State):
     """float64 [B]: share of proposals that were accepted lately"""
     restarts: int = 0
     """How many there were"""
+    seen: int = -1
+    """The step before; under a time limit the schedule leaves steps out, and waits at its end"""
 
 
 @register("annealing", "simulated-annealing")
@@ -118,15 +120,18 @@ class SimulatedAnnealing:
     def step(self, draws: Draws, state: State) -> tuple[State, Info]:
         if not isinstance(state, Adaptive):
             return self.kernel.step(draws, state, self.temperature(state.step))
-        restarts = self._restarts(state.step)
+        restarts, gone = self._restarts(state.step), state.step - state.seen
         at = state.step - self.run * restarts
         if restarts > state.restarts:
             state = replace(state, temperature=torch.full_like(state.temperature, self.hot))
+        if gone != 1 and state.step >= self.steps - 1:  # no time to wait for the acceptance rate
+            state = replace(state, temperature=torch.full_like(state.temperature, self.cold))
         after, info = self.kernel.step(draws, state, state.temperature)
-        memory = max(2, self.run / WINDOW)
+        gone = max(1, gone)
+        memory = max(1, max(2, self.run / WINDOW) / gone)
         rate = state.rate + (info.accepted.double() - state.rate) / memory
         wanted = lam_rate(at / max(1, self.run))
-        factor = (self.cold / self.hot) ** (CROSSING / max(1, self.run))
+        factor = (self.cold / self.hot) ** (CROSSING * gone / max(1, self.run))
         moved = state.temperature * torch.where(rate > wanted, factor, 1 / factor)
         moved = moved.clamp(self.cold, self.hot)
         return Adaptive(
@@ -136,4 +141,5 @@ class SimulatedAnnealing:
             temperature=moved,
             rate=rate,
             restarts=restarts,
+            seen=state.step,
         ), info

@@ -27,6 +27,24 @@ def check_counts(**numbers: object) -> None:
             raise InputError(f"{name} must be a whole number of at least one, got {value!r:.60}")
 
 
+def check_window(energy: Energy, max_length: int) -> None:
+    """Refuse texts that a model of the energy could not read, before any is written.
+
+    Raises
+    ------
+    InputError
+        ``max_length`` is more than the window of a model leaves for a text (``longest_text``).
+    """
+    for model in (energy.scorer, energy.masked):
+        most = getattr(model, "longest_text", None)
+        if most is not None and max_length > most:
+            raise InputError(
+                f"texts of up to {max_length} tokens do not fit the model's window: its token "
+                f"positions leave {max(0, most)} for a text; lower max_length (--max-length) or "
+                f"shorten the context"
+            )
+
+
 def options_of(sampler: str, given: Mapping[str, Any]) -> Collection[str]:
     """What a sampler may be told; InputError where it is told something else."""
     known = signature(sampler_named(sampler)).parameters

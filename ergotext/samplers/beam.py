@@ -15,7 +15,7 @@ from ergotext.samplers.contest import Tails, best_of_each
 from ergotext.samplers.finished import Finished
 from ergotext.samplers.finishing import log_trust
 from ergotext.samplers.rests import Rests, numbers
-from ergotext.samplers.within import fits
+from ergotext.samplers.within import check_known, fits
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -215,7 +215,7 @@ class _Search:
         return self.lookahead is None or self.lookahead.bound
 
     def _step_log_prob(self, row: Ints, token: Ints) -> Floats:
-        self._check(token)
+        check_known(token, self.decoding.size)
         rows, tokens = torch.tensor(row), torch.tensor(token)
         logits = self.decoding.logits(rows, tokens)
         if not self.allowed:
@@ -230,14 +230,6 @@ class _Search:
         scores = logits - highest[rows] - total.log()[rows]
         scores = scores.masked_fill(alone, 0.0).masked_fill(impossible, -torch.inf)
         return numbers(scores)
-
-    def _check(self, tokens: Ints) -> None:
-        highest = int(tokens.max(initial=0))
-        if highest >= self.decoding.size:
-            raise InputError(
-                f"The automaton allows token {highest}, the model knows {self.decoding.size}: "
-                f"build it with the model's tokenizer."
-            )
 
     def _potential(self, inputs: Ints, states: Ints) -> Floats:
         if self.lookahead is None:
@@ -281,7 +273,7 @@ class _Search:
         gone[jump] = gone[on] = False
         np.maximum.at(self.lost, inputs[gone], rank[gone])
         if len(jump):
-            self._check(rests.ids)
+            check_known(rests.ids, self.decoding.size)
             potential = rests.potential(self.lookahead, self.automaton, inputs[jump], state[jump])
             self._jump(row[jump], token[jump], log_prob[jump], potential, plain[jump], rests)
         self.written = np.column_stack([self.written[row[on]], token[on]])

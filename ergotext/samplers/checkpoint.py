@@ -6,8 +6,10 @@ How it lies in the file is in ``checkpoint_file``, what of a run is there in ``r
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ergotext.lm.protocols import Energy
+from ergotext.lm.protocols import Energy, ErgotextError
 from ergotext.samplers.base import State
 from ergotext.samplers.checkpoint_file import CheckpointError, Journal, Record
 from ergotext.samplers.draws import SeededDraws
@@ -91,15 +93,10 @@ class Keeper:
             It is broken, or of another model, energy, sampler or configuration.
         """
         journal, records = Journal.open(path)
-        run = _run(path, records, start)
-        _check(path, made_of, records[0][0]["made_of"], run, start)
-        if len(records) > 1 and run.steps % made_of["every"] and not over(run):
-            records.pop()
-            run = _run(path, records, start)
-        header, tensors = records[-1]
-        terms = {name: tensors[f"terms.{n}"] for n, name in enumerate(header["terms"])}
-        _check_terms(path, energy.terms(run.state.batch), terms)
-        draws.state = header["draws"]
+        with _understood(path):
+            _check_made(path, made_of, records[0][0]["made_of"])
+            run = _restored(path, records, start, energy, made_of, over)
+            draws.state = records[-1][0]["draws"]
         journal.back_to(len(records))
         return cls(journal, energy, draws, made_of, run.steps), run
 
@@ -124,24 +121,62 @@ def _record(
     return header, tensors
 
 
-def _run(path: Path, records: list[Record], start: State) -> Run:
-    """The run of which these are the records."""
-    header, tensors = records[-1]
+@contextmanager
+def _understood(path: Path) -> Iterator[None]:
+    """Whatever does not fit together in a checkpoint, whose checksum anyone can make."""
     try:
-        trace = trace_of([piece for _, piece in records])
-        trace.proposed, trace.accepted = Counter(header["proposed"]), Counter(header["accepted"])
-        return Run(state_of(start, tensors, header["state"]), trace, float(header["seconds"]))
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        yield
+    except ErgotextError:
+        raise
+    except Exception as error:
         raise CheckpointError(
-            f"the checkpoint {path} is of another version of ergotext or of the sampler "
-            f"({error!r}); begin anew with another file"
+            f"the checkpoint {path} is of another version of ergotext or of the sampler, or was "
+            f"edited ({error!r:.200}); begin anew with another file"
         ) from error
 
 
-def _check(
-    path: Path, made_of: Mapping[str, Any], made: Mapping[str, Any], run: Run, start: State
-) -> None:
-    """Refuse to go on with a run that is made of something else, or begins elsewhere."""
+def _restored(
+    path: Path,
+    records: list[Record],
+    start: State,
+    energy: Energy,
+    made_of: Mapping[str, Any],
+    over: Callable[[Run], bool],
+) -> Run:
+    """The run to go on with, of all records or of all but the last, which then goes."""
+    run = _run(records, start)
+    _check_start(path, run, start)
+    if len(records) > 1 and run.steps % made_of["every"] and not over(run):
+        records.pop()
+        run = _run(records, start)
+    header, tensors = records[-1]
+    terms = {name: tensors[f"terms.{n}"] for n, name in enumerate(header["terms"])}
+    _check_terms(path, energy.terms(run.state.batch), terms)
+    return run
+
+
+def _run(records: list[Record], start: State) -> Run:
+    """The run of which these are the records."""
+    header, tensors = records[-1]
+    state = state_of(start, tensors, header["state"])
+    trace = trace_of([piece for _, piece in records])
+    trace.proposed, trace.accepted = _counts(header["proposed"]), _counts(header["accepted"])
+    if trace.states[-1].rows() != state.batch.rows():
+        raise ValueError("its trace does not end at its state")
+    seconds = float(header["seconds"])
+    if not 0 <= seconds < math.inf:
+        raise ValueError(f"seconds are {seconds}")
+    return Run(state, trace, seconds)
+
+
+def _counts(told: Mapping[str, int]) -> Counter[str]:
+    if any(type(count) is not int or count < 0 for count in told.values()):
+        raise ValueError("what it counts are no whole numbers from 0 on")
+    return Counter(told)
+
+
+def _check_made(path: Path, made_of: Mapping[str, Any], made: Mapping[str, Any]) -> None:
+    """Refuse to go on with a run that is made of something else."""
     here, there = json.loads(json.dumps(dict(made_of))), made
     for name in [*here, *there]:
         if here.get(name) != there.get(name):
@@ -150,6 +185,10 @@ def _check(
                 f"{there.get(name)!r:.80}, here {here.get(name)!r:.80}; ask for the same, or "
                 f"begin anew with another file"
             )
+
+
+def _check_start(path: Path, run: Run, start: State) -> None:
+    """Refuse to go on with a run that begins elsewhere."""
     first = run.trace.states[0]
     if first.rows() != start.batch.rows() or not torch.equal(
         first.padded(first.longest).locked, start.batch.padded(first.longest).locked

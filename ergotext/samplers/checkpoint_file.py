@@ -124,7 +124,7 @@ class Journal:
                 record = _next(content, commits[-1].end)
                 commits.append(commits[-1].behind(record))
                 records.append(_read(record))
-        except (SafetensorError, struct.error, KeyError, ValueError, TypeError):
+        except (SafetensorError, struct.error, KeyError, ValueError, TypeError, RecursionError):
             records = []
         if not records or (commits[-1].end, commits[-1].digest) != (told.end, told.digest):
             raise CheckpointError(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Any
 
 import torch
 
-from ergotext.lm.protocols import InputError
+from ergotext.lm.extras import needed
 from ergotext.samplers.result import Feature, Result
 
 
@@ -33,12 +32,7 @@ def datatree(result: Result, features: Mapping[str, Feature] | None = None) -> A
     InputError
         arviz-base is not installed, or a feature is no number.
     """
-    try:
-        from_dict = import_module("arviz_base").from_dict
-    except ImportError as error:
-        raise InputError(
-            f"arviz-base is not installed ({error}): pip install 'ergotext[arviz]'"
-        ) from error
+    from_dict = needed("arviz_base", "arviz").from_dict
     lengths = torch.stack([batch.length for batch in result.trace.states]).numpy()
     values = {"length": lengths}
     values |= {name: result.feature(of) for name, of in (features or {}).items()}

@@ -17,7 +17,7 @@ from ergotext.samplers.draws import Draws
 from ergotext.samplers.finishing import log_trust
 from ergotext.samplers.gumbel import gumbel, gumbels_below
 from ergotext.samplers.rests import numbers
-from ergotext.samplers.within import fits
+from ergotext.samplers.within import check_known, fits
 
 Ints = NDArray[np.int64]
 
@@ -190,11 +190,7 @@ class _Search:
         """Row, token, next state and log p of each way on that is possible."""
         # Copies: an automaton may answer with views of its read-only file.
         row, token, after = map(np.array, self.automaton.candidates(self.state))
-        if int(token.max(initial=0)) >= self.decoding.size:
-            raise InputError(
-                f"the automaton allows token {int(token.max())}, the model knows "
-                f"{self.decoding.size}: build it with the model's tokenizer"
-            )
+        check_known(token, self.decoding.size)
         ended = token == self.automaton.end
         kept = ended | fits(self.automaton, after, room - 1) if room else ended
         row, token, after = row[kept], token[kept], after[kept]

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ergotext.lm.protocols import Automaton, InputError
 from ergotext.samplers.draws import Draws
+from ergotext.samplers.within import check_known
 
 Ints = NDArray[np.int64]
 
@@ -82,6 +83,7 @@ def _drawn(
     """v ~ p(v)ψ(v)/c among the allowed tokens, with weight c."""
     # Copies: an automaton may answer with views of its read-only file.
     row, token, after = map(np.array, automaton.candidates(states))
+    check_known(token, log_prob.shape[1])
     count = np.bincount(row, minlength=len(states))
     column = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
     # One column more than any row has ways, so that a row without a way has a column too.

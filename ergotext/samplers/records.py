@@ -14,6 +14,8 @@ from ergotext.samplers.base import State
 from ergotext.samplers.run import Trace
 
 S = TypeVar("S", bound=State)
+_WIDEST = 1 << 20
+"""Tokens of a row that anyone could want; more would fill the memory before it is looked at."""
 
 
 def of_state(state: State) -> tuple[dict[str, Tensor], dict[str, int | float]]:
@@ -38,16 +40,31 @@ def of_state(state: State) -> tuple[dict[str, Tensor], dict[str, int | float]]:
 
 
 def state_of(start: S, tensors: Mapping[str, Tensor], numbers: Mapping[str, int | float]) -> S:
-    """A state of the class of ``start``."""
+    """A state of the class of ``start``; ValueError where a field is none of that class."""
     values: dict[str, Any] = {}
     for field in fields(start):
         name = f"state.{field.name}"
-        if isinstance(getattr(start, field.name), TokenBatch):
-            parts = (tensors[f"{name}.{part}"] for part in ("ids", "length", "locked"))
+        there = getattr(start, field.name)
+        if isinstance(there, TokenBatch):
+            parts = [tensors[f"{name}.{part}"] for part in ("ids", "length", "locked")]
+            if any(part.dtype != torch.int64 for part in parts):
+                raise ValueError(f"{field.name} is not of whole numbers")
             values[field.name] = TokenBatch(*parts)
+        elif isinstance(there, Tensor):
+            values[field.name] = tensors[name]
+            if there.numel() and not _alike(there, tensors[name]):
+                raise ValueError(f"{field.name} is of another shape or type")
         else:
-            values[field.name] = tensors[name] if name in tensors else numbers[field.name]
+            values[field.name] = numbers[field.name]
+            if type(values[field.name]) is not type(there):
+                raise ValueError(f"{field.name} is {values[field.name]!r:.40}")
+    if len(values["batch"]) != len(start.batch):
+        raise ValueError(f"it is of {len(values['batch'])} chains, not {len(start.batch)}")
     return replace(start, **values)
+
+
+def _alike(one: Tensor, other: Tensor) -> bool:
+    return one.dtype == other.dtype and one.ndim == other.ndim and one.shape[:1] == other.shape[:1]
 
 
 def of_trace(trace: Trace, first: int) -> dict[str, Tensor]:
@@ -84,6 +101,8 @@ def trace_of(pieces: Sequence[Mapping[str, Tensor]]) -> Trace:
 
 
 def _batch(length: Tensor, ids: Tensor, locked: Tensor, width: int) -> TokenBatch:
+    if not 0 <= width <= _WIDEST:
+        raise ValueError(f"rows of {width:,} places")
     arrays = torch.zeros(2, len(length), width, dtype=torch.int64)
     arrays[:, torch.arange(width) < length[:, None]] = torch.stack([ids, locked])
     return TokenBatch(arrays[0], length, arrays[1])

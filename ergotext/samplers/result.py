@@ -107,12 +107,20 @@ class Result:
     def warnings(self) -> list[str]:
         """What speaks against the result, in plain words; an optimiser's states are no sample."""
         if self.kind == "optimiser":
-            return []
+            return self.unmoved
         apart = [rung for rung, rate in enumerate(self.swap_rates, 1) if rate == 0]
         return [
             *self.diagnose().warnings(),
             *(f"rungs {rung} and {rung + 1} never exchanged; put more between" for rung in apart),
         ]
+
+    @property
+    def unmoved(self) -> list[str]:
+        """That no chain ever left its start, in plain words; empty if one did."""
+        if self.trace.accepted.total():
+            return []
+        cause = "every proposal was refused" if self.steps else "there was no time for a step"
+        return [f"no chain left its start: {cause}; allow more steps or time, or a looser energy"]
 
     def best(self, count: int = 1) -> list[Sample]:
         """The ``count`` visited texts of lowest energy, no text twice (white space apart)."""

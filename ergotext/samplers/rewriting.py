@@ -19,7 +19,7 @@ from ergotext.samplers.draws import Draws
 from ergotext.samplers.finishing import log_trust
 from ergotext.samplers.proposals import Proposal
 from ergotext.samplers.target import Target
-from ergotext.samplers.within import fits
+from ergotext.samplers.within import check_known, fits
 
 Ints = NDArray[np.int64]
 Locks = Callable[[TokenBatch], Tensor]
@@ -80,6 +80,7 @@ def _law(target: Target, rows: TokenBatch, state: Ints, open_: Tensor) -> Tensor
     kept = fits(target.automaton, after, room) | (token == target.automaton.end)
     row, token, after = row[kept], token[kept], after[kept]
     log_prob = target.scorer.next_log_prob(prefix, prefix.length).clone()
+    check_known(token, log_prob.shape[1])
     states, each = state[at.numpy()], torch.from_numpy(row)
     left = (target.max_length - 1 - prefix.length).numpy()
     score = log_prob[each, torch.from_numpy(token)]

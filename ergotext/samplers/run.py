@@ -15,6 +15,9 @@ from ergotext.lm.batch import TokenBatch
 from ergotext.samplers.base import Info, Sampler, State
 from ergotext.samplers.draws import Draws
 
+AT_END = 0.1
+"""Share of a time limit in which a schedule is at its end."""
+
 
 @dataclass
 class Trace:
@@ -101,7 +104,7 @@ def proceed(
 
     Returns why it ended: ``steps``, ``time``, ``interrupt``, or what a pause said. Progress goes to
     stderr, and only where that is a terminal. Under a time limit that the steps would outlast, the
-    state's step count follows the clock, so that a schedule gets through in time.
+    state's step count follows the clock, so that the last step in time is the last of a schedule.
 
     Parameters
     ----------
@@ -129,7 +132,8 @@ def proceed(
         while run.state.step < steps and said is None:
             after, info = sampler.step(draws, run.state)
             run.trace.record(after, info, sampler.moves)
-            run.seconds = clock.seconds()
+            now = clock.seconds()
+            clock.last, run.seconds = now - run.seconds, now
             before, run.state = run.state.step, replace(after, step=clock.step(run))
             bar.update(run.state.step - before)
             bar.set_postfix(energy=f"{float(after.energy.min()):.1f}", refresh=False)
@@ -147,13 +151,19 @@ def proceed(
 
 @dataclass
 class _Clock:
-    """How far a run should be in its steps, by count and by time."""
+    """How far a run should be in its steps, by count and by time.
+
+    By time, the last of ``steps`` stands where the limit is near: for the last ``AT_END`` of the
+    time, and for a step that would end there if it takes as long as the one before it.
+    """
 
     steps: int
     max_seconds: float | None
     before: float
     """seconds spent already"""
     began: float = field(default_factory=lambda: time.monotonic())
+    last: float = 0.0
+    """seconds that the last step took"""
 
     def seconds(self) -> float:
         return self.before + time.monotonic() - self.began
@@ -161,4 +171,7 @@ class _Clock:
     def step(self, run: Run) -> int:
         if self.max_seconds is None:
             return run.steps
-        return max(run.steps, int(self.steps * min(1.0, run.seconds / self.max_seconds)))
+        if run.seconds >= self.max_seconds:
+            return self.steps
+        share = (run.seconds + self.last) / (self.max_seconds * (1 - AT_END))
+        return max(run.steps, int((self.steps - 1) * min(1.0, share)))

@@ -10,7 +10,7 @@ from typing import Any
 
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy, InputError
-from ergotext.samplers.asked import check_whole, made, options_of, plain, refused
+from ergotext.samplers.asked import check_whole, check_window, made, options_of, plain, refused
 from ergotext.samplers.base import SAMPLERS, Sampler, WeightedSampler, sampler_named
 from ergotext.samplers.checkpoint import Keeper
 from ergotext.samplers.diagnostics import ess_bulk
@@ -94,14 +94,18 @@ def sample(
     Raises
     ------
     InputError
-        A count is not positive, or energy and sampler do not fit together.
+        A count is not positive, energy and sampler do not fit together, or ``max_length`` is more
+        than the window of a model leaves for a text.
     EnergyError
         The energy gives other than one number a text, NaN or −inf.
     CheckpointError
         The checkpoint is broken, or of another run.
     """
+    if not callable(energy) or not hasattr(energy, "terms"):
+        raise InputError(f"{energy!r:.60} is no energy: make one, such as fluency(lm) + length(14)")
     check_whole(chains=chains, steps=steps, n=n, max_length=max_length, every=every)
     check_whole(0, seed=seed)
+    check_window(energy, max_length)
     factory, known = sampler_named(sampler), options_of(sampler, options)
     sampler = next(name for name, other in SAMPLERS.items() if other is factory)  # of its aliases
     made_of = {"sampler": sampler, "seed": seed, "max_length": max_length, **(settings or {})}

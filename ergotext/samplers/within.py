@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ergotext.lm.protocols import Automaton, Bounded
+from ergotext.lm.protocols import Automaton, Bounded, InputError
 from ergotext.samplers.finishing import log_trust
 
 Ints = NDArray[np.int64]
@@ -24,6 +24,16 @@ def fits(automaton: Automaton, states: Ints, room: int | Ints) -> NDArray[np.boo
         return np.ones(len(states), dtype=np.bool_)
     enough: NDArray[np.bool_] = automaton.least(states) <= room
     return enough
+
+
+def check_known(tokens: Ints, size: int) -> None:
+    """Raise InputError if an automaton allows a token that a model of ``size`` tokens has not."""
+    highest = int(tokens.max(initial=0))
+    if highest >= size:
+        raise InputError(
+            f"The automaton allows token {highest}, the model knows {size}: build it with the "
+            f"model's tokenizer."
+        )
 
 
 class Within:

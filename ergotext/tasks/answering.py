@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from ergotext.lm.protocols import InputError
 from ergotext.lm.trie.file import load as load_index
+from ergotext.lm.words import counted
 from ergotext.tasks.asked import Decode
 from ergotext.tasks.candidates import Potential
 from ergotext.tasks.fitted import temperature_for as temperature_for
@@ -30,6 +31,14 @@ def lines(text: str) -> list[str]:
     if not any(line.strip() for line in found):
         raise InputError("there is no question on standard input: pipe some in, one a line")
     return found
+
+
+def guesses(lost: int, asked: int) -> str:
+    """A line on questions in which no subject of the index was found."""
+    return (
+        f"{lost:,} of {counted(asked, 'question')} named no subject of the index in its letters: "
+        f"their answers are guesses over all entries, without probability"
+    )
 
 
 def opened(

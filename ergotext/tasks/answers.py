@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ergotext.lm.protocols import Decoding, InputError
@@ -16,14 +15,13 @@ from ergotext.lm.trie.states import ROOT
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.lm.trie.within import BestAmong, Within
 from ergotext.samplers.beam import beam
-from ergotext.samplers.draws import Draws
 from ergotext.tasks.asked import Floats, Group, Plan
-from ergotext.tasks.bounded import Answer, keys_log_prob, proven_best
-from ergotext.tasks.mass import Mass, Tokens, estimated_mass, exact_mass
+from ergotext.tasks.bounded import Answer, Tokens, keys_log_prob, proven_best
+from ergotext.tasks.mass import Mass, bounded_mass, exact_mass
 from ergotext.tasks.questions import QuestionReader
 
 Ints = NDArray[np.int64]
-MOST_SCORED = 256
+MOST_SCORED = 1024
 """Keys of a question that are scored at most where a posterior is asked for."""
 
 
@@ -55,8 +53,6 @@ class KeySearch:
     ----------
     reader : QuestionReader
     trie : TokenTrie
-    exhaustive : int
-        Of a trie of up to so many keys all are scored.
 
     Raises
     ------
@@ -64,7 +60,7 @@ class KeySearch:
         The trie was built with another tokenizer than the reader's.
     """
 
-    def __init__(self, reader: QuestionReader, trie: TokenTrie, exhaustive: int) -> None:
+    def __init__(self, reader: QuestionReader, trie: TokenTrie) -> None:
         own, built = reader.keys.alphabet, trie.alphabet
         if own != built:
             raise InputError(
@@ -73,27 +69,21 @@ class KeySearch:
             )
         self.reader = reader
         self.trie = trie
-        self.exhaustive = exhaustive
-
-    @property
-    def scores_all(self) -> bool:
-        return len(self.trie) <= self.exhaustive
 
     def check(self, plan: Plan) -> None:
         """Raise InputError if what is asked for cannot be told."""
-        told = plan.samples or plan.posterior or self.scores_all
-        if plan.threshold > 0 and not told:
-            raise InputError("a threshold needs probabilities: let samples be 2 or more")
+        if plan.threshold > 0 and not (plan.prefixes or plan.posterior):
+            raise InputError("a threshold needs probabilities: let prefixes be 1 or more")
 
-    def __call__(self, group: Group, plan: Plan, draws: Draws) -> list[Answers]:
+    def __call__(self, group: Group, plan: Plan) -> list[Answers]:
         """For each question the best of its candidates, or of all keys."""
         if not len(self.trie):
             return [Answers([], True, None)] * len(group.encoded)
         decoding = self.reader.read(group.encoded)
         potentials = group.potentials(plan.lookahead)
-        if self.scores_all:
+        if len(self.trie) <= _prefixes(group, plan) and not plan.posterior:
             return self._scored(decoding, group, potentials, plan)
-        return self._searched(decoding, group, potentials, plan, draws)
+        return self._searched(decoding, group, potentials, plan)
 
     def _searched(
         self,
@@ -101,9 +91,8 @@ class KeySearch:
         group: Group,
         potentials: list[Floats] | None,
         plan: Plan,
-        draws: Draws,
     ) -> list[Answers]:
-        """The best that are proven so, or that beam search finds; the mass of all by samples."""
+        """The best that are proven so, or that beam search finds; bounds of the mass of all."""
         automaton: TokenTrie | Within = self.trie
         if group.paths is not None:
             automaton = Within(self.trie, group.paths, len(decoding))
@@ -136,13 +125,12 @@ class KeySearch:
                 # Keys that were proven no better than the best still weigh something.
                 if best is not None and (potentials[number] > -np.inf).sum() <= MOST_SCORED:
                     scores = np.array([answer.score for answer in best])
-                    masses[number] = Mass(_log_sum(scores / plan.temperature))
-        elif plan.samples and not plan.posterior:
+                    masses[number] = exact_mass(scores / plan.temperature)
+        elif (prefixes := _prefixes(group, plan)) and not plan.posterior:
             known = [{answer.tokens: answer.log_prob for answer in best} for best, _ in found]
-            masses[:] = estimated_mass(
-                decoding, self.trie, draws, known, samples=plan.samples,
-                longest=self.trie.longest, temperature=plan.temperature,
-            )  # fmt: skip
+            masses[:] = bounded_mass(
+                decoding, self.trie, known, prefixes=prefixes, temperature=plan.temperature
+            )
         return [
             Answers(best[: plan.k], exact, mass)
             for (best, exact), mass in zip(found, masses, strict=True)
@@ -152,18 +140,13 @@ class KeySearch:
         self, decoding: Decoding, group: Group, potentials: list[Floats] | None, plan: Plan
     ) -> list[Answers]:
         """The best of all keys, each of them scored."""
-        log_prob = self._every_log_prob(decoding)
-        masses: list[Mass | None] = [None] * len(log_prob)
-        if not plan.posterior:
-            masses[:] = exact_mass(torch.from_numpy(log_prob) / plan.temperature)
         found = []
-        for number, (each, mass) in enumerate(zip(log_prob, masses, strict=True)):
+        for number, each in enumerate(self._every_log_prob(decoding)):
             keys = np.arange(len(each))
             if group.candidates is not None:
                 keys = group.candidates[number].ordinals
             score = each[keys] + (0.0 if potentials is None else potentials[number])
-            if plan.posterior and potentials is not None:
-                mass = Mass(_log_sum(score / plan.temperature))
+            mass = exact_mass(each / plan.temperature)
             best = np.argsort(-score, kind="stable")[: plan.k]
             best = best[score[best] > -np.inf]
             answers = [
@@ -189,5 +172,6 @@ class KeySearch:
         return list(self.trie.keys())
 
 
-def _log_sum(log_weights: Floats) -> float:
-    return float(np.logaddexp.reduce(log_weights, initial=-np.inf))
+def _prefixes(group: Group, plan: Plan) -> int:
+    """Prefixes to expand: none where no subject was found, as the answers are guesses then."""
+    return 0 if group.candidates is None and plan.spans else plan.prefixes

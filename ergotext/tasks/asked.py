@@ -25,7 +25,7 @@ class Plan:
     k: int
     beams: int
     lookahead: Potential | None
-    samples: int
+    prefixes: int
     temperature: float
     threshold: float
     batch_size: int
@@ -38,11 +38,8 @@ class Plan:
                 f"k ({self.k}), beams ({self.beams}) and batch_size ({self.batch_size}) must be at "
                 f"least one, and beams at least k"
             )
-        if self.samples < 0 or self.samples == 1:
-            raise InputError(
-                f"samples must be 0 or at least 2, got {self.samples}: one sample has no "
-                f"standard error"
-            )
+        if self.prefixes < 0:
+            raise InputError(f"prefixes must be 0 or more, got {self.prefixes}")
         if not self.temperature > 0 or not math.isfinite(self.temperature):
             raise InputError(f"the temperature must be positive, got {self.temperature}")
         if self.posterior and self.lookahead is None:

@@ -18,7 +18,8 @@ from ergotext.lm.trie.tree import TokenTrie
 from ergotext.lm.trie.within import Within
 from ergotext.samplers.rests import numbers
 from ergotext.tasks.asked import Floats
-from ergotext.tasks.mass import Tokens
+
+Tokens = tuple[int, ...]
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,8 @@ class Mention:
     text: str
     start: int
     stop: int
+    other: bool = False
+    """whether the index writes it in other letters: another case, width, or composition"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,9 +111,15 @@ class Spotter:
         self.trie = trie
         self._mentions = Mentions(trie, whole=not triples)
 
-    def find(self, questions: Sequence[str]) -> tuple[list[Candidates], Paths]:
-        """For each question its candidates, maybe none, and the ways to all of them."""
-        found = self._mentions.find(questions)
+    def find(
+        self, questions: Sequence[str], other_letters: bool = False
+    ) -> tuple[list[Candidates], Paths]:
+        """For each question its candidates, maybe none, and the ways to all of them.
+
+        With ``other_letters`` also of subjects that the index writes in other letters
+        (``Mentions.find``).
+        """
+        found = self._mentions.find(questions, other_letters)
         states, first, index = np.unique(found.state, return_index=True, return_inverse=True)
         low, high = self.trie.span(states)
         ordinals, rests = self._rests(states, found.token[first])
@@ -121,10 +129,9 @@ class Spotter:
         for question, begin, stop in zip(questions, bounds[:-1], bounds[1:], strict=True):
             # The same subject elsewhere has the same state: its first place counts.
             state, at = np.unique(index[begin:stop], return_index=True)
-            spans = zip(
-                found.start[begin + at].tolist(), found.stop[begin + at].tolist(), strict=True
-            )
-            mentions = tuple(Mention(question[a:b], a, b) for a, b in spans)
+            columns = (found.start, found.stop, found.other)
+            spans = zip(*(column[begin + at].tolist() for column in columns), strict=True)
+            mentions = tuple(Mention(question[a:b], a, b, other) for a, b, other in spans)
             starts, sizes = places[0][state], places[1][state]
             order = np.argsort(starts)
             rows = spread(starts[order], sizes[order])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import tomllib
 from collections.abc import Mapping
 from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, version
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ergotext.lm.protocols import InputError
+from ergotext.lm.untrusted import read_bytes, read_toml, toml_of
 
 _WHOLE, _NUMBER, _TEXT = (int,), (int, float), (str,)
 KINDS: dict[str, tuple[type, ...]] = {
@@ -51,7 +51,6 @@ DEFAULTS: dict[str, Any] = {
     "device": "auto",
     "dtype": "float32",
     "context": "",
-    "sampler": "mh",
     "max_length": 40,
     "seed": 0,
     "every": 100,
@@ -107,12 +106,7 @@ def read(path: Path | None, flags: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _load(path: Path) -> dict[str, Any]:
-    try:
-        told = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-    except ValueError as error:  # tomllib's and UTF-8's
-        raise InputError(f"{path} is no TOML: {error}") from error
+    told = read_toml(path)
     return {name: value for name, value in told.items() if name not in RECORDED}
 
 
@@ -134,7 +128,7 @@ def digest(energy: Mapping[str, Any]) -> str | None:
     schema = energy.get("json_schema")
     if not isinstance(schema, str) or schema.lstrip().startswith("{") or not Path(schema).is_file():
         return None
-    return blake2b(Path(schema).read_bytes(), digest_size=16).hexdigest()
+    return blake2b(read_bytes(Path(schema)), digest_size=16).hexdigest()
 
 
 def energy(
@@ -162,7 +156,7 @@ def option(text: str) -> tuple[str, Any]:
     if not (equals and name.strip()):
         raise InputError(f"an option of the sampler is name=value, got {text!r}")
     try:
-        return name.strip(), tomllib.loads(f"value = {value}")["value"]
+        return name.strip(), toml_of(f"value = {value}")["value"]
     except ValueError:
         return name.strip(), value.strip()
 

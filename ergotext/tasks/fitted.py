@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ergotext.lm.loading import source_of
 from ergotext.lm.protocols import ModelError
+from ergotext.lm.untrusted import check_types, read_json
 
 NAME = "retriever.json"
 
@@ -50,10 +51,12 @@ class Fitted:
         if not path.is_file():
             return cls()
         try:
-            found = cls(**json.loads(path.read_text(encoding="utf-8")))
+            told = read_json(path, raises=ModelError, advice="write it again")
+            check_types(told, dict.fromkeys(asdict(cls()), float), optional=asdict(cls()))
+            found = cls(**told)
             usable = all(value > 0 and math.isfinite(value) for value in asdict(found).values())
-        except (OSError, ValueError, TypeError, OverflowError) as error:
-            raise ModelError(f"{path} cannot be read ({error}): write it again") from error
+        except (ValueError, OverflowError) as error:
+            raise ModelError(f"cannot read {path} ({error}): write it again") from error
         if not usable:
             raise ModelError(f"{path} holds numbers that are not above 0: write it again")
         return found

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Literal
 
 from ergotext.tasks.candidates import Mention
 from ergotext.tasks.lookup import seen
@@ -30,10 +31,12 @@ class Hit:
         log p(key, end | question) in nats, normalised over the vocabulary at every step. With
         ``decode="mlm"`` Σ log p(token | question, all other tokens of the key): the log of a
         product of conditionals, a pseudo-likelihood, and no probability of the key.
-    probability, probability_stderr : float
-        p(key, end | question)^(1/T), normalised over all keys of the index, and its standard
-        error: 0 where it is exact. NaN where nothing was sampled to tell. Of a posterior,
-        exp(score / T) instead of p^(1/T).
+    probability_low, probability_high : float
+        Bounds of p(key, end | question)^(1/T), normalised over all keys of the index: equal where
+        it is exact, NaN where nothing was done to find out. Of a posterior, exp(score / T) instead
+        of p^(1/T).
+    probability : float
+        The middle of the bounds, if they are 0.1 apart at most; else NaN, as it is not known.
     """
 
     text: str
@@ -42,13 +45,12 @@ class Hit:
     score: float
     log_prob: float
     probability: float
-    probability_stderr: float
+    probability_low: float
+    probability_high: float
 
     def line(self) -> str:
         """Probability, fields and values; control characters are shown as spaces."""
-        known = "" if math.isnan(self.probability) else f"{self.probability:.3f}"
-        if self.probability_stderr > 0:
-            known += f" ± {self.probability_stderr:.3f}"
+        known = between(self.probability_low, self.probability_high)
         values = " | ".join(map(seen, self.values))
         fields = "\t".join((seen(self.text), values) if values else (seen(self.text),))
         return f"  {known or f'log p {self.log_prob:.1f}'}  {fields}"
@@ -59,6 +61,18 @@ class Hit:
             name: None if isinstance(told, float) and not math.isfinite(told) else told
             for name, told in asdict(self).items()
         }
+
+
+def between(low: float, high: float) -> str:
+    """A number between two bounds to three places, the bounds rounded outward; empty for NaN."""
+    if math.isnan(low):
+        return ""
+    if high - low <= 0.001:
+        return f"{(low + high) / 2:.3f}"
+    return f"{math.floor(low * 1000) / 1000:.3f}–{math.ceil(high * 1000) / 1000:.3f}"
+
+
+Subject = Literal["as written", "in other letters", "none"]
 
 
 class Hits(list[Hit]):
@@ -73,6 +87,8 @@ class Hits(list[Hit]):
         The subjects in the question that answers were restricted to; empty if to none.
     notes : tuple of str
         What the asker should know: why there is no answer, or that no subject was found.
+    restricted : bool
+        Whether subjects were looked for in the question.
     """
 
     def __init__(
@@ -81,11 +97,27 @@ class Hits(list[Hit]):
         exact: bool = False,
         mentions: tuple[Mention, ...] = (),
         notes: tuple[str, ...] = (),
+        restricted: bool = False,
     ) -> None:
         super().__init__(hits)
         self.exact = exact
         self.mentions = mentions
         self.notes = notes
+        self.restricted = restricted
+
+    @property
+    def subject(self) -> Subject | None:
+        """How the question names its subject; None where none was looked for.
+
+        "as written" where a subject of the index stands in it letter by letter, "in other letters"
+        where it differs in case, width, composition, quotes, dashes or spaces. Where there is
+        "none", all entries were searched: the answers are guesses, and have no probability.
+        """
+        if not self.restricted:
+            return None
+        if not self.mentions:
+            return "none"
+        return "in other letters" if all(one.other for one in self.mentions) else "as written"
 
     def shown(self, question: str) -> str:
         """The question, a line for each answer, and the notes."""
@@ -100,6 +132,7 @@ class Hits(list[Hit]):
             "question": question,
             "results": [hit.record() for hit in self],
             "exact": self.exact,
+            "subject": self.subject,
             "mentions": [mention.text for mention in self.mentions],
             "notes": self.notes,
         }

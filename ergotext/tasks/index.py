@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,8 @@ from ergotext.lm.trie.tree import TokenTrie
 from ergotext.lm.trie.update import add_lines, remove_lines
 from ergotext.lm.words import counted
 from ergotext.tasks.changing import changing
-from ergotext.tasks.lookup import named, opened
+from ergotext.tasks.key_warnings import key_warnings
+from ergotext.tasks.lookup import named, opened, seen
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class About:
     def text(self) -> str:
         """One fact a line."""
         return "\n".join(
-            f"{name:<10} {fact}"
+            f"{name:<10} {seen(fact)}"  # notes come out of a file that anyone may have written
             for name, fact in {
                 "file": f"{self.path}, {self.bytes:,} bytes, format version {self.version}",
                 "keys": f"{self.keys:,}, the longest of {counted(self.longest, 'token')} "
@@ -143,7 +144,7 @@ def build(
         notes["tokenizer"] = tokenizer
     with changing(output) if output.exists() else nullcontext():
         save(trie, output, notes)
-    warnings = _warnings(trie, names, tokenizer or "")
+    warnings = key_warnings(trie, names, tokenizer or "")
     return _change(output, trie, lines, began, warnings)
 
 
@@ -243,7 +244,7 @@ def _changed_alone(
         )
     trie, lines = change(trie, source, columns=names, strict=strict)
     save(trie, index, notes, replaces=before)  # Python's ``save_trie`` takes no lock
-    return _change(index, trie, lines, began, _warnings(trie, names, notes.get("tokenizer", "")))
+    return _change(index, trie, lines, began, key_warnings(trie, names, notes.get("tokenizer", "")))
 
 
 def _change(path: Path, trie: TokenTrie, lines: Lines, began: float, warnings: list[str]) -> Change:
@@ -274,23 +275,3 @@ def _is_index(path: Path) -> bool:
     except IndexFileError:
         return False
     return True
-
-
-def _warnings(trie: TokenTrie, columns: Sequence[str], name: str) -> list[str]:
-    """What a tokenizer of somebody else's does to keys that their owner may not expect."""
-    tokenizer = trie.tokenizer
-    if tokenizer is None or isinstance(tokenizer, CharacterTokenizer):
-        return []
-    found = []
-    if "subject" in columns and "\t" not in tokenizer.decode(tokenizer.encode("a\tb")):
-        found.append(
-            f"the tokenizer {name} does not keep the tab between subject and predicate: keys that "
-            f"differ in nothing else are one key now"
-        )
-    unknown = getattr(tokenizer, "unknown", None)
-    if unknown is not None and ((trie.token == unknown).any() or (trie.tail == unknown).any()):
-        found.append(
-            f"the tokenizer {name} does not know every character of the keys: keys that differ "
-            f"only in such characters are one key now"
-        )
-    return found

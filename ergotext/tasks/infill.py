@@ -10,6 +10,9 @@ from ergotext.lm.energy import Sum
 from ergotext.lm.protocols import InputError
 from ergotext.lm.template import Parts, template
 from ergotext.lm.terms import fluency
+from ergotext.lm.words import check_text
+from ergotext.lm.words import check_texts as check_all_texts
+from ergotext.samplers.asked import check_window
 from ergotext.samplers.proposals import EditMoves
 from ergotext.samplers.result import Result
 from ergotext.samplers.texts import Sample
@@ -55,6 +58,7 @@ def infill(
     InputError
         There is no blank, or the model cannot write what is given.
     """
+    check_text(text, "what is filled in")
     (result,) = infill_all([text], lm, budget, context=context, progress=progress)
     return result
 
@@ -68,6 +72,7 @@ def infill_all(
     progress: bool = True,
 ) -> Iterator[Result]:
     """``infill`` for several texts; all are checked before time is spent on the first."""
+    check_texts(texts)
     b = budget or Budget()
     made = [_problem(text, lm, context) for text in texts]
     return (
@@ -78,6 +83,7 @@ def infill_all(
 
 def check_texts(texts: Sequence[str]) -> None:
     """Raise InputError at a text without a blank; needs no model."""
+    check_all_texts(texts, "texts")
     for text in texts:
         Parts.of(text)
 
@@ -88,12 +94,7 @@ def _problem(text: str, lm: CausalLM, context: str | None) -> tuple[Sum, int]:
     before = default_context(parts.texts) if context is None else context
     energy = fluency(lm.given(before) if before else lm) + template(text)
     max_length = energy.initial(1).longest + ROOM * len(parts.blanks)
-    positions = 1 + len(lm.given(before).context) + max_length
-    if positions > lm.max_positions:
-        raise InputError(
-            f"context and text may take {positions} token positions and this model handles "
-            f"{lm.max_positions}; shorten them"
-        )
+    check_window(energy, max_length)
     return energy, max_length
 
 

@@ -108,7 +108,7 @@ class _Reader:
         for place in places:
             for key in self.trie.keys(place.tokens):
                 text = self.text(key)
-                yield Entry(fields_of(text, self.triples), self.trie.values(key))
+                yield Entry(fields_of(text, self.triples), self.trie.objects(key))
 
     def with_meaning(self, prefix: str) -> Iterator[Entry]:
         """Entries whose line begins with ``prefix`` and whose key, which ends in a meaning, not."""

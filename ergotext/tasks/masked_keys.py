@@ -15,7 +15,7 @@ from ergotext.lm.protocols import InputError
 from ergotext.lm.ragged import Ints
 from ergotext.lm.trie.by_length import KeysByLength
 from ergotext.lm.trie.tree import TokenTrie
-from ergotext.lm.words import check_unicode
+from ergotext.lm.words import check_texts
 from ergotext.tasks.questions import LONGEST
 
 PROMPT = "{question} {answer}"
@@ -106,8 +106,8 @@ class MaskedKeys:
         InputError
             A question is blank, no Unicode, or longer than the model takes; or ``k`` is below one.
         """
+        check_texts(questions, "questions")
         for question in questions:
-            check_unicode(question)
             if not question.strip():
                 raise InputError("a question is empty: give one with text in it")
         rows = [self._row(question.strip()) for question in questions]

@@ -8,7 +8,6 @@ from ergotext.lm.masked import MaskedLM
 from ergotext.lm.protocols import InputError
 from ergotext.lm.ragged import Ints
 from ergotext.lm.trie.tree import TokenTrie
-from ergotext.samplers.draws import Draws
 from ergotext.tasks.answers import Answers
 from ergotext.tasks.asked import Group, Plan
 from ergotext.tasks.bounded import Answer
@@ -58,7 +57,7 @@ class MaskedSearch:
         if plan.lookahead is not None:
             raise InputError("decode mlm takes no look-ahead: leave it out")
 
-    def __call__(self, group: Group, plan: Plan, _draws: Draws) -> list[Answers]:
+    def __call__(self, group: Group, plan: Plan) -> list[Answers]:
         """For each question the best of its candidates, or of all keys."""
         among: list[Ints | None] = [None] * len(group.encoded)
         if group.candidates is not None:

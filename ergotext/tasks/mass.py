@@ -1,133 +1,235 @@
-"""What the keys of a whole index weigh together: exactly, or estimated with its standard error."""
+"""What all keys of an index weigh together: exactly, or between two bounds that always hold."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from heapq import heappop, heappush
 
+import numpy as np
 import torch
-from torch import Tensor
 
-from ergotext.lm.protocols import Automaton, Decoding
-from ergotext.samplers.draws import Draws
-from ergotext.samplers.leaves import Rows, leaves
-from ergotext.samplers.without_replacement import log_inclusion
+from ergotext.lm.protocols import Decoding, InputError
+from ergotext.lm.ragged import Ints
+from ergotext.lm.trie.tree import TokenTrie
+from ergotext.samplers.rests import numbers
+from ergotext.tasks.asked import Floats
+from ergotext.tasks.bounded import Tokens, keys_log_prob
 
-Tokens = tuple[int, ...]
+ROWS = 64
+"""Most prefixes of one pass of the network."""
+BAND = 2.0
+"""Nats that the prefixes of one pass differ by at most, so that heavy ones do not wait."""
+SETTLED = 0.0005
+"""Distance of the bounds of a share at which no further prefix is expanded."""
 
 
 @dataclass(frozen=True)
 class Mass:
-    """log Σ p(key, end | question)^(1/T) over the keys of an index, in nats.
+    """log Σ p(key, end | question)^(1/T) over the keys of an index, in nats, from low to high.
 
-    Parameters
-    ----------
-    log_z : float
-    stderr : float
-        Standard error of ``log_z`` by the delta method; 0 where it is exact.
+    The bounds hold up to the rounding of the network's float32; equal ones are the exact value.
     """
 
-    log_z: float
-    stderr: float = 0.0
+    low: float
+    high: float
 
     def share(self, log_weight: float) -> tuple[float, float]:
-        """The part that a key of this log-weight has, and its standard error.
-
-        Σ is estimated without bias. Its inverse is not: where few samples have seen little of the
-        mass, shares come out too high. The standard error is one of Σ carried over, good as long
-        as it is small; from about half of the share on it says no more than that little is known.
-        """
-        part = math.exp(min(0.0, log_weight - self.log_z))
-        return part, part * self.stderr
+        """The least and the most that a key of this log-weight can have of all."""
+        least, most = (math.exp(min(0.0, log_weight - all_)) for all_ in (self.high, self.low))
+        return least, most
 
 
-def exact_mass(log_weights: Tensor) -> list[Mass]:
-    """From float64 [Q, N]: the log-weights of all keys."""
-    return [Mass(z) for z in log_weights.logsumexp(1).tolist()]
+def exact_mass(log_weights: Floats) -> Mass:
+    """From the log-weights [N] of all keys."""
+    total = float(np.logaddexp.reduce(log_weights, initial=-np.inf))
+    return Mass(total, total)
 
 
-def estimated_mass(
+def bounded_mass(
     decoding: Decoding,
-    trie: Automaton,
-    draws: Draws,
+    trie: TokenTrie,
     known: Sequence[Mapping[Tokens, float]],
     *,
-    samples: int,
-    longest: int,
+    prefixes: int,
     temperature: float,
 ) -> list[Mass]:
-    """Known keys are counted as they are, all others by samples without replacement.
+    """Bounds by best-first expansion of the trie under the model.
 
-    Samples come from the locally normalised model (stochastic beam): masking renormalises every
-    step, so that each is worth p/q_κ, its weight by the chance that it was drawn. Whatever sum over
-    keys is estimated so is estimated without bias, hence also that over the keys which are not
-    known: ``known`` was not made of these draws, so a known key that is drawn counts nothing.
+    What the keys below a prefix weigh together is bounded by the probability P of the prefix: for
+    T ≤ 1 by P^(1/T), for T > 1 and n keys by n^(1 - 1/T) P^(1/T) (Hölder). The heaviest prefix is
+    replaced by those one token longer until ``prefixes`` are expanded, or until the shares of the
+    known keys are settled.
 
     Parameters
     ----------
     decoding : Decoding
         One row a question, nothing written yet.
-    trie : Automaton
-        All keys.
+    trie : TokenTrie
+        All keys. Those beyond the model's room weigh nothing.
     known : sequence of mapping of tokens to float
-        Keys of each question and their log p, in nats.
-    samples : int
-        Keys drawn that are not known, two or more (fewer only where there are no more of them).
-    longest : int
-        Tokens of the longest key, end token included. Keys beyond the model's room weigh nothing.
+        Keys of each question and their log p, in nats; their shares are asked for.
+    prefixes : int
+        Prefixes expanded at most for each question.
     temperature : float
-        T: a key weighs p^(1/T). It is also what they are drawn by.
+        T: a key weighs p^(1/T).
 
-    References
-    ----------
-    Kool, van Hoof and Welling 2019, "Stochastic beams and where to find them", equation 9.
+    Raises
+    ------
+    ModelError
+        The model gives NaN.
     """
-    room = min(decoding.room.tolist(), default=longest)
-    rows, places = Tempered(decoding, temperature), samples + max(map(len, known), default=0)
-    found = leaves(rows, trie, draws, k=places, max_length=min(longest, room) - 1)
-    drawn = zip(found.input.tolist(), found.batch.rows(), strict=True)
-    new = torch.tensor([row not in known[i] for i, row in drawn], dtype=torch.bool)
-    chance = log_inclusion(found.log_q, found.threshold[found.input])
-    worth = (found.log_prob - chance).masked_fill(~new, -torch.inf)
-    spread = 2 * worth + torch.log1p(-chance.exp())
-    masses = []
-    for number, mine in enumerate(known):
-        at = found.input == number
-        sure = torch.tensor([*mine.values(), -math.inf], dtype=torch.float64) / temperature
-        log_z = float(torch.cat([sure, worth[at]]).logsumexp(0))
-        variance = float(torch.cat([spread[at], sure[-1:]]).logsumexp(0))
-        masses.append(Mass(log_z, math.exp(0.5 * variance - log_z) if log_z > -math.inf else 0.0))
-    return masses
+    found = []
+    for question, mine in enumerate(known):
+        search = _Search(trie, mine, temperature)
+        search.expand(_Open.root(decoding, trie, question))
+        search.run(prefixes)
+        found.append(search.mass())
+    return found
 
 
 @dataclass(frozen=True, eq=False)
-class Tempered:
-    """Rows whose log-probabilities are divided by a temperature (``samplers.leaves.Rows``)."""
+class _Open:
+    """Prefixes of one question that are not expanded: each a token behind a row.
 
-    decoding: Rows
-    temperature: float
+    Parameters
+    ----------
+    decoding : Decoding
+        Of the rows; ``row`` int64 [n] picks them.
+    token, state : int64 [n]
+        The next token, and the state behind it.
+    log_prob : float64 [n]
+        log p of the prefix, in nats; of one with a single key, log p of its row.
+    ceiling : float64 [n]
+        The most that the keys below can weigh together, as a log-weight.
+    lone : bool
+        Whether each of them has a single key.
+    """
+
+    decoding: Decoding
+    row: Ints
+    token: Ints
+    state: Ints
+    log_prob: Floats
+    ceiling: Floats
+    lone: bool
+
+    @classmethod
+    def root(cls, decoding: Decoding, trie: TokenTrie, question: int) -> _Open:
+        """The empty prefix of a question; its token was read by ``decoding`` already."""
+        row, none = np.array([question]), np.zeros(1)
+        return cls(decoding, row, trie.start(1), trie.start(1), none, none, False)
+
+    def only(self, chosen: Ints) -> _Open:
+        return replace(
+            self,
+            row=self.row[chosen],
+            token=self.token[chosen],
+            state=self.state[chosen],
+            log_prob=self.log_prob[chosen],
+            ceiling=self.ceiling[chosen],
+        )
+
+    def advanced(self) -> _Open:
+        """The same with its tokens read: one row each."""
+        rows, tokens = torch.tensor(self.row), torch.tensor(self.token)
+        decoding = self.decoding.advance(rows, tokens)
+        return replace(self, decoding=decoding, row=np.arange(len(self.row)))
+
+
+class _Search:
+    """The open prefixes of one question, and the keys that were come to."""
+
+    def __init__(self, trie: TokenTrie, known: Mapping[Tokens, float], temperature: float) -> None:
+        self.trie, self.temperature = trie, temperature
+        self.best = max(known.values(), default=-math.inf) / temperature
+        self.known = {trie.ordinal(key): one / temperature for key, one in known.items()}
+        """log-weights of known keys below open prefixes, by the number of the key"""
+        self.closed = -math.inf
+        """what the keys that were come to weigh together"""
+        self._heap: list[tuple[float, int, _Open]] = []
+        self._count = itertools.count()
+
+    def run(self, prefixes: int) -> None:
+        """Expand the heaviest prefixes until the shares of known keys are settled."""
+        while self._heap and prefixes > 0 and not self._settled:
+            some = heappop(self._heap)[2]
+            if len(some.row) > prefixes:
+                self._push(some.only(np.arange(prefixes, len(some.row))))
+                some = some.only(np.arange(prefixes))
+            prefixes -= len(some.row)
+            if some.lone:
+                self._finish(some)
+            else:
+                self.expand(some.advanced())
 
     @property
-    def end(self) -> int:
-        return self.decoding.end
+    def _settled(self) -> bool:
+        least, most = self.mass().share(self.best) if self.best > -math.inf else (0.0, 0.0)
+        return most - least <= SETTLED
 
-    @property
-    def size(self) -> int:
-        return self.decoding.size
+    def mass(self) -> Mass:
+        """Known keys weigh at least themselves; keys below a prefix at most its ceiling."""
+        ceilings = [some.ceiling for _, _, some in self._heap]
+        low = exact_mass(np.array([self.closed, *self.known.values()])).low
+        high = exact_mass(np.concatenate([[self.closed], *ceilings])).high
+        return Mass(low, max(low, high))
 
-    @property
-    def room(self) -> Tensor:
-        return self.decoding.room
+    def expand(self, some: _Open) -> None:
+        """Replace prefixes that ``some.decoding`` has read by those one token longer."""
+        at, token, state = self.trie.candidates(some.state)
+        row = some.row[at]
+        self._check(token, some.decoding)
+        rows, tokens = torch.tensor(row), torch.tensor(token)
+        step = some.decoding.logits(rows, tokens) - some.decoding.log_z()[rows]
+        log_prob = some.log_prob[at] + numbers(step)
+        end = token == self.trie.end
+        self._close(state[end], log_prob[end])
+        room = some.decoding.room.numpy()[row] > 1
+        lone = self.trie.lone(state)
+        ceiling = self._ceiling(state, log_prob)
+        for alone, reached in ((True, some.log_prob[at]), (False, log_prob)):
+            chosen = np.flatnonzero(~end & (lone == alone) & room & (log_prob > -np.inf))
+            ways = _Open(some.decoding, row, token, state, reached, ceiling, alone)
+            self._push(ways.only(chosen))
 
-    def __len__(self) -> int:
-        return len(self.decoding)
+    def _push(self, some: _Open) -> None:
+        """Keep prefixes of about the same weight together."""
+        order = np.argsort(-some.ceiling, kind="stable")
+        while len(order):
+            top = some.ceiling[order[0]]
+            count = int((some.ceiling[order[:ROWS]] >= top - BAND).sum())
+            heappush(self._heap, (-float(top), next(self._count), some.only(order[:count])))
+            order = order[count:]
 
-    def logits(self, rows: Tensor, tokens: Tensor) -> Tensor:
-        return self.decoding.logits(rows, tokens) / self.temperature
+    def _finish(self, some: _Open) -> None:
+        """Score prefixes of one key each to the ends of their keys."""
+        ids, offsets = self.trie.rest(some.state)
+        self._check(ids, some.decoding)
+        runs = np.insert(ids, offsets[:-1], some.token)
+        rest = keys_log_prob(some.decoding, some.row, runs, offsets + np.arange(len(offsets)))
+        self._close(some.state, some.log_prob + rest)
 
-    def log_z(self) -> Tensor:
-        return self.decoding.log_z() / self.temperature
+    def _close(self, states: Ints, log_prob: Floats) -> None:
+        """Count keys that were come to, and no longer as known."""
+        for ordinal in self.trie.ordinals(states).tolist():
+            self.known.pop(ordinal, None)
+        all_ = np.append(log_prob / self.temperature, self.closed)
+        self.closed = float(np.logaddexp.reduce(all_))
 
-    def advance(self, rows: Tensor, tokens: Tensor) -> Tempered:
-        return Tempered(self.decoding.advance(rows, tokens), self.temperature)
+    def _ceiling(self, state: Ints, log_prob: Floats) -> Floats:
+        ceiling = log_prob / self.temperature
+        if self.temperature > 1:
+            low, high = self.trie.span(state)
+            ceiling = ceiling + (1 - 1 / self.temperature) * np.log(np.maximum(high - low, 1))
+        return ceiling
+
+    def _check(self, token: Ints, decoding: Decoding) -> None:
+        highest = int(token.max(initial=0))
+        if highest >= decoding.size:
+            raise InputError(
+                f"The index holds token {highest}, the model knows {decoding.size}: build it with "
+                f"the model's tokenizer."
+            )

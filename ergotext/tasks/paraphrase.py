@@ -12,7 +12,7 @@ from ergotext.lm.energy import Sum
 from ergotext.lm.overlap import difference, kept_words, words_of
 from ergotext.lm.protocols import InputError
 from ergotext.lm.terms import fluency, length
-from ergotext.lm.words import is_unspaced
+from ergotext.lm.words import check_text, is_unspaced
 from ergotext.samplers.result import Result
 from ergotext.samplers.texts import Sample
 from ergotext.tasks.write import Budget, chained, default_context
@@ -61,6 +61,7 @@ def paraphrase(
     Liu et al. 2020, "Unsupervised paraphrasing by simulated annealing" (UPSA), section 3.1, for
     the objective. The chain here accepts by energies of whole texts and exact proposal ratios.
     """
+    check_text(text, "what is paraphrased")
     b = budget or Budget()
     text = text.strip()
     own = lm.given(default_context([text]))
@@ -99,6 +100,8 @@ def encoder_for(text: str, name: str) -> SentenceEncoder | None:
 
     That is for a text in a script with spaces (it knows English), if it is installed.
     """
+    if not name.strip():
+        raise InputError("the similarity has no name; take words, minilm, a folder or a hub id")
     if name == "words" or (name == "auto" and (not installed() or any(map(is_unspaced, text)))):
         return None
     return load_encoder(BUNDLED if name == "auto" else name)

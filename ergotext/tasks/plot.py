@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ergotext.lm.extras import install
 from ergotext.lm.protocols import InputError
 from ergotext.samplers.result import Result
 
@@ -26,8 +27,8 @@ def check_plot(path: Path) -> None:
         matplotlib is not installed, or the file cannot be written or is of a kind it cannot draw.
     """
     if find_spec("matplotlib") is None:
-        raise InputError("matplotlib is not installed: pip install 'ergotext[plot]'")
-    if not os.access(path.resolve().parent, os.W_OK) or path.is_dir():
+        raise InputError(f"matplotlib is not installed; run: {install('plot')}")
+    if not os.access(Path(os.path.realpath(path)).parent, os.W_OK) or path.is_dir():
         raise InputError(f"the plot {path} cannot be written; name a file in a folder that can")
     known = figure().canvas.get_supported_filetypes()
     if path.suffix[1:].lower() not in known:

@@ -13,6 +13,7 @@ import numpy as np
 
 from ergotext.lm.automata.spans import TextSpans
 from ergotext.lm.protocols import InputError
+from ergotext.lm.words import check_text
 from ergotext.samplers.beam import Found, beam
 from ergotext.tasks.passages import BREAKS, passage_reader
 
@@ -137,6 +138,7 @@ class SpanReader:
 def check(passage: str, question: str, k: int, beams: int) -> None:
     """Raise InputError where there is nothing to read or too much is wanted; needs no model."""
     for name, text in (("passage", passage), ("question", question)):
+        check_text(text, f"the {name}")
         if not text.strip():
             raise InputError(f"the {name} is empty: give one with text in it")
     if not 1 <= k <= beams:

@@ -15,24 +15,28 @@ from ergotext.lm.protocols import InputError
 from ergotext.lm.trie.file import load, notes_of
 from ergotext.lm.trie.tree import TokenTrie, settled
 from ergotext.lm.trie.within import Paths
-from ergotext.lm.words import check_unicode, counted
+from ergotext.lm.words import check_texts, counted
 from ergotext.lm.written import Written
-from ergotext.samplers.draws import Draws, SeededDraws
 from ergotext.tasks.answers import KeySearch
 from ergotext.tasks.asked import Decode, Group, Plan
 from ergotext.tasks.bounded import Answer
-from ergotext.tasks.candidates import Candidates, Potential, Spotter, every_key
-from ergotext.tasks.hits import Hit, Hits
+from ergotext.tasks.candidates import Candidates, Mention, Potential, Spotter, every_key
+from ergotext.tasks.hits import Hit, Hits, between
 from ergotext.tasks.lookup import fields_of
 from ergotext.tasks.masked_search import MaskedSearch
 from ergotext.tasks.mass import Mass
 from ergotext.tasks.questions import reader_of
 
-EXHAUSTIVE = 1000
-"""Indices of up to so many keys are scored key by key; nothing is searched or estimated then."""
+PREFIXES = 2048
+"""Beginnings of keys that are looked at, if nothing else is said, to bound a probability."""
+WIDEST = 0.1
+"""Most that the bounds of a probability that is told as one number are apart."""
 USUAL = 64
 """Tokens of a question of usual length: of longer ones, fewer are read at a time."""
-NO_SUBJECT = "no subject of the index stands in the question, so all entries were searched"
+NO_SUBJECT = (
+    "no subject of the index stands in the question, so all entries were searched: a guess, "
+    "without probability"
+)
 MOST_WEIGHED = 1 << 20
 """Most keys that a potential is asked for where it is not asked for spans of the question only."""
 
@@ -53,8 +57,6 @@ class Retriever:
     triples : bool, optional
         Whether keys are subject, predicate and meaning; as the index file notes, if not given. Of
         a trie in memory nothing is noted, and its keys are lines.
-    exhaustive : int
-        Of an index of up to so many keys, all are scored, unless a masked model reads.
     decode : "beam" or "mlm"
         Whether the model writes keys token by token, or a ``MaskedLM`` fills in the blanks behind
         a question (``masked_search.MaskedSearch``).
@@ -75,7 +77,6 @@ class Retriever:
         *,
         prompt: str | None = None,
         triples: bool | None = None,
-        exhaustive: int = EXHAUSTIVE,
         decode: Decode = "beam",
     ) -> None:
         if decode not in get_args(Decode):
@@ -91,7 +92,7 @@ class Retriever:
         if decode == "mlm":
             self.search = MaskedSearch(model, trie, prompt)
         else:
-            self.search = KeySearch(reader_of(model, prompt), trie, exhaustive)
+            self.search = KeySearch(reader_of(model, prompt), trie)
         self.reader = self.search.reader
         self.trie = replace(trie, tokenizer=self.reader.keys)
 
@@ -103,11 +104,10 @@ class Retriever:
         beams: int | None = None,
         lookahead: Potential | None = None,
         spans: bool | None = None,
-        samples: int = 16,
+        prefixes: int = PREFIXES,
         temperature: float = 1.0,
         posterior: bool = False,
         threshold: float = 0.0,
-        seed: int = 0,
         batch_size: int = 32,
     ) -> list[Hits]:
         """The ``k`` best entries for each question, best first.
@@ -124,11 +124,13 @@ class Retriever:
         spans : bool, optional
             Whether only entries are considered whose subject (of lines: which themselves) stands
             in the question; so for triples if not given. Where there is none, all entries are
-            searched, without look-ahead, and the notes of the hits say so.
-        samples : int
-            Keys drawn for each question to estimate what all keys weigh together: the more, the
-            slower, and the smaller the standard errors. With 0, an index that is too large to
-            score whole gives no probabilities.
+            searched, without look-ahead or probability, and ``Hits.subject`` and the notes say so.
+            Subjects in other letters (``Mention.other``) count, and the notes name them.
+        prefixes : int
+            Beginnings of keys that the model looks at, at most, for each question to bound what
+            all keys weigh together: the more, the slower, and the closer the bounds. An index of no
+            more keys than this is scored whole, and its probabilities are exact. With 0 there are
+            none.
         temperature : float
             T of the probabilities p^(1/T), to be fitted so that they are calibrated.
         posterior : bool
@@ -137,33 +139,29 @@ class Retriever:
             of questions that have no subject, and hence no look-ahead, or (of a large index) more
             than 256 candidates, some of which were not scored.
         threshold : float
-            There is no answer where the probability of the first hit is below this, or not known.
-        seed : int
-            Of the samples.
+            There is no answer unless the first hit is certain to be as probable as this.
         batch_size : int
             Questions of usual length that are read at a time.
 
         Raises
         ------
         InputError
-            A number is out of its range, a question is no valid Unicode, the look-ahead gives
-            other than a number a candidate; or what is asked for takes probabilities or a
-            look-ahead, which ``decode="mlm"`` has not.
+            Questions are one text or no texts of valid Unicode, a number is out of its range, the
+            look-ahead gives other than a number a candidate; or what is asked for takes
+            probabilities or a look-ahead, which ``decode="mlm"`` has not.
         ModelError
             The model gives NaN.
         """
         restricted = self.triples if spans is None else spans
         width = max(k, 10) if beams is None else beams
         plan = Plan(
-            k, width, lookahead, samples, temperature, threshold, batch_size, restricted, posterior
+            k, width, lookahead, prefixes, temperature, threshold, batch_size, restricted, posterior
         )
         self.search.check(plan)
-        for question in questions:
-            check_unicode(question)
-        draws = SeededDraws(seed)
+        check_texts(questions, "questions")
         found = [Hits(notes=("the question is empty",)) for _ in questions]
         for group in self._groups(questions, plan):
-            for number, hits in zip(group.numbers, self._answered(group, plan, draws), strict=True):
+            for number, hits in zip(group.numbers, self._answered(group, plan), strict=True):
                 found[number] = hits
         return found
 
@@ -199,7 +197,7 @@ class Retriever:
         self, questions: list[str], plan: Plan
     ) -> tuple[list[Candidates] | None, Paths | None]:
         if plan.spans:
-            return self._spotter.find(questions)
+            return self._spotter.find(questions, other_letters=True)
         if plan.lookahead is None:
             return None, None
         if len(self.trie) > MOST_WEIGHED:
@@ -209,35 +207,27 @@ class Retriever:
             )
         return [self._every] * len(questions), None
 
-    def _answered(self, group: Group, plan: Plan, draws: Draws) -> Iterator[Hits]:
-        answers = self.search(group, plan, draws)
+    def _answered(self, group: Group, plan: Plan) -> Iterator[Hits]:
+        answers = self.search(group, plan)
         for number, found in enumerate(answers):
             mentions = group.candidates[number].mentions if group.candidates is not None else ()
             together = plan.posterior and group.candidates is not None
             hits = [self._hit(one, found.mass, plan.temperature, together) for one in found.best]
-            notes = group.notes + found.notes
-            if hits and plan.threshold > 0 and not hits[0].probability >= plan.threshold:
-                known = not math.isnan(hits[0].probability)
-                notes += (
-                    f"the best answer has probability {hits[0].probability:.3g}, "
-                    f"below {plan.threshold:g}"
-                    if known
-                    else f"how probable the best answer is, is not known: {plan.threshold:g} is "
-                    f"not reached",
-                )
+            notes = group.notes + _lettering(mentions) + found.notes
+            if hits and plan.threshold > 0 and not hits[0].probability_low >= plan.threshold:
+                notes += (_below(hits[0], plan.threshold),)
                 hits = []
-            yield Hits(hits, found.exact, mentions, notes)
+            yield Hits(hits, found.exact, mentions, notes, plan.spans)
 
     def _hit(self, answer: Answer, mass: Mass | None, temperature: float, together: bool) -> Hit:
         assert self.trie.tokenizer is not None
         text = self.trie.tokenizer.decode(answer.tokens)
         fields = fields_of(text, self.triples)
         weight = (answer.score if together else answer.log_prob) / temperature
-        share = (math.nan, math.nan) if mass is None else mass.share(weight)
-        values = self.trie.values(answer.tokens)
-        return Hit(
-            "\t".join(fields.values()), fields, values, answer.score, answer.log_prob, *share
-        )
+        low, high = (math.nan, math.nan) if mass is None else mass.share(weight)
+        middle = (low + high) / 2 if high - low <= WIDEST else math.nan
+        values, text = self.trie.objects(answer.tokens), "\t".join(fields.values())
+        return Hit(text, fields, values, answer.score, answer.log_prob, middle, low, high)
 
     @cached_property
     def _spotter(self) -> Spotter:
@@ -246,3 +236,19 @@ class Retriever:
     @cached_property
     def _every(self) -> Candidates:
         return every_key(self.trie, Written.by(self.reader.keys), self.triples)
+
+
+def _lettering(mentions: Sequence[Mention]) -> tuple[str, ...]:
+    """A note on subjects that the index writes in other letters."""
+    other = ", ".join(repr(mention.text) for mention in mentions if mention.other)
+    return (f"the index writes {other} in other letters",) if other else ()
+
+
+def _below(hit: Hit, threshold: float) -> str:
+    """Why a hit is no answer."""
+    if math.isnan(hit.probability_low):
+        return f"the probability of the best answer is not known: {threshold:g} is not reached"
+    told = between(hit.probability_low, hit.probability_high)
+    if hit.probability_high < threshold:
+        return f"the best answer has probability {told}, below {threshold:g}"
+    return f"the best answer has probability {told}, which may be below {threshold:g}"

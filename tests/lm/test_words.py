@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ergotext.lm.words import find_word, holds_words, is_unspaced
+from ergotext.lm.words import boundaries, find_word, holds_words, is_unspaced
 
 
 @pytest.mark.parametrize(
@@ -53,6 +53,45 @@ def test_find_word(text: str, word: str, at: int) -> None:
 def test_holds_words(text: str, words: list[str], in_order: bool, in_any: bool) -> None:
     assert holds_words(text, words) == in_order
     assert holds_words(text, words, any_order=True) == in_any
+
+
+@given(st.text("ab7_ -海\u3099é\u0301\u200b\u00ad\u1100\u1161", max_size=9))
+def test_boundaries_are_those_of_find_word(text: str) -> None:
+    """Of every span with visible ends."""
+    begins, ends = boundaries(text)
+    assert len(begins) == len(ends) == len(text) + 1
+    hidden = "\u200b\u00ad"
+    for start in range(len(text)):
+        for stop in range(start + 1, len(text) + 1):
+            word = text[start:stop]
+            if word[0] not in hidden and word[-1] not in hidden:
+                assert (begins[start] and ends[stop]) == (find_word(text, word, start) == start)
+
+
+@pytest.mark.parametrize(
+    ("text", "spans"),
+    [
+        ("7.5", ["7.5"]),
+        ("1,000.5 km", ["1,000.5", "km"]),
+        ("iOS 7.5", ["iOS", "7.5"]),
+        ("in 7. Then", ["in", "7", "Then"]),
+        ("7, 8", ["7", "8"]),
+        ("v7.x", ["v7", "x"]),
+        ("他7.5岁", ["他", "7.5", "岁"]),
+    ],
+)
+def test_no_span_begins_or_ends_inside_a_number(text: str, spans: list[str]) -> None:
+    """Of the runs of letters and digits, and of numbers, just these are spans."""
+    begins, ends = boundaries(text)
+    found = {
+        text[a:b]
+        for a in range(len(text))
+        for b in range(a + 1, len(text) + 1)
+        if begins[a] and ends[b]
+    }
+    assert set(spans) <= found
+    assert not {"5", "1", "000", "000.5", "iOS 7", ".5", "1,000"} & found
+    assert ("7" in spans) == ("7" in found)
 
 
 letters = st.text("abcdefgéñжя", min_size=1, max_size=5)

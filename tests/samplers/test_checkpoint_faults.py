@@ -24,11 +24,11 @@ LIVES = (
 )
 FAULTS = {
     "17: what the models kept lives on in the run that was not stopped": ("sampling", *LIVES),
-    "chance begins anew": ("checkpoint", '        draws.state = header["draws"]\n', ""),
+    "chance begins anew": ("checkpoint", '            draws.state = records[-1][0]["draws"]\n', ""),
     "the counts of moves are lost": (
         "checkpoint",
-        'Counter(header["proposed"]), Counter(header["accepted"])',
-        'Counter(header["proposed"]), Counter()',
+        '_counts(header["proposed"]), _counts(header["accepted"])',
+        '_counts(header["proposed"]), Counter()',
     ),
     "a state is kept twice": (
         "checkpoint",
@@ -47,8 +47,8 @@ FAULTS = {
     ),
     "the state is that of the beginning": (
         "checkpoint",
-        'Run(state_of(start, tensors, header["state"]), trace,',
-        "Run(start, trace,",
+        "return Run(state, trace, seconds)",
+        "return Run(start, trace, seconds)",
     ),
 }
 
@@ -180,7 +180,7 @@ def test_an_energy_that_nobody_compares(tmp_path: Path, monkeypatch) -> None:
             sample(toy_energy(seed=1), resume=True, **same)
 
     goes_on_with_another(checkpoint, tmp_path / "run")
-    fault = "        _check_terms(path, energy.terms(run.state.batch), terms)\n"
+    fault = "    _check_terms(path, energy.terms(run.state.batch), terms)\n"
     with pytest.raises(pytest.fail.Exception):
         goes_on_with_another(
             load_with_fault("samplers.checkpoint", (fault, "")), tmp_path / "other"

@@ -121,12 +121,12 @@ def test_proven_and_searched_questions_in_one_batch(
 
     monkeypatch.setattr(answers, "proven_best", watched)
     known = {}
-    for exhaustive, beams in ((1000, 10), (0, 10), (0, 40)):
-        retriever = Retriever(reader, trie, triples=True, exhaustive=exhaustive)
+    retriever = Retriever(reader, trie, triples=True)
+    for prefixes, beams in ((1000, 10), (0, 10), (0, 40)):
         for scale in (0.01, 0.3, 9.0):
             found = retriever.retrieve(
                 table.QUESTIONS, k=2, beams=beams, lookahead=partial(by_number, scale), spans=spans,
-                samples=0,
+                prefixes=prefixes,
             )  # fmt: skip
             scores = [[hit.score for hit in hits] for hits in found]
             true = known.setdefault(scale, scores)

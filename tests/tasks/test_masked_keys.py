@@ -104,6 +104,28 @@ def test_keys_without_room_are_left_out(lm: MaskedLM) -> None:
         finder.best([question])
 
 
+def check_room(kind: type[MaskedKeys], lm: MaskedLM) -> None:
+    """Whatever room a question leaves, the keys that fit, to the last token, are all found."""
+    finder = kind(lm, trie_of(lm, True))
+    ids = [len(lm.encode(text)) for text in KEYS]
+    most = lm.max_positions - len(lm.opening) - len(lm.closing)
+    for room in sorted(set(ids)):
+        row = lm.encode(" a" * 99)[: most - room]
+        assert finder.room(row) == room
+        answers = finder.answers(row, k=99)
+        assert len(answers) == sum(size <= room for size in ids)
+        assert max(len(answer.tokens) for answer in answers) == room
+
+
+def check_all(kind: type[MaskedKeys], lm: MaskedLM) -> None:
+    check(kind, lm)
+    check_room(kind, lm)
+
+
+def test_a_key_that_just_fits(lm: MaskedLM) -> None:
+    check_room(MaskedKeys, lm)
+
+
 @pytest.mark.parametrize("question", [" ", "", "a\ud800"])
 def test_questions_that_are_none(lm: MaskedLM, question: str) -> None:
     with pytest.raises(InputError):
@@ -130,6 +152,10 @@ FAULTS = {
     "19: the law of another place": ("conditional_log_prob(batch, start + at)",
                                      "conditional_log_prob(batch, start + at * 0)"),
     "what stands behind the answer is not read": ("*keys[n], *behind] for", "*keys[n]] for"),
+    "a key that just fits is left out": ("if length <= self.room(row)",
+                                         "if length < self.room(row)"),
+    "a key of a token too many is asked for": ("if length <= self.room(row)",
+                                               "if length <= self.room(row) + 1"),
 }  # fmt: skip
 
 
@@ -137,4 +163,4 @@ FAULTS = {
 def test_the_check_sees_it(lm: MaskedLM, fault: str) -> None:
     module = load_with_fault("tasks.masked_keys", FAULTS[fault])
     with pytest.raises((AssertionError, KeyError, InputError)):
-        check(module.MaskedKeys, lm)
+        check_all(module.MaskedKeys, lm)

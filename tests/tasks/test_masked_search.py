@@ -78,7 +78,7 @@ def check(lm: MaskedLM, causal: bool = False) -> None:
             for hit in hits:
                 _, pseudo, score = every(lm, question)[hit.text]
                 assert (hit.log_prob, hit.score) == pytest.approx((pseudo, score), abs=1e-3)
-                assert math.isnan(hit.probability) and math.isnan(hit.probability_stderr)
+                assert math.isnan(hit.probability) and math.isnan(hit.probability_low)
                 assert hit.values == [f"of {hit.text}"]
 
 

@@ -27,23 +27,21 @@ def ahead(question: str, keys: Candidates) -> np.ndarray:
     return np.where(values > 9, -np.inf, values)
 
 
-@pytest.mark.parametrize("exhaustive", [1000, 0])
 @pytest.mark.parametrize("spans", [True, False])
 def test_posteriors_are_those_of_enumeration(
     reader: TableReader,
     trie: TokenTrie,
-    exhaustive: int,
     spans: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(answers, "MOST_SCORED", 1000)
-    retriever = Retriever(reader, trie, triples=True, exhaustive=exhaustive)
+    retriever = Retriever(reader, trie, triples=True)
     found = retriever.retrieve(
-        table.QUESTIONS, k=1000, lookahead=ahead, spans=spans, samples=0, posterior=True,
+        table.QUESTIONS, k=1000, lookahead=ahead, spans=spans, prefixes=0, posterior=True,
         temperature=3.0,
     )  # fmt: skip
     one = retriever.retrieve(
-        table.QUESTIONS, k=1, lookahead=ahead, spans=spans, samples=0, posterior=True,
+        table.QUESTIONS, k=1, lookahead=ahead, spans=spans, prefixes=0, posterior=True,
         temperature=3.0,
     )  # fmt: skip
     for question, hits, first in zip(table.QUESTIONS, found, one, strict=True):
@@ -59,7 +57,7 @@ def test_posteriors_are_those_of_enumeration(
         told = np.array([hit.probability for hit in hits])
         np.testing.assert_allclose(told, weights / weights.sum(), atol=1e-12)
         assert told.sum() == pytest.approx(1.0, abs=1e-12)
-        assert all(hit.probability_stderr == 0 for hit in hits)
+        assert all(hit.probability_low == hit.probability == hit.probability_high for hit in hits)
         assert first == hits[:1]
 
 
@@ -67,9 +65,9 @@ def test_too_many_candidates_have_none(
     reader: TableReader, trie: TokenTrie, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(answers, "MOST_SCORED", 3)
-    flat = Retriever(reader, trie, triples=True, exhaustive=0).retrieve(
+    flat = Retriever(reader, trie, triples=True).retrieve(
         table.QUESTIONS[:1], k=2, beams=2, lookahead=lambda _, keys: np.zeros(len(keys)),
-        samples=0, posterior=True,
+        prefixes=0, posterior=True,
     )  # fmt: skip
     assert len(flat[0]) == 2 and all(math.isnan(hit.probability) for hit in flat[0])
 
@@ -79,8 +77,8 @@ def test_few_scores_that_prove_the_best_are_not_all_there_is(
 ) -> None:
     """The best are proven, but the others weigh something too: no share can be told."""
     monkeypatch.setattr(answers, "MOST_SCORED", 3)
-    retriever = Retriever(reader, trie, triples=True, exhaustive=0)
-    options = {"k": 1, "samples": 0, "posterior": True, "temperature": 200.0}
+    retriever = Retriever(reader, trie, triples=True)
+    options = {"k": 1, "prefixes": 0, "posterior": True, "temperature": 200.0}
     (hits,) = retriever.retrieve(
         table.QUESTIONS[:1], lookahead=lambda _, keys: -100.0 * np.arange(len(keys)), **options
     )
@@ -97,16 +95,16 @@ def test_what_is_not_known_reaches_no_threshold(
     reader: TableReader, trie: TokenTrie, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(answers, "MOST_SCORED", 3)
-    (hits,) = Retriever(reader, trie, triples=True, exhaustive=0).retrieve(
+    (hits,) = Retriever(reader, trie, triples=True).retrieve(
         table.QUESTIONS[:1], k=2, beams=2, lookahead=lambda _, keys: np.zeros(len(keys)),
-        samples=0, posterior=True, threshold=0.5,
+        prefixes=0, posterior=True, threshold=0.5,
     )  # fmt: skip
     assert not hits and "not known" in hits.notes[-1]
 
 
 def test_thresholds_go_by_it(reader: TableReader, trie: TokenTrie) -> None:
-    retriever = Retriever(reader, trie, triples=True, exhaustive=0)
-    options = {"lookahead": ahead, "samples": 0, "posterior": True}
+    retriever = Retriever(reader, trie, triples=True)
+    options = {"lookahead": ahead, "prefixes": 0, "posterior": True}
     (hits,) = retriever.retrieve(table.QUESTIONS[:1], k=1, **options)
     for above, count in ((hits[0].probability + 1e-6, 0), (hits[0].probability - 1e-6, 1)):
         (again,) = retriever.retrieve(table.QUESTIONS[:1], k=1, threshold=above, **options)

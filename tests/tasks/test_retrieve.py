@@ -72,13 +72,13 @@ def text_of(fields: dict[str, str]) -> str:
     return "\t".join(fields.values())
 
 
-@pytest.mark.parametrize("exhaustive", [1000, 0])
+@pytest.mark.parametrize("prefixes", [1000, 47])
 def test_all_keys_in_the_order_of_their_log_prob(
-    lm: Seq2SeqLM, folder: Path, exhaustive: int
+    lm: Seq2SeqLM, folder: Path, prefixes: int
 ) -> None:
-    retriever = Retriever(lm, folder / "facts.ergo", exhaustive=exhaustive)
+    retriever = Retriever(lm, folder / "facts.ergo")
     count = len(retriever.trie)
-    found = retriever.retrieve(QUESTIONS, k=count + 5, spans=False, samples=64)
+    found = retriever.retrieve(QUESTIONS, k=count + 5, spans=False, prefixes=prefixes)
     keys = tuple(lm.keys.decode(key) for key in retriever.trie.keys(()))
     for question, hits in zip(QUESTIONS, found, strict=True):
         known = every(lm, question, keys)
@@ -89,20 +89,22 @@ def test_all_keys_in_the_order_of_their_log_prob(
         for hit in hits:
             key = key_text(hit.fields["subject"], hit.fields["predicate"])
             assert hit.log_prob == hit.score == pytest.approx(known[key], abs=1e-4)
-            assert hit.probability == pytest.approx(math.exp(known[key] - mass), abs=1e-5)
-            assert hit.probability_stderr == 0.0
+            share = math.exp(known[key] - mass)
+            assert hit.probability_low - 1e-5 <= share <= hit.probability_high + 1e-5
+            if prefixes > count:
+                assert hit.probability_low == hit.probability == hit.probability_high
             assert hit.text == text_of(hit.fields)
 
 
-@pytest.mark.parametrize("exhaustive", [1000, 0])
+@pytest.mark.parametrize("prefixes", [1000, 0])
 @pytest.mark.parametrize("ahead", [None, StringMatch(scale=0.5)])
 def test_only_keys_whose_subject_is_in_the_question(
-    lm: Seq2SeqLM, folder: Path, exhaustive: int, ahead: Potential | None
+    lm: Seq2SeqLM, folder: Path, prefixes: int, ahead: Potential | None
 ) -> None:
     """Against every key, its subject sought in the question, and its potential written out."""
-    retriever = Retriever(lm, folder / "facts.ergo", exhaustive=exhaustive)
+    retriever = Retriever(lm, folder / "facts.ergo")
     keys = tuple(lm.keys.decode(key) for key in retriever.trie.keys(()))
-    found = retriever.retrieve(QUESTIONS, k=60, beams=60, lookahead=ahead)
+    found = retriever.retrieve(QUESTIONS, k=60, beams=60, lookahead=ahead, prefixes=prefixes)
     for question, hits in zip(QUESTIONS, found, strict=True):
         known = every(lm, question, keys)
         inside = [k for k in keys if k.split("\t")[0] in question]
@@ -142,9 +144,9 @@ def test_a_potential_may_leave_keys_out_and_sees_what_they_are(lm: Seq2SeqLM, fo
         asked[question] = keys
         return np.where([p == "颜色" for p in keys.predicates], 0.0, -np.inf)
 
-    for exhaustive in (1000, 0):
-        retriever = Retriever(lm, folder / "facts.ergo", exhaustive=exhaustive)
-        (hits,) = retriever.retrieve(QUESTIONS[:1], k=50, lookahead=potential)
+    retriever = Retriever(lm, folder / "facts.ergo")
+    for prefixes in (1000, 0):
+        (hits,) = retriever.retrieve(QUESTIONS[:1], k=50, lookahead=potential, prefixes=prefixes)
         assert {h.text for h in hits} == {"苹果\t颜色", "苹果（公司）\t颜色", "苹果（水果）\t颜色"}
         keys = asked[QUESTIONS[0]]
         assert [keys.mentions[n] for n in set(keys.mention)] == [Mention("苹果", 0, 2)]
@@ -152,23 +154,28 @@ def test_a_potential_may_leave_keys_out_and_sees_what_they_are(lm: Seq2SeqLM, fo
         for number, (ordinal, predicate, meaning) in enumerate(rows):
             key = "\t".join(("苹果", predicate, meaning)).removesuffix("\t")
             assert retriever.trie.ordinal(key) == ordinal
-            assert keys.values(number) == retriever.trie.values(key)
+            assert keys.values(number) == retriever.trie.objects(key)
         assert len(keys) == 18 and set(keys.meanings) == {"", "公司", "水果"}
 
 
 @pytest.mark.parametrize("values", [np.zeros(3), np.full(18, np.nan), np.full(18, np.inf)])
 def test_a_potential_that_is_none(lm: Seq2SeqLM, folder: Path, values: np.ndarray) -> None:
-    for exhaustive in (1000, 0):
-        retriever = Retriever(lm, folder / "facts.ergo", exhaustive=exhaustive)
+    retriever = Retriever(lm, folder / "facts.ergo")
+    for prefixes in (1000, 0):
         with pytest.raises(InputError, match="the look-ahead must give a number"):
-            retriever.retrieve(QUESTIONS[:1], lookahead=lambda q, keys: values)
+            retriever.retrieve(QUESTIONS[:1], lookahead=lambda q, keys: values, prefixes=prefixes)
 
 
 def test_a_potential_over_all_keys(lm: Seq2SeqLM, folder: Path) -> None:
     """Without spans it is asked for every key, and no mention is known."""
     (hits,), (searched,) = (
-        Retriever(lm, folder / "facts.ergo", exhaustive=n).retrieve(
-            ["colour of 苹果"], k=3, beams=60, spans=False, lookahead=StringMatch(scale=100.0)
+        Retriever(lm, folder / "facts.ergo").retrieve(
+            ["colour of 苹果"],
+            k=3,
+            beams=60,
+            spans=False,
+            prefixes=n,
+            lookahead=StringMatch(scale=100.0),
         )
         for n in (1000, 0)
     )
@@ -178,9 +185,9 @@ def test_a_potential_over_all_keys(lm: Seq2SeqLM, folder: Path) -> None:
 
 def test_batches_change_nothing(lm: Seq2SeqLM, folder: Path) -> None:
     questions = [*QUESTIONS, "", "香" * 300, "Apple", "天安门的高度"] * 2
-    retriever = Retriever(lm, folder / "facts.ergo", exhaustive=0)
-    whole = retriever.retrieve(questions, k=3, samples=0)
-    single = [retriever.retrieve([q], k=3, samples=0, batch_size=1)[0] for q in questions]
+    retriever = Retriever(lm, folder / "facts.ergo")
+    whole = retriever.retrieve(questions, k=3, prefixes=0)
+    single = [retriever.retrieve([q], k=3, prefixes=0, batch_size=1)[0] for q in questions]
     for a, b in zip(whole, single, strict=True):
         assert [h.text for h in a] == [h.text for h in b] and a.notes == b.notes
         assert [h.log_prob for h in a] == pytest.approx([h.log_prob for h in b], abs=1e-4)
@@ -198,16 +205,19 @@ def test_a_batch_is_smaller_where_questions_are_longer(lm: Seq2SeqLM, folder: Pa
 
 def test_titles_and_what_a_text_mentions(lm: Seq2SeqLM, folder: Path) -> None:
     """Keys that are lines: searched as a whole, or linked where they stand in the text."""
-    for exhaustive in (1000, 0):
-        retriever = Retriever(lm, folder / "titles.ergo", exhaustive=exhaustive)
-        (titles,) = retriever.retrieve(["what is it?"], k=100, beams=100)
+    retriever = Retriever(lm, folder / "titles.ergo")
+    for prefixes in (1000, 0):
+        (titles,) = retriever.retrieve(["what is it?"], k=100, beams=100, prefixes=prefixes)
         assert len(titles) == len(retriever.trie) == 24 and not titles.notes
         assert all(h.fields == {"key": h.text} and h.values == [] for h in titles)
-        (linked,) = retriever.retrieve(["苹果 A and Apple Pie"], k=9, beams=9, spans=True)
+        (linked,) = retriever.retrieve(
+            ["苹果 A and Apple Pie"], k=9, beams=9, spans=True, prefixes=prefixes
+        )
         assert {h.text for h in linked} == {"苹果", "苹果 A", "Apple", "Apple Pie"}
         (ahead,) = retriever.retrieve(
-            ["苹果 A and Apple Pie"], spans=True, lookahead=StringMatch(scale=100.0)
-        )
+            ["苹果 A and Apple Pie"], spans=True, lookahead=StringMatch(scale=100.0),
+            prefixes=prefixes,
+        )  # fmt: skip
         assert ahead[0].text == "Apple Pie" and ahead[0].score == pytest.approx(
             ahead[0].log_prob + 9000.0
         )
@@ -220,9 +230,9 @@ def test_a_causal_model_behind_a_prompt(tmp_path: Path) -> None:
     trie = et.build_trie(keys, FastTokenizer(lm.vocabulary.tokenizer, causal=True))
     prompt = "Q: {question}\nA:"
     questions = ["Where is rome?", "rome " * 4000]
-    for exhaustive in (1000, 0):
-        retriever = Retriever(lm, trie, prompt=prompt, triples=True, exhaustive=exhaustive)
-        hits, long = retriever.retrieve(questions, spans=False, beams=10)
+    retriever = Retriever(lm, trie, prompt=prompt, triples=True)
+    for prefixes in (1000, 0):
+        hits, long = retriever.retrieve(questions, spans=False, beams=10, prefixes=prefixes)
         given = lm.given(prompt.replace("{question}", questions[0]))
         for hit in hits:
             row = trie.tokenizer.encode(hit.text)
@@ -268,7 +278,7 @@ def test_questions_that_cannot_be_read(lm: Seq2SeqLM, folder: Path) -> None:
         ({"k": 0}, "must be at least one"),
         ({"k": 5, "beams": 4}, "beams at least k"),
         ({"batch_size": 0}, "batch_size"),
-        ({"samples": 1}, "one sample has no standard error"),
+        ({"prefixes": -1}, "prefixes must be 0 or more"),
         ({"temperature": 0.0}, "temperature must be positive"),
         ({"temperature": math.nan}, "temperature must be positive"),
         ({"threshold": 1.5}, "is a probability"),
@@ -283,9 +293,7 @@ def test_numbers_out_of_range(
 
 def test_what_does_not_go_together(lm: Seq2SeqLM, folder: Path) -> None:
     with pytest.raises(InputError, match="threshold needs probabilities"):
-        Retriever(lm, folder / "facts.ergo", exhaustive=0).retrieve(
-            QUESTIONS, samples=0, threshold=0.5
-        )
+        Retriever(lm, folder / "facts.ergo").retrieve(QUESTIONS, prefixes=0, threshold=0.5)
     with pytest.raises(InputError, match="another tokenizer"):
         Retriever(et.load("tiny-causal"), folder / "facts.ergo")
     with pytest.raises(InputError, match="another tokenizer"):

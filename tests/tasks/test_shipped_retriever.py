@@ -92,7 +92,7 @@ def english(retriever: et.Retriever, written: str) -> int:
     """How many of the fourteen English questions are answered rightly if written like this."""
     asked = {written.format(q[:-1]): value for q, value in ASKED.items() if q.isascii()}
     ahead = et.load_lookahead("tiny-retriever")
-    found = retriever.retrieve(list(asked), 1, lookahead=ahead, samples=0)
+    found = retriever.retrieve(list(asked), 1, lookahead=ahead, prefixes=0)
     return sum(
         hits[0].values[0] == value for hits, value in zip(found, asked.values(), strict=True)
     )

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from ergotext.lm.automata.explored import Outlook
-from ergotext.lm.automata.extra import needed
 from ergotext.lm.automata.pieces import Pieces
+from ergotext.lm.extras import needed
 from ergotext.lm.ragged import Ints
 
 LONGEST = 1000
@@ -53,7 +53,7 @@ class _Bytes:
 
 @lru_cache(maxsize=4)
 def _tokenizer(pieces: Pieces) -> Any:
-    return needed("llguidance").LLTokenizer(_Bytes(pieces))
+    return needed("llguidance", "automata").LLTokenizer(_Bytes(pieces))
 
 
 class Endings:
@@ -75,7 +75,9 @@ class Endings:
     """
 
     def __init__(self, source: str, pieces: Pieces, shortest: int = 0) -> None:
-        matcher = needed("llguidance").LLMatcher(_tokenizer(pieces), source, log_level=0)
+        matcher = needed("llguidance", "automata").LLMatcher(
+            _tokenizer(pieces), source, log_level=0
+        )
         self._root = matcher
         self._pieces, self._shortest = pieces, shortest
         self._sorted = sorted({piece for piece in pieces.tokens if piece})

@@ -9,12 +9,17 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ergotext.lm.automata.endings import outlook_of
 from ergotext.lm.automata.explored import Explored, surely_empty
-from ergotext.lm.automata.extra import needed
 from ergotext.lm.automata.pieces import Pieces
+from ergotext.lm.automata.reasons import check_grammar, check_regex, reason
+from ergotext.lm.automata.schema import lark_of
+from ergotext.lm.automata.schema.document import parsed
+from ergotext.lm.automata.schema.names import Names, quotes_of
 from ergotext.lm.automata.shortest import shortest_json
+from ergotext.lm.extras import needed
 from ergotext.lm.protocols import ErgotextError, InputError
 from ergotext.lm.ragged import Ints
 
@@ -35,6 +40,8 @@ class Read:
 
     text: bytes
     matcher: Any = field(compare=False)
+    names: Names | None = field(compare=False, default=None)
+    """of the JSON objects that are open, where names may not repeat"""
 
 
 def regex(pattern: str, pieces: Pieces) -> Explored[Read]:
@@ -44,7 +51,8 @@ def regex(pattern: str, pieces: Pieces) -> Explored[Read]:
     ----------
     pattern : str
         In the syntax of Rust's ``regex``, which has no look-around and no back-references; ``.``
-        is any character but a line break, ``\d`` a digit of any script.
+        is any character but a line break, ``\d`` a digit of any script; ``^`` and ``$`` may stand
+        at the ends. Possessive counts (``a*+``), which engines read in two ways, are refused.
     pieces : Pieces
 
     Raises
@@ -56,36 +64,58 @@ def regex(pattern: str, pieces: Pieces) -> Explored[Read]:
     ----------
     Moskal et al., llguidance: derivatives of regular expressions over a trie of the tokens.
     """
-    return _explored(f"start: /{needed('llguidance').regex_to_lark(pattern)}/", pattern, pieces)
+    check_regex(pattern)
+    expression = needed("llguidance", "automata").regex_to_lark(pattern)
+    return _explored(f"start: /{expression}/", pattern, pieces)
 
 
 def json_schema(
-    schema: str | Mapping[str, Any], pieces: Pieces, *, whitespace: bool = False
+    schema: str | bool | Mapping[str, Any], pieces: Pieces, *, whitespace: bool = False
 ) -> Explored[Read]:
-    """The token sequences whose text is JSON that a schema admits.
+    r"""The token sequences whose text is JSON that a schema admits.
+
+    No text is accepted that the schema forbids. Not all are accepted that it admits, so log Z is
+    that of these:
+
+    * members come in the schema's order, those that it does not name last; no name comes twice;
+    * strings have one spelling: characters as they are, else by their shortest escape
+      (``\"``, ``\n``, ``\u001f``; neither ``\/`` nor ``\u00e9``);
+    * a number under bounds is written plainly or with one digit before the point and an exponent;
+      whole numbers, fractions and multiples have no exponent; ``1.0`` is a whole number;
+    * ``format`` is kept to, in the plain forms of date, time, date-time, duration, email, hostname
+      (no ``xn--``), ipv4, ipv6, uuid, uri, uri-reference and both json-pointers; formats that the
+      standard does not name say nothing;
+    * white space stands only where ``whitespace`` lets it.
+
+    Numbers are exact, however many digits they have. A keyword that cannot be followed is refused:
+    references to other documents and ``$dynamicRef`` to several anchors; look-around, references
+    back and word boundaries in a ``pattern``; idn-, iri-, regex and uri-template formats;
+    ``uniqueItems`` but for elements of which at most eight values are listed; ``multipleOf``
+    seven and its like beside other conditions or with a fraction; ``unevaluated…`` behind a choice
+    or a ``contains``; under ``not``, ``oneOf`` or ``if`` the opposite of ``patternProperties``,
+    ``additionalProperties`` or ``propertyNames``, where it matters; counts and choices of many
+    thousands.
 
     Parameters
     ----------
-    schema : str or mapping
-        JSON Schema, draft 2020-12, as far as llguidance reads it. Properties come in its order.
+    schema : str, bool or mapping
+        JSON Schema, draft 2020-12, or 4 to 7 where they differ in form only; as text, its numbers
+        keep all their digits.
     pieces : Pieces
     whitespace : bool
-        Whether spaces and line breaks may stand between the parts: as many as one likes.
+        Whether spaces and line breaks may stand around all parts: as many as one likes.
 
     Raises
     ------
     InputError
-        The schema is malformed, or no sequence of these tokens fits it.
+        The schema is malformed, has a keyword that cannot be followed (its name, and where it
+        stands), or no sequence of these tokens fits it.
     """
+    lark = lark_of(schema, whitespace=whitespace)
     given = schema if isinstance(schema, str) else json.dumps(schema, ensure_ascii=False)
-    try:
-        read = json.loads(given)
-    except ValueError as error:
-        raise InputError(f"The schema is no JSON ({error}): {_shown(given)}.") from error
-    if not isinstance(read, dict):
-        raise InputError(f"The schema is no JSON object: {_shown(given)}.")
-    read["x-guidance"] = {"whitespace_flexible": whitespace, **read.get("x-guidance", {})}
-    return _explored(f"start: %json {json.dumps(read)}", given, pieces, shortest_json(read))
+    if not lark:
+        raise InputError(f"No value fits the schema {_shown(given)}: check it.")
+    return _explored(lark, given, pieces, shortest_json(parsed(schema)), Names())
 
 
 def grammar(lark: str, pieces: Pieces) -> Explored[Read]:
@@ -94,7 +124,9 @@ def grammar(lark: str, pieces: Pieces) -> Explored[Read]:
     Parameters
     ----------
     lark : str
-        In llguidance's dialect of Lark's notation.
+        In llguidance's dialect of Lark's notation, without ``%llguidance`` and names of special
+        tokens. What ``%json`` takes is llguidance's own reading of schemas, which is not always
+        exact: use ``json_schema``.
     pieces : Pieces
 
     Raises
@@ -102,6 +134,7 @@ def grammar(lark: str, pieces: Pieces) -> Explored[Read]:
     InputError
         The grammar is malformed, or derives no text that these tokens can write.
     """
+    check_grammar(lark)
     return _explored(lark, lark, pieces)
 
 
@@ -125,37 +158,50 @@ class _Wrapped:
 
 @lru_cache(maxsize=4)
 def _tokenizer(pieces: Pieces) -> Any:
-    return needed("llguidance").LLTokenizer(_Wrapped(pieces))
+    return needed("llguidance", "automata").LLTokenizer(_Wrapped(pieces))
 
 
-def _explored(source: str, given: str, pieces: Pieces, shortest: int = 0) -> Explored[Read]:
-    guidance = needed("llguidance")
+@lru_cache(maxsize=4)
+def _quotes(pieces: Pieces) -> NDArray[np.int64]:
+    return quotes_of(pieces)
+
+
+def _explored(
+    source: str, given: str, pieces: Pieces, shortest: int = 0, names: Names | None = None
+) -> Explored[Read]:
+    guidance = needed("llguidance", "automata")
     matcher = guidance.LLMatcher(_tokenizer(pieces), f"{_FREE}\n{source}", log_level=0)
     if matcher.is_error():
-        raise InputError(f"{_shown(given)} cannot be read: {_reason(matcher)}.")
+        raise InputError(f"{_shown(given)} cannot be read: {reason(matcher.get_error())}.")
     text = np.zeros(pieces.alphabet.size, dtype=bool)
     text[pieces.text] = True
 
     def follow(read: Read, token: int) -> Read:
         after = read.matcher.deep_copy()
         if not after.consume_token(token):
-            raise ErgotextError(f"Matching {_shown(given)} failed: {_reason(after)}.")
-        return Read(read.text + pieces.tokens[token], after)
+            raise ErgotextError(f"Matching {_shown(given)} failed: {reason(after.get_error())}.")
+        piece = pieces.tokens[token]
+        return Read(read.text + piece, after, read.names and read.names.after(piece))
 
     def ways(read: Read) -> tuple[Ints, bool]:
         mask = np.frombuffer(read.matcher.compute_bitmask(), dtype=np.uint8)
         if read.matcher.is_error():
             if read.matcher.get_error().startswith(_DEAD_END):
                 return np.empty(0, dtype=np.int64), False
-            raise ErgotextError(f"Matching {_shown(given)} failed: {_reason(read.matcher)}.")
+            raise ErgotextError(
+                f"Matching {_shown(given)} failed: {reason(read.matcher.get_error())}."
+            )
         allowed = np.unpackbits(mask, count=len(text), bitorder="little").astype(bool)
         # Where nothing can follow, the mask holds the end token, whether the text is whole or not.
-        return np.flatnonzero(allowed & text), bool(read.matcher.is_accepting())
+        tokens = np.flatnonzero(allowed & text)
+        if read.names is not None:
+            tokens = read.names.fresh(tokens, _quotes(pieces), pieces)
+        return tokens, bool(read.matcher.is_accepting())
 
     alphabet = pieces.alphabet
     outlook = outlook_of(f"{_FREE}\n{source}", pieces, shortest)
-    recipe = _explored, (source, given, pieces, shortest)
-    first = Read(b"", matcher)
+    recipe = _explored, (source, given, pieces, shortest, names)
+    first = Read(b"", matcher, names)
     explored = Explored(alphabet.end, alphabet.pad, first, follow, ways, outlook, recipe)
     if surely_empty(explored):
         raise InputError(
@@ -163,12 +209,6 @@ def _explored(source: str, given: str, pieces: Pieces, shortest: int = 0) -> Exp
             f"tokenizer that has its characters."
         )
     return explored
-
-
-def _reason(matcher: Any) -> str:
-    """The first lines of an error, without the parser's state that follows them."""
-    lines = str(matcher.get_error()).split("<state>")[0].strip().splitlines()
-    return " ".join(line.strip() for line in lines[:6])
 
 
 def _shown(given: str) -> str:

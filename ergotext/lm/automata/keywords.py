@@ -18,6 +18,7 @@ from ergotext.lm.automata.pieces import Pieces
 from ergotext.lm.automata.utf8 import Utf8, run
 from ergotext.lm.protocols import InputError
 from ergotext.lm.ragged import Ints, take_rows
+from ergotext.lm.words import check_texts
 
 DEAD, FINISHED = -1, 0
 _MOST = 1 << 46
@@ -67,6 +68,7 @@ class KeywordCoverage:
     """
 
     def __init__(self, words: Sequence[str], pieces: Pieces, *, any_order: bool = False) -> None:
+        check_texts(words)
         for word in words:
             if all(unicodedata.category(char) in ("Cf", "Zs") for char in word):
                 raise InputError(f"The word {word!r} has no visible character: leave it out.")

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from ergotext.lm.automata.extra import needed
 from ergotext.lm.characters import Alphabet, CharacterTokenizer
 from ergotext.lm.fast_tokenizer import padding_of
 from ergotext.lm.protocols import InputError
 from ergotext.lm.ragged import Ints
+from ergotext.lm.spelling import spelled
 from ergotext.lm.vocabulary import Vocabulary
-
-_BYTE = re.compile(r"<0x([0-9A-F]{2})>")
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,10 +68,12 @@ class Pieces:
         Parameters
         ----------
         size : int, optional
-            Rows of the model's output layer, which may be more than the tokenizer has tokens.
+            Rows of the model's output layer. There may be more of them than tokens, or fewer:
+            tokens beyond them are never written.
         end, pad : int, optional
             The tokenizer's own if not given. Where it has no padding token, or pads with the end
-            token, any other special token stands for padding: no text holds it.
+            token, another special token stands for padding; where there is none, a number behind
+            the last token does, and the alphabet is one larger (as in ``FastTokenizer``).
 
         Raises
         ------
@@ -99,17 +96,20 @@ class Pieces:
                 f"A {type(tokenizer).__name__} is no tokenizer of transformers: give the one that "
                 f"the model comes with (AutoTokenizer.from_pretrained)."
             )
-        size = max(size or 0, len(tokenizer))
         chosen = tokenizer.eos_token_id if end is None else end
         if not isinstance(chosen, int):
             raise InputError("This tokenizer names no end token: give its id as end=.")
-        text = Vocabulary(tokenizer, size).allowed
-        text[chosen] = False
-        chosen_pad = _padding(tokenizer, chosen) if pad is None else pad
-        text[chosen_pad] = False
-        written = _written(tokenizer, chosen)
-        tokens = [piece if ok else b"" for piece, ok in zip(written, text.tolist(), strict=False)]
-        return cls(Alphabet(size, chosen_pad, chosen), tokens)
+        written = spelled(tokenizer)
+        rows = len(written) if size is None else size
+        if pad is None:
+            pad = padding_of(tokenizer, {chosen})
+        pad = len(written) if pad is None else pad
+        text = Vocabulary(tokenizer, rows).allowed.tolist()
+        tokens = [
+            piece if ok and token not in (chosen, pad) else b""
+            for token, (piece, ok) in enumerate(zip(written, text, strict=False))
+        ]
+        return cls(Alphabet(max(rows, len(written), pad + 1), pad, chosen), tokens)
 
     @cached_property
     def text(self) -> Ints:
@@ -141,49 +141,3 @@ class Pieces:
         for piece in self._spelling:
             found.setdefault(piece[0], set()).add(len(piece))
         return {byte: sorted(sizes) for byte, sizes in found.items()}
-
-
-def _padding(tokenizer: PreTrainedTokenizerBase, end: int) -> int:
-    """As an index of the same tokenizer has it, so that both can be combined."""
-    pad = padding_of(tokenizer, {end})
-    others = sorted(tokenizer.all_special_ids)
-    pad = next((token for token in others if token != end), None) if pad is None else pad
-    if pad is None:
-        raise InputError(
-            f"This tokenizer has no special token besides its end token {end} to stand for "
-            f"padding: give the id of a token that no text holds as pad=."
-        )
-    return pad
-
-
-def _written(tokenizer: PreTrainedTokenizerBase, end: int) -> list[bytes]:
-    if spaced := _metaspaced(tokenizer):
-        return spaced
-    try:
-        read = needed("llguidance.hf").from_tokenizer(tokenizer, eos_token=end)
-    except ValueError as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(
-            f"The pieces of this tokenizer ({type(tokenizer).__name__}) cannot be told "
-            f"({error}): use a fast byte-level or SentencePiece tokenizer, or give Pieces a list "
-            f"of bytes."
-        ) from error
-    return [read.decode_bytes([token]) for token in range(read.vocab_size)]
-
-
-def _metaspaced(tokenizer: Any) -> list[bytes]:
-    """The pieces of a tokenizer whose decoder llguidance does not read: T5's and its kin's."""
-    if not tokenizer.is_fast:
-        return []
-    decoder = json.loads(tokenizer.backend_tokenizer.to_str())["decoder"] or {}
-    steps = {step["type"]: step for step in decoder.get("decoders", [decoder]) if step}
-    if "Metaspace" not in steps:
-        return []
-    mark, added = steps["Metaspace"]["replacement"], tokenizer.added_tokens_decoder
-    pieces = []
-    for token, name in enumerate(tokenizer.convert_ids_to_tokens(range(len(tokenizer)))):
-        byte = _BYTE.fullmatch(name) if "ByteFallback" in steps else None
-        text = name if token in added else name.replace(mark, " ")
-        pieces.append(bytes([int(byte[1], 16)]) if byte else text.encode())
-    return pieces

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 DEEPEST = 20
@@ -15,7 +16,8 @@ def shortest_json(schema: Any, depth: int = 0) -> int:
 
     A lower bound: what a schema says in words that are not known here only makes texts longer.
     """
-    if depth > DEEPEST or not isinstance(schema, Mapping):
+    # Old drafts pass over what stands beside a reference.
+    if depth > DEEPEST or not isinstance(schema, Mapping) or "$ref" in schema:
         return 1
     deeper = depth + 1
     bounds = [1]
@@ -45,8 +47,8 @@ def _of_type(schema: Mapping[str, Any], kind: Any, depth: int) -> int:
         return 1 + items * (any_item + 1)
     if kind == "object":
         needed = schema.get("required")
-        listed = needed if isinstance(needed, list) else []
-        names = {name for name in listed if isinstance(name, str)}
+        named = needed if isinstance(needed, list) else []
+        names = {name for name in named if isinstance(name, str)}
         known = schema.get("properties")
         inside = known if isinstance(known, Mapping) else {}
         each = [_written(name) + 2 + shortest_json(inside.get(name), depth) for name in names]
@@ -55,12 +57,12 @@ def _of_type(schema: Mapping[str, Any], kind: Any, depth: int) -> int:
 
 
 def _count(value: Any) -> int:
-    return int(value) if isinstance(value, int | float) and value == value and value > 0 else 0
+    return int(value) if isinstance(value, int | Decimal) and value > 0 else 0
 
 
 def _written(value: Any) -> int:
     """Bytes of a value: of numbers, which can be written in several ways, one."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
         return 1
     if isinstance(value, Mapping):
         each = [_written(k) + 2 + _written(v) for k, v in value.items()]

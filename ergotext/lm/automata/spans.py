@@ -7,9 +7,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ergotext.lm.automata.extra import needed
 from ergotext.lm.automata.pieces import Pieces
 from ergotext.lm.characters import points_of
+from ergotext.lm.extras import needed
 from ergotext.lm.protocols import InputError
 from ergotext.lm.ragged import Ints, offsets_of, spread
 
@@ -72,7 +72,7 @@ class TextSpans:
         self._border = np.append(begins, True)
         """bool [bytes + 1]: between characters"""
         ranked = np.unique(points, return_inverse=True)[1].astype(np.uint32)
-        order = needed("pydivsufsort").divsufsort(ranked)
+        order = needed("pydivsufsort", "automata").divsufsort(ranked)
         self._suffixes = np.flatnonzero(begins)[order]
         """int64 [characters]: the byte at which each suffix begins, in the suffixes' order"""
         self._tokens, self._sizes, self._offsets = self._table(pieces)

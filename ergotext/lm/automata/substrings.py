@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ergotext.lm.automata.extra import needed
 from ergotext.lm.characters import Alphabet
+from ergotext.lm.extras import needed
 from ergotext.lm.protocols import InputError
 from ergotext.lm.ragged import Ints, offsets_of, spread
 
@@ -186,7 +186,7 @@ def _sorted_suffixes(ids: Ints, shortest: int) -> tuple[Ints, Ints]:
 
     The second array is of each suffix but the first with the one before it.
     """
-    library = needed("pydivsufsort")
+    library = needed("pydivsufsort", "automata")
     ranked = np.unique(ids, return_inverse=True)[1].astype(np.uint32)
     order = library.divsufsort(ranked)
     common = library.kasai(ranked, order).astype(np.int64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Sequence, Sized
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from itertools import chain, islice
 from pathlib import Path
@@ -14,15 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ergotext.lm.characters import Alphabet, TextTokenizer
+from ergotext.lm.characters import Alphabet, TextTokenizer, alphabet_of
 from ergotext.lm.protocols import ErgotextError, InputError
 from ergotext.lm.ragged import Ints, offsets_of, spread, take_rows
+from ergotext.lm.trie.key_ids import Key, is_key, key_ids
 from ergotext.lm.trie.keys import key_blocks, object_rows
 from ergotext.lm.trie.levels import Levels, token_type
 from ergotext.lm.trie.runs import Runs
 from ergotext.lm.trie.sort import Rows, exact_order
 from ergotext.lm.trie.states import ROOT, VALUE_END
-from ergotext.lm.trie.tree import Key, TokenTrie
+from ergotext.lm.trie.tree import TokenTrie
 
 RUN_BYTES = 128 << 20
 """Keys and objects held in memory before a run is sorted and written down."""
@@ -83,7 +84,7 @@ class TrieBuilder:
         folder: str | Path | None = None,
     ) -> None:
         self.tokenizer = None if isinstance(alphabet, Alphabet) else alphabet
-        self.alphabet = alphabet if isinstance(alphabet, Alphabet) else alphabet.alphabet
+        self.alphabet = alphabet_of(alphabet)
         self.run_bytes = run_bytes
         self._folder = folder or tempfile.gettempdir()
         # It has no name in any folder: nothing is left behind however the process ends.
@@ -195,7 +196,7 @@ def parted(items: Iterable[Item], before: int = 0) -> tuple[list[Key], list[str 
     objects: list[str | None] = []
     for item in items:
         key, own = item if _is_pair(item) else (item, None)
-        if not isinstance(key, (str, Sized)):
+        if not is_key(key):
             raise InputError(
                 f"Number {before + len(keys) + 1}, {item!r}, is no key (a text or token ids) and "
                 f"no pair of a key and an object (a text or None): mend it."
@@ -210,7 +211,7 @@ def _is_pair(item: Any) -> TypeGuard[tuple[Key, str | None]]:
         isinstance(item, tuple)
         and len(item) == 2
         and (item[1] is None or isinstance(item[1], str))
-        and isinstance(item[0], (str, Sized))
+        and is_key(item[0])
     )
 
 
@@ -243,28 +244,14 @@ def encoded(keys: Sequence[Key], tokenizer: TextTokenizer | None) -> tuple[Ints,
     """Flat ids and offsets of keys, all of them texts or all of them token ids."""
     texts = [key for key in keys if isinstance(key, str)]
     if not texts:
-        return _flat_ids(keys), offsets_of(_lengths(keys))
+        rows = list(map(key_ids, keys))
+        lengths = offsets_of(_lengths(rows))
+        return np.fromiter(chain.from_iterable(rows), dtype=np.int64, count=lengths[-1]), lengths
     if tokenizer is None or len(texts) < len(keys):
         raise InputError(
             f"Key {texts[0]!r} is a text: give a tokenizer, and either texts or ids throughout."
         )
     return tokenizer.encode_many(texts)
-
-
-def _flat_ids(keys: Sequence[Key]) -> Ints:
-    ids = list(chain.from_iterable(keys))
-    try:
-        flat = np.array(ids) if ids else np.empty(0, dtype=np.int64)
-    except ValueError:  # rows of rows, of differing lengths
-        flat = np.empty((0, 0))
-    if flat.ndim != 1 or flat.dtype.kind not in "iu":
-        wrong = next((i for i in ids if not _fits(i)), ids[0])
-        raise InputError(f"{wrong!r} is no token id: make keys of texts, or of integers.")
-    return flat.astype(np.int64, copy=False)
-
-
-def _fits(token: object) -> bool:
-    return isinstance(token, (int, np.integer)) and -(1 << 63) <= int(token) < 1 << 63
 
 
 def _without_end(ids: Ints, offsets: Ints) -> tuple[Ints, Ints]:

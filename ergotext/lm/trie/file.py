@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 
 from ergotext.lm.characters import Alphabet, CharacterTokenizer, TextTokenizer
 from ergotext.lm.protocols import ErgotextError, InputError
-from ergotext.lm.trie.header import IndexFile, IndexFileError, header_of
-from ergotext.lm.trie.levels import token_type
+from ergotext.lm.trie.header import ARRAYS, CHARACTERS, IndexFile, IndexFileError, header_of
+from ergotext.lm.trie.levels import state_type, token_type
 from ergotext.lm.trie.states import BLOCK
 from ergotext.lm.trie.tree import TokenTrie, settled
 
-_ARRAYS = ("tail_blocks", "pool_blocks", "first", "target", "token", "tail", "pool")
-_CHARACTERS = "characters"
 _NOTE = "note:"
+MOST_TOKENS = 1 << 32
+"""Vocabulary of an index at most: ids have 32 bits."""
 _STALE_SECONDS = 86_400
 
 
@@ -63,9 +63,9 @@ def save(
         The disk is full, the folder cannot be written to, or the file is not ``replaces``.
     """
     settled(trie)
-    arrays = {name: np.ascontiguousarray(getattr(trie, name)) for name in _ARRAYS}
+    arrays = {name: np.ascontiguousarray(getattr(trie, name)) for name in ARRAYS}
     if isinstance(trie.tokenizer, CharacterTokenizer):
-        arrays[_CHARACTERS] = trie.tokenizer.points
+        arrays[CHARACTERS] = trie.tokenizer.points
     arrays = dict(sorted(arrays.items(), key=lambda item: -item[1].itemsize))
     own = {f"{_NOTE}{name}": text for name, text in (notes or {}).items()}
     header = header_of(_meta(trie) | own, arrays)
@@ -140,11 +140,7 @@ def load(path: str | Path, tokenizer: TextTokenizer | None = None) -> TokenTrie:
         The file is truncated, damaged, of a newer version, or no index.
     """
     path = Path(path)
-    file = IndexFile.open(path)
-    arrays = {name: file.array(name) for name in file.tensors}
-    trie = _trie(file.meta, arrays)
-    _check_ends(path, trie)
-    return _with_tokenizer(path, trie, arrays.get(_CHARACTERS), tokenizer)
+    return _loaded(path, IndexFile.open(path), tokenizer)
 
 
 def verify(path: str | Path) -> None:
@@ -157,9 +153,11 @@ def verify(path: str | Path) -> None:
     IndexFileError
         The file differs from what was saved.
     """
-    file = IndexFile.open(Path(path))
+    path = Path(path)
+    file = IndexFile.open(path)
     if not file.intact:
         raise IndexFileError(f"{path} is damaged: its content has changed. Build it again.")
+    _loaded(path, file, None)  # a checksum is no proof that it was written by ``save``
 
 
 def _meta(trie: TokenTrie) -> dict[str, str]:
@@ -174,12 +172,18 @@ def _meta(trie: TokenTrie) -> dict[str, str]:
     }
 
 
-def _trie(meta: dict[str, str], arrays: dict[str, NDArray[Any]]) -> TokenTrie:
-    alphabet = Alphabet(
-        int(meta["vocabulary"]), int(meta["pad"]), int(meta["end"]), meta["tokenizer"]
-    )
-    fields: dict[str, Any] = {name: arrays[name] for name in _ARRAYS}
-    return TokenTrie(alphabet, int(meta["keys"]), int(meta["longest"]), **fields)
+def _loaded(path: Path, file: IndexFile, tokenizer: TextTokenizer | None) -> TokenTrie:
+    """The trie of a file; IndexFileError where its numbers do not go together."""
+    vocabulary, pad, end = map(file.number, ("vocabulary", "pad", "end"))
+    try:
+        alphabet = Alphabet(vocabulary, pad, end, file.meta["tokenizer"])
+    except InputError as error:
+        raise IndexFileError(f"{path} is damaged: {error} Build it again.") from error
+    fields: dict[str, Any] = {name: file.array(name) for name in ARRAYS}
+    trie = TokenTrie(alphabet, file.number("keys"), file.number("longest"), **fields)
+    _check_ends(path, trie)
+    points = file.array(CHARACTERS) if CHARACTERS in file.parts else None
+    return _with_tokenizer(path, trie, points, tokenizer)
 
 
 def _check_ends(path: Path, trie: TokenTrie) -> None:
@@ -188,6 +192,12 @@ def _check_ends(path: Path, trie: TokenTrie) -> None:
     tokens = token_type(trie.alphabet)
     sound = (
         trie.nodes >= 1
+        # Every key has an end token in the tails, and none can be longer than all there is: what
+        # loops over keys or tokens is bounded by the size of the file.
+        and trie.size <= len(trie.tail)
+        and bool(trie.size) <= trie.longest <= trie.nodes + len(trie.tail)
+        and trie.alphabet.size <= MOST_TOKENS
+        and trie.first.dtype == trie.target.dtype == state_type(trie.nodes, len(trie.tail))
         and len(trie.token) == len(trie.target)
         and trie.token.dtype == trie.tail.dtype == tokens
         and len(trie.tail_blocks) == len(trie.pool_blocks) == blocks
@@ -206,9 +216,10 @@ def _with_tokenizer(
 ) -> TokenTrie:
     if given is not None:
         if given.alphabet != trie.alphabet:
+            own = trie.alphabet.fingerprint[:40] or "none"
             raise InputError(
-                f"{path} was built with another tokenizer ({trie.alphabet.fingerprint or 'none'}, "
-                f"not {given.alphabet.fingerprint}): load it with that one, or build it again."
+                f"{path} was built with another tokenizer ({own}, not "
+                f"{given.alphabet.fingerprint}): load it with that one, or build it again."
             )
         return replace(trie, tokenizer=given)
     if points is None:

@@ -5,18 +5,34 @@ from __future__ import annotations
 import hashlib
 import json
 import mmap
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ergotext.lm.protocols import ErgotextError, InputError
+from ergotext.lm.untrusted import check_types, json_of
 
 FORMAT, VERSION = "ergotext index", 1
 _TYPES = {"I64": np.int64, "U32": np.uint32, "U16": np.uint16, "U8": np.uint8}
 _CODES = {np.dtype(kind): code for code, kind in _TYPES.items()}
+ARRAYS = {
+    "tail_blocks": ("I64",),
+    "pool_blocks": ("I64",),
+    "first": ("U32", "I64"),
+    "target": ("U32", "I64"),
+    "token": ("U16", "U32"),
+    "tail": ("U16", "U32"),
+    "pool": ("U8",),
+}
+"""The arrays of every index, and the types that each may have."""
+CHARACTERS = "characters"
+"""Another one, of U32: where the index holds its tokenizer."""
+NUMBERS = ("keys", "longest", "vocabulary", "pad", "end")
+"""What the header says in whole numbers, 0 or more."""
 _NO_CHECKSUM = "0" * 32
 _MOST_HEADER = 1 << 20
 
@@ -25,13 +41,27 @@ class IndexFileError(ErgotextError):
     """An index file is truncated, damaged, or not one that this version reads."""
 
 
+class Part(NamedTuple):
+    """Where an array lies in the file."""
+
+    kind: np.dtype[Any]
+    length: int
+    begin: int
+    """behind the header"""
+
+    @property
+    def end(self) -> int:
+        """Where the next one begins."""
+        return self.begin + self.kind.itemsize * self.length
+
+
 @dataclass(frozen=True, eq=False)
 class IndexFile:
-    """The bytes of an index whose header is sound."""
+    """The bytes of an index whose header is sound: of each array its type, size and place."""
 
     data: mmap.mmap
     begin: int
-    tensors: dict[str, dict[str, Any]]
+    parts: dict[str, Part]
     meta: dict[str, str]
 
     @classmethod
@@ -42,26 +72,36 @@ class IndexFile:
         if not 8 < begin <= min(_MOST_HEADER, len(data)):
             raise _no_index(path)
         tensors, meta = _parsed(path, data[:begin])
-        end = begin + max(t["data_offsets"][1] for t in tensors.values())
+        try:
+            _check_meta(meta)
+            parts = _placed(tensors)
+        except ValueError as error:
+            raise IndexFileError(
+                f"{path} is damaged: its header says what cannot be ({error}). Build it again."
+            ) from error
+        end = begin + max(part.end for part in parts.values())
         if len(data) != end:
             raise IndexFileError(
                 f"{path} has {len(data):,} bytes where its header says {end:,}: "
                 f"it was cut off or added to. Copy or build it again."
             )
-        return cls(data, begin, tensors, meta)
+        return cls(data, begin, parts, meta)
 
     @property
     def intact(self) -> bool:
         """Whether the content is what its checksum says; reads the whole file."""
         return checksum(memoryview(self.data)[self.begin :]) == self.meta["content"]
 
+    def number(self, name: str) -> int:
+        """One of ``NUMBERS``."""
+        return int(self.meta[name])
+
     def array(self, name: str) -> NDArray[Any]:
         """One of the arrays, in the pages of the file."""
-        tensor = self.tensors[name]
-        kind, (count,) = np.dtype(_TYPES[tensor["dtype"]]), tensor["shape"]
-        if not count:
-            return np.empty(0, dtype=kind)
-        return np.frombuffer(self.data, kind, count, self.begin + tensor["data_offsets"][0])
+        part = self.parts[name]
+        if not part.length:
+            return np.empty(0, dtype=part.kind)
+        return np.frombuffer(self.data, part.kind, part.length, self.begin + part.begin)
 
 
 def _mapped(path: Path) -> mmap.mmap:
@@ -80,7 +120,7 @@ def _mapped(path: Path) -> mmap.mmap:
 def _parsed(path: Path, header: bytes) -> tuple[dict[str, Any], dict[str, str]]:
     """What the header says of each array, and of the index; nothing in it has changed."""
     try:
-        tensors = json.loads(header[8:])
+        tensors = json_of(header[8:], unique=True)
         meta = tensors.pop("__metadata__")
         known = meta["format"] == FORMAT
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -88,14 +128,59 @@ def _parsed(path: Path, header: bytes) -> tuple[dict[str, Any], dict[str, str]]:
     if not known:
         raise _no_index(path)
     version, stated = str(meta.get("version")), str(meta.get("header"))
-    if version != str(VERSION) and version.isdecimal():
+    if version != str(VERSION) and re.fullmatch("[0-9]{1,9}", version):
         raise IndexFileError(
             f"{path} is an index of version {version}, and this ergotext reads version {VERSION}: "
             f"build it again, or use the ergotext that built it."
         )
-    if stated == _NO_CHECKSUM or stated != checksum(_blanked(header, stated)):
+    if len(stated) != 32 or stated == _NO_CHECKSUM or stated != checksum(_blanked(header, stated)):
         raise IndexFileError(f"{path} is damaged: its header has changed. Build it again.")
     return tensors, meta
+
+
+def _check_meta(meta: dict[str, Any]) -> None:
+    """ValueError unless the texts are texts, and those that say numbers say them."""
+    for name in (*NUMBERS, "version", "tokenizer", "content"):
+        if name not in meta:
+            raise ValueError(f"it has no {name}")
+    if meta["version"] != str(VERSION):
+        raise ValueError("its version is no number")
+    for name, value in meta.items():
+        if not isinstance(value, str):
+            raise ValueError(f"{name[:60]!r} is no text")
+        if name in NUMBERS and not re.fullmatch(r"[0-9]{1,18}", value):
+            raise ValueError(f"{name} is {value[:40]!r}, not a whole number")
+
+
+def _placed(tensors: dict[str, Any]) -> dict[str, Part]:
+    """The arrays, one behind the other without gap; ValueError where they are not so."""
+    kinds = {**ARRAYS, CHARACTERS: ("U32",)}
+    for name in (*ARRAYS, *tensors):
+        if name not in tensors or name not in kinds:
+            raise ValueError(f"it has {'no' if name in kinds else 'an'} array {name[:60]!r}")
+    parts = {name: _part(name, tensor, kinds[name]) for name, tensor in tensors.items()}
+    at = 0
+    for name, part in sorted(parts.items(), key=lambda item: (item[1].begin, item[1].end)):
+        if part.begin != at:
+            raise ValueError(f"the array {name} begins at {part.begin:,} and not at {at:,}")
+        at = part.end
+    return parts
+
+
+def _part(name: str, tensor: Any, kinds: tuple[str, ...]) -> Part:
+    try:
+        check_types(tensor, {"dtype": str, "shape": list, "data_offsets": list})
+        kind, (count,), (begin, end) = tensor["dtype"], tensor["shape"], tensor["data_offsets"]
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"what it says of the array {name} is malformed") from error
+    if kind not in kinds:
+        raise ValueError(f"the array {name} is of type {kind[:40]!r}, not {' or '.join(kinds)}")
+    if any(type(n) is not int or not 0 <= n < 1 << 60 for n in (count, begin, end)):
+        raise ValueError(f"size and place of the array {name} are no whole numbers from 0 on")
+    part = Part(np.dtype(_TYPES[kind]), count, begin)
+    if part.end != end:
+        raise ValueError(f"the array {name} of {count:,} numbers lies from {begin:,} to {end:,}")
+    return part
 
 
 def _no_index(path: Path) -> IndexFileError:

@@ -69,8 +69,7 @@ class Levels:
         token = self._level_order(self._token, token_type(self.alphabet))
         opens = self._level_order(self._opens, np.dtype(bool))
         first = np.append(np.flatnonzero(opens), len(token)) if size else np.zeros(2, dtype=int)
-        states = len(first) - 1 + 2 * len(tail)
-        wide = np.dtype(np.uint32 if states < 2**32 else np.int64)
+        wide = state_type(len(first) - 1, len(tail))
         target = self._targets(len(first) - 1, len(tail), wide)
         return TokenTrie(
             self.alphabet, size, self._longest, first.astype(wide), token, target,
@@ -154,6 +153,11 @@ class _Blocks:
         flat = np.concatenate(self._flat)
         self._flat, self._lengths = [], []
         return flat, np.append(starts[:-1:BLOCK], starts[-1]), len(lengths)
+
+
+def state_type(nodes: int, tails: int) -> np.dtype[Any]:
+    """uint32 where that holds every state, of inner nodes and twice the tokens in tails."""
+    return np.dtype(np.uint32 if nodes + 2 * tails < 2**32 else np.int64)
 
 
 def token_type(alphabet: Alphabet) -> np.dtype[Any]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +14,13 @@ from ergotext.lm.ragged import Ints, offsets_of
 from ergotext.lm.trie.states import DEAD, ROOT
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.lm.trie.within import Paths
-from ergotext.lm.words import joins
-from ergotext.lm.written import Written, folded
+from ergotext.lm.words import boundaries, is_unspaced
+from ergotext.lm.written import Written, alike, folded
+
+LETTERS = 4
+"""Characters from which on a span in other letters counts beside others (two, of a script without
+spaces): nearly every short word is a name in some letters, such as who and WHO."""
+_Bounds = tuple[list[bool], list[bool]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +34,8 @@ class Spotted:
     token, state : int64 [n]
         What closes the span (a tab, maybe with what stands behind it, or the end of the key), and
         the state behind it. The same span elsewhere in a text has the same state.
+    other : bool [n]
+        Whether the index writes the subject in other letters.
     paths : Paths
         How these states are reached; the number of the text is that of the input.
     """
@@ -39,6 +45,7 @@ class Spotted:
     stop: Ints
     token: Ints
     state: Ints
+    other: NDArray[np.bool_]
     paths: Paths
 
 
@@ -77,17 +84,34 @@ class Mentions:
         probe = self.tokenizer.encode("a")
         self._before = probe[: len(getattr(self.tokenizer, "before", ()))]
 
-    def find(self, texts: Sequence[str]) -> Spotted:
-        """The spans of these texts that are subjects, at the boundaries of words."""
-        places = _Places(self.written, list(folded(self.tokenizer, texts)))
-        bound = np.concatenate([np.zeros(0, dtype=bool), *map(_boundaries, texts)])
-        start = places.byte[:-1][bound & ~places.last]
+    def find(self, texts: Sequence[str], other_letters: bool = False) -> Spotted:
+        """The spans of these texts that are subjects, at the boundaries of words.
+
+        Parameters
+        ----------
+        texts : sequence of str
+        other_letters : bool
+            Also spans that the index writes in other letters (``written.alike``), unless a subject
+            that stands there letter by letter covers them. Short ones only in a text that has
+            nothing else.
+        """
+        bounds = [boundaries(text) for text in texts]
+        exact = _Places(self.written, folded(self.tokenizer, texts))
+        found = list(self._found(exact, bounds))
+        if other_letters:
+            places = _Places(self.written.alike, map(alike, texts))
+            found += _others(list(self._found(places, bounds)), _spans(found), texts)
+        return self._spotted(found)
+
+    def _found(self, places: _Places, bounds: Sequence[_Bounds]) -> Iterator[_Found]:
+        none = np.zeros(0, dtype=bool)
+        begin, end = (np.concatenate([none, *(each[side] for each in bounds)]) for side in (0, 1))
+        start = np.unique(places.byte[:-1][begin & ~places.last])
         may_stop = np.zeros(len(places.bytes) + 1, dtype=bool)
-        may_stop[places.byte[:-1][bound]] = True
+        may_stop[places.byte[:-1][end]] = True
         state = np.full(len(start), self.trie.walk(self._before), dtype=np.int64)
         path = np.tile(np.array(self._before, dtype=np.int64), (len(start), 1))
-        row, token, at = places.matches(start, self.written.lead)
-        found: list[_Found] = []
+        row, token, at = places.matches(start, places.lead)
         while len(row):
             state = self.trie.advance(state[row], token)
             alive = np.flatnonzero(state != DEAD)
@@ -98,22 +122,23 @@ class Mentions:
             met = self.trie.advance(state[row], token) != DEAD
             row, token = row[met], token[met]
             if len(row):
-                found.append(_Found(start[row], at[row], np.column_stack([path[row], token])))
+                text, first = places.characters(start[row])
+                _, last = places.characters(at[row])
+                span = np.column_stack([text, first, last])
+                yield _Found(span, np.column_stack([path[row], token]))
             row, token, at = places.matches(at)
-        return self._spotted(places, found)
 
-    def _spotted(self, places: _Places, found: list[_Found]) -> Spotted:
-        spans, edges = [np.zeros((0, 5), dtype=np.int64)], [np.zeros((0, 4), dtype=np.int64)]
+    def _spotted(self, found: Sequence[_Found]) -> Spotted:
+        spans, edges = [np.zeros((0, 6), dtype=np.int64)], [np.zeros((0, 4), dtype=np.int64)]
         for one in found:
-            text, start = places.characters(one.start)
             steps = self._steps(one.path)
-            _, stop = places.characters(one.stop)
-            spans.append(np.column_stack([text, start, stop, *steps[-1][1:]]))
-            edges += [np.column_stack([text, *step]) for step in steps]
+            other = np.full(len(one.span), one.other)
+            spans.append(np.column_stack([one.span, *steps[-1][1:], other]))
+            edges += [np.column_stack([one.span[:, 0], *step]) for step in steps]
         span = np.unique(np.concatenate(spans), axis=0)
         edge = np.unique(np.concatenate(edges), axis=0)
-        text, first, last, token, state = span.T.copy()
-        return Spotted(text, first, last, token, state, Paths(*edge.T.copy()))
+        text, first, last, token, state, other = span.T.copy()
+        return Spotted(text, first, last, token, state, other > 0, Paths(*edge.T.copy()))
 
     def _steps(self, path: Ints) -> list[tuple[Ints, Ints, Ints]]:
         """The edges (node, token, target) that each path [n, d] goes along, one column a time."""
@@ -127,11 +152,37 @@ class Mentions:
 
 @dataclass(frozen=True, eq=False)
 class _Found:
-    """Spans of bytes, and the tokens [n, d] that write them and close them."""
+    """Spans [n, 3] (text, start, stop), and the tokens [n, d] that write them and close them."""
 
-    start: Ints
-    stop: Ints
+    span: Ints
     path: Ints
+    other: bool = False
+    """whether the index writes them in other letters"""
+
+
+def _spans(found: Sequence[_Found]) -> list[tuple[int, int, int]]:
+    return [(text, start, stop) for one in found for text, start, stop in one.span.tolist()]
+
+
+def _others(
+    found: Sequence[_Found], exact: Sequence[tuple[int, int, int]], texts: Sequence[str]
+) -> list[_Found]:
+    """Of spans in other letters those that no exact span covers; short ones where all are."""
+
+    def uncovered(text: int, start: int, stop: int) -> bool:
+        return not any(t == text and a <= start and stop <= b for t, a, b in exact)
+
+    def is_long(text: int, start: int, stop: int) -> bool:
+        return stop - start >= (2 if any(map(is_unspaced, texts[text][start:stop])) else LETTERS)
+
+    open_ = {span for span in _spans(found) if uncovered(*span)}
+    settled = {text for text, *_ in exact} | {span[0] for span in open_ if is_long(*span)}
+    kept = {span for span in open_ if is_long(*span) or span[0] not in settled}
+    chosen = []
+    for one in found:
+        rows = [row for row, span in enumerate(one.span.tolist()) if tuple(span) in kept]
+        chosen.append(_Found(one.span[rows], one.path[rows], other=True))
+    return [one for one in chosen if len(one.span)]
 
 
 class _Places:
@@ -140,8 +191,8 @@ class _Places:
     Behind each text stands a byte that no text holds.
     """
 
-    def __init__(self, written: Written, texts: Sequence[Sequence[str]]) -> None:
-        self._written = written
+    def __init__(self, written: Written, texts: Iterable[Sequence[str]]) -> None:
+        self._written, self.lead = written, written.lead
         rows = [[*(char.encode() for char in chars), b"\xff"] for chars in texts]
         self.bytes = b"".join(char for row in rows for char in row)
         self.byte = offsets_of(np.array([len(char) for row in rows for char in row], dtype=int))
@@ -153,8 +204,11 @@ class _Places:
         self._known: dict[int, list[tuple[int, int]]] = {}
 
     def characters(self, byte: Ints) -> tuple[Ints, Ints]:
-        """The text of each byte, and the number in it of the character that begins there."""
-        char = np.searchsorted(self.byte, byte)
+        """The text of each byte, and the number in it of the character that begins there.
+
+        Of several, of which all but one are written as nothing, the last.
+        """
+        char = np.searchsorted(self.byte, byte, side="right") - 1
         text = np.searchsorted(self._first, char, side="right") - 1
         return text, char - self._first[text]
 
@@ -179,10 +233,3 @@ class _Places:
         if not lead:
             self._known[byte] = found
         return found
-
-
-def _boundaries(text: str) -> NDArray[np.bool_]:
-    """bool [len + 1]: whether a word may begin or end before each character, and at the end."""
-    runs = [joins(char) for char in text]
-    inner = [not (a and b) for a, b in itertools.pairwise(runs)]
-    return np.array([True, *inner, True] if text else [True])

@@ -8,6 +8,7 @@ from heapq import merge
 import numpy as np
 from numpy.typing import NDArray
 
+from ergotext.lm.characters import Alphabet, TextTokenizer
 from ergotext.lm.protocols import InputError
 from ergotext.lm.ragged import Ints, spread
 from ergotext.lm.trie.builder import (
@@ -22,12 +23,14 @@ from ergotext.lm.trie.builder import (
     several,
 )
 from ergotext.lm.trie.changes import Changes, gone_states, within
+from ergotext.lm.trie.key_ids import Key
+from ergotext.lm.trie.keyed import Ids, Keyed
 from ergotext.lm.trie.nearest import FAR
 from ergotext.lm.trie.states import DEAD
-from ergotext.lm.trie.tree import Key, TokenTrie
+from ergotext.lm.trie.tree import TokenTrie
 
 
-class EditableTrie:
+class EditableTrie(Keyed):
     """A trie and changes to it, which answers like a trie (and is an ``Automaton``).
 
     The base is never written to. What is added is a trie of its own, and what is removed a set of
@@ -71,7 +74,7 @@ class EditableTrie:
         """
         keys, own_objects = parted(several(pairs))
         object_bytes(own_objects)  # found out before anything is changed
-        ids, offsets = encoded(keys, self.base.tokenizer)
+        ids, offsets = encoded(keys, self.tokenizer)
         check_keys(self.base.alphabet, ids, offsets)
         flat, bounds = ids.tolist(), offsets.tolist()
         for own, low, high in zip(own_objects, bounds[:-1], bounds[1:], strict=True):
@@ -88,26 +91,71 @@ class EditableTrie:
         InputError
             There is no such key.
         """
-        ids = tuple(self.base.ids(key))
-        ordinal = self.base.ordinal(ids)
-        kept = ordinal is not None and ordinal not in self._removed
-        if not kept and ids not in self._added:
-            raise InputError(f"There is no key {key!r} to remove: check its spelling.")
+        ids = self._present(key, "remove")
         self._added.pop(ids, None)
+        ordinal = self.base.ordinal(ids)
         if ordinal is not None:
             self._removed[ordinal] = ids
         self._settled = None
 
+    def remove_prefix(self, prefix: Key) -> int:
+        """Remove all keys that begin with a prefix; how many there were.
+
+        Raises
+        ------
+        InputError
+            There is none.
+        """
+        keys = list(self.keys(prefix))
+        if not keys:
+            raise InputError(f"No key begins with {prefix!r:.60}: check its spelling.")
+        for key in keys:
+            self.remove(key)
+        return len(keys)
+
+    def replace(self, key: Key, *objects: str) -> None:
+        """Give a key these objects, or none, instead of those that it has.
+
+        Raises
+        ------
+        InputError
+            There is no such key; an object is no text, or has a lone surrogate. Nothing is changed
+            then.
+        """
+        if wrong := [o for o in objects if not isinstance(o, str)]:
+            raise InputError(f"The object {wrong[0]!r:.60} is no text: give a str.")
+        object_bytes(objects)  # found out before anything is changed
+        ids = self._present(key, "replace the objects of")
+        self.remove(ids)
+        self.add(ids, *objects)
+
+    def _present(self, key: Key, what: str) -> Ids:
+        """The ids of a key that is there; InputError for any other."""
+        ids = tuple(self.ids(key))
+        if ids not in self:
+            raise InputError(f"There is no key {key!r:.200} to {what}: check its spelling.")
+        return ids
+
     def compact(self, run_bytes: int = RUN_BYTES) -> TokenTrie:
         """Merge all changes into a new base, in bounded memory (as ``build``), and return it."""
         removed = self._changes.removed
-        chosen = self.base.tokenizer or self.base.alphabet
+        chosen = self.tokenizer or self.base.alphabet
         with TrieBuilder(chosen, run_bytes=run_bytes) as builder:
             builder.add_trie(self.base, without=removed)
             builder.add_pairs(self._added_pairs())
             base = builder.finish()
         self.base, self._added, self._removed, self._settled = base, {}, {}, None
         return base
+
+    @property
+    def alphabet(self) -> Alphabet:
+        """The ids of keys: those of the base."""
+        return self.base.alphabet
+
+    @property
+    def tokenizer(self) -> TextTokenizer | None:
+        """The tokenizer of the base."""
+        return self.base.tokenizer
 
     @property
     def end(self) -> int:
@@ -133,12 +181,12 @@ class EditableTrie:
         following = np.full((2, len(every)), DEAD, dtype=np.int64)
         following[0, np.searchsorted(every, code)] = to_base
         following[1, np.searchsorted(every, more)] = to_added
-        size = self.base.alphabet.size
+        size = self.alphabet.size
         return every // size, every % size, self._pair(*following)
 
     def accepting(self, states: Ints) -> NDArray[np.bool_]:
         """bool [B]: whether the tokens read are a key, its end token read or yet to be."""
-        end = np.full(len(states), self.base.alphabet.end, dtype=np.int64)
+        end = np.full(len(states), self.alphabet.end, dtype=np.int64)
         return self._complete(states) | self._complete(self.advance(states, end))
 
     def advance(self, states: Ints, tokens: Ints) -> Ints:
@@ -174,48 +222,40 @@ class EditableTrie:
         flat[spread(both[:-1], np.diff(its_offsets))] = more
         return flat, both
 
-    def __len__(self) -> int:
-        return self.count()
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest key, end token included, or more."""
+        return max(self.base.longest, self._changes.added.longest)
 
     def __contains__(self, key: Key) -> bool:
-        ids = tuple(self.base.ids(key))
+        ids = tuple(self.ids(key))
         return ids in self._added or self._kept(ids)
-
-    def get(self, prefix: Key) -> Ints:
-        """int64 [n]: the tokens that may follow, rising; the end token where a key ends here."""
-        state = self.walk(prefix)
-        if state == DEAD:
-            return np.empty(0, dtype=np.int64)
-        return self.candidates(np.array([state]))[1]
 
     def walk(self, prefix: Key) -> int:
         """The state behind a prefix; -1 where no key begins with it."""
-        ids = self.base.ids(prefix)
+        ids = self.ids(prefix)
         base = np.array([self.base.walk(ids)])
         base[self._gone(base)] = DEAD
         return int(self._pair(base, np.array([self._changes.added.walk(ids)]))[0])
 
-    def values(self, key: Key) -> list[str]:
+    def objects(self, key: Key) -> list[str]:
         """The objects of a key, in the order in which they were given; none for a missing key."""
-        ids = tuple(self.base.ids(key))
-        return (self.base.values(ids) if self._kept(ids) else []) + self._added.get(ids, [])
+        ids = tuple(self.ids(key))
+        return (self.base.objects(ids) if self._kept(ids) else []) + self._added.get(ids, [])
 
-    def keys(self, prefix: Key = ()) -> Iterator[tuple[int, ...]]:
-        """The keys that begin with this prefix, token ids without the end, in exact order."""
-        ids = self.base.ids(prefix)
-        low = int(self.base.span(np.array([self.base.walk(ids)]))[0][0])
-        changes, end = self._changes, self.base.alphabet.end
+    def _keys(self, prefix: Ids) -> Iterator[Ids]:
+        low = int(self.base.span(np.array([self.base.walk(prefix)]))[0][0])
+        changes, end = self._changes, self.alphabet.end
         removed = set(changes.removed.tolist())
-        old = (k for o, k in enumerate(self.base.keys(ids), low) if o not in removed)
-        new = (k for k in changes.added.keys(ids) if not self._kept(k))
+        old = (k for o, k in enumerate(self.base.keys(prefix), low) if o not in removed)
+        new = (k for k in changes.added.keys(prefix) if not self._kept(k))
         return merge(old, new, key=lambda k: (*k, end))
 
-    def count(self, prefix: Key = ()) -> int:
-        """How many keys begin with this prefix."""
-        ids = self.base.ids(prefix)
-        low, high = self.base.span(np.array([self.base.walk(ids)]))
+    def _count(self, prefix: Ids) -> int:
+        low, high = self.base.span(np.array([self.base.walk(prefix)]))
         without = within(self._changes.removed, low, high) + within(self._changes.both, low, high)
-        return int((high - low - without)[0]) + self._changes.added.count(ids)
+        old = int((high - low - without)[0]) if self.base.count(prefix) else 0
+        return old + self._changes.added.count(prefix)
 
     @property
     def _changes(self) -> Changes:
@@ -223,7 +263,7 @@ class EditableTrie:
             both = [self.base.ordinal(key) for key in self._added if self._kept(key)]
             removed = np.array(sorted(self._removed), dtype=np.int64)
             self._settled = Changes(
-                build(self._added_pairs(), self.base.alphabet),
+                build(self._added_pairs(), self.alphabet),
                 removed,
                 gone_states(self.base, list(self._removed.values()), removed),
                 np.array(sorted(o for o in both if o is not None), dtype=np.int64),
@@ -253,7 +293,7 @@ class EditableTrie:
         return (base >= self.base.finished) | (added >= self._changes.added.finished)
 
     def _code(self, row: Ints, token: Ints) -> Ints:
-        return row * self.base.alphabet.size + token
+        return row * self.alphabet.size + token
 
     @property
     def _scale(self) -> int:

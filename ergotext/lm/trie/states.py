@@ -87,8 +87,13 @@ class TrieStates:
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays, objects included."""
-        arrays = (self.first, self.token, self.target, self.tail, self.tail_blocks)
-        return sum(a.nbytes for a in (*arrays, self.pool, self.pool_blocks))
+        return sum(array.nbytes for array in self.arrays)
+
+    @property
+    def arrays(self) -> tuple[NDArray[Any], ...]:
+        """All there is of it, but for its numbers and its tokenizer."""
+        keys = (self.first, self.token, self.target, self.tail, self.tail_blocks)
+        return (*keys, self.pool, self.pool_blocks)
 
     @property
     def end(self) -> int:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ergotext.lm.characters import CharacterTokenizer
-from ergotext.lm.fast_tokenizer import FastTokenizer
-from ergotext.lm.protocols import InputError
-from ergotext.lm.trie.states import DEAD, ROOT
-from ergotext.lm.trie.tree import TokenTrie
+from ergotext.lm.trie.states import DEAD
+
+if TYPE_CHECKING:
+    from ergotext.lm.trie.keyed import Keyed
 
 _CUT = "\ufffd"
 """What the first bytes of a character decode to."""
@@ -25,7 +26,7 @@ class Place:
     state: int
 
 
-def places_of(trie: TokenTrie, text: str) -> list[Place]:
+def places_of(trie: Keyed, text: str) -> list[Place]:
     """The places below which exactly the keys lie whose text begins with ``text``.
 
     Where every character has its own tokens this is one walk. Other tokenizers part a text and a
@@ -38,37 +39,69 @@ def places_of(trie: TokenTrie, text: str) -> list[Place]:
         The trie has no tokenizer.
     """
     tokenizer = trie.tokenizer
-    if tokenizer is None:
-        raise InputError(f"This trie has no tokenizer to read {text!r} with: load it with one.")
-    if isinstance(tokenizer, CharacterTokenizer) or not text:
-        ids = tokenizer.encode(text) if text else []
+    if isinstance(tokenizer, CharacterTokenizer) or (tokenizer is not None and not text):
+        ids = trie.ids(text) if text else []
         state = trie.walk(ids)
         return [] if state == DEAD else [Place(tuple(ids), state)]
-    return list(_search(trie, tokenizer.decode(tokenizer.encode(text)) or text))
+    text = _as_read(trie, text)
+    found: list[Place] = []
+
+    def goes_on(written: str) -> bool:
+        return not written.startswith(text) and text.startswith(written.rstrip(_CUT))
+
+    for _, ways in _levels(trie, goes_on):
+        found += [way for way, written in ways if written.startswith(text)]
+    return found
 
 
-def _search(trie: TokenTrie, text: str) -> Iterator[Place]:
-    """Go down level by level, where what is written so far and ``text`` do not differ."""
-    level = [Place((), ROOT)]
+def keys_that_begin(trie: Keyed, text: str) -> list[tuple[int, ...]]:
+    """The keys whose text ``text`` begins with, the shortest text first; as ``places_of``."""
+    text = _as_read(trie, text)
+    found: list[tuple[str, tuple[int, ...]]] = []
+    for ended, _ in _levels(trie, lambda written: text.startswith(written.rstrip(_CUT))):
+        written = _decoded(trie, ended)
+        found += [(w, way.tokens) for w, way in zip(written, ended, strict=True)]
+    shortest = sorted(found, key=lambda pair: (len(pair[0]), pair[1]))
+    return [tokens for written, tokens in shortest if text.startswith(written)]
+
+
+def _as_read(trie: Keyed, text: str) -> str:
+    ids = trie.ids(text)  # raises where there is no tokenizer
+    assert trie.tokenizer is not None
+    return trie.tokenizer.decode(ids) or text
+
+
+def _levels(
+    trie: Keyed, goes_on: Callable[[str], bool]
+) -> Iterator[tuple[list[Place], list[tuple[Place, str]]]]:
+    """Go down level by level, from the ways of which ``goes_on`` holds for what is written.
+
+    Yields
+    ------
+    list of Place
+        Keys that end here.
+    list of (Place, str)
+        The ways on, and what is written there.
+    """
+    level = [Place((), trie.walk(()))]
     for _ in range(trie.longest):
         if not level:
             break
         row, token, following = trie.candidates(np.array([p.state for p in level]))
         inside = token != trie.alphabet.end
+        ended = [level[r] for r in row[~inside].tolist()]
         ways = [
             Place((*level[r].tokens, t), s)
             for r, t, s in zip(*(a[inside].tolist() for a in (row, token, following)), strict=True)
         ]
-        level = []
-        for way, written in zip(ways, _decoded(trie, ways), strict=True):
-            if written.startswith(text):
-                yield way
-            elif text.startswith(written.rstrip(_CUT)):
-                level.append(way)
+        read = list(zip(ways, _decoded(trie, ways), strict=True))
+        yield ended, read
+        level = [way for way, written in read if goes_on(written)]
 
 
-def _decoded(trie: TokenTrie, ways: list[Place]) -> list[str]:
+def _decoded(trie: Keyed, ways: list[Place]) -> list[str]:
     tokenizer = trie.tokenizer
-    if isinstance(tokenizer, FastTokenizer):
-        return tokenizer.decode_many([way.tokens for way in ways])
+    many = getattr(tokenizer, "decode_many", None)
+    if many is not None:
+        return list(many([way.tokens for way in ways]))
     return [tokenizer.decode(way.tokens) for way in ways] if tokenizer is not None else []

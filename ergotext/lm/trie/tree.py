@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
 from ergotext.lm.protocols import InputError
 from ergotext.lm.ragged import Ints, spread
+from ergotext.lm.trie.key_ids import Key
+from ergotext.lm.trie.keyed import Ids, Keyed
 from ergotext.lm.trie.keys import key_blocks
 from ergotext.lm.trie.states import BLOCK, DEAD, ROOT, VALUE_END, VALUES_END, TrieStates
 
-Key = str | Sequence[int]
-"""A text (for a trie with a tokenizer) or token ids; the end token is never written."""
 
-
-class TokenTrie(TrieStates):
+class TokenTrie(TrieStates, Keyed):
     """A set of token sequences with objects to each, in about 30 bytes a key.
 
     Built by ``builder.build``, saved and loaded by ``file``. Arrays and states are
@@ -28,12 +27,15 @@ class TokenTrie(TrieStates):
     def __contains__(self, key: Key) -> bool:
         return self.ordinal(key) is not None
 
-    def get(self, prefix: Key) -> Ints:
-        """int64 [n]: the tokens that may follow, rising; the end token where a key ends here."""
-        state = self.walk(prefix)
-        if state == DEAD:
-            return np.empty(0, dtype=np.int64)
-        return self.candidates(np.array([state]))[1]
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, TokenTrie):
+            return super().__eq__(other)
+        if self.alphabet != other.alphabet or self.size != other.size:
+            return False
+        # Equal keys and objects make equal arrays, however the trie was built.
+        return all(np.array_equal(a, b) for a, b in zip(self.arrays, other.arrays, strict=True))
+
+    __hash__ = Keyed.__hash__
 
     def walk(self, prefix: Key) -> int:
         """The state behind a prefix; -1 where no key begins with it."""
@@ -44,23 +46,23 @@ class TokenTrie(TrieStates):
                 break
         return state
 
-    def count(self, prefix: Key = ()) -> int:
-        """How many keys begin with this prefix."""
-        low, high = self.span(np.array([self.walk(prefix)]))
-        return int(high[0] - low[0])
-
-    def values(self, key: Key) -> list[str]:
+    def objects(self, key: Key) -> list[str]:
         """The objects of a key, in the order in which they were given; none for a missing key."""
         ordinal = self.ordinal(key)
         return [] if ordinal is None else self.values_at(ordinal)
 
-    def keys(self, prefix: Key = ()) -> Iterator[tuple[int, ...]]:
-        """The keys that begin with this prefix, token ids without the end, in exact order."""
-        begin = self.ids(prefix)
-        for ids, offsets in key_blocks(self, self.walk(begin), limit=BLOCK * BLOCK):
+    def _count(self, prefix: Ids) -> int:
+        state = self.walk(prefix)
+        if state >= self.finished:  # behind the end token, which is no part of any key
+            return 0
+        low, high = self.span(np.array([state]))
+        return int(high[0] - low[0])
+
+    def _keys(self, prefix: Ids) -> Iterator[Ids]:
+        for ids, offsets in key_blocks(self, self.walk(prefix), limit=BLOCK * BLOCK):
             flat = ids.tolist()
             for low, high in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
-                yield (*begin, *flat[low : high - 1])
+                yield (*prefix, *flat[low : high - 1])
 
     def span(self, states: Ints) -> tuple[Ints, Ints]:
         """int64 [B] each: the keys that go through a state are those from low up to high.
@@ -97,22 +99,6 @@ class TokenTrie(TrieStates):
         keys = self.pool[low:high].tobytes().split(bytes([VALUES_END]))
         objects = keys[place].split(bytes([VALUE_END]))[:-1] if place < len(keys) else []
         return [o.decode("utf-8", errors="replace") for o in objects]
-
-    def ids(self, key: Key) -> list[int]:
-        """The token ids of a key or prefix.
-
-        Raises
-        ------
-        InputError
-            A text, for a trie without a tokenizer.
-        """
-        if not isinstance(key, str):
-            return list(key)
-        if self.tokenizer is None:
-            raise InputError(
-                f"This trie has no tokenizer to read {key!r} with: give token ids, or set one."
-            )
-        return self.tokenizer.encode(key)
 
     def _after(self, state: int, token: int) -> int:
         """``advance`` for one row, without the price of arrays."""

@@ -79,17 +79,17 @@ def _remove(trie: EditableTrie, wanted: _Wanted) -> Iterable[tuple[int, str]]:
         if key not in trie:
             yield from ((number, "no such key in the index") for number, _ in named)
             continue
-        has = trie.values(key)
+        has = trie.objects(key)
         had, goes = set(has), {text for _, text in named}
         if None in goes:
             trie.remove(key)
             continue
         kept = [text for text in has if text not in goes]
         yield from ((n, "its key has no such object") for n, text in named if text not in had)
-        if len(kept) < len(has):
+        if has and not kept:
             trie.remove(key)
-        if 0 < len(kept) < len(has):
-            trie.add(key, *kept)
+        elif len(kept) < len(has):
+            trie.replace(key, *kept)
 
 
 def _tokenizer(trie: TokenTrie) -> TextTokenizer:

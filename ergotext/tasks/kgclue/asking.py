@@ -12,6 +12,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Protocol
 
+from ergotext.lm.extras import install
 from ergotext.lm.protocols import ErgotextError, InputError
 from ergotext.tasks.kgclue.data import Triple
 
@@ -37,14 +38,18 @@ class Hit(Protocol):
 
     @property
     def probability(self) -> float:
-        """Among all keys; NaN where it was not told."""
+        """Among all keys; NaN where it is not known."""
 
     @property
-    def probability_stderr(self) -> float:
-        """Its standard error."""
+    def probability_low(self) -> float:
+        """The least that it can be."""
+
+    @property
+    def probability_high(self) -> float:
+        """The most that it can be."""
 
 
-NUMBERS = ("score", "log_prob", "probability", "probability_stderr")
+NUMBERS = ("score", "log_prob", "probability", "probability_low", "probability_high")
 Ask = Callable[[Sequence[str]], Sequence[Sequence[Hit]]]
 """What finds the hits of each question, best first."""
 Make = Callable[[], Ask]
@@ -159,7 +164,7 @@ def by_ray(make: Make, batches: Sequence[Sequence[str]], workers: int) -> Iterat
 def check_ray() -> None:
     """Raise InputError where ray is not installed."""
     if find_spec("ray") is None or find_spec("pyarrow") is None:
-        raise InputError("ray is not installed: pip install 'ergotext[ray]'")
+        raise InputError(f"ray is not installed; run: {install('ray')}")
 
 
 class _Actor:
@@ -193,8 +198,13 @@ def _reply(hits: Sequence[Hit]) -> Reply:
         raise ErgotextError(f"the entry {subject}, {predicate} has no object")
     numbers = {name: getattr(best, name) for name in NUMBERS}
     told = {name: None if math.isnan(value) else value for name, value in numbers.items()}
-    answer = str(Triple(subject, predicate, best.values[0]))
-    return Reply(answer, {**best.fields, "values": best.values, **told})
+    answer = Triple(subject, predicate, best.values[0])
+    if not answer.is_told_apart:
+        raise ErgotextError(
+            f"the entry {answer!s:.80} holds |||, which parts the fields of an answer: no "
+            f"submission can tell it"
+        )
+    return Reply(str(answer), {**best.fields, "values": best.values, **told})
 
 
 def _pass_on_signals(error: BaseException) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, NamedTuple
 
 from ergotext.lm.protocols import InputError
 from ergotext.lm.trie.lines import Lines
+from ergotext.lm.untrusted import json_of
 
 SEPARATOR = " ||| "
 Id = int | str
@@ -25,6 +25,11 @@ class Triple(NamedTuple):
     def __str__(self) -> str:
         """As data files and submissions have it: ``subject ||| predicate ||| object``."""
         return SEPARATOR.join(self)
+
+    @property
+    def is_told_apart(self) -> bool:
+        """Whether that can be parted into the same fields again."""
+        return str(self).split(SEPARATOR) == list(self)
 
 
 class Question(NamedTuple):
@@ -122,13 +127,7 @@ def record(line: bytes) -> dict[str, Any]:
     ValueError
         It is none, or holds characters that no text can have.
     """
-    try:
-        found = json.loads(line.decode("utf-8"))
-        json.dumps(found, ensure_ascii=False).encode("utf-8")
-    except (UnicodeDecodeError, UnicodeEncodeError) as error:  # the latter: half a surrogate pair
-        raise ValueError(f"not UTF-8 ({error.reason})") from error
-    except (ValueError, RecursionError) as error:
-        raise ValueError("not JSON") from error
+    found = json_of(line)
     if not isinstance(found, dict):
         raise ValueError("not a JSON object")
     return found

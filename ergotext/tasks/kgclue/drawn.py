@@ -85,6 +85,6 @@ class KeySampler:
             parts = subject_and_predicate(key)
             if parts is not None:
                 keys.append(key)
-                answers.append(Triple(*parts, next(iter(trie.values(tokens)), "")))
+                answers.append(Triple(*parts, next(iter(trie.objects(tokens)), "")))
                 chances.append(log_chance)
         return Rivals(tuple(keys), tuple(answers)), chances

@@ -17,13 +17,12 @@ from ergotext.tasks.answering import lookahead_named, opened
 from ergotext.tasks.changing import changing
 from ergotext.tasks.config import versions
 from ergotext.tasks.kgclue.asking import Ask, Make, Reply, by_ray, check_ray, here
-from ergotext.tasks.kgclue.data import Question, Questions, read
+from ergotext.tasks.kgclue.data import Question, Questions, read, triple
 from ergotext.tasks.kgclue.evaluation import Evaluation
 from ergotext.tasks.kgclue.metrics import mark
 from ergotext.tasks.kgclue.predictions import JsonLines, beside, check_same, tell
 from ergotext.tasks.lookaheads import learned_digest
 from ergotext.tasks.plot import check_plot
-from ergotext.tasks.retrieve import EXHAUSTIVE
 
 BATCH = 32
 """Questions read at a time, and lost at most if a run is killed."""
@@ -55,7 +54,7 @@ def retriever_of(config: Mapping[str, Any]) -> Ask:
         beams=config["beams"],
         lookahead=lookahead_named(config["lookahead"], config["model"]) if spans else None,
         spans=spans,
-        samples=config["samples"],
+        prefixes=config["prefixes"],
         temperature=config["temperature"],
         posterior=config.get("posterior", False),
     )
@@ -92,11 +91,45 @@ def evaluate(config: Mapping[str, Any], make: Make, *, progress: bool = True) ->
         return _alone(config, make, questions, output, progress)
 
 
+def score(data: Path, predictions: Path, limit: int | None = None) -> Evaluation:
+    """What ready predictions are worth: JSON lines with ``id`` and ``answer``; no index is needed.
+
+    A question that they leave out counts as one without an answer; an answer that is not
+    ``subject ||| predicate ||| object`` as a failure. Probabilities are those of the
+    ``.hits.jsonl`` beside, if there is one.
+
+    Raises
+    ------
+    InputError
+        A file cannot be read or is not what it should be, or no prediction is for any question.
+    """
+    began, questions = time.perf_counter(), read(data, limit)
+    if not predictions.exists():
+        raise InputError(f"{predictions} does not exist: name a file of ids and answers")
+    found, failed = JsonLines(predictions, "answer"), []
+    there = [q for q in questions.asked if q.id in found.found]
+    if not there:
+        raise InputError(f"{predictions} answers no question of {data}: no id is in both")
+    for q in there:
+        try:
+            if answer := found.found[q.id]["answer"]:
+                triple(answer)
+        except (ValueError, AttributeError):
+            error = f"the answer {answer!r:.60} is not subject ||| predicate ||| object"
+            failed.append({"line": q.line, "id": q.id, "error": error})
+            found.found[q.id]["answer"] = ""
+    hits = JsonLines(beside(predictions, ".hits.jsonl"), "answer")
+    seconds = time.perf_counter() - began
+    return _scored(predictions, questions, found, hits, failed, 0, seconds)
+
+
 def check(config: Mapping[str, Any]) -> Questions:
     """The questions; what cannot be is found before a model is loaded (``evaluate``'s errors)."""
     output, folder = Path(config["output"]), Path(config["output"]).resolve().parent
     if not folder.is_dir():
         raise InputError(f"the folder {folder} does not exist; name a file in one that does")
+    if output.is_dir():
+        raise InputError(f"{output} is a folder: name a file for predictions")
     for name in ("data", "index"):
         other = Path(config[name])
         if output.exists() and other.exists() and output.samefile(other):
@@ -119,9 +152,8 @@ def check(config: Mapping[str, Any]) -> Questions:
             f"{index} holds no objects, and they are what is asked for: build it of lines with "
             f"subject, predicate and object."
         )
-    told = config.get("samples") or config.get("posterior")
-    if plot is not None and not told and len(trie) > EXHAUSTIVE:
-        raise InputError("the plot is of probabilities: give --samples 64 or so to have them told")
+    if plot is not None and not config.get("prefixes") and not config.get("posterior"):
+        raise InputError("the plot is of probabilities: ask for them by --posterior or --prefixes")
     return read(config["data"], config.get("limit"))
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from ergotext.lm.untrusted import json_of, read_bytes
 from ergotext.tasks.plot import figure
 
 LOG, CURVE = "log.jsonl", "curve.png"
@@ -21,11 +23,12 @@ class Journal(TrainerCallback):
     Parameters
     ----------
     path : Path
-        Lines are put behind those that are there.
+        Lines are added after those that are there; the last is ended where a kill has torn it.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        end_last_line(path)
         self._began = time.monotonic()
 
     def on_log(
@@ -47,7 +50,7 @@ def save_curve(log: Path, path: Path, score: str) -> bool:
     """Draw loss and dev score by step from a log; False where matplotlib is not installed."""
     if find_spec("matplotlib") is None:
         return False
-    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    lines = _lines(log)
     page = figure()
     upper, lower = page.subplots(2, 1, sharex=True)
     for panel, name, label in ((upper, "loss", "loss"), (lower, f"eval_{score}", f"dev {score}")):
@@ -59,3 +62,19 @@ def save_curve(log: Path, path: Path, score: str) -> bool:
     lower.set(xlabel="step")
     page.savefig(path, dpi=120)
     return True
+
+
+def end_last_line(path: Path) -> None:
+    """Let what is added to a log begin a line of its own, whatever a kill has left there."""
+    if path.exists() and path.read_bytes()[-1:] not in (b"", b"\n"):
+        with path.open("ab") as file:
+            file.write(b"\n")
+
+
+def _lines(log: Path) -> list[dict[str, Any]]:
+    """The lines of a log that are whole and have a step: a kill may have torn some."""
+    found = []
+    for line in read_bytes(log).splitlines():
+        with suppress(ValueError):
+            found.append(json_of(line))
+    return [line for line in found if isinstance(line, dict) and type(line.get("step")) is int]

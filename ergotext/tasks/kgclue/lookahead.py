@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -19,9 +20,9 @@ from ergotext.lm.trie.lines import Lines
 from ergotext.tasks.candidates import Spotter
 from ergotext.tasks.config import versions
 from ergotext.tasks.kgclue.data import Question, Triple
-from ergotext.tasks.kgclue.journal import save_curve
+from ergotext.tasks.kgclue.journal import end_last_line, save_curve
 from ergotext.tasks.kgclue.loop import SCORE
-from ergotext.tasks.kgclue.matching import Lessons, Recipe, characters, score
+from ergotext.tasks.kgclue.matching import Lessons, Recipe, characters, earlier, score
 from ergotext.tasks.kgclue.material import digests, read_templates
 from ergotext.tasks.kgclue.pairs import Examples
 from ergotext.tasks.kgclue.settings import claim_file
@@ -131,10 +132,14 @@ def train_lookahead(
             chosen = replace(chosen, **{name: matcher.sizes[name] for name in ("width", "hidden")})
         lessons = Lessons(matcher.to(device_of(device)), examples, chosen, data)
         if resume:
-            lessons.restore(output / CHECKPOINT)
+            for fault in lessons.restore(output / CHECKPOINT):
+                before = earlier(output / CHECKPOINT).name
+                print(f"ergotext: {fault}; the run goes on from {before}", file=sys.stderr)
+            end_last_line(output / LOG)
         _run(lessons, seen, output, every, began)
     matcher.save(output)
-    (output / CHECKPOINT).unlink(missing_ok=True)
+    for kept in (output / CHECKPOINT, earlier(output / CHECKPOINT)):
+        kept.unlink(missing_ok=True)
     scores = score(Matcher.load(output), seen.answers, seen.groups)
     save_curve(output / LOG, output / CURVE, SCORE)
     count, seconds = sum(p.numel() for p in matcher.parameters()), time.monotonic() - began

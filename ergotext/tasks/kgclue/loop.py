@@ -73,6 +73,8 @@ class Loop(Trainer):
     ) -> None:
         self._loss, self._score, self._pace = loss, score, pace
         self._autocast, self._radius = bfloat16, radius
+        self.stepped = False
+        """whether the run has begun, or gone on"""
         super().__init__(
             model=model,
             args=TrainingArguments(
@@ -134,6 +136,7 @@ class Loop(Trainer):
 
     def training_step(self, model: nn.Module, inputs: Batch, *rest: Any, **named: Any) -> Tensor:
         """Set the gradients for a batch; its loss."""
+        self.stepped = True
         if self._radius is None:
             loss: Tensor = super().training_step(model, inputs, *rest, **named)
             return loss

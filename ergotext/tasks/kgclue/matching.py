@@ -160,7 +160,7 @@ class Lessons:
         return [self._device] if self._device.type == "cuda" else []
 
     def save(self, path: Path) -> None:
-        """Keep all that the next step depends on; what was there stays until the new is whole."""
+        """Keep all that the next step depends on, and what was kept before beside it."""
         part = path.with_name(f".{path.name}")
         torch.save(
             {
@@ -173,25 +173,42 @@ class Lessons:
             },
             part,
         )
+        if path.exists():
+            path.replace(earlier(path))
         part.replace(path)
 
-    def restore(self, path: Path) -> None:
-        """Go on from what ``save`` kept.
+    def restore(self, path: Path) -> list[str]:
+        """Go on from what ``save`` kept last, or before that if it is damaged.
+
+        Returns
+        -------
+        list of str
+            What is wrong with the last one, if anything is.
 
         Raises
         ------
         InputError
-            There is nothing, it cannot be read, or it is of another recipe or other data.
+            There is nothing, none can be read, or it is of another recipe or other data.
         """
+        places = [one for one in (path, earlier(path)) if one.exists()]
+        if not places:
+            raise InputError(f"there is no {path} to go on from: leave out --resume")
+        damaged = []
+        for place in places:
+            try:
+                self._restore(place)
+            except _DamagedError as error:
+                damaged.append(str(error))
+            else:
+                return damaged
+        raise InputError(f"{'; '.join(damaged)}: remove what is damaged, start anew")
+
+    def _restore(self, path: Path) -> None:
         try:
             kept: dict[str, Any] = torch.load(path, "cpu", weights_only=True)
-            before = kept["about"]
-        except FileNotFoundError as error:
-            raise InputError(f"there is no {path} to go on from: leave out --resume") from error
+            before = dict(kept["about"])
         except Exception as error:  # torch.load raises whatever a damaged file makes it trip over
-            raise InputError(
-                f"{path} is damaged ({error!r:.120}): remove it, start anew"
-            ) from error
+            raise _DamagedError(f"{path} is damaged ({error!r:.120})") from error
         check_same(f"the run of {path}", before, self.about)
         try:
             self.matcher.load_state_dict(kept["matcher"])
@@ -203,10 +220,17 @@ class Lessons:
             for device, state in zip(self._cuda, on_device, strict=True):
                 torch.cuda.set_rng_state(state, device)
             self.done = int(kept["done"])
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise InputError(
-                f"{path} is damaged ({error!r:.120}): remove it, start anew"
-            ) from error
+        except Exception as error:  # what an edited one makes of all of these
+            raise _DamagedError(f"{path} is damaged ({error!r:.120})") from error
+
+
+class _DamagedError(Exception):
+    """A checkpoint that cannot be gone on from."""
+
+
+def earlier(path: Path) -> Path:
+    """Where the checkpoint before the last one is."""
+    return path.with_suffix(f".before{path.suffix}")
 
 
 def score(

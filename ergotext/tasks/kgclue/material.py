@@ -14,6 +14,7 @@ from ergotext.lm.trie.keys import keys_through
 from ergotext.lm.trie.lines import Lines, key_text
 from ergotext.lm.trie.states import ROOT
 from ergotext.lm.trie.tree import TokenTrie
+from ergotext.lm.untrusted import read_bytes
 from ergotext.lm.written import Written
 from ergotext.tasks.kgclue.data import Triple
 
@@ -151,10 +152,7 @@ def read_templates(paths: Iterable[Path], lines: Lines) -> list[Template]:
     """
     found: list[Template] = []
     for path in paths:
-        try:
-            raw = path.read_bytes()
-        except OSError as error:
-            raise InputError(f"Cannot read the templates {path} ({error.strerror}).") from error
+        raw = read_bytes(path, what="the templates", largest=1 << 30).removeprefix(b"\xef\xbb\xbf")
         bad: dict[int, str] = {}
         rows = [row for row in enumerate(raw.split(b"\n"), 1) if row[1].strip()]
         before = len(found)

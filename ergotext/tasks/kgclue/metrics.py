@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from rapidfuzz.distance import Indel
 
 from ergotext.lm.protocols import InputError
+from ergotext.lm.words import check_texts
 from ergotext.tasks.kgclue.data import SEPARATOR, Triple
 
 PARTS = ("All", "S", "P", "O")
@@ -69,6 +70,7 @@ def mark(gold: Sequence[Triple], predicted: Sequence[str]) -> Marks:
     ----------
     The published scoring script of KgCLUE (CLUEbenchmark/KgCLUE).
     """
+    check_texts(predicted, "predictions")
     pairs = [_mark(one, other) for one, other in zip(gold, predicted, strict=True)]
     both = np.array(pairs, dtype=np.float64).reshape(-1, 2, len(PARTS))
     return Marks(both[:, 0], both[:, 1])

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from ergotext.lm.protocols import InputError
+from ergotext.lm.untrusted import read_toml
 from ergotext.tasks.config import as_toml
 from ergotext.tasks.kgclue.data import Id, is_id, record
 
@@ -101,10 +101,7 @@ def check_same(path: Path, settings: Mapping[str, Any]) -> None:
     """
     if not path.exists():
         return
-    try:
-        before = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}, which tells what was run, cannot be read: {error}") from error
+    before = read_toml(path, advice="it tells how the predictions were made; name another output")
     for name, value in settings.items():
         if (was := before.get(name)) != value:
             raise InputError(

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from ergotext.lm.protocols import InputError
+from ergotext.lm.untrusted import read_json
 from ergotext.tasks.kgclue.examples import Shares
 from ergotext.tasks.kgclue.fresh import Shape
 
 OBJECTIVES = ("cross-entropy", "listwise", "policy", "zeroth-order")
-RECORD, CHECKPOINTS = "training.json", "checkpoints"
-_WHOLE = "trainer_state.json"
-"""What transformers writes last of a checkpoint."""
+RECORD = "training.json"
 _MAY_CHANGE = ("steps", "every", "patience", "dev_limit")
 """Settings that a run may be resumed with others of."""
 
@@ -126,10 +125,13 @@ class Record:
             There is no run, or it was started with other settings or data.
         """
         try:
-            told = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+            told = read_json(folder / RECORD)
             before = {**told["settings"], **told["data"]}
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{folder} holds no run to go on with: leave out --resume") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{folder} holds no run to go on with ({RECORD}): name the folder of a run, or "
+                f"leave out --resume and name an empty one"
+            ) from error
         now = json.loads(json.dumps({**asdict(self.settings), **self.data}))
         check_same(f"the run in {folder}", before, now, _MAY_CHANGE)
 
@@ -155,8 +157,11 @@ def claim(folder: Path, resume: bool) -> None:
     InputError
         It cannot be made or written, or is not empty.
     """
-    if any(_made(folder)) and not resume:
-        raise InputError(f"{folder} is not empty: name another folder, or go on with --resume")
+    held = _made(folder)
+    if RECORD in held and not resume:
+        raise InputError(f"{folder} holds a run: go on with --resume, or name another folder")
+    if held and not resume:
+        raise InputError(f"{folder} is not empty, and holds no run: name another folder")
 
 
 def claim_file(folder: Path, result: str, parts: Sequence[str], resume: bool) -> None:
@@ -185,13 +190,3 @@ def _made(folder: Path) -> list[str]:
     if not os.access(folder, os.W_OK | os.X_OK):
         raise InputError(f"the folder {folder} cannot be written: name another one")
     return held
-
-
-def last_checkpoint(folder: Path) -> Path | None:
-    """The last checkpoint of a run that was written to its end."""
-    found = (folder / CHECKPOINTS).glob(f"checkpoint-*/{_WHOLE}")
-    return max((one.parent for one in found), key=_step, default=None)
-
-
-def _step(checkpoint: Path) -> int:
-    return int(checkpoint.name.rpartition("-")[2])

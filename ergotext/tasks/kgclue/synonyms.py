@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ergotext.lm.protocols import InputError
 from ergotext.lm.trie.lines import Lines
+from ergotext.lm.untrusted import read_text
 
 
 class Synonyms:
@@ -56,10 +57,7 @@ def read_synonyms(paths: Iterable[Path], lines: Lines) -> list[list[str]]:
     """
     found: list[list[str]] = []
     for path in paths:
-        try:
-            rows = path.read_text(encoding="utf-8").split("\n")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"Cannot read the synonyms {path} ({error}).") from error
+        rows = read_text(path, what="the synonyms", largest=1 << 30).split("\n")
         before, bad = len(found), {}
         for number, row in enumerate(rows, 1):
             parted = (word for word in row.strip("\r").split("\t") if word.strip())

@@ -26,12 +26,12 @@ def fitted_temperature(
         Of the training set; those without an answer are left out. Each is asked some twenty times.
     **options
         Of ``Retriever.retrieve``, as questions will be asked later: ``beams``, ``lookahead``,
-        ``samples``.
+        ``posterior``, ``prefixes``.
 
     Raises
     ------
     InputError
-        No question has an answer, or no probabilities are told (``samples=0``, a large index).
+        No question has an answer, or some probabilities are not known.
     """
     known = [(q.text, q.answer) for q in questions if q.answer is not None]
     if not known:
@@ -39,7 +39,9 @@ def fitted_temperature(
     texts = [text for text, _ in known]
     first = [hits[0] if hits else None for hits in retriever.retrieve(texts, 1, **options)]
     if any(hit is not None and np.isnan(hit.probability) for hit in first):
-        raise InputError("nothing tells probabilities: let samples be 2 or more")
+        raise InputError(
+            "some probabilities are not known: let prefixes be larger, or fit the posterior's"
+        )
     told = ["" if hit is None else SEPARATOR.join([*hit.fields.values(), ""]) for hit in first]
     right = mark([answer for _, answer in known], told).right
 

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 from transformers import PreTrainedModel
-from transformers.utils import logging
 
+from ergotext.lm.conversion import first_line, quiet
+from ergotext.lm.extras import install
 from ergotext.lm.protocols import ErgotextError, InputError
 from ergotext.lm.trie.lines import Lines
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.tasks.config import versions
 from ergotext.tasks.kgclue.batches import maker
+from ergotext.tasks.kgclue.checkpoints import CHECKPOINTS, last_checkpoint, last_whole
 from ergotext.tasks.kgclue.data import Questions, read
 from ergotext.tasks.kgclue.dev import DevSet
 from ergotext.tasks.kgclue.examples import Stream
@@ -28,7 +30,7 @@ from ergotext.tasks.kgclue.material import Asked, Base, digests, read_templates
 from ergotext.tasks.kgclue.objectives import Loss, cross_entropy, listwise, shortfall
 from ergotext.tasks.kgclue.pace import Pace
 from ergotext.tasks.kgclue.scoring import Coder
-from ergotext.tasks.kgclue.settings import CHECKPOINTS, Record, Settings, claim, last_checkpoint
+from ergotext.tasks.kgclue.settings import Record, Settings, claim
 from ergotext.tasks.kgclue.start import Started, has_bfloat16, started
 from ergotext.tasks.lookup import opened
 
@@ -144,13 +146,16 @@ def train(
     claim(output, resume)
     if resume:
         record.check(output)
-    begun = started(output if resume else None, start, trie, notes, stream, chosen, device)
-    if not resume:
-        begun.tokenizer.save_pretrained(output)
+    at = _going_on_from(output) if resume else None
+    begun = started(None if at is None else output, start, trie, notes, stream, chosen, device)
+    if at is None:
+        # The record first: from then on the folder is one that --resume takes, whatever happens.
         record.write(output, versions=versions())
+        begun.tokenizer.save_pretrained(output)
     seen = DevSet.of(held.asked, trie)
-    loop = _loop(begun, stream, seen, trie, chosen, output, minutes, bfloat16)
-    _run(loop, output, resume)
+    with quiet():
+        loop = _loop(begun, stream, seen, trie, chosen, output, minutes, bfloat16)
+    _run(loop, output, at)
     steps = int(loop.state.global_step)
     scores = _saved(begun.model, begun.coder, seen, output)
     save_curve(output / LOG, output / CURVE, SCORE)
@@ -198,10 +203,18 @@ def _loop(
     return loop
 
 
-def _run(loop: Loop, output: Path, resume: bool) -> None:
-    at = last_checkpoint(output) if resume else None
+def _going_on_from(output: Path) -> Path | None:
+    """The last whole checkpoint of a run; one that is passed over is named on stderr."""
+    at, damaged = last_whole(output)
+    following = "the run begins anew" if at is None else f"the run goes on from {at.name}"
+    for fault in damaged:
+        print(f"ergotext: {' '.join(fault.split())}; {following}", file=sys.stderr)
+    return at
+
+
+def _run(loop: Loop, output: Path, at: Path | None) -> None:
     try:
-        with _quiet():
+        with quiet():
             loop.train(resume_from_checkpoint=None if at is None else str(at))
     except KeyboardInterrupt as error:
         kept = last_checkpoint(output)
@@ -209,11 +222,19 @@ def _run(loop: Loop, output: Path, resume: bool) -> None:
         raise InterruptedRunError(
             f"interrupted at step {loop.state.global_step:,}; {told}: go on with --resume"
         ) from error
+    except Exception as error:
+        if at is None or loop.stepped or isinstance(error, ErgotextError):
+            raise
+        # Its files are whole, and what they say is none of this run.
+        raise InputError(
+            f"cannot go on from {at} ({type(error).__name__}: {first_line(error)}): remove that "
+            f"folder to go on from the checkpoint before it"
+        ) from error
 
 
 def _saved(model: PreTrainedModel, coder: Coder, seen: DevSet, output: Path) -> dict[str, float]:
     """Save in float16, and score what was saved."""
-    with _quiet():
+    with quiet():
         model.eval().half().save_pretrained(output)
     return seen.score(model.float(), coder)
 
@@ -235,20 +256,8 @@ def read_questions(path: str | Path, lines: Lines) -> Questions:
     return found
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    level = logging.get_verbosity()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        logging.enable_progress_bar()
-
-
 def _check(minutes: float | None) -> None:
     if minutes is not None and not 0 < minutes < math.inf:
         raise InputError(f"minutes is {minutes}; it must be above 0")
     if find_spec("accelerate") is None:
-        raise InputError("accelerate is not installed: pip install 'ergotext[train]'")
+        raise InputError(f"accelerate is not installed; run: {install('train')}")

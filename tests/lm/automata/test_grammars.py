@@ -111,13 +111,66 @@ def test_expressions_that_no_tokens_can_match(pattern: str) -> None:
 
 @pytest.mark.parametrize("schema", ["{bad", "[1]", '{"type": "nope"}', '{"minimum": "x"}'])
 def test_malformed_schemas(schema: str) -> None:
-    with pytest.raises(InputError, match=r"schema is no JSON|cannot be read"):
+    with pytest.raises(InputError, match=r"schema is no JSON|cannot be followed"):
         json_schema(schema, LATIN)
 
 
-def test_malformed_grammars() -> None:
-    with pytest.raises(InputError, match="cannot be read"):
-        grammar("start: missing", LATIN)
+@pytest.mark.parametrize("pattern", ["a*+", "a?+", "a{2}+", "[ab]++", "a{1,}+b"])
+def test_possessive_counts_mean_different_things_to_engines(pattern: str) -> None:
+    with pytest.raises(InputError, match="has a possessive count"):
+        regex(pattern, LATIN)
+
+
+@pytest.mark.parametrize(
+    "pattern", [r"\p{L}+", r"[a*+]+", r"(a*)+", r"(?:a{2})+", r"\x{61}+", r"[^]*+]+"]
+)
+def test_what_only_looks_like_a_possessive_count(pattern: str) -> None:
+    assert accepts(regex(pattern, LATIN), [1, 1])
+
+
+@pytest.mark.parametrize("pattern", ["\\", "a\\", "a\\\\\\"])
+def test_a_lone_backslash_at_the_end(pattern: str) -> None:
+    with pytest.raises(InputError, match="lone backslash"):
+        regex(pattern, LATIN)
+
+
+@pytest.mark.parametrize("inner", ["a/b", r"a\/b", "a//b", "a\nb"])
+def test_marks_of_a_grammar_in_an_expression(inner: str) -> None:
+    with pytest.raises(InputError, match="No text that these tokens can write"):
+        regex(inner, LATIN)
+    assert accepts(regex(f"(?:{inner})?ab", LATIN), [5])
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("start: missing", 'line 1, character 8: unknown name: "missing"'),
+        ('start: "a"\nstart: "b"', 'line 2, character 8: duplicate rule: "start"'),
+        ("start: /(/", "unclosed group"),
+        ("start", "Expected token"),
+        ("", "no start rule found"),
+    ],
+)
+def test_malformed_grammars(source: str, said: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(InputError, match="cannot be read") as told:
+        grammar(source, LATIN)
+    message = str(told.value)
+    assert said in message and "llguidance" not in message and " | " not in message
+    assert "\n" not in message and capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("source", ["start: <|endoftext|>", 'start: "a" <b>', "start: <|a|> /x/"])
+def test_special_tokens_in_a_grammar(source: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(InputError, match="names the special token <"):
+        grammar(source, LATIN)
+    assert capfd.readouterr().err == ""
+    assert accepts(grammar('start: "a" // <|x|>\n', LATIN), [1])
+
+
+def test_options_of_llguidance_are_our_own() -> None:
+    for source in ('%llguidance {"no_forcing": false}\nstart: "a"', 'start: "a"\n%llguidance {}'):
+        with pytest.raises(InputError, match="cannot set options"):
+            grammar(source, LATIN)
 
 
 def test_a_grammar_too_large_to_match_says_so() -> None:

@@ -3,10 +3,11 @@ from __future__ import annotations
 from importlib import import_module
 
 import pytest
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from ergotext.lm.automata import Pieces, Substrings, extra, regex
+from ergotext.lm import extras
+from ergotext.lm.automata import Pieces, Substrings, regex
 from ergotext.lm.characters import Alphabet, CharacterTokenizer
 from ergotext.lm.protocols import InputError
 from tests.lm.automata.worlds import LATIN
@@ -65,8 +66,42 @@ def test_a_tokenizer_without_end_or_padding(tokenizer: PreTrainedTokenizerFast) 
     inner = Tokenizer(models.BPE({"a": 0, "</s>": 1}, []))
     inner.decoder = decoders.ByteLevel()
     alone = PreTrainedTokenizerFast(tokenizer_object=inner, eos_token="</s>")
-    with pytest.raises(InputError, match="pad="):
-        Pieces.of(alone)
+    found = Pieces.of(alone)  # a number behind the last token pads, as in an index
+    assert found.alphabet == Alphabet(3, 2, 1) and found.tokens == [b"a", b""]
+    assert Pieces.of(alone, size=9).alphabet == Alphabet(9, 2, 1)
+
+
+def test_added_tokens_write_what_they_say(tokenizer: PreTrainedTokenizerFast) -> None:
+    """Not what their letters would stand for inside a byte-level vocabulary."""
+    inner = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    inner.add_tokens(["ñandú", "Ærø", "plain", "Ġthe", "a b"])
+    grown = PreTrainedTokenizerFast(tokenizer_object=inner, eos_token="</s>")
+    pieces = Pieces.of(grown)
+    ids = grown.encode("Ærø ñandú plain a b", add_special_tokens=False)
+    assert pieces.joined(ids).decode() == "Ærø ñandú plain a b"
+    (own,) = grown.convert_tokens_to_ids(["Ġthe"])  # the model's own, named once more
+    assert own < 376 and pieces.tokens[own] == b" the"
+
+
+def test_decoders_that_are_told_apart() -> None:
+    vocabulary = {"</s>": 0, "a": 1, "_b": 2, "<0x41>": 3}
+    for decoder, expected in [
+        (decoders.ByteFallback(), [b"", b"a", b"_b", b"A"]),
+        (decoders.Sequence([decoders.Replace("_", "-"), decoders.Fuse()]), [b"", b"a", b"-b",
+                                                                           b"<0x41>"]),
+        (decoders.Replace(Regex("_+"), " "), None),
+        (decoders.BPEDecoder(), None),
+        (None, None),
+    ]:  # fmt: skip
+        inner = Tokenizer(models.BPE(vocabulary, []))
+        if decoder is not None:
+            inner.decoder = decoder
+        tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, eos_token="</s>")
+        if expected is None:
+            with pytest.raises(InputError, match="cannot be told: use a fast"):
+                Pieces.of(tokenizer)
+        else:
+            assert Pieces.of(tokenizer).tokens == expected
 
 
 def test_lists_that_do_not_fit() -> None:
@@ -80,9 +115,9 @@ def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> N
     def missing(name: str) -> object:
         raise ImportError(f"No module named {name!r}")
 
-    monkeypatch.setattr(extra, "import_module", missing)
+    monkeypatch.setattr(extras, "import_module", missing)
     for make in (lambda: regex("a", LATIN), lambda: Substrings([1], LATIN.alphabet)):
-        with pytest.raises(InputError, match=r"ergotext\[automata\]"):
+        with pytest.raises(InputError, match="run: pip install 'llguidance"):
             make()
-    monkeypatch.setattr(extra, "import_module", import_module)
+    monkeypatch.setattr(extras, "import_module", import_module)
     regex("a", LATIN)

@@ -40,7 +40,7 @@ def test_what_was_saved_is_loaded(trie: TokenTrie, path: Path) -> None:
     again = load(path)
     assert again.tokenizer == TOKENIZER and again.alphabet == trie.alphabet
     assert list(again.keys()) == list(trie.keys())
-    assert all(again.values(name) == trie.values(name) for name in NAMES)
+    assert all(again.objects(name) == trie.objects(name) for name in NAMES)
     assert not again.token.flags.writeable
 
 
@@ -75,7 +75,7 @@ def lookups(trie: TrieStates) -> None:
     trie.accepting(every), trie.rest(every), trie.span(every)
     assert len(list(trie.keys())) <= len(trie)
     for name in ("北的", "生c年月日", "生"):
-        trie.get(name), trie.count(name), trie.values(name), name in trie
+        trie.get(name), trie.count(name), trie.objects(name), name in trie
     for ordinal in range(0, len(trie), 16):
         trie.values_at(ordinal)
 
@@ -142,7 +142,7 @@ def test_large_vocabularies(size: int, tmp_path: Path) -> None:
     assert again.alphabet == alphabet and list(again.keys()) == list(trie.keys())
     assert again.token.dtype == again.tail.dtype == (np.uint32 if size > 65_536 else np.uint16)
     assert again.get(()).tolist() == trie.get(()).tolist() and again.get(())[-1] == size - 1
-    assert all(again.values(key) == [value] for key, value in pairs)
+    assert all(again.objects(key) == [value] for key, value in pairs)
 
 
 def test_texts_as_paths(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ a（b（c）	是	先拆
 def texts(trie: TokenTrie) -> dict[str, list[str]]:
     tokenizer = trie.tokenizer
     assert tokenizer is not None
-    return {tokenizer.decode(key): trie.values(key) for key in trie.keys()}  # noqa: SIM118 - no dict
+    return {tokenizer.decode(key): trie.objects(key) for key in trie.keys()}  # noqa: SIM118 - no dict
 
 
 EXPECTED = {

@@ -6,7 +6,7 @@ import pytest
 from ergotext.lm.characters import Alphabet
 from ergotext.lm.protocols import InputError, LookAhead
 from ergotext.lm.trie import EditableTrie, TokenTrie, build
-from ergotext.lm.trie.lookahead import BestKey
+from ergotext.lm.trie.lookahead import BestKey, Maxima
 from ergotext.lm.trie.states import DEAD
 from ergotext.samplers.beam import beam
 from tests.decoding import CausalDecoding
@@ -34,6 +34,21 @@ def test_it_is_the_best_of_the_keys_below(trie: TokenTrie, shared: bool) -> None
     expected = [each[q, a:b].max() for q, a, b in zip(inputs, low, high, strict=True)]
     assert best(inputs, states).tolist() == expected
     assert best(np.zeros(1, dtype=np.int64), np.array([DEAD])).tolist() == [-np.inf]
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 4, 8])
+@pytest.mark.parametrize("more", [-1, 0, 1])
+def test_maxima_of_any_range_where_tables_double(blocks: int, more: int) -> None:
+    """At 128 · 2^k keys a level of the table comes in that has one entry alone."""
+    size = 128 * blocks + more
+    each = np.random.default_rng(size).normal(size=(2, size))
+    maxima = Maxima(each)
+    cuts = [c for b in range(blocks + 1) for c in (128 * b - 1, 128 * b, 128 * b + 1)]
+    ends = sorted({0, 1, size - 1, size, *(c for c in cuts if 0 <= c <= size)})
+    ranges = np.array([(q, a, b) for q in range(2) for a in ends for b in ends])
+    found = maxima(*ranges.T)
+    expected = [each[q, a:b].max(initial=-np.inf) for q, a, b in ranges.tolist()]
+    assert found.tolist() == expected
 
 
 def test_no_keys() -> None:

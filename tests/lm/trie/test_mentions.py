@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cache
 
 import numpy as np
 import pytest
@@ -25,7 +27,8 @@ from ergotext.lm.protocols import InputError
 from ergotext.lm.trie import TokenTrie, build
 from ergotext.lm.trie.lines import subject_and_predicate
 from ergotext.lm.trie.mentions import Mentions
-from ergotext.lm.words import joins
+from ergotext.lm.trie.within import Within
+from ergotext.lm.words import find_word
 from tests.tiny_t5 import tokenizer_of
 
 SUBJECTS = ["苹果", "苹", "果", "Apple", "Apple Pie", "iPhone4", "𠮷野家", "a", "über", "天安门"]
@@ -35,6 +38,7 @@ KEYS += ["苹果\t产地\t水果", "苹果汁", "Apple"]
 TEXTS = [
     "苹果的产地是苹果吗？", "Who founded Apple Pie, or Apple?", "Apples, iPhone4s, iPhone4",
     "𠮷野家über天安门", "", "   ", "a a\ta", "苹果汁", "Ελλάδα 🇬🇷", "Apple",
+    "Apple\u0301 a\u200bb a\u00ad a", "苹\u3099果", "banana Pinea",
 ]  # fmt: skip
 
 
@@ -113,9 +117,7 @@ def expected(trie: TokenTrie, text: str, whole: bool) -> set[tuple[int, int]]:
     for start in range(len(text)):
         for stop in range(start + 1, len(text) + 1):
             span = text[start:stop].lower() if lowered else text[start:stop]
-            cuts = [at for at in (start, stop) if 0 < at < len(text)]
-            inside = any(joins(text[at - 1]) and joins(text[at]) for at in cuts)
-            if span in known and not inside:
+            if span in known and find_word(text, text[start:stop], start) == start:
                 found.add((start, stop))
     return found
 
@@ -168,3 +170,115 @@ def test_tokenizers_that_will_not_do() -> None:
     with pytest.raises(InputError, match="cannot be told"):
         Mentions(build([("a", None)], FastTokenizer(other, "w")))
     assert Mentions(build([("a", None)], FastTokenizer(spaced, "s")), whole=True)
+
+
+def spans_in(trie: TokenTrie, text: str, other: bool = False) -> dict[str, set[str]]:
+    """What is found in a text: the span, and the subjects of the keys behind it."""
+    found = Mentions(trie).find([text], other)
+    told: dict[str, set[str]] = {}
+    for start, stop, state in zip(
+        found.start.tolist(), found.stop.tolist(), found.state.tolist(), strict=True
+    ):
+        low, high = trie.span(np.array([state]))
+        keys = [trie.tokenizer.decode(key) for key in trie.keys(())][low[0] : high[0]]
+        told.setdefault(text[start:stop], set()).update(key.split("\t")[0] for key in keys)
+    return told
+
+
+COMPOSED = ["é", "ガ", "각", "Việt", "naïve"]
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFKC"])
+def test_normalisers_that_compose(form: str) -> None:
+    """Where the ids of a subject are those of the question, it is found, however it is written."""
+    normaliser = {"NFC": normalizers.NFC, "NFKC": normalizers.NFKC}[form]()
+    inner = tokenizer_of(["".join([*COMPOSED, " \t?p"])])
+    inner.backend_tokenizer.normalizer = normaliser
+    tokenizer = FastTokenizer(inner, "t")
+    trie = build([(f"{subject}\tp", None) for subject in COMPOSED], tokenizer)
+    for subject in COMPOSED:
+        ways = [subject, unicodedata.normalize("NFD", subject)]
+        ways += ["ｶﾞ"] if form == "NFKC" and subject == "ガ" else []
+        for way in ways:
+            assert tokenizer.encode(way) == tokenizer.encode(subject)
+            assert spans_in(trie, f"p {way} p?") == {way: {subject}}
+            assert spans_in(trie, f"{way}") == {way: {subject}}
+
+
+WRITTEN = ["Guernica", "Moby-Dick", "Saint Patrick's Day", "Frédéric Chopin", "ガンダム", "AC·DC"]
+WRITTEN += ["WHO", "China"]
+
+
+@pytest.mark.parametrize("kind", ["byte fallback", "byte level", "sentencepiece", "characters"])
+@pytest.mark.parametrize(
+    ("text", "span", "subject"),
+    [
+        ("who painted guernica?", "guernica", "Guernica"),
+        ("MY GUERNICA", "GUERNICA", "Guernica"),
+        ("Ｇｕｅｒｎｉｃａ？", "Ｇｕｅｒｎｉｃａ", "Guernica"),
+        ("Guer\u00adnica", "Guer\u00adnica", "Guernica"),
+        ("is moby\u2010dick a whale", "moby\u2010dick", "Moby-Dick"),
+        ("Saint Patrick\u2019s  Day?", "Saint Patrick\u2019s  Day", "Saint Patrick's Day"),
+        ("Saint\u00a0Patrick's Day", "Saint\u00a0Patrick's Day", "Saint Patrick's Day"),
+        ("fre\u0301de\u0301ric chopin", "fre\u0301de\u0301ric chopin", "Frédéric Chopin"),
+        ("ｶﾞﾝﾀﾞﾑとは", "ｶﾞﾝﾀﾞﾑ", "ガンダム"),
+        ("カ\u3099ンタ\u3099ムとは", "カ\u3099ンタ\u3099ム", "ガンダム"),
+        ("ac・dc?", "ac・dc", "AC·DC"),
+    ],
+)
+def test_subjects_in_other_letters(kind: str, text: str, span: str, subject: str) -> None:
+    trie = written_in(kind)
+    assert subject not in {s for found in spans_in(trie, text).values() for s in found}
+    # What a tokenizer writes in parts of characters is found as it stands only.
+    if any(char in BYTES[kind] for char in subject):
+        assert spans_in(trie, text, other=True) == {}
+        return
+    assert spans_in(trie, text, other=True)[span] == {subject}
+    found = Mentions(trie).find([subject, text], other_letters=True)
+    assert not found.other[found.text == 0].any() and found.other[found.text == 1].all()
+
+
+BYTES = {"byte level": "éガダ", "sentencepiece": "éガダ", "byte fallback": "", "characters": ""}
+
+
+@cache
+def written_in(kind: str) -> TokenTrie:
+    keys = [f"{subject}\tp" for subject in WRITTEN]
+    tokenizer = (
+        FastTokenizer(tokenizer_of(keys), "t") if kind == "byte fallback" else
+        CharacterTokenizer.of(keys) if kind == "characters" else TOKENIZERS[kind]()
+    )  # fmt: skip
+    return build([(key, None) for key in keys], tokenizer)
+
+
+def test_short_words_in_other_letters_count_where_there_is_nothing_else() -> None:
+    trie = written_in("byte fallback")
+    assert spans_in(trie, "who are they?", other=True) == {"who": {"WHO"}}
+    assert spans_in(trie, "who painted guernica?", other=True) == {"guernica": {"Guernica"}}
+    assert spans_in(trie, "who was in China?", other=True) == {"China": {"China"}}
+    assert spans_in(trie, "China, china, guernicas", other=True) == {
+        "China": {"China"}, "china": {"China"},
+    }  # fmt: skip
+
+
+def test_paths_lead_to_what_was_found_and_nowhere_else() -> None:
+    """Spans in other letters that are left out cannot be reached."""
+    trie = written_in("byte fallback")
+    texts = ["who was in China?", "who painted guernica", "who?"]
+    found = Mentions(trie).find(texts, other_letters=True)
+    within = Within(trie, found.paths, len(texts))
+    for number in range(len(texts)):
+        reached = list(keys_within(within, number))
+        low, high = trie.span(found.state[found.text == number])
+        assert len(reached) == sum(high - low) == 1
+
+
+def keys_within(within: Within, number: int) -> Iterator[tuple[int, ...]]:
+    level = [((), int(within.start(within.inputs)[number]))]
+    while level:
+        tokens, state = level.pop()
+        for _, token, after in zip(*within.candidates(np.array([state])), strict=True):
+            if token == within.end:
+                yield tokens
+            else:
+                level.append(((*tokens, int(token)), int(after)))

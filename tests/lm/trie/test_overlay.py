@@ -58,7 +58,7 @@ def check(trie: EditableTrie, model: Model) -> None:
         ]
         assert trie.count(prefix) == sum(key[: len(prefix)] == prefix for key in model)
         assert (prefix in trie) == (prefix in model)
-        assert trie.values(prefix) == model.get(prefix, [])
+        assert trie.objects(prefix) == model.get(prefix, [])
         assert trie.walk((*prefix, 7)) == -1 and (*prefix, 7) not in trie
     states = np.array([trie.walk(p) for p in prefixes] + [-1])
     assert states[0] == trie.start(1)[0]
@@ -100,10 +100,27 @@ def test_an_object_that_is_no_text() -> None:
         assert list(trie.keys()) == [(1,)] and trie.get(()).tolist() == [1]
 
 
+def test_no_way_leads_through_removed_keys() -> None:
+    """Whether a row walks or advances token by token; the keys beside them stay."""
+    trie = EditableTrie(build([(1, 2, 3), (1, 2, 5), (1, 8), (2,)], SMALL))
+    trie.remove((1, 2, 3))
+    trie.remove((1, 2, 5))
+    for prefix in [(1, 2), (1, 2, 3), (1, 2, 5), (1, 2, 3, END)]:
+        state = trie.start(1)
+        for token in prefix:
+            state = trie.advance(state, np.array([token]))
+        assert trie.walk(prefix) == state[0] == -1
+        assert trie.get(prefix).tolist() == [] == list(trie.keys(prefix))
+        assert prefix not in trie and trie.count(prefix) == 0
+    assert trie.get((1,)).tolist() == [8] and trie.walk((1, 8)) > 0
+    trie.add((1, 2, 5), "back")
+    assert trie.get((1, 2)).tolist() == [5] and trie.walk((1, 2, 3)) == -1
+
+
 def test_plain_keys() -> None:
     trie = EditableTrie(build([((1,), "a")], SMALL))
     trie.add_many([[2, 3], (2, 5), ((1,), "b")])
-    assert list(trie.keys()) == [(1,), (2, 3), (2, 5)] and trie.values((1,)) == ["a", "b"]
+    assert list(trie.keys()) == [(1,), (2, 3), (2, 5)] and trie.objects((1,)) == ["a", "b"]
 
 
 def test_keys_of_500_tokens() -> None:
@@ -122,7 +139,7 @@ def test_keys_of_500_tokens() -> None:
     del model[long[1]]
     for _ in range(2):
         assert list(trie.keys()) == ordered(model) and len(trie) == len(model)
-        assert all(trie.values(key) == values for key, values in model.items())
+        assert all(trie.objects(key) == values for key, values in model.items())
         for key in (*long, (*long[0], 1)):
             for n in (0, 6, 7, 399, 400, 498, 499, 500):
                 assert trie.get(key[:n]).tolist() == allowed(model, key[:n])

@@ -53,7 +53,7 @@ def check(trie: TokenTrie, model: Model) -> None:
         assert trie.count(prefix) == len(below)
         assert list(trie.keys(prefix)) == below
         assert (prefix in trie) == (prefix in model)
-        assert trie.values(prefix) == model.get(prefix, [])
+        assert trie.objects(prefix) == model.get(prefix, [])
         for wrong in set(range(SMALL.size)) - set(allowed(model, prefix)) - {END}:
             missing = (*prefix, wrong)
             assert trie.walk(missing) == DEAD and missing not in trie
@@ -117,7 +117,7 @@ def test_wide_node_and_many_states_at_once() -> None:
     assert (
         trie.advance(trie.start(len(tokens)), np.array(tokens)) == following[: len(tokens)]
     ).all()
-    assert trie.values((69_999, 7, 8)) == ["69999"]
+    assert trie.objects((69_999, 7, 8)) == ["69999"]
     low, high = trie.span(following[: len(tokens)])
     assert low.tolist() == list(range(len(tokens))) and (high == low + 1).all()
 
@@ -130,7 +130,7 @@ def test_keys_of_length_1_and_500_and_blocks_of_many_keys() -> None:
     pairs = [(key, str(i)) for i, key in enumerate(rows)]
     trie, model = built(pairs, 20_000, 100), model_of(pairs)
     assert list(trie.keys()) == ordered(model)
-    assert all(trie.values(key) == values for key, values in model.items())
+    assert all(trie.objects(key) == values for key, values in model.items())
     assert trie.longest == 501
     assert all(trie.count(key[:1]) == sum(k[0] == key[0] for k in model) for key in rows[:9])
 
@@ -138,7 +138,7 @@ def test_keys_of_length_1_and_500_and_blocks_of_many_keys() -> None:
 def test_texts_need_a_tokenizer() -> None:
     tokenizer = CharacterTokenizer.of(["北京大学"])
     trie = build([("北京", "a"), ("北京大学", "b"), ("北京", "c"), ("é", None)], tokenizer)
-    assert trie.values("北京") == ["a", "c"] and "北" not in trie and "é" in trie
+    assert trie.objects("北京") == ["a", "c"] and "北" not in trie and "é" in trie
     assert {tokenizer.decode(k) for k in trie.keys("北京")} == {"北京", "北京大学"}
     with pytest.raises(InputError, match="give a tokenizer"):
         build([("a", None)], SMALL)
@@ -152,7 +152,7 @@ def test_plain_keys_and_pairs_are_told_apart() -> None:
     tokenizer = CharacterTokenizer("ab")
     trie = build(["ab", ("a", None), ("ab", "b"), "b"], tokenizer)
     assert {tokenizer.decode(k) for k in trie.keys("")} == {"a", "ab", "b"}
-    assert trie.values("ab") == ["b"] and trie.values("a") == []
+    assert trie.objects("ab") == ["b"] and trie.objects("a") == []
     rows = [
         [1, 2, 3],
         (1,),
@@ -163,7 +163,7 @@ def test_plain_keys_and_pairs_are_told_apart() -> None:
         (np.array([2]), "y"),
     ]
     assert sorted(build(rows, SMALL).keys()) == [(1,), (1, 2), (1, 2, 3), (2,), (5,), (8, 8)]
-    assert build(rows, SMALL).values((1, 2)) == ["x"] and build(rows, SMALL).values((2,)) == ["y"]
+    assert build(rows, SMALL).objects((1, 2)) == ["x"] and build(rows, SMALL).objects((2,)) == ["y"]
     assert build(iter(["ab"]), tokenizer).count() == 1
 
 

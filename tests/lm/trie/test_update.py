@@ -22,7 +22,7 @@ rows = st.lists(st.tuples(words, st.sampled_from(["x", "y", "é", "京"])), max_
 
 
 def held(trie: TokenTrie) -> dict[str, list[str]]:
-    return {TOKENIZER.decode(key): trie.values(key) for key in list(trie.keys())}
+    return {TOKENIZER.decode(key): trie.objects(key) for key in list(trie.keys())}
 
 
 def written(folder: str, rows: list[tuple[str, str]]) -> Path:
@@ -98,7 +98,7 @@ def test_many_additions_are_as_one_by_one(old: list, new: list) -> None:
         one.add(key, *([] if value is None else [value]))
     many.add_many(new)
     assert list(one.keys()) == list(many.keys())
-    assert all(one.values(key) == many.values(key) for key in one.keys())  # noqa: SIM118 - no dict
+    assert all(one.objects(key) == many.objects(key) for key in one.keys())  # noqa: SIM118 - no dict
     with pytest.raises(InputError, match="Number 2 is a key without"):
         many.add_many([((3, 3, 3, 3, 3, 3, 3, 3), None), ((), None)])
     assert len(many) == len(one)

@@ -35,7 +35,9 @@ def ask(index: str, questions: Sequence[str]) -> list[list[Hit]]:
             if subject.partition("（")[0] in question and "nothing" not in question:
                 score = Indel.normalized_similarity(predicate, question)
                 fields = {"subject": subject, "predicate": predicate}
-                hits.append(Hit(text, fields, trie.values(key), score, -1.0, score, math.nan))
+                hits.append(
+                    Hit(text, fields, trie.objects(key), score, -1.0, score, math.nan, math.nan)
+                )
         found.append(sorted(hits, key=lambda hit: -hit.score))
     return found
 

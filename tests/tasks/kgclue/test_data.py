@@ -13,7 +13,7 @@ from ergotext.tasks.kgclue.data import Question, Triple, read, triple
 GOOD = '{"id": 0, "question": "苹果产自哪里？", "answer": "苹果（水果） ||| 产地 ||| 山东"}'
 BAD = {
     '{"id": 1, "question"': "not JSON",
-    "[" * 100_000: "not JSON",
+    "[" * 100_000: "nested more than 64 deep",
     '["id", "question"]': "not a JSON object",
     '{"id": 1, "answer": "a ||| b ||| c"}': "it has no question",
     '{"question": "?", "answer": "a ||| b ||| c"}': "it has no id",

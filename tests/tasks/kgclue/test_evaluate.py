@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -23,6 +24,8 @@ from ergotext.tasks.kgclue import evaluate as module
 from ergotext.tasks.kgclue.asking import Ask
 from ergotext.tasks.kgclue.evaluate import evaluate
 from ergotext.tasks.kgclue.evaluation import Evaluation
+from ergotext.tasks.kgclue.predictions import JsonLines
+from tests.faulty import load_with_fault
 from tests.tasks.kgclue import plain_retriever
 
 ROOT = Path(__file__).parents[3]
@@ -67,13 +70,14 @@ class Run:
         (folder / "kb.tsv").write_text(KB, encoding="utf-8")
         build(folder / "kb.tsv", self.index)
 
-    def __call__(self, make: Any = None, **more: Any) -> Evaluation:
+    def __call__(self, make: Any = None, by: Any = evaluate, **more: Any) -> Evaluation:
         config = {
             "data": str(self.data), "index": str(self.index), "output": str(self.output),
             "model": "plain", "engine": "local", "workers": 2, **more,
         }  # fmt: skip
         own = partial(plain_retriever.make, str(self.index), str(self.log))
-        return evaluate(config, make or own, progress=False)
+        found: Evaluation = by(config, make or own, progress=False)
+        return found
 
     @property
     def told(self) -> dict[str, Any]:
@@ -106,7 +110,7 @@ def test_hits_and_record_are_beside(run: Run) -> None:
     run(limit=3)
     hits = lines(run.output.with_suffix(".hits.jsonl"))
     assert [hit["id"] for hit in hits] == [0, 1, 2] and hits[2]["values"] == ["海南", "广东"]
-    assert hits[0]["log_prob"] == -1.0 and hits[0]["probability_stderr"] is None
+    assert hits[0]["log_prob"] == -1.0 and hits[0]["probability_low"] is None
     told = run.told
     assert told["model"] == "plain" and told["limit"] == 3 and told["object"] == module.OBJECT
     assert told["result"]["questions"] == 3 and told["result"]["EM_P"] == 100.0
@@ -288,6 +292,50 @@ def test_memory_that_a_batch_lacks_is_enough_for_one(run: Run) -> None:
         return ask
 
     assert run(make).answered == 4
+
+
+class Killed(BaseException):
+    """What ends a process at once."""
+
+
+def killed_between_writes(run: Run, module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kill after the first, second, … write of a run loses no hit of an answer that is kept."""
+    add = JsonLines.add
+    for writes in range(1, 5):
+        for path in run.output.parent.glob("out.*"):
+            path.unlink()
+        left = iter(range(writes - 1, -1, -1))
+
+        def dying(self: JsonLines, *objects: Any, left: Any = left) -> None:
+            add(self, *objects)
+            if not next(left):
+                raise Killed
+
+        monkeypatch.setattr(JsonLines, "add", dying)
+        with pytest.raises(Killed):
+            run(by=module.evaluate)
+        monkeypatch.setattr(JsonLines, "add", add)
+        done = run(by=module.evaluate)
+        ids = {one["id"] for one in lines(run.output)}
+        assert ids == set(range(5)) and done.answered == 4
+        assert {one["id"] for one in lines(run.output.with_suffix(".hits.jsonl"))} == ids
+        assert done.calibration() is not None  # every answer has its probability
+
+
+def test_killed_between_two_writes(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BATCH", 2)
+    killed_between_writes(run, module, monkeypatch)
+
+
+def test_fault_of_the_order_of_writes_is_caught(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer that is written before its hit is never asked again, and its hit is lost."""
+    hits = 'hits.add(*({"id": q.id, "answer": r.answer, **(r.hit or {})} for q, r in good))'
+    answers = 'predictions.add(*({"id": q.id, "answer": r.answer} for q, r in good))'
+    swapped = (hits, "pass"), (answers, f"{answers}; {hits}")
+    faulty = load_with_fault("tasks.kgclue.evaluate", *swapped)
+    monkeypatch.setattr(faulty, "BATCH", 2)
+    with pytest.raises(AssertionError):
+        killed_between_writes(run, faulty, monkeypatch)
 
 
 @pytest.mark.slow

@@ -103,7 +103,7 @@ def test_the_strings_of_an_index(little: LittleBase) -> None:
     lines = little.lines.read_text(encoding="utf-8").splitlines()
     texts = list(key_texts(trie))
     assert len(texts) == len(set(texts)) == len(trie) == len(lines)
-    assert [trie.values(text) for text in texts] == [
+    assert [trie.objects(text) for text in texts] == [
         trie.values_at(ordinal) for ordinal in range(len(trie))
     ]
     base = Base.of(trie)
@@ -120,5 +120,5 @@ def test_templates_are_read_and_bad_lines_counted(tmp_path: Path) -> None:
     path.write_text("nothing\n")
     with pytest.raises(InputError, match="holds no template"):
         read_templates([path], Lines())
-    with pytest.raises(InputError, match="Cannot read"):
+    with pytest.raises(InputError, match="cannot read"):
         read_templates([tmp_path / "none"], Lines())

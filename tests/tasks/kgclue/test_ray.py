@@ -72,6 +72,6 @@ def test_ray_answers_alike(run: Run, ray_script: str, tmp_path: Path) -> None:
 
 def test_without_ray(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asking, "find_spec", lambda _: None)
-    with pytest.raises(InputError, match=r"pip install 'ergotext\[ray\]'"):
+    with pytest.raises(InputError, match=r"pip install 'ray\[data\]"):
         run(engine="ray")
     assert not run.output.exists()

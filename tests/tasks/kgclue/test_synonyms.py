@@ -45,5 +45,5 @@ def test_files(tmp_path: Path) -> None:
     path.write_text("高度\n", encoding="utf-8")
     with pytest.raises(InputError, match="holds no group"):
         read_synonyms([path], lines)
-    with pytest.raises(InputError, match="Cannot read"):
+    with pytest.raises(InputError, match="cannot read"):
         read_synonyms([tmp_path / "none"], lines)

@@ -56,12 +56,12 @@ class Tabled:
         return weight / weight.sum(1, keepdims=True)
 
     def retrieve(
-        self, questions: list[str], k: int, *, temperature: float = 1.0, samples: int = 0
+        self, questions: list[str], k: int, *, temperature: float = 1.0, prefixes: int = 0
     ) -> list[list[Hit]]:
-        assert questions == self.texts and k == 1 and samples == 7
+        assert questions == self.texts and k == 1 and prefixes == 7
         fields = {"subject": "S", "predicate": "0"}
         return [
-            [Hit("", fields, ["O"], 0.0, 0.0, float(each[0]), 0.0)]
+            [Hit("", fields, ["O"], 0.0, 0.0, *[float(each[0])] * 3)]
             for each in self.share(temperature)
         ]
 
@@ -77,7 +77,7 @@ def test_the_temperature_is_found(temperature: float) -> None:
         for n, (text, right) in enumerate(zip(tabled.texts, drawn, strict=True))
     ]
     asked.insert(3, Question(0, "not told", "?", None))
-    found = fitted_temperature(tabled, asked, samples=7)
+    found = fitted_temperature(tabled, asked, prefixes=7)
     up, down = (tabled.share(temperature * np.exp(s))[:, 0] for s in (step, -step))
     p = true[:, 0]
     error = 1 / np.sqrt((((up - down) / (2 * step)) ** 2 / (p * (1 - p))).sum())
@@ -87,10 +87,10 @@ def test_the_temperature_is_found(temperature: float) -> None:
 def test_what_cannot_be_fitted(folder: Path, retriever: et.Retriever) -> None:
     with pytest.raises(InputError, match="no question has an answer"):
         fitted_temperature(retriever, [Question(1, 1, "?", None)])
-    large = et.Retriever(et.load(str(folder / "model")), folder / "kb.ergo", exhaustive=0)
+    large = et.Retriever(et.load(str(folder / "model")), folder / "kb.ergo")
     asked = [Question(1, 1, *(q, Triple(*a.split(" ||| ")))) for q, a in ASKED[:2]]
-    with pytest.raises(InputError, match="let samples be 2 or more"):
-        fitted_temperature(large, asked, samples=0)
+    with pytest.raises(InputError, match="let prefixes be larger"):
+        fitted_temperature(large, asked, prefixes=0)
 
 
 def test_page(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:

@@ -1,0 +1,43 @@
+"""What a JSON schema says, as a grammar of the texts that it admits.
+
+``document`` reads the schema, its numbers exact; ``keywords`` and ``applicators`` tell what each
+keyword says, and what its opposite is; ``logic`` finds the ways in which facts can hold together;
+``writer`` writes each way down, strings by ``patterns`` and numbers by ``numerals``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ergotext.lm.automata.schema.document import Document, parsed
+from ergotext.lm.automata.schema.logic import Logic
+from ergotext.lm.automata.schema.writer import Writer
+from ergotext.lm.protocols import InputError
+
+
+def lark_of(schema: str | bool | Mapping[str, Any], *, whitespace: bool = False) -> str:
+    """A grammar, in llguidance's notation, of the JSON texts that a schema admits.
+
+    Parameters
+    ----------
+    schema : str, bool or mapping
+    whitespace : bool
+        Whether white space may stand around all parts.
+
+    Returns
+    -------
+    str
+        Nothing, if no value fits the schema.
+
+    Raises
+    ------
+    InputError
+        The schema is malformed, or a keyword cannot be followed exactly: its name, and where it
+        stands.
+    """
+    try:
+        document = Document(parsed(schema))
+        return Writer(Logic(document), whitespace).lark(document.root)
+    except RecursionError as error:
+        raise InputError("The schema is nested too deep to be followed.") from error

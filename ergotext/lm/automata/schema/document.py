@@ -1,0 +1,225 @@
+"""A JSON schema as it was given: numbers exact, references found, each part with its place."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from typing import Any
+from urllib.parse import unquote, urldefrag, urljoin
+
+from ergotext.lm.protocols import InputError
+
+OLD = ("draft-04", "draft-06", "draft-07")
+"""Drafts in which what stands beside a ``$ref`` is passed over."""
+
+DIGITS = 400
+"""The largest power of ten, either way, that a number of a schema may have."""
+
+_MAPS: tuple[str, ...] = (
+    "properties",
+    "patternProperties",
+    "$defs",
+    "definitions",
+    "dependentSchemas",
+)
+_LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
+_ONE: tuple[str, ...] = (
+    "additionalProperties",
+    "unevaluatedProperties",
+    "propertyNames",
+    "additionalItems",
+)
+_ONE += ("items", "unevaluatedItems", "contains", "not", "if", "then", "else", "contentSchema")
+
+
+@dataclass(frozen=True)
+class Fact:
+    """That a value fits a part of a schema; or, where ``holds`` is False, that it does not.
+
+    Two facts are equal where their parts say the same, wherever these stand.
+    """
+
+    schema: Any = field(compare=False)
+    key: str
+    base: str
+    place: str = field(compare=False)
+    holds: bool = True
+
+    def __neg__(self) -> Fact:
+        return Fact(self.schema, self.key, self.base, self.place, not self.holds)
+
+    def part(self, *path: str | int) -> Fact:
+        """The fact that a value fits a part of this part."""
+        schema, place = self.schema, self.place
+        for step in path:
+            schema = schema[step]
+            place += f"/{str(step).replace('~', '~0').replace('/', '~1')}"
+        return fact(schema, base_of(schema, self.base), place)
+
+
+def fact(schema: Any, base: str = "", place: str = "#") -> Fact:
+    """That a value fits a schema.
+
+    Raises
+    ------
+    InputError
+        The schema is neither an object nor a boolean.
+    """
+    if not isinstance(schema, dict | bool):
+        raise InputError(
+            f"A schema is an object, true or false; at {place} stands {shown(schema)}."
+        )
+    return Fact(schema, json.dumps(schema, default=lambda number: f"\0{number}"), base, place)
+
+
+def base_of(schema: Any, base: str) -> str:
+    """What the references in a schema are relative to."""
+    name = schema.get("$id", schema.get("id")) if isinstance(schema, dict) else None
+    return urljoin(base, name) if isinstance(name, str) and not name.startswith("#") else base
+
+
+def fault(keyword: str, place: str, why: str) -> InputError:
+    """What to raise for a keyword that cannot be followed."""
+    return InputError(f"The schema's {keyword} at {place} cannot be followed: {why}.")
+
+
+def shown(value: Any) -> str:
+    """The beginning of a value, for a message."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else text[:60] + "…"
+
+
+def parsed(given: str | bool | Mapping[str, Any]) -> Any:
+    """The schema as Python's values; numbers as ``int`` or ``Decimal``, all their digits kept.
+
+    Raises
+    ------
+    InputError
+        It is no JSON, nested deeper than Python can follow, or has a number of too many digits.
+    """
+    text = given if isinstance(given, str) else ""
+    try:
+        text = text or json.dumps(given, ensure_ascii=False)
+        text.encode()
+        read = json.loads(text, parse_float=_decimal, parse_int=_decimal, parse_constant=_no_number)
+        for part in strings(read):
+            part.encode()
+    except RecursionError as error:
+        raise InputError("The schema is nested too deep to be read.") from error
+    except UnicodeEncodeError as error:
+        raise InputError("The schema holds half of a surrogate pair, which is no text.") from error
+    except (ValueError, TypeError, InvalidOperation) as error:
+        start = text if len(text) <= 200 else text[:200] + "…"
+        raise InputError(f"The schema is no JSON ({error}): {start!r}.") from error
+    if not isinstance(read, dict | bool):
+        raise InputError(f"The schema is no JSON object, true or false: {shown(read)}.")
+    return read
+
+
+def _decimal(text: str) -> int | Decimal:
+    number = Decimal(text)
+    if number and not (-DIGITS <= number.adjusted() <= DIGITS and len(text) <= DIGITS):
+        raise ValueError(f"{text[:20]} has more than {DIGITS} digits")
+    return int(number) if number == number.to_integral_value() else number
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(f"{text} is no number")
+
+
+def strings(value: Any) -> Iterator[str]:
+    """All strings of a JSON value, names among them."""
+    todo = [value]
+    while todo:
+        one = todo.pop()
+        if isinstance(one, dict):
+            todo += [*one, *one.values()]
+        elif isinstance(one, list):
+            todo += one
+        elif isinstance(one, str):
+            yield one
+
+
+class Document:
+    """A schema with its references.
+
+    Parameters
+    ----------
+    schema : dict or bool
+        As ``parsed`` gives it.
+    """
+
+    def __init__(self, schema: Any) -> None:
+        self.root = fact(schema, base_of(schema, ""))
+        draft = schema.get("$schema") if isinstance(schema, dict) else None
+        self.old = isinstance(draft, str) and any(name in draft for name in OLD)
+        self._named: dict[str, Fact] = {"": self.root, self.root.base: self.root}
+        self._dynamic: list[str] = []
+        self._index(self.root)
+
+    def target(self, source: Fact, keyword: str = "$ref") -> Fact:
+        """What a reference points to.
+
+        Raises
+        ------
+        InputError
+            Nothing in this schema.
+        """
+        place, name = f"{source.place}/{keyword}", source.schema[keyword]
+        if not isinstance(name, str):
+            raise fault(keyword, place, "it is no string")
+        # A name such as urn:uuid:… has no path that a reference could be joined to.
+        base = urldefrag(source.base)[0]
+        whole = base + name if name.startswith("#") else urljoin(base, name)
+        address, fragment = urldefrag(whole)
+        if whole in self._named:
+            found = self._named[whole]
+            dynamic = keyword != "$ref" and found.schema.get("$dynamicAnchor") == fragment
+            if dynamic and self._dynamic.count(fragment) > 1:
+                raise fault(keyword, place, "what it points to depends on who refers to it")
+            return found
+        resource = self._named.get(address)
+        if resource is None or (fragment and not fragment.startswith("/")):
+            raise fault(keyword, place, f"{shown(name)} is not in the schema itself")
+        value, base = resource.schema, resource.base
+        try:
+            for step in unquote(fragment).split("/")[1:]:
+                step = step.replace("~1", "/").replace("~0", "~")
+                value = value[int(step) if isinstance(value, list) else step]
+                base = base_of(value, base)
+        except (LookupError, ValueError, TypeError) as error:
+            raise fault(keyword, place, f"{shown(name)} points to nothing") from error
+        return fact(value, base, name)
+
+    def _index(self, root: Fact) -> None:
+        todo = [root]
+        while todo:
+            one = todo.pop()
+            if not isinstance(one.schema, dict):
+                continue
+            self._named.setdefault(one.base, one)
+            for keyword in ("$anchor", "$dynamicAnchor", "$id", "id"):
+                name = one.schema.get(keyword)
+                if isinstance(name, str) and (keyword[-2:] != "id" or name.startswith("#")):
+                    name = name.removeprefix("#")
+                    self._named.setdefault(f"{one.base.split('#')[0]}#{name}", one)
+                    if keyword == "$dynamicAnchor":
+                        self._dynamic.append(name)
+            todo += list(_parts(one))
+
+
+def _parts(one: Fact) -> Iterator[Fact]:
+    """The schemas directly below a schema."""
+    for keyword, value in one.schema.items():
+        if keyword in (*_MAPS, "dependencies") and isinstance(value, dict):
+            paths: list[tuple[str | int, ...]] = [(keyword, name) for name in value]
+        elif keyword in (*_LISTS, "items") and isinstance(value, list):
+            paths = [(keyword, at) for at in range(len(value))]
+        else:
+            paths = [(keyword,)] if keyword in _ONE else []
+        for path in paths:
+            below = value[path[1]] if len(path) > 1 else value
+            if isinstance(below, dict | bool):
+                yield one.part(*path)

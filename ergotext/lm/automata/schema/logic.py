@@ -1,0 +1,277 @@
+"""Facts about a value taken apart: the ways in which all of them can hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any
+
+from ergotext.lm.automata.schema.applicators import APPLICATORS
+from ergotext.lm.automata.schema.atoms import (
+    Atom,
+    Either,
+    Item,
+    Number,
+    OneOf,
+    Opaque,
+    Other,
+    Shape,
+    Types,
+)  # fmt: skip
+from ergotext.lm.automata.schema.characters import matching
+from ergotext.lm.automata.schema.document import Document, Fact
+from ergotext.lm.automata.schema.keywords import PLAIN
+from ergotext.lm.automata.schema.patterns import contents
+from ergotext.lm.automata.schema.values import distinct, integral, quoted, same, type_of
+from ergotext.lm.protocols import InputError
+
+MOST = 2000
+"""The ways of one value that a schema may ask to be told apart."""
+
+DEPTH = 4
+"""How far below a value it is looked for what cannot be."""
+
+
+class Logic:
+    """What follows from the facts of a schema."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._said: dict[Fact, tuple[Item, ...]] = {}
+        self._shapes: dict[frozenset[Fact], list[Shape]] = {}
+        self._asked: set[frozenset[Fact]] = set()
+
+    def said(self, fact: Fact) -> tuple[Item, ...]:
+        """What a fact comes down to, by one step."""
+        if fact not in self._said:
+            self._said[fact] = tuple(self._read(fact))
+        return self._said[fact]
+
+    def _read(self, fact: Fact) -> list[Item]:
+        if isinstance(fact.schema, bool):
+            return [] if fact.schema == fact.holds else [Either(())]
+        alone = self._document.old and "$ref" in fact.schema
+        positive = fact if fact.holds else -fact
+        items: list[Item] = []
+        against: list[tuple[Item, ...]] = []
+        for word in ["$ref"] if alone else fact.schema:
+            if word in PLAIN:
+                holds, ways = PLAIN[word](positive, word)
+            elif word in APPLICATORS:
+                holds, ways = APPLICATORS[word](positive, word, self._document, self.apart)
+            else:
+                continue
+            items += holds
+            against += map(tuple, ways)
+        return items if fact.holds else [Either(tuple(against))]
+
+    def shapes(self, facts: Iterable[Fact]) -> list[Shape]:
+        """The ways in which a value fits all of these facts.
+
+        Raises
+        ------
+        InputError
+            There are too many to be told apart.
+        """
+        key = frozenset(facts)
+        if key not in self._shapes:
+            found = list(dict.fromkeys(self._walk([*facts][::-1])))
+            self._shapes[key] = [s for s in found if not self._idle(s, found)]
+        return self._shapes[key]
+
+    def _walk(self, facts: Sequence[Item]) -> Iterator[Shape]:
+        count = 0
+        stack: list[tuple[list[Item], Shape, frozenset[Fact]]]
+        stack = [([*facts], Shape(), frozenset())]
+        while stack:
+            todo, shape, seen = stack.pop()
+            later: list[Either] = []
+            alive = True
+            while todo and alive:
+                item = todo.pop()
+                if isinstance(item, Fact):
+                    alive = -item not in seen
+                    if item not in seen:
+                        seen |= {item}
+                        todo += reversed(self.said(item))
+                elif isinstance(item, Either):
+                    later.append(item)
+                elif isinstance(item, Types):
+                    narrowed = shape.narrowed(item)
+                    alive, shape = narrowed is not None, narrowed or shape
+                elif item not in shape.atoms:
+                    shape = Shape(shape.types, (*shape.atoms, item))
+            if not alive:
+                continue
+            if not later:
+                count += 1
+                yield shape
+            else:
+                # What is certain has been read before anything is told apart.
+                first, *rest = sorted(later, key=lambda either: len(either.ways))
+                stack += [([*rest, *way[::-1]], shape, seen) for way in first.ways[::-1]]
+            if count + len(stack) > MOST:
+                raise InputError(
+                    f"The schema has more than {MOST} ways for one value to fit it (anyOf, oneOf, "
+                    f"not, if): write it with fewer."
+                )
+
+    def _idle(self, shape: Shape, among: list[Shape]) -> bool:
+        """Whether a shape admits nothing, or nothing that a plainer one does not."""
+        atoms = set(shape.atoms)
+        return self._dead(shape, 1) or any(
+            other is not shape
+            and shape.types.types <= other.types.types
+            and shape.types.whole <= other.types.whole
+            and set(other.atoms) < atoms
+            for other in among
+        )
+
+    def fits(self, value: Any, item: Item) -> bool:
+        """Whether a value that is known fits."""
+        if isinstance(item, Fact):
+            if not item.holds:
+                return not self.fits(value, -item)
+            return all(self.fits(value, one) for one in self.said(item))
+        if isinstance(item, Either):
+            return any(all(self.fits(value, one) for one in way) for way in item.ways)
+        if isinstance(item, Types):
+            type_ = type_of(value)
+            return type_ in item.types and (type_ != "number" or integral(value) in item.whole)
+        if isinstance(item, OneOf):
+            return any(same(value, one) for one in item.values)
+        if isinstance(item, Other):
+            return not same(value, item.value)
+        if isinstance(item, Opaque):
+            return self.fits(value, item.fact)
+        if type_of(value) != item.type:
+            return True
+        return bool(_TRIED[item.kind](self, value, item.value)) == item.holds
+
+    def values(self, shape: Shape) -> list[Any] | None:
+        """The values of a shape that lists them; None where it lists none."""
+        listed = next((atom for atom in shape.atoms if isinstance(atom, OneOf)), None)
+        if listed is None:
+            return None
+        fit = [
+            v for v in listed.values if all(self.fits(v, i) for i in (shape.types, *shape.atoms))
+        ]
+        return [value for k, value in enumerate(fit) if not any(same(value, v) for v in fit[:k])]
+
+    def listed(self, facts: Iterable[Fact]) -> list[Any] | None:
+        """All values that fit, where each way lists them or leaves null, true and false alone."""
+        found: list[Any] = []
+        for shape in self.shapes(facts):
+            values = self.values(shape)
+            if values is None and shape.types.types <= {"null", "boolean"}:
+                items = (shape.types, *shape.atoms)
+                values = [v for v in (None, True, False) if all(self.fits(v, i) for i in items)]
+            if values is None:
+                return None
+            found += [v for v in values if not any(same(v, other) for other in found)]
+        return found
+
+    def impossible(self, facts: Iterable[Fact], depth: int = DEPTH) -> bool:
+        """Whether it is plain that no value fits; False also where it is not."""
+        return depth > 0 and all(self._dead(shape, depth) for shape in self.shapes(facts))
+
+    def apart(self, one: Fact, other: Fact) -> bool:
+        """Whether it is plain that no value fits both."""
+        both = frozenset((one, other))
+        if both in self._asked:  # by way of a schema that refers to itself
+            return False
+        self._asked.add(both)
+        try:
+            return self.impossible(both)
+        finally:
+            self._asked.remove(both)
+
+    def _dead(self, shape: Shape, depth: int) -> bool:
+        listed = self.values(shape)
+        if listed is not None:
+            return not listed
+        return not any(self.alive(shape, type_, depth) for type_ in shape.types.types)
+
+    def alive(self, shape: Shape, type_: str, depth: int = 1) -> bool:
+        """Whether it is not plain that no value of a type fits a shape."""
+        others = [atom.value for atom in shape.atoms if isinstance(atom, Other)]
+        atoms = shape.of(type_)
+        if type_ in ("null", "boolean"):
+            values = [None] if type_ == "null" else [True, False]
+            return any(not any(same(value, other) for other in others) for value in values)
+        named = {atom.value for atom in atoms if atom.kind == "has"}
+        if named & {atom.value for atom in atoms if atom.kind == "lacks"}:
+            return False
+        low, high = ends(
+            atoms, {"number": "", "string": "length", "array": "items"}.get(type_, "names")
+        )
+        if low is not None and high is not None and low >= high:
+            return low == high and not (type_ == "number" and any(same(low, o) for o in others))
+        return type_ != "object" or not any(
+            self.impossible(self.of_member(atoms, name), depth - 1) for name in named
+        )
+
+    def of_member(self, atoms: Iterable[Atom], name: str) -> tuple[Fact, ...]:
+        """The facts of an object's member."""
+        facts: list[Fact] = []
+        for atom in atoms:
+            if atom.kind == "members":
+                facts += atom.value.of(name, self.matched(atom.value.patterns, name))
+        return tuple(dict.fromkeys(facts))
+
+    def matched(self, patterns: Iterable[tuple[str, Fact]], name: str) -> frozenset[str]:
+        """The patterns that a name matches."""
+        return frozenset(pattern for pattern, _ in patterns if matches(pattern, name))
+
+
+def ends(atoms: Iterable[Atom], kind: str) -> tuple[Number | None, Number | None]:
+    """The greatest lower and the least upper bound, of counts or of numbers."""
+    kept = [atom for atom in atoms if atom.holds]
+    low = max((atom.value for atom in kept if atom.kind == f"{kind}>="), default=None)
+    high = min((atom.value for atom in kept if atom.kind == f"{kind}<="), default=None)
+    return low, high
+
+
+@lru_cache(maxsize=4096)
+def matches(pattern: str, text: str) -> bool:
+    """Whether a pattern matches in a text."""
+    return matching(f"start: T\nT: /{contents(pattern)}/", quoted(text)[1:-1].encode())
+
+
+def _in_members(logic: Logic, value: dict[str, Any], members: Any) -> bool:
+    return all(
+        logic.fits(below, fact)
+        for name, below in value.items()
+        for fact in members.of(name, logic.matched(members.patterns, name))
+    )
+
+
+def _contained(logic: Logic, value: list[Any], told: Any) -> bool:
+    count = sum(logic.fits(below, told.fact) for below in value)
+    return bool(told.least <= count and (told.most is None or count <= told.most))
+
+
+_TRIED: dict[str, Callable[[Logic, Any, Any], bool]] = {
+    ">=": lambda _, value, bound: value >= bound,
+    "<=": lambda _, value, bound: value <= bound,
+    "multiple": lambda _, value, step: (Fraction(value) / Fraction(step)).denominator == 1,
+    "pattern": lambda _, value, pattern: matches(pattern, value),
+    "unique": lambda _, value, __: distinct(value),
+    "items": lambda logic, value, told: all(
+        logic.fits(below, fact) for at, below in enumerate(value) for fact in told.at(at)
+    ),
+    "contains": _contained,
+    "has": lambda _, value, name: name in value,
+    "lacks": lambda _, value, name: name not in value,
+    "names": lambda logic, value, fact: all(logic.fits(name, fact) for name in value),
+    "members": _in_members,
+    **{
+        f"{kind}{way}": (lambda _, value, count: len(value) >= count)
+        if way == ">="
+        else (lambda _, value, count: len(value) <= count)
+        for kind in ("length", "items", "names")
+        for way in (">=", "<=")
+    },
+}
+"""How each kind of atom is tried on a value of its type."""

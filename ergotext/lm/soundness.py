@@ -1,0 +1,139 @@
+"""Whether what was loaded is the model that was saved: every weight, used, and a number."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ergotext.lm.protocols import ModelError
+from ergotext.lm.untrusted import json_of, read_json
+
+_HARMLESS = re.compile(
+    # What is on top of a model or beside it, and its language modelling never reads: pooler, heads
+    # that tell whether sentences follow one another, and buffers that older versions have saved.
+    r"(^|\.)(pooler|seq_relationship|sop_classifier)\.|(^|\.)(position_ids|masked_bias)$|inv_freq$"
+)
+_HEADS = re.compile(
+    r"^(cls|lm_head|mlm_head|classifier|qa_outputs|score|vocab_\w+|\w+_predictions)\."
+)
+_MOST_HEADER = 100_000_000
+"""Bytes, as safetensors has it."""
+_LAYERS = re.compile(r"(^|_)(layers?|blocks)$")
+
+
+def check_whole(info: dict[str, Any], name: str, *, body: bool = False) -> None:
+    """ModelError if weights were missing (random ones stand for them), or were left unused.
+
+    Parameters
+    ----------
+    info : dict
+        transformers' ``output_loading_info``.
+    name : str
+        Of the model.
+    body : bool
+        Whether the model was loaded without its head, whose weights may be there all the same.
+    """
+    absent = [*info.get("missing_keys", ()), *info.get("mismatched_keys", ())]
+    if absent:
+        raise ModelError(
+            f"the model {name} lacks {len(absent)} of its weights (such as {absent[0]}); "
+            "fetch or install it again"
+        )
+    unused = [key for key in sorted(info.get("unexpected_keys", ())) if not _HARMLESS.search(key)]
+    unused = [key for key in unused if not (body and _HEADS.search(key))]
+    if unused:
+        raise ModelError(
+            f"the model {name} has {len(unused)} weights that its config.json has no place for "
+            f"(such as {unused[0]}), so its numbers would be wrong: mend config.json (number of "
+            "layers, biases), or fetch the model again"
+        )
+
+
+def check_numbers(weights: Iterable[tuple[str, Tensor]], name: str) -> None:
+    """ModelError if a weight is NaN or infinite; one pass over them, without a copy."""
+    for key, weight in weights:
+        if weight.is_floating_point() and weight.numel():
+            low, high = torch.aminmax(weight.detach())  # NaN if any is
+            if not (math.isfinite(low) and math.isfinite(high)):
+                kind = "NaN" if math.isnan(low) else "infinite"
+                raise ModelError(
+                    f"the model {name} has a weight that is {kind} ({key}): fetch it again, or "
+                    "train it again with a lower learning rate"
+                )
+
+
+def check_model(model: nn.Module, info: dict[str, Any], name: str, *, body: bool = False) -> None:
+    """``check_whole`` and ``check_numbers`` of a loaded model."""
+    check_whole(info, name, body=body)
+    check_numbers(model.named_parameters(), name)
+
+
+def check_folder(folder: Path) -> None:
+    """ModelError if config.json is malformed, or has more layers than there are weights.
+
+    So a folder of a few bytes is refused before a model of 10^8 layers is built.
+    """
+    path = folder / "config.json"
+    config = read_json(path, raises=ModelError, advice="fetch the model again")
+    files = [*folder.glob("*.safetensors")]
+    if not files:
+        return  # transformers says which files it looks for
+    try:
+        weights = sum(len(shapes_of(file)) for file in files)
+    except ModelError as error:
+        raise ModelError(f"cannot load the model {folder}: {error}") from error
+    for key, count in _numbers(config):
+        if _LAYERS.search(key) and count > weights:
+            raise ModelError(
+                f"cannot load the model {folder}: {path.name} says {key} = {count:,}, and the "
+                f"folder holds {weights:,} weights; mend it, or fetch the model again"
+            )
+
+
+def check_tokenizer(tokenizer: Any, name: str) -> None:
+    """ModelError if its settings are of types that fail on the first text."""
+    longest = tokenizer.model_max_length
+    if not isinstance(longest, int | float) or isinstance(longest, bool) or not longest > 0:
+        raise ModelError(
+            f"the tokenizer of {name} says model_max_length = {longest!r:.40} in "
+            "tokenizer_config.json, which is no number above 0: mend it, or fetch the model again"
+        )
+
+
+def shapes_of(file: Path) -> dict[str, tuple[int, ...]]:
+    """The shape of each tensor in a safetensors file, by name, from its header.
+
+    Raises
+    ------
+    ModelError
+        It is no whole safetensors file.
+    """
+    try:
+        with file.open("rb") as stream:
+            size = int.from_bytes(stream.read(8), "little")
+            if size > _MOST_HEADER:
+                raise ValueError("its first bytes tell of no header")
+            header = json_of(stream.read(size), unique=True)
+        shapes = {
+            key: tuple(told["shape"]) for key, told in header.items() if key != "__metadata__"
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(
+            f"{file} is no whole safetensors file ({error}): fetch or train the model again"
+        ) from error
+    return shapes
+
+
+def _numbers(config: Any, key: str = "") -> Iterable[tuple[str, int]]:
+    """Every whole number in a configuration, with its name."""
+    if isinstance(config, dict):
+        for name, value in config.items():
+            yield from _numbers(value, name)
+    elif isinstance(config, int):
+        yield key, config

@@ -1,0 +1,44 @@
+"""Which sampler a run takes if it names none, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from inspect import signature
+from typing import Any
+
+from ergotext.samplers.base import sampler_named
+
+FOLLOWED = ("regex", "json_schema")
+"""Terms of the energy that only a small share of all texts meets: a weighted sampler writes towards
+them token by token, where an edit of a chain nearly always breaks them. (Keywords are no such term:
+chains hold them in place.)"""
+OF_CHAINS = ("chains", "steps", "start", "max_seconds", "r_hat", "checkpoint")
+
+
+def with_sampler(config: Mapping[str, Any], *others: str) -> tuple[dict[str, Any], list[str]]:
+    """The same table with a sampler, and what is to be said of one that nobody named.
+
+    Parameters
+    ----------
+    config : mapping
+        As ``config.read`` gives it.
+    *others : str
+        What is asked for besides that only chains have.
+    """
+    if "sampler" in config:
+        return dict(config), []
+    followed = [name for name in FOLLOWED if name in config["energy"]]
+    if not followed:
+        return {**config, "sampler": "mh"}, []
+    known = signature(sampler_named("smc")).parameters
+    asked = [name for name in OF_CHAINS if name in config]
+    asked += [*others, *(name for name in config["options"] if name not in known)]
+    if asked:
+        return {**config, "sampler": "mh"}, [
+            f"(sampler mh, as {', '.join(asked)} asks for chains; smc, without, writes towards the "
+            f"{followed[0]} token by token)"
+        ]
+    return {**config, "sampler": "smc"}, [
+        f"(sampler smc, as it writes towards the {followed[0]} token by token, where most edits of "
+        "a chain break it; --sampler mh runs chains)"
+    ]

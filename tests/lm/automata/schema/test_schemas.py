@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from ergotext.lm.automata.grammars import json_schema
+from ergotext.lm.protocols import InputError
+from tests.lm.automata.schema.bytewise import BYTES, taker, takes
+
+BIG = 12345678901234567890123
+
+
+@pytest.mark.parametrize(
+    ("schema", "fit", "unfit"),
+    [
+        # Numbers beyond a double
+        ({"const": BIG}, [BIG], [BIG + 1, BIG - 1]),
+        ({"enum": [BIG, 1]}, [BIG, 1], [BIG + 1]),
+        ({"type": "integer", "minimum": BIG}, [BIG, 10 * BIG], [BIG - 1, 0]),
+        ({"type": "integer", "exclusiveMaximum": BIG}, [BIG - 1, -BIG], [BIG]),
+        ({"type": "integer", "multipleOf": 10**22}, [0, 3 * 10**22], [10**22 + 1]),
+        # Decimals
+        ({"type": "number", "maximum": 0.75}, [0.7, 0.75, -3, 0], [0.76, 1]),
+        ({"type": "number", "minimum": 3.14}, [3.14, 3.2, 10], [3.139, 3]),
+        ({"type": "number", "exclusiveMinimum": 0}, [0.001, 1e-07], [0, -1]),
+        ({"type": "number", "multipleOf": 0.01}, [0.07, 1.1, 3], [0.075]),
+        ({"type": "integer", "multipleOf": 7, "maximum": 20}, [14, -7], [15, 21]),
+        ({"not": {"type": "integer"}, "type": "number"}, [1.5], [1, 2.0]),
+        # Values that are listed, beside what else is said of them
+        ({"enum": [1, 2, "a", None], "not": {"const": 2}}, [1, "a", None], [2]),
+        ({"enum": ["a", "bb", 3], "type": "string", "maxLength": 1}, ["a"], ["bb", 3]),
+        ({"enum": [{"a": 1}, {"a": "x"}], "properties": {"a": {"type": "integer"}}},
+         [{"a": 1}], [{"a": "x"}]),
+        ({"allOf": [{"enum": [[], [1], [2], 2]}, {"not": {"items": {"const": 1}}}]},
+         [[2]], [[], [1], 2]),
+        ({"enum": [[1, 1], [1, 2]], "uniqueItems": True}, [[1, 2]], [[1, 1]]),
+        ({"const": 1}, [1, 1.0], [True]),
+        # What is denied
+        ({"not": {"type": ["string", "integer"]}}, [1.5, None, [], {}], ["a", 1]),
+        ({"not": {"required": ["a"]}}, [{}, {"b": 1}], [{"a": 1}, 3]),
+        ({"not": {"properties": {"a": {"type": "null"}}}}, [{"a": 1}], [{"a": None}, {}, 1]),
+        ({"type": "array", "not": {"const": []}}, [[1]], [[]]),
+        ({"type": "string", "not": {"pattern": '^"'}}, ["a", ""], ['"']),
+        ({"oneOf": [{"minimum": 2}, {"maximum": 5}], "type": "integer"}, [1, 6], [2, 3, 5]),
+        ({"if": {"properties": {"k": {"const": "n"}}}, "then": {"required": ["v"]},
+          "properties": {"k": {"type": "string"}}, "required": ["k"], "type": "object"},
+         [{"k": "n", "v": 1}, {"k": "m"}], [{"k": "n"}]),
+        # Members
+        ({"properties": {"foo": {"type": "integer"}}, "patternProperties": {"^f": {"minimum": 3}}},
+         [{"foo": 4}, {"fa": "x"}], [{"foo": 2}, {"foo": "x"}, {"fa": 2}]),
+        ({"patternProperties": {"a": {"minimum": 1}, "b": {"maximum": 1}},
+          "additionalProperties": False}, [{"a": 2}, {"b": 0}, {"ab": 1}], [{"ab": 2}, {"c": 1}]),
+        ({"propertyNames": {"maxLength": 1}, "type": "object"}, [{"a": 1}], [{"ab": 1}]),
+        ({"properties": {"a": {}}, "minProperties": 2}, [{"a": 1, "b": 2}], [{"a": 1}]),
+        ({"type": "object", "maxProperties": 1}, [{}, {"x": 1}], [{"x": 1, "y": 1}]),
+        ({"dependentRequired": {"a": ["b"]}}, [{"a": 1, "b": 1}, {"b": 1}], [{"a": 1}]),
+        ({"allOf": [{"properties": {"a": {}}}], "properties": {"b": {}},
+          "unevaluatedProperties": False}, [{"a": 1, "b": 2}], [{"c": 1}]),
+        # Elements
+        ({"type": "array", "maxItems": 1}, [[], [1]], [[1, 2]]),
+        ({"prefixItems": [{"type": "null"}], "items": {"type": "integer"}, "minItems": 2},
+         [[None, 1], [None, 1, 2]], [[None], [1, 1]]),
+        ({"contains": {"type": "integer"}, "minContains": 2, "maxContains": 2},
+         [[1, "a", 2], "x"], [[1], [1, 2, 3]]),
+        ({"items": {"enum": ["a", "b"]}, "uniqueItems": True}, [["b", "a"], []], [["a", "a"]]),
+        ({"minLength": 3, "maxLength": 2, "minItems": 1, "maxItems": 0}, [1, {}], ["aaa", []]),
+        # The whole
+        (True, [1, {"a": [None]}], []),
+        ({}, ["x", []], []),
+        ({"$ref": "#/$defs/t", "$defs": {"t": {"type": ["null", "array"],
+          "items": {"$ref": "#/$defs/t"}}}}, [None, [[None], []]], [1, [1]]),
+    ],
+)  # fmt: skip
+def test_what_a_schema_takes(schema: Any, fit: list[Any], unfit: list[Any]) -> None:
+    assert takes(schema, *fit, *unfit) == [True] * len(fit) + [False] * len(unfit)
+
+
+def test_numbers_keep_all_their_digits() -> None:
+    take = taker('{"enum": [0.1234567890123456789012345, 1e-30]}')
+    assert take("0.1234567890123456789012345") and take("1e-30")
+    assert not take("0.1234567890123456789012346") and not take("0.12345678901234568")
+
+
+def test_a_whole_number_may_end_with_zeros_behind_the_point() -> None:
+    take = taker({"type": "integer"})
+    assert take("1.0") and take("-0") and not take("1.5") and not take("01")
+
+
+def test_no_name_comes_twice_in_one_object() -> None:
+    take = taker({"type": "object", "properties": {"a": {"type": "integer"}}})
+    assert take('{"a":1,"b":{"a":1,"b":["b","b"]},"c":2}')
+    for text in ('{"a":1,"a":"s"}', '{"a":1,"\\u0061":"s"}', '{"b":1,"b":2}', '{"":1,"":2}',
+                 '{"b":[{"c":1,"c":1}]}', '{"\\"":1,"\\"":1}'):  # fmt: skip
+        assert not take(text), text
+    least = taker({"type": "object", "minProperties": 2})
+    assert least('{"b":1,"c":2}') and not least('{"b":1,"b":2}')
+
+
+def test_a_string_has_one_spelling() -> None:
+    take = taker({"type": "string"})
+    assert take('"/\\n\\u001f\\"é"')
+    assert not any(map(take, ['"\\/"', '"\\u000a"', '"\\u00e9"', '"\\u001F"', '"\n"']))
+
+
+def test_white_space_around_all_parts() -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "array"}}}
+    loose, tight = taker(schema, whitespace=True), taker(schema)
+    text = '\n { "a" : [ 1 , { "b" : [ ] } ] , "c" : { } }\t'
+    assert loose(text) and not tight(text)
+    assert tight("".join(text.split())) and loose("".join(text.split()))
+
+
+@pytest.mark.parametrize("value", [True, False, None, "x", [1], {"whitespace_flexible": True}])
+def test_options_of_llguidance_are_a_note_like_any_other(value: Any) -> None:
+    take = taker({"x-guidance": value, "type": "object", "properties": {"a": {"type": "null"}}})
+    assert take('{"a":null}') and not take('{"a" : null}')
+
+
+@pytest.mark.parametrize(
+    ("schema", "keyword", "place"),
+    [
+        ({"items": {"uniqueItems": True}}, "uniqueItems", "#/items/uniqueItems"),
+        ({"multipleOf": BIG}, "multipleOf", "#/multipleOf"),
+        ({"type": "number", "multipleOf": 0.7}, "multipleOf", "#/multipleOf"),
+        ({"properties": {"a/b": {"pattern": "(?=a)"}}}, "pattern", "#/properties/a~1b/pattern"),
+        ({"format": "iri"}, "format", "#/format"),
+        ({"$ref": "http://example.org/other"}, "$ref", "#/$ref"),
+        ({"not": {"additionalProperties": False}}, "additionalProperties", "#/not"),
+        ({"anyOf": [{"properties": {"a": {}}}], "unevaluatedProperties": False},
+         "unevaluatedProperties", "#/unevaluatedProperties"),
+        ({"minLength": 10**6}, "minLength", "#/minLength"),
+        ({"maxProperties": 10**6}, "maxProperties", "#/maxProperties"),
+        ({"type": "nope"}, "type", "#/type"),
+        ({"minimum": "x"}, "minimum", "#/minimum"),
+        ({"maxLength": -1}, "maxLength", "#/maxLength"),
+        ({"required": "a"}, "required", "#/required"),
+        ({"allOf": {}}, "allOf", "#/allOf"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_followed_is_named(schema: Any, keyword: str, place: str) -> None:
+    with pytest.raises(InputError, match="cannot be followed") as told:
+        json_schema(schema, BYTES)
+    assert str(told.value).startswith(f"The schema's {keyword} at {place} ")
+    assert "\n" not in str(told.value) and len(str(told.value)) < 300
+
+
+@pytest.mark.parametrize(
+    "schema",
+    ["[" * 100_000 + "]" * 100_000, '{"not":' * 5000 + "{}" + "}" * 5000, "{bad", "[1]", "null",
+     '{"maximum": NaN}', '{"maximum": 1e999}', '{"const": "\\ud800"}', '{"properties": {"a": 1}}',
+     f'{{"const": {"9" * 500}}}'],
+)  # fmt: skip
+def test_what_is_no_schema_is_refused_in_a_line(schema: str) -> None:
+    with pytest.raises(InputError) as told:
+        json_schema(schema, BYTES)
+    assert "\n" not in str(told.value) and len(str(told.value)) < 400
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [False, {"type": "integer", "minimum": 0.2, "maximum": 0.8}, {"enum": []},
+     {"type": "string", "pattern": "^a$", "minLength": 2}, {"allOf": [{"const": 1}, {"const": 2}]},
+     {"type": "object", "required": ["a"], "properties": {"a": False}},
+     {"type": "array", "minItems": 2, "maxItems": 1}, {"$ref": "#"},
+     {"type": "array", "items": {"$ref": "#"}, "minItems": 1}],
+)  # fmt: skip
+def test_schemas_that_no_value_fits(schema: Any) -> None:
+    if schema == {"$ref": "#"}:  # says nothing, so that all fits
+        assert takes(schema, 1) == [True]
+        return
+    with pytest.raises(InputError, match="No value fits"):
+        json_schema(schema, BYTES)
+
+
+def test_nested_as_deep_as_people_write() -> None:
+    schema: Any = {"type": "integer"}
+    value: Any = 1
+    for _ in range(60):
+        schema = {"type": "object", "properties": {"a": schema}, "required": ["a"]}
+        value = {"a": value}
+    assert takes(json.dumps(schema), value, 1) == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("name", "fit", "unfit"),
+    [
+        ("date", ["2024-02-29", "2000-02-29", "1999-12-31"],
+         ["2023-02-29", "1900-02-29", "2024-1-1"]),
+        ("time", ["12:00:00Z", "23:59:60Z", "01:02:03.5+01:00"], ["12:00:00", "12:00:60Z"]),
+        ("date-time", ["2024-02-29T12:00:00Z"], ["2024-02-30T12:00:00Z", "2024-02-29"]),
+        ("email", ["a.b@example.org"], ["a", "a@", ".a@b", f"{'a' * 65}@b"]),
+        ("hostname", ["a-b.example"], ["-a", "a_b", ".".join(["a" * 60] * 5)]),
+        ("ipv4", ["127.0.0.1"], ["256.0.0.1", "01.0.0.1"]),
+        ("ipv6", ["::1", "1::2:3", "::ffff:1.2.3.4"], ["1::2::3", "12345::"]),
+        ("uuid", ["2eb8aa08-aa98-11ea-b4aa-73b441d16380"], ["2eb8aa08aa9811eab4aa73b441d16380"]),
+        ("uri", ["http://a.b/c?d#e"], ["/a", "http://a b"]),
+        ("anything-else", ["x", ""], []),
+    ],
+)  # fmt: skip
+def test_formats(name: str, fit: list[str], unfit: list[str]) -> None:
+    found = takes({"type": "string", "format": name}, *fit, *unfit)
+    assert found == [True] * len(fit) + [False] * len(unfit)
