@@ -96,11 +96,13 @@ def main() -> None:
                 samples = sampler.draw(SeededDraws(0), given.n)
         except ErgotextError as error:
             empty += 1
-            print(f"{case['name']}: nothing closed within {min(sizes) + given.slack}: {error}")
+            print(
+                f"{case['name']}: nothing closed within {min(sizes) + given.slack}: {error}",
+                flush=True,
+            )
             continue
         closed += len(samples)
-        if len(samples) < given.n:
-            print(f"{case['name']}: {len(samples)} of {given.n}")
+        print(f"{case['name']}: {len(samples)} of {given.n} ({closed} of {drawn})", flush=True)
         for text in lm.decode(samples.batch):
             try:
                 wrong += not valid(json.loads(text), case["schema"])

@@ -16,6 +16,7 @@ import numpy as np
 
 from ergotext.lm.automata.explored import Outlook
 from ergotext.lm.automata.pieces import Pieces
+from ergotext.lm.automata.schema.names import Names
 from ergotext.lm.extras import needed
 from ergotext.lm.ragged import Ints
 
@@ -66,6 +67,8 @@ class Endings:
     pieces : Pieces
     shortest : int
         No text of the grammar has fewer bytes.
+    names : Names, optional
+        What a text must keep besides: no name twice in one object.
 
     Notes
     -----
@@ -74,12 +77,14 @@ class Endings:
     need not be the shortest. Every search reads a bounded number of bytes.
     """
 
-    def __init__(self, source: str, pieces: Pieces, shortest: int = 0) -> None:
+    def __init__(
+        self, source: str, pieces: Pieces, shortest: int = 0, names: Names | None = None
+    ) -> None:
         matcher = needed("llguidance", "automata").LLMatcher(
             _tokenizer(pieces), source, log_level=0
         )
         self._root = matcher
-        self._pieces, self._shortest = pieces, shortest
+        self._pieces, self._shortest, self._names = pieces, shortest, names
         self._sorted = sorted({piece for piece in pieces.tokens if piece})
         self._longest = max(map(len, self._sorted), default=1)
         self._found: dict[bytes, bytes | None] = {}
@@ -111,10 +116,15 @@ class Endings:
         at = self._after(text + more)
         if at is None:
             return None
-        if known is not None and _ends(at, known):
+        if known is not None and _ends(at, known) and self._kept(text + more, known):
             return known
         budget = ON_THE_WAY if text + more else AT_START
-        return _Search(at, budget, lambda way: self._cut(way) is not None).best
+        return _Search(at, budget, lambda way: self._kept(text + more, way)).best
+
+    def _kept(self, text: bytes, way: bytes) -> bool:
+        """Whether tokens can write an ending of a text, and it names nothing twice."""
+        twice = self._names is not None and self._names.after(text + way) is None
+        return not twice and self._cut(way) is not None
 
     def _after(self, text: bytes) -> Any | None:
         """The matcher behind a text; None where it does not go on."""
@@ -170,13 +180,15 @@ def kinds_of(pieces: Pieces) -> Ints:
     return kinds
 
 
-def outlook_of(source: str, pieces: Pieces, shortest: int = 0) -> Outlook[Any]:
+def outlook_of(
+    source: str, pieces: Pieces, shortest: int = 0, names: Names | None = None
+) -> Outlook[Any]:
     """What is known of the ends of a grammar's texts (``Endings``), made when it is asked for."""
     found: list[Endings] = []
 
     def endings() -> Endings:
         if not found:
-            found.append(Endings(source, pieces, shortest))
+            found.append(Endings(source, pieces, shortest, names))
         return found[0]
 
     def ending(read: Any, token: int | None) -> tuple[int, ...] | None:
@@ -197,7 +209,7 @@ class _Search:
     at : LLMatcher
     budget : int
     written : function
-        Whether tokens can write some bytes.
+        Whether an ending may be kept.
     """
 
     def __init__(self, at: Any, budget: int, written: Callable[[bytes], bool]) -> None:

@@ -199,7 +199,7 @@ def _explored(
         return tokens, bool(read.matcher.is_accepting())
 
     alphabet = pieces.alphabet
-    outlook = outlook_of(f"{_FREE}\n{source}", pieces, shortest)
+    outlook = outlook_of(f"{_FREE}\n{source}", pieces, shortest, names)
     recipe = _explored, (source, given, pieces, shortest, names)
     first = Read(b"", matcher, names)
     explored = Explored(alphabet.end, alphabet.pad, first, follow, ways, outlook, recipe)

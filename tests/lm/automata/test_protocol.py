@@ -21,6 +21,7 @@ from ergotext.lm.automata import (
     regex,
     union,
 )
+from ergotext.lm.characters import CharacterTokenizer
 from ergotext.lm.protocols import Automaton, Bounded, Ending
 from ergotext.lm.ragged import Ints
 from ergotext.lm.trie import EditableTrie, build
@@ -166,6 +167,19 @@ def test_endings_are_found(name: str) -> None:
     assert isinstance(automaton, Ending)
     ending = automaton.ending(int(automaton.start(1)[0]))
     assert ending is not None and accepted(automaton, automaton.start(1), ending)
+
+
+def test_an_ending_names_nothing_twice() -> None:
+    tokenizer = CharacterTokenizer('ab0":{},')
+    schema = {"minProperties": 2, "type": "object", "additionalProperties": {"type": "integer"}}
+    automaton = json_schema(schema, Pieces.of(tokenizer))
+    assert isinstance(automaton, Ending)
+    for begun in ("", '{"a":0', '{"":0,"b'):
+        state = automaton.start(1)
+        for token in tokenizer.encode(begun):
+            state = automaton.advance(state, np.array([token]))
+        ending = automaton.ending(int(state[0]))
+        assert ending is not None and accepted(automaton, state, ending), begun
 
 
 @pytest.mark.parametrize("name", WORLDS)
