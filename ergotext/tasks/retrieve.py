@@ -137,7 +137,7 @@ class Retriever:
             Probabilities are those of model and look-ahead together, exp(score / T) over all keys
             that the look-ahead does not exclude. Every candidate is scored for them. They are NaN
             of questions that have no subject, and hence no look-ahead, or (of a large index) more
-            than 256 candidates, some of which were not scored.
+            than 1,024 candidates, some of which were not scored.
         threshold : float
             There is no answer unless the first hit is certain to be as probable as this.
         batch_size : int

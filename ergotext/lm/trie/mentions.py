@@ -168,15 +168,18 @@ def _others(
     found: Sequence[_Found], exact: Sequence[tuple[int, int, int]], texts: Sequence[str]
 ) -> list[_Found]:
     """Of spans in other letters those that no exact span covers; short ones where all are."""
+    places: dict[int, list[tuple[int, int]]] = {}
+    for text, *place in exact:
+        places.setdefault(text, []).append((place[0], place[1]))
 
     def uncovered(text: int, start: int, stop: int) -> bool:
-        return not any(t == text and a <= start and stop <= b for t, a, b in exact)
+        return not any(a <= start and stop <= b for a, b in places.get(text, ()))
 
     def is_long(text: int, start: int, stop: int) -> bool:
         return stop - start >= (2 if any(map(is_unspaced, texts[text][start:stop])) else LETTERS)
 
     open_ = {span for span in _spans(found) if uncovered(*span)}
-    settled = {text for text, *_ in exact} | {span[0] for span in open_ if is_long(*span)}
+    settled = set(places) | {span[0] for span in open_ if is_long(*span)}
     kept = {span for span in open_ if is_long(*span) or span[0] not in settled}
     chosen = []
     for one in found:

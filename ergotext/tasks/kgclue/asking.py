@@ -204,7 +204,8 @@ def _reply(hits: Sequence[Hit]) -> Reply:
             f"the entry {answer!s:.80} holds |||, which parts the fields of an answer: no "
             f"submission can tell it"
         )
-    return Reply(str(answer), {**best.fields, "values": best.values, **told})
+    named = getattr(hits, "subject", None)
+    return Reply(str(answer), {**best.fields, "values": best.values, **told, "named": named})
 
 
 def _pass_on_signals(error: BaseException) -> None:
