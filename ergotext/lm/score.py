@@ -53,6 +53,7 @@ def score(
         tokenizer could read texts.
     """
     check_texts(texts)
+    texts = list(texts)
     if isinstance(what, Seq2SeqLM):
         if given is None:
             raise InputError("an encoder-decoder scores answers to an input: name it (given=)")

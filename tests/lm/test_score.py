@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -71,9 +72,9 @@ def test_an_encoder_decoder() -> None:
 def test_texts_that_cannot_be_scored(placed_lm: CausalLM) -> None:
     energy = et.fluency(placed_lm) + et.length(3)
     for what, texts, given, message in [
-        (placed_lm, "a dog", None, "no list of texts"),
-        (energy, "a dog", None, "no list of texts"),
-        (placed_lm, [["a"]], None, "is no text"),
+        (placed_lm, "a dog", None, "put it into a list"),
+        (energy, "a dog", None, "put it into a list"),
+        (placed_lm, [["a"]], None, "must be one text"),
         (placed_lm, ["a</s>b"], None, "special token '</s>'"),
         (energy, ["<mask>"], None, "special token '<mask>'"),
         (placed_lm, ["a"], ["b", "c"], "has 2 texts for 1"),
@@ -85,8 +86,10 @@ def test_texts_that_cannot_be_scored(placed_lm: CausalLM) -> None:
             et.score(what, texts, given=given)
 
 
-def test_what_is_no_batch_no_text_and_no_energy(placed_lm: CausalLM) -> None:
+def test_what_is_no_batch_no_text_and_no_energy(placed_lm: CausalLM, tmp_path: Path) -> None:
     one = torch.zeros(1, dtype=torch.int64)
+    path = tmp_path / "kb.ergo"
+    et.save_trie(one_key(placed_lm), path)
     masked, rows = et.load("tiny-masked"), TokenBatch.of([[7, 500]])
     energy = et.fluency(placed_lm) + et.keywords(["dog"])
     terms = [energy, et.fluency(placed_lm), et.length(3), et.matches(one_key(placed_lm))]
@@ -115,15 +118,16 @@ def test_what_is_no_batch_no_text_and_no_energy(placed_lm: CausalLM) -> None:
         (lambda: TokenBatch.of("a"), "holds texts"),
         (lambda: et.build_trie(["a"], "t5"), r"'t5' is no tokenizer of an index.*load_tokenizer"),
         (lambda: et.build_trie(["a"], bart()), "FastTokenizer"),
+        (lambda: et.load_trie(path, "t5"), "'t5' is no tokenizer of an index"),
         (lambda: FastTokenizer(bart()).encode_many("ab"), "one text, not several"),
         (lambda: FastTokenizer(bart()).encode(["ab"]), r"\['ab'\] is no text"),
         (lambda: et.CharacterTokenizer("ab").encode_many("ab"), "one text, not several"),
         (lambda: et.CharacterTokenizer("ab").encode(5), "5 is no text"),
-        (lambda: KeywordCoverage("cat", LATIN), "no list of texts"),
+        (lambda: KeywordCoverage("cat", LATIN), "put it into a list"),
         (lambda: et.matches(["a", "b"]), "no automaton and no expression"),
         (lambda: et.difference(["a"]), "is no text"),
         (lambda: et.kept_words(["a"], placed_lm), "is no text"),
-        (lambda: SentenceEncoder(None).encode("a dog"), "no list of texts"),
+        (lambda: SentenceEncoder(None).encode("a dog"), "put it into a list"),
     ]:
         with pytest.raises(InputError, match=message):
             ask()

@@ -15,7 +15,7 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
-from ergotext.lm.characters import Alphabet, CharacterTokenizer, TextTokenizer
+from ergotext.lm.characters import Alphabet, CharacterTokenizer, TextTokenizer, alphabet_of
 from ergotext.lm.protocols import ErgotextError, InputError
 from ergotext.lm.trie.header import ARRAYS, CHARACTERS, IndexFile, IndexFileError, header_of
 from ergotext.lm.trie.levels import state_type, token_type
@@ -215,7 +215,7 @@ def _with_tokenizer(
     path: Path, trie: TokenTrie, points: NDArray[Any] | None, given: TextTokenizer | None
 ) -> TokenTrie:
     if given is not None:
-        if given.alphabet != trie.alphabet:
+        if alphabet_of(given) != trie.alphabet:
             own = trie.alphabet.fingerprint[:40] or "none"
             raise InputError(
                 f"{path} was built with another tokenizer ({own}, not "
