@@ -36,11 +36,6 @@ FAULTS = {
         "k_hat(self._by_chance().numpy(), self.tries)",
         "k_hat(self._by_chance().numpy(), len(self))",
     ),
-    "12: k-hat of exact draws": (
-        "without_replacement",
-        "        if self.exact:\n            return -math.inf\n",
-        "",
-    ),
     "noise in single precision": (
         "gumbel",
         "return -(-draws.uniform(int(np.prod(shape))).log()).log().view(shape)",
