@@ -128,8 +128,8 @@ def check(config: Mapping[str, Any]) -> Questions:
     output, folder = Path(config["output"]), Path(config["output"]).resolve().parent
     if not folder.is_dir():
         raise InputError(f"the folder {folder} does not exist; name a file in one that does")
-    if output.is_dir():
-        raise InputError(f"{output} is a folder: name a file for predictions")
+    if output.exists() and not output.is_file():
+        raise InputError(f"{output} is a folder, pipe or device: name a file for predictions")
     for name in ("data", "index"):
         other = Path(config[name])
         if output.exists() and other.exists() and output.samefile(other):
