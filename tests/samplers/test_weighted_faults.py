@@ -224,6 +224,12 @@ def check_what_is_told(m: Any) -> None:
     heavy = m.weighted.WeightedSamples.of(TokenBatch.of([(1,)] * 100), one)
     with pytest.warns(Warning, match="k-hat"):
         heavy.warned()
+    copies = m.weighted.WeightedSamples.of(
+        TokenBatch.of([(1,)] * 100),
+        torch.zeros(100, dtype=torch.float64),
+        torch.arange(25).repeat(4),
+    )
+    assert abs(copies.log_z_stderr - (3 / 99) ** 0.5) < 1e-9, "25 roots of four rows each"
 
 
 def told(call: Any) -> str:
