@@ -91,7 +91,7 @@ def test_sample(more: list[str], config: bytes | None, schema: bytes, data, good
     files = {"s.json": schema, "run.ckpt": good["run.ckpt"]}
     if data.draw(st.booleans()):
         files["run.ckpt"] = data.draw(h.mutated(good["run.ckpt"]))
-    more = [*more, *(["-n", "4"] if "-n" not in more else []), "--max-length", "16"]
+    more = [*more, *(["-n", "2"] if "-n" not in more else []), "--max-length", "16"]
     if config is not None:
         files["run.toml"] = config
         more = ["--config", "run.toml", *more]
