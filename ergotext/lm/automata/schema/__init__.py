@@ -39,5 +39,11 @@ def lark_of(schema: str | bool | Mapping[str, Any], *, whitespace: bool = False)
     try:
         document = Document(parsed(schema))
         return Writer(Logic(document), whitespace).lark(document.root)
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(
+            f"An address in the schema cannot be read ($id, $ref): {error}."
+        ) from error
     except RecursionError as error:
         raise InputError("The schema is nested too deep to be followed.") from error

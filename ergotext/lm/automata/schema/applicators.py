@@ -7,10 +7,10 @@ from typing import Any
 
 from ergotext.lm.automata.schema.atoms import Atom, Either, Item, Types
 from ergotext.lm.automata.schema.document import Document, Fact, fact, fault
-from ergotext.lm.automata.schema.keywords import Ways
+from ergotext.lm.automata.schema.keywords import Ways, only
 
-Apart = Callable[[Fact, Fact], bool]
-"""Whether it is plain that no value fits both."""
+Apart = Callable[..., bool]
+"""Whether it is plain that no value fits all of some facts."""
 
 _OBJECT = Types(frozenset({"object"}))
 _BRANCHES = ("anyOf", "oneOf", "if", "dependentSchemas", "dependencies", "$dynamicRef")
@@ -34,16 +34,16 @@ def _any(one: Fact, word: str, _: Document, __: Apart) -> tuple[list[Item], Ways
 
 
 def _one(one: Fact, word: str, _: Document, apart: Apart) -> tuple[list[Item], Ways]:
-    parts = _listed(one, word)
-    ways: list[tuple[Item, ...]] = []
-    for at, part in enumerate(parts):
-        others = [other for k, other in enumerate(parts) if k != at]
-        ways.append(
-            (part, *(-other for other in others if other == part or not apart(part, other)))
-        )
+    parts, beside = _listed(one, word), only(one, "type", "properties", "required")
+    meet = [
+        [k for k, other in enumerate(parts) if k != at and not apart(part, other, beside)]
+        for at, part in enumerate(parts)
+    ]
+    ways = tuple((part, *(-parts[k] for k in meet[at])) for at, part in enumerate(parts))
+    # What is beside need not hold where the whole is denied.
     against: Ways = [[-part for part in parts]]
     against += [[a, b] for k, a in enumerate(parts) for b in parts[:k] if not apart(a, b)]
-    return [Either(tuple(ways))], against
+    return [Either(ways)], against
 
 
 def _not(one: Fact, word: str, _: Document, __: Apart) -> tuple[list[Item], Ways]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -17,6 +17,13 @@ class Types:
 
     types: frozenset[str]
     whole: frozenset[bool] = frozenset({True, False})
+
+    def narrowed(self, to: Types) -> Types:
+        """The types that both allow."""
+        types, whole = self.types & to.types, self.whole & to.whole
+        if "number" not in types or not whole:
+            types, whole = types - {"number"}, self.whole
+        return Types(types, whole)
 
     def __neg__(self) -> list[list[Item]]:
         """The ways of having another type."""
@@ -54,9 +61,9 @@ class Other:
 
 @dataclass(frozen=True)
 class OneOf:
-    """That a value is equal to one of these."""
+    """That a value is equal to one of these, which have these keys."""
 
-    key: str
+    keys: frozenset[str]
     values: Any = field(compare=False)
     place: str = field(compare=False)
 
@@ -123,12 +130,6 @@ class Shape:
 
     types: Types = Types(TYPES)
     atoms: tuple[Atom | Other | OneOf | Opaque, ...] = ()
-
-    def narrowed(self, to: Types) -> Shape | None:
-        types, whole = self.types.types & to.types, self.types.whole
-        whole = whole & to.whole if "number" in types else whole
-        types = types if whole else types - {"number"}
-        return replace(self, types=Types(types, whole or to.whole)) if types else None
 
     def of(self, type_: str) -> list[Atom]:
         return [atom for atom in self.atoms if isinstance(atom, Atom) and atom.type == type_]

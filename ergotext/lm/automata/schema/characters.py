@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
+from ergotext.lm.automata.reasons import reason
 from ergotext.lm.automata.schema.values import quoted
 from ergotext.lm.extras import needed
+from ergotext.lm.protocols import InputError
 
 LAST = 0x10FFFF
 Ranges = tuple[tuple[int, int], ...]
@@ -99,12 +102,10 @@ def matching(lark: str, text: bytes) -> bool:
 
     Raises
     ------
-    ValueError
-        The grammar is malformed, with the reason.
+    InputError
+        The grammar is malformed or too large.
     """
-    matcher = needed("llguidance", "automata").LLMatcher(_bytes(), lark, log_level=0)
-    if matcher.is_error():
-        raise ValueError(matcher.get_error())
+    matcher = _matcher(lark)
     taken = matcher.try_consume_tokens(list(text))
     return bool(taken == len(text) and matcher.is_accepting())
 
@@ -114,14 +115,21 @@ def possible(lark: str) -> bool:
 
     Raises
     ------
-    ValueError
-        The grammar is malformed or too large, with the reason.
+    InputError
+        The grammar is malformed or too large.
     """
-    matcher = needed("llguidance", "automata").LLMatcher(_bytes(), lark, log_level=0)
-    if matcher.is_error():
-        raise ValueError(matcher.get_error())
+    matcher = _matcher(lark)
     mask = matcher.compute_bitmask()
     return bool(matcher.is_accepting() or (not matcher.is_error() and any(mask[:32])))
+
+
+def _matcher(lark: str) -> Any:
+    matcher = needed("llguidance", "automata").LLMatcher(_bytes(), lark, log_level=0)
+    if matcher.is_error():
+        raise InputError(
+            f"A string of the schema is too hard to match: {reason(matcher.get_error())}."
+        )
+    return matcher
 
 
 class _Bytes:

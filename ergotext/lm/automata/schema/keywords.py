@@ -8,7 +8,6 @@ the boolean ``exclusiveMinimum`` and ``exclusiveMaximum`` are understood.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -28,6 +27,7 @@ from ergotext.lm.automata.schema.atoms import (
 from ergotext.lm.automata.schema.document import Fact, fact, fault, shown
 from ergotext.lm.automata.schema.formats import PATTERNS, REFUSED
 from ergotext.lm.automata.schema.patterns import PatternError, contents
+from ergotext.lm.automata.schema.values import key
 
 Ways = list[list[Item]]
 MANY = 10_000
@@ -46,10 +46,6 @@ def opaque(one: Fact, word: str, *more: str) -> Opaque:
     return Opaque(-only(one, word, *more), word, one.place)
 
 
-def _key(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, default=lambda number: f"\0{number}")
-
-
 def _type(one: Fact, word: str) -> tuple[list[Item], Ways]:
     names = one.schema[word] if isinstance(one.schema[word], list) else [one.schema[word]]
     known = {*TYPES, "integer"}
@@ -65,8 +61,9 @@ def _values(one: Fact, word: str) -> tuple[list[Item], Ways]:
     values = [one.schema[word]] if word == "const" else one.schema[word]
     if not isinstance(values, list):
         raise fault(word, f"{one.place}/{word}", "it is no list")
-    others: list[Item] = [Other(_key(value), value, f"{one.place}/{word}") for value in values]
-    return [OneOf(_key(values), values, f"{one.place}/{word}")], [others]
+    others: list[Item] = [Other(key(value), value, f"{one.place}/{word}") for value in values]
+    keys = frozenset(map(key, values))
+    return [OneOf(keys, values, f"{one.place}/{word}")], [others]
 
 
 def _bound(one: Fact, word: str) -> tuple[list[Item], Ways]:
@@ -77,7 +74,7 @@ def _bound(one: Fact, word: str) -> tuple[list[Item], Ways]:
     strict |= one.schema.get("exclusiveMinimum" if low else "exclusiveMaximum") is True
     _number(bound, word, place)
     meant, opposite = (">=", "<=") if low else ("<=", ">=")
-    equal = Other(_key(bound), bound, place)
+    equal = Other(key(bound), bound, place)
     items: list[Item] = [Atom("number", meant, bound, place)]
     against: list[Item] = [Types(frozenset({"number"})), Atom("number", opposite, bound, place)]
     return ([*items, equal], [against]) if strict else (items, [[*against, equal]])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
 from ergotext.lm.automata.schema.applicators import APPLICATORS
 from ergotext.lm.automata.schema.atoms import (
+    TYPES,
     Atom,
     Either,
     Item,
@@ -23,11 +24,14 @@ from ergotext.lm.automata.schema.characters import matching
 from ergotext.lm.automata.schema.document import Document, Fact
 from ergotext.lm.automata.schema.keywords import PLAIN
 from ergotext.lm.automata.schema.patterns import contents
-from ergotext.lm.automata.schema.values import distinct, integral, quoted, same, type_of
+from ergotext.lm.automata.schema.values import integral, key, quoted, same, type_of
 from ergotext.lm.protocols import InputError
 
 MOST = 2000
 """The ways of one value that a schema may ask to be told apart."""
+
+FEW = 200
+"""Ways that are compared with one another, to leave out what others say too."""
 
 DEPTH = 4
 """How far below a value it is looked for what cannot be."""
@@ -74,43 +78,46 @@ class Logic:
         InputError
             There are too many to be told apart.
         """
-        key = frozenset(facts)
-        if key not in self._shapes:
+        known = frozenset(facts)
+        if known not in self._shapes:
             found = list(dict.fromkeys(self._walk([*facts][::-1])))
-            self._shapes[key] = [s for s in found if not self._idle(s, found)]
-        return self._shapes[key]
+            few = found if len(found) <= FEW else []
+            self._shapes[known] = [shape for shape in found if not self._idle(shape, few)]
+        return self._shapes[known]
 
     def _walk(self, facts: Sequence[Item]) -> Iterator[Shape]:
         count = 0
-        stack: list[tuple[list[Item], Shape, frozenset[Fact]]]
-        stack = [([*facts], Shape(), frozenset())]
+        stack: list[tuple[list[Item], Types, dict[Atom | Other | OneOf | Opaque, None], set[Fact]]]
+        stack = [([*facts], Types(TYPES), {}, set())]
         while stack:
-            todo, shape, seen = stack.pop()
+            todo, types, atoms, seen = stack.pop()
             later: list[Either] = []
-            alive = True
-            while todo and alive:
+            while todo and types.types:
                 item = todo.pop()
-                if isinstance(item, Fact):
-                    alive = -item not in seen
-                    if item not in seen:
-                        seen |= {item}
-                        todo += reversed(self.said(item))
-                elif isinstance(item, Either):
+                if isinstance(item, Either):
                     later.append(item)
                 elif isinstance(item, Types):
-                    narrowed = shape.narrowed(item)
-                    alive, shape = narrowed is not None, narrowed or shape
-                elif item not in shape.atoms:
-                    shape = Shape(shape.types, (*shape.atoms, item))
-            if not alive:
+                    types = types.narrowed(item)
+                elif not isinstance(item, Fact):
+                    atoms[item] = None
+                elif -item in seen:
+                    types = Types(frozenset())
+                elif item not in seen:
+                    seen.add(item)
+                    todo += reversed(self.said(item))
+            if not types.types:
                 continue
             if not later:
                 count += 1
-                yield shape
+                yield Shape(types, tuple(atoms))
             else:
                 # What is certain has been read before anything is told apart.
                 first, *rest = sorted(later, key=lambda either: len(either.ways))
-                stack += [([*rest, *way[::-1]], shape, seen) for way in first.ways[::-1]]
+                stack += [
+                    ([*rest, *way[::-1]], types, atoms.copy(), seen.copy())
+                    for way in first.ways[::-1]
+                    if not _against(way, types, atoms, seen)
+                ]
             if count + len(stack) > MOST:
                 raise InputError(
                     f"The schema has more than {MOST} ways for one value to fit it (anyOf, oneOf, "
@@ -140,9 +147,9 @@ class Logic:
             type_ = type_of(value)
             return type_ in item.types and (type_ != "number" or integral(value) in item.whole)
         if isinstance(item, OneOf):
-            return any(same(value, one) for one in item.values)
+            return key(value) in item.keys
         if isinstance(item, Other):
-            return not same(value, item.value)
+            return key(value) != item.key
         if isinstance(item, Opaque):
             return self.fits(value, item.fact)
         if type_of(value) != item.type:
@@ -157,7 +164,7 @@ class Logic:
         fit = [
             v for v in listed.values if all(self.fits(v, i) for i in (shape.types, *shape.atoms))
         ]
-        return [value for k, value in enumerate(fit) if not any(same(value, v) for v in fit[:k])]
+        return list({key(value): value for value in fit}.values())
 
     def listed(self, facts: Iterable[Fact]) -> list[Any] | None:
         """All values that fit, where each way lists them or leaves null, true and false alone."""
@@ -169,16 +176,16 @@ class Logic:
                 values = [v for v in (None, True, False) if all(self.fits(v, i) for i in items)]
             if values is None:
                 return None
-            found += [v for v in values if not any(same(v, other) for other in found)]
-        return found
+            found += values
+        return list({key(value): value for value in found}.values())
 
     def impossible(self, facts: Iterable[Fact], depth: int = DEPTH) -> bool:
         """Whether it is plain that no value fits; False also where it is not."""
         return depth > 0 and all(self._dead(shape, depth) for shape in self.shapes(facts))
 
-    def apart(self, one: Fact, other: Fact) -> bool:
-        """Whether it is plain that no value fits both."""
-        both = frozenset((one, other))
+    def apart(self, *facts: Fact) -> bool:
+        """Whether it is plain that no value fits all of these."""
+        both = frozenset(facts)
         if both in self._asked:  # by way of a schema that refers to itself
             return False
         self._asked.add(both)
@@ -225,6 +232,22 @@ class Logic:
         return frozenset(pattern for pattern, _ in patterns if matches(pattern, name))
 
 
+def _against(
+    way: Iterable[Item], types: Types, atoms: Container[Any], seen: Container[Fact]
+) -> bool:
+    """Whether a way goes against what is certain, at first sight."""
+    for item in way:
+        if isinstance(item, Types) and not types.narrowed(item).types:
+            return True
+        if isinstance(item, Fact) and -item in seen:
+            return True
+        if isinstance(item, Atom) and item.kind in ("has", "lacks"):
+            other = Atom("object", "lacks" if item.kind == "has" else "has", item.value, "")
+            if other in atoms and types.types == {"object"}:
+                return True
+    return False
+
+
 def ends(atoms: Iterable[Atom], kind: str) -> tuple[Number | None, Number | None]:
     """The greatest lower and the least upper bound, of counts or of numbers."""
     kept = [atom for atom in atoms if atom.holds]
@@ -257,7 +280,7 @@ _TRIED: dict[str, Callable[[Logic, Any, Any], bool]] = {
     "<=": lambda _, value, bound: value <= bound,
     "multiple": lambda _, value, step: (Fraction(value) / Fraction(step)).denominator == 1,
     "pattern": lambda _, value, pattern: matches(pattern, value),
-    "unique": lambda _, value, __: distinct(value),
+    "unique": lambda _, value, __: len({key(one) for one in value}) == len(value),
     "items": lambda logic, value, told: all(
         logic.fits(below, fact) for at, below in enumerate(value) for fact in told.at(at)
     ),

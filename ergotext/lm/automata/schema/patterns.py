@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import NoReturn
 
 from ergotext.lm.automata.schema.characters import UNIT, Characters, matching, without
+from ergotext.lm.protocols import InputError
 
 _DIGITS = ((0x30, 0x39),)
 _WORD = (*_DIGITS, (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A))
@@ -275,6 +276,6 @@ def _checked(name: str) -> str:
     r"""A property such as ``\p{Lu}``, if Rust's expressions know it."""
     try:
         matching(f"start: /[{name}]/", b"a")
-    except ValueError as error:
+    except InputError as error:
         raise PatternError(f"{name} is no property that is known") from error
     return name

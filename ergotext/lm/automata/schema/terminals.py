@@ -54,18 +54,24 @@ def string(atoms: Iterable[Atom], others: Iterable[Any] = ()) -> str:
     count = (
         "*" if low is None and high is None else f"{{{low or 0},{'' if high is None else high}}}"
     )
-    take, leave = [f'"{UNIT}{count}"'], [f'"{exactly(text)}"' for text in others]
+    take, leave = [f'"{UNIT}{count}"'], list[str]()
+    if texts := [exactly(text) for text in others]:
+        leave.append(f'"(?:{"|".join(texts)})"')
     for atom in kept:
         if atom.kind == "pattern":
             (take if atom.holds else leave).append(f'"{contents(atom.value)}"')
     return _joined(take if len(take) == 1 or count != "*" else take[1:], leave)
 
 
-def exact(value: Any) -> str:
-    """A grammar's expression for the texts of one scalar."""
+def exact(*values: Any) -> str:
+    """A grammar's expression for the texts of some scalars."""
+    return _joined(["|".join(map(_exactly, values))])
+
+
+def _exactly(value: Any) -> str:
     if isinstance(value, str):
-        return _joined([f'"{exactly(value)}"'])
-    return _joined([numerals.equal(value)]) if _is_number(value) else json.dumps(json.dumps(value))
+        return f'"{exactly(value)}"'
+    return numerals.equal(value) if _is_number(value) else json.dumps(value)
 
 
 def _joined(take: Sequence[str], leave: Sequence[str] = ()) -> str:

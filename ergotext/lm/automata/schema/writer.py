@@ -66,9 +66,12 @@ class Writer:
         return [] if vain(expression) else [(self.rules.terminal(expression),)]
 
     def _ways(self, shape: Shape) -> list[Way]:
+        ways: list[Way]
         values = self.logic.values(shape)
         if values is not None:
-            return [self.literal(value) for value in values]
+            scalars = [value for value in values if not isinstance(value, list | dict)]
+            ways = [(self.rules.terminal(exact(*scalars)),)] if scalars else []
+            return ways + [self.literal(v) for v in values if isinstance(v, list | dict)]
         for atom in shape.atoms:
             if isinstance(atom, Opaque):
                 raise fault(
@@ -76,7 +79,7 @@ class Writer:
                     atom.place,
                     "under not, oneOf or if no grammar keeps to its opposite",
                 )
-        ways: list[Way] = []
+        ways = []
         others = [atom for atom in shape.atoms if isinstance(atom, Other)]
         for value, type_ in ((None, "null"), (True, "boolean"), (False, "boolean")):
             if type_ in shape.types.types and all(self.logic.fits(value, o) for o in others):

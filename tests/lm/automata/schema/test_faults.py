@@ -103,7 +103,7 @@ FAULTS: dict[str, tuple[str, Check, tuple[str, str]]] = {
                           "(shape.types, *shape.atoms))", "for v in listed.values")
     ),
     "one of several may be two": (
-        "applicators", denied, ("if other == part or not apart(", "if False and apart(")
+        "applicators", denied, ("if k != at and not apart(", "if False and apart(")
     ),
     "what is asked decides nothing": ("applicators", denied, ("[])), (-asked,", "[])), (asked,")),
 }  # fmt: skip

@@ -150,7 +150,7 @@ def test_what_cannot_be_followed_is_named(schema: Any, keyword: str, place: str)
     "schema",
     ["[" * 100_000 + "]" * 100_000, '{"not":' * 5000 + "{}" + "}" * 5000, "{bad", "[1]", "null",
      '{"maximum": NaN}', '{"maximum": 1e999}', '{"const": "\\ud800"}', '{"properties": {"a": 1}}',
-     f'{{"const": {"9" * 500}}}'],
+     '{"$id": "http://[", "$ref": "x"}', f'{{"const": {"9" * 500}}}'],
 )  # fmt: skip
 def test_what_is_no_schema_is_refused_in_a_line(schema: str) -> None:
     with pytest.raises(InputError) as told:
@@ -172,6 +172,16 @@ def test_schemas_that_no_value_fits(schema: Any) -> None:
         return
     with pytest.raises(InputError, match="No value fits"):
         json_schema(schema, BYTES)
+
+
+def test_many_values_and_many_choices() -> None:
+    numbers = {"enum": [*range(3000), *map(str, range(3000))]}
+    assert takes(numbers, 2999, "2999", 3000) == [True, True, False]
+    others = {"type": "string", "not": {"enum": [str(k) for k in range(1000)]}}
+    assert takes(others, "999", "1000") == [False, True]
+    kinds = [{"properties": {"kind": {"const": k}}, "required": ["kind"]} for k in range(30)]
+    chosen = {"type": "object", "oneOf": kinds}
+    assert takes(chosen, {"kind": 29}, {"kind": 30}, {}) == [True, False, False]
 
 
 def test_nested_as_deep_as_people_write() -> None:
