@@ -162,11 +162,6 @@ FAULTS = {
         "(rows.open | (rows.log_weight == -torch.inf))",
         "(rows.open | (rows.log_weight < torch.inf))",
     ),
-    "26: a closed row lends its place without its weight": (
-        "smc",
-        "math.log(len(self.places))",
-        "math.log(len(rows.open))",
-    ),
     "28: resampling by the weights from before the draw": (
         "smc",
         "weight = self.log_weight.softmax(0)",
