@@ -36,6 +36,8 @@ from ergotext.tasks.config import as_toml, digest, versions
 from ergotext.tasks.own_code import function_of
 from ergotext.tasks.plot import check_plot, save_plot
 
+MOST = 10**9
+"""The greatest number that a length may have, in tokens or as a weight."""
 SHOWN = 64
 """Texts that come out if nothing else is said."""
 
@@ -176,6 +178,8 @@ def _length(told: Any) -> Term:
     _only("length", table, ("mean", "sd", "weight"))
     if "mean" not in table or not all(isinstance(v, int | float) for v in table.values()):
         raise InputError(f"length is a mean, or a table of mean, sd and weight, got {told!r}")
+    if not all(abs(float(str(value))) <= MOST for value in table.values()):
+        raise InputError(f"length has numbers of up to {MOST:,}, got {told!r:.80}")
     return float(table.get("weight", 1.0)) * length(table["mean"], table.get("sd", 1.0))
 
 
