@@ -12,7 +12,9 @@ import torch
 from ergotext.lm.batch import TokenBatch
 from ergotext.samplers import SAMPLERS
 from ergotext.samplers.draws import SeededDraws
+from ergotext.samplers.growth import Rows
 from ergotext.samplers.smc import smc
+from tests.faulty import modules, modules_with_fault
 from tests.samplers import letters
 from tests.samplers.registry_worlds import LOOPED
 from tests.samplers.test_weighted_exactness import TWIST
@@ -87,3 +89,23 @@ def test_log_z_over_three_letters(name: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error" if name in letters.CONSTANTS else "ignore")
         check_letters(smc, name, seeds=6, n=500)
+
+
+def check_mass_is_kept(module: Any) -> None:
+    """Rows 0 to 2 are open, row 3 has closed, row 4 has died."""
+    log_weight = torch.tensor([0.0, -1.0, -2.0, 3.0, -torch.inf], dtype=torch.float64)
+    is_open = torch.tensor([True, True, True, False, False])
+    rows = replace(Rows.start(target(LOOP, 6), 5), log_weight=log_weight, open=is_open)
+    pool = module.Pool.of(rows, torch.arange(5))
+    assert pool.places.tolist() == [0, 1, 2, 4]
+    after = pool.gone_on(rows, torch.tensor([0, 0, 1, 3, 0])).log_weight
+    assert after[3] == 3.0 and bool((after[pool.places] == after[0]).all())
+    mass = log_weight[:3].logsumexp(0)
+    torch.testing.assert_close(after[pool.places].logsumexp(0), mass, rtol=0, atol=1e-12)
+
+
+def test_the_places_of_a_pool_share_its_mass(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_mass_is_kept(modules(["smc"]).smc)
+    over_all = ("smc", "math.log(len(self.places))", "math.log(len(rows.open))")
+    with pytest.raises(AssertionError):
+        check_mass_is_kept(modules_with_fault(["smc"], over_all, monkeypatch).smc)
