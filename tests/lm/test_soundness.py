@@ -138,7 +138,6 @@ def test_nan_in_the_other_kinds_is_refused(answering: Path, masked: Path) -> Non
 
 
 def test_sentence_encoders(tmp_path: Path, tokenizer: PreTrainedTokenizerFast) -> None:
-    pytest.importorskip("sentence_transformers")
     from transformers import BertModel
 
     from ergotext.lm.embedding import load_encoder
