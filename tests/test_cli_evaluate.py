@@ -199,3 +199,19 @@ def test_ray_answers_alike(capsys, folder, tmp_path, monkeypatch) -> None:
         here, ray = (tmp_path / f"{name}{suffix}" for name in ("here", "ray"))
         assert here.read_bytes() == ray.read_bytes() and here.stat().st_size
     assert json.loads(done.stdout)["questions"] == 7
+
+
+def test_probabilities_beside_predictions_are_of_these_answers(capsys, folder, tmp_path) -> None:
+    path, beside = tmp_path / "p.jsonl", tmp_path / "p.hits.jsonl"
+    path.write_text(json.dumps({"id": 0, "answer": ASKED[0][1]}) + "\n", encoding="utf-8")
+    for hit, said in (
+        ({"answer": "OTHER ||| b ||| c", "probability": 0.25}, "is of other answers"),
+        ({"answer": ASKED[0][1], "probability": 7}, "has 7 as a probability (id 0)"),
+        ({"answer": ASKED[0][1], "probability": "x"}, "has 'x' as a probability"),
+    ):
+        beside.write_text(json.dumps({"id": 0, **hit}) + "\n", encoding="utf-8")
+        code, out, err = scored(capsys, folder, path)
+        assert (code, out) == (2, "") and said in err and "p.hits.jsonl" in err
+    beside.write_text(json.dumps({"id": 0, "answer": ASKED[0][1], "probability": 1}) + "\n")
+    code, out, _ = scored(capsys, folder, path, "--json")
+    assert code == 0 and json.loads(out)["already_there"] == 1

@@ -11,11 +11,13 @@ from typing import Any, Literal, overload
 
 import torch
 from transformers import (
+    MODEL_FOR_MASKED_LM_MAPPING,
     AutoConfig,
     AutoModelForCausalLM,
     AutoModelForMaskedLM,
     AutoModelForSeq2SeqLM,
     AutoTokenizer,
+    PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
@@ -194,7 +196,7 @@ def _pretrained(
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
             config = AutoConfig.from_pretrained(source, trust_remote_code=False)
-            masked = any(a.endswith("ForMaskedLM") for a in config.architectures or ())
+            masked = _is_masked(config)
             kind: Any = AutoModelForMaskedLM if masked else AutoModelForCausalLM
             if config.is_encoder_decoder:
                 kind = AutoModelForSeq2SeqLM
@@ -218,6 +220,18 @@ def _pretrained(
     check_model(model, info, name)
     check_tokenizer(tokenizer, name)
     return model, tokenizer, masked
+
+
+def _is_masked(config: PretrainedConfig) -> bool:
+    """Whether a configuration is that of a masked language model."""
+    named = config.architectures or ()
+    if any(one.endswith("ForMaskedLM") for one in named):
+        return True
+    # BertModel, BertForPreTraining and folders that name nothing: the type decides, as its own
+    # library has it, which counts encoders that were made decoders among the causal ones.
+    causal = any(one.endswith(("ForCausalLM", "LMHeadModel")) for one in named)
+    causal = causal or getattr(config, "is_decoder", False) or config.is_encoder_decoder
+    return not causal and type(config) in MODEL_FOR_MASKED_LM_MAPPING
 
 
 def _boundaries(

@@ -257,7 +257,7 @@ class Reader:
             kv = torch.stack([torch.stack([la.keys[0], la.values[0]]) for la in layers])
             hidden = output.last_hidden_state[0, -1:]
             own = self.model(ids).logits[0, -1:].float()
-        except (AttributeError, RuntimeError, TypeError, ValueError, IndexError):
+        except (AttributeError, RuntimeError, TypeError, ValueError, LookupError):
             kv = torch.zeros(0)
         if kv.ndim != 5 or kv.shape[3] != ids.shape[1]:
             raise ModelError(

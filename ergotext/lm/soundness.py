@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ _HARMLESS = re.compile(
     # What is on top of a model or beside it, and its language modelling never reads: pooler, heads
     # that tell whether sentences follow one another, and buffers that older versions have saved.
     r"(^|\.)(pooler|seq_relationship|sop_classifier)\.|(^|\.)(position_ids|masked_bias)$|inv_freq$"
+    r"|(^|\.)(en|de)coder\.version$"
 )
 _HEADS = re.compile(
     r"^(cls|lm_head|mlm_head|classifier|qa_outputs|score|vocab_\w+|\w+_predictions)\."
@@ -27,7 +28,9 @@ _MOST_HEADER = 100_000_000
 _LAYERS = re.compile(r"(^|_)(layers?|blocks)$")
 
 
-def check_whole(info: dict[str, Any], name: str, *, body: bool = False) -> None:
+def check_whole(
+    info: dict[str, Any], name: str, *, body: bool = False, buffers: Collection[str] = ()
+) -> None:
     """ModelError if weights were missing (random ones stand for them), or were left unused.
 
     Parameters
@@ -38,6 +41,8 @@ def check_whole(info: dict[str, Any], name: str, *, body: bool = False) -> None:
         Of the model.
     body : bool
         Whether the model was loaded without its head, whose weights may be there all the same.
+    buffers : collection of str
+        What the model computes by itself: older versions have saved some of it.
     """
     absent = [*info.get("missing_keys", ()), *info.get("mismatched_keys", ())]
     if absent:
@@ -46,7 +51,7 @@ def check_whole(info: dict[str, Any], name: str, *, body: bool = False) -> None:
             "fetch or install it again"
         )
     unused = [key for key in sorted(info.get("unexpected_keys", ())) if not _HARMLESS.search(key)]
-    unused = [key for key in unused if not (body and _HEADS.search(key))]
+    unused = [key for key in unused if key not in buffers and not (body and _HEADS.search(key))]
     if unused:
         raise ModelError(
             f"the model {name} has {len(unused)} weights that its config.json has no place for "
@@ -70,7 +75,8 @@ def check_numbers(weights: Iterable[tuple[str, Tensor]], name: str) -> None:
 
 def check_model(model: nn.Module, info: dict[str, Any], name: str, *, body: bool = False) -> None:
     """``check_whole`` and ``check_numbers`` of a loaded model."""
-    check_whole(info, name, body=body)
+    buffers = {key for key, _ in model.named_buffers()}
+    check_whole(info, name, body=body, buffers=buffers)
     check_numbers(model.named_parameters(), name)
 
 

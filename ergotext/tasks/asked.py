@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -40,8 +39,10 @@ class Plan:
             )
         if self.prefixes < 0:
             raise InputError(f"prefixes must be 0 or more, got {self.prefixes}")
-        if not self.temperature > 0 or not math.isfinite(self.temperature):
-            raise InputError(f"the temperature must be positive, got {self.temperature}")
+        if not 1e-6 <= self.temperature <= 1e6:  # log p / T must be a number
+            raise InputError(
+                f"the temperature must be positive, from 1e-6 to 1e6, got {self.temperature}"
+            )
         if self.posterior and self.lookahead is None:
             raise InputError(
                 "the posterior is that of model and look-ahead together, and there is none: name "

@@ -16,6 +16,8 @@ from transformers import (
     BertConfig,
     BertForMaskedLM,
     BertForPreTraining,
+    GPT2Config,
+    GPT2LMHeadModel,
     LlamaConfig,
     LlamaForCausalLM,
     PreTrainedTokenizerFast,
@@ -119,6 +121,37 @@ def test_what_lies_beside_a_model_is_harmless(masked: Path) -> None:
     torch.testing.assert_close(
         again.conditional_log_prob(batch, where), plain.conditional_log_prob(batch, where)
     )
+
+
+def test_buffers_that_older_versions_have_saved_are_harmless(
+    tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+) -> None:
+    """GPT-Neo's causal masks, and the version number of fairseq's models."""
+    torch.manual_seed(4)
+    config = GPT2Config(
+        vocab_size=430, n_embd=32, n_layer=1, n_head=2, n_positions=96, bos_token_id=0,
+        eos_token_id=1,
+    )  # fmt: skip
+    model = GPT2LMHeadModel(config)
+    model.save_pretrained(tmp_path / "m")
+    tokenizer.save_pretrained(tmp_path / "m")
+    computed = dict(model.named_buffers())
+    assert computed
+    info = {"unexpected_keys": [*computed, "decoder.version", "model.encoder.version"]}
+    soundness.check_model(model, info, "m")
+    info["unexpected_keys"].append("transformer.h.1.attn.c_attn.weight")
+    with pytest.raises(et.ModelError, match="no place for"):
+        soundness.check_model(model, info, "m")
+
+
+@pytest.mark.parametrize("named", [None, [], ["BertModel"], ["BertForPreTraining"]])
+def test_an_encoder_that_does_not_say_so_is_a_masked_model(masked: Path, named: Any) -> None:
+    assert isinstance(et.load(edited(masked, architectures=named)), et.MaskedLM)
+
+
+def test_an_encoder_as_a_causal_model_is_refused_in_words(masked: Path) -> None:
+    with pytest.raises(et.ModelError, match="keeps no ordinary key-value cache"):
+        et.load(edited(masked, architectures=["BertLMHeadModel"]))
 
 
 @pytest.mark.parametrize("number", [torch.nan, torch.inf, -torch.inf])

@@ -281,6 +281,7 @@ def test_questions_that_cannot_be_read(lm: Seq2SeqLM, folder: Path) -> None:
         ({"prefixes": -1}, "prefixes must be 0 or more"),
         ({"temperature": 0.0}, "temperature must be positive"),
         ({"temperature": math.nan}, "temperature must be positive"),
+        ({"temperature": 1e-310}, "temperature must be positive, from 1e-6"),
         ({"threshold": 1.5}, "is a probability"),
     ],
 )

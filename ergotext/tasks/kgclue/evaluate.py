@@ -17,7 +17,7 @@ from ergotext.tasks.answering import lookahead_named, opened
 from ergotext.tasks.changing import changing
 from ergotext.tasks.config import versions
 from ergotext.tasks.kgclue.asking import Ask, Make, Reply, by_ray, check_ray, here
-from ergotext.tasks.kgclue.data import Question, Questions, read, triple
+from ergotext.tasks.kgclue.data import Id, Question, Questions, read, triple
 from ergotext.tasks.kgclue.evaluation import Evaluation
 from ergotext.tasks.kgclue.metrics import mark
 from ergotext.tasks.kgclue.predictions import JsonLines, beside, check_same, tell
@@ -110,7 +110,9 @@ def score(data: Path, predictions: Path, limit: int | None = None) -> Evaluation
     there = [q for q in questions.asked if q.id in found.found]
     if not there:
         raise InputError(f"{predictions} answers no question of {data}: no id is in both")
+    hits = JsonLines(beside(predictions, ".hits.jsonl"), "answer")
     for q in there:
+        _check_hit(hits, q.id, found.found[q.id]["answer"])
         try:
             if answer := found.found[q.id]["answer"]:
                 triple(answer)
@@ -118,9 +120,21 @@ def score(data: Path, predictions: Path, limit: int | None = None) -> Evaluation
             error = f"the answer {answer!r:.60} is not subject ||| predicate ||| object"
             failed.append({"line": q.line, "id": q.id, "error": error})
             found.found[q.id]["answer"] = ""
-    hits = JsonLines(beside(predictions, ".hits.jsonl"), "answer")
+    asked = len(questions.asked) - len(there)
     seconds = time.perf_counter() - began
-    return _scored(predictions, questions, found, hits, failed, 0, seconds)
+    return _scored(predictions, questions, found, hits, failed, asked, seconds)
+
+
+def _check_hit(hits: JsonLines, id_: Id, answer: object) -> None:
+    """Refuse probabilities of other answers, and what is none."""
+    hit = hits.found.get(id_, {"answer": answer})
+    if hit["answer"] != answer:
+        raise InputError(
+            f"{hits.path} is of other answers than the predictions beside it (id {id_}): remove it"
+        )
+    told = hit.get("probability")
+    if told is not None and not (isinstance(told, int | float) and 0 <= told <= 1):
+        raise InputError(f"{hits.path} has {told!r:.40} as a probability (id {id_}): remove it")
 
 
 def check(config: Mapping[str, Any]) -> Questions:
