@@ -1,6 +1,7 @@
 """Share of draws that close within the budget, over a file of JSON schemas with instances.
 
-    python benchmarks/schemas_close.py PATH [--model tiny-causal] [--sampler smc] [--proposal finishing] [-n 8] [--every 1]
+    python benchmarks/schemas_close.py PATH [--model tiny-causal] [--sampler smc]
+        [--proposal finishing] [-n 8] [--every 1]
 
 PATH has one ``{"name", "schema", "tests": [{"valid", "data"}]}`` a line. The budget of a schema is
 what its shortest valid instance takes in the fewest tokens, and ``--slack`` more. Every text that
@@ -114,8 +115,8 @@ def main() -> None:
                 print(f"{case['name']}: no JSON: {text!r}")
     share = closed / max(1, drawn)
     print(
-        f"{given.model}, {given.sampler} ({given.proposal}): {schemas} schemas ({refused} refused or without an "
-        f"instance that is taken), {closed} of {drawn} draws closed ({share:.1%}), "
+        f"{given.model}, {given.sampler} ({given.proposal}): {schemas} schemas ({refused} refused "
+        f"or without an instance that is taken), {closed} of {drawn} draws closed ({share:.1%}), "
         f"{empty} schemas with none; {wrong} that closed are not valid; "
         f"{time.perf_counter() - begun:.0f} s"
     )
