@@ -97,6 +97,7 @@ def evaluate(
             )
         if plot is not None:
             check_plot(plot)
+            task.check_apart({f"the plot {plot}": plot}, {"data": data, "predictions": predictions})
         _tell(task.score(data, predictions, limit), as_json, plot)
         return
     if index is None or output is None:

@@ -74,10 +74,12 @@ def check_numbers(weights: Iterable[tuple[str, Tensor]], name: str) -> None:
 
 
 def check_model(model: nn.Module, info: dict[str, Any], name: str, *, body: bool = False) -> None:
-    """``check_whole`` and ``check_numbers`` of a loaded model."""
+    """``check_whole`` of a loaded model, and ``check_numbers`` of all that was saved of it."""
     buffers = {key for key, _ in model.named_buffers()}
     check_whole(info, name, body=body, buffers=buffers)
     check_numbers(model.named_parameters(), name)
+    saved = model.state_dict().keys()  # masks that are computed may well hold -inf
+    check_numbers(((key, one) for key, one in model.named_buffers() if key in saved), name)
 
 
 def check_folder(folder: Path) -> None:

@@ -127,8 +127,11 @@ class Spotter:
         bounds = np.searchsorted(found.text, np.arange(len(questions) + 1)).tolist()
         each = []
         for question, begin, stop in zip(questions, bounds[:-1], bounds[1:], strict=True):
-            # The same subject elsewhere has the same state: its first place counts.
-            state, at = np.unique(index[begin:stop], return_index=True)
+            # The same subject elsewhere has the same state: its first place counts, and before all
+            # others one where it stands as the index writes it.
+            order = np.argsort(found.other[begin:stop], kind="stable")
+            state, first_one = np.unique(index[begin:stop][order], return_index=True)
+            at = order[first_one]
             columns = (found.start, found.stop, found.other)
             spans = zip(*(column[begin + at].tolist() for column in columns), strict=True)
             mentions = tuple(Mention(question[a:b], a, b, other) for a, b, other in spans)

@@ -26,7 +26,7 @@ from ergotext.lm.automata import Pieces, intersection, regex
 from ergotext.lm.fast_tokenizer import FastTokenizer, load_tokenizer
 from ergotext.lm.loading import source_of
 from ergotext.lm.protocols import InputError, ModelError
-from ergotext.lm.trie import build, load, save
+from ergotext.lm.trie import EditableTrie, build, load, save
 from ergotext.lm.trie.texts import places_of
 from tests.conftest import CORPUS
 
@@ -228,6 +228,42 @@ def test_keys_by_the_beginning_of_their_text(kind) -> None:
         places = places_of(trie, prefix)
         found = [ours.decode(key) for p in places for key in trie.keys(p.tokens)]
         assert sorted(found) == sorted(k for k in keys if k.startswith(wanted)), prefix
+
+
+CUT = ["\ufffd", "\ufffdab", "\ufffd\ufffd", "a\ufffd", "a\ufffdb", "\u00a0\u3000", "的", "éa",
+       "ok", "aé", "a的b", "👍", "a👍"]  # fmt: skip
+
+
+@pytest.mark.parametrize("kept", [CUT, CUT[5:], CUT[1:]], ids=["all", "none", "longer"])
+def test_the_sign_for_broken_text_is_a_character_like_others(kind, kept) -> None:
+    """A way that ends within a character is written with it, and is none of it."""
+    _, ours = kind
+    texts = [t for t in kept if ours.decode(ours.encode(t)) == t]
+    trie = EditableTrie(build([(t, t) for t in texts], ours))
+    for prefix in ("\ufffd", "\ufffd\ufffd", "\ufffda", "a\ufffd", "é\ufffd"):
+        if ours.decode(ours.encode(prefix)) != prefix:
+            continue
+        wanted = sorted(t for t in texts if t.startswith(prefix))
+        assert sorted(map(ours.decode, trie.keys(prefix))) == wanted, prefix
+        assert trie.count(prefix) == len(wanted)
+        if wanted:
+            less = EditableTrie(trie.compact())
+            assert less.remove_prefix(prefix) == len(wanted)
+            assert sorted(map(ours.decode, less.keys())) == sorted(set(texts) - set(wanted))
+        else:
+            with pytest.raises(InputError, match="No key begins with"):
+                trie.remove_prefix(prefix)
+
+
+def test_a_key_that_is_cut_off_within_a_character_takes_no_other_along() -> None:
+    ours = FastTokenizer(bart())
+    whole = ours.encode("👍")
+    cut = tuple(whole[:-1])
+    trie = EditableTrie(build([(tuple(whole), "whole"), (cut, "cut")], ours))
+    assert len(whole) > 2 and ours.decode(cut) == "\ufffd"
+    with pytest.raises(InputError, match="No key begins with"):
+        trie.remove_prefix("\ufffd")
+    assert trie.remove_prefix("👍") == 1 and list(trie) == [cut]
 
 
 def test_the_fingerprint_is_of_all_that_shapes_tokens(tmp_path: Path) -> None:

@@ -49,6 +49,24 @@ def test_lines_that_stand_in_a_question() -> None:
     assert whole.rests == [key_at(whole, n) for n in range(6)] and set(whole.mention) == {-1}
 
 
+@pytest.mark.parametrize(
+    ("question", "start", "other"),
+    [("where was marie curie born, Marie Curie?", 28, False),
+     ("Marie Curie or marie curie?", 0, False),
+     ("marie curie, Marie Curie, Marie Curie", 13, False),
+     ("marie curie or MARIE CURIE?", 0, True)],
+)  # fmt: skip
+def test_a_subject_that_stands_as_written_too_is_as_written(
+    question: str, start: int, other: bool
+) -> None:
+    lines = ["Marie Curie\tborn in", "Marie Curie\tprize", "Paris\tcountry"]
+    trie = build([(line, f"of {line}") for line in lines], TableReader(lines).keys)
+    (found,), _ = Spotter(trie, triples=True).find([question], other_letters=True)
+    text = question[start : start + 11]
+    assert found.mentions == (Mention(text, start, start + 11, other),)
+    assert sorted(key_at(found, n) for n in range(len(found))) == lines[:2]
+
+
 def test_string_match_is_its_formula(trie: TokenTrie) -> None:
     match = StringMatch(mention=3.0, overlap=2.0, length=0.25, scale=0.5)
     assert isinstance(match, Potential)

@@ -45,13 +45,26 @@ def places_of(trie: Keyed, text: str) -> list[Place]:
         return [] if state == DEAD else [Place(tuple(ids), state)]
     text = _as_read(trie, text)
     found: list[Place] = []
+    whole: set[tuple[int, ...]] = set()
 
     def goes_on(written: str) -> bool:
-        return not written.startswith(text) and text.startswith(written.rstrip(_CUT))
+        known = written.rstrip(_CUT)
+        return not known.startswith(text) and text.startswith(known)
 
-    for _, ways in _levels(trie, goes_on):
-        found += [way for way, written in ways if written.startswith(text)]
-    return found
+    for ended, ways in _levels(trie, goes_on):
+        # A way may end within a character, which looks like a text's own U+FFFD until more follows.
+        found += [way for way, written in ways if written.rstrip(_CUT).startswith(text)]
+        for way, written in zip(ended, _decoded(trie, ended), strict=True):
+            if written.startswith(text) and _all_begin(trie, way, text):
+                found.append(way)
+                whole.add(way.tokens)
+    return [p for p in found if not any(p.tokens[:n] in whole for n in range(len(p.tokens)))]
+
+
+def _all_begin(trie: Keyed, way: Place, text: str) -> bool:
+    """Whether all keys below do; if not, the one that ends here is cut off within a character."""
+    below = [Place(key, DEAD) for key in trie.keys(way.tokens)]
+    return all(written.startswith(text) for written in _decoded(trie, below))
 
 
 def keys_that_begin(trie: Keyed, text: str) -> list[tuple[int, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -28,6 +29,8 @@ BATCH = 32
 """Questions read at a time, and lost at most if a run is killed."""
 OBJECT = "the first in the index"
 """Which of several objects of an entry is the answer."""
+HITS, RUN = ".hits.jsonl", ".run.toml"
+"""Of the files beside the predictions."""
 
 
 def retriever_of(config: Mapping[str, Any]) -> Ask:
@@ -110,7 +113,7 @@ def score(data: Path, predictions: Path, limit: int | None = None) -> Evaluation
     there = [q for q in questions.asked if q.id in found.found]
     if not there:
         raise InputError(f"{predictions} answers no question of {data}: no id is in both")
-    hits = JsonLines(beside(predictions, ".hits.jsonl"), "answer")
+    hits = JsonLines(beside(predictions, HITS), "answer")
     for q in there:
         _check_hit(hits, q.id, found.found[q.id]["answer"])
         try:
@@ -137,6 +140,15 @@ def _check_hit(hits: JsonLines, id_: Id, answer: object) -> None:
         raise InputError(f"{hits.path} has {told!r:.40} as a probability (id {id_}): remove it")
 
 
+def check_apart(written: Mapping[str, Path], read: Mapping[str, Path]) -> None:
+    """Refuse to write over a file that is read; each has a name for people."""
+    for what, path in written.items():
+        for name, other in read.items():
+            same = path.exists() and other.exists() and path.samefile(other)
+            if same or os.path.realpath(path) == os.path.realpath(other):
+                raise InputError(f"{what} is the {name} itself: name another file to write")
+
+
 def check(config: Mapping[str, Any]) -> Questions:
     """The questions; what cannot be is found before a model is loaded (``evaluate``'s errors)."""
     output, folder = Path(config["output"]), Path(config["output"]).resolve().parent
@@ -144,13 +156,15 @@ def check(config: Mapping[str, Any]) -> Questions:
         raise InputError(f"the folder {folder} does not exist; name a file in one that does")
     if output.exists() and not output.is_file():
         raise InputError(f"{output} is a folder, pipe or device: name a file for predictions")
-    for name in ("data", "index"):
-        other = Path(config[name])
-        if output.exists() and other.exists() and output.samefile(other):
-            raise InputError(f"{output} is the {name} itself: name another file for predictions")
+    plot = config.get("plot")
+    beside_it = {str(path): path for path in (beside(output, HITS), beside(output, RUN))}
+    drawn = {} if plot is None else {f"the plot {plot}": Path(plot)}
+    check_apart(
+        {str(output): output, **beside_it, **drawn},
+        {name: Path(config[name]) for name in ("data", "index")},
+    )
     if config["engine"] == "ray":
         check_ray()
-    plot = config.get("plot")
     if plot is not None:
         check_plot(Path(plot))
     index = Path(config["index"])
@@ -174,9 +188,9 @@ def check(config: Mapping[str, Any]) -> Questions:
 def _alone(
     config: Mapping[str, Any], make: Make, questions: Questions, output: Path, progress: bool
 ) -> Evaluation:
-    began, told = time.perf_counter(), beside(output, ".run.toml")
+    began, told = time.perf_counter(), beside(output, RUN)
     predictions = JsonLines(output, "answer")
-    hits = JsonLines(beside(output, ".hits.jsonl"), "answer")
+    hits = JsonLines(beside(output, HITS), "answer")
     settings = {name: v for name, v in config.items() if name not in _HOW and v is not None}
     settings |= {"object": OBJECT, "data_digest": questions.digest}
     settings["index_digest"] = IndexFile.open(Path(config["index"])).meta["content"]

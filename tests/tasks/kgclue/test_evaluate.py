@@ -231,6 +231,26 @@ def test_what_is_no_predictions_stays(run: Run, there: bytes) -> None:
     assert run.output.read_bytes() == there and not run.output.with_suffix(".run.toml").exists()
 
 
+@pytest.mark.parametrize("linked", [False, True])
+@pytest.mark.parametrize("suffix", [".hits.jsonl", ".run.toml", ".png"])
+@pytest.mark.parametrize("name", ["data", "index"])
+def test_no_file_that_is_read_is_written(
+    run: Run, tmp_path: Path, name: str, suffix: str, linked: bool
+) -> None:
+    """Not under the names of the files beside the predictions, nor by a link."""
+    path = tmp_path / f"own{suffix}"
+    if linked:
+        path.symlink_to(getattr(run, name))
+    else:
+        path.write_bytes(getattr(run, name).read_bytes())
+        setattr(run, name, path)
+    before = path.read_bytes()
+    with pytest.raises(InputError, match=rf"own{suffix} is the {name} itself"):
+        run(output=str(tmp_path / "own.jsonl"), plot=str(tmp_path / "own.png"))
+    assert path.read_bytes() == before and run.loaded == 0
+    assert not (tmp_path / "own.jsonl").exists()
+
+
 def test_what_cannot_be(run: Run, tmp_path: Path) -> None:
     for name in ("data", "index"):
         path = Path(str(getattr(run, name)))
