@@ -9,6 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import unquote, urldefrag, urljoin
 
+from ergotext.lm.automata.schema.values import MARK
 from ergotext.lm.protocols import InputError
 
 OLD = ("draft-04", "draft-06", "draft-07")
@@ -71,7 +72,8 @@ def fact(schema: Any, base: str = "", place: str = "#") -> Fact:
         raise InputError(
             f"A schema is an object, true or false; at {place} stands {shown(schema)}."
         )
-    return Fact(schema, json.dumps(schema, default=lambda number: f"\0{number}"), base, place)
+    key = json.dumps(schema, default=lambda number: [MARK, str(number)])
+    return Fact(schema, key, base, place)
 
 
 def base_of(schema: Any, base: str) -> str:
