@@ -15,6 +15,27 @@ from ergotext.lm.protocols import InputError
 OLD = ("draft-04", "draft-06", "draft-07")
 """Drafts in which what stands beside a ``$ref`` is passed over."""
 
+_NEW: dict[str, tuple[str, ...]] = {
+    "draft-04": (),
+    "draft-06": ("const", "contains", "propertyNames"),
+    "draft-07": ("if",),
+    "2019-09": (
+        *("dependentRequired", "dependentSchemas", "unevaluatedItems", "unevaluatedProperties"),
+        *("minContains", "maxContains", "$recursiveRef"),
+    ),
+    "2020-12": ("prefixItems", "$dynamicRef"),
+}
+"""The keywords that each draft brought."""
+
+_GONE = {"2019-09": ("dependencies",), "2020-12": ("dependencies", "$recursiveRef")}
+"""The keywords that a draft has no more."""
+
+_WIDER = frozenset({"minContains", "prefixItems"})
+"""Keywords that let more through than there is without them."""
+
+_DENIES = frozenset({"not", "oneOf", "if", "maxContains"})
+"""Keywords under which a schema may count where it does not fit."""
+
 DIGITS = 400
 """The largest power of ten, either way, that a number of a schema may have."""
 
@@ -157,9 +178,31 @@ class Document:
         self.root = fact(schema, base_of(schema, ""))
         draft = schema.get("$schema") if isinstance(schema, dict) else None
         self.old = isinstance(draft, str) and any(name in draft for name in OLD)
+        known = [name for name in _NEW if isinstance(draft, str) and name in draft]
+        self._draft = known[0] if known else "2020-12"
+        later = [*_NEW][[*_NEW].index(self._draft) + 1 :]
+        foreign = {*_GONE.get(self._draft, ()), *(word for name in later for word in _NEW[name])}
+        denies = not _DENIES.isdisjoint(strings(schema))
+        self._refused = frozenset(foreign if denies else foreign & _WIDER)
         self._named: dict[str, Fact] = {"": self.root, self.root.base: self.root}
         self._dynamic: list[str] = []
         self._index(self.root)
+
+    def words(self, one: Fact) -> list[str]:
+        """The keywords of a schema that count.
+
+        One that the draft does not know counts all the same, as people write them so and fewer
+        values fit; but not where more could.
+
+        Raises
+        ------
+        InputError
+            There is one that the draft does not know, and more values could fit by it.
+        """
+        words = ["$ref"] if self.old and "$ref" in one.schema else [*one.schema]
+        if word := next((word for word in words if word in self._refused), None):
+            raise fault(word, f"{one.place}/{word}", f"{self._draft} has no such keyword")
+        return words
 
     def target(self, source: Fact, keyword: str = "$ref") -> Fact:
         """What a reference points to.
