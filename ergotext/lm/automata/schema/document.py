@@ -186,6 +186,8 @@ class Document:
         self._refused = frozenset(foreign if denies else foreign & _WIDER)
         self._named: dict[str, Fact] = {"": self.root, self.root.base: self.root}
         self._dynamic: list[str] = []
+        self._recursive = 0
+        self._renamed = ""
         self._index(self.root)
 
     def words(self, one: Fact) -> list[str]:
@@ -215,6 +217,10 @@ class Document:
         place, name = f"{source.place}/{keyword}", source.schema[keyword]
         if not isinstance(name, str):
             raise fault(keyword, place, "it is no string")
+        if self._renamed:
+            raise fault(keyword, place, f"{self._draft} knows no {self._renamed}")
+        if keyword == "$recursiveRef" and self._recursive > 1:
+            raise fault(keyword, place, "what it points to depends on who refers to it")
         # A name such as urn:uuid:… has no path that a reference could be joined to.
         base = urldefrag(source.base)[0]
         whole = base + name if name.startswith("#") else urljoin(base, name)
@@ -245,6 +251,11 @@ class Document:
             if not isinstance(one.schema, dict):
                 continue
             self._named.setdefault(one.base, one)
+            self._recursive += one.schema.get("$recursiveAnchor") is True
+            foreign = "$id" if self._draft == "draft-04" else "id"
+            name = one.schema.get(foreign)
+            if one is not root and isinstance(name, str) and not name.startswith("#"):
+                self._renamed = f"{one.place}/{foreign}"
             for keyword in ("$anchor", "$dynamicAnchor", "$id", "id"):
                 name = one.schema.get(keyword)
                 if isinstance(name, str) and (keyword[-2:] != "id" or name.startswith("#")):

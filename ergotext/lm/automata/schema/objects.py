@@ -20,7 +20,7 @@ STRING = fact({"type": "string"})
 PATTERNS = 6
 """Patterns of names that may be told apart in one object."""
 
-TOLD = 1000
+TOLD = 100
 """Names that may be listed for an object, each then a member that is known."""
 
 MOST = 20_000
@@ -125,7 +125,8 @@ def _names(
         values = writer.logic.known(shape)
         if values is not None:
             fit = [v for v in values if v not in known]
-            found += [exact(v) for v in fit if all(matches(a.value, v) == a.holds for a in hits)]
+            fit = [v for v in fit if all(matches(a.value, v) == a.holds for a in hits)]
+            found += [exact(*fit)] if fit else []
             continue
         others = [o.value for o in shape.atoms if isinstance(o, Other) and isinstance(o.value, str)]
         name = string([*shape.of("string"), *hits], [*known, *others])

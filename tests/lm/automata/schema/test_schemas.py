@@ -186,6 +186,14 @@ def test_options_of_llguidance_are_a_note_like_any_other(value: Any) -> None:
         ({"$schema": D19, "not": {"dependencies": {"a": ["b"]}}},
          "dependencies", "#/not/dependencies"),
         ({"not": {"dependencies": {"a": ["b"]}}}, "dependencies", "#/not/dependencies"),
+        ({"$defs": {"t": {"const": 1}},
+          "items": {"id": "x", "$ref": "#/$defs/t", "$defs": {"t": {}}}},
+         "$ref", "#/items/$ref"),
+        ({"$schema": D04, "definitions": {"t": {"$id": "x"}}, "$ref": "#/definitions/t"},
+         "$ref", "#/$ref"),
+        ({"$schema": D19, "$recursiveAnchor": True, "items": {"$id": "x", "$recursiveAnchor": True,
+          "items": {"$recursiveRef": "#"}}, "maxItems": 1},
+         "$recursiveRef", "#/items/items/$recursiveRef"),
         ({"minLength": 10**6}, "minLength", "#/minLength"),
         ({"maxProperties": 10**6}, "maxProperties", "#/maxProperties"),
         ({"type": "nope"}, "type", "#/type"),
@@ -228,6 +236,13 @@ def test_schemas_that_no_value_fits(schema: Any) -> None:
         return
     with pytest.raises(InputError, match="No value fits"):
         json_schema(schema, BYTES)
+
+
+@pytest.mark.parametrize("count", [100, 101, 2000])
+def test_many_names(count: int) -> None:
+    names = {"type": "object", "propertyNames": {"enum": [f"n{k}" for k in range(count)]}}
+    fit = {"n3": 1, f"n{count - 1}": 1}
+    assert takes(names, fit, {"n3": 1, f"n{count}": 1}) == [True, False]
 
 
 def test_many_values_and_many_choices() -> None:
