@@ -51,8 +51,9 @@ FAULTS = {
     ),
     "the shortest room is that of all rows": (
         "samplers.beam",
-        ("self._choose(row, token, state, log_prob, rank, trusted, room[row])",
-         "self._choose(row, token, state, log_prob, rank, trusted, np.full(len(row), room.min()))"),
+        ("fits(self.automaton, state, room[row] - 1)",
+         "fits(self.automaton, state, np.full(len(row), room.min() - 1))"),
+        ("rank, trusted, room[row])", "rank, trusted, np.full(len(row), room.min()))"),
     ),
     "a last end token counts as let go": (
         "samplers.beam",

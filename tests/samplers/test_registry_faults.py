@@ -15,6 +15,9 @@ from tests.samplers import test_ais as bounds
 from tests.samplers import test_registry as registry
 from tests.samplers.registry_worlds import LOOPED
 
+# One draw at a time is enumerated here, and of so few no error is told.
+pytestmark = pytest.mark.filterwarnings("ignore::ergotext.samplers.weighted.HeavyWeightsWarning")
+
 SAME = "from __future__ import annotations\n"
 
 FAULTS = {

@@ -47,7 +47,7 @@ def retrieve(path: Path) -> None:
         trie = load(path, reader.keys)
     retriever = Retriever(reader, trie, triples=True)
     for prefixes in (0, 1000):
-        retriever.retrieve(["苹果的颜色", "ab bc", ""], k=2, beams=4)
+        retriever.retrieve(["苹果的颜色", "ab bc", ""], k=2, beams=4, prefixes=prefixes)
 
 
 def merged(path: Path) -> None:
