@@ -1,6 +1,7 @@
 """Share of draws that close within the budget, over a file of JSON schemas with instances.
 
-    python benchmarks/schemas_close.py PATH [--model tiny-causal] [--sampler smc] [-n 8] [--every 1]
+    python benchmarks/schemas_close.py PATH [--model tiny-causal] [--sampler smc]
+        [--proposal finishing] [-n 8] [--every 1]
 
 PATH has one ``{"name", "schema", "tests": [{"valid", "data"}]}`` a line. The budget of a schema is
 what its shortest valid instance takes in the fewest tokens, and ``--slack`` more. Every text that
@@ -59,6 +60,7 @@ def main() -> None:
     parser.add_argument("path", type=Path)
     parser.add_argument("--model", default="tiny-causal")
     parser.add_argument("--sampler", default="smc")
+    parser.add_argument("--proposal", default="finishing")
     parser.add_argument("-n", type=int, default=8)
     parser.add_argument("--every", type=int, default=1, help="Take every so many of the schemas.")
     parser.add_argument("--slack", type=int, default=8)
@@ -90,7 +92,9 @@ def main() -> None:
         schemas += 1
         drawn += given.n
         energy = et.fluency(lm) + matches(automaton)
-        sampler = sampler_named(given.sampler)(energy, max_length=min(sizes) + given.slack)
+        sampler = sampler_named(given.sampler)(
+            energy, max_length=min(sizes) + given.slack, proposal=given.proposal
+        )
         try:
             with _quiet():
                 samples = sampler.draw(SeededDraws(0), given.n)
@@ -111,8 +115,8 @@ def main() -> None:
                 print(f"{case['name']}: no JSON: {text!r}")
     share = closed / max(1, drawn)
     print(
-        f"{given.model}, {given.sampler}: {schemas} schemas ({refused} refused or without an "
-        f"instance that is taken), {closed} of {drawn} draws closed ({share:.1%}), "
+        f"{given.model}, {given.sampler} ({given.proposal}): {schemas} schemas ({refused} refused "
+        f"or without an instance that is taken), {closed} of {drawn} draws closed ({share:.1%}), "
         f"{empty} schemas with none; {wrong} that closed are not valid; "
         f"{time.perf_counter() - begun:.0f} s"
     )

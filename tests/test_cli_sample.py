@@ -298,7 +298,7 @@ def test_a_plot_is_drawn(call, tmp_path: Path) -> None:
         (["--option", "heat=3"], "takes no heat"),
         (["--regex", "a("], "cannot be read"),
         (["--regex", "[a&&b]"], "No text"),
-        (["--json-schema", "nothere.json"], "cannot read nothere.json"),
+        (["--json-schema", "nothere.json"], "cannot read the schema nothere.json"),
         (["--json-schema", "{nothing}"], "no JSON"),
         (["--masked", "tiny-causal", "--sampler", "mlm-mh"], "is no masked language model"),
         (
@@ -349,7 +349,8 @@ def test_usage_errors_are_one_line_and_exit_2(call, config: Path, arguments, mes
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--sampler", "smc", "--regex", "a{30}", "--max-length", "5"], "weight zero"),
+        (["--sampler", "smc", "--regex", "q?xz[^a-z]z", "--max-length", "5", "-n", "1",
+          "--option", "proposal=model"], "weight zero"),
         (["--sampler", "rejection", "--option", "log_bound=-900", "-n", "2"], "stated bound"),
         (["--checkpoint", "other", "--resume", "--seed", "1", *SHORT], "there seed = 0, here 1"),
         (["--checkpoint", "other", "--resume", "--length", "9", *SHORT], "there energy ="),

@@ -21,7 +21,7 @@ from ergotext.samplers.checked import checked
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.growth import grown
 from ergotext.samplers.kernels import kernel_named
-from ergotext.samplers.next_token import finishing
+from ergotext.samplers.next_token import masked
 from ergotext.samplers.rewriting import log_q_of
 from ergotext.samplers.target import Target
 from ergotext.samplers.weighted import WeightedSamples
@@ -141,7 +141,7 @@ class AnnealedImportance:
             k-hat is too high for so many draws, or there are too few to tell.
         """
         first = Target(self.target.scorer, self.target.automaton, self.target.max_length)
-        rows = grown(draws, first, finishing, n)
+        rows = grown(draws, first, masked, n)
         batch = TokenBatch(rows.batch.ids, rows.batch.length, self.energy.locked(rows.batch))
         # From q itself: the masses that were allowed are part of the first weight.
         log_weight = torch.zeros(n, dtype=torch.float64)

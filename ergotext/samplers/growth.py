@@ -32,6 +32,8 @@ class Rows:
     """bool [B]: neither dead nor closed by an end token"""
     owed: Tensor
     """float64 [B], nats: what the next step of an open row takes off its weight"""
+    doubted: bool = False
+    """whether any step so far has doubted a token (``next_token.Step``)"""
 
     @classmethod
     def start(cls, target: Target, count: int) -> Rows:
@@ -59,6 +61,7 @@ class Rows:
             self.log_weight[index],
             self.open[index],
             self.owed[index],
+            self.doubted,
         )
 
 
@@ -90,7 +93,7 @@ def grow(draws: Draws, target: Target, proposal: Proposal, rows: Rows) -> Rows:
     open_[at] = going
     state[at.numpy()] = step.state
     batch = _written(rows.batch, at[going], step.token[going])
-    return Rows(batch, state, log_weight, open_, owed)
+    return Rows(batch, state, log_weight, open_, owed, rows.doubted or step.doubted)
 
 
 def grown(draws: Draws, target: Target, proposal: Proposal, count: int) -> Rows:

@@ -8,13 +8,13 @@ from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import InputError
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.growth import Rows, grown
-from ergotext.samplers.next_token import Proposal, finishing
+from ergotext.samplers.next_token import Proposal, masked
 from ergotext.samplers.target import Target
 from ergotext.samplers.weighted import WeightedSamples
 
 
 def importance(
-    target: Target, draws: Draws, n: int, *, proposal: Proposal = finishing, at_once: int = 64
+    target: Target, draws: Draws, n: int, *, proposal: Proposal = masked, at_once: int = 64
 ) -> WeightedSamples:
     """``n`` independent draws with weights p̃(x)/q(x).
 
@@ -27,8 +27,8 @@ def importance(
     draws : Draws
     n : int
     proposal : Proposal
-        ``next_token.finishing``; ``next_token.masked`` (the weight is the product of the allowed
-        masses of all steps),
+        ``next_token.masked`` (the weight is the product of the allowed masses of all steps),
+        ``next_token.finishing`` (as that, and near ``max_length`` it keeps to known endings),
         ``next_token.model``, or ``next_token.AdaptiveRejection()`` (the same product, estimated).
     at_once : int
         How many are written side by side.
@@ -66,4 +66,5 @@ def importance(
         tries += len(done[-1].open)
     batch = TokenBatch.of([row for rows in done for row in rows.batch.rows()])
     log_weight = torch.cat([rows.log_weight for rows in done])
-    return WeightedSamples.of(batch, log_weight, wanted=wanted).warned()
+    doubted = any(rows.doubted for rows in done)
+    return WeightedSamples.of(batch, log_weight, wanted=wanted, doubted=doubted).warned()

@@ -14,7 +14,6 @@ from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Automaton, InputError
 from ergotext.samplers.contest import best_of_each
 from ergotext.samplers.draws import Draws
-from ergotext.samplers.finishing import log_trust
 from ergotext.samplers.gumbel import gumbel, gumbels_below
 from ergotext.samplers.rests import numbers
 from ergotext.samplers.within import check_known, fits
@@ -162,9 +161,7 @@ class _Search:
         """Write one token more; where there is no ``room`` the end token, without a choice."""
         row, token, after, score = self._ways(room)
         parent = self.open.only(torch.from_numpy(row))
-        left = np.full(len(self.state), room - 1)
-        trust = log_trust(self.automaton, self.state, left, row, token, after, score)
-        log_q = parent.log_q + score + trust - _mass(score + trust, row, len(self.open))[row]
+        log_q = parent.log_q + score - _mass(score, row, len(self.open))[row]
         perturbed = gumbels_below(self.draws, log_q, row, self.open.perturbed)
         grown = _Rows(
             parent.input, parent.log_prob + score, log_q, perturbed, parent.written, parent.length

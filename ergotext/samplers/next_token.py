@@ -35,6 +35,8 @@ class Step:
     """float64 [B]; -inf where the row is dead, whatever its token"""
     owed: Tensor | None = None
     """float64 [B], nats: to be taken off when the row goes on, or ends (``finishing``)"""
+    doubted: bool = False
+    """Whether tokens were drawn more rarely for want of a known ending (``finishing``)"""
 
 
 Trust = Callable[[Ints, Ints, Ints, Ints, Tensor], Tensor]
@@ -72,7 +74,10 @@ def finishing(draws: Draws, log_prob: Tensor, automaton: Automaton, states: Ints
     next token is drawn, whose c will tell whether v was to be trusted: until then the row stands
     for p·ψ, so that rows which cannot end do not grow in number on the way.
 
-    Automata without ``protocols.Ending`` are followed as by ``masked``.
+    That no ending was found is no proof that there is none: where such tokens carry much of Z, few
+    draws or none meet it and log Z comes out too low. So the error of log Z is unknown wherever a
+    token was doubted, and the result says so. Automata without ``protocols.Ending`` are followed
+    as by ``masked``.
     """
     return _drawn(draws, log_prob, automaton, states, getattr(automaton, "trust", None))
 
@@ -103,7 +108,8 @@ def _drawn(
     token_, state = ways[np.arange(len(states)), chosen.numpy()].T
     owed = log_psi.gather(1, chosen[:, None])[:, 0]
     step = Step(torch.from_numpy(token_.copy()), np.where(dead.numpy(), -1, state), mass)
-    return replace(step, owed=owed)
+    doubted = bool(((log_psi < 0) & (score > -torch.inf)).any())
+    return replace(step, owed=owed, doubted=doubted)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Rows written anew behind a cut, from left to right, with the exact probability of what is there.
 
-q is the model masked by the target's automaton and renormalised at each token; near ``max_length``
-tokens it keeps to what is known to end in time (``finishing``), and behind them the end is certain.
+q is the model masked by the target's automaton and renormalised at each token; behind
+``max_length`` tokens the end is certain.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from torch import Tensor
 
 from ergotext.lm.batch import TokenBatch
 from ergotext.samplers.draws import Draws
-from ergotext.samplers.finishing import log_trust
 from ergotext.samplers.proposals import Proposal
 from ergotext.samplers.target import Target
 from ergotext.samplers.within import check_known, fits
@@ -78,15 +77,9 @@ def _law(target: Target, rows: TokenBatch, state: Ints, open_: Tensor) -> Tensor
     row, token, after = map(np.array, target.automaton.candidates(state[at.numpy()]))
     room = (target.max_length - 1 - prefix.length).numpy()[row]
     kept = fits(target.automaton, after, room) | (token == target.automaton.end)
-    row, token, after = row[kept], token[kept], after[kept]
-    log_prob = target.scorer.next_log_prob(prefix, prefix.length).clone()
+    row, token = row[kept], token[kept]
+    log_prob = target.scorer.next_log_prob(prefix, prefix.length)
     check_known(token, log_prob.shape[1])
-    states, each = state[at.numpy()], torch.from_numpy(row)
-    left = (target.max_length - 1 - prefix.length).numpy()
-    score = log_prob[each, torch.from_numpy(token)]
-    log_prob[each, torch.from_numpy(token)] += log_trust(
-        target.automaton, states, left, row, token, after, score
-    )
     allowed = torch.zeros(log_prob.shape, dtype=torch.bool)
     allowed[row, token] = True
     full = prefix.length >= target.max_length

@@ -18,7 +18,7 @@ from torch import Tensor
 from ergotext.lm.protocols import InputError, LookAhead
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.growth import Rows, grow
-from ergotext.samplers.next_token import Proposal, finishing
+from ergotext.samplers.next_token import Proposal, masked
 from ergotext.samplers.resampling import Scheme, ancestors
 from ergotext.samplers.target import EnergyError, Target
 from ergotext.samplers.trust import Judged, by_root
@@ -30,7 +30,7 @@ def smc(
     draws: Draws,
     particles: int,
     *,
-    proposal: Proposal = finishing,
+    proposal: Proposal = masked,
     resampling: Scheme = "systematic",
     threshold: float = 0.5,
     twist: LookAhead | None = None,
@@ -101,7 +101,7 @@ def smc(
             chosen = pool.chosen(draws, resampling)
             rows = pool.gone_on(rows, chosen)
             root, potential = root[chosen], potential[chosen]
-    samples = WeightedSamples.of(rows.batch, rows.log_weight, root)
+    samples = WeightedSamples.of(rows.batch, rows.log_weight, root, doubted=rows.doubted)
     before = tuple(pool.judged(rows.log_weight) for pool in pools)
     return replace(samples, before=before).warned()
 

@@ -49,7 +49,7 @@ class Importance:
     ----------
     energy : Energy
     max_length : int
-    proposal : "finishing", "masked", "model", "adaptive" or Proposal
+    proposal : "masked", "finishing", "model", "adaptive" or Proposal
         How the next token is proposed (``next_token``).
     at_once : int
         How many are written side by side.
@@ -62,7 +62,7 @@ class Importance:
         self,
         energy: Energy,
         max_length: int = 40,
-        proposal: ProposalName | Proposal = "finishing",
+        proposal: ProposalName | Proposal = "masked",
         at_once: int = 64,
     ) -> None:
         check_fit(type(self), energy)
@@ -82,7 +82,7 @@ class Rejection:
     ----------
     energy : Energy
     max_length : int
-    proposal : "finishing", "masked", "model", "adaptive" or Proposal
+    proposal : "masked", "model", "adaptive" or Proposal
         How the next token is proposed (``next_token``).
     log_bound : float, optional
         log M in nats; by default what the energy knows of itself, −floor.
@@ -105,6 +105,11 @@ class Rejection:
         check_counts(max_tries=max_tries, at_once=at_once)
         self.target = Target.of(energy, max_length)
         self.proposal = _proposal(proposal)
+        if self.proposal is finishing:
+            raise InputError(
+                "the weights of the proposal finishing have no bound, which rejection needs: "
+                "propose by masked, or take importance or smc"
+            )
         floor = energy.floor
         self.log_bound = -floor if log_bound is None and floor is not None else log_bound
         if self.log_bound is not None:
@@ -131,7 +136,7 @@ class SMC:
     ----------
     energy : Energy
     max_length : int
-    proposal : "finishing", "masked", "model", "adaptive" or Proposal
+    proposal : "masked", "finishing", "model", "adaptive" or Proposal
         How the next token is proposed (``next_token``).
     resampling : "multinomial", "stratified" or "systematic"
     threshold : float
@@ -145,7 +150,7 @@ class SMC:
         self,
         energy: Energy,
         max_length: int = 40,
-        proposal: ProposalName | Proposal = "finishing",
+        proposal: ProposalName | Proposal = "masked",
         resampling: Scheme = "systematic",
         threshold: float = 0.5,
         twist: LookAhead | None = None,

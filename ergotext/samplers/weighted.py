@@ -58,6 +58,8 @@ class WeightedSamples:
         How the weights stood before each resampling.
     wanted : int, optional
         Draws that were asked for, where Ctrl-C ended the run with fewer.
+    doubted : bool
+        Whether tokens were drawn more rarely for want of a known ending (``next_token.finishing``).
 
     Raises
     ------
@@ -73,6 +75,7 @@ class WeightedSamples:
     root: Tensor
     before: tuple[Judged, ...] = field(default=(), kw_only=True)
     wanted: int | None = field(default=None, kw_only=True)
+    doubted: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         if not len(self.log_weight):
@@ -97,6 +100,7 @@ class WeightedSamples:
         *,
         before: tuple[Judged, ...] = (),
         wanted: int | None = None,
+        doubted: bool = False,
     ) -> WeightedSamples:
         """N draws, of which those of weight zero (-inf) are counted and left out."""
         met = log_weight != -torch.inf
@@ -108,6 +112,7 @@ class WeightedSamples:
             root[met],
             before=before,
             wanted=wanted,
+            doubted=doubted,
         )
 
     def __len__(self) -> int:
@@ -186,11 +191,12 @@ class WeightedSamples:
         """Whether ``log_z_stderr`` may be relied on: two errors hold log Z in nine runs of ten.
 
         That takes ``trust.FEWEST`` draws and ``trust.WORTH`` effective ones, last and before every
-        resampling, and no heavy tail. Of fewer draws some kinds of text are often not met at all,
-        and those that are met look alike: then the error looks smallest where it is greatest.
+        resampling, no heavy tail, and no doubted token. Of fewer draws some kinds of text are often
+        not met at all, and those that are met look alike: then the error looks smallest where it is
+        greatest.
         """
         known = all(one.tells_error for one in (self._judged, *self.before))
-        return known and not self.coalesced
+        return known and not self.coalesced and not self.doubted
 
     def mean(self, values: Sequence[float] | Tensor) -> Average:
         """The target's mean of a quantity, with its standard error.
@@ -231,6 +237,12 @@ class WeightedSamples:
             said.append(
                 "all draws descend from one particle, so the error of log Z is unknown; take more "
                 "particles or resample less"
+            )
+        if self.doubted:
+            said.append(
+                "near max_length the draws kept to endings that were found, so texts with others "
+                "are rarely met and the error of log Z is unknown; allow more tokens, or propose "
+                "by masked"
             )
         if not (any(said) or self.error_known):
             said.append(few_complaint(self._judged))

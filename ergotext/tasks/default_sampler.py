@@ -38,7 +38,9 @@ def with_sampler(config: Mapping[str, Any], *others: str) -> tuple[dict[str, Any
             f"(sampler mh, as {', '.join(asked)} asks for chains; smc, without, writes towards the "
             f"{followed[0]} token by token)"
         ]
-    return {**config, "sampler": "smc"}, [
+    # Half an object is worth nothing, and how long one gets is hard to foresee.
+    kept = {"proposal": "finishing"} if "json_schema" in followed else {}
+    return {**config, "sampler": "smc", "options": kept | dict(config["options"])}, [
         f"(sampler smc, as it writes towards the {followed[0]} token by token, where most edits of "
         "a chain break it; --sampler mh runs chains)"
     ]

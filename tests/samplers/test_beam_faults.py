@@ -26,7 +26,7 @@ FAULTS = {
     ),
     "places that jumps free are not favoured to what plain search holds": (
         "samplers.beam",
-        ("np.where(plain, np.inf, rank)", "rank"),
+        ("np.where(plain, np.inf, chosen)", "chosen"),
     ),
     "what was let go is forgotten": (
         "samplers.beam",
@@ -51,12 +51,12 @@ FAULTS = {
     ),
     "the shortest room is that of all rows": (
         "samplers.beam",
-        ("self._choose(row, token, state, log_prob, rank, room[row])",
-         "self._choose(row, token, state, log_prob, rank, np.full(len(row), room.min()))"),
+        ("self._choose(row, token, state, log_prob, rank, trusted, room[row])",
+         "self._choose(row, token, state, log_prob, rank, trusted, np.full(len(row), room.min()))"),
     ),
     "a last end token counts as let go": (
         "samplers.beam",
-        ("going[~end] = ~self._beaten(self.input[row[~end]], rank[~end])",
+        ("going[going] = ~self._beaten(self.input[row[going]], rank[going])",
          "going &= ~self._beaten(self.input[row], rank)"),
     ),
     "a lone token that is impossible is none": (

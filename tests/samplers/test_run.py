@@ -121,7 +121,8 @@ def test_a_resumed_schedule_goes_on_by_its_clock(tmp_path: Path) -> None:
     longer = sample(flat_energy(), max_seconds=0.8, resume=True, **same)
     assert isinstance(first, Result) and isinstance(longer, Result)
     assert longer.steps > first.steps > 0 and longer.stopped == first.stopped == "time"
-    assert float(longer.state.temperature.max()) == pytest.approx(0.3)
+    # An adaptive schedule comes near the cold end, and how near is a matter of steps a second.
+    assert float(longer.state.temperature.max()) == pytest.approx(0.3, rel=0.01)
 
 
 @pytest.mark.parametrize("sampler", ["annealing", "mh"])

@@ -68,8 +68,8 @@ FAULTS = {
     ),
     "23: probabilities of a step are not normalised": (
         "leaves",
-        "parent.log_q + score + trust - _mass(score + trust, row, len(self.open))[row]",
-        "parent.log_q + score + trust",
+        "parent.log_q + score - _mass(score, row, len(self.open))[row]",
+        "parent.log_q + score",
     ),
     "the threshold is the lowest that was left out": (
         "leaves",

@@ -40,6 +40,7 @@ def test_all_rows_of_finite_energy_keep_their_law(name: str) -> None:
     assert matrix[marked][:, ~marked].max() == matrix[~marked][:, marked].max() == 0.0
 
 
+@pytest.mark.filterwarnings("ignore::ergotext.samplers.weighted.HeavyWeightsWarning")
 @pytest.mark.parametrize("kernel", ["mh", "suffix", "independence"])
 def test_annealed_importance_begins_with_such_rows(kernel: str) -> None:
     wanted = mass(Target.of(ENERGY, 2))

@@ -98,28 +98,32 @@ class Endings:
             return missing
         return max(1, missing, self._covering(at.compute_ff_bytes()))
 
-    def ending(self, text: bytes, more: bytes = b"") -> tuple[int, ...] | None:
-        """The tokens of a short ending of ``text + more``; None if none was found.
+    def ending(self, text: bytes) -> tuple[int, ...] | None:
+        """The tokens of a short ending of a text; None if none was found.
 
-        The one of ``text`` is taken where it fits.
+        It follows from the text alone, byte by byte, and not from what was asked before.
         """
-        whole = text + more
-        if whole not in self._found:
-            self._found[whole] = self._look(text, more)
-        found = self._found[whole]
+        known = len(text)
+        while known and text[:known] not in self._found:
+            known -= 1
+        for place in range(known, len(text) + 1):
+            if text[:place] not in self._found:
+                self._found[text[:place]] = self._look(text[:place])
+        found = self._found[text]
         return None if found is None else self._cut(found)
 
-    def _look(self, text: bytes, more: bytes) -> bytes | None:
-        known = self._found.get(text) if more else None
-        if known is not None and known.startswith(more):
-            return known[len(more) :]
-        at = self._after(text + more)
+    def _look(self, text: bytes) -> bytes | None:
+        """The ending of the text without its last byte, where it fits; else one is searched for."""
+        known = self._found[text[:-1]] if text else None
+        if known is not None and known[:1] == text[-1:]:
+            return known[1:]
+        at = self._after(text)
         if at is None:
             return None
-        if known is not None and _ends(at, known) and self._kept(text + more, known):
+        if known is not None and _ends(at, known) and self._kept(text, known):
             return known
-        budget = ON_THE_WAY if text + more else AT_START
-        return _Search(at, budget, lambda way: self._kept(text + more, way)).best
+        budget = ON_THE_WAY if text else AT_START
+        return _Search(at, budget, lambda way: self._kept(text, way)).best
 
     def _kept(self, text: bytes, way: bytes) -> bool:
         """Whether tokens can write an ending of a text, and it names nothing twice."""
@@ -192,9 +196,7 @@ def outlook_of(
         return found[0]
 
     def ending(read: Any, token: int | None) -> tuple[int, ...] | None:
-        more = b"" if token is None else pieces.tokens[token]
-        endings().ending(read.text)
-        return endings().ending(read.text, more)
+        return endings().ending(read.text + (b"" if token is None else pieces.tokens[token]))
 
     return Outlook(
         lambda read: endings().least(read.text), ending=ending, kinds=lambda: kinds_of(pieces)

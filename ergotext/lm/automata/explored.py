@@ -148,7 +148,8 @@ class Explored(Generic[Position]):
     def least(self, states: Ints) -> Ints:
         """int64 [B]: no sequence goes on with fewer tokens from there (``Bounded``).
 
-        Nobody looks behind a token for this: what lies there is bounded from where it begins.
+        Nobody looks behind a token for this, and nothing depends on where rows have stood before:
+        what lies there is bounded from where it begins.
         """
         least = np.zeros(len(states), dtype=np.int64)
         outlook = self._outlook
@@ -162,9 +163,6 @@ class Explored(Generic[Position]):
             if outlook.behind is not None:
                 behind = outlook.behind(position, states[rows] & _TOKEN)
                 least[rows] = np.maximum(least[rows], behind)
-        at = np.minimum(np.searchsorted(self._known, states), len(self._known) - 1)
-        for row in np.flatnonzero((self._known[at] == states) & (states > START)).tolist():
-            least[row] = max(least[row], self._bound(self._positions[self._number[at[row]]]))
         return least
 
     def ending(self, state: int) -> tuple[int, ...] | None:

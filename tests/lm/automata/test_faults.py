@@ -160,7 +160,8 @@ FAULTS: dict[str, tuple[str, Check, tuple[tuple[str, str], ...]]] = {
         "explored", tells_rows_apart, (("digest_size=16", "digest_size=2"),)
     ),
     "21: a dead part takes part": (
-        "combine", combines, (("if s != DEAD]", "]"),)
+        "combine", combines,
+        (("if s != DEAD]\n        rows =", "]\n        rows ="),)
     ),
 }  # fmt: skip
 

@@ -45,8 +45,8 @@ def retrieve(path: Path) -> None:
     reader = READER
     if trie.tokenizer is None:
         trie = load(path, reader.keys)
-    for exhaustive in (0, 1000):
-        retriever = Retriever(reader, trie, triples=True, exhaustive=exhaustive)
+    retriever = Retriever(reader, trie, triples=True)
+    for prefixes in (0, 1000):
         retriever.retrieve(["苹果的颜色", "ab bc", ""], k=2, beams=4)
 
 

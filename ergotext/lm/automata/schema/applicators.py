@@ -13,7 +13,15 @@ Apart = Callable[..., bool]
 """Whether it is plain that no value fits all of some facts."""
 
 _OBJECT = Types(frozenset({"object"}))
-_BRANCHES = ("anyOf", "oneOf", "if", "dependentSchemas", "dependencies", "$dynamicRef")
+_BRANCHES = (
+    "anyOf",
+    "oneOf",
+    "if",
+    "dependentSchemas",
+    "dependencies",
+    "$dynamicRef",
+    "$recursiveRef",
+)
 """What speaks of the same value, but not always."""
 
 
@@ -98,16 +106,19 @@ def _unevaluated(one: Fact, word: str, document: Document, _: Apart) -> tuple[li
         branches = (*_BRANCHES, "contains") if of_items else _BRANCHES
         if rest is not True and (near := [name for name in branches if name in at.schema]):
             raise fault(word, place, f"it depends on the {near[0]} at {at.place}")
-        all_ = ("items", "unevaluatedItems") if of_items else ("additionalProperties", word)
+        first = at.schema.get("prefixItems", [])
+        all_ = ("items", word) if of_items else ("additionalProperties", word)
+        if of_items and isinstance(at.schema.get("items"), list):
+            first, all_ = at.schema["items"], ("additionalItems", word)
         if any(name in at.schema and (at is not one or name != word) for name in all_):
             return [], []
         named |= dict.fromkeys(at.schema.get("properties", {}), True)
         patterns |= dict.fromkeys(at.schema.get("patternProperties", {}), True)
-        count = max(count, len(at.schema.get("prefixItems", [])))
+        count = max(count, len(first))
         todo += [at.part("allOf", k) for k in range(len(at.schema.get("allOf", [])))]
         todo += [document.target(at)] if "$ref" in at.schema else []
     if of_items:
-        meant = {"prefixItems": [True] * count, "items": rest}
+        meant = {"items": [True] * count, "additionalItems": rest}
     else:
         meant = {"properties": named, "patternProperties": patterns, "additionalProperties": rest}
     told = fact(meant, one.base, place)

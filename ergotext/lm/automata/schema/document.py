@@ -9,10 +9,32 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import unquote, urldefrag, urljoin
 
+from ergotext.lm.automata.schema.values import MARK
 from ergotext.lm.protocols import InputError
 
 OLD = ("draft-04", "draft-06", "draft-07")
 """Drafts in which what stands beside a ``$ref`` is passed over."""
+
+_NEW: dict[str, tuple[str, ...]] = {
+    "draft-04": (),
+    "draft-06": ("const", "contains", "propertyNames"),
+    "draft-07": ("if",),
+    "2019-09": (
+        *("dependentRequired", "dependentSchemas", "unevaluatedItems", "unevaluatedProperties"),
+        *("minContains", "maxContains", "$recursiveRef"),
+    ),
+    "2020-12": ("prefixItems", "$dynamicRef"),
+}
+"""The keywords that each draft brought."""
+
+_GONE = {"2019-09": ("dependencies",), "2020-12": ("dependencies", "$recursiveRef")}
+"""The keywords that a draft has no more."""
+
+_WIDER = frozenset({"minContains", "prefixItems"})
+"""Keywords that let more through than there is without them."""
+
+_DENIES = frozenset({"not", "oneOf", "if", "maxContains"})
+"""Keywords under which a schema may count where it does not fit."""
 
 DIGITS = 400
 """The largest power of ten, either way, that a number of a schema may have."""
@@ -71,7 +93,8 @@ def fact(schema: Any, base: str = "", place: str = "#") -> Fact:
         raise InputError(
             f"A schema is an object, true or false; at {place} stands {shown(schema)}."
         )
-    return Fact(schema, json.dumps(schema, default=lambda number: f"\0{number}"), base, place)
+    key = json.dumps(schema, default=lambda number: [MARK, str(number)])
+    return Fact(schema, key, base, place)
 
 
 def base_of(schema: Any, base: str) -> str:
@@ -155,9 +178,33 @@ class Document:
         self.root = fact(schema, base_of(schema, ""))
         draft = schema.get("$schema") if isinstance(schema, dict) else None
         self.old = isinstance(draft, str) and any(name in draft for name in OLD)
+        known = [name for name in _NEW if isinstance(draft, str) and name in draft]
+        self._draft = known[0] if known else "2020-12"
+        later = [*_NEW][[*_NEW].index(self._draft) + 1 :]
+        foreign = {*_GONE.get(self._draft, ()), *(word for name in later for word in _NEW[name])}
+        denies = not _DENIES.isdisjoint(strings(schema))
+        self._refused = frozenset(foreign if denies else foreign & _WIDER)
         self._named: dict[str, Fact] = {"": self.root, self.root.base: self.root}
         self._dynamic: list[str] = []
+        self._recursive = 0
+        self._renamed = ""
         self._index(self.root)
+
+    def words(self, one: Fact) -> list[str]:
+        """The keywords of a schema that count.
+
+        One that the draft does not know counts all the same, as people write them so and fewer
+        values fit; but not where more could.
+
+        Raises
+        ------
+        InputError
+            There is one that the draft does not know, and more values could fit by it.
+        """
+        words = ["$ref"] if self.old and "$ref" in one.schema else [*one.schema]
+        if word := next((word for word in words if word in self._refused), None):
+            raise fault(word, f"{one.place}/{word}", f"{self._draft} has no such keyword")
+        return words
 
     def target(self, source: Fact, keyword: str = "$ref") -> Fact:
         """What a reference points to.
@@ -170,6 +217,10 @@ class Document:
         place, name = f"{source.place}/{keyword}", source.schema[keyword]
         if not isinstance(name, str):
             raise fault(keyword, place, "it is no string")
+        if self._renamed:
+            raise fault(keyword, place, f"{self._draft} knows no {self._renamed}")
+        if keyword == "$recursiveRef" and self._recursive > 1:
+            raise fault(keyword, place, "what it points to depends on who refers to it")
         # A name such as urn:uuid:… has no path that a reference could be joined to.
         base = urldefrag(source.base)[0]
         whole = base + name if name.startswith("#") else urljoin(base, name)
@@ -200,6 +251,11 @@ class Document:
             if not isinstance(one.schema, dict):
                 continue
             self._named.setdefault(one.base, one)
+            self._recursive += one.schema.get("$recursiveAnchor") is True
+            foreign = "$id" if self._draft == "draft-04" else "id"
+            name = one.schema.get(foreign)
+            if one is not root and isinstance(name, str) and not name.startswith("#"):
+                self._renamed = f"{one.place}/{foreign}"
             for keyword in ("$anchor", "$dynamicAnchor", "$id", "id"):
                 name = one.schema.get(keyword)
                 if isinstance(name, str) and (keyword[-2:] != "id" or name.startswith("#")):

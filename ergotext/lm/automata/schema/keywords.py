@@ -3,7 +3,8 @@
 A keyword becomes a list of items that all hold. Its opposite becomes a list of ways, each a list
 of items; where there is none to give, an ``Opaque`` one, which can be tried on a value. Of older
 drafts, ``definitions``, ``id``, ``dependencies``, lists as ``items`` with ``additionalItems`` and
-the boolean ``exclusiveMinimum`` and ``exclusiveMaximum`` are understood.
+the boolean ``exclusiveMinimum`` and ``exclusiveMaximum`` are understood. Of a keyword that the
+draft of ``$schema`` does not know, see ``Document.words``.
 """
 
 from __future__ import annotations
@@ -194,7 +195,7 @@ def _required(one: Fact, word: str) -> tuple[list[Item], Ways]:
 
 def _names(one: Fact, word: str) -> tuple[list[Item], Ways]:
     names = Atom("object", "names", one.part(word), f"{one.place}/{word}")
-    return [names], [[opaque(one, word)]]
+    return [names], [[Types(frozenset({"object"})), opaque(one, word)]]
 
 
 def _items(one: Fact, word: str) -> tuple[list[Item], Ways]:

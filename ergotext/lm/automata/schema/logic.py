@@ -21,7 +21,7 @@ from ergotext.lm.automata.schema.atoms import (
     Types,
 )  # fmt: skip
 from ergotext.lm.automata.schema.characters import matching
-from ergotext.lm.automata.schema.document import Document, Fact
+from ergotext.lm.automata.schema.document import Document, Fact, fault
 from ergotext.lm.automata.schema.keywords import PLAIN
 from ergotext.lm.automata.schema.patterns import contents
 from ergotext.lm.automata.schema.values import integral, key, quoted, same, type_of
@@ -55,11 +55,11 @@ class Logic:
     def _read(self, fact: Fact) -> list[Item]:
         if isinstance(fact.schema, bool):
             return [] if fact.schema == fact.holds else [Either(())]
-        alone = self._document.old and "$ref" in fact.schema
+        words = self._document.words(fact)
         positive = fact if fact.holds else -fact
         items: list[Item] = []
         against: list[tuple[Item, ...]] = []
-        for word in ["$ref"] if alone else fact.schema:
+        for word in words:
             if word in PLAIN:
                 holds, ways = PLAIN[word](positive, word)
             elif word in APPLICATORS:
@@ -178,6 +178,24 @@ class Logic:
                 return None
             found += values
         return list({key(value): value for value in found}.values())
+
+    def known(self, shape: Shape) -> list[Any] | None:
+        """As ``values``; where it lists none, no part of the shape is beyond a grammar.
+
+        Raises
+        ------
+        InputError
+            A part is.
+        """
+        values = self.values(shape)
+        for atom in shape.atoms if values is None else ():
+            if isinstance(atom, Opaque):
+                raise fault(
+                    atom.keyword,
+                    atom.place,
+                    "under not, oneOf or if no grammar keeps to its opposite",
+                )
+        return values
 
     def impossible(self, facts: Iterable[Fact], depth: int = DEPTH) -> bool:
         """Whether it is plain that no value fits; False also where it is not."""

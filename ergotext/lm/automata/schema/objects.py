@@ -20,6 +20,9 @@ STRING = fact({"type": "string"})
 PATTERNS = 6
 """Patterns of names that may be told apart in one object."""
 
+TOLD = 100
+"""Names that may be listed for an object, each then a member that is known."""
+
 MOST = 20_000
 """States of one object whose members are counted."""
 
@@ -31,7 +34,9 @@ def object_(writer: Writer, atoms: Sequence[Atom]) -> list[Way]:
     lacks = {atom.value for atom in atoms if atom.kind == "lacks"}
     spelled = tuple(atom.value for atom in atoms if atom.kind == "names")
     listed = [name for atom in atoms if atom.kind == "members" for name, _ in atom.value.named]
-    known = [*dict.fromkeys([*listed, *has, *sorted(lacks)])]
+    told = writer.logic.listed((STRING, *spelled)) if spelled else None
+    few = told is not None and len(told) <= TOLD
+    known = [*dict.fromkeys([*listed, *has, *sorted(lacks), *(told if told and few else [])])]
     pairs: list[tuple[Way, bool]] = []
     for name in known:
         facts = logic.of_member(atoms, name)
@@ -40,7 +45,7 @@ def object_(writer: Writer, atoms: Sequence[Atom]) -> list[Way]:
             pairs.append((writer.pair(exact(name), (writer.value(facts),)), name in has))
         elif name in has:
             return []
-    others = _others(writer, atoms, known, spelled)
+    others = [] if few else _others(writer, atoms, known, spelled)
     low, high = ends(atoms, "names")
     body = _members(
         writer, pairs, others, int(low or 0), None if high is None else int(high), atoms
@@ -117,10 +122,11 @@ def _names(
     """Expressions of the names that match patterns and fit facts, but those known."""
     found = []
     for shape in writer.logic.shapes((STRING, *spelled)):
-        values = writer.logic.values(shape)
+        values = writer.logic.known(shape)
         if values is not None:
             fit = [v for v in values if v not in known]
-            found += [exact(v) for v in fit if all(matches(a.value, v) == a.holds for a in hits)]
+            fit = [v for v in fit if all(matches(a.value, v) == a.holds for a in hits)]
+            found += [exact(*fit)] if fit else []
             continue
         others = [o.value for o in shape.atoms if isinstance(o, Other) and isinstance(o.value, str)]
         name = string([*shape.of("string"), *hits], [*known, *others])

@@ -25,7 +25,7 @@ _NAMED = {"d": _DIGITS, "w": _WORD, "s": _SPACE}
 _NAMED |= {name.upper(): without(ranges) for name, ranges in _NAMED.items()}
 _LINE = ((0x0A, 0x0A), (0x0D, 0x0D), (0x2028, 0x2029))
 _CONTROL = {"t": 0x09, "n": 0x0A, "v": 0x0B, "f": 0x0C, "r": 0x0D, "0": 0x00}
-_COUNT = re.compile(r"\{(\d+)(?:(,)(\d*))?\}")
+_COUNT = re.compile(r"\{([0-9]+)(?:(,)([0-9]*))?\}")
 _CODE = re.compile(r"x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|u\{([0-9a-fA-F]{1,6})\}|c([a-zA-Z])")
 _PROPERTY = re.compile(r"[pP]\{[A-Za-z_]+(?:=[A-Za-z_]+)?\}")
 _GROUP = re.compile(r"\?(?::|<[A-Za-z_$][\w$]*>)")
@@ -163,11 +163,14 @@ class _Parser:
             nodes.append(self._repeated(self._one()))
         return tuple(nodes)
 
-    def _repeated(self, node: Node) -> Node:
-        char = self._next()
-        counted = _COUNT.match(self.pattern, self.at)
-        if char not in ("*", "+", "?") and not counted:
+    def _counts(self) -> bool:
+        """Whether a count comes next."""
+        return self._next() in ("*", "+", "?") or bool(_COUNT.match(self.pattern, self.at))
+
+    def _repeated(self, node: Anchor | Group | Characters) -> Node:
+        if not self._counts():
             return node
+        char, counted = self._next(), _COUNT.match(self.pattern, self.at)
         if isinstance(node, Anchor):
             self._fail("an anchor is repeated")
         if counted:
@@ -181,13 +184,11 @@ class _Parser:
             self.at += 1
         if self._next() == "?":  # as few as possible: the same texts
             self.at += 1
-        if self._next() in ("*", "+", "?") and self._next():
+        if self._counts():
             self._fail("a count is counted")
-        if isinstance(node, Repeat):
-            node = Group(((node,),))
         return Repeat(node, least, most)
 
-    def _one(self) -> Node:
+    def _one(self) -> Anchor | Group | Characters:
         char = self._next()
         if char == "(":
             self.at += 1
@@ -198,7 +199,7 @@ class _Parser:
                 self._fail("a bracket is not closed")
             self.at += 1
             return group
-        if char in ("*", "+", "?"):
+        if self._counts():
             self._fail("nothing is repeated")
         if char == "[":
             return self._class()

@@ -8,6 +8,9 @@ from typing import Any
 
 NAMES = {"null": type(None), "boolean": bool, "string": str, "array": list, "object": dict}
 
+MARK = float("nan")
+"""What stands in a key before a number that is not whole: JSON cannot write it."""
+
 
 def type_of(value: Any) -> str:
     """The type of a value, as JSON Schema calls it; ``number`` for all numbers."""
@@ -19,9 +22,9 @@ def key(value: Any) -> str:
     return json.dumps(value, sort_keys=True, default=_exact)
 
 
-def _exact(number: Decimal) -> str:
-    """A mark that no string begins with, and the digits of a number that is not whole."""
-    return "\0" + format(number, "f").rstrip("0")
+def _exact(number: Decimal) -> list[float | str]:
+    """A mark that no JSON value has, and the digits of a number that is not whole."""
+    return [MARK, format(number, "f").rstrip("0")]
 
 
 def same(one: Any, other: Any) -> bool:

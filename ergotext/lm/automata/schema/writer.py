@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ergotext.lm.automata.schema.arrays import array
-from ergotext.lm.automata.schema.atoms import Atom, Opaque, Other, Shape
+from ergotext.lm.automata.schema.atoms import Atom, Other, Shape
 from ergotext.lm.automata.schema.document import Fact, fault
 from ergotext.lm.automata.schema.logic import Logic
 from ergotext.lm.automata.schema.objects import object_
@@ -67,18 +67,11 @@ class Writer:
 
     def _ways(self, shape: Shape) -> list[Way]:
         ways: list[Way]
-        values = self.logic.values(shape)
+        values = self.logic.known(shape)
         if values is not None:
             scalars = [value for value in values if not isinstance(value, list | dict)]
             ways = [(self.rules.terminal(exact(*scalars)),)] if scalars else []
             return ways + [self.literal(v) for v in values if isinstance(v, list | dict)]
-        for atom in shape.atoms:
-            if isinstance(atom, Opaque):
-                raise fault(
-                    atom.keyword,
-                    atom.place,
-                    "under not, oneOf or if no grammar keeps to its opposite",
-                )
         ways = []
         others = [atom for atom in shape.atoms if isinstance(atom, Other)]
         for value, type_ in ((None, "null"), (True, "boolean"), (False, "boolean")):

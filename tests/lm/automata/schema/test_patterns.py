@@ -72,7 +72,8 @@ def test_what_ecmascript_says(pattern: str, fit: list[str], unfit: list[str]) ->
 @pytest.mark.parametrize(
     "pattern",
     ["(a", "a)", "[a", "a(?=b)", "(?<!a)b", r"(a)\1", r"\bx", "*", "a**", "x^y", "(^a)*", r"\Z",
-     r"\p{Foo}", "[b-a]", "a{3,2}", "(?i)a", "\\", r"\ud800", "^*"],
+     r"\p{Foo}", "[b-a]", "a{3,2}", "(?i)a", "\\", r"\ud800", "^*",
+     "a{3}{2}", "a{3}?{2}", "a*{2}", "(a+){2}{1,}", "{2}", "a|{2}"],
 )  # fmt: skip
 def test_what_cannot_be_followed(pattern: str) -> None:
     with pytest.raises(PatternError):

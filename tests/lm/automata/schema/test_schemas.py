@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ergotext.lm.automata.grammars import json_schema
@@ -10,6 +11,8 @@ from ergotext.lm.protocols import InputError
 from tests.lm.automata.schema.bytewise import BYTES, taker, takes
 
 BIG = 12345678901234567890123
+D04, D06, D07 = (f"http://json-schema.org/draft-0{k}/schema#" for k in (4, 6, 7))
+D19 = "https://json-schema.org/draft/2019-09/schema"
 
 
 @pytest.mark.parametrize(
@@ -37,6 +40,10 @@ BIG = 12345678901234567890123
          [[2]], [[], [1], 2]),
         ({"enum": [[1, 1], [1, 2]], "uniqueItems": True}, [[1, 2]], [[1, 1]]),
         ({"const": 1}, [1, 1.0], [True]),
+        ({"const": "\0001.5"}, ["\0001.5"], [1.5]),
+        ({"enum": [1.5, "\0001.5"], "not": {"const": 1.5}}, ["\0001.5"], [1.5]),
+        ({"properties": {"a": {"const": "\0001.5"}, "b": {"const": 1.5}}},
+         [{"a": "\0001.5", "b": 1.5}], [{"a": 1.5}, {"b": "\0001.5"}]),
         # What is denied
         ({"not": {"type": ["string", "integer"]}}, [1.5, None, [], {}], ["a", 1]),
         ({"not": {"required": ["a"]}}, [{}, {"b": 1}], [{"a": 1}, 3]),
@@ -58,6 +65,15 @@ BIG = 12345678901234567890123
         ({"dependentRequired": {"a": ["b"]}}, [{"a": 1, "b": 1}, {"b": 1}], [{"a": 1}]),
         ({"allOf": [{"properties": {"a": {}}}], "properties": {"b": {}},
           "unevaluatedProperties": False}, [{"a": 1, "b": 2}], [{"c": 1}]),
+        ({"type": "object", "propertyNames": {"not": {"propertyNames": {"maxLength": 3}}}},
+         [{}], [{"a": 1}, {"abcd": 1}]),
+        ({"not": {"propertyNames": {"maxLength": 1}}, "enum": [1, "ab", {"a": 1}, {"ab": 1}]},
+         [{"ab": 1}], [1, "ab", {"a": 1}]),
+        ({"type": "object", "propertyNames": {"enum": ["a", "b", 1]}, "required": ["b"],
+          "patternProperties": {"^a": {"type": "null"}}},
+         [{"b": 1}, {"b": 1, "a": None}], [{}, {"a": None}, {"b": 1, "a": 1}, {"b": 1, "c": 1}]),
+        ({"type": "object", "propertyNames": {"enum": ["a", "b"]}, "minProperties": 2},
+         [{"a": 1, "b": 1}], [{"a": 1}, {}]),
         # Elements
         ({"type": "array", "maxItems": 1}, [[], [1]], [[1, 2]]),
         ({"prefixItems": [{"type": "null"}], "items": {"type": "integer"}, "minItems": 2},
@@ -66,6 +82,19 @@ BIG = 12345678901234567890123
          [[1, "a", 2], "x"], [[1], [1, 2, 3]]),
         ({"items": {"enum": ["a", "b"]}, "uniqueItems": True}, [["b", "a"], []], [["a", "a"]]),
         ({"minLength": 3, "maxLength": 2, "minItems": 1, "maxItems": 0}, [1, {}], ["aaa", []]),
+        ({"$schema": D19, "type": "array", "items": [{}], "unevaluatedItems": False},
+         [[], [1]], [[1, 2]]),
+        ({"$schema": D19, "type": "array", "items": [{}], "unevaluatedItems": {"type": "null"},
+          "allOf": [{"items": [{}, {}]}]}, [[1, 2], [1, 2, None]], [[1, 2, 3]]),
+        ({"$schema": D19, "type": "array", "items": [{}], "additionalItems": {"type": "null"},
+          "unevaluatedItems": False}, [[1, None]], [[1, 2]]),
+        # What a draft does not know, where fewer values fit by it
+        ({"$schema": D04, "properties": {"a": {"const": 1}}}, [{"a": 1}], [{"a": 2}]),
+        ({"$schema": D07, "dependentRequired": {"a": ["b"]}}, [{"b": 1}], [{"a": 1}]),
+        ({"dependencies": {"a": ["b"]}}, [{"b": 1}], [{"a": 1}]),
+        ({"$schema": D07, "not": {"dependencies": {"a": ["b"]}}}, [{"a": 1}], [{"b": 1}, 1]),
+        ({"$schema": D07, "$ref": "#/definitions/a", "prefixItems": [{}],
+          "definitions": {"a": {"const": 1}}}, [1], [2, []]),
         # The whole
         (True, [1, {"a": [None]}], []),
         ({}, ["x", []], []),
@@ -96,6 +125,19 @@ def test_no_name_comes_twice_in_one_object() -> None:
         assert not take(text), text
     least = taker({"type": "object", "minProperties": 2})
     assert least('{"b":1,"c":2}') and not least('{"b":1,"b":2}')
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"minProperties": 1}, {"patternProperties": {"b": {"type": "integer"}}}]
+)
+def test_where_no_name_is_left_no_comma_follows(more: Any) -> None:
+    names = {"type": "object", "propertyNames": {"enum": ["a", "b"]}, **more}
+    automaton = json_schema(names, BYTES)
+    state = automaton.start(1)
+    for byte in b'{"a":1,"b":2':
+        state = automaton.advance(state, np.array([byte]))
+    _, tokens, _ = automaton.candidates(state)
+    assert ord("}") in tokens and ord(",") not in tokens
 
 
 def test_a_string_has_one_spelling() -> None:
@@ -130,6 +172,28 @@ def test_options_of_llguidance_are_a_note_like_any_other(value: Any) -> None:
         ({"not": {"additionalProperties": False}}, "additionalProperties", "#/not"),
         ({"anyOf": [{"properties": {"a": {}}}], "unevaluatedProperties": False},
          "unevaluatedProperties", "#/unevaluatedProperties"),
+        ({"$schema": D07, "contains": {"type": "integer"}, "minContains": 0},
+         "minContains", "#/minContains"),
+        ({"$schema": D07, "prefixItems": [{}], "items": False}, "prefixItems", "#/prefixItems"),
+        ({"$schema": D19, "prefixItems": [{}], "items": False}, "prefixItems", "#/prefixItems"),
+        ({"$schema": D07, "not": {"dependentRequired": {"a": ["b"]}}},
+         "dependentRequired", "#/not/dependentRequired"),
+        ({"$schema": D04, "not": {"const": 1}}, "const", "#/not/const"),
+        ({"$schema": D04, "not": {"$ref": "#/x-a"}, "x-a": {"items": {"const": 1}}},
+         "const", "#/x-a/items/const"),
+        ({"$schema": D04, "if": {}, "else": {}}, "if", "#/if"),
+        ({"$schema": D06, "oneOf": [{}, {"if": {}, "then": False}]}, "if", "#/oneOf/1/if"),
+        ({"$schema": D19, "not": {"dependencies": {"a": ["b"]}}},
+         "dependencies", "#/not/dependencies"),
+        ({"not": {"dependencies": {"a": ["b"]}}}, "dependencies", "#/not/dependencies"),
+        ({"$defs": {"t": {"const": 1}},
+          "items": {"id": "x", "$ref": "#/$defs/t", "$defs": {"t": {}}}},
+         "$ref", "#/items/$ref"),
+        ({"$schema": D04, "definitions": {"t": {"$id": "x"}}, "$ref": "#/definitions/t"},
+         "$ref", "#/$ref"),
+        ({"$schema": D19, "$recursiveAnchor": True, "items": {"$id": "x", "$recursiveAnchor": True,
+          "items": {"$recursiveRef": "#"}}, "maxItems": 1},
+         "$recursiveRef", "#/items/items/$recursiveRef"),
         ({"minLength": 10**6}, "minLength", "#/minLength"),
         ({"maxProperties": 10**6}, "maxProperties", "#/maxProperties"),
         ({"type": "nope"}, "type", "#/type"),
@@ -172,6 +236,13 @@ def test_schemas_that_no_value_fits(schema: Any) -> None:
         return
     with pytest.raises(InputError, match="No value fits"):
         json_schema(schema, BYTES)
+
+
+@pytest.mark.parametrize("count", [100, 101, 2000])
+def test_many_names(count: int) -> None:
+    names = {"type": "object", "propertyNames": {"enum": [f"n{k}" for k in range(count)]}}
+    fit = {"n3": 1, f"n{count - 1}": 1}
+    assert takes(names, fit, {"n3": 1, f"n{count}": 1}) == [True, False]
 
 
 def test_many_values_and_many_choices() -> None:
