@@ -66,7 +66,8 @@ def place(path: Path, option: str = "-o") -> Path:
     Raises
     ------
     typer.BadParameter
-        It is a folder or a link that leads nowhere, or its folder cannot be written.
+        It is a folder or a link that leads nowhere, or its folder is not there or cannot be
+        written.
     """
     if "\0" in str(path):
         raise typer.BadParameter("the name of a file holds no NUL", param_hint=option)
@@ -75,7 +76,11 @@ def place(path: Path, option: str = "-o") -> Path:
         raise typer.BadParameter(f"{path} is a link that leads to itself", param_hint=option)
     if real.is_dir():
         raise typer.BadParameter(f"{path} is a folder; name a file", param_hint=option)
-    if not (real.parent.is_dir() and os.access(real.parent, os.W_OK)):
+    if not real.parent.exists():
+        raise typer.BadParameter(f"the folder {real.parent} does not exist", param_hint=option)
+    if not real.parent.is_dir():
+        raise typer.BadParameter(f"{real.parent} is no folder", param_hint=option)
+    if not os.access(real.parent, os.W_OK):
         raise typer.BadParameter(f"the folder {real.parent} cannot be written", param_hint=option)
     return real
 

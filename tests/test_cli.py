@@ -125,7 +125,7 @@ def test_time_limit(capsys, small) -> None:
         (["summer", "--model", "./nothere"], "there is no folder ./nothere"),
         (["sum\x00mer", "--model", "unread"], "control character"),
         (["summer", "--device", "abacus"], "unknown device"),
-        (["summer", "-o", "/no/such/folder/out.txt"], "cannot be written"),
+        (["summer", "-o", "/no/such/folder/out.txt"], "/no/such/folder does not exist"),
         (["summer", "-o", "."], "is a folder"),
         (["summer", "--context", "long " * 200], "token positions"),
     ],

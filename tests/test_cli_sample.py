@@ -327,7 +327,7 @@ def test_a_plot_is_drawn(call, tmp_path: Path) -> None:
         (["-n", "500", *SHORT[:4]], "visit 26 states; got 500"),
         (["-n", "25", *SHORT[:4]], "are there to draw from"),
         (["--dtype", "float8"], "--dtype"),
-        (["-o", "/no/such/folder/out.txt"], "cannot be written"),
+        (["-o", "/no/such/folder/out.txt"], "/no/such/folder does not exist"),
     ],
 )
 def test_usage_errors_are_one_line_and_exit_2(call, config: Path, arguments, message) -> None:

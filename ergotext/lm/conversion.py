@@ -231,5 +231,14 @@ def _mute(logger: Logger) -> Callable[[], None]:
 
 
 def first_line(error: BaseException) -> str:
-    """What an exception says, in one line."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+    """What an exception says, in one line: more of it where that one only announces the next."""
+    kind = type(error).__name__
+    said, *more = [line.strip() for line in str(error).splitlines() if line.strip()] or [kind]
+    if "above report" in said:  # which ``quiet`` keeps from the user
+        what = "have other shapes than its configuration says"
+        return f"its weights {what if 'mismatched' in said else 'cannot be converted'}"
+    while said.endswith(":") and more:
+        said = f"{said} {more.pop(0)}"
+    if isinstance(error, KeyError) and error.args:
+        return f"there is no {said} ({kind})"
+    return f"{said} {kind}" if said.endswith(":") else said

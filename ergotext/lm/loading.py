@@ -35,7 +35,7 @@ from ergotext.lm.extras import install
 from ergotext.lm.masked import MaskedLM
 from ergotext.lm.protocols import InputError, ModelError
 from ergotext.lm.seq2seq import Seq2SeqLM
-from ergotext.lm.soundness import check_folder, check_model, check_tokenizer
+from ergotext.lm.soundness import check_folder, check_model, check_tokenizer, misfit
 from ergotext.lm.vocabulary import Vocabulary
 
 Dtype = Literal["float32", "bfloat16"]
@@ -210,7 +210,11 @@ def _pretrained(
     except Exception as error:
         # Broken files make transformers raise whatever it trips over: KeyError, SafetensorError, …
         if isinstance(source, Path) or not isinstance(error, (OSError, ValueError)):
-            raise ModelError(f"cannot load the model {name}: {first_line(error)}") from error
+            said = first_line(error)
+            if isinstance(source, Path) and "ignore_mismatched_sizes" in str(error):
+                with quiet(), torch.device("meta"):  # without numbers, as large as it may be
+                    said = misfit(source, kind.from_config(config))
+            raise ModelError(f"cannot load the model {name}: {said}") from error
         raise InputError(
             f"no model {name!r}: it is no bundled name ({', '.join([*SHIPPED, *BUNDLED])}), no "
             f"folder, no .gguf file, and the hub gave none ({first_line(error)}); "

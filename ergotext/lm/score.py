@@ -48,9 +48,10 @@ def score(
     Raises
     ------
     InputError
-        ``texts`` is one text, or holds a special token or a character that the model has no token
-        for; ``given`` is missing, not wanted, or of another number; the energy has no model whose
-        tokenizer could read texts.
+        ``texts`` is one text; the tokenizer reads a special token in one of them (many spell out
+        what only looks like one), or a character that the model has no token for; ``given`` is
+        missing, not wanted, or of another number; the energy has no model whose tokenizer could
+        read texts.
     """
     check_texts(texts)
     texts = list(texts)

@@ -44,7 +44,7 @@ def check_whole(
     buffers : collection of str
         What the model computes by itself: older versions have saved some of it.
     """
-    absent = [*info.get("missing_keys", ()), *info.get("mismatched_keys", ())]
+    absent = list(info.get("missing_keys", ()))
     if absent:
         raise ModelError(
             f"the model {name} lacks {len(absent)} of its weights (such as {absent[0]}); "
@@ -80,6 +80,19 @@ def check_model(model: nn.Module, info: dict[str, Any], name: str, *, body: bool
     check_numbers(model.named_parameters(), name)
     saved = model.state_dict().keys()  # masks that are computed may well hold -inf
     check_numbers(((key, one) for key, one in model.named_buffers() if key in saved), name)
+
+
+def misfit(folder: Path, model: nn.Module) -> str:
+    """Which weight of a folder has another shape in the model that its config.json describes."""
+    described = model.state_dict()
+    for file in sorted(folder.glob("*.safetensors")):
+        for key, shape in shapes_of(file).items():
+            if key in described and tuple(described[key].shape) != shape:
+                return (
+                    f"its weight {key} is of shape {list(shape)}, and by its config.json of "
+                    f"{list(described[key].shape)}: mend config.json, or fetch the model again"
+                )
+    return "its weights have other shapes than its config.json says: mend it, or fetch it again"
 
 
 def check_folder(folder: Path) -> None:

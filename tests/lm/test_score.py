@@ -50,6 +50,12 @@ def test_energies_and_masked_models(placed_lm: CausalLM) -> None:
     assert found == pytest.approx([-one for one in expected], abs=1e-4)
 
 
+def test_what_only_looks_like_a_special_token_is_scored() -> None:
+    """Where the tokenizer spells it out; that others are refused is tested below."""
+    assert et.score(et.load("tiny-retriever"), ["a</s>b"], given="x").isfinite().all()
+    assert et.score(et.load("tiny-causal"), ["<|endoftext|>"]).isfinite().all()
+
+
 def test_an_encoder_decoder() -> None:
     lm = et.load("tiny-retriever")
     answers = ["苹果\t产地", "苹果公司\t创始人", "苹果\t产地"]

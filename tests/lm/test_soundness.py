@@ -23,6 +23,7 @@ from transformers import (
 
 import ergotext as et
 from ergotext.lm import soundness
+from ergotext.lm.conversion import first_line
 from ergotext.lm.matcher import CONFIG, WEIGHTS, Matcher
 from tests.conftest import SMALL
 from tests.faulty import load_with_fault
@@ -199,6 +200,49 @@ def test_sentence_encoders(tmp_path: Path, tokenizer: PreTrainedTokenizerFast) -
         load_encoder(path)
 
 
+@pytest.mark.parametrize("name", ["vocab_size", "intermediate_size", "hidden_size"])
+def test_weights_of_other_shapes_are_named(causal: Path, name: str) -> None:
+    said = r"its weight (model|lm_head)\.[\w.]+ is of shape \[[\d, ]+\], and by its config\.json"
+    with within(5.0, name), pytest.raises(et.ModelError, match=said):
+        et.load(edited(causal, **{name: 10**6 * 64}))
+
+
+def test_weights_of_other_shapes_under_other_names(causal: Path) -> None:
+    model = torch.nn.Linear(2, 3)
+    assert soundness.misfit(causal, model).startswith("its weights have other shapes than")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"num_attention_heads": 10**7}, "is not a multiple of the number of attention heads"),
+        ({"num_hidden_layers": "x"}, "'num_hidden_layers' expected int, got str"),
+        ({"hidden_act": "zzz"}, r"there is no 'zzz' \(KeyError\)"),
+    ],
+)
+def test_what_is_wrong_in_a_config_is_said(causal: Path, change: dict[str, Any], said: str) -> None:
+    with pytest.raises(et.ModelError, match=said) as caught:
+        et.load(edited(causal, **change))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ValueError(""), "ValueError"),
+        (KeyError(), "KeyError"),
+        (ValueError("a\nb"), "a"),
+        (ValueError("a:\n\n  b:\n c\nd"), "a: b: c"),
+        (ValueError("a:"), "a: ValueError"),
+        (RuntimeError("CONVERSION: see the above report!"), "its weights cannot be converted"),
+        (RuntimeError("ignore_mismatched_sizes … the above report!"),
+         "its weights have other shapes than its configuration says"),
+    ],
+)  # fmt: skip
+def test_one_line_says_what_happened(error: Exception, said: str) -> None:
+    assert first_line(error) == said
+
+
 @pytest.mark.parametrize("name", ["num_hidden_layers", "n_layer", "num_decoder_layers"])
 def test_more_layers_than_weights_are_not_built(causal: Path, name: str) -> None:
     with within(5.0, name), pytest.raises(et.ModelError, match=f"{name} = 100,000,000"):
@@ -273,7 +317,7 @@ def test_nan_in_a_matcher_is_refused_by_name(tmp_path: Path) -> None:
 
 def check_refused(module: ModuleType) -> None:
     """What is missing, unused or no number is refused; what is harmless is not."""
-    refused = [{"missing_keys": ["a"]}, {"mismatched_keys": ["a"]}, {"unexpected_keys": {"a.bias"}}]
+    refused = [{"missing_keys": ["a"]}, {"unexpected_keys": {"a.bias"}}]
     for info in refused:
         with pytest.raises(et.ModelError):
             module.check_whole(info, "m")
@@ -300,7 +344,7 @@ def test_our_checks_pass() -> None:
         ("not (math.isfinite(low) and math.isfinite(high))", "math.isnan(low)"),
         ("not (math.isfinite(low) and math.isfinite(high))", "not math.isfinite(low)"),
         ("not (body and _HEADS.search(key))", "not _HEADS.search(key)"),
-        ('*info.get("mismatched_keys", ())', ""),
+        ('list(info.get("missing_keys", ()))', "[]"),
     ],
 )
 def test_fault_is_caught(fault: tuple[str, str]) -> None:
