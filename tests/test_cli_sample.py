@@ -349,8 +349,21 @@ def test_usage_errors_are_one_line_and_exit_2(call, config: Path, arguments, mes
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--sampler", "smc", "--regex", "q?xz[^a-z]z", "--max-length", "5", "-n", "1",
-          "--option", "proposal=model"], "weight zero"),
+        (
+            [
+                "--sampler",
+                "smc",
+                "--regex",
+                "q?xz[^a-z]z",
+                "--max-length",
+                "5",
+                "-n",
+                "1",
+                "--option",
+                "proposal=model",
+            ],
+            "weight zero",
+        ),
         (["--sampler", "rejection", "--option", "log_bound=-900", "-n", "2"], "stated bound"),
         (["--checkpoint", "other", "--resume", "--seed", "1", *SHORT], "there seed = 0, here 1"),
         (["--checkpoint", "other", "--resume", "--length", "9", *SHORT], "there energy ="),

@@ -78,8 +78,12 @@ def check_model(model: nn.Module, info: dict[str, Any], name: str, *, body: bool
     buffers = {key for key, _ in model.named_buffers()}
     check_whole(info, name, body=body, buffers=buffers)
     check_numbers(model.named_parameters(), name)
-    saved = model.state_dict().keys()  # masks that are computed may well hold -inf
-    check_numbers(((key, one) for key, one in model.named_buffers() if key in saved), name)
+    saved = model.state_dict().keys()
+    check_numbers(
+        # -inf in one forbids a token (Marian's final_logits_bias); in a weight it is a fault.
+        ((key, one.clamp(min=0.0)) for key, one in model.named_buffers() if key in saved),
+        name,
+    )
 
 
 def misfit(folder: Path, model: nn.Module) -> str:

@@ -141,7 +141,13 @@ def test_buffers_that_older_versions_have_saved_are_harmless() -> None:
         soundness.check_model(Buffered(), info, "m")
 
 
-@pytest.mark.parametrize("number", [torch.nan, torch.inf, -torch.inf])
+def test_a_saved_buffer_may_forbid_tokens() -> None:
+    model = Buffered()
+    model.final_logits_bias[0, 1] = -torch.inf
+    soundness.check_model(model, {}, "m")
+
+
+@pytest.mark.parametrize("number", [torch.nan, torch.inf])
 def test_a_saved_buffer_that_is_no_number_is_refused_by_name(number: float) -> None:
     model = Buffered()
     model.final_logits_bias[0, 1] = number
