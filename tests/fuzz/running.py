@@ -89,6 +89,7 @@ def check(
         sys.stdin, sys.stdout, sys.stderr = streams
         os.chdir(here)
     err.flush()
+    # The stand-in for stderr is bytes below; the stubs of TextIO do not know that.
     lines = err.buffer.getvalue().decode().splitlines(keepends=True)  # type: ignore[attr-defined]
     said = "".join(line for line in lines if not line.startswith("converting "))  # what takes long
     told = f"{code} {list(arguments)!r:.2000}\n{said[-2000:]}"
