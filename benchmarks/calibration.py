@@ -17,11 +17,11 @@ import torch
 
 from ergotext import Retriever, load, load_lookahead
 from ergotext.lm.seq2seq import Seq2SeqLM
-from ergotext.tasks.candidates import Spotter
-from ergotext.tasks.kgclue.data import read
-from ergotext.tasks.kgclue.dev import DevSet
-from ergotext.tasks.kgclue.metrics import mark
-from ergotext.tasks.kgclue.scoring import Coder
+from ergotext.tasks.datasets.kgclue.data import read
+from ergotext.tasks.datasets.kgclue.metrics import mark
+from ergotext.tasks.retrieval.candidates import Spotter
+from ergotext.tasks.training.seq2seq.dev import DevSet
+from ergotext.tasks.training.seq2seq.scoring import Coder
 
 TEMPERATURES = (0.01, 0.03, 0.1, 0.3, 0.5, 1, 1.5, 2, 3, 4, 8, 16, 32)
 

@@ -26,9 +26,10 @@ from typing import Any
 
 import numpy as np
 
+from ergotext.errors import InputError
 from ergotext.lm.automata import Pieces, json_schema
-from ergotext.lm.characters import Alphabet
-from ergotext.lm.protocols import Automaton, InputError
+from ergotext.lm.protocols import Automaton
+from ergotext.lm.tokenizers.characters import Alphabet
 
 BYTES = Pieces(Alphabet(258, 257, 256), [bytes([byte]) for byte in range(256)])
 LISTED = Path(__file__).with_suffix(".txt")

@@ -31,11 +31,11 @@ from ergotext.lm.causal import CausalLM
 from ergotext.lm.loading import BUNDLED, source_of
 from ergotext.lm.protocols import Automaton
 from ergotext.samplers import SeededDraws
-from ergotext.samplers.next_token import AdaptiveRejection
-from ergotext.samplers.smc import smc
-from ergotext.samplers.stochastic_beam import stochastic_beam
+from ergotext.samplers.search.stochastic_beam import stochastic_beam
 from ergotext.samplers.target import Target
-from ergotext.samplers.weighted import WeightedSamples
+from ergotext.samplers.weighted.proposals import AdaptiveRejection
+from ergotext.samplers.weighted.samples import WeightedSamples
+from ergotext.samplers.weighted.smc import smc
 
 MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December"
 CASES = {

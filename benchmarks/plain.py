@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ergotext.lm.causal import CausalLM
-from ergotext.lm.words import holds_words
+from ergotext.support.words import holds_words
 
 LIST = 64
 

@@ -16,10 +16,11 @@ from pathlib import Path
 import numpy as np
 import regex as other
 
+from ergotext.errors import InputError
 from ergotext.lm.automata import Pieces
 from ergotext.lm.automata import regex as ours
-from ergotext.lm.characters import Alphabet
-from ergotext.lm.protocols import Automaton, InputError
+from ergotext.lm.protocols import Automaton
+from ergotext.lm.tokenizers.characters import Alphabet
 
 BYTES = Pieces(Alphabet(258, 257, 256), [bytes([byte]) for byte in range(256)])
 TEXTS = [*map(chr, range(0x250)), *"Ωωж海あ٣²€₀\u0378\ue000\u200b\u2028\u2029\u3000\u0300\ufeff😀"]

@@ -34,13 +34,13 @@ from ergotext import Retriever, load
 from ergotext.lm.seq2seq import Seq2SeqLM
 from ergotext.lm.trie import TokenTrie
 from ergotext.lm.trie.lines import build_from_lines
-from ergotext.tasks.candidates import Potential, Spotter
-from ergotext.tasks.kgclue.data import Question, Triple, read
-from ergotext.tasks.kgclue.metrics import mark
-from ergotext.tasks.kgclue.rivals import Rivals
+from ergotext.tasks.datasets.kgclue.data import Question, Triple, read
+from ergotext.tasks.datasets.kgclue.metrics import mark
 from ergotext.tasks.lookup import fields_of
-from ergotext.tasks.matched import Matched
-from ergotext.tasks.string_match import StringMatch
+from ergotext.tasks.retrieval.candidates import Potential, Spotter
+from ergotext.tasks.retrieval.lookahead.learned import Matched
+from ergotext.tasks.retrieval.lookahead.strings import StringMatch
+from ergotext.tasks.training.seq2seq.rewards import Rivals
 
 Answer = Callable[[Sequence[str]], list[str]]
 """From questions to ``subject ||| predicate ||| object`` each, nothing where there is no answer."""

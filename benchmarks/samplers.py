@@ -25,14 +25,14 @@ from arviz_stats.base import array_stats
 
 import ergotext as et
 from ergotext import TokenBatch
-from ergotext.lm.energy import Sum
+from ergotext.lm.energies.term import Sum
 from ergotext.samplers import SAMPLERS, SeededDraws
 from ergotext.samplers.base import lacking
-from ergotext.samplers.importance import importance
-from ergotext.samplers.pareto import k_hat
+from ergotext.samplers.search.without_replacement import WithoutReplacement
 from ergotext.samplers.target import Target
-from ergotext.samplers.weighted import WeightedSamples, ZeroWeightError
-from ergotext.samplers.without_replacement import WithoutReplacement
+from ergotext.samplers.weighted.importance import importance
+from ergotext.samplers.weighted.pareto import k_hat
+from ergotext.samplers.weighted.samples import WeightedSamples, ZeroWeightError
 
 PROMPT = "The weather report:"
 EXPRESSION = r"( [A-Z]?[a-z]{1,10}){1,4} rain( [a-z]{1,10}){1,4}\."

@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 
 import ergotext as et
+from ergotext.errors import ErgotextError, InputError
 from ergotext.lm.automata import Pieces, json_schema
-from ergotext.lm.matches import matches
-from ergotext.lm.protocols import Automaton, ErgotextError, InputError
+from ergotext.lm.energies.matches import matches
+from ergotext.lm.protocols import Automaton
 from ergotext.samplers import SeededDraws
 from ergotext.samplers.base import sampler_named
 from ergotext.tasks.sample import _quiet

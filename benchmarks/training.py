@@ -20,15 +20,15 @@ import torch
 
 from ergotext import load
 from ergotext.lm.seq2seq import Seq2SeqLM
-from ergotext.tasks.kgclue import fresh
-from ergotext.tasks.kgclue.data import read
-from ergotext.tasks.kgclue.dev import DevSet
-from ergotext.tasks.kgclue.examples import Shares
-from ergotext.tasks.kgclue.metrics import mark
-from ergotext.tasks.kgclue.scoring import Coder
-from ergotext.tasks.kgclue.settings import Settings
-from ergotext.tasks.kgclue.train import train
+from ergotext.tasks.datasets.kgclue.data import read
+from ergotext.tasks.datasets.kgclue.metrics import mark
 from ergotext.tasks.lookup import opened
+from ergotext.tasks.training.examples import Shares
+from ergotext.tasks.training.seq2seq import new_model
+from ergotext.tasks.training.seq2seq.dev import DevSet
+from ergotext.tasks.training.seq2seq.scoring import Coder
+from ergotext.tasks.training.seq2seq.train import train
+from ergotext.tasks.training.settings import Settings
 
 REAL = Shares(1, 0, 0, 0, 0)
 POWERS = (0.25, 0.5, 1.0)
@@ -60,8 +60,8 @@ def trained(run: Run, output: Path, options: argparse.Namespace) -> dict[str, fl
     """The scores of a run on all dev questions."""
     steps = options.steps * run.longer
     settings = replace(Settings(steps=steps, every=steps, dev_limit=1), **run.settings)
-    able = fresh.teach_copying if run.copying else lambda _: None
-    with patch.object(fresh, "teach_copying", able):
+    able = new_model.teach_copying if run.copying else lambda _: None
+    with patch.object(new_model, "teach_copying", able):
         return train(
             options.train, options.dev, options.base, output, settings,
             templates=options.templates, device="cpu",

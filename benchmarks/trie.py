@@ -28,13 +28,13 @@ from numpy.typing import NDArray
 from transformers import T5Config, T5ForConditionalGeneration
 from transformers.generation import LogitsProcessorList, PrefixConstrainedLogitsProcessor
 
-from ergotext.lm.characters import Alphabet
-from ergotext.lm.logits import AutomatonLogitsProcessor, _Written
+from ergotext.lm.automata.logits_processor import AutomatonLogitsProcessor, _Written
 from ergotext.lm.ragged import offsets_of, spread
 from ergotext.lm.seq2seq import Seq2SeqLM
+from ergotext.lm.tokenizers.characters import Alphabet
 from ergotext.lm.trie import TokenTrie
 from ergotext.lm.trie.builder import TrieBuilder
-from ergotext.samplers.beam import beam
+from ergotext.samplers.search.beam import beam
 
 PAD, END, START, VOCABULARY = 0, 1, 2, 21_128
 ALPHABET = Alphabet(VOCABULARY, PAD, END)

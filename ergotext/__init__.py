@@ -12,33 +12,35 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ergotext.errors import ErgotextError as ErgotextError
+    from ergotext.errors import InputError as InputError
+    from ergotext.errors import ModelError as ModelError
     from ergotext.lm import trie as _trie
+    from ergotext.lm.automata.logits_processor import (
+        AutomatonLogitsProcessor as AutomatonLogitsProcessor,
+    )
     from ergotext.lm.batch import TokenBatch as TokenBatch
     from ergotext.lm.causal import CausalLM as CausalLM
-    from ergotext.lm.characters import Alphabet as Alphabet
-    from ergotext.lm.characters import CharacterTokenizer as CharacterTokenizer
-    from ergotext.lm.custom import custom as custom
-    from ergotext.lm.embedding import load_encoder as load_encoder
-    from ergotext.lm.embedding import similarity as similarity
-    from ergotext.lm.energy import Term as Term
-    from ergotext.lm.fast_tokenizer import FastTokenizer as FastTokenizer
-    from ergotext.lm.fast_tokenizer import load_tokenizer as load_tokenizer
+    from ergotext.lm.energies.custom import custom as custom
+    from ergotext.lm.energies.embedding import load_encoder as load_encoder
+    from ergotext.lm.energies.embedding import similarity as similarity
+    from ergotext.lm.energies.matches import matches as matches
+    from ergotext.lm.energies.overlap import difference as difference
+    from ergotext.lm.energies.overlap import kept_words as kept_words
+    from ergotext.lm.energies.template import template as template
+    from ergotext.lm.energies.term import Term as Term
+    from ergotext.lm.energies.terms import fluency as fluency
+    from ergotext.lm.energies.terms import keywords as keywords
+    from ergotext.lm.energies.terms import length as length
+    from ergotext.lm.energies.terms import pseudo_likelihood as pseudo_likelihood
     from ergotext.lm.loading import load as load
-    from ergotext.lm.logits import AutomatonLogitsProcessor as AutomatonLogitsProcessor
     from ergotext.lm.masked import MaskedLM as MaskedLM
-    from ergotext.lm.matches import matches as matches
-    from ergotext.lm.overlap import difference as difference
-    from ergotext.lm.overlap import kept_words as kept_words
-    from ergotext.lm.protocols import ErgotextError as ErgotextError
-    from ergotext.lm.protocols import InputError as InputError
-    from ergotext.lm.protocols import ModelError as ModelError
     from ergotext.lm.score import score as score
     from ergotext.lm.seq2seq import Seq2SeqLM as Seq2SeqLM
-    from ergotext.lm.template import template as template
-    from ergotext.lm.terms import fluency as fluency
-    from ergotext.lm.terms import keywords as keywords
-    from ergotext.lm.terms import length as length
-    from ergotext.lm.terms import pseudo_likelihood as pseudo_likelihood
+    from ergotext.lm.tokenizers.characters import Alphabet as Alphabet
+    from ergotext.lm.tokenizers.characters import CharacterTokenizer as CharacterTokenizer
+    from ergotext.lm.tokenizers.fast import FastTokenizer as FastTokenizer
+    from ergotext.lm.tokenizers.fast import load_tokenizer as load_tokenizer
     from ergotext.lm.trie import EditableTrie as EditableTrie
     from ergotext.lm.trie import TokenTrie as TokenTrie
     from ergotext.lm.trie.device import DeviceTrie as DeviceTrie
@@ -46,66 +48,66 @@ if TYPE_CHECKING:
     from ergotext.samplers import Result as Result
     from ergotext.samplers import WeightedResult as WeightedResult
     from ergotext.samplers import sample as sample
-    from ergotext.samplers.beam import beam as beam
-    from ergotext.tasks.candidates import Candidates as Candidates
-    from ergotext.tasks.candidates import Potential as Potential
-    from ergotext.tasks.hits import Hit as Hit
-    from ergotext.tasks.hits import Hits as Hits
-    from ergotext.tasks.lookaheads import load_lookahead as load_lookahead
+    from ergotext.samplers.search.beam import beam as beam
     from ergotext.tasks.read import SpanReader as SpanReader
-    from ergotext.tasks.retrieve import Retriever as Retriever
-    from ergotext.tasks.string_match import StringMatch as StringMatch
+    from ergotext.tasks.retrieval.candidates import Candidates as Candidates
+    from ergotext.tasks.retrieval.candidates import Potential as Potential
+    from ergotext.tasks.retrieval.lookahead.loading import load_lookahead as load_lookahead
+    from ergotext.tasks.retrieval.lookahead.strings import StringMatch as StringMatch
+    from ergotext.tasks.retrieval.results import Hit as Hit
+    from ergotext.tasks.retrieval.results import Hits as Hits
+    from ergotext.tasks.retrieval.retriever import Retriever as Retriever
 
     build_trie, build_trie_from_lines = _trie.build, _trie.build_from_lines
     load_trie, save_trie, verify_trie = _trie.load, _trie.save, _trie.verify
 
 _HOME = {
-    "Alphabet": "lm.characters",
-    "AutomatonLogitsProcessor": "lm.logits",
+    "Alphabet": "lm.tokenizers.characters",
+    "AutomatonLogitsProcessor": "lm.automata.logits_processor",
     "BestKey": "lm.trie.lookahead",
     "TokenBatch": "lm.batch",
     "CausalLM": "lm.causal",
-    "CharacterTokenizer": "lm.characters",
-    "Term": "lm.energy",
-    "custom": "lm.custom",
+    "CharacterTokenizer": "lm.tokenizers.characters",
+    "Term": "lm.energies.term",
+    "custom": "lm.energies.custom",
     "DeviceTrie": "lm.trie.device",
     "EditableTrie": "lm.trie",
-    "FastTokenizer": "lm.fast_tokenizer",
+    "FastTokenizer": "lm.tokenizers.fast",
     "TokenTrie": "lm.trie",
     "build_trie": "lm.trie:build",
     "build_trie_from_lines": "lm.trie:build_from_lines",
-    "difference": "lm.overlap",
-    "kept_words": "lm.overlap",
-    "load_encoder": "lm.embedding",
-    "similarity": "lm.embedding",
-    "load_lookahead": "tasks.lookaheads",
-    "load_tokenizer": "lm.fast_tokenizer",
+    "difference": "lm.energies.overlap",
+    "kept_words": "lm.energies.overlap",
+    "load_encoder": "lm.energies.embedding",
+    "similarity": "lm.energies.embedding",
+    "load_lookahead": "tasks.retrieval.lookahead.loading",
+    "load_tokenizer": "lm.tokenizers.fast",
     "load_trie": "lm.trie:load",
     "save_trie": "lm.trie:save",
     "verify_trie": "lm.trie:verify",
-    "fluency": "lm.terms",
-    "template": "lm.template",
-    "keywords": "lm.terms",
-    "length": "lm.terms",
-    "pseudo_likelihood": "lm.terms",
+    "fluency": "lm.energies.terms",
+    "template": "lm.energies.template",
+    "keywords": "lm.energies.terms",
+    "length": "lm.energies.terms",
+    "pseudo_likelihood": "lm.energies.terms",
     "load": "lm.loading",
-    "matches": "lm.matches",
+    "matches": "lm.energies.matches",
     "MaskedLM": "lm.masked",
-    "ErgotextError": "lm.protocols",
-    "InputError": "lm.protocols",
-    "ModelError": "lm.protocols",
+    "ErgotextError": "errors",
+    "InputError": "errors",
+    "ModelError": "errors",
     "Seq2SeqLM": "lm.seq2seq",
     "score": "lm.score",
     "Result": "samplers",
     "WeightedResult": "samplers",
     "sample": "samplers",
-    "beam": "samplers.beam",
-    "Candidates": "tasks.candidates",
-    "Potential": "tasks.candidates",
-    "Hit": "tasks.hits",
-    "Hits": "tasks.hits",
-    "Retriever": "tasks.retrieve",
-    "StringMatch": "tasks.string_match",
+    "beam": "samplers.search.beam",
+    "Candidates": "tasks.retrieval.candidates",
+    "Potential": "tasks.retrieval.candidates",
+    "Hit": "tasks.retrieval.results",
+    "Hits": "tasks.retrieval.results",
+    "Retriever": "tasks.retrieval.retriever",
+    "StringMatch": "tasks.retrieval.lookahead.strings",
     "SpanReader": "tasks.read",
 }
 """Where each name is; behind a colon, what it is called there."""

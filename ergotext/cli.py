@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ergotext.cli_evaluate import evaluate
-from ergotext.cli_index import index
-from ergotext.cli_read import read
-from ergotext.cli_retrieve import retrieve
-from ergotext.cli_sample import DtypeName, load, sample
-from ergotext.cli_train import train, train_lookahead
-from ergotext.console import Interrupted, Output, quit_by_signals, run, standard_input
+from ergotext.commands.console import Interrupted, Output, quit_by_signals, run, standard_input
+from ergotext.commands.evaluate import evaluate
+from ergotext.commands.index import index
+from ergotext.commands.read import read
+from ergotext.commands.retrieve import retrieve
+from ergotext.commands.sample import DtypeName, load, sample
+from ergotext.commands.train import train, train_lookahead
 
 if TYPE_CHECKING:
     from ergotext.samplers.result import Result

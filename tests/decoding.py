@@ -9,8 +9,9 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
-from ergotext.lm.protocols import InputError, NextTokenScorer
+from ergotext.lm.protocols import NextTokenScorer
 
 UNBOUNDED = 1 << 30
 """Length where a model sets none."""

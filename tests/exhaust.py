@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ergotext.lm.batch import TokenBatch
 from ergotext.samplers.base import Info, Sampler, State
-from ergotext.samplers.tempering import Ladder
+from ergotext.samplers.chains.tempering import Ladder
 
 
 @dataclass

@@ -29,8 +29,10 @@ def load_with_fault(name: str, *changes: tuple[str, str]) -> ModuleType:
 
 
 def modules(names: Iterable[str]) -> SimpleNamespace:
-    """Modules of ``ergotext.samplers`` by their names."""
-    return SimpleNamespace(**{name: import_module(f"ergotext.samplers.{name}") for name in names})
+    """Modules of ``ergotext.samplers`` by their names, without those of their rooms."""
+    return SimpleNamespace(
+        **{name.rpartition(".")[2]: import_module(f"ergotext.samplers.{name}") for name in names}
+    )
 
 
 def modules_with_fault(
@@ -43,5 +45,5 @@ def modules_with_fault(
         for key, value in vars(module).copy().items():
             if getattr(value, "__module__", None) == f"ergotext.samplers.{name}":
                 monkeypatch.setattr(module, key, getattr(faulty, key))
-    setattr(found, name, faulty)
+    setattr(found, name.rpartition(".")[2], faulty)
     return found

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.paths import ROOT
+
 FACTS = ROOT / "examples" / "facts.tsv"
 TEMPLATES = {tongue: ROOT / "training" / f"questions_{tongue}.tsv" for tongue in ("en", "zh")}
 CHINESE = re.compile(r"[\u4e00-\u9fff]")

@@ -14,7 +14,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).parent.parent
+from tests.paths import ROOT
+
 PACKAGE = sorted(
     p.relative_to(ROOT).as_posix()
     for p in (ROOT / "ergotext").rglob("*")

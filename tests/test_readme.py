@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from ergotext import TokenBatch
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CHINESE = (ROOT / "README.zh.md").read_text(encoding="utf-8")
 
@@ -198,7 +198,7 @@ def test_links_lead_somewhere() -> None:
 
 def test_number_of_faults_is_the_one_told() -> None:
     from tests.lm.test_faults import FAULTS as OF_READING
-    from tests.samplers.test_faults import FAULTS
+    from tests.samplers.chains.test_faults import FAULTS
 
     assert len(FAULTS) + len(OF_READING) == 26
     assert "twenty-six known faults" in README and "二十六个已知的错误" in CHINESE

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from ergotext.lm.batch import TokenBatch
-from ergotext.lm.custom import Custom
-from ergotext.lm.energy import Sum, Term
+from ergotext.lm.energies.custom import Custom
+from ergotext.lm.energies.term import Sum, Term
+from ergotext.lm.energies.terms import Keywords, Length
 from ergotext.lm.protocols import Energy
-from ergotext.lm.terms import Keywords, Length
 
 SPELLING = {1: " a", 2: " c", 3: " b", 4: " b"}
 TOKENS = 5

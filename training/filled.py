@@ -12,9 +12,9 @@ from collections import defaultdict
 from pathlib import Path
 
 from ergotext.lm.trie.lines import Lines
-from ergotext.tasks.kgclue.data import Triple
-from ergotext.tasks.kgclue.material import Name, Template, read_templates
-from ergotext.tasks.kgclue.pairs import parts
+from ergotext.tasks.datasets.kgclue.data import Triple
+from ergotext.tasks.training.lookahead.pairs import parts
+from ergotext.tasks.training.sources import Name, Template, read_templates
 
 
 def main() -> None:

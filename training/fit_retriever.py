@@ -14,11 +14,11 @@ from pathlib import Path
 import torch
 
 import ergotext as et
-from ergotext.tasks.fitted import Fitted
-from ergotext.tasks.kgclue.data import read
-from ergotext.tasks.kgclue.scale import scores_by_scale
-from ergotext.tasks.kgclue.temperature import fitted_temperature
-from ergotext.tasks.matched import Matched
+from ergotext.tasks.datasets.kgclue.data import read
+from ergotext.tasks.evaluation.temperature import fitted_temperature
+from ergotext.tasks.retrieval.lookahead.fitted import Fitted
+from ergotext.tasks.retrieval.lookahead.learned import Matched
+from ergotext.tasks.training.lookahead.scale import scores_by_scale
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ergotext.lm.protocols import InputError
+from ergotext.errors import InputError
 
 
 @dataclass(frozen=True, eq=False)

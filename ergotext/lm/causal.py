@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from ergotext.errors import ModelError
 from ergotext.lm.batch import TokenBatch, checked, microbatches
-from ergotext.lm.cached import CachedDecoding
-from ergotext.lm.memo import Reading
-from ergotext.lm.projection import Projection
-from ergotext.lm.prompts import read_prompts
-from ergotext.lm.protocols import ModelError
-from ergotext.lm.reader import Reader
+from ergotext.lm.decoding.cached import CachedDecoding
+from ergotext.lm.decoding.memo import Reading
+from ergotext.lm.decoding.projection import Projection
+from ergotext.lm.decoding.prompts import read_prompts
+from ergotext.lm.decoding.reader import Reader
 from ergotext.lm.vocabulary import Vocabulary
 
 TOKEN_BUDGET = 1024

@@ -23,9 +23,9 @@ from filelock import FileLock
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
-from ergotext.lm.extras import install
-from ergotext.lm.protocols import InputError, ModelError
+from ergotext.errors import InputError, ModelError
 from ergotext.lm.soundness import check_whole
+from ergotext.support.extras import install
 
 STALE_SECONDS = 86_400
 CONVERSION = "1"

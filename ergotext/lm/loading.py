@@ -22,6 +22,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from ergotext.errors import InputError, ModelError
 from ergotext.lm.causal import CausalLM
 from ergotext.lm.conversion import (
     cache_folder,
@@ -31,12 +32,11 @@ from ergotext.lm.conversion import (
     make_once,
     quiet,
 )
-from ergotext.lm.extras import install
 from ergotext.lm.masked import MaskedLM
-from ergotext.lm.protocols import InputError, ModelError
 from ergotext.lm.seq2seq import Seq2SeqLM
 from ergotext.lm.soundness import check_folder, check_model, check_tokenizer, misfit
 from ergotext.lm.vocabulary import Vocabulary
+from ergotext.support.extras import install
 
 Dtype = Literal["float32", "bfloat16"]
 DTYPES: dict[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from ergotext.errors import InputError, ModelError
 from ergotext.lm.batch import TokenBatch, checked
-from ergotext.lm.protocols import InputError, ModelError
+from ergotext.lm.tokenizers.whole_words import word_numbers
 from ergotext.lm.vocabulary import Vocabulary
-from ergotext.lm.whole_words import word_numbers
 
 TOKEN_BUDGET = 4096
 """Token positions in one forward pass, padding and the tokens around each row included."""

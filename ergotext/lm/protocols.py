@@ -14,18 +14,6 @@ if TYPE_CHECKING:
     from ergotext.lm.batch import TokenBatch
 
 
-class ErgotextError(Exception):
-    """Base of the errors that ergotext raises on purpose; the message says what to do."""
-
-
-class InputError(ErgotextError, ValueError):
-    """The caller asked for something that cannot be (a usage error)."""
-
-
-class ModelError(ErgotextError, RuntimeError):
-    """A model could not be found, read, converted or run."""
-
-
 @runtime_checkable
 class NextTokenScorer(Protocol):
     """A causal language model (or anything that factorises from left to right)."""

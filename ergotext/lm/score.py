@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.causal import CausalLM
-from ergotext.lm.energy import Term
+from ergotext.lm.energies.term import Term
 from ergotext.lm.masked import MaskedLM
-from ergotext.lm.protocols import InputError
 from ergotext.lm.seq2seq import Seq2SeqLM
 from ergotext.lm.vocabulary import Vocabulary
-from ergotext.lm.words import check_texts
+from ergotext.support.words import check_texts
 
 
 def score(

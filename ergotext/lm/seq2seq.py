@@ -14,11 +14,11 @@ from transformers import EncoderDecoderCache, PreTrainedModel, PreTrainedTokeniz
 from transformers.cache_utils import DynamicCache
 from transformers.modeling_outputs import BaseModelOutput
 
-from ergotext.lm.cached import CACHE, CachedDecoding, token_ids
-from ergotext.lm.fast_tokenizer import FastTokenizer
-from ergotext.lm.projection import Projection
-from ergotext.lm.protocols import InputError, ModelError
-from ergotext.lm.words import check_unicode
+from ergotext.errors import InputError, ModelError
+from ergotext.lm.decoding.cached import CACHE, CachedDecoding, token_ids
+from ergotext.lm.decoding.projection import Projection
+from ergotext.lm.tokenizers.fast import FastTokenizer
+from ergotext.support.words import check_unicode
 
 Output = tuple[Tensor, EncoderDecoderCache]
 UNBOUNDED = 1 << 30

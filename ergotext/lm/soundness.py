@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ergotext.lm.protocols import ModelError
-from ergotext.lm.untrusted import json_of, read_json
+from ergotext.errors import ModelError
+from ergotext.support.untrusted import json_of, read_json
 
 _HARMLESS = re.compile(
     # What is on top of a model or beside it, and its language modelling never reads: pooler, heads

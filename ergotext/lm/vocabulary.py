@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch, checked
-from ergotext.lm.protocols import InputError
-from ergotext.lm.spelling import decoded, misread
-from ergotext.lm.words import check_unicode, check_word, is_unspaced
+from ergotext.lm.tokenizers.spelling import decoded, misread
+from ergotext.support.words import check_unicode, check_word, is_unspaced
 
 _UNUSED = re.compile(r"<\|?(unused|reserved|extra_id|dummy)[^>]*>|\[(unused|reserved)[^\]]*\]")
 

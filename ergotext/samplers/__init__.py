@@ -1,7 +1,5 @@
 """Samplers over an energy. Importing this package registers them all."""
 
-from ergotext.samplers.ais import AnnealedImportance
-from ergotext.samplers.annealing import SimulatedAnnealing
 from ergotext.samplers.base import (
     SAMPLERS,
     Info,
@@ -12,19 +10,21 @@ from ergotext.samplers.base import (
     register,
     sampler_named,
 )
+from ergotext.samplers.chains.annealing import SimulatedAnnealing
+from ergotext.samplers.chains.gibbs import Gibbs
+from ergotext.samplers.chains.independence import Independence, SuffixResampling
+from ergotext.samplers.chains.masked import MaskedGibbs, MaskedMetropolis
+from ergotext.samplers.chains.metropolis import MetropolisHastings
+from ergotext.samplers.chains.tempering import ParallelTempering
 from ergotext.samplers.draws import Draws, SeededDraws
-from ergotext.samplers.gibbs import Gibbs
-from ergotext.samplers.independence import Independence, SuffixResampling
-from ergotext.samplers.masked_lm import MaskedGibbs, MaskedMetropolis
-from ergotext.samplers.metropolis import MetropolisHastings
 from ergotext.samplers.result import Result
 from ergotext.samplers.run import Trace
 from ergotext.samplers.sampling import sample
-from ergotext.samplers.stochastic_beam import StochasticBeam
-from ergotext.samplers.tempering import ParallelTempering
+from ergotext.samplers.search.stochastic_beam import StochasticBeam
 from ergotext.samplers.texts import Sample
-from ergotext.samplers.weighing import SMC, Importance, Rejection
-from ergotext.samplers.weighted_result import WeightedResult
+from ergotext.samplers.weighted.ais import AnnealedImportance
+from ergotext.samplers.weighted.registered import SMC, Importance, Rejection
+from ergotext.samplers.weighted.result import WeightedResult
 
 __all__ = [
     "SAMPLERS",

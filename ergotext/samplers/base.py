@@ -8,11 +8,12 @@ from typing import Any, ClassVar, Literal, Protocol, TypeVar, cast
 
 from torch import Tensor
 
+from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
-from ergotext.lm.protocols import Energy, InputError
-from ergotext.samplers.checked import checked
+from ergotext.lm.protocols import Energy
 from ergotext.samplers.draws import Draws
-from ergotext.samplers.weighted import WeightedSamples
+from ergotext.samplers.validation import checked
+from ergotext.samplers.weighted.samples import WeightedSamples
 
 Kind = Literal["invariant", "weighted", "optimiser", "implicit"]
 """invariant: leaves π ∝ exp(−E) invariant. weighted: yields weighted draws from it. optimiser:

@@ -8,8 +8,9 @@ from typing import Any
 
 from torch import Tensor
 
+from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
-from ergotext.lm.protocols import Energy, InputError
+from ergotext.lm.protocols import Energy
 from ergotext.samplers.base import Kind, State
 from ergotext.samplers.diagnostics import Diagnosis, Floats, autocorrelation
 from ergotext.samplers.run import Trace

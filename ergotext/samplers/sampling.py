@@ -8,17 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
-from ergotext.lm.protocols import Energy, InputError
-from ergotext.samplers.asked import check_whole, check_window, made, options_of, plain, refused
+from ergotext.lm.protocols import Energy
 from ergotext.samplers.base import SAMPLERS, Sampler, WeightedSampler, sampler_named
-from ergotext.samplers.checkpoint import Keeper
+from ergotext.samplers.checkpoint.saving import Keeper
 from ergotext.samplers.diagnostics import ess_bulk
 from ergotext.samplers.diagnostics import r_hat as r_hat_of
 from ergotext.samplers.draws import SeededDraws
+from ergotext.samplers.options import check_whole, check_window, made, options_of, plain, refused
 from ergotext.samplers.result import Result
 from ergotext.samplers.run import Pauses, Run, proceed
-from ergotext.samplers.weighted_result import WeightedResult
+from ergotext.samplers.weighted.result import WeightedResult
 
 EVERY = 100
 """Steps between checkpoints, and between looks at R-hat, if nothing else is said."""

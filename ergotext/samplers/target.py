@@ -8,17 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ergotext.errors import ErgotextError, InputError
 from ergotext.lm.batch import TokenBatch
-from ergotext.lm.protocols import (
-    Automaton,
-    Bounded,
-    Energy,
-    ErgotextError,
-    InputError,
-    NextTokenScorer,
-)
+from ergotext.lm.protocols import Automaton, Bounded, Energy, NextTokenScorer
+from ergotext.samplers.feasible import fits
 from ergotext.samplers.unconstrained import Unconstrained
-from ergotext.samplers.within import fits
 
 
 class EnergyError(ErgotextError, RuntimeError):
@@ -42,8 +36,8 @@ class Target:
     max_length : int
         Most tokens of a sequence, the end token not counted.
     soft : callable, optional
-        ``TokenBatch -> float64 [B]`` in nats, such as any energy of ``ergotext.lm.terms``; +inf
-        forbids.
+        ``TokenBatch -> float64 [B]`` in nats, such as any energy of
+        ``ergotext.lm.energies.terms``; +inf forbids.
 
     Raises
     ------

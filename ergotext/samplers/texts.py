@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
-from ergotext.lm.protocols import Energy, InputError, NextTokenScorer
+from ergotext.lm.protocols import Energy, NextTokenScorer
 
 Place = TypeVar("Place")
 Floats = NDArray[np.float64]

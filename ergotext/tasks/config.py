@@ -11,8 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from ergotext.lm.protocols import InputError
-from ergotext.lm.untrusted import read_bytes, read_toml, toml_of
+from ergotext.errors import InputError
+from ergotext.support.untrusted import read_bytes, read_toml, toml_of
 
 _WHOLE, _NUMBER, _TEXT = (int,), (int, float), (str,)
 KINDS: dict[str, tuple[type, ...]] = {

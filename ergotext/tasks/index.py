@@ -10,15 +10,15 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from ergotext.lm.characters import CharacterTokenizer
-from ergotext.lm.protocols import InputError
+from ergotext.errors import InputError
+from ergotext.lm.tokenizers.characters import CharacterTokenizer
 from ergotext.lm.trie.file import load, notes_of, save, state_of, verify
 from ergotext.lm.trie.header import VERSION, IndexFile, IndexFileError
 from ergotext.lm.trie.lines import TRIPLE, Lines, build_from_lines
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.lm.trie.update import add_lines, remove_lines
-from ergotext.lm.words import counted
-from ergotext.tasks.changing import changing
+from ergotext.support.words import counted
+from ergotext.tasks.index_lock import changing
 from ergotext.tasks.key_warnings import key_warnings
 from ergotext.tasks.lookup import named, opened, seen
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 
+from ergotext.errors import InputError
 from ergotext.lm.causal import CausalLM
-from ergotext.lm.energy import Sum
-from ergotext.lm.protocols import InputError
-from ergotext.lm.template import Parts, template
-from ergotext.lm.terms import fluency
-from ergotext.lm.words import check_text
-from ergotext.lm.words import check_texts as check_all_texts
-from ergotext.samplers.asked import check_window
-from ergotext.samplers.proposals import EditMoves
+from ergotext.lm.energies.template import Parts, template
+from ergotext.lm.energies.term import Sum
+from ergotext.lm.energies.terms import fluency
+from ergotext.samplers.chains.moves import EditMoves
+from ergotext.samplers.options import check_window
 from ergotext.samplers.result import Result
 from ergotext.samplers.texts import Sample
+from ergotext.support.words import check_text
+from ergotext.support.words import check_texts as check_all_texts
 from ergotext.tasks.write import Budget, chained, default_context
 
 ROOM = 12

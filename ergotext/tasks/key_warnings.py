@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ergotext.lm.characters import CharacterTokenizer
+from ergotext.lm.tokenizers.characters import CharacterTokenizer
 from ergotext.lm.trie.tree import TokenTrie
 
 

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ergotext.lm.characters import TextTokenizer
-from ergotext.lm.protocols import ErgotextError, InputError
+from ergotext.errors import ErgotextError, InputError
+from ergotext.lm.tokenizers.characters import TextTokenizer
 from ergotext.lm.trie.file import load, notes_of
 from ergotext.lm.trie.header import IndexFileError
 from ergotext.lm.trie.lines import TRIPLE, subject_and_predicate
 from ergotext.lm.trie.texts import Place, places_of
 from ergotext.lm.trie.tree import TokenTrie
-from ergotext.lm.words import counted
+from ergotext.support.words import counted
 
 _NEXT = 12
 """Tokens shown of those that may follow."""
@@ -162,7 +162,7 @@ def opened(index: str | Path, tokenizer: str | None) -> tuple[TokenTrie, dict[st
 
 def named(tokenizer: str, offline: bool = False) -> TextTokenizer:
     """A tokenizer by its name; transformers is imported only now."""
-    from ergotext.lm.fast_tokenizer import load_tokenizer
+    from ergotext.lm.tokenizers.fast import load_tokenizer
 
     return load_tokenizer(tokenizer, offline=offline)
 

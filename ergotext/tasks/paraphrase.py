@@ -5,16 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.causal import CausalLM
-from ergotext.lm.embedding import BUNDLED, SentenceEncoder, installed, load_encoder, similarity
-from ergotext.lm.energy import Sum
-from ergotext.lm.overlap import difference, kept_words, words_of
-from ergotext.lm.protocols import InputError
-from ergotext.lm.terms import fluency, length
-from ergotext.lm.words import check_text, is_unspaced
+from ergotext.lm.energies.embedding import (
+    BUNDLED,
+    SentenceEncoder,
+    installed,
+    load_encoder,
+    similarity,
+)
+from ergotext.lm.energies.overlap import difference, kept_words, words_of
+from ergotext.lm.energies.term import Sum
+from ergotext.lm.energies.terms import fluency, length
 from ergotext.samplers.result import Result
 from ergotext.samplers.texts import Sample
+from ergotext.support.words import check_text, is_unspaced
 from ergotext.tasks.write import Budget, chained, default_context
 
 MEANING, WORDING = 40.0, 10.0

@@ -8,13 +8,14 @@ from typing import Any, Protocol
 
 import torch
 
+from ergotext.errors import InputError
 from ergotext.lm.automata.pieces import Pieces
 from ergotext.lm.causal import CausalLM
-from ergotext.lm.closing import ClosedBy
-from ergotext.lm.fast_tokenizer import FastTokenizer
-from ergotext.lm.protocols import Decoding, InputError
+from ergotext.lm.decoding.closing import ClosedBy
+from ergotext.lm.protocols import Decoding
 from ergotext.lm.seq2seq import Seq2SeqLM
-from ergotext.lm.words import check_unicode, is_unspaced
+from ergotext.lm.tokenizers.fast import FastTokenizer
+from ergotext.support.words import check_unicode, is_unspaced
 
 PROMPT = "{passage}\n\nQuestion: {question}\nAnswer: "
 PROMPT_UNSPACED = "{passage}\n\n问题：{question}\n答案："

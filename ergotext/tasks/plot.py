@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ergotext.lm.extras import install
-from ergotext.lm.protocols import InputError
+from ergotext.errors import InputError
 from ergotext.samplers.result import Result
+from ergotext.support.extras import install
 
 BINS = 20
 

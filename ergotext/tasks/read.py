@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from ergotext.errors import InputError
 from ergotext.lm.automata.spans import TextSpans
-from ergotext.lm.protocols import InputError
-from ergotext.lm.words import check_text
-from ergotext.samplers.beam import Found, beam
+from ergotext.samplers.search.beam import Found, beam
+from ergotext.support.words import check_text
 from ergotext.tasks.passages import BREAKS, passage_reader
 
 

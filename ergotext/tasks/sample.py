@@ -13,27 +13,27 @@ from typing import Any
 
 import torch
 
+from ergotext.errors import InputError
 from ergotext.lm.automata.grammars import json_schema
 from ergotext.lm.automata.keywords import KeywordCoverage
 from ergotext.lm.automata.pieces import Pieces
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.causal import CausalLM
-from ergotext.lm.custom import custom
-from ergotext.lm.energy import Sum, Term
+from ergotext.lm.energies.custom import custom
+from ergotext.lm.energies.matches import matches
+from ergotext.lm.energies.term import Sum, Term
+from ergotext.lm.energies.terms import fluency, keywords, length, pseudo_likelihood
 from ergotext.lm.loading import load
 from ergotext.lm.masked import MaskedLM
-from ergotext.lm.matches import matches
-from ergotext.lm.protocols import InputError
-from ergotext.lm.terms import fluency, keywords, length, pseudo_likelihood
-from ergotext.lm.untrusted import read_text
 from ergotext.samplers.base import sampler_named
 from ergotext.samplers.result import Result
 from ergotext.samplers.sampling import check_new, sample
 from ergotext.samplers.texts import Sample
-from ergotext.samplers.weighted import HeavyWeightsWarning
-from ergotext.samplers.weighted_result import WeightedResult
+from ergotext.samplers.weighted.result import WeightedResult
+from ergotext.samplers.weighted.samples import HeavyWeightsWarning
+from ergotext.support.plugins import function_of
+from ergotext.support.untrusted import read_text
 from ergotext.tasks.config import as_toml, digest, versions
-from ergotext.tasks.own_code import function_of
 from ergotext.tasks.plot import check_plot, save_plot
 
 MOST = 10**9

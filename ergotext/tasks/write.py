@@ -7,17 +7,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.causal import CausalLM
-from ergotext.lm.energy import Sum
-from ergotext.lm.protocols import InputError
-from ergotext.lm.terms import fluency, keywords, length
-from ergotext.lm.untrusted import json_of
-from ergotext.lm.words import check_texts, check_word, is_unspaced
-from ergotext.samplers.asked import check_window
+from ergotext.lm.energies.term import Sum
+from ergotext.lm.energies.terms import fluency, keywords, length
+from ergotext.samplers.options import check_window
 from ergotext.samplers.result import Result
 from ergotext.samplers.sampling import sample
 from ergotext.samplers.texts import Sample
+from ergotext.support.untrusted import json_of
+from ergotext.support.words import check_texts, check_word, is_unspaced
 
 CONTEXT = "It was a quiet morning in the small town."
 CONTEXT_UNSPACED = "那是小镇上一个安静的早晨。"

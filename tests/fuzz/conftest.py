@@ -13,7 +13,7 @@ import typer
 
 from ergotext.cli import main
 from ergotext.lm import loading
-from ergotext.tasks import lookaheads
+from ergotext.tasks.retrieval.lookahead import loading as lookahead_loading
 from tests.fuzz.running import ASKED, SMALL
 
 KB = "Mars\tmoons\t2\nMars\tcolour\tred\nSaturn\tmoons\t146\n火星\t颜色\t红\n"
@@ -26,7 +26,7 @@ def kept_in_memory() -> Iterator[None]:
         patch.setattr(typer.main, "get_command", lru_cache(typer.main.get_command))
         for module, name, known in (
             (loading, "load", loading.SHIPPED),
-            (lookaheads, "load_lookahead", ["tiny-retriever"]),
+            (lookahead_loading, "load_lookahead", ["tiny-retriever"]),
         ):
             real = getattr(module, name)
             once = lru_cache(real)

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from tests.fuzz import hostile as h
 from tests.fuzz.running import ASKED, SMALL, check, options, run
+from tests.paths import ROOT
 
 MANY = int(os.environ.get("ERGOTEXT_FUZZ", "0"))
 FEW = 100
-ROOT = Path(__file__).parents[2]
 
 
 def examples(share: float = 1.0) -> Callable[[Any], Any]:

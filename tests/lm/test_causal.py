@@ -18,9 +18,10 @@ from transformers import (
     MptConfig,
 )
 
+from ergotext.errors import InputError, ModelError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.causal import CausalLM
-from ergotext.lm.protocols import InputError, ModelError, NextTokenScorer
+from ergotext.lm.protocols import NextTokenScorer
 from ergotext.lm.vocabulary import Vocabulary
 from tests.conftest import SMALL, reference_log_prob
 
@@ -139,7 +140,7 @@ def test_vocabulary_projection_never_sees_all_tokens_by_all_words(smollm2: Causa
 def test_blocks_and_microbatches_change_nothing(
     small_lm: CausalLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ergotext.lm import projection
+    from ergotext.lm.decoding import projection
 
     rows = random_rows(20, seed=8)
     tokens = torch.arange(10, 17).expand(len(rows), -1)

@@ -10,41 +10,41 @@ from types import ModuleType
 import pytest
 import torch
 
-from ergotext.lm import memo, packing, reader
+from ergotext.errors import ModelError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.causal import CausalLM
-from ergotext.lm.protocols import ModelError
+from ergotext.lm.decoding import memo, packing, reader
 from tests.conftest import reference_log_prob
 from tests.faulty import load_with_fault
 
 FAULTS = {
     "17: rows see each other's prefixes": (
-        "packing",
+        "decoding.packing",
         ("= piece[:, None] == owner", "= True"),
     ),
     "17: rows see each other's tokens": (
-        "packing",
+        "decoding.packing",
         ("(piece[:, None] == piece) & (branch[:, None] == branch)", "(branch[:, None] == branch)"),
     ),
-    "17: branches see each other": ("packing", ("& (branch[:, None] == branch) ", "")),
+    "17: branches see each other": ("decoding.packing", ("& (branch[:, None] == branch) ", "")),
     "17: places counted from the start of the pass": (
-        "packing",
+        "decoding.packing",
         ("opening + before[piece] + step", "opening + longest + step"),
     ),
     "18: prefixes found by their length": (
-        "memo",
+        "decoding.memo",
         ("self._by_prefix.get(tokens[:shared])", "self._by_prefix.get((shared,))"),
         ("self._by_prefix[tokens[:end]] = reading", "self._by_prefix[(end,)] = reading"),
     ),
     "18: prefixes found by their last tokens": (
-        "memo",
+        "decoding.memo",
         ("self._by_prefix.get(tokens[:shared])",
          "self._by_prefix.get(tokens[max(0, shared - 3) : shared])"),
         ("self._by_prefix[tokens[:end]] = reading",
          "self._by_prefix[tokens[max(0, end - 3) : end]] = reading"),
     ),
     "18: scores found by length": (
-        "memo",
+        "decoding.memo",
         ("return self._scores.get(tokens)", "return self._scores.get((len(tokens),))"),
         ("self._scores.setdefault(tokens, reading.token_log_prob)",
          "self._scores.setdefault((len(tokens),), reading.token_log_prob)"),
@@ -60,12 +60,12 @@ def check_scores(
     edits = [(*base[:5], 99, *base[6:]), (77, *base[1:]), base[3:], (9, *base[:-1]), base[:2]]
     fresh = CausalLM(lm.model, lm.vocabulary, lm.start_id, lm.end_id)
     old = fresh._reader
-    monkeypatch.setattr(reader, "pack", modules["packing"].pack)
+    monkeypatch.setattr(reader, "pack", modules["decoding.packing"].pack)
     fresh._reader = reader.Reader(
         old.model, old.projection, old.opening, old.end_id, old.token_budget, old.max_positions
     )
     kept = fresh._reader.memo
-    fresh._reader.memo = modules["memo"].PrefixMemo(kept.root, kept.capacity)
+    fresh._reader.memo = modules["decoding.memo"].PrefixMemo(kept.root, kept.capacity)
     for rows in ([base], edits, [(*row, 50) for row in edits], edits):
         value = fresh.log_prob(TokenBatch.of(rows)).tolist()
         assert value == pytest.approx([reference_log_prob(lm, row) for row in rows], abs=5e-4)
@@ -75,7 +75,7 @@ def check_scores(
     assert score == pytest.approx([reference_log_prob(lm, row) for row in edited], abs=5e-4)
 
 
-REAL = {"memo": memo, "packing": packing}
+REAL = {"decoding.memo": memo, "decoding.packing": packing}
 
 
 def test_the_code_as_it_is_passes(small_lm: CausalLM, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,10 +17,11 @@ from transformers import (
 from transformers import LlamaConfig as Llama
 
 import ergotext as et
+from ergotext.errors import InputError, ModelError
 from ergotext.lm.masked import MaskedLM
-from ergotext.lm.protocols import InputError, MaskedScorer, ModelError
+from ergotext.lm.protocols import MaskedScorer
+from ergotext.lm.tokenizers.whole_words import word_numbers
 from ergotext.lm.vocabulary import Vocabulary
-from ergotext.lm.whole_words import word_numbers
 from tests.conftest import SMALL as SMALL_CAUSAL
 from tests.lm.masked_worlds import (
     FAMILIES,

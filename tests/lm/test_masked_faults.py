@@ -11,9 +11,9 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizerFast
 
+from ergotext.errors import ModelError
 from ergotext.lm import masked
 from ergotext.lm.batch import TokenBatch
-from ergotext.lm.protocols import ModelError
 from ergotext.lm.vocabulary import Vocabulary
 from tests.faulty import load_with_fault
 from tests.lm.masked_worlds import FAMILIES, SIZE, masked_tokenizer, reference, reference_scores

@@ -10,15 +10,15 @@ import pytest
 import torch
 
 import ergotext as et
+from ergotext.errors import InputError
 from ergotext.lm.automata import KeywordCoverage, Pieces
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.causal import CausalLM
-from ergotext.lm.embedding import SentenceEncoder
-from ergotext.lm.fast_tokenizer import FastTokenizer
-from ergotext.lm.protocols import InputError
+from ergotext.lm.energies.embedding import SentenceEncoder
+from ergotext.lm.tokenizers.fast import FastTokenizer
 from tests.conftest import reference_log_prob
 from tests.lm.automata.worlds import LATIN
-from tests.lm.test_fast_tokenizer import bart
+from tests.lm.tokenizers.test_fast import bart
 
 TEXTS = ["The summer sun", " a dog", "海滩", ""]
 

@@ -21,12 +21,13 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from ergotext.lm import cached
-from ergotext.lm.characters import Alphabet
-from ergotext.lm.protocols import Decoding, InputError, ModelError
+from ergotext.errors import InputError, ModelError
+from ergotext.lm.decoding import cached
+from ergotext.lm.protocols import Decoding
 from ergotext.lm.seq2seq import Seq2SeqLM
+from ergotext.lm.tokenizers.characters import Alphabet
 from ergotext.lm.trie import build
-from ergotext.samplers.beam import beam
+from ergotext.samplers.search.beam import beam
 
 PAD, END, START = 0, 1, 2
 SIZE = 40

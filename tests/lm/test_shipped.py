@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,8 +11,9 @@ from safetensors.torch import load_file
 
 import ergotext as et
 from ergotext.lm.loading import SHIPPED
+from tests.paths import ROOT
 
-DOCS = Path(__file__).parents[2] / "docs" / "masked.md"
+DOCS = ROOT / "docs" / "masked.md"
 FLUENT = [
     "The children played in the garden.",
     "He went to the door and opened it.",

@@ -24,7 +24,7 @@ from transformers import (
 import ergotext as et
 from ergotext.lm import soundness
 from ergotext.lm.conversion import first_line
-from ergotext.lm.matcher import CONFIG, WEIGHTS, Matcher
+from ergotext.tasks.retrieval.lookahead.network import CONFIG, WEIGHTS, Matcher
 from tests.conftest import SMALL
 from tests.faulty import load_with_fault
 from tests.lm.masked_worlds import FAMILIES, masked_tokenizer
@@ -184,7 +184,7 @@ def test_nan_in_the_other_kinds_is_refused(answering: Path, masked: Path) -> Non
 def test_sentence_encoders(tmp_path: Path, tokenizer: PreTrainedTokenizerFast) -> None:
     from transformers import BertModel
 
-    from ergotext.lm.embedding import load_encoder
+    from ergotext.lm.energies.embedding import load_encoder
 
     config = BertConfig(
         vocab_size=430, hidden_size=16, num_hidden_layers=2, num_attention_heads=2,

@@ -6,7 +6,7 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, normalizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from ergotext.lm.protocols import InputError
+from ergotext.errors import InputError
 from ergotext.lm.vocabulary import Vocabulary
 
 

@@ -17,13 +17,13 @@ from torch import Tensor
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from ergotext.lm.batch import TokenBatch
-from ergotext.lm.custom import Custom
-from ergotext.lm.energy import Sum
-from ergotext.lm.terms import Length
+from ergotext.lm.energies.custom import Custom
+from ergotext.lm.energies.term import Sum
+from ergotext.lm.energies.terms import Length
 from ergotext.samplers import SeededDraws
-from ergotext.samplers.importance import importance
-from ergotext.samplers.smc import smc
 from ergotext.samplers.target import Target
+from ergotext.samplers.weighted.importance import importance
+from ergotext.samplers.weighted.smc import smc
 from tests.toy import ToyFluency, ToyScorer
 
 LETTERS, LONGEST, MODEL = (1, 2, 3), 6, 1

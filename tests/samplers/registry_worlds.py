@@ -12,22 +12,22 @@ from typing import Any
 import torch
 
 from ergotext.lm.batch import TokenBatch
-from ergotext.lm.custom import Custom
-from ergotext.lm.energy import Sum
-from ergotext.lm.matches import matches
-from ergotext.lm.terms import Length
+from ergotext.lm.energies.custom import Custom
+from ergotext.lm.energies.matches import matches
+from ergotext.lm.energies.term import Sum
+from ergotext.lm.energies.terms import Length
 from ergotext.samplers import SAMPLERS
-from ergotext.samplers.proposals import EditMoves
-from tests.samplers.test_exactness import SLOTS, problem
-from tests.samplers.test_stochastic_beam import (
+from ergotext.samplers.chains.moves import EditMoves
+from tests.samplers.chains.test_exactness import SLOTS, problem
+from tests.samplers.search.test_stochastic_beam import (
     EVERYTHING,
     FLAT,
     REAL,
     check_inclusion,
     check_integrated,
 )
-from tests.samplers.test_weighted_exactness import TWIST
-from tests.samplers.weighted_worlds import FEW, LOOP, Table, soft
+from tests.samplers.weighted.test_exactness import TWIST
+from tests.samplers.weighted.worlds import FEW, LOOP, Table, soft
 from tests.toy import ToyFluency, ToyProposer, ToyScorer, space, toy_energy
 
 

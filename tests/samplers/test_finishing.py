@@ -8,23 +8,26 @@ import numpy as np
 import pytest
 import torch
 
+from ergotext.errors import InputError
 from ergotext.lm.automata import Pieces, regex
 from ergotext.lm.batch import TokenBatch
-from ergotext.lm.characters import Alphabet
-from ergotext.lm.energy import Sum
-from ergotext.lm.matches import matches
-from ergotext.lm.protocols import Bounded, Ending, InputError
+from ergotext.lm.energies.matches import matches
+from ergotext.lm.energies.term import Sum
+from ergotext.lm.protocols import Bounded, Ending
+from ergotext.lm.tokenizers.characters import Alphabet
 from ergotext.samplers import SAMPLERS, SeededDraws
-from ergotext.samplers.importance import importance
-from ergotext.samplers.next_token import finishing, masked
-from ergotext.samplers.smc import smc
-from ergotext.samplers.stochastic_beam import stochastic_beam
+from ergotext.samplers.search.stochastic_beam import stochastic_beam
 from ergotext.samplers.target import Target
+from ergotext.samplers.weighted.importance import importance
+from ergotext.samplers.weighted.proposals import finishing, masked
+from ergotext.samplers.weighted.smc import smc
 from tests.faulty import modules, modules_with_fault
-from tests.samplers.weighted_worlds import END, Ints, Row, Table, check_unbiased, target
+from tests.samplers.weighted.worlds import END, Ints, Row, Table, check_unbiased, target
 from tests.toy import ToyFluency, ToyScorer
 
-pytestmark = pytest.mark.filterwarnings("ignore::ergotext.samplers.weighted.HeavyWeightsWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::ergotext.samplers.weighted.samples.HeavyWeightsWarning"
+)
 
 
 class Hoping(Table):
@@ -61,9 +64,9 @@ SMALL = Hoping(({1: 1, 3: 2}, {END: 3, 2: 0}, {END: 3, 1: 2}, {}))
 def check_worlds(m: Any) -> None:
     for longest in (1, 2, 3):
         check_unbiased(
-            m.importance.importance, target(DETOUR, longest), 1, proposal=m.next_token.finishing
+            m.importance.importance, target(DETOUR, longest), 1, proposal=m.proposals.finishing
         )
-    how = {"threshold": 1.0, "proposal": m.next_token.finishing}
+    how = {"threshold": 1.0, "proposal": m.proposals.finishing}
     check_unbiased(m.smc.smc, target(SMALL, 3), 2, **how)
 
 
@@ -156,15 +159,22 @@ def test_rejection_has_no_bound_for_it() -> None:
         SAMPLERS["rejection"](energy, 3, proposal="finishing")
 
 
-NAMES = ("finishing", "within", "next_token", "growth", "importance", "smc")
+NAMES = (
+    "finishing",
+    "feasible",
+    "weighted.proposals",
+    "weighted.growth",
+    "weighted.importance",
+    "weighted.smc",
+)
 FAULTS = {
     "what is not known has no share": (
         "finishing", "np.log(SHARE / (1 - SHARE)) +", "-np.inf +"
     ),
-    "the factor is left in the weight": ("growth", "- owed[at] - new", "- new"),
-    "it is given back twice": ("growth", "owed[at] = new.where(going, 0.0)",
+    "the factor is left in the weight": ("weighted.growth", "- owed[at] - new", "- new"),
+    "it is given back twice": ("weighted.growth", "owed[at] = new.where(going, 0.0)",
                                "owed[at] = 2 * new.where(going, 0.0)"),
-    "copies owe what others do": ("growth", "            self.owed[index],\n",
+    "copies owe what others do": ("weighted.growth", "            self.owed[index],\n",
                                   "            self.owed,\n"),
 }  # fmt: skip
 

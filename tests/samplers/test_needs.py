@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import itertools
 import re
-from pathlib import Path
 from typing import get_args
 
 import numpy as np
 import pytest
 
+from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
-from ergotext.lm.energy import Sum
-from ergotext.lm.matches import matches
-from ergotext.lm.protocols import InputError
-from ergotext.lm.terms import Length
+from ergotext.lm.energies.matches import matches
+from ergotext.lm.energies.term import Sum
+from ergotext.lm.energies.terms import Length
 from ergotext.samplers import SAMPLERS, SeededDraws, sample
 from ergotext.samplers.base import Kind, Need, check_fit, lacking
 from ergotext.samplers.target import Target
 from ergotext.samplers.unconstrained import Unconstrained
 from tests.lm.automata.worlds import check_protocol, language
-from tests.samplers.weighted_worlds import LOOP, mass
+from tests.paths import ROOT
+from tests.samplers.weighted.worlds import LOOP, mass
 from tests.toy import SPELLING, ToyFluency, ToyProposer, ToyScorer, toy_energy
 
-DOCS = Path(__file__).parents[2] / "docs" / "samplers.md"
+DOCS = ROOT / "docs" / "samplers.md"
 
 
 FLUENT, PRIOR, HARD, MASKED = ToyFluency(ToyScorer()), Length(3, 1), matches(LOOP), ToyProposer()

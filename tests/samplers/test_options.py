@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from ergotext.lm.protocols import InputError
+from ergotext.errors import InputError
 from ergotext.samplers import sample
 from tests.toy import toy_energy
 

@@ -9,13 +9,13 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizerFast
 
+from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
-from ergotext.lm.energy import Sum
+from ergotext.lm.energies.matches import matches
+from ergotext.lm.energies.term import Sum
+from ergotext.lm.energies.terms import fluency, length, pseudo_likelihood
 from ergotext.lm.loading import load
 from ergotext.lm.masked import MaskedLM
-from ergotext.lm.matches import matches
-from ergotext.lm.protocols import InputError
-from ergotext.lm.terms import fluency, length, pseudo_likelihood
 from ergotext.lm.vocabulary import Vocabulary
 from ergotext.samplers import SAMPLERS, SeededDraws, register, run, sample, sampler_named
 from ergotext.samplers.base import Kind
@@ -200,7 +200,7 @@ def test_best_gives_distinct_texts_in_order_of_energy() -> None:
     assert len(everything) == len({" ".join(s.text.split()) for s in everything})
 
 
-@pytest.mark.filterwarnings("ignore::ergotext.samplers.weighted.HeavyWeightsWarning")
+@pytest.mark.filterwarnings("ignore::ergotext.samplers.weighted.samples.HeavyWeightsWarning")
 @pytest.mark.parametrize(
     "name", sorted(n for n, s in SAMPLERS.items() if s.needs == {"next-token"})
 )

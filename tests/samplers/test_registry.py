@@ -23,9 +23,11 @@ from tests.exhaust import (
     transitions,
 )
 from tests.samplers.registry_worlds import CHAINS, OPTIMISERS, WEIGHTED, Chains, Weighted
-from tests.samplers.weighted_worlds import expected, mass, measured
+from tests.samplers.weighted.worlds import expected, mass, measured
 
-pytestmark = pytest.mark.filterwarnings("ignore::ergotext.samplers.weighted.HeavyWeightsWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::ergotext.samplers.weighted.samples.HeavyWeightsWarning"
+)
 
 SEEDS = 200
 CLASSES = {sampler.__name__: name for name, sampler in reversed(SAMPLERS.items())}

@@ -11,49 +11,51 @@ import pytest
 
 from ergotext.samplers import SAMPLERS
 from tests.faulty import load_with_fault
-from tests.samplers import test_ais as bounds
 from tests.samplers import test_registry as registry
 from tests.samplers.registry_worlds import LOOPED
+from tests.samplers.weighted import test_ais as bounds
 
 # One draw at a time is enumerated here, and of so few no error is told.
-pytestmark = pytest.mark.filterwarnings("ignore::ergotext.samplers.weighted.HeavyWeightsWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::ergotext.samplers.weighted.samples.HeavyWeightsWarning"
+)
 
 SAME = "from __future__ import annotations\n"
 
 FAULTS = {
     "2: the current span forced into the list": (
-        "gibbs",
+        "chains.gibbs",
         "        now = wide.ids.gather(1, place[:, None] + torch.arange(self.block))\n",
         "        now = wide.ids.gather(1, place[:, None] + torch.arange(self.block))\n"
         "        spans[:, -1] = now\n",
         ("gibbs", "two candidates"),
     ),
     "2: candidates that look at the span itself": (
-        "gibbs",
+        "chains.gibbs",
         "spans, there = candidates(self.scorer, wide, place, self.block, self.count)",
         "spans, there = candidates(self.scorer, wide, (place + 1).clamp(max=2), 1, self.count)",
         ("gibbs", "two candidates"),
     ),
     "2: special tokens among the candidates": (
-        "spans",
+        "chains.spans",
         "forbidden = ~scorer.allowed",
         "forbidden = torch.zeros_like(scorer.allowed)",
         ("gibbs", "full conditional"),
     ),
     "5: a temperature that is not that of the sequence": (
-        "gibbs",
+        "chains.gibbs",
         "(-value[listed] / t[listed, None])",
         "(-value[listed])",
         ("gibbs", "tempered"),
     ),
     "a keyword is made elsewhere": (
-        "metropolis",
+        "chains.metropolis",
         "kept = (target.locked(batch) == batch.locked).all(-1)",
         "kept = batch.length >= 0",
         ("gibbs", "a keyword"),
     ),
     "6: plain conditionals pass for the energy's": (
-        "masked_lm",
+        "chains.masked",
         "return decide(draws, self.energy, state, proposal, t)",
         "import dataclasses\n"
         "        back = proposal.log_q_to + state.energy.neg() + self.energy(proposal.batch)\n"
@@ -62,32 +64,32 @@ FAULTS = {
         ("mlm-mh", "free"),
     ),
     "19: the reverse probability is that of the way there": (
-        "masked_lm",
+        "chains.masked",
         "log_token.gather(1, old)",
         "log_token.gather(1, token[:, None])",
         ("mlm-mh", "free"),
     ),
     "2: a special token where nobody stands": (
-        "masked_lm",
+        "chains.masked",
         "log_prob = log_prob.masked_fill(~masked.allowed, -torch.inf)",
         "log_prob = log_prob.clone()",
         ("mlm-mh", "free"),
     ),
     "1: the choice of the cut left out": (
-        "independence",
+        "chains.independence",
         "log_q_back=sum_logs([proposed.log_q_back, log_back])",
         "log_q_back=sum_logs([proposed.log_q_back, log_to])",
         ("suffix", "free"),
     ),
     "10: the allowed masses are no part of the ratio": (
-        "rewriting",
+        "chains.suffix",
         "log_q += law.gather(1, token[:, None])[:, 0].log()\n",
         "p = target.scorer.next_log_prob(rows, rows.length)\n"
         "        log_q += p.gather(1, token[:, None])[:, 0] * open_\n",
         ("independence", "automaton"),
     ),
     "11: the end that is forced counts as drawn": (
-        "rewriting",
+        "chains.suffix",
         "log_q += torch.where(open_, law.gather(1, token[:, None])[:, 0].log(), 0.0)",
         "log_q += torch.where(\n            open_,\n"
         "            target.scorer.next_log_prob(wide, at).gather(1, token[:, None])[:, 0],\n"
@@ -95,62 +97,62 @@ FAULTS = {
         ("independence", "free"),
     ),
     "a keyword may be lost": (
-        "rewriting",
+        "chains.suffix",
         ".masked_fill(~held | (log_to == -torch.inf), -torch.inf)",
         ".masked_fill(log_to == -torch.inf, -torch.inf)",
         ("suffix", "two keywords"),
     ),
     "19: the way back is that of the proposal": (
-        "rewriting",
+        "chains.suffix",
         "log_back = log_q_of(target, batch, cut)",
         "log_back = log_q_of(target, rows, cut)",
         ("suffix", "free"),
     ),
     "exchanges the wrong way up": (
-        "tempering",
+        "chains.tempering",
         "(energy[low] - energy[low + 1])",
         "(energy[low + 1] - energy[low])",
         ("tempering", "full conditional"),
     ),
     "energies stay behind when states are exchanged": (
-        "tempering",
+        "chains.tempering",
         "self._ladder(state, all_.select(at), flat[at], tried, done)",
         "self._ladder(state, all_.select(at), flat, tried, done)",
         ("tempering", "full conditional"),
     ),
     "all rungs are of one temperature": (
-        "tempering",
+        "chains.tempering",
         "self.ladder.repeat_interleave(count)",
         "self.ladder[:1].expand(count * rungs)",
         ("tempering", "edits"),
     ),
     "10: a step of the path is not weighed": (
-        "ais",
+        "weighted.ais",
         "for level in range(self.levels):\n            alive",
         "for level in range(1, self.levels):\n            alive",
         ("ais", "dead ends"),
     ),
     "rows are moved at the level before": (
-        "ais",
+        "weighted.ais",
         "self.kernels[level].step",
         "self.kernels[level - 1].step",
         ("ais", "dead ends"),
     ),
     "the way back is weighed before the move": (
-        "ais",
+        "weighted.ais",
         "batch = self._moved(draws, batch, energy, proposed, level)\n"
         "                energy, proposed = self.energy(batch), log_q(self.target, batch)",
         "batch = self._moved(draws, batch, energy, proposed, level)",
         ("ais", "bounds"),
     ),
     "the bound of several draws goes by their sum": (
-        "ais",
+        "weighted.ais",
         "return math.log(len(exact)) - float(",
         "return -float(",
         ("ais", "several"),
     ),
     "lock marks stay behind when rows move": (
-        "ais",
+        "weighted.ais",
         "wide.locked.index_copy(0, at, new.locked)",
         "wide.locked",
         ("ais", "marks"),

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 import torch
 
+from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
-from ergotext.lm.protocols import InputError
 from ergotext.samplers import Result, State, WeightedResult, sample, sampling
+from ergotext.samplers.datatree import datatree
 from ergotext.samplers.diagnostics import Diagnosis
-from ergotext.samplers.labelled import datatree
 from ergotext.samplers.target import EnergyError
-from ergotext.samplers.weighted import HeavyWeightsWarning
+from ergotext.samplers.weighted.samples import HeavyWeightsWarning
 from tests.exhaust import stationary
 from tests.faulty import load_with_fault
 from tests.toy import ToyFluency, ToyScorer, flat_energy, space

@@ -10,20 +10,20 @@ import pytest
 import torch
 from torch import Tensor
 
+from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
-from ergotext.lm.energy import Sum
+from ergotext.lm.energies.matches import Matches, matches
+from ergotext.lm.energies.template import template
+from ergotext.lm.energies.term import Sum
+from ergotext.lm.energies.terms import Keywords, fluency
 from ergotext.lm.loading import load
-from ergotext.lm.matches import Matches, matches
-from ergotext.lm.protocols import InputError
-from ergotext.lm.template import template
-from ergotext.lm.terms import Keywords, fluency
 from ergotext.samplers import SAMPLERS, Result, SeededDraws, sample
 from ergotext.samplers.diagnostics import Diagnosis
 from ergotext.samplers.run import run
 from tests.exhaust import paths_of_step, stationary, transitions
 from tests.faulty import load_with_fault
 from tests.samplers.registry_worlds import of_length
-from tests.samplers.weighted_worlds import END, Table
+from tests.samplers.weighted.worlds import END, Table
 from tests.toy import TOKENS, ToyFluency, ToyMasked, ToyProposer, ToyScorer, flat_energy
 
 PAIRS = Table(({1: 1, 2: 1, 3: 1}, {2: 2, 3: 2}, {END: 3}, {}))
@@ -84,7 +84,7 @@ def test_the_masked_chain_stays_inside_an_automaton() -> None:
 def test_a_chain_that_left_the_support_would_be_told_of() -> None:
     """9: the plain chain as it was, which took whatever the masked model drew."""
     fault = ("allowed = torch.isfinite(energy)", "allowed = torch.ones(len(batch)).bool()")
-    wandering = load_with_fault("samplers.masked_lm", fault).MaskedGibbs
+    wandering = load_with_fault("samplers.chains.masked", fault).MaskedGibbs
     energy = Sum([(1.0, JOINT), (0.0, ToyProposer()), (1.0, matches(PAIRS))])
     sampler, draws = wandering(energy), SeededDraws(0)
     trace, _ = run(sampler, draws, sampler.init(draws, 4, TokenBatch.of([(1, 2)])), 60)

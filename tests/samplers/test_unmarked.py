@@ -10,10 +10,10 @@ import torch
 
 from ergotext.lm.batch import TokenBatch
 from ergotext.samplers import SAMPLERS
-from ergotext.samplers.ais import AnnealedImportance
 from ergotext.samplers.target import Target
+from ergotext.samplers.weighted.ais import AnnealedImportance
 from tests.exhaust import paths_of_step, stationary, transitions
-from tests.samplers.weighted_worlds import expected, mass
+from tests.samplers.weighted.worlds import expected, mass
 from tests.toy import SPELLING, toy_energy
 
 ENERGY = toy_energy(["b"])
@@ -40,7 +40,7 @@ def test_all_rows_of_finite_energy_keep_their_law(name: str) -> None:
     assert matrix[marked][:, ~marked].max() == matrix[~marked][:, marked].max() == 0.0
 
 
-@pytest.mark.filterwarnings("ignore::ergotext.samplers.weighted.HeavyWeightsWarning")
+@pytest.mark.filterwarnings("ignore::ergotext.samplers.weighted.samples.HeavyWeightsWarning")
 @pytest.mark.parametrize("kernel", ["mh", "suffix", "independence"])
 def test_annealed_importance_begins_with_such_rows(kernel: str) -> None:
     wanted = mass(Target.of(ENERGY, 2))

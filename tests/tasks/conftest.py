@@ -1,20 +1,23 @@
-"""A model that is a table, and a base in its tokens."""
+"""What tests of training share."""
 
 from __future__ import annotations
 
 import pytest
 
-from ergotext.lm.trie import TokenTrie
-from tests.tasks import test_retrieve_table as table
-from tests.tasks.table_reader import TableReader
-from tests.tasks.test_bounded import made
+from ergotext.lm.trie.file import load
+from ergotext.tasks.retrieval.candidates import Spotter
+from ergotext.tasks.training.seq2seq.choices import Choices
+from ergotext.tasks.training.seq2seq.scoring import Coder
+from ergotext.tasks.training.seq2seq.tokenizer import spelling_tokenizer
+from tests.tasks.little_base import LittleBase, little_base
 
 
-@pytest.fixture(scope="module")
-def reader() -> TableReader:
-    return TableReader(table.KEYS)
+@pytest.fixture(scope="session")
+def little(tmp_path_factory: pytest.TempPathFactory) -> LittleBase:
+    return little_base(tmp_path_factory.mktemp("little"))
 
 
-@pytest.fixture(scope="module")
-def trie(reader: TableReader) -> TokenTrie:
-    return made(reader)
+@pytest.fixture(scope="session")
+def little_choices(little: LittleBase) -> Choices:
+    tokenizer = spelling_tokenizer([little.lines.read_text(encoding="utf-8")], least=1)
+    return Choices(Coder(tokenizer), Spotter(load(little.index), triples=True), 4, 0)

@@ -5,10 +5,10 @@ import json
 import pytest
 import torch
 
+from ergotext.errors import InputError
 from ergotext.lm.causal import CausalLM
-from ergotext.lm.embedding import load_encoder
-from ergotext.lm.overlap import words_of
-from ergotext.lm.protocols import InputError
+from ergotext.lm.energies.embedding import load_encoder
+from ergotext.lm.energies.overlap import words_of
 from ergotext.tasks.paraphrase import as_json, encoder_for, others, paraphrase
 from ergotext.tasks.write import Budget
 

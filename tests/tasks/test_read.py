@@ -11,13 +11,13 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
 
+from ergotext.errors import InputError
 from ergotext.lm.automata import Pieces
 from ergotext.lm.causal import CausalLM
-from ergotext.lm.protocols import InputError
 from ergotext.lm.seq2seq import Seq2SeqLM
 from ergotext.tasks import passages
 from ergotext.tasks.read import Reading, SpanReader, as_json, as_text, places_of
-from tests.lm import test_fast_tokenizer as tokenizers
+from tests.lm.tokenizers import test_fast as tokenizers
 
 PASSAGE, QUESTION = "ab\n海ab", "What?"
 PROMPT = "{passage}\nQ: {question}\nA: "

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 import ergotext as et
-from ergotext.lm.protocols import InputError
+from ergotext.errors import InputError
+from ergotext.tasks.datasets.kgclue.metrics import mark
 from ergotext.tasks.infill import infill, infill_all
-from ergotext.tasks.kgclue.metrics import mark
-from ergotext.tasks.masked_keys import MaskedKeys
 from ergotext.tasks.paraphrase import paraphrase
 from ergotext.tasks.read import SpanReader
+from ergotext.tasks.retrieval.masked_keys import MaskedKeys
 from ergotext.tasks.write import write, write_all
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ergotext.lm.ragged import Ints
-from ergotext.lm.words import joins
+from ergotext.support.words import joins
 
 
 class _Kind(NamedTuple):

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ergotext.errors import InputError
 from ergotext.lm.automata.explored import DEAD, Explored, Outlook
-from ergotext.lm.protocols import Automaton, Bounded, Ending, InputError
+from ergotext.lm.protocols import Automaton, Bounded, Ending
 from ergotext.lm.ragged import Ints
 
 FAR = 1 << 20

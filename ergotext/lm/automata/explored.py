@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ergotext.lm.automata.growing import Growing
+from ergotext.lm.automata.growing_array import Growing
 from ergotext.lm.ragged import Ints, spread
 
 Position = TypeVar("Position", bound=Hashable)

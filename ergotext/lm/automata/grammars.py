@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ergotext.lm.automata.endings import outlook_of
+from ergotext.errors import ErgotextError, InputError
+from ergotext.lm.automata.completions import outlook_of
 from ergotext.lm.automata.explored import Explored, surely_empty
+from ergotext.lm.automata.messages import check_grammar, check_regex, reason
 from ergotext.lm.automata.pieces import Pieces
-from ergotext.lm.automata.reasons import check_grammar, check_regex, reason
 from ergotext.lm.automata.schema import lark_of
 from ergotext.lm.automata.schema.document import parsed
 from ergotext.lm.automata.schema.names import Names, quotes_of
 from ergotext.lm.automata.shortest import shortest_json
-from ergotext.lm.extras import needed
-from ergotext.lm.protocols import ErgotextError, InputError
 from ergotext.lm.ragged import Ints
+from ergotext.support.extras import needed
 
 _FREE = '%llguidance {"no_forcing": true}'
 """Text that must follow may be cut into tokens in any way, not only as the tokenizer would."""

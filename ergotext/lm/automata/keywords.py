@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ergotext.errors import InputError
 from ergotext.lm.automata.chains import Chain
-from ergotext.lm.automata.fewest import Fewest
 from ergotext.lm.automata.pieces import Pieces
+from ergotext.lm.automata.remaining import Fewest
 from ergotext.lm.automata.utf8 import Utf8, run
-from ergotext.lm.protocols import InputError
 from ergotext.lm.ragged import Ints, take_rows
-from ergotext.lm.words import check_texts
+from ergotext.support.words import check_texts
 
 DEAD, FINISHED = -1, 0
 _MOST = 1 << 46

@@ -9,11 +9,11 @@ from functools import cached_property
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from ergotext.lm.characters import Alphabet, CharacterTokenizer
-from ergotext.lm.fast_tokenizer import padding_of
-from ergotext.lm.protocols import InputError
+from ergotext.errors import InputError
 from ergotext.lm.ragged import Ints
-from ergotext.lm.spelling import spelled
+from ergotext.lm.tokenizers.characters import Alphabet, CharacterTokenizer
+from ergotext.lm.tokenizers.fast import padding_of
+from ergotext.lm.tokenizers.spelling import spelled
 from ergotext.lm.vocabulary import Vocabulary
 
 

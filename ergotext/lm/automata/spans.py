@@ -7,11 +7,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from ergotext.errors import InputError
 from ergotext.lm.automata.pieces import Pieces
-from ergotext.lm.characters import points_of
-from ergotext.lm.extras import needed
-from ergotext.lm.protocols import InputError
 from ergotext.lm.ragged import Ints, offsets_of, spread
+from ergotext.lm.tokenizers.characters import points_of
+from ergotext.support.extras import needed
 
 DEAD, FINISHED = -1, 0
 FAR = 1 << 20

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ergotext.lm.characters import Alphabet
-from ergotext.lm.extras import needed
-from ergotext.lm.protocols import InputError
+from ergotext.errors import InputError
 from ergotext.lm.ragged import Ints, offsets_of, spread
+from ergotext.lm.tokenizers.characters import Alphabet
 from ergotext.lm.trie.key_ids import key_ids
+from ergotext.support.extras import needed
 
 DEAD, FINISHED = -1, 0
 _BITS = 21

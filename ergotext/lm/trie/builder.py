@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ergotext.lm.characters import Alphabet, TextTokenizer, alphabet_of
-from ergotext.lm.protocols import ErgotextError, InputError
+from ergotext.errors import ErgotextError, InputError
 from ergotext.lm.ragged import Ints, offsets_of, spread, take_rows
+from ergotext.lm.tokenizers.characters import Alphabet, TextTokenizer, alphabet_of
 from ergotext.lm.trie.key_ids import Key, is_key, key_ids
 from ergotext.lm.trie.keys import key_blocks, object_rows
 from ergotext.lm.trie.levels import Levels, token_type

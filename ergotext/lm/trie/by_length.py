@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ergotext.lm.protocols import InputError
+from ergotext.errors import InputError
 from ergotext.lm.ragged import Ints
 from ergotext.lm.trie.states import ROOT
 from ergotext.lm.trie.tree import TokenTrie, settled
-from ergotext.lm.words import counted
+from ergotext.support.words import counted
 
 Floats = NDArray[np.float64]
 Scored = tuple[float, tuple[int, ...]]

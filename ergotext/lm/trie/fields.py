@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ergotext.lm.characters import points_of
 from ergotext.lm.ragged import Ints
-from ergotext.lm.words import counted
+from ergotext.lm.tokenizers.characters import points_of
+from ergotext.support.words import counted
 
 _TAB, _NEWLINE, _RETURN = 0x09, 0x0A, 0x0D
 

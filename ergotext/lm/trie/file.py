@@ -15,8 +15,13 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
-from ergotext.lm.characters import Alphabet, CharacterTokenizer, TextTokenizer, alphabet_of
-from ergotext.lm.protocols import ErgotextError, InputError
+from ergotext.errors import ErgotextError, InputError
+from ergotext.lm.tokenizers.characters import (
+    Alphabet,
+    CharacterTokenizer,
+    TextTokenizer,
+    alphabet_of,
+)
 from ergotext.lm.trie.header import ARRAYS, CHARACTERS, IndexFile, IndexFileError, header_of
 from ergotext.lm.trie.levels import state_type, token_type
 from ergotext.lm.trie.states import BLOCK

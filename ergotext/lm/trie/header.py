@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ergotext.lm.protocols import ErgotextError, InputError
-from ergotext.lm.untrusted import check_types, json_of
+from ergotext.errors import ErgotextError, InputError
+from ergotext.support.untrusted import check_types, json_of
 
 FORMAT, VERSION = "ergotext index", 1
 _TYPES = {"I64": np.int64, "U32": np.uint32, "U16": np.uint16, "U8": np.uint8}

@@ -7,7 +7,7 @@ from contextlib import suppress
 from operator import index
 from typing import Any, TypeGuard
 
-from ergotext.lm.protocols import InputError
+from ergotext.errors import InputError
 
 Key = str | Sequence[int]
 """A text (for a trie with a tokenizer) or token ids, in a list, tuple, array or tensor; the end

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ergotext.lm.characters import Alphabet, TextTokenizer
 from ergotext.lm.ragged import Ints, offsets_of, spread, take_rows
+from ergotext.lm.tokenizers.characters import Alphabet, TextTokenizer
 from ergotext.lm.trie.sort import Rows
 from ergotext.lm.trie.states import BLOCK, VALUES_END
 from ergotext.lm.trie.tree import TokenTrie

@@ -12,9 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ergotext.lm.characters import CODE_POINTS, CharacterTokenizer, TextTokenizer, points_of
-from ergotext.lm.protocols import InputError
+from ergotext.errors import InputError
 from ergotext.lm.ragged import Ints, offsets_of, spread, take_rows
+from ergotext.lm.tokenizers.characters import (
+    CODE_POINTS,
+    CharacterTokenizer,
+    TextTokenizer,
+    points_of,
+)
 from ergotext.lm.trie.builder import RUN_BYTES, TrieBuilder, faults
 from ergotext.lm.trie.fields import Fields, parse
 from ergotext.lm.trie.states import VALUE_END

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ergotext.lm.protocols import InputError
+from ergotext.errors import InputError
 from ergotext.lm.ragged import Ints, spread
 from ergotext.lm.trie.tree import TokenTrie, settled
-from ergotext.lm.words import counted
+from ergotext.support.words import counted
 
 Floats = NDArray[np.float64]
 

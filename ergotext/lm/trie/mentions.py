@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ergotext.lm.characters import TextTokenizer
-from ergotext.lm.protocols import InputError
+from ergotext.errors import InputError
 from ergotext.lm.ragged import Ints, offsets_of
+from ergotext.lm.tokenizers.characters import TextTokenizer
+from ergotext.lm.tokenizers.token_bytes import Written, alike, folded
+from ergotext.lm.trie.restricted import Paths
 from ergotext.lm.trie.states import DEAD, ROOT
 from ergotext.lm.trie.tree import TokenTrie
-from ergotext.lm.trie.within import Paths
-from ergotext.lm.words import boundaries, is_unspaced
-from ergotext.lm.written import Written, alike, folded
+from ergotext.support.words import boundaries, is_unspaced
 
 LETTERS = 4
 """Characters from which on a span in other letters counts beside others (two, of a script without

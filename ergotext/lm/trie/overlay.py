@@ -8,9 +8,9 @@ from heapq import merge
 import numpy as np
 from numpy.typing import NDArray
 
-from ergotext.lm.characters import Alphabet, TextTokenizer
-from ergotext.lm.protocols import InputError
+from ergotext.errors import InputError
 from ergotext.lm.ragged import Ints, spread
+from ergotext.lm.tokenizers.characters import Alphabet, TextTokenizer
 from ergotext.lm.trie.builder import (
     RUN_BYTES,
     Item,
@@ -22,10 +22,10 @@ from ergotext.lm.trie.builder import (
     parted,
     several,
 )
-from ergotext.lm.trie.changes import Changes, gone_states, within
+from ergotext.lm.trie.distance import FAR
+from ergotext.lm.trie.edits import Changes, gone_states, within
 from ergotext.lm.trie.key_ids import Key
-from ergotext.lm.trie.keyed import Ids, Keyed
-from ergotext.lm.trie.nearest import FAR
+from ergotext.lm.trie.mapping import Ids, Keyed
 from ergotext.lm.trie.states import DEAD
 from ergotext.lm.trie.tree import TokenTrie
 

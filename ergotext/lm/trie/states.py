@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ergotext.lm.characters import Alphabet, TextTokenizer
 from ergotext.lm.ragged import Ints, offsets_of, spread
-from ergotext.lm.trie.nearest import nearest
+from ergotext.lm.tokenizers.characters import Alphabet, TextTokenizer
+from ergotext.lm.trie.distance import nearest
 
 ROOT, DEAD = 0, -1
 MOST_KEPT = 1 << 22

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ergotext.lm.characters import CharacterTokenizer
+from ergotext.lm.tokenizers.characters import CharacterTokenizer
 from ergotext.lm.trie.states import DEAD
 
 if TYPE_CHECKING:
-    from ergotext.lm.trie.keyed import Keyed
+    from ergotext.lm.trie.mapping import Keyed
 
 _CUT = "\ufffd"
 """What the first bytes of a character decode to."""

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ergotext.lm.protocols import InputError
+from ergotext.errors import InputError
 from ergotext.lm.ragged import Ints, spread
 from ergotext.lm.trie.key_ids import Key
-from ergotext.lm.trie.keyed import Ids, Keyed
 from ergotext.lm.trie.keys import key_blocks
+from ergotext.lm.trie.mapping import Ids, Keyed
 from ergotext.lm.trie.states import BLOCK, DEAD, ROOT, VALUE_END, VALUES_END, TrieStates
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ergotext.lm.characters import TextTokenizer
-from ergotext.lm.protocols import InputError
+from ergotext.errors import InputError
+from ergotext.lm.tokenizers.characters import TextTokenizer
 from ergotext.lm.trie.builder import RUN_BYTES, TrieBuilder
 from ergotext.lm.trie.lines import TRIPLE, Lines, read_keys
 from ergotext.lm.trie.overlay import EditableTrie

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ergotext.errors import InputError
 from ergotext.lm.automata import Substrings, intersection, union
-from ergotext.lm.characters import Alphabet
-from ergotext.lm.protocols import Automaton, InputError
+from ergotext.lm.protocols import Automaton
+from ergotext.lm.tokenizers.characters import Alphabet
 from ergotext.lm.trie import build
 from tests.lm.automata.worlds import LATIN, PAD, Row, check_protocol, language
 

@@ -12,9 +12,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from ergotext.errors import ErgotextError, InputError
 from ergotext.lm.automata import combine, grammars, keywords, spans, substrings
-from ergotext.lm.protocols import ErgotextError, InputError
-from ergotext.lm.words import holds_words
+from ergotext.support.words import holds_words
 from tests.faulty import load_with_fault
 from tests.lm.automata.worlds import LATIN, PAD, SEA, check_protocol, language, listed
 

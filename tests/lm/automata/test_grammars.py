@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerFast
 
+from ergotext.errors import ErgotextError, InputError
 from ergotext.lm.automata import Pieces, explored, grammar, json_schema, regex
-from ergotext.lm.characters import CharacterTokenizer
-from ergotext.lm.protocols import Automaton, ErgotextError, InputError
+from ergotext.lm.protocols import Automaton
+from ergotext.lm.tokenizers.characters import CharacterTokenizer
 from tests.lm.automata.worlds import LATIN, PAD, SEA, check_protocol, language, listed
 
 letters = st.sampled_from(["a", "b", " ", "[ab]", ".", "[^a]", "海"])

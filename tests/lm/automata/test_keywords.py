@@ -10,17 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerFast
 
-from ergotext.lm.automata import KeywordCoverage, Pieces, fewest
+from ergotext.errors import InputError
+from ergotext.lm.automata import KeywordCoverage, Pieces, remaining
 from ergotext.lm.automata.chains import Chain
-from ergotext.lm.automata.fewest import FAR
+from ergotext.lm.automata.remaining import FAR
 from ergotext.lm.batch import TokenBatch
-from ergotext.lm.characters import Alphabet, CharacterTokenizer
-from ergotext.lm.protocols import InputError
 from ergotext.lm.ragged import Ints
-from ergotext.lm.words import holds_words
+from ergotext.lm.tokenizers.characters import Alphabet, CharacterTokenizer
 from ergotext.samplers import SeededDraws
-from ergotext.samplers.importance import importance
 from ergotext.samplers.target import Target
+from ergotext.samplers.weighted.importance import importance
+from ergotext.support.words import holds_words
 from tests.lm.automata.worlds import LATIN, PAD, SEA, Row, check_protocol, language, listed
 
 words = st.lists(st.text("ab ", min_size=1, max_size=4).filter(str.strip), min_size=1, max_size=3)
@@ -220,7 +220,7 @@ def test_words_in_groups_keep_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = ["a", "b", "ba"]
     whole = KeywordCoverage(wanted, LATIN, any_order=True)
     shortest = shortest_ways(LATIN, 4, lambda text: holds_words(text, wanted, any_order=True))
-    monkeypatch.setattr(fewest, "MOST_EDGES", 100)
+    monkeypatch.setattr(remaining, "MOST_EDGES", 100)
     parted = KeywordCoverage(wanted, LATIN, any_order=True)
     assert len(parted._fewest._groups) > 1
     for row, rest in shortest.items():
@@ -239,7 +239,7 @@ class Uniform:
         return torch.full((len(batch), size), -np.log(size), dtype=torch.float64)
 
 
-@pytest.mark.filterwarnings("ignore::ergotext.samplers.weighted.HeavyWeightsWarning")
+@pytest.mark.filterwarnings("ignore::ergotext.samplers.weighted.samples.HeavyWeightsWarning")
 def test_samplers_arrive_at_words_in_any_order() -> None:
     """With no token more than they take, no draw is lost; nor are those of other scripts."""
     letters = [chr(c).encode() for c in range(ord("a"), ord("z") + 1)]

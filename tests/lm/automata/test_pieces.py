@@ -6,10 +6,10 @@ import pytest
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from ergotext.lm import extras
+from ergotext.errors import InputError
 from ergotext.lm.automata import Pieces, Substrings, regex
-from ergotext.lm.characters import Alphabet, CharacterTokenizer
-from ergotext.lm.protocols import InputError
+from ergotext.lm.tokenizers.characters import Alphabet, CharacterTokenizer
+from ergotext.support import extras
 from tests.lm.automata.worlds import LATIN
 
 

@@ -21,12 +21,12 @@ from ergotext.lm.automata import (
     regex,
     union,
 )
-from ergotext.lm.characters import CharacterTokenizer
 from ergotext.lm.protocols import Automaton, Bounded, Ending
 from ergotext.lm.ragged import Ints
+from ergotext.lm.tokenizers.characters import CharacterTokenizer
 from ergotext.lm.trie import EditableTrie, build
-from ergotext.lm.words import holds_words
-from ergotext.samplers.beam import beam
+from ergotext.samplers.search.beam import beam
+from ergotext.support.words import holds_words
 from tests.lm.automata.worlds import (
     END,
     LATIN,

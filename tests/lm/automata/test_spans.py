@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ergotext.errors import InputError
 from ergotext.lm.automata import Pieces, TextSpans
-from ergotext.lm.characters import CharacterTokenizer
-from ergotext.lm.protocols import InputError
-from ergotext.samplers.beam import beam
+from ergotext.lm.tokenizers.characters import CharacterTokenizer
+from ergotext.samplers.search.beam import beam
 from tests.lm.automata.worlds import (
     END,
     LATIN,

@@ -6,9 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ergotext.errors import InputError
 from ergotext.lm.automata import Substrings
-from ergotext.lm.characters import Alphabet
-from ergotext.lm.protocols import InputError
+from ergotext.lm.tokenizers.characters import Alphabet
 from tests.lm.automata.worlds import END, LATIN, PAD, Row, check_protocol, language
 
 passages = st.lists(st.sampled_from([1, 2, 3, 8]), min_size=1, max_size=14)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import ergotext as et
+from ergotext.errors import InputError
 from ergotext.lm.automata import (
     KeywordCoverage,
     Pieces,
@@ -22,16 +23,18 @@ from ergotext.lm.automata import (
     union,
 )
 from ergotext.lm.batch import TokenBatch
-from ergotext.lm.fast_tokenizer import FastTokenizer
-from ergotext.lm.protocols import Automaton, InputError
+from ergotext.lm.protocols import Automaton
+from ergotext.lm.tokenizers.fast import FastTokenizer
 from ergotext.lm.trie import EditableTrie, build
 from ergotext.samplers import SAMPLERS
-from ergotext.samplers.beam import beam
+from ergotext.samplers.search.beam import beam
 from tests.lm.automata.worlds import check_protocol, language
 from tests.tokenizers import SORTS, Sort, added, gpt2, wordpiece
 
 # Few draws under an untrained model: what is asked is whether they are right, not how many count.
-pytestmark = pytest.mark.filterwarnings("ignore::ergotext.samplers.weighted.HeavyWeightsWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::ergotext.samplers.weighted.samples.HeavyWeightsWarning"
+)
 
 TEXTS = ["abc ab é", "ab ab é", "cab"]
 PATTERN = "(abc?|c) ?ab? é|cab"

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from ergotext.lm.automata import Pieces
-from ergotext.lm.characters import Alphabet
 from ergotext.lm.protocols import Automaton
 from ergotext.lm.ragged import Ints
+from ergotext.lm.tokenizers.characters import Alphabet
 
 PAD, END = 0, 4
 Row = tuple[int, ...]

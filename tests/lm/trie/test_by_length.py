@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ergotext.lm.characters import Alphabet
-from ergotext.lm.protocols import InputError
+from ergotext.errors import InputError
+from ergotext.lm.tokenizers.characters import Alphabet
 from ergotext.lm.trie import EditableTrie, TokenTrie, build, by_length
 from tests.faulty import load_with_fault
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ergotext.lm.characters import Alphabet
+from ergotext.lm.tokenizers.characters import Alphabet
 from ergotext.lm.trie import TokenTrie, build, load, save
 from ergotext.lm.trie.device import DeviceTrie, level_widths
 from ergotext.lm.trie.header import IndexFileError

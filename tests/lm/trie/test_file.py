@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
-from ergotext.lm.characters import Alphabet, CharacterTokenizer
-from ergotext.lm.protocols import ErgotextError, InputError
+from ergotext.errors import ErgotextError, InputError
+from ergotext.lm.tokenizers.characters import Alphabet, CharacterTokenizer
 from ergotext.lm.trie.builder import build
 from ergotext.lm.trie.file import load, notes_of, save, state_of, verify
 from ergotext.lm.trie.header import IndexFileError

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ergotext.lm.characters import CharacterTokenizer
-from ergotext.lm.protocols import ErgotextError
+from ergotext.errors import ErgotextError
+from ergotext.lm.tokenizers.characters import CharacterTokenizer
 from ergotext.lm.trie.builder import build
 from ergotext.lm.trie.file import load, notes_of, save, verify
 from ergotext.lm.trie.header import IndexFileError
@@ -18,9 +18,9 @@ from ergotext.lm.trie.lines import build_from_lines
 from ergotext.lm.trie.overlay import EditableTrie
 from ergotext.tasks.index import about
 from ergotext.tasks.lookup import get
-from ergotext.tasks.retrieve import Retriever
+from ergotext.tasks.retrieval.retriever import Retriever
 from tests.lm.trie.crafted import header_of, mutations, within, write
-from tests.tasks.table_reader import TableReader
+from tests.tasks.retrieval.table_reader import TableReader
 
 LINES = """苹果（水果）\t产地\t山东
 苹果\t颜色\t红

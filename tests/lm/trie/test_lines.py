@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from ergotext.lm.characters import CharacterTokenizer
-from ergotext.lm.protocols import InputError
+from ergotext.errors import InputError
+from ergotext.lm.tokenizers.characters import CharacterTokenizer
 from ergotext.lm.trie import lines as lines_module
 from ergotext.lm.trie.lines import build_from_lines
 from ergotext.lm.trie.tree import TokenTrie

@@ -3,14 +3,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ergotext.lm.characters import Alphabet
-from ergotext.lm.protocols import InputError, LookAhead
+from ergotext.errors import InputError
+from ergotext.lm.protocols import LookAhead
+from ergotext.lm.tokenizers.characters import Alphabet
 from ergotext.lm.trie import EditableTrie, TokenTrie, build
 from ergotext.lm.trie.lookahead import BestKey, Maxima
 from ergotext.lm.trie.states import DEAD
-from ergotext.samplers.beam import beam
+from ergotext.samplers.search.beam import beam
 from tests.decoding import CausalDecoding
-from tests.samplers.test_beam import ALPHABET
+from tests.samplers.search.test_beam import ALPHABET
 from tests.toy import ToyScorer
 
 

@@ -21,14 +21,14 @@ from tokenizers import (
 )
 from transformers import PreTrainedTokenizerFast
 
-from ergotext.lm.characters import CharacterTokenizer, TextTokenizer
-from ergotext.lm.fast_tokenizer import FastTokenizer
-from ergotext.lm.protocols import InputError
+from ergotext.errors import InputError
+from ergotext.lm.tokenizers.characters import CharacterTokenizer, TextTokenizer
+from ergotext.lm.tokenizers.fast import FastTokenizer
 from ergotext.lm.trie import TokenTrie, build
 from ergotext.lm.trie.lines import subject_and_predicate
 from ergotext.lm.trie.mentions import Mentions
-from ergotext.lm.trie.within import Within
-from ergotext.lm.words import find_word
+from ergotext.lm.trie.restricted import Within
+from ergotext.support.words import find_word
 from tests.tiny_t5 import tokenizer_of
 
 SUBJECTS = ["苹果", "苹", "果", "Apple", "Apple Pie", "iPhone4", "𠮷野家", "a", "über", "天安门"]

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ergotext.lm.protocols import Automaton, InputError
+from ergotext.errors import InputError
+from ergotext.lm.protocols import Automaton
 from ergotext.lm.trie.builder import build
 from ergotext.lm.trie.file import load, save
 from ergotext.lm.trie.overlay import EditableTrie

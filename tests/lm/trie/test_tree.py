@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ergotext.lm.characters import Alphabet, CharacterTokenizer
-from ergotext.lm.protocols import Automaton, ErgotextError, InputError
+from ergotext.errors import ErgotextError, InputError
+from ergotext.lm.protocols import Automaton
+from ergotext.lm.tokenizers.characters import Alphabet, CharacterTokenizer
 from ergotext.lm.trie.builder import TrieBuilder, build
 from ergotext.lm.trie.runs import Runs
 from ergotext.lm.trie.sort import Rows

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ergotext.lm.characters import CharacterTokenizer
-from ergotext.lm.protocols import InputError
+from ergotext.errors import InputError
+from ergotext.lm.tokenizers.characters import CharacterTokenizer
 from ergotext.lm.trie import TokenTrie, build
 from ergotext.lm.trie.lines import key_text, subject_and_predicate
 from ergotext.lm.trie.overlay import EditableTrie

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ergotext.errors import InputError
 from ergotext.lm.automata.schema.document import Document, parsed
 from ergotext.lm.automata.schema.logic import Logic
 from ergotext.lm.automata.schema.writer import Writer
-from ergotext.lm.protocols import InputError
 
 
 def lark_of(schema: str | bool | Mapping[str, Any], *, whitespace: bool = False) -> str:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from ergotext.lm.automata.reasons import reason
+from ergotext.errors import InputError
+from ergotext.lm.automata.messages import reason
 from ergotext.lm.automata.schema.values import quoted
-from ergotext.lm.extras import needed
-from ergotext.lm.protocols import InputError
+from ergotext.support.extras import needed
 
 LAST = 0x10FFFF
 Ranges = tuple[tuple[int, int], ...]

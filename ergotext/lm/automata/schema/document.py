@@ -9,8 +9,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import unquote, urldefrag, urljoin
 
+from ergotext.errors import InputError
 from ergotext.lm.automata.schema.values import MARK
-from ergotext.lm.protocols import InputError
 
 OLD = ("draft-04", "draft-06", "draft-07")
 """Drafts in which what stands beside a ``$ref`` is passed over."""

@@ -7,6 +7,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
+from ergotext.errors import InputError
 from ergotext.lm.automata.schema.applicators import APPLICATORS
 from ergotext.lm.automata.schema.atoms import (
     TYPES,
@@ -25,7 +26,6 @@ from ergotext.lm.automata.schema.document import Document, Fact, fault
 from ergotext.lm.automata.schema.keywords import PLAIN
 from ergotext.lm.automata.schema.patterns import contents
 from ergotext.lm.automata.schema.values import integral, key, quoted, same, type_of
-from ergotext.lm.protocols import InputError
 
 MOST = 2000
 """The ways of one value that a schema may ask to be told apart."""

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NoReturn
 
+from ergotext.errors import InputError
 from ergotext.lm.automata.schema.characters import UNIT, Characters, matching, without
-from ergotext.lm.protocols import InputError
 
 _DIGITS = ((0x30, 0x39),)
 _WORD = (*_DIGITS, (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ergotext.errors import InputError
 from ergotext.lm.automata.schema.arrays import array
 from ergotext.lm.automata.schema.atoms import Atom, Other, Shape
 from ergotext.lm.automata.schema.document import Fact, fault
@@ -12,7 +13,6 @@ from ergotext.lm.automata.schema.objects import object_
 from ergotext.lm.automata.schema.rules import MOST, Rules, Way
 from ergotext.lm.automata.schema.terminals import exact, number, string, vain
 from ergotext.lm.automata.schema.values import type_of
-from ergotext.lm.protocols import InputError
 
 
 class Writer:

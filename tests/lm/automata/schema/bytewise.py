@@ -10,8 +10,8 @@ import numpy as np
 
 from ergotext.lm.automata import Pieces
 from ergotext.lm.automata.grammars import json_schema
-from ergotext.lm.characters import Alphabet
 from ergotext.lm.protocols import Automaton
+from ergotext.lm.tokenizers.characters import Alphabet
 
 BYTES = Pieces(Alphabet(258, 257, 256), [bytes([byte]) for byte in range(256)])
 

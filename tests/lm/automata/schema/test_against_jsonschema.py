@@ -11,8 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ergotext.errors import InputError
 from ergotext.lm.automata.grammars import json_schema
-from ergotext.lm.protocols import Automaton, InputError
+from ergotext.lm.protocols import Automaton
 from tests.lm.automata.schema.bytewise import BYTES, accepts
 
 VALUES: list[Any] = [

@@ -7,6 +7,7 @@ from types import ModuleType
 
 import pytest
 
+from ergotext.errors import ErgotextError
 from ergotext.lm.automata import grammars
 from ergotext.lm.automata.schema import (
     document,
@@ -15,7 +16,6 @@ from ergotext.lm.automata.schema import (
     terminals,
     writer,
 )
-from ergotext.lm.protocols import ErgotextError
 from tests.faulty import load_with_fault
 from tests.lm.automata.schema.bytewise import taker, takes
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ergotext.errors import InputError
 from ergotext.lm.automata.grammars import json_schema
-from ergotext.lm.protocols import InputError
 from tests.lm.automata.schema.bytewise import BYTES, taker, takes
 
 BIG = 12345678901234567890123

@@ -1,0 +1,267 @@
+"""What every command shares: its output file, its exit codes, and how errors and signals end it.
+
+Exit codes: 0; 1 for a failure, expected or not; 2 for input that cannot be; 130 after Ctrl-C and
+128 + its number after another signal. An error is one line on stderr; ``--debug`` shows the rest.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, ClassVar, Protocol
+from uuid import uuid4
+
+import typer
+
+INTERRUPTED = 130
+"""Exit code of a process that Ctrl-C ended, as shells have it."""
+UNEXPECTED = "unexpected"
+"""How the line of an error begins that nobody foresaw."""
+
+
+@dataclass
+class Asked:
+    """What options of the whole command line say; the context of every command has it."""
+
+    debug: bool = False
+    """Show tracebacks."""
+
+
+class Quit(KeyboardInterrupt):
+    """SIGTERM, or the terminal was closed: ends a run as Ctrl-C does, which keeps what was found.
+
+    Parameters
+    ----------
+    number : int
+        Of the signal.
+    """
+
+    code: ClassVar[int] = INTERRUPTED
+    """Exit code of the signal that came last, as shells have it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.exit_code = 128 + number
+
+
+class Interrupted(typer.TyperException):
+    """A signal in the middle of a run whose findings are out."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.exit_code = Quit.code
+
+
+def place(path: Path, option: str = "-o") -> Path:
+    """Where a file that is to be written really lies; what cannot be is found before any work.
+
+    Raises
+    ------
+    typer.BadParameter
+        It is a folder or a link that leads nowhere, or its folder is not there or cannot be
+        written.
+    """
+    if "\0" in str(path):
+        raise typer.BadParameter("the name of a file holds no NUL", param_hint=option)
+    real = Path(os.path.realpath(path))
+    if real.is_symlink():
+        raise typer.BadParameter(f"{path} is a link that leads to itself", param_hint=option)
+    if real.is_dir():
+        raise typer.BadParameter(f"{path} is a folder; name a file", param_hint=option)
+    if not real.parent.exists():
+        raise typer.BadParameter(f"the folder {real.parent} does not exist", param_hint=option)
+    if not real.parent.is_dir():
+        raise typer.BadParameter(f"{real.parent} is no folder", param_hint=option)
+    if not os.access(real.parent, os.W_OK):
+        raise typer.BadParameter(f"the folder {real.parent} cannot be written", param_hint=option)
+    return real
+
+
+class Output:
+    """Lines to stdout, or to a file that appears when the run ends, whatever ends it.
+
+    A file that was there stays as it is until then, and for good if nothing was found.
+
+    Parameters
+    ----------
+    path : Path, optional
+    *read : Path or None
+        Files that the command reads; none of them is written over.
+    """
+
+    def __init__(self, path: Path | None, *read: Path | None) -> None:
+        self.path = path and place(path)
+        encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+        self.ascii_only = path is None and encoding.lower().replace("-", "") != "utf8"
+        self.lines: list[str] = []
+        if self.path in [Path(os.path.realpath(file)) for file in read if file is not None]:
+            raise typer.BadParameter(
+                f"{path} is what this command reads; name another file", param_hint="-o"
+            )
+
+    def __call__(self, text: str) -> None:
+        if self.path is None:
+            typer.echo(text)
+        else:
+            self.lines.append(text + "\n")
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        if self.path is None or not self.lines:
+            return
+        try:
+            self._write(self.path)
+        except OSError as error:
+            typer.echo("".join(self.lines), nl=False)  # found is found
+            raise typer.TyperException(
+                f"{self.path} cannot be written ({error.strerror or error}); its lines are on "
+                "standard output instead"
+            ) from error
+
+    def _write(self, path: Path) -> None:
+        if path.exists() and not path.is_file():  # a pipe or device: nothing to replace
+            with path.open("w", encoding="utf-8") as stream:
+                stream.writelines(self.lines)
+            return
+        part = path.with_name(f".ergotext-{uuid4().hex}")
+        try:
+            with part.open("x", encoding="utf-8") as stream:
+                stream.writelines(self.lines)
+            if path.exists():
+                shutil.copymode(path, part)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+class Report(Protocol):
+    """What a command did, and what its user should know besides."""
+
+    def text(self) -> str:
+        """For stdout."""
+
+    def complaints(self) -> list[str]:
+        """Lines for stderr; none if all is well."""
+
+
+def report(done: Report) -> None:
+    """Show what a command did."""
+    for number, line in enumerate(done.complaints()):
+        typer.echo(line if number else f"ergotext: {line}", err=True)
+    typer.echo(done.text())
+
+
+def standard_input() -> str:
+    """All of it, as text.
+
+    Raises
+    ------
+    InputError
+        It is closed, or not UTF-8.
+    """
+    from ergotext.errors import InputError
+
+    if sys.stdin is None:
+        raise InputError("standard input is closed; pipe keyword sets in, one JSON list a line")
+    try:
+        return sys.stdin.buffer.read().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"standard input is not UTF-8 ({error.reason})") from error
+
+
+_NO_MEMORY = "out of memory; ask for less at a time (fewer --chains, a smaller model) or free some"
+
+
+def run(app: typer.Typer, arguments: list[str] | None) -> int:
+    """Run a command line: the exit code. Whatever goes wrong is one line on stderr."""
+    asked, Quit.code = Asked(), INTERRUPTED
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        # Not called, but taken apart: a call makes a Ctrl-C of EOFError, and leaves at EPIPE.
+        command = typer.main.get_command(app)
+        with command.make_context("ergotext", given, obj=asked) as context:
+            command.invoke(context)
+    except typer.Exit as error:
+        return error.exit_code
+    except BaseException as error:
+        if isinstance(error, typer.TyperException) and type(error).__name__ == "NoArgsIsHelpError":
+            typer.echo(error.format_message(), err=True)
+            return error.exit_code
+        if asked.debug:
+            typer.echo("".join(traceback.format_exception(error)), nl=False, err=True)
+        return _fail(*_ending(error))
+    return 0
+
+
+def _ending(error: BaseException) -> tuple[str, int]:
+    """What is said of an error, and the exit code."""
+    from ergotext.errors import ErgotextError, InputError
+
+    if isinstance(error, typer.TyperException):
+        return error.format_message(), error.exit_code
+    # Lazy imports make an error of their own of whatever is raised in them.
+    if (signalled := _came_of(error, KeyboardInterrupt)) is not None:
+        if isinstance(signalled, Quit):
+            return f"ended by {signalled}", signalled.exit_code
+        return "interrupted", INTERRUPTED
+    if isinstance(error, BrokenPipeError):  # the reader has gone (… | head)
+        _leave_stdout()
+        return "", 1
+    if _came_of(error, MemoryError) or "ried to allocate" in str(_came_of(error, RuntimeError)):
+        return _NO_MEMORY, 1  # torch has an error of its own for it
+    if isinstance(error, ErgotextError):
+        return str(error), 2 if isinstance(error, InputError) else 1
+    if isinstance(error, OSError):
+        return str(error), 1
+    return (
+        f"{UNEXPECTED} {type(error).__name__}: {str(error)[:300]}; please report this, with what "
+        "ergotext --debug … shows",
+        1,
+    )
+
+
+def _leave_stdout() -> None:
+    """Keep Python from complaining at exit that nobody reads what is left to be written."""
+    with suppress(OSError, ValueError):  # there may be no file behind it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _came_of(error: BaseException | None, kind: type[Any]) -> Any:
+    """What a signal raised; lazy imports turn it into whatever error they like to raise."""
+    while error is not None and not isinstance(error, kind):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def _fail(message: str, code: int) -> int:
+    line = " ".join(message.split())
+    if line:
+        typer.echo(f"ergotext: {line}", err=True)
+    return code
+
+
+def quit_by_signals(main: Callable[[], int]) -> None:
+    """End the process with the code of ``main``, which signals end as an exception would."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # nohup: not ours
+            signal.signal(number, _quit)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a terminal that cannot show a character shows its code
+            stream.reconfigure(errors="backslashreplace")
+    sys.exit(main())
+
+
+def _quit(number: int, _: FrameType | None) -> None:
+    Quit.code = 128 + number
+    raise Quit(number)

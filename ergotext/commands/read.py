@@ -1,0 +1,57 @@
+"""``ergotext read``; what it does is in ``ergotext.tasks.read``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ergotext.commands.console import Output, standard_input
+from ergotext.commands.sample import DtypeName
+
+FLOAT32 = DtypeName.float32
+
+
+def read(
+    passage: Annotated[Path, typer.Argument(help="A text file; - for standard input.")],
+    question: Annotated[str, typer.Argument(help="What the passage is asked.")],
+    count: Annotated[int, typer.Option("-k", min=1, help="Answers to show.")] = 3,
+    beams: Annotated[int, typer.Option(min=1, help="Beginnings kept at a time.")] = 10,
+    max_length: Annotated[int, typer.Option(min=1, help="Longest answer in tokens.")] = 64,
+    prompt: Annotated[
+        str | None,
+        typer.Option(help="What the model reads, with {passage} and {question}."),
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="smollm2, gemma3-270m, a folder, .gguf file or hub id.")
+    ] = "smollm2",
+    dtype: Annotated[DtypeName, typer.Option(help="bfloat16 is faster and approximate.")] = FLOAT32,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write here, not to stdout.")
+    ] = None,
+) -> None:
+    """Answer a question by spans of a passage, word for word."""
+    emit = Output(output, passage)
+    from ergotext.tasks import read as task
+
+    text = standard_input() if str(passage) == "-" else task.passage_at(passage)
+    task.check(text, question, count, beams)
+    import torch
+
+    from ergotext.lm.loading import load
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    reader = task.SpanReader(load(model, device=device, dtype=dtype.value), prompt=prompt)
+    reading = reader.read(text, question, k=count, beams=beams, max_length=max_length)
+    with emit:
+        if as_json and reading.answers:
+            emit(task.as_json(reading, question, emit.ascii_only))
+        elif not as_json:
+            emit(task.as_text(reading))
+    if as_json:
+        typer.echo(task.how(reading), err=True)

@@ -1,0 +1,13 @@
+"""The errors that ergotext raises on purpose."""
+
+
+class ErgotextError(Exception):
+    """Base of the errors that ergotext raises on purpose; the message says what to do."""
+
+
+class InputError(ErgotextError, ValueError):
+    """The caller asked for something that cannot be (a usage error)."""
+
+
+class ModelError(ErgotextError, RuntimeError):
+    """A model could not be found, read, converted or run."""

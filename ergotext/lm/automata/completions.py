@@ -1,0 +1,272 @@
+"""How a text that a grammar has begun can end: found by looking ahead, byte by byte.
+
+The matcher of a grammar says what may follow and not how far the end is. But any cut of a text into
+tokens will do, so the search is over bytes, of which few may follow anywhere.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from ergotext.lm.automata.explored import Outlook
+from ergotext.lm.automata.pieces import Pieces
+from ergotext.lm.automata.schema.names import Names
+from ergotext.lm.ragged import Ints
+from ergotext.support.extras import needed
+
+LONGEST = 1000
+"""Bytes of an ending that is looked for, at most."""
+AT_START, ON_THE_WAY = 20_000, 1_500
+"""Bytes that a search for a short ending reads, from the start and from anywhere else."""
+FAR = 1 << 20
+_FIRST = b'"}],:>)0123456789'
+"""What is tried before other bytes: it closes something, or is short."""
+_ORDER = {byte: n for n, byte in enumerate(_FIRST)}
+_ALIKE = (range(0x30, 0x3A), range(0x41, 0x5B), range(0x61, 0x7B), range(0x80, 0x100))
+"""Of the bytes of each range one is as good as any other, where nearly all may follow."""
+_MANY = 40
+_LETTERS, _DIGITS = re.compile(r"[A-Za-z\x80-\ud7ff\ue000-\U0010ffff]+"), re.compile(r"[0-9]+")
+_PARTS = {0xDC00 + byte: "<2234"[max(0, (byte >> 4) - 0xB)] for byte in range(0x80, 0x100)}
+"""Bytes of characters that are not whole, by what they begin or go on with."""
+
+
+class _Bytes:
+    """A tokenizer of single bytes, as llguidance asks for one."""
+
+    is_tokenizer_wrapper = True
+    bos_token_id = None
+    eos_token_id = 256
+
+    def __init__(self, pieces: Pieces) -> None:
+        known = {byte for piece in pieces.tokens for byte in piece}
+        self.tokens = [bytes([byte]) if byte in known else b"" for byte in range(257 - 1)] + [b""]
+        self.special_token_ids = [n for n, token in enumerate(self.tokens) if not token]
+
+    def __call__(self, text: str | bytes) -> list[int]:
+        raise AssertionError(f"nothing is tokenised here, but {text!r} was")
+
+
+@lru_cache(maxsize=4)
+def _tokenizer(pieces: Pieces) -> Any:
+    return needed("llguidance", "automata").LLTokenizer(_Bytes(pieces))
+
+
+class Endings:
+    """Short endings of the texts of a grammar.
+
+    Parameters
+    ----------
+    source : str
+        The grammar, in llguidance's notation.
+    pieces : Pieces
+    shortest : int
+        No text of the grammar has fewer bytes.
+    names : Names, optional
+        What a text must keep besides: no name twice in one object.
+
+    Notes
+    -----
+    An ending is found by taking bytes in a fixed order of preference, and then by trying the other
+    bytes at each place of the way, one change at a time, as long as that makes it shorter. It
+    need not be the shortest. Every search reads a bounded number of bytes.
+    """
+
+    def __init__(
+        self, source: str, pieces: Pieces, shortest: int = 0, names: Names | None = None
+    ) -> None:
+        matcher = needed("llguidance", "automata").LLMatcher(
+            _tokenizer(pieces), source, log_level=0
+        )
+        self._root = matcher
+        self._pieces, self._shortest, self._names = pieces, shortest, names
+        self._sorted = sorted({piece for piece in pieces.tokens if piece})
+        self._longest = max(map(len, self._sorted), default=1)
+        self._found: dict[bytes, bytes | None] = {}
+        self._cuts: dict[bytes, tuple[int, ...] | None] = {}
+
+    def least(self, text: bytes) -> int:
+        """A number of tokens that every ending of a text takes."""
+        missing = -(-max(0, self._shortest - len(text)) // self._longest)
+        at = self._after(text)
+        if at is None or at.is_accepting():
+            return missing
+        return max(1, missing, self._covering(at.compute_ff_bytes()))
+
+    def ending(self, text: bytes) -> tuple[int, ...] | None:
+        """The tokens of a short ending of a text; None if none was found.
+
+        It follows from the text alone, byte by byte, and not from what was asked before.
+        """
+        known = len(text)
+        while known and text[:known] not in self._found:
+            known -= 1
+        for place in range(known, len(text) + 1):
+            if text[:place] not in self._found:
+                self._found[text[:place]] = self._look(text[:place])
+        found = self._found[text]
+        return None if found is None else self._cut(found)
+
+    def _look(self, text: bytes) -> bytes | None:
+        """The ending of the text without its last byte, where it fits; else one is searched for."""
+        known = self._found[text[:-1]] if text else None
+        if known is not None and known[:1] == text[-1:]:
+            return known[1:]
+        at = self._after(text)
+        if at is None:
+            return None
+        if known is not None and _ends(at, known) and self._kept(text, known):
+            return known
+        budget = ON_THE_WAY if text else AT_START
+        return _Search(at, budget, lambda way: self._kept(text, way)).best
+
+    def _kept(self, text: bytes, way: bytes) -> bool:
+        """Whether tokens can write an ending of a text, and it names nothing twice."""
+        twice = self._names is not None and self._names.after(text + way) is None
+        return not twice and self._cut(way) is not None
+
+    def _after(self, text: bytes) -> Any | None:
+        """The matcher behind a text; None where it does not go on."""
+        matcher = self._root.deep_copy()
+        return matcher if not text or matcher.consume_tokens(list(text)) else None
+
+    def _cut(self, text: bytes) -> tuple[int, ...] | None:
+        """A text in the fewest tokens; None where these cannot write it."""
+        if text not in self._cuts:
+            best: list[tuple[int, int] | None] = [None] * len(text) + [(0, -1)]
+            for place in reversed(range(len(text))):
+                ways = [
+                    (1 + after[0], token)
+                    for token in self._pieces.at(text, place)
+                    if (after := best[place + len(self._pieces.tokens[token])]) is not None
+                ]
+                best[place] = min(ways, default=None)
+            self._cuts[text] = self._read_off(best) if best[0] is not None else None
+        return self._cuts[text]
+
+    def _read_off(self, best: Sequence[tuple[int, int] | None]) -> tuple[int, ...]:
+        tokens: list[int] = []
+        place = 0
+        while (step := best[place]) is not None and step[1] >= 0:
+            tokens.append(step[1])
+            place += len(self._pieces.tokens[step[1]])
+        return tuple(tokens)
+
+    def _covering(self, text: bytes) -> int:
+        """Fewest tokens that write a text which must come next, and maybe more behind it."""
+        left = [FAR] * len(text) + [0]
+        for place in reversed(range(len(text))):
+            rest = text[place:]
+            at = bisect_left(self._sorted, rest)
+            if at < len(self._sorted) and self._sorted[at].startswith(rest):
+                left[place] = 1
+                continue
+            inside = self._pieces.at(text, place)
+            sizes = {len(self._pieces.tokens[token]) for token in inside}
+            left[place] = 1 + min((left[place + size] for size in sizes), default=FAR)
+        return min(left[0], FAR)
+
+
+@lru_cache(maxsize=4)
+def kinds_of(pieces: Pieces) -> Ints:
+    """int64 [V]: tokens that have the same signs, with letters or digits between, are of a kind."""
+    numbers: dict[str, int] = {}
+    kinds = np.zeros(pieces.alphabet.size, dtype=np.int64)
+    for token in pieces.text.tolist():
+        text = pieces.tokens[token].decode("utf-8", "surrogateescape")
+        plain = _DIGITS.sub("0", _LETTERS.sub("a", text)).translate(_PARTS)
+        kinds[token] = numbers.setdefault(plain, 1 + len(numbers))
+    return kinds
+
+
+def outlook_of(
+    source: str, pieces: Pieces, shortest: int = 0, names: Names | None = None
+) -> Outlook[Any]:
+    """What is known of the ends of a grammar's texts (``Endings``), made when it is asked for."""
+    found: list[Endings] = []
+
+    def endings() -> Endings:
+        if not found:
+            found.append(Endings(source, pieces, shortest, names))
+        return found[0]
+
+    def ending(read: Any, token: int | None) -> tuple[int, ...] | None:
+        return endings().ending(read.text + (b"" if token is None else pieces.tokens[token]))
+
+    return Outlook(
+        lambda read: endings().least(read.text), ending=ending, kinds=lambda: kinds_of(pieces)
+    )
+
+
+class _Search:
+    """Looks for a short ending from one place, within a number of bytes read.
+
+    Parameters
+    ----------
+    at : LLMatcher
+    budget : int
+    written : function
+        Whether an ending may be kept.
+    """
+
+    def __init__(self, at: Any, budget: int, written: Callable[[bytes], bool]) -> None:
+        self.left, self._written = budget, written
+        self.best: bytes | None = None
+        self._tried = b""
+        """the first way, where it led to no ending"""
+        self._descend(at, b"")
+        while self._improved(at):
+            pass
+
+    def _improved(self, at: Any) -> bool:
+        """Whether another byte at one place of the best way makes it shorter."""
+        best, here = self.best, at.deep_copy()
+        way = self._tried if best is None else best
+        for place, byte in enumerate(way):
+            for other in _ways(here):
+                if self.left <= 0:
+                    return False
+                if other != byte and (best is None or place + 1 < len(way)):
+                    branch = here.deep_copy()
+                    branch.consume_token(other)
+                    self._descend(branch, way[:place] + bytes([other]))
+            here.consume_token(byte)
+            self.left -= 1
+        return self.best != best
+
+    def _descend(self, at: Any, begun: bytes) -> None:
+        """Take the first byte everywhere; keep the way if it is shorter than the best."""
+        at, way = at.deep_copy(), bytearray(begun)
+        most = LONGEST if self.best is None else len(self.best) - 1
+        while not at.is_accepting():
+            self.left -= 1
+            ways = _ways(at) if len(way) < most and self.left > 0 else []
+            if not ways or not at.consume_token(ways[0]):
+                break
+            way.append(ways[0])
+        if len(way) <= most and at.is_accepting() and self._written(bytes(way)):
+            self.best = bytes(way)
+        elif not begun:
+            self._tried = bytes(way)
+
+
+def _ways(at: Any) -> list[int]:
+    """Bytes that may follow, the best first; of many letters that are alike one."""
+    mask = np.frombuffer(at.compute_bitmask(), dtype=np.uint8)
+    allowed = np.flatnonzero(np.unpackbits(mask, count=256, bitorder="little")).tolist()
+    if len(allowed) > _MANY:
+        for alike in _ALIKE:
+            some = [byte for byte in allowed if byte in alike]
+            allowed = [byte for byte in allowed if byte not in alike] + some[:1]
+    return sorted(allowed, key=lambda byte: (_ORDER.get(byte, len(_ORDER)), byte))
+
+
+def _ends(at: Any, ending: bytes) -> bool:
+    """Whether a text may go on with these bytes and end."""
+    after = at.deep_copy()
+    return bool(after.try_consume_tokens(list(ending)) == len(ending) and after.is_accepting())

@@ -1,0 +1,1 @@
+"""A network run over rows that grow: caches, packing, projection."""

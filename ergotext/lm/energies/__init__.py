@@ -1,0 +1,1 @@
+"""Energies: the terms that come with the engine, and how they add up."""

@@ -1,0 +1,141 @@
+"""A constraint told by an automaton: a regular expression, a schema, a trie, or any other."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ergotext.errors import InputError
+from ergotext.lm.automata.grammars import regex
+from ergotext.lm.automata.pieces import Pieces
+from ergotext.lm.batch import TokenBatch, checked
+from ergotext.lm.causal import CausalLM
+from ergotext.lm.energies.term import Term
+from ergotext.lm.protocols import Automaton, Bounded, Ending
+
+FEW_WALKS = 40
+"""Walks where an ending is known to start from if they fail."""
+WALKS, LIMITS = 400, (4, 8, 16, 32, 64, 200)
+"""Walks of each length that ``initial`` takes through the automaton before it gives up."""
+
+
+class Matches(Term):
+    """0 where an automaton takes the row, +inf elsewhere."""
+
+    name = "matches"
+    hard = True
+    regular = True
+    lowest = 0.0
+
+    def __init__(self, what: Automaton | str, scorer: CausalLM | None = None) -> None:
+        if not isinstance(what, str) and not hasattr(what, "candidates"):
+            raise InputError(f"{what!r:.60} is no automaton and no expression (a str): give either")
+        self._what = what
+        self._scorer = scorer
+        if scorer is not None and not isinstance(what, str) and what.end != scorer.end_id:
+            raise InputError(
+                f"the automaton ends its sequences with token {what.end} and the model with "
+                f"{scorer.end_id}; make it for the model's tokenizer"
+            )
+
+    @property
+    def scorer(self) -> CausalLM | None:
+        return self._scorer
+
+    def bind(self, scorer: CausalLM) -> Matches:
+        return self if self._scorer is scorer else Matches(self._what, scorer)
+
+    @cached_property
+    def automaton(self) -> Automaton:
+        if not isinstance(self._what, str):
+            return self._what
+        if self._scorer is None:
+            raise InputError(
+                "this expression knows no tokenizer yet: add it to fluency(lm), or make an "
+                "automaton of it with ergotext.lm.automata.regex(expression, Pieces.of(tokenizer))"
+            )
+        words = self._scorer.vocabulary
+        pieces = Pieces.of(words.tokenizer, size=words.size, end=self._scorer.end_id)
+        return regex(self._what, pieces)
+
+    def __call__(self, batch: TokenBatch) -> Tensor:
+        automaton = self.automaton
+        state = automaton.start(len(checked(batch)))
+        ids, inside = batch.ids.numpy(), batch.inside.numpy()
+        for column in range(batch.longest):
+            state = np.where(inside[:, column], automaton.advance(state, ids[:, column]), state)
+        ended = automaton.advance(state, np.full(len(batch), automaton.end))
+        return torch.where(torch.from_numpy(ended >= 0), 0.0, torch.inf).double()
+
+    def initial(self, count: int) -> TokenBatch:
+        """Rows found by walks that take any way on and end where they first may.
+
+        They are the same at every call.
+
+        Raises
+        ------
+        InputError
+            No walk came to an end.
+        """
+        automaton, start = self.automaton, self.automaton.start(1)
+        least = int(automaton.least(start)[0]) if isinstance(automaton, Bounded) else 0
+        if least > LIMITS[-1]:
+            raise InputError(
+                f"a text that the automaton takes has {least} tokens or more, and chains start "
+                f"from at most {LIMITS[-1]}: lower what it must hold, or give a text (initial=)"
+            )
+        ending = automaton.ending(int(start[0])) if isinstance(automaton, Ending) else None
+        walks = WALKS if ending is None else FEW_WALKS
+        # Short texts first: a walk ends where it first may, and in most places it may not.
+        for most in (limit for limit in LIMITS if limit >= least):
+            random, rows = np.random.default_rng(0), list[tuple[int, ...]]()
+            for tried in range(walks):
+                if len(rows) == count or (rows and tried >= 10 * count):
+                    break
+                row = self._walk(random, most)
+                rows += [] if row is None or row in rows else [row]
+            if rows:
+                return TokenBatch.of([rows[k % len(rows)] for k in range(count)])
+        if ending is not None:
+            return TokenBatch.of([ending] * count)
+        raise InputError(
+            f"no text that the automaton takes was found in {WALKS} walks of up to {LIMITS[-1]} "
+            f"tokens: give one to start from (initial=)"
+        )
+
+    def _walk(self, random: np.random.Generator, most: int) -> tuple[int, ...] | None:
+        automaton = self.automaton
+        row: list[int] = []
+        state = automaton.start(1)
+        while len(row) <= most:
+            _, token, after = automaton.candidates(state)
+            if automaton.end in token:
+                return tuple(row)
+            if not len(token):
+                return None
+            at = random.integers(len(token))
+            row.append(int(token[at]))
+            state = after[at : at + 1]
+        return None
+
+
+def matches(what: Automaton | str) -> Matches:
+    """A hard constraint: an automaton takes the whole text.
+
+    Parameters
+    ----------
+    what : Automaton or str
+        Such as ``ergotext.lm.automata.json_schema(…)``, a trie, or the source of a regular
+        expression (``ergotext.lm.automata.regex``), made for the tokenizer of the model that it is
+        added to.
+
+    Raises
+    ------
+    InputError
+        The automaton has another end token than the model; the expression is malformed, or the
+        tokenizer cannot write a text that matches it (said when it is first needed).
+    """
+    return Matches(what)

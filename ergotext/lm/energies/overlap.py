@@ -1,0 +1,131 @@
+"""What two texts have in common, word by word: how much is repeated, and how much is kept."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from ergotext.errors import InputError
+from ergotext.lm.batch import TokenBatch
+from ergotext.lm.causal import CausalLM
+from ergotext.lm.energies.custom import custom
+from ergotext.lm.energies.term import Term
+from ergotext.support.words import check_unicode, is_unspaced
+
+LONGEST = 4
+"""Words of the longest run that counts as repeated."""
+LEAST = 0.01
+"""Shares below this cost no more: an energy must be finite for a search to leave."""
+_WORD = re.compile(r"\w+(?:['’]\w+)*")
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text in lower case, without punctuation; of unspaced scripts, characters."""
+    return [part for word in _WORD.findall(text.lower()) for part in _parts(word)]
+
+
+def repeated(reference: str, text: str) -> float:
+    """In [0, 1]: the share of the text's runs of 1 to 4 words that the reference has as well.
+
+    The mean of BLEU's modified n-gram precisions (Papineni et al. 2002, section 2.1) over the
+    lengths that the text has runs of. BLEU itself takes their geometric mean, which is 0 wherever
+    no run of four is repeated: a search would see no way from there.
+    """
+    own, other = words_of(text), words_of(reference)
+    shares = []
+    for n in range(1, min(LONGEST, len(own)) + 1):
+        runs, known = _runs(own, n), _runs(other, n)
+        shares.append((runs & known).total() / runs.total())
+    return sum(shares) / len(shares) if shares else 0.0
+
+
+def difference(reference: str) -> Term:
+    """−log(1 − repeated) in nats: what saying it in the reference's own words costs.
+
+    Between 0 and 4.6; Liu et al. 2020, "Unsupervised paraphrasing by simulated annealing",
+    equation 6, with ``repeated`` in the place of BLEU.
+
+    Parameters
+    ----------
+    reference : str
+
+    Raises
+    ------
+    InputError
+        The reference has no words.
+    """
+    _check(reference)
+    term = custom(
+        lambda texts: [-math.log(max(LEAST, 1.0 - repeated(reference, t))) for t in texts],
+        "difference",
+    )
+    term.lowest = 0.0
+    return term
+
+
+def kept_words(reference: str, lm: CausalLM) -> Term:
+    """−log of the share of the reference's information whose words the text keeps, in nats.
+
+    A crude stand-in for a similarity of meaning where no sentence encoder is to be had. Each word
+    weighs what the model needs to be told to expect it, −log p of its tokens; so "the" counts
+    little and a name much. Order does not count. Between 0 and 4.6.
+
+    Parameters
+    ----------
+    reference : str
+    lm : CausalLM
+
+    Raises
+    ------
+    InputError
+        The reference has no words.
+    """
+    _check(reference)
+    count = Counter(words_of(reference))
+    weight = dict(zip(count, _surprise(list(count), lm), strict=True))
+    total = sum(weight[word] * times for word, times in count.items())
+
+    def cost(text: str) -> float:
+        kept = Counter(words_of(text)) & count
+        share = sum(weight[word] * times for word, times in kept.items()) / total
+        return -math.log(max(LEAST, share))
+
+    term = custom(lambda texts: [cost(text) for text in texts], "kept_words")
+    term.lowest = 0.0
+    return term
+
+
+def _surprise(words: Sequence[str], lm: CausalLM) -> list[float]:
+    """−log p of each word where a text begins, in nats."""
+    batch = TokenBatch.of([lm.vocabulary.spell(word) for word in words])
+    log_p = lm.token_log_prob(batch)
+    inside = torch.arange(log_p.shape[1]) < batch.length[:, None]
+    found: list[float] = (-(log_p * inside).sum(1)).tolist()
+    return found
+
+
+def _check(reference: str) -> None:
+    check_unicode(reference)
+    if not words_of(reference):
+        raise InputError(f"the text {reference!r} has no words to compare others with")
+
+
+def _parts(word: str) -> Iterator[str]:
+    """A word, cut at the characters of scripts that set no spaces."""
+    run = ""
+    for char in word:
+        if is_unspaced(char):
+            yield from (part for part in (run, char) if part)
+            run = ""
+        else:
+            run += char
+    if run:
+        yield run
+
+
+def _runs(words: Sequence[str], length: int) -> Counter[tuple[str, ...]]:
+    return Counter(tuple(words[i : i + length]) for i in range(len(words) - length + 1))

@@ -1,0 +1,276 @@
+"""A text with blanks: what is given stays word for word, what is blank is free."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from ergotext.errors import InputError
+from ergotext.lm.batch import TokenBatch
+from ergotext.lm.causal import CausalLM
+from ergotext.lm.energies.term import Term
+from ergotext.support.words import check_word, is_unspaced
+
+_BLANK = re.compile(r"_{3,}(?:\{\s*(\d+)\s*(,?)\s*(\d*)\s*\})?")
+_CLOSING = re.compile(r"\s+([.,;:!?%)\]}。，；：！？、”’])")
+LISTED = 256
+"""How many of the likeliest next tokens are looked at for a first filling."""
+
+
+@dataclass(frozen=True)
+class Blank:
+    """How much may stand in a blank: words, or characters where there are no spaces."""
+
+    least: int = 1
+    most: int | None = None
+    spaced: bool = True
+    glued: bool = False
+    """Whether it goes on with the word before it."""
+
+    def pattern(self) -> str:
+        """A regular expression of what may stand there."""
+        more = "" if self.most is None else self.most - 1
+        between = " " if self.spaced else ""
+        unit = r"\S+" if self.spaced else r"\S"
+        return rf"{unit}(?:{between}{unit}){{{self.least - 1},{more}}}"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A template, read: texts and the blanks between them."""
+
+    texts: tuple[str, ...]
+    """One more than there are blanks; the outer ones may be empty. A text that a space parts from
+    the blank before it begins with that space; the space behind a text belongs to the blank."""
+    blanks: tuple[Blank, ...]
+    pattern: re.Pattern[str]
+    """What the whole text must match, a group for each blank."""
+
+    @classmethod
+    def of(cls, template: str) -> Parts:
+        """Read ``The ___ sat on the ___{1,3}.``
+
+        Raises
+        ------
+        InputError
+            No blank, two side by side, one of no length, or a length that cannot be read.
+        """
+        given = " ".join(template.split())
+        found = list(_BLANK.finditer(given))
+        if not found:
+            raise InputError(f"there is no blank in {template!r}: write ___ where text is wanted")
+        for blank in found:
+            if blank.group(1) is None and given[blank.end() :].startswith("{"):
+                raise InputError(
+                    f"the blank {given[blank.start() : blank.end() + 12]!r} has no length that can "
+                    f"be read: write ___, ___{{2}}, ___{{1,3}} or ___{{2,}}"
+                )
+        bounds = [0, *(at for m in found for at in m.span()), len(given)]
+        # White space before closing punctuation is the template's, not the text's: ``___ .``
+        texts = [
+            (_CLOSING.sub(r"\1", given[a:b]) if n else given[a:b])
+            for n, (a, b) in enumerate(zip(bounds[::2], bounds[1::2], strict=True))
+        ]
+        if any(not text.strip() for text in texts[1:-1]):
+            raise InputError(f"two blanks stand side by side in {template!r}: make them one")
+        for text in texts:
+            if text.strip():
+                check_word(text)
+        spaced = not any(is_unspaced(char) for char in given)
+        blanks = [
+            _blank(m, spaced, glued=bool(text) and not text.endswith(" "))
+            for m, text in zip(found, texts, strict=False)
+        ]
+        groups = [f"({blank.pattern()})" for blank in blanks]
+        source = "".join(
+            re.escape(text) + group for text, group in zip(texts, [*groups, ""], strict=True)
+        )
+        inner = (text.rstrip() if n < len(found) else text for n, text in enumerate(texts))
+        return cls(tuple(inner), tuple(blanks), re.compile(source))
+
+    def fillings(self, text: str) -> tuple[str, ...] | None:
+        """What stands in the blanks of a text; None if it is not the template filled."""
+        match = self.pattern.fullmatch(text.strip())
+        return None if match is None else match.groups()
+
+
+def _blank(found: re.Match[str], spaced: bool, glued: bool) -> Blank:
+    least, comma, most = found.groups()
+    if least is None:
+        return Blank(spaced=spaced, glued=glued)
+    high = int(most) if most else None if comma else int(least)
+    if int(least) < 1 or (high is not None and high < int(least)):
+        raise InputError(f"a blank holds one word or more, got {found.group()!r}")
+    return Blank(int(least), high, spaced, glued)
+
+
+class Template(Term):
+    """0 where a text is the template with its blanks filled, +inf elsewhere.
+
+    What is given is locked, in the tokens that the tokenizer makes of it there; the first place
+    where the tokens of a given part stand, behind what must stand before, is theirs. The text that
+    comes of it is compared as a string, so that nothing runs into a given word.
+
+    Parameters
+    ----------
+    template : str
+        ``___`` is a blank of any length, ``___{2}`` one of two words, ``___{1,3}`` of one to three;
+        in scripts without spaces, of characters.
+    """
+
+    name = "template"
+    hard = True
+    lowest = 0.0
+
+    def __init__(self, template: str, scorer: CausalLM | None = None) -> None:
+        self.template = template
+        self.parts = Parts.of(template)
+        self._scorer = scorer
+
+    @property
+    def scorer(self) -> CausalLM | None:
+        return self._scorer
+
+    def bind(self, scorer: CausalLM) -> Template:
+        return self if self._scorer is scorer else Template(self.template, scorer)
+
+    @cached_property
+    def spelled(self) -> list[list[int]]:
+        """The tokens of each given text; none of an empty one."""
+        words = self._known().vocabulary
+        return [
+            words.spell(text) if text and (n == 0 or text.startswith(" ")) else words.encode(text)
+            for n, text in enumerate(self.parts.texts)
+        ]
+
+    def __call__(self, batch: TokenBatch) -> Tensor:
+        texts = self._known().decode(batch)
+        whole = [self._places(row) is not None for row in batch.rows()]
+        fits = [self.parts.fillings(text) is not None for text in texts]
+        met = torch.tensor(whole, dtype=torch.bool) & torch.tensor(fits, dtype=torch.bool)
+        return torch.where(met, 0.0, torch.inf).double()
+
+    @property
+    def marks(self) -> frozenset[int]:
+        return frozenset(n for n, tokens in enumerate(self.spelled, 1) if tokens)
+
+    def locked(self, batch: TokenBatch) -> Tensor:
+        marks = [self._marks(row) for row in batch.rows()]
+        return TokenBatch.of(marks).padded(batch.width).ids if marks else batch.ids.clone()
+
+    def _marks(self, row: tuple[int, ...]) -> list[int]:
+        marks = [0] * len(row)
+        for number, (place, tokens) in enumerate(
+            zip(self._places(row) or [], self.spelled, strict=False), 1
+        ):
+            marks[place : place + len(tokens)] = [number] * len(tokens)
+        return marks
+
+    def _places(self, row: tuple[int, ...]) -> list[int] | None:
+        """Where each given text begins; None if one of them is not where it must be."""
+        first, *middle, last = self.spelled
+        if row[: len(first)] != tuple(first):
+            return None
+        places, at = [0], len(first)
+        for tokens in middle:
+            at += 1  # a blank is never empty
+            while row[at : at + len(tokens)] != tuple(tokens):
+                at += 1
+                if at + len(tokens) > len(row):
+                    return None
+            places.append(at)
+            at += len(tokens)
+        end = len(row) - len(last)
+        return [*places, end] if end > at and row[end:] == tuple(last) else None
+
+    def initial(self, count: int) -> TokenBatch:
+        """The template filled with likely next words, others in every row.
+
+        Raises
+        ------
+        InputError
+            The tokenizer cannot write the given text, or no filling was found.
+        """
+        rows: list[list[int]] = [[] for _ in range(count)]
+        for tokens, blank in zip(self.spelled, (*self.parts.blanks, None), strict=True):
+            rows = [row + tokens for row in rows]
+            if blank is not None:
+                rows = self._filled(rows, blank)
+        batch = TokenBatch.of(rows)
+        batch = TokenBatch(batch.ids, batch.length, self.locked(batch))
+        met = torch.isfinite(self(batch))
+        if not bool(met.any()):
+            raise InputError(
+                f"no filling of {self.template!r} was found that this model's tokenizer can write: "
+                f"give it another wording"
+            )
+        return batch.select(met.nonzero()[torch.arange(count) % int(met.sum()), 0])
+
+    def _filled(self, rows: list[list[int]], blank: Blank) -> list[list[int]]:
+        """The rows with the least in the blank: one token a word, the k-th likeliest in row k."""
+        if not blank.spaced and blank.least > 1:
+            # One token of all its characters in every second row: edits keep their number, and do
+            # not come from one token to two.
+            begun = self._with_word(rows, "", blank.least)
+            single = self._filled(rows, Blank(1, 1, spaced=False))
+            for _ in range(blank.least - 1):
+                single = self._filled(single, Blank(1, 1, spaced=False))
+            pairs = zip(begun, single, strict=True)
+            return [a if a and n % 2 == 0 else b for n, (a, b) in enumerate(pairs)]
+        for word in range(blank.least):
+            glued = not blank.spaced or (blank.glued and not word)
+            found = self._with_word(rows, "" if glued else " ", None if blank.spaced else 1)
+            rows = [longer or row for longer, row in zip(found, rows, strict=True)]
+        return rows
+
+    def _with_word(
+        self, rows: Sequence[Sequence[int]], before: str, size: int | None
+    ) -> list[list[int]]:
+        """Each row with a likely token of letters behind ``before``; empty if none is listed.
+
+        With a size, of so many letters.
+        """
+        scorer = self._known()
+        batch = TokenBatch.of(rows)
+        next_ = scorer.next_log_prob(batch, batch.length).masked_fill(~scorer.allowed, -torch.inf)
+        longer: list[list[int]] = []
+        listed = next_.topk(min(LISTED, next_.shape[1]), dim=-1).indices.tolist()
+        for number, (row, tokens) in enumerate(zip(rows, listed, strict=True)):
+            texts = [scorer.vocabulary.text([token]) for token in tokens]
+            words = [
+                token
+                for token, text in zip(tokens, texts, strict=True)
+                if text.startswith(before)
+                and text[len(before) :].isalpha()
+                and size in (None, len(text))
+            ]
+            longer.append([*row, words[number % len(words)]] if words else [])
+        return longer
+
+    def _known(self) -> CausalLM:
+        if self._scorer is None:
+            raise InputError("this template knows no tokenizer yet: add it to fluency(lm)")
+        return self._scorer
+
+
+def template(text: str) -> Template:
+    """A hard constraint: the text is this one, with its blanks filled.
+
+    Parameters
+    ----------
+    text : str
+        ``The ___ sat on the ___{1,3}.``: ``___`` is a blank of one or more words, ``___{2}`` of
+        two, ``___{1,3}`` of one to three; of characters, in scripts without spaces. A space
+        before closing punctuation is not kept.
+
+    Raises
+    ------
+    InputError
+        There is no blank, one of no length or a length that cannot be read, or two side by side.
+    """
+    return Template(text)

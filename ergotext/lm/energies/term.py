@@ -1,0 +1,277 @@
+"""Energies: token sequences → nats, and how they add up.
+
+``fluency(lm) + keywords(["summer", "beach"]) + length(14)`` is an energy; π(x) ∝ exp(−E(x)).
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from ergotext.errors import InputError
+from ergotext.lm.automata.combine import intersection
+from ergotext.lm.batch import TokenBatch, checked
+from ergotext.lm.causal import CausalLM
+from ergotext.lm.energies.values import weighed, zero
+from ergotext.lm.protocols import Automaton, MaskedScorer
+
+Function = Callable[[TokenBatch], Tensor]
+
+
+class Term(ABC):
+    """An energy. Add terms with ``+``, weigh them with ``*``; a plain callable joins a sum too."""
+
+    name: str = "energy"
+    hard: ClassVar[bool] = False
+    """A hard constraint: 0 or +inf. It says where chains start and which tokens are locked."""
+    regular: ClassVar[bool] = False
+    """A hard constraint that ``automaton`` tells in full; a sum may hold several."""
+    lowest: float | None = None
+    """Nats that this energy is never below, if that is known."""
+
+    @abstractmethod
+    def __call__(self, batch: TokenBatch) -> Tensor:
+        """float64 [B], in nats; +inf outside the support."""
+
+    @property
+    def scorer(self) -> CausalLM | None:
+        """The language model behind this energy, if there is one."""
+        return None
+
+    @property
+    def density(self) -> CausalLM | None:
+        """The model whose −log p(x, end) this energy is, if it is that of one."""
+        return None
+
+    @property
+    def masked(self) -> MaskedScorer | None:
+        """The masked language model behind this energy, if there is one."""
+        return None
+
+    @property
+    def automaton(self) -> Automaton | None:
+        """What takes the sequences that this term allows, if an automaton can tell."""
+        return None
+
+    @property
+    def soft(self) -> Function | None:
+        """What is left of the energy beside −log p and the automaton (``protocols.Energy``)."""
+        return Sum([(1.0, self)]).soft
+
+    @property
+    def floor(self) -> float | None:
+        """Nats that ``soft`` is never below, if that is known."""
+        return Sum([(1.0, self)]).floor
+
+    def bind(self, scorer: CausalLM) -> Term:  # noqa: ARG002 - most terms need no model
+        """The same term, knowing the model (and so the tokenizer) of the sum it stands in."""
+        return self
+
+    def terms(self, batch: TokenBatch) -> dict[str, Tensor]:
+        """The energy term by term, each float64 [B]."""
+        return {self.name: self(batch)}
+
+    def initial(self, count: int) -> TokenBatch:
+        """``count`` states to start from: empty texts, unless a term asks for more."""
+        return TokenBatch.of([()] * count)
+
+    def forget(self) -> None:
+        """Drop what the model behind this energy kept from earlier calls."""
+        if self.scorer is not None:
+            self.scorer.forget()
+
+    @property
+    def marks(self) -> frozenset[int]:
+        """The lock marks that every text bears: those of a text that the term begins with.
+
+        A term that can tell them without making one does.
+        """
+        return frozenset(self.initial(1).locked.unique().tolist()) - {0}
+
+    def locked(self, batch: TokenBatch) -> Tensor:
+        """int64 [B, L]: which tokens move only as part of a keyword (none, here)."""
+        return torch.zeros_like(batch.ids)
+
+    def __add__(self, other: Term | Function) -> Sum:
+        return Sum([(1.0, self), (1.0, _as_term(other))])
+
+    def __radd__(self, other: Term | Function | int) -> Sum:
+        # sum([...]) begins with 0.
+        return Sum([(1.0, self)]) if other == 0 else Sum([(1.0, _as_term(other)), (1.0, self)])
+
+    def __mul__(self, weight: float) -> Sum:
+        return Sum([(float(weight), self)])
+
+    __rmul__ = __mul__
+
+
+class Sum(Term):
+    """A weighted sum of energies; its terms are told apart by name.
+
+    Raises
+    ------
+    InputError
+        A weight is not a finite number, or not positive on a hard constraint.
+    """
+
+    def __init__(self, parts: Sequence[tuple[float, Term]]) -> None:
+        self.parts: list[tuple[float, Term]]
+        flat: list[tuple[float, Term]] = []
+        for weight, term in parts:
+            if not math.isfinite(weight):
+                raise InputError(f"the weight of an energy must be a finite number, got {weight}")
+            inner = term.parts if isinstance(term, Sum) else [(1.0, term)]
+            flat += [(weight * w, t) for w, t in inner]
+        # A constraint may be bound to a model already; the terms that score by theirs go first.
+        by_use = sorted((term for _, term in flat), key=lambda term: term.hard)
+        models = [term.scorer for term in by_use if term.scorer is not None]
+        if any(not m.vocabulary.same_as(models[0].vocabulary) for m in models[1:]):
+            raise InputError(
+                "the models in this sum have different tokenizers; one token sequence cannot be "
+                "scored by both"
+            )
+        self._scorer = models[0] if models else None
+        if self._scorer is not None:
+            flat = [(w, t.bind(self._scorer)) for w, t in flat]
+        for weight, term in flat:
+            if term.hard and weight <= 0:
+                raise InputError(
+                    f"{term.name} is a hard constraint; a weight of {weight} undoes it"
+                )
+        if sum(term.hard and not term.regular for _, term in flat) > 1:
+            raise InputError("give all keywords in one keywords(...) term, not in several")
+        self.parts = flat
+        self.names = _distinct([term.name for _, term in flat])
+
+    @property
+    def scorer(self) -> CausalLM | None:
+        return self._scorer
+
+    def __call__(self, batch: TokenBatch) -> Tensor:
+        total = torch.zeros(len(checked(batch)), dtype=torch.float64)
+        for value in self.terms(batch).values():
+            total = total + value
+        return total
+
+    def terms(self, batch: TokenBatch) -> dict[str, Tensor]:
+        checked(batch)
+        return {
+            name: weighed(name, term(batch), len(batch), weight) if weight else zero(batch)
+            for name, (weight, term) in zip(self.names, self.parts, strict=True)
+        }
+
+    @property
+    def masked(self) -> MaskedScorer | None:
+        return next((term.masked for _, term in self.parts if term.masked is not None), None)
+
+    @cached_property
+    def automaton(self) -> Automaton | None:
+        """The intersection of the automata of all terms."""
+        automata = [term.automaton for _, term in self.parts if term.regular]
+        told = [automaton for automaton in automata if automaton is not None]
+        return intersection(*told) if len(told) > 1 else told[0] if told else None
+
+    @property
+    def soft(self) -> Function | None:
+        return self._beside if self._share or self._others else None
+
+    @property
+    def floor(self) -> float | None:
+        total = 0.0
+        for _, weight, term in self._others:
+            if weight < 0 or term.lowest is None:
+                return None
+            total += weight * term.lowest
+        # −log p is at least 0, and has no upper bound.
+        return total if self._share >= 0 else None
+
+    def _beside(self, batch: TokenBatch) -> Tensor:
+        total = zero(batch)
+        for name, weight, term in self._others:
+            total = total + weighed(name, term(batch), len(batch), weight)
+        if self._share and self._scorer is not None:
+            total = total - self._share * self._scorer.log_prob(batch)
+        return total
+
+    @property
+    def _share(self) -> float:
+        """By how much the weight of the scorer's −log p is above 1; 0 without a scorer."""
+        if self._scorer is None:
+            return 0.0
+        share = sum(w for w, term in self.parts if term.density is self._scorer) - 1.0
+        return share if abs(share) > 1e-12 else 0.0
+
+    @property
+    def _others(self) -> list[tuple[str, float, Term]]:
+        """The terms beside the scorer's −log p and what the automaton tells."""
+        return [
+            (name, weight, term)
+            for name, (weight, term) in zip(self.names, self.parts, strict=True)
+            if weight and not term.regular and (term.density or term) is not self._scorer
+        ]
+
+    def initial(self, count: int) -> TokenBatch:
+        """States that meet all constraints: of those that each of them would begin with.
+
+        Raises
+        ------
+        InputError
+            None of these meets them all.
+        """
+        hard = [term for _, term in self.parts if term.hard]
+        if len(hard) < 2:
+            return hard[0].initial(count) if hard else super().initial(count)
+        for term in hard:
+            batch = term.initial(max(count, 20))
+            met = torch.isfinite(torch.stack([other(batch) for other in hard])).all(0)
+            if bool(met.any()):
+                batch = batch.select(met.nonzero()[torch.arange(count) % int(met.sum()), 0])
+                return TokenBatch(batch.ids, batch.length, self.locked(batch))
+        raise InputError(
+            f"no text was found that meets {' and '.join(term.name for term in hard)} together: "
+            f"give one to start from (initial=)"
+        )
+
+    def forget(self) -> None:
+        for _, term in self.parts:
+            term.forget()
+
+    @property
+    def marks(self) -> frozenset[int]:
+        return frozenset() if self._locking is None else self._locking.marks
+
+    def locked(self, batch: TokenBatch) -> Tensor:
+        return super().locked(batch) if self._locking is None else self._locking.locked(batch)
+
+    @property
+    def _locking(self) -> Term | None:
+        """The one term that may hold tokens in place."""
+        hard = (term for _, term in self.parts if term.hard and not term.regular)
+        return next(hard, None)
+
+
+def _as_term(other: Term | Function | int) -> Term:
+    if isinstance(other, Term):
+        return other
+    if callable(other):
+        from ergotext.lm.energies.custom import Custom  # which is a term itself
+
+        return Custom(other, getattr(other, "__name__", "custom"), on_text=False)
+    raise InputError(f"cannot add {other!r} to an energy; add an energy or a callable")
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """Names made distinct by numbering repeats: fluency, fluency_2, …"""
+    result: list[str] = []
+    for name in names:
+        number = 1
+        while (label := name if number == 1 else f"{name}_{number}") in result:
+            number += 1
+        result.append(label)
+    return result

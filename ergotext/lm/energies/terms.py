@@ -1,0 +1,220 @@
+"""The terms that come with the engine: fluency, pseudo-likelihood, length, keywords."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ergotext.errors import InputError
+from ergotext.lm.batch import TokenBatch, checked
+from ergotext.lm.causal import CausalLM
+from ergotext.lm.energies.locks import initial_rows, mark
+from ergotext.lm.energies.term import Term
+from ergotext.lm.masked import MaskedLM
+from ergotext.support.words import holds_words
+
+
+class Fluency(Term):
+    """E(x) = −log p(x, end | context) under a causal language model."""
+
+    name = "fluency"
+    lowest = 0.0
+
+    def __init__(self, lm: CausalLM) -> None:
+        if isinstance(lm, MaskedLM):
+            raise InputError(
+                "fluency needs a causal language model and this is a masked one; take "
+                "pseudo_likelihood(mlm)"
+            )
+        self.lm = lm
+
+    @property
+    def scorer(self) -> CausalLM:
+        return self.lm
+
+    @property
+    def density(self) -> CausalLM:
+        return self.lm
+
+    def __call__(self, batch: TokenBatch) -> Tensor:
+        return -self.lm.log_prob(batch)
+
+
+class PseudoLikelihood(Term):
+    """E(x) = −Σ_i log p(x_i | all other tokens) under a masked language model."""
+
+    name = "pseudo-likelihood"
+    lowest = 0.0
+
+    def __init__(self, mlm: MaskedLM, whole_words: bool = False) -> None:
+        if not isinstance(mlm, MaskedLM):
+            raise InputError(
+                f"pseudo_likelihood needs a masked language model, got {mlm!r:.80}; load one, "
+                'such as load("tiny-masked"), or take fluency(lm) for a causal one'
+            )
+        self.mlm = mlm
+        self.whole_words = whole_words
+
+    @property
+    def masked(self) -> MaskedLM:
+        return self.mlm
+
+    def bind(self, scorer: CausalLM) -> PseudoLikelihood:
+        if not scorer.vocabulary.same_as(self.mlm.vocabulary):
+            raise InputError(
+                "the masked model and the causal one of this sum have different tokenizers; one "
+                "token sequence cannot be scored by both (tiny-masked and tiny-causal share one)"
+            )
+        return self
+
+    def __call__(self, batch: TokenBatch) -> Tensor:
+        return -self.mlm.pseudo_log_prob(batch, self.whole_words)
+
+
+class Length(Term):
+    """E(x) = −log P(n), n the number of generated tokens: a normal law on n = 0, 1, 2, …"""
+
+    name = "length"
+
+    def __init__(self, mean: float, sd: float) -> None:
+        if not (math.isfinite(mean) and mean >= 0):
+            raise InputError(f"the mean length must be a number of tokens ≥ 0, got {mean}")
+        if not (math.isfinite(sd) and sd > 0):
+            raise InputError(f"the spread of the length must be > 0, got {sd}")
+        self.mean, self.sd = float(mean), float(sd)
+        support = torch.arange(int(mean + 40 * sd) + 2, dtype=torch.float64)
+        self._log_z = self._exponent(support).logsumexp(0)
+        self.lowest = float(self._log_z - self._exponent(support).max())
+
+    def _exponent(self, n: Tensor) -> Tensor:
+        return -((n - self.mean) ** 2) / (2 * self.sd**2)
+
+    def __call__(self, batch: TokenBatch) -> Tensor:
+        return self._log_z - self._exponent(checked(batch).length.double())
+
+
+class Keywords(Term):
+    """0 where every word stands in the decoded text verbatim, +inf elsewhere."""
+
+    name = "keywords"
+    hard = True
+    lowest = 0.0
+
+    def __init__(
+        self, words: Sequence[str], any_order: bool = False, scorer: CausalLM | None = None
+    ) -> None:
+        if isinstance(words, str):
+            raise InputError(f"give the keywords as a list: [{words!r}], not {words!r}")
+        if not words:
+            raise InputError("no keyword given; name at least one word that must occur")
+        self.words = [word.strip() for word in words]
+        self.any_order = any_order
+        self._scorer = scorer
+        self._spelled = [] if scorer is None else [scorer.vocabulary.spell(w) for w in words]
+
+    @property
+    def scorer(self) -> CausalLM | None:
+        return self._scorer
+
+    def bind(self, scorer: CausalLM) -> Keywords:
+        return self if self._scorer is scorer else Keywords(self.words, self.any_order, scorer)
+
+    @property
+    def spelled(self) -> list[list[int]]:
+        """The tokens of each keyword."""
+        self._known()
+        return self._spelled
+
+    def __call__(self, batch: TokenBatch) -> Tensor:
+        held = [holds_words(t, self.words, self.any_order) for t in self._known().decode(batch)]
+        return torch.where(torch.tensor(held, dtype=torch.bool), 0.0, torch.inf).double()
+
+    def initial(self, count: int) -> TokenBatch:
+        """The keywords side by side; in differing orders, if any order will do."""
+        ids = TokenBatch.of(initial_rows(self.spelled, count, self.any_order))
+        if not len(ids):
+            raise InputError(
+                f"the keywords {self.words} run into each other in every order tried; leave one out"
+            )
+        batch = TokenBatch(ids.ids, ids.length, self.locked(ids))
+        if not torch.isfinite(self(batch)).all():
+            raise InputError(
+                f"the keywords {self.words} do not survive being written side by side "
+                f"({self._known().decode(batch)[0].strip()!r}); change their order or spelling"
+            )
+        return batch
+
+    @property
+    def marks(self) -> frozenset[int]:
+        return frozenset(range(1, len(self.words) + 1))
+
+    def locked(self, batch: TokenBatch) -> Tensor:
+        return mark(batch, self.spelled, self.any_order)
+
+    def _known(self) -> CausalLM:
+        if self._scorer is None:
+            raise InputError(
+                "these keywords know no tokenizer yet: add them to fluency(lm), or "
+                "write keywords(words).bind(lm)"
+            )
+        return self._scorer
+
+
+def fluency(lm: CausalLM, context: str | None = None) -> Fluency:
+    """−log p(x, end token | context) in nats, under a causal language model.
+
+    Parameters
+    ----------
+    lm : CausalLM
+    context : str, optional
+        A text that stands before x, conditioned on and never edited.
+    """
+    return Fluency(lm if context is None else lm.given(context))
+
+
+def pseudo_likelihood(mlm: MaskedLM, whole_words: bool = False) -> PseudoLikelihood:
+    """−Σ log p(token | all other tokens) in nats: the pseudo-likelihood under a masked model.
+
+    Salazar et al. 2020, arXiv 1910.14659. It is the energy of a law over texts, and no
+    log-probability of one: the conditionals of a masked model come from no joint law. No end
+    token is scored, so a length prior decides how long a text is.
+
+    Parameters
+    ----------
+    mlm : MaskedLM
+    whole_words : bool
+        Mask what follows a token in its word, too (Kauf and Ivanova 2023, arXiv 2305.10588).
+
+    Raises
+    ------
+    InputError
+        The model is no masked language model, or stands in a sum with a causal one that has
+        another tokenizer.
+    """
+    return PseudoLikelihood(mlm, whole_words)
+
+
+def length(mean: float, sd: float = 1.0) -> Length:
+    """−log of a discretised normal law over the number of generated tokens.
+
+    Context and end token are not counted. Without a length prior a text shrinks to its keywords:
+    every further token costs 2 to 4 nats of fluency, so the spread should be small (with sd = 1
+    the likeliest single text is 2 to 4 tokens shorter than ``mean``).
+    """
+    return Length(mean, sd)
+
+
+def keywords(words: Sequence[str], any_order: bool = False) -> Keywords:
+    """A hard constraint: every word stands in the text verbatim, at word boundaries.
+
+    Checked on the decoded text. Without ``any_order`` the words keep the order given.
+
+    Raises
+    ------
+    InputError
+        No word, an empty word, control characters, or a word the tokenizer cannot spell.
+    """
+    return Keywords(words, any_order)

@@ -1,0 +1,1 @@
+"""Tokenizers, and what their tokens write."""

@@ -1,0 +1,121 @@
+"""Metropolis-Hastings whose proposals are written by the model: the whole text, or its rest."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from ergotext.lm.batch import TokenBatch
+from ergotext.lm.protocols import Energy
+from ergotext.samplers.base import Info, Kind, Need, State, check_fit, register
+from ergotext.samplers.chains.metropolis import check_temperature, decide, temperatures
+from ergotext.samplers.chains.moves import sum_logs
+from ergotext.samplers.chains.start import start
+from ergotext.samplers.chains.suffix import proposal
+from ergotext.samplers.draws import Draws
+from ergotext.samplers.target import Target
+
+
+class _Rewriting:
+    """What both chains are made of, and where they start."""
+
+    kind: ClassVar[Kind] = "invariant"
+    needs: ClassVar[frozenset[Need]] = frozenset({"next-token"})
+    moves: ClassVar[tuple[str, ...]] = ("rewrite", "stay")
+
+    def __init__(self, energy: Energy, max_length: int = 40, temperature: float = 1.0) -> None:
+        energy = check_fit(type(self), energy)
+        self.energy, self.target = energy, Target.of(energy, max_length)
+        self.temperature = check_temperature(temperature)
+
+    def init(
+        self,
+        draws: Draws,  # noqa: ARG002 - the protocol's; these chains start without chance
+        chains: int,
+        initial: TokenBatch | None = None,
+    ) -> State:
+        """Chains at ``initial``, or where the energy says."""
+        allowed = self.target.scorer.allowed
+        return start(self.energy, allowed, chains, initial, self.target.max_length)
+
+
+@register("independence")
+class Independence(_Rewriting):
+    """Chains that propose a whole new text, whatever stands there; π ∝ exp(−E/T).
+
+    A text is written from left to right by the model, masked by the energy's automaton where it has
+    one, and accepted by the ratio of importance weights, in which the masses that were allowed at
+    each step stand. Good where the energy is close to the model; the chain stays long where a text
+    weighs much.
+
+    Parameters
+    ----------
+    energy : Energy
+    max_length : int
+        Behind so many tokens a proposal is ended; the ratio knows.
+    temperature : float
+        Of the whole sequence.
+
+    Raises
+    ------
+    InputError
+        The energy has no scorer, or the temperature is not positive.
+
+    References
+    ----------
+    Tierney 1994, "Markov chains for exploring posterior distributions", section 2.3.2.
+    """
+
+    def step(
+        self, draws: Draws, state: State, temperature: float | Tensor | None = None
+    ) -> tuple[State, Info]:
+        """A new text proposed to every chain, and decided on. Draws: token after token."""
+        t = temperatures(self.temperature if temperature is None else temperature, state)
+        cut = torch.zeros(len(state.batch), dtype=torch.int64)
+        proposed = proposal(draws, self.target, state.batch, cut, self.energy.locked)
+        return decide(draws, self.energy, state, proposed, t)
+
+
+@register("suffix")
+class SuffixResampling(_Rewriting):
+    """Chains that propose to write the rest of a text anew from a random cut; π ∝ exp(−E/T).
+
+    The cut is drawn uniformly from 0 … n, the number of tokens; n changes, and with it the
+    probability of the cut on the way back. Otherwise as ``Independence``.
+
+    Parameters
+    ----------
+    energy : Energy
+    max_length : int
+    temperature : float
+
+    Raises
+    ------
+    InputError
+        The energy has no scorer, or the temperature is not positive.
+
+    References
+    ----------
+    Hastings 1970, "Monte Carlo sampling methods using Markov chains and their applications".
+    """
+
+    def step(
+        self, draws: Draws, state: State, temperature: float | Tensor | None = None
+    ) -> tuple[State, Info]:
+        """A new rest proposed to every chain, and decided on. Draws: cut, token after token."""
+        t = temperatures(self.temperature if temperature is None else temperature, state)
+        batch = state.batch
+        cuts = (torch.arange(batch.longest + 1) <= batch.length[:, None]).double()
+        cut = draws.categorical(cuts / cuts.sum(1, keepdim=True))
+        proposed = proposal(draws, self.target, batch, cut, self.energy.locked)
+        log_to = -(batch.length + 1).double().log()
+        log_back = -(proposed.batch.length + 1).double().log()
+        proposed = replace(
+            proposed,
+            log_q_to=sum_logs([proposed.log_q_to, log_to]),
+            log_q_back=sum_logs([proposed.log_q_back, log_back]),
+        )
+        return decide(draws, self.energy, state, proposed, t)

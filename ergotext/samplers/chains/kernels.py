@@ -1,0 +1,52 @@
+"""Samplers that other samplers move their states by."""
+
+from __future__ import annotations
+
+from inspect import signature
+from typing import Protocol
+
+from torch import Tensor
+
+from ergotext.errors import InputError
+from ergotext.lm.batch import TokenBatch
+from ergotext.lm.protocols import Energy
+from ergotext.samplers.base import Info, State, sampler_named
+from ergotext.samplers.draws import Draws
+
+
+class Kernel(Protocol):
+    """A sampler of kind invariant whose steps take temperatures."""
+
+    @property
+    def moves(self) -> tuple[str, ...]: ...
+    @property
+    def energy(self) -> Energy:
+        """What it was made for."""
+
+    def init(self, draws: Draws, chains: int, initial: TokenBatch | None = None) -> State:
+        """As ``Sampler.init``."""
+
+    def step(
+        self, draws: Draws, state: State, temperature: float | Tensor | None = None
+    ) -> tuple[State, Info]:
+        """One step that keeps exp(−E/T), T one temperature or float64 [B]."""
+
+
+def kernel_named(name: str, energy: Energy, max_length: int) -> Kernel:
+    """The sampler of that name, made for an energy.
+
+    Raises
+    ------
+    InputError
+        It does not keep exp(−E/T) at every T that it is told, or does not fit the energy.
+    """
+    factory = sampler_named(name)
+    step = getattr(factory, "step", None)
+    told = {} if step is None else signature(step).parameters
+    if factory.kind != "invariant" or "temperature" not in told:
+        raise InputError(
+            f"the sampler {name} cannot move chains at given temperatures; choose one such as mh, "
+            f"gibbs or suffix"
+        )
+    made: Kernel = factory(energy, max_length=max_length)
+    return made

@@ -1,0 +1,1 @@
+"""Runs saved on disk, and gone on with."""

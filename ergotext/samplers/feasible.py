@@ -1,0 +1,81 @@
+"""Ways on after which a sequence can still be whole within the tokens that are left."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ergotext.errors import InputError
+from ergotext.lm.protocols import Automaton, Bounded
+from ergotext.samplers.finishing import log_trust
+
+Ints = NDArray[np.int64]
+
+
+def fits(automaton: Automaton, states: Ints, room: int | Ints) -> NDArray[np.bool_]:
+    """bool [n]: whether ``room`` tokens may do from each state; True where nothing is known.
+
+    What is left out has no sequence within the room behind it, so a proposal that keeps to the
+    others misses nothing of a target of bounded length, whose masses are then its weights.
+    """
+    # Nothing is looked up where no sequence at all is too long.
+    longest = getattr(automaton, "longest", np.inf)
+    if not isinstance(automaton, Bounded) or not len(states) or np.min(room) >= longest:
+        return np.ones(len(states), dtype=np.bool_)
+    enough: NDArray[np.bool_] = automaton.least(states) <= room
+    return enough
+
+
+def check_known(tokens: Ints, size: int) -> None:
+    """Raise InputError if an automaton allows a token that a model of ``size`` tokens has not."""
+    highest = int(tokens.max(initial=0))
+    if highest >= size:
+        raise InputError(
+            f"The automaton allows token {highest}, the model knows {size}: build it with the "
+            f"model's tokenizer."
+        )
+
+
+class Within:
+    """An automaton without the ways that cannot be gone to an end (``protocols.Automaton``).
+
+    Parameters
+    ----------
+    automaton : Automaton
+    room : int
+        Tokens, the end token not counted, that may be written behind the next one.
+    """
+
+    def __init__(self, automaton: Automaton, room: int) -> None:
+        self._automaton, self._room = automaton, room
+
+    def trust(self, states: Ints, row: Ints, token: Ints, after: Ints, score: Tensor) -> Tensor:
+        """float64 [n], nats: ``finishing.log_trust`` of candidates."""
+        room = np.full(len(states), self._room)
+        return log_trust(self._automaton, states, room, row, token, after, score)
+
+    @property
+    def end(self) -> int:
+        return self._automaton.end
+
+    def start(self, count: int) -> Ints:
+        return self._automaton.start(count)
+
+    def candidates(self, states: Ints) -> tuple[Ints, Ints, Ints]:
+        row, token, after = self._automaton.candidates(states)
+        kept = fits(self._automaton, after, self._room)
+        return row[kept], token[kept], after[kept]
+
+    def advance(self, states: Ints, tokens: Ints) -> Ints:
+        after = self._automaton.advance(states, tokens)
+        return np.where(fits(self._automaton, after, self._room), after, -1)
+
+    def accepting(self, states: Ints) -> NDArray[np.bool_]:
+        return self._automaton.accepting(states)
+
+    def lone(self, states: Ints) -> NDArray[np.bool_]:
+        return self._automaton.lone(states)
+
+    def rest(self, states: Ints) -> tuple[Ints, Ints]:
+        return self._automaton.rest(states)

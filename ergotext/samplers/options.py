@@ -1,0 +1,92 @@
+"""What a caller asks of a sampler, looked at: numbers, options, and how they are told again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import fields, is_dataclass
+from inspect import signature
+from typing import Any
+
+from ergotext.errors import InputError
+from ergotext.lm.protocols import Energy
+from ergotext.samplers.base import sampler_named
+from ergotext.samplers.validation import checked
+
+
+def check_whole(least: int = 1, **numbers: object) -> None:
+    """InputError where one is no whole number of at least ``least``."""
+    for name, value in numbers.items():
+        if value is not None and (not isinstance(value, int) or value < least):
+            raise InputError(f"{name} must be a whole number of at least {least}, got {value}")
+
+
+def check_counts(**numbers: object) -> None:
+    """InputError where one is no whole number of at least 1; None is none either."""
+    for name, value in numbers.items():
+        if not isinstance(value, int) or value < 1:
+            raise InputError(f"{name} must be a whole number of at least one, got {value!r:.60}")
+
+
+def check_window(energy: Energy, max_length: int) -> None:
+    """Refuse texts that a model of the energy could not read, before any is written.
+
+    Raises
+    ------
+    InputError
+        ``max_length`` is more than the window of a model leaves for a text (``longest_text``).
+    """
+    for model in (energy.scorer, energy.masked):
+        most = getattr(model, "longest_text", None)
+        if most is not None and max_length > most:
+            raise InputError(
+                f"texts of up to {max_length} tokens do not fit the model's window: its token "
+                f"positions leave {max(0, most)} for a text; lower max_length (--max-length) or "
+                f"shorten the context"
+            )
+
+
+def options_of(sampler: str, given: Mapping[str, Any]) -> Collection[str]:
+    """What a sampler may be told; InputError where it is told something else."""
+    known = signature(sampler_named(sampler)).parameters
+    if wrong := [name for name in given if name not in known]:
+        raise InputError(
+            f"the sampler {sampler} takes no {', '.join(wrong)}; it takes "
+            f"{', '.join(name for name in known if name != 'energy')}"
+        )
+    return known
+
+
+def made(sampler: str, energy: Energy, max_length: int, options: Mapping[str, Any]) -> Any:
+    """The sampler with its options; one of a wrong type is an InputError."""
+    try:
+        # Those that come along look at the energy themselves; others may not.
+        return sampler_named(sampler)(checked(energy), max_length=max_length, **options)
+    except (TypeError, AttributeError) as error:
+        raise InputError(
+            f"the sampler {sampler} cannot be made of {dict(options)!r:.200}: {error}"
+        ) from error
+
+
+def plain(options: Mapping[str, Any], other: Callable[[Any], object]) -> dict[str, Any]:
+    """Options as JSON has them; plain values with names (dataclasses) by name and field.
+
+    ``other`` says what stands for anything else.
+    """
+
+    def told(value: Any) -> object:
+        if is_dataclass(value) and not isinstance(value, type):
+            named = {field.name: getattr(value, field.name) for field in fields(value)}
+            return {type(value).__name__: named}
+        return other(value)
+
+    found: dict[str, Any] = json.loads(json.dumps(options, default=told))
+    return found
+
+
+def refused(value: Any) -> object:
+    """InputError: nothing stands for it."""
+    raise InputError(
+        f"{value!r:.80} is an object, of which a checkpoint cannot tell that it is the same when "
+        f"the run goes on; give the option as a name or a number, or leave checkpoint out"
+    )

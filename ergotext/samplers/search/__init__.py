@@ -1,0 +1,1 @@
+"""Searches: beams, and draws without replacement."""

@@ -1,0 +1,186 @@
+"""Importance sampling, rejection and SMC of an energy, as the registry knows them."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar, Literal, get_args
+
+from ergotext.errors import InputError
+from ergotext.lm.protocols import Energy, LookAhead
+from ergotext.samplers.base import Kind, Need, check_fit, register
+from ergotext.samplers.draws import Draws
+from ergotext.samplers.options import check_counts
+from ergotext.samplers.target import Target
+from ergotext.samplers.weighted.importance import importance
+from ergotext.samplers.weighted.proposals import (
+    AdaptiveRejection,
+    Proposal,
+    finishing,
+    masked,
+    model,
+)
+from ergotext.samplers.weighted.rejection import rejection
+from ergotext.samplers.weighted.resampling import Scheme
+from ergotext.samplers.weighted.samples import WeightedSamples
+from ergotext.samplers.weighted.smc import smc
+
+ProposalName = Literal["finishing", "masked", "model", "adaptive"]
+_PROPOSALS: dict[str, Proposal] = {
+    "finishing": finishing,
+    "masked": masked,
+    "model": model,
+    "adaptive": AdaptiveRejection(),
+}
+_SCHEMES = ", ".join(get_args(Scheme))
+
+
+def _proposal(given: ProposalName | Proposal) -> Proposal:
+    if callable(given):
+        return given
+    if given not in tuple(_PROPOSALS):
+        raise InputError(f"no proposal {given!r:.60}; choose one of {', '.join(_PROPOSALS)}")
+    return _PROPOSALS[given]
+
+
+def _finite(name: str, value: float) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+        raise InputError(f"{name} must be a finite number, got {value!r:.60}")
+    return value
+
+
+@register("importance")
+class Importance:
+    """Independent draws from a proposal, weighted to be the energy's (``importance``).
+
+    Parameters
+    ----------
+    energy : Energy
+    max_length : int
+    proposal : "masked", "finishing", "model", "adaptive" or Proposal
+        How the next token is proposed (``next_token``).
+    at_once : int
+        How many are written side by side.
+    """
+
+    kind: ClassVar[Kind] = "weighted"
+    needs: ClassVar[frozenset[Need]] = frozenset({"next-token"})
+
+    def __init__(
+        self,
+        energy: Energy,
+        max_length: int = 40,
+        proposal: ProposalName | Proposal = "masked",
+        at_once: int = 64,
+    ) -> None:
+        check_fit(type(self), energy)
+        check_counts(at_once=at_once)
+        self.target = Target.of(energy, max_length)
+        self.proposal, self.at_once = _proposal(proposal), at_once
+
+    def draw(self, draws: Draws, n: int) -> WeightedSamples:
+        return importance(self.target, draws, n, proposal=self.proposal, at_once=self.at_once)
+
+
+@register("rejection")
+class Rejection:
+    """Exact draws, and Z from their rate (``rejection``).
+
+    Parameters
+    ----------
+    energy : Energy
+    max_length : int
+    proposal : "masked", "model", "adaptive" or Proposal
+        How the next token is proposed (``next_token``).
+    log_bound : float, optional
+        log M in nats; by default what the energy knows of itself, −floor.
+    max_tries, at_once : int
+    """
+
+    kind: ClassVar[Kind] = "weighted"
+    needs: ClassVar[frozenset[Need]] = frozenset({"next-token", "bound"})
+
+    def __init__(
+        self,
+        energy: Energy,
+        max_length: int = 40,
+        proposal: ProposalName | Proposal = "model",
+        log_bound: float | None = None,
+        max_tries: int = 100_000,
+        at_once: int = 64,
+    ) -> None:
+        check_fit(type(self), energy, () if log_bound is None else {"bound"})
+        check_counts(max_tries=max_tries, at_once=at_once)
+        self.target = Target.of(energy, max_length)
+        self.proposal = _proposal(proposal)
+        if self.proposal is finishing:
+            raise InputError(
+                "the weights of the proposal finishing have no bound, which rejection needs: "
+                "propose by masked, or take importance or smc"
+            )
+        floor = energy.floor
+        self.log_bound = -floor if log_bound is None and floor is not None else log_bound
+        if self.log_bound is not None:
+            _finite("log_bound", self.log_bound)
+        self.max_tries, self.at_once = max_tries, at_once
+
+    def draw(self, draws: Draws, n: int) -> WeightedSamples:
+        return rejection(
+            self.target,
+            draws,
+            n,
+            proposal=self.proposal,
+            log_bound=self.log_bound,
+            max_tries=self.max_tries,
+            at_once=self.at_once,
+        )
+
+
+@register("smc")
+class SMC:
+    """Particles that are resampled on the way (``smc``).
+
+    Parameters
+    ----------
+    energy : Energy
+    max_length : int
+    proposal : "masked", "finishing", "model", "adaptive" or Proposal
+        How the next token is proposed (``next_token``).
+    resampling : "multinomial", "stratified" or "systematic"
+    threshold : float
+    twist : LookAhead, optional
+    """
+
+    kind: ClassVar[Kind] = "weighted"
+    needs: ClassVar[frozenset[Need]] = frozenset({"next-token"})
+
+    def __init__(
+        self,
+        energy: Energy,
+        max_length: int = 40,
+        proposal: ProposalName | Proposal = "masked",
+        resampling: Scheme = "systematic",
+        threshold: float = 0.5,
+        twist: LookAhead | None = None,
+    ) -> None:
+        check_fit(type(self), energy)
+        self.target = Target.of(energy, max_length)
+        self.proposal = _proposal(proposal)
+        if resampling not in get_args(Scheme):
+            raise InputError(f"no resampling scheme {resampling!r:.60}; choose one of {_SCHEMES}")
+        if not 0 <= _finite("threshold", threshold) <= 1:
+            raise InputError(f"the threshold must lie between 0 and 1, got {threshold}")
+        if not (twist is None or callable(twist)):
+            raise InputError(f"twist must be a function of states (LookAhead), got {twist!r:.60}")
+        self.resampling: Scheme = resampling
+        self.threshold, self.twist = threshold, twist
+
+    def draw(self, draws: Draws, n: int) -> WeightedSamples:
+        return smc(
+            self.target,
+            draws,
+            n,
+            proposal=self.proposal,
+            resampling=self.resampling,
+            threshold=self.threshold,
+            twist=self.twist,
+        )

@@ -1,0 +1,83 @@
+"""Resampling schemes: which particles go on, so that each has its share of offspring on average.
+
+All three are written as finite laws, so that every outcome of them can be enumerated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from ergotext.errors import InputError
+from ergotext.samplers.draws import Draws
+
+AT_ONCE = 1 << 20
+"""Probabilities laid out side by side: 8 MB of them."""
+
+Scheme = Literal["multinomial", "stratified", "systematic"]
+
+
+def ancestors(draws: Draws, weight: Tensor, count: int, scheme: Scheme) -> Tensor:
+    """int64 [count]: which particles to go on from; particle i on average ``count · W_i`` times.
+
+    A particle of weight zero is never chosen.
+
+    Parameters
+    ----------
+    draws : Draws
+    weight : float64 [N]
+        Normalised, W.
+    count : int
+    scheme : "multinomial", "stratified" or "systematic"
+        Independent choices; one uniform point in each of ``count`` equal strata of [0, 1); or one
+        point shared by all strata.
+
+    Raises
+    ------
+    InputError
+        Another scheme is asked for.
+
+    References
+    ----------
+    Douc, Cappé and Moulines 2005, "Comparison of resampling schemes for particle filtering".
+    """
+    if scheme not in get_args(Scheme):
+        raise InputError(f"no resampling scheme {scheme!r}; choose one of {get_args(Scheme)}")
+    if scheme == "multinomial":
+        return _in_blocks(draws, lambda strata: weight.expand(len(strata), -1), count, len(weight))
+    cumulative = weight.cumsum(0)
+    # In units of strata; a particle of weight zero keeps an interval of length zero.
+    cumulative = count * (cumulative / cumulative[-1])
+    if scheme == "stratified":
+        law = partial(_stratum_law, cumulative)
+        return _in_blocks(draws, law, count, len(weight))
+    return _systematic(draws, cumulative, count)
+
+
+def _in_blocks(draws: Draws, law: Callable[[Tensor], Tensor], count: int, width: int) -> Tensor:
+    """int64 [count]: a draw of each stratum's law, of so many at once as memory should hold."""
+    blocks = torch.arange(count).split(max(1, AT_ONCE // width))
+    return torch.cat([draws.categorical(law(strata)) for strata in blocks])
+
+
+def _stratum_law(cumulative: Tensor, strata: Tensor) -> Tensor:
+    """float64 [n, N]: the share of each stratum that lies in each particle's interval."""
+    below = torch.cat([cumulative.new_zeros(1), cumulative[:-1]])
+    stratum = strata.double()[:, None]
+    share = torch.minimum(cumulative, stratum + 1) - torch.maximum(below, stratum)
+    share = share.clamp(min=0.0)
+    return share / share.sum(1, keepdim=True)
+
+
+def _systematic(draws: Draws, cumulative: Tensor, count: int) -> Tensor:
+    """The outcome changes only where the shared point passes a fractional part: draw between."""
+    ends = torch.tensor([0.0, 1.0], dtype=torch.float64)
+    edges = torch.cat([ends, cumulative.frac()]).unique()
+    width = edges.diff()
+    between = int(draws.categorical((width / width.sum())[None])[0])
+    point = (edges[between] + edges[between + 1]) / 2
+    return torch.searchsorted(cumulative, torch.arange(count) + point, right=True)

@@ -1,0 +1,130 @@
+"""Weighted draws as the result of a run, and what is needed to judge them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ergotext.errors import InputError
+from ergotext.lm.protocols import Energy
+from ergotext.samplers.base import Kind
+from ergotext.samplers.draws import SeededDraws
+from ergotext.samplers.search.without_replacement import WithoutReplacement
+from ergotext.samplers.texts import Feature, Floats, Sample, described, distinct, featured
+from ergotext.samplers.weighted.averages import Average
+from ergotext.samplers.weighted.resampling import ancestors
+from ergotext.samplers.weighted.samples import WeightedSamples
+
+
+@dataclass(frozen=True)
+class WeightedResult:
+    """Weighted draws."""
+
+    problem: Energy = field(repr=False)
+    samples: WeightedSamples = field(repr=False)
+    sampler: str
+    seed: int
+    seconds: float
+    settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """What ``sample`` was asked for, defaults filled in."""
+    kind: Kind = "weighted"
+
+    @property
+    def ess(self) -> float:
+        """Effective sample size."""
+        return self.samples.ess
+
+    @property
+    def k_hat(self) -> float:
+        """Pareto k-hat, the worst of the run; ``warnings`` says where it is too high."""
+        return self.samples.k_hat
+
+    @property
+    def log_z(self) -> float:
+        """log Σ exp(−E(x)), estimated, in nats."""
+        return self.samples.log_z
+
+    @property
+    def log_z_stderr(self) -> float:
+        """Its standard error in nats; +inf where the draws cannot tell it (``error_known``)."""
+        return self.samples.log_z_stderr if self.samples.error_known else math.inf
+
+    @cached_property
+    def energy(self) -> Tensor:
+        """float64 [K]: of each draw."""
+        return self.problem(self.samples.batch)
+
+    def feature(self, of: Feature) -> Floats:
+        """float64 [K]: a number for the text of every draw of positive weight.
+
+        Raises
+        ------
+        InputError
+            The function gives other than one finite number a text.
+        """
+        return featured(self.problem, self.samples.batch.rows(), of)
+
+    def mean(self, of: Feature | None = None) -> Average:
+        """The weighted mean of the energy, or of a feature, and its standard error.
+
+        The error is +inf where the draws cannot tell it.
+        """
+        return self.samples.mean(self._values(of))
+
+    def quantile(self, share: float, of: Feature | None = None) -> float:
+        """The lowest energy, or feature, that this share of the weight does not exceed."""
+        return self.samples.quantile(self._values(of), share)
+
+    def _values(self, of: Feature | None) -> Tensor:
+        return self.energy if of is None else torch.from_numpy(self.feature(of))
+
+    @property
+    def warnings(self) -> list[str]:
+        """What speaks against the result, in plain words."""
+        return self.samples.complaints()
+
+    def all(self) -> list[Sample]:
+        """Every draw of positive weight."""
+        return [self._sample(k) for k in range(len(self.samples))]
+
+    def best(self, count: int = 1) -> list[Sample]:
+        """The ``count`` drawn texts of lowest energy, no text twice (white space apart)."""
+        order = self.energy.argsort(stable=True).tolist()
+        return distinct(((k, self.samples.batch.select([k])) for k in order), self._sample, count)
+
+    def draws(self, count: int) -> list[Sample]:
+        """``count`` texts of equal weight, drawn by the weights; the seed's own."""
+        if count < 1:
+            raise InputError(f"at least one text must be asked for, got {count}")
+        weights = self.samples.weights
+        chosen = ancestors(SeededDraws(self.seed + 1), weights, count, "multinomial")
+        return [self._sample(k) for k in chosen.tolist()]
+
+    def text(self) -> str:
+        """One line on how it came about."""
+        samples = self.samples
+        if isinstance(samples, WithoutReplacement) and samples.exact:
+            trust = f"all of the {len(samples)} sequences, log Z {self.log_z:.2f}, exact"
+        else:
+            # Without replacement draws may be worth more than their number, by any factor.
+            worth = f"{samples.ess:.1f}" if samples.ess <= samples.tries else f"> {samples.tries}"
+            tail = {math.inf: "unknown", -math.inf: "no tail"}.get(self.k_hat, f"{self.k_hat:.2f}")
+            error = "unknown" if math.isinf(self.log_z_stderr) else f"{self.log_z_stderr:.2g}"
+            trust = f"ESS {worth}, k-hat {tail}, log Z {self.log_z:.2f} ± {error}"
+            if samples.before:
+                least = min(one.ess for one in samples.before)
+                trust += f", ESS before a resampling down to {least:.1f}"
+        return (
+            f"{self.sampler}, {samples.tries} draws, {trust}, {self.seconds:.1f} s, "
+            f"seed {self.seed}"
+        )
+
+    def _sample(self, at: int) -> Sample:
+        known = described(self.problem, self.samples.batch.select([at]), float(self.energy[at]))
+        return replace(known, log_weight=float(self.samples.log_weight[at]))

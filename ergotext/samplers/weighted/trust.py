@@ -1,0 +1,111 @@
+"""What speaks for and against weights, in figures and in plain words."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ergotext.samplers.weighted.pareto import k_hat, trusted
+
+WORTH = 10
+"""Effective draws below which neither an average nor its error is known well."""
+FEWEST = 50
+"""Draws below which an error is not known, however alike those that were met are."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """How N weights stood at a moment, such as before resampling, which makes them all equal.
+
+    Parameters
+    ----------
+    k_hat : float
+        Of the weights (``pareto.k_hat``).
+    ess : float
+        (Σw)² / Σw².
+    tries : int
+        N, those of weight zero included.
+    """
+
+    k_hat: float
+    ess: float
+    tries: int
+
+    @classmethod
+    def of(cls, log_weight: Tensor) -> Judged:
+        """float64 [N] in nats, -inf where zero; at least one is not."""
+        met = log_weight[log_weight > -math.inf]
+        ess = float(1 / met.softmax(0).square().sum())
+        return cls(k_hat(met.numpy(), len(log_weight)), ess, len(log_weight))
+
+    @property
+    def heavy(self) -> bool:
+        """Whether a few may carry all the weight."""
+        return self.k_hat > trusted(self.tries)
+
+    @property
+    def tells_error(self) -> bool:
+        """Whether the variance of these weights is known well enough to state an error."""
+        return not self.heavy and self.tries >= FEWEST and self.ess >= WORTH
+
+    def shown(self) -> str:
+        """k-hat beside what it may be."""
+        if math.isinf(self.k_hat):
+            return "k-hat cannot be told"
+        return f"k-hat is {self.k_hat:.2f} > {trusted(self.tries):.2f}"
+
+
+def by_root(log_weight: Tensor, root: Tensor, tries: int) -> Tensor:
+    """float64 [N]: log of the share of the weight that descends from each of N first particles.
+
+    Copies of one particle are no independent draws, and ties among them hide a heavy tail, or look
+    like one. Without resampling these are the weights themselves, up to a constant.
+
+    Parameters
+    ----------
+    log_weight : float64 [K]
+        In nats; at least one above -inf.
+    root : int64 [K]
+        In 0 … N − 1.
+    tries : int
+        N.
+    """
+    share = torch.zeros(tries, dtype=torch.float64)
+    return share.index_add(0, root, log_weight.softmax(0)).log()
+
+
+def final_complaint(judged: Judged) -> str | None:
+    """Of the weights that come out."""
+    if not judged.heavy:
+        return None
+    return (
+        f"{judged.shown()}: {judged.tries} draws are worth {judged.ess:.1f}, and a few may carry "
+        f"all the weight; draw more, or propose closer to the target"
+    )
+
+
+def resampled_complaint(before: tuple[Judged, ...]) -> str | None:
+    """Of the weights before each resampling; afterwards they look equal, whatever was lost."""
+    bad = [one for one in before if one.heavy or one.ess < min(WORTH, one.tries / 2)]
+    if not bad:
+        return None
+    worst, least = max(bad, key=lambda one: one.k_hat), min(one.ess for one in bad)
+    k = f"{worst.shown()}, " if worst.heavy else ""
+    return (
+        f"before {len(bad)} of {len(before)} resamplings {k}{worst.tries} particles were worth "
+        f"as few as {least:.1f}: continuations that few or none of them met may carry the weight, "
+        f"and log Z may be far outside its stated error; take more particles, a twist, or "
+        f"stochastic-beam"
+    )
+
+
+def few_complaint(judged: Judged) -> str:
+    """Of weights that look well and are too few to tell their error."""
+    return (
+        f"{judged.tries} draws are worth {judged.ess:.1f}, too few to know the error of log Z, "
+        f"which takes {FEWEST} draws worth {WORTH} or more: log Z may be far outside its stated "
+        f"error; draw more"
+    )

@@ -1,0 +1,161 @@
+"""Where a word begins and ends in a text, in scripts with and without spaces."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Collection, Sequence
+
+from ergotext.errors import InputError
+
+_DIRECTION = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)+")
+_UNSPACED = (
+    (0x0E00, 0x0EFF),  # Thai, Lao
+    (0x0F00, 0x0FFF),  # Tibetan
+    (0x1000, 0x109F),  # Myanmar
+    (0x1780, 0x17FF),  # Khmer
+    (0x2E80, 0x303F),  # CJK radicals and punctuation
+    (0x3040, 0x30FF),  # Hiragana, Katakana
+    (0x3100, 0x312F),  # Bopomofo
+    (0x31A0, 0x4DBF),  # CJK extensions
+    (0x4E00, 0x9FFF),  # CJK ideographs
+    (0xF900, 0xFAFF),  # CJK compatibility ideographs
+    (0xFF66, 0xFF9F),  # half-width Katakana
+    (0x20000, 0x3FFFF),  # further CJK extensions
+)
+
+
+def counted(count: int, thing: str) -> str:
+    """``1 key``, ``0 keys``, ``1,200 keys``."""
+    return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"
+
+
+def is_unspaced(char: str) -> bool:
+    """Whether a character belongs to a script that writes words without spaces between them."""
+    code = ord(char)
+    return any(low <= code <= high for low, high in _UNSPACED)
+
+
+def joins(char: str) -> bool:
+    """Whether a character would run into a neighbouring word: letters, digits, marks, _."""
+    return (
+        char.isalnum() or char == "_" or unicodedata.category(char).startswith("M")
+    ) and not is_unspaced(char)
+
+
+def _seen(char: str) -> bool:
+    """Whether a character shows: soft hyphens, joiners and the like part no words."""
+    return unicodedata.category(char) != "Cf"
+
+
+def _neighbour(rest: str) -> str:
+    """The first visible character."""
+    return next(filter(_seen, rest), " ")
+
+
+def boundaries(text: str) -> tuple[list[bool], list[bool]]:
+    """Where spans may begin and where they may end: bool [len + 1] each, before each character.
+
+    As ``find_word`` has it, and no span begins or ends inside a number: ``7`` is not in ``7.5``,
+    nor ``1`` in ``1,000``.
+    """
+    before, after = _last_seen(text), _last_seen(text[::-1])[::-1]
+    begins = [not (joins(a) and joins(b)) for a, b in zip(before, after, strict=True)]
+    ends = [
+        may and not unicodedata.category(b).startswith("M")
+        for may, b in zip(begins, after, strict=True)
+    ]
+    for number in _NUMBER.finditer(text):
+        inner = slice(number.start() + 1, number.end())
+        begins[inner] = ends[inner] = [False] * (number.end() - number.start() - 1)
+    return begins, ends
+
+
+def _last_seen(text: str) -> list[str]:
+    """The last visible character before each place of a text; a space where there is none."""
+    found = [" "]
+    for char in text:
+        found.append(char if _seen(char) else found[-1])
+    return found
+
+
+def find_word(text: str, word: str, start: int = 0) -> int:
+    """Index of the first occurrence of ``word`` at word boundaries from ``start`` on, or -1.
+
+    A boundary is broken where letters of a spaced script meet: ``sun`` is not in ``sunny``, but
+    ``海`` is in ``海滩`` and ``iPhone`` in ``我的iPhone``.
+    """
+    at = text.find(word, start)
+    while at >= 0:
+        end = at + len(word)
+        left, right = _neighbour(text[:at][::-1]), _neighbour(text[end:])
+        runs_in = joins(left) and joins(word[0])
+        runs_out = joins(right) and joins(word[-1])
+        # A combining mark behind the word changes its last letter, whatever that letter is.
+        marked = unicodedata.category(right).startswith("M")
+        if not (runs_in or runs_out or marked):
+            return at
+        at = text.find(word, at + 1)
+    return -1
+
+
+def holds_words(text: str, words: Sequence[str], any_order: bool = False) -> bool:
+    """Whether every word stands in the text verbatim, at word boundaries.
+
+    Without ``any_order`` the words must follow each other in the order given, not overlapping.
+    A word given twice must stand there twice.
+    """
+    if any_order:
+        counted = Counter(words).items()
+        return all(holds_words(text, [word] * times) for word, times in counted)
+    at = 0
+    for word in words:
+        at = find_word(text, word, at)
+        if at < 0:
+            return False
+        at += len(word)
+    return True
+
+
+def check_word(word: str) -> None:
+    """Raise InputError if a keyword is empty or holds what no sentence can show."""
+    check_unicode(word)
+    if not any(unicodedata.category(char)[0] not in "ZC" for char in word):
+        controls = [char for char in word if unicodedata.category(char) in ("Cc", "Cf")]
+        what = f"has only control characters ({word!r})" if controls else "is empty"
+        raise InputError(f"a keyword {what}; give at least one letter")
+    for char in word:
+        if unicodedata.category(char) in ("Cc", "Zl", "Zp") or char in _DIRECTION:
+            raise InputError(
+                f"the keyword {word!r} holds the control character {char!r}; "
+                "only printable text can be written"
+            )
+
+
+def check_unicode(text: str) -> None:
+    """Raise InputError if this is no text, or one that is no valid Unicode."""
+    if not isinstance(text, str):
+        raise InputError(f"{text!r:.60} is no text: give a str")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{text!r} is no valid Unicode text: {error.reason}") from error
+
+
+def check_text(text: object, what: str) -> None:
+    """Raise InputError if something is not one text of valid Unicode; ``what`` names it."""
+    if not isinstance(text, str):
+        raise InputError(f"{what} must be one text, got {text!r:.60}")
+    check_unicode(text)
+
+
+def check_texts(texts: object, what: str = "texts") -> None:
+    """Raise InputError if these are not several texts; one alone would be read letter by letter."""
+    if isinstance(texts, str | bytes):
+        raise InputError(f"{what} are one text, {texts!r:.60}: put it into a list")
+    if not isinstance(texts, Collection):
+        raise InputError(f"{what} must be a list of texts, got {texts!r:.60}")
+    for text in texts:
+        check_text(text, f"each of the {what}")

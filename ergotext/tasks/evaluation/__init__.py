@@ -1,0 +1,1 @@
+"""Questions of a file answered, scored and held against their confidence."""

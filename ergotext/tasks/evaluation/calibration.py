@@ -1,0 +1,178 @@
+"""Whether a probability keeps its word: calibration error, temperature, abstention."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ergotext.errors import InputError
+
+BINS = 15
+LOWEST, HIGHEST = 2.0**-5, 2.0**5
+"""Temperatures that are looked for."""
+_ROUNDED = 2.0**-53
+"""What float64 tells from 1."""
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Probabilities in bins of equal width, beside how often they came true.
+
+    Parameters
+    ----------
+    edges : float64 [BINS + 1]
+    count : int64 [BINS]
+    confidence, accuracy : float64 [BINS]
+        Means in each bin; NaN where it is empty.
+    """
+
+    edges: Floats
+    count: NDArray[np.int64]
+    confidence: Floats
+    accuracy: Floats
+
+    @property
+    def error(self) -> float:
+        """Expected calibration error: the mean distance of the two, weighted by count."""
+        there = self.count > 0
+        apart = np.abs(self.accuracy - self.confidence)[there]
+        return float(apart @ self.count[there] / self.count.sum())
+
+
+@dataclass(frozen=True)
+class Abstention:
+    """What is answered, and how well, if the least certain questions are left.
+
+    Parameters
+    ----------
+    threshold : float64 [M]
+        Probabilities that occur, falling; a question is answered from there on.
+    share : float64 [M]
+        Of questions answered.
+    score : float64 [M]
+        Their mean score.
+    """
+
+    threshold: Floats
+    share: Floats
+    score: Floats
+
+
+def reliability(probability: Floats, right: NDArray[np.bool_]) -> Reliability:
+    """How often what was given a probability [N] came true [N].
+
+    A bin holds what is above its lower edge, up to and with its upper one; the first also 0.
+
+    Raises
+    ------
+    InputError
+        There are none, not as many of both, or some are no probabilities.
+
+    References
+    ----------
+    Guo et al. 2017, "On calibration of modern neural networks", equations 2, 3 and 5.
+    """
+    _check(probability, right)
+    edges = np.arange(BINS + 1) / BINS
+    place = np.clip(np.searchsorted(edges, probability, side="left") - 1, 0, BINS - 1)
+    count = np.bincount(place, minlength=BINS)
+    with np.errstate(invalid="ignore"):
+        confidence = np.bincount(place, probability, BINS) / count
+        accuracy = np.bincount(place, right, BINS) / count
+    return Reliability(edges, count, confidence, accuracy)
+
+
+def abstention(probability: Floats, score: Floats) -> Abstention:
+    """The score [N] of what is answered, for every share that a threshold can make.
+
+    Questions of one probability are answered or left together.
+
+    Raises
+    ------
+    InputError
+        There are none, not as many of both, or some are no probabilities.
+
+    References
+    ----------
+    El-Yaniv and Wiener 2010, "On the foundations of noise-free selective classification".
+    """
+    _check(probability, score)
+    order = np.argsort(-probability, kind="stable")
+    falling, gained = probability[order], score[order].astype(np.float64).cumsum()
+    answered = np.arange(1, len(order) + 1)
+    last = np.append(falling[1:] != falling[:-1], True)
+    return Abstention(falling[last], answered[last] / len(order), gained[last] / answered[last])
+
+
+def fit_temperature(
+    probability_at: Callable[[float], Floats], right: NDArray[np.bool_], precision: float = 0.01
+) -> float:
+    """The temperature under which what came true was likeliest, between ``LOWEST`` and ``HIGHEST``.
+
+    Parameters
+    ----------
+    probability_at : callable
+        From a temperature to float64 [N], the probability of the first hit of each question, such
+        as a retriever gives on training questions. It is asked some twenty times.
+    right : bool [N]
+        Whether that hit was right.
+    precision : float
+        Of log T.
+
+    Raises
+    ------
+    InputError
+        There is no question, not as many of both, or some are no probabilities.
+
+    Notes
+    -----
+    The likelihood is that of N throws of coins. A scan over powers of two finds the valley, golden
+    section its bottom. What is as good as certain and does not come true is charged as one part in
+    2^53, the least that float64 tells from it.
+
+    References
+    ----------
+    Guo et al. 2017, section 4.2: temperature scaling.
+    """
+
+    def loss(log_temperature: float) -> float:
+        """In nats a question."""
+        p = probability_at(float(np.exp(log_temperature)))
+        _check(p, right)
+        came = np.where(right, p, 1 - p)
+        return float(-np.log(np.maximum(came, _ROUNDED)).mean())
+
+    scan = np.log(2) * np.arange(np.log2(LOWEST), np.log2(HIGHEST) + 1)
+    at = int(np.argmin([loss(each) for each in scan]))
+    low, high = float(scan[max(at - 1, 0)]), float(scan[min(at + 1, len(scan) - 1)])
+    return float(np.exp(_golden_section(loss, low, high, precision)))
+
+
+def _golden_section(
+    loss: Callable[[float], float], low: float, high: float, precision: float
+) -> float:
+    """Where a function with one valley between two places is lowest."""
+    golden = (np.sqrt(5) - 1) / 2
+    left, right = high - golden * (high - low), low + golden * (high - low)
+    at_left, at_right = loss(left), loss(right)
+    while high - low > precision:
+        if at_left <= at_right:
+            high, right, at_right = right, left, at_left
+            left = high - golden * (high - low)
+            at_left = loss(left)
+        else:
+            low, left, at_left = left, right, at_right
+            right = low + golden * (high - low)
+            at_right = loss(right)
+    return (low + high) / 2
+
+
+def _check(probability: Floats, other: NDArray[np.generic]) -> None:
+    if len(probability) != len(other) or not len(probability):
+        raise InputError(f"{len(probability)} probabilities do not go with {len(other)} outcomes")
+    if not ((probability >= 0) & (probability <= 1)).all():
+        raise InputError("a probability is between 0 and 1; some of these are not")

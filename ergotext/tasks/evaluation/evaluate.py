@@ -1,0 +1,269 @@
+"""All questions of a file answered from an index, written as a submission, and scored."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from ergotext.errors import ErgotextError, InputError
+from ergotext.lm.trie.file import load, notes_of
+from ergotext.lm.trie.header import IndexFile
+from ergotext.tasks.config import versions
+from ergotext.tasks.datasets.kgclue.data import Id, Question, Questions, read, triple
+from ergotext.tasks.datasets.kgclue.metrics import mark
+from ergotext.tasks.evaluation.predictions import JsonLines, beside, check_same, tell
+from ergotext.tasks.evaluation.report import Evaluation
+from ergotext.tasks.evaluation.workers import Ask, Make, Reply, by_ray, check_ray, here
+from ergotext.tasks.index_lock import changing
+from ergotext.tasks.plot import check_plot
+from ergotext.tasks.retrieval.loading import lookahead_named, opened
+from ergotext.tasks.retrieval.lookahead.loading import learned_digest
+
+BATCH = 32
+"""Questions read at a time, and lost at most if a run is killed."""
+OBJECT = "the first in the index"
+"""Which of several objects of an entry is the answer."""
+HITS, RUN = ".hits.jsonl", ".run.toml"
+"""Of the files beside the predictions."""
+
+
+def retriever_of(config: Mapping[str, Any]) -> Ask:
+    """The retriever that a table says: ``index``, ``model`` and how it searches.
+
+    Raises
+    ------
+    InputError
+        The model is not found, answers no questions, or has another tokenizer than the index; or
+        a number is out of its range.
+    """
+    retriever = opened(
+        config["model"],
+        Path(config["index"]),
+        prompt=config["prompt"],
+        device=config["device"],
+        dtype=config["dtype"],
+        threads=config["threads"],
+    )
+    spans = not config["anywhere"]
+    ask = partial(
+        retriever.retrieve,
+        k=1,
+        beams=config["beams"],
+        lookahead=lookahead_named(config["lookahead"], config["model"]) if spans else None,
+        spans=spans,
+        prefixes=config["prefixes"],
+        temperature=config["temperature"],
+        posterior=config.get("posterior", False),
+    )
+    ask([])  # raises what is wrong with these numbers, before any question seems to fail
+    return ask
+
+
+def evaluate(config: Mapping[str, Any], make: Make, *, progress: bool = True) -> Evaluation:
+    """Answer the questions of a file that its predictions do not answer yet, and score all.
+
+    Beside the predictions, ``.hits.jsonl`` holds the first hit of each question with its score
+    and probability, and ``.run.toml`` what was run, with versions and scores.
+
+    Parameters
+    ----------
+    config : mapping
+        ``data``, ``index`` and ``output`` (files), ``engine`` (local or ray), ``workers``,
+        ``limit``, and whatever ``make`` depends on; all of it is recorded.
+    make : callable
+        Loads what answers questions. Nothing is loaded if all are answered.
+    progress : bool
+        Show it on stderr, if that is a terminal.
+
+    Raises
+    ------
+    InputError
+        A file cannot be read or is not what it should be, the index holds no triples or no
+        objects, or the predictions that are there were made in another way.
+    ErgotextError
+        Every question failed.
+    """
+    output, questions = Path(config["output"]), check(config)
+    with changing(output):
+        return _alone(config, make, questions, output, progress)
+
+
+def score(data: Path, predictions: Path, limit: int | None = None) -> Evaluation:
+    """What ready predictions are worth: JSON lines with ``id`` and ``answer``; no index is needed.
+
+    A question that they leave out counts as one without an answer; an answer that is not
+    ``subject ||| predicate ||| object`` as a failure. Probabilities are those of the
+    ``.hits.jsonl`` beside, if there is one.
+
+    Raises
+    ------
+    InputError
+        A file cannot be read or is not what it should be, or no prediction is for any question.
+    """
+    began, questions = time.perf_counter(), read(data, limit)
+    if not predictions.exists():
+        raise InputError(f"{predictions} does not exist: name a file of ids and answers")
+    found, failed = JsonLines(predictions, "answer"), []
+    there = [q for q in questions.asked if q.id in found.found]
+    if not there:
+        raise InputError(f"{predictions} answers no question of {data}: no id is in both")
+    hits = JsonLines(beside(predictions, HITS), "answer")
+    for q in there:
+        _check_hit(hits, q.id, found.found[q.id]["answer"])
+        try:
+            if answer := found.found[q.id]["answer"]:
+                triple(answer)
+        except (ValueError, AttributeError):
+            error = f"the answer {answer!r:.60} is not subject ||| predicate ||| object"
+            failed.append({"line": q.line, "id": q.id, "error": error})
+            found.found[q.id]["answer"] = ""
+    asked = len(questions.asked) - len(there)
+    seconds = time.perf_counter() - began
+    return _scored(predictions, questions, found, hits, failed, asked, seconds)
+
+
+def _check_hit(hits: JsonLines, id_: Id, answer: object) -> None:
+    """Refuse probabilities of other answers, and what is none."""
+    hit = hits.found.get(id_, {"answer": answer})
+    if hit["answer"] != answer:
+        raise InputError(
+            f"{hits.path} is of other answers than the predictions beside it (id {id_}): remove it"
+        )
+    told = hit.get("probability")
+    if told is not None and not (isinstance(told, int | float) and 0 <= told <= 1):
+        raise InputError(f"{hits.path} has {told!r:.40} as a probability (id {id_}): remove it")
+
+
+def check_apart(written: Mapping[str, Path], read: Mapping[str, Path]) -> None:
+    """Refuse to write over a file that is read; each has a name for people."""
+    for what, path in written.items():
+        for name, other in read.items():
+            same = path.exists() and other.exists() and path.samefile(other)
+            if same or os.path.realpath(path) == os.path.realpath(other):
+                raise InputError(f"{what} is the {name} itself: name another file to write")
+
+
+def check(config: Mapping[str, Any]) -> Questions:
+    """The questions; what cannot be is found before a model is loaded (``evaluate``'s errors)."""
+    output, folder = Path(config["output"]), Path(config["output"]).resolve().parent
+    if not folder.is_dir():
+        raise InputError(f"the folder {folder} does not exist; name a file in one that does")
+    if output.exists() and not output.is_file():
+        raise InputError(f"{output} is a folder, pipe or device: name a file for predictions")
+    plot = config.get("plot")
+    beside_it = {str(path): path for path in (beside(output, HITS), beside(output, RUN))}
+    drawn = {} if plot is None else {f"the plot {plot}": Path(plot)}
+    check_apart(
+        {str(output): output, **beside_it, **drawn},
+        {name: Path(config[name]) for name in ("data", "index")},
+    )
+    if config["engine"] == "ray":
+        check_ray()
+    if plot is not None:
+        check_plot(Path(plot))
+    index = Path(config["index"])
+    trie = load(index)
+    columns = notes_of(index).get("columns", "")
+    if "subject" not in columns:
+        raise InputError(
+            f"{index} holds no triples ({columns or 'its columns are not noted'}): give one that "
+            f"was built of lines with subject, predicate and object."
+        )
+    if trie.pool.size <= len(trie):  # where all keys end and nothing stands between
+        raise InputError(
+            f"{index} holds no objects, and they are what is asked for: build it of lines with "
+            f"subject, predicate and object."
+        )
+    if plot is not None and not config.get("prefixes") and not config.get("posterior"):
+        raise InputError("the plot is of probabilities: ask for them by --posterior or --prefixes")
+    return read(config["data"], config.get("limit"))
+
+
+def _alone(
+    config: Mapping[str, Any], make: Make, questions: Questions, output: Path, progress: bool
+) -> Evaluation:
+    began, told = time.perf_counter(), beside(output, RUN)
+    predictions = JsonLines(output, "answer")
+    hits = JsonLines(beside(output, HITS), "answer")
+    settings = {name: v for name, v in config.items() if name not in _HOW and v is not None}
+    settings |= {"object": OBJECT, "data_digest": questions.digest}
+    settings["index_digest"] = IndexFile.open(Path(config["index"])).meta["content"]
+    if config.get("lookahead") in ("auto", "learned"):
+        settings["lookahead_digest"] = learned_digest(config["model"])
+    if predictions.found:
+        check_same(told, settings)
+    resolved = {**config, **settings}
+    tell(told, {**resolved, "versions": versions()})
+    predictions.mend()
+    hits.mend()
+    left = [q for q in questions.asked if q.id not in predictions.found]
+    failed = []
+    with tqdm(
+        total=len(questions.asked), initial=len(questions.asked) - len(left), unit="question",
+        desc="answering", disable=None if progress else True,
+    ) as bar:  # fmt: skip
+        for batch, replies in _replies(config, make, left):
+            pairs = list(zip(batch, replies, strict=True))
+            good = [(q, r) for q, r in pairs if r.error is None]
+            failed += [{"line": q.line, "id": q.id, "error": r.error} for q, r in pairs if r.error]
+            hits.add(*({"id": q.id, "answer": r.answer, **(r.hit or {})} for q, r in good))
+            predictions.add(*({"id": q.id, "answer": r.answer} for q, r in good))
+            bar.update(len(batch))
+    seconds = time.perf_counter() - began
+    done = _scored(output, questions, predictions, hits, failed, len(left), seconds)
+    tell(told, {**resolved, "versions": versions(), "result": done.record()})
+    if len(failed) == len(questions.asked):
+        raise ErgotextError(f"every question failed; the first with: {failed[0]['error']}")
+    return done
+
+
+_HOW = ("data", "index", "output", "engine", "workers", "limit", "device", "threads", "plot")
+"""What a later run may do otherwise, and go on with the same predictions. Of the first two the
+content must be the same."""
+
+
+def _replies(
+    config: Mapping[str, Any], make: Make, left: Sequence[Question]
+) -> Iterator[tuple[Sequence[Question], list[Reply]]]:
+    """Each batch with its replies, as they come."""
+    batches = [left[at : at + BATCH] for at in range(0, len(left), BATCH)]
+    if not batches:
+        return
+    texts = [[question.text for question in batch] for batch in batches]
+    ask = partial(by_ray, workers=config["workers"]) if config["engine"] == "ray" else here
+    yield from zip(batches, ask(make, texts), strict=True)
+
+
+def _scored(
+    output: Path,
+    questions: Questions,
+    predictions: JsonLines,
+    hits: JsonLines,
+    failed: list[dict[str, Any]],
+    asked: int,
+    seconds: float,
+) -> Evaluation:
+    answers = {key: one["answer"] for key, one in predictions.found.items()}
+    told = [str(answers.get(q.id) or "") for q in questions.asked]
+    known = [(q, text) for q, text in zip(questions.asked, told, strict=True) if q.answer]
+    marks = mark([q.answer for q, _ in known if q.answer], [text for _, text in known])
+    probability = [
+        hits.found.get(q.id, {}).get("probability") if text else 0.0 for q, text in known
+    ]
+    return Evaluation(
+        output,
+        questions,
+        sum(map(bool, told)),
+        len(told) - sum(map(bool, told)) - len(failed),
+        failed,
+        len(questions.asked) - asked,
+        seconds,
+        marks if known else None,
+        probability,
+    )

@@ -1,0 +1,120 @@
+"""A file of predictions that grows line by line, and what is beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from ergotext.errors import InputError
+from ergotext.support.untrusted import read_toml
+from ergotext.tasks.config import as_toml
+from ergotext.tasks.datasets.kgclue.data import Id, is_id, record
+
+_BEGIN = b'{"id": '
+
+
+class JsonLines:
+    """JSON objects with an ``id``, one a line, in a file that outlives any end of a run.
+
+    A line that a killed run has torn is taken away; all others stay as they are.
+
+    Parameters
+    ----------
+    path : Path
+    names : sequence of str
+        What every object has besides its id.
+
+    Raises
+    ------
+    InputError
+        The file is none of this kind, or cannot be read. It is left as it was.
+    """
+
+    def __init__(self, path: Path, *names: str) -> None:
+        self.path, self.names = path, names
+        self.found: dict[Id, dict[str, Any]] = {}
+        """what is in the file; of two with one id, the later"""
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path} is a folder, pipe or device: name a file, which can be read.")
+        try:
+            raw = path.read_bytes() if path.exists() else b""
+        except OSError as error:
+            raise InputError(f"Cannot read {path} ({error.strerror}).") from error
+        *whole, last = raw.split(b"\n")
+        for number, line in enumerate(whole, 1):
+            if line.strip():
+                self._take(line, number)
+        self._length, self._end = len(raw), b""
+        """where the last line ends that shall stay, and what is missing there"""
+        if not last:
+            return
+        try:
+            self._take(last, len(whole) + 1)
+            self._end = b"\n"
+        except InputError:
+            if not (last.startswith(_BEGIN) or _BEGIN.startswith(last)):
+                raise  # no line of ours begins like this
+            self._length -= len(last)
+
+    def mend(self) -> None:
+        """Take a torn line away, or end a whole one; before the first ``add``."""
+        with self.path.open("ab") as file:
+            file.truncate(self._length)
+            file.write(self._end)
+        self._end = b""
+
+    def add(self, *objects: Mapping[str, Any]) -> None:
+        """Write objects at the end, so that nothing but a torn last line can come of it."""
+        lines = "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in objects)
+        with self.path.open("ab") as file:
+            file.write(lines.encode())
+        self.found.update((one["id"], dict(one)) for one in objects)
+
+    def _take(self, line: bytes, number: int) -> None:
+        try:
+            one = record(line)
+            if not is_id(one.get("id")) or any(name not in one for name in self.names):
+                raise ValueError(f"it has no id or no {' or no '.join(self.names)}")
+        except ValueError as error:
+            raise InputError(
+                f"{self.path}, line {number} is none of {self.path.name}'s own ({error}): name "
+                f"another file, or take that line away."
+            ) from error
+        self.found[one["id"]] = one
+
+
+def beside(output: Path, suffix: str) -> Path:
+    """``predictions.jsonl`` → ``predictions.run.toml``."""
+    return output.with_suffix(suffix)
+
+
+def check_same(path: Path, settings: Mapping[str, Any]) -> None:
+    """Refuse to go on with what was begun otherwise.
+
+    Raises
+    ------
+    InputError
+        The run that the file tells of had other settings, or it cannot be read.
+    """
+    if not path.exists():
+        return
+    before = read_toml(path, advice="it tells how the predictions were made; name another output")
+    for name, value in settings.items():
+        if (was := before.get(name)) != value:
+            raise InputError(
+                f"{path} tells of predictions made with {name} = {was!r}, now it is {value!r}: "
+                f"name another output file, or delete these."
+            )
+
+
+def tell(path: Path, tables: Mapping[str, Any]) -> None:
+    """Write names, values and tables as TOML in the place of what was there."""
+    part = path.with_name(f".ergotext-{uuid4().hex}.part")
+    try:
+        part.write_text(as_toml(tables) + "\n", encoding="utf-8")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

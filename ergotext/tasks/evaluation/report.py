@@ -1,0 +1,106 @@
+"""What came of an evaluation: scores, calibration, failures, as text and as numbers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ergotext.support.words import counted
+from ergotext.tasks.datasets.kgclue.data import Questions
+from ergotext.tasks.datasets.kgclue.metrics import PARTS, Marks
+from ergotext.tasks.evaluation.calibration import Abstention, Reliability, abstention, reliability
+
+SHOWN = 20
+"""Failed questions that are quoted on the screen; the record beside the predictions has all."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What came of a run."""
+
+    output: Path
+    questions: Questions
+    answered: int
+    empty: int
+    failed: list[dict[str, Any]]
+    before: int
+    """questions that the file had answered already"""
+    seconds: float
+    marks: Marks | None
+    """of the questions whose answer is known; None if there are none"""
+    probability: list[float | None]
+    """of the first hit of each of these; 0 where there is no answer, None where nothing told it"""
+
+    def calibration(self) -> tuple[Reliability, Abstention] | None:
+        """Whether probabilities keep their word, and what abstaining by them gains (EMF1).
+
+        None where none were told.
+        """
+        if self.marks is None or not any(self.probability):
+            return None
+        told = np.array([p is not None for p in self.probability], dtype=bool)
+        p = np.array([p for p in self.probability if p is not None], dtype=np.float64)
+        right, score = self.marks.right[told], 100 * self.marks.emf1[told]
+        return reliability(p, right), abstention(p, score)
+
+    def record(self) -> dict[str, Any]:
+        """Numbers for a file."""
+        lines, calibration = self.questions.lines, self.calibration()
+        return {
+            **(self.marks.scores() if self.marks is not None else {}),
+            "questions": len(self.questions.asked),
+            "scored": 0 if self.marks is None else len(self.marks.exact),
+            "answered": self.answered,
+            "without_answer": self.empty,
+            "failed": len(self.failed),
+            "failures": self.failed,
+            "already_there": self.before,
+            "lines": lines.read,
+            "lines_left_out": lines.bad,
+            "calibration_error": None if calibration is None else calibration[0].error,
+            "seconds": round(self.seconds, 3),
+        }
+
+    def json(self) -> str:
+        """One JSON object."""
+        return json.dumps(self.record(), ensure_ascii=False)
+
+    def text(self) -> str:
+        """A table, and lines on how it came about."""
+        asked = len(self.questions.asked)
+        told = (
+            f"({counted(asked, 'question')}: {self.answered:,} answered, {self.empty:,} without "
+            f"an answer, {len(self.failed):,} failed; {self.before:,} were there already; "
+            f"{self.seconds:.1f} s)"
+        )
+        if self.marks is None:
+            return f"no answers to score against\n{told}"
+        scores = self.marks.scores()
+        table = [f"{'':<4}{'EM':>9}{'F1':>9}"]
+        table += [f"{p:<4}{scores[f'EM_{p}']:9.3f}{scores[f'F1_{p}']:9.3f}" for p in PARTS]
+        table.append(f"EMF1 {scores['EMF1']:.3f}")
+        if (calibration := self.calibration()) is not None:
+            table.append(f"expected calibration error {calibration[0].error:.3f}")
+        return "\n".join([*table, told])
+
+    def complaints(self) -> list[str]:
+        """What was left out, and what failed."""
+        lines, said = self.questions.lines, []
+        if lines.bad:
+            said.append(f"{lines.bad:,} of {counted(lines.read, 'line')} left out:")
+            said += [f"  {line}" for line in lines.shown]
+            said += _more(lines.bad - len(lines.shown))
+        if self.failed:
+            asked = counted(len(self.questions.asked), "question")
+            said.append(f"{len(self.failed):,} of {asked} failed:")
+            said += [f"  line {f['line']}, id {f['id']}: {f['error']}" for f in self.failed[:SHOWN]]
+            said += _more(len(self.failed) - SHOWN)
+        return said
+
+
+def _more(count: int) -> list[str]:
+    return [f"  … and {count:,} more"] if count > 0 else []

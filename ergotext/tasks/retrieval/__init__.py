@@ -1,0 +1,1 @@
+"""Questions answered by the entries of an index."""

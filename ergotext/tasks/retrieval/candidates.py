@@ -1,0 +1,168 @@
+"""The keys that a question may mean, and what is known of them before a model is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ergotext.lm.ragged import spread
+from ergotext.lm.tokenizers.token_bytes import Written
+from ergotext.lm.trie.keys import keys_through
+from ergotext.lm.trie.mentions import Mentions
+from ergotext.lm.trie.restricted import Paths
+from ergotext.lm.trie.states import ROOT
+from ergotext.lm.trie.tree import TokenTrie
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Mention:
+    """A subject as it stands in a question, at ``question[start:stop]`` and maybe elsewhere."""
+
+    text: str
+    start: int
+    stop: int
+    other: bool = False
+    """whether the index writes it in other letters: another case, width, or composition"""
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Keys that a question may mean, in exact order.
+
+    Parameters
+    ----------
+    trie : TokenTrie
+    ordinals : int64 [n]
+        The numbers of the keys, rising.
+    mentions : tuple of Mention
+        The subjects found in the question; none where all keys of the index are candidates.
+    mention : int64 [n]
+        Which of the mentions each key begins with; -1 where none is known.
+    rests : list of str [n]
+        What stands behind the subject: predicate and, behind a tab, meaning. Of lines that are
+        whole keys, nothing where they stand in the question, else all of the line.
+    """
+
+    trie: TokenTrie
+    ordinals: Ints
+    mentions: tuple[Mention, ...]
+    mention: Ints
+    rests: list[str]
+
+    def __len__(self) -> int:
+        return len(self.ordinals)
+
+    @property
+    def predicates(self) -> list[str]:
+        """The predicate of each key; empty where there is none."""
+        return [rest.partition("\t")[0] for rest in self.rests]
+
+    @property
+    def meanings(self) -> list[str]:
+        """The meaning of each key's subject; empty where there is none."""
+        return [rest.partition("\t")[2] for rest in self.rests]
+
+    def values(self, number: int) -> list[str]:
+        """The objects of the key with this number among the candidates."""
+        return self.trie.values_at(int(self.ordinals[number]))
+
+
+@runtime_checkable
+class Potential(Protocol):
+    """What speaks for each key before the model is asked; added to its log-probability."""
+
+    def __call__(self, question: str, keys: Candidates) -> NDArray[np.float64]:
+        """float64 [n], nats: one number a candidate; -inf for keys that are out of the question."""
+
+
+@runtime_checkable
+class ManyPotential(Potential, Protocol):
+    """A potential that is faster on the keys of many questions together."""
+
+    def many(
+        self, questions: Sequence[str], keys: Sequence[Candidates]
+    ) -> list[NDArray[np.float64]]:
+        """What it gives for each question and its candidates."""
+
+
+class Spotter:
+    """Finds the keys whose subjects (or which themselves) stand in questions.
+
+    Parameters
+    ----------
+    trie : TokenTrie
+    triples : bool
+        Whether keys are subject, predicate and meaning; else they are looked for as wholes.
+
+    Raises
+    ------
+    InputError
+        As ``lm.trie.mentions.Mentions``.
+    """
+
+    def __init__(self, trie: TokenTrie, triples: bool) -> None:
+        self.trie = trie
+        self._mentions = Mentions(trie, whole=not triples)
+
+    def find(
+        self, questions: Sequence[str], other_letters: bool = False
+    ) -> tuple[list[Candidates], Paths]:
+        """For each question its candidates, maybe none, and the ways to all of them.
+
+        With ``other_letters`` also of subjects that the index writes in other letters
+        (``Mentions.find``).
+        """
+        found = self._mentions.find(questions, other_letters)
+        states, first, index = np.unique(found.state, return_index=True, return_inverse=True)
+        low, high = self.trie.span(states)
+        ordinals, rests = self._rests(states, found.token[first])
+        places = np.searchsorted(ordinals, low), high - low
+        bounds = np.searchsorted(found.text, np.arange(len(questions) + 1)).tolist()
+        each = []
+        for question, begin, stop in zip(questions, bounds[:-1], bounds[1:], strict=True):
+            # The same subject elsewhere has the same state: its first place counts, and before all
+            # others one where it stands as the index writes it.
+            order = np.argsort(found.other[begin:stop], kind="stable")
+            state, first_one = np.unique(index[begin:stop][order], return_index=True)
+            at = order[first_one]
+            columns = (found.start, found.stop, found.other)
+            spans = zip(*(column[begin + at].tolist() for column in columns), strict=True)
+            mentions = tuple(Mention(question[a:b], a, b, other) for a, b, other in spans)
+            starts, sizes = places[0][state], places[1][state]
+            order = np.argsort(starts)
+            rows = spread(starts[order], sizes[order])
+            mention = np.repeat(order, sizes[order])
+            texts = [rests[row] for row in rows.tolist()]
+            each.append(Candidates(self.trie, ordinals[rows], mentions, mention, texts))
+        return each, found.paths
+
+    def _rests(self, states: Ints, tokens: Ints) -> tuple[Ints, list[str]]:
+        """The keys through these states, and what stands in them behind the first tab."""
+        inside = states < self.trie.finished
+        ordinals, ids, offsets = keys_through(self.trie, states[inside])
+        low, high = self.trie.span(states[inside])
+        order = np.argsort(low)
+        closing = np.repeat(tokens[inside][order], (high - low)[order])
+        written = self._mentions.written.texts(
+            np.insert(ids, offsets[:-1], closing), offsets + np.arange(len(offsets))
+        )
+        rests = [text.removeprefix("\t") for text in written]
+        whole = self.trie.span(states[~inside])[0]  # lines that end here
+        order = np.argsort(np.concatenate([ordinals, whole]))
+        rests += [""] * len(whole)
+        return np.concatenate([ordinals, whole])[order], [rests[row] for row in order.tolist()]
+
+
+def every_key(trie: TokenTrie, written: Written, triples: bool) -> Candidates:
+    """All keys of a trie as candidates, no mention known of any."""
+    ordinals, ids, offsets = keys_through(trie, np.array([ROOT]))
+    texts = written.texts(ids, offsets)
+    rests = [text.partition("\t")[2] for text in texts] if triples else texts
+    return Candidates(trie, ordinals, (), np.full(len(ordinals), -1), rests)

@@ -1,0 +1,1 @@
+"""Look-aheads: what a key is worth before a model is asked."""

@@ -1,0 +1,74 @@
+"""What was fitted to a model and its look-ahead together, kept in the model's folder."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ergotext.errors import ModelError
+from ergotext.lm.loading import source_of
+from ergotext.support.untrusted import check_types, read_json
+
+NAME = "retriever.json"
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """How a model answers best.
+
+    Parameters
+    ----------
+    scale : float
+        What a nat of the learned look-ahead counts beside one of the model's log-probability.
+        Encoder-decoders that were trained for minutes know little that the look-ahead does not.
+    temperature, posterior_temperature : float
+        T under which probabilities keep their word: the model's, and those of model and look-ahead
+        together.
+    """
+
+    scale: float = 10.0
+    temperature: float = 1.0
+    posterior_temperature: float = 10.0
+
+    @classmethod
+    def of(cls, model: str) -> Fitted:
+        """What lies in the folder of a model; the usual numbers where nothing does.
+
+        Raises
+        ------
+        ModelError
+            What lies there cannot be read.
+        """
+        folder = source_of(model)
+        return cls() if isinstance(folder, str) else cls.load(folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> Fitted:
+        """What ``save`` wrote; the usual numbers where nothing was written."""
+        path = folder / NAME
+        if not path.is_file():
+            return cls()
+        try:
+            told = read_json(path, raises=ModelError, advice="write it again")
+            check_types(told, dict.fromkeys(asdict(cls()), float), optional=asdict(cls()))
+            found = cls(**told)
+            usable = all(value > 0 and math.isfinite(value) for value in asdict(found).values())
+        except (ValueError, OverflowError) as error:
+            raise ModelError(f"cannot read {path} ({error}): write it again") from error
+        if not usable:
+            raise ModelError(f"{path} holds numbers that are not above 0: write it again")
+        return found
+
+    def save(self, folder: Path) -> None:
+        """Write ``retriever.json``."""
+        (folder / NAME).write_text(json.dumps(asdict(self)) + "\n", encoding="utf-8")
+
+
+def temperature_for(model: str, asked: float | None, posterior: bool = False) -> float:
+    """The temperature asked for; if none is, the one that was fitted to the model of this name."""
+    if asked is not None:
+        return asked
+    fitted = Fitted.of(model)
+    return fitted.posterior_temperature if posterior else fitted.temperature

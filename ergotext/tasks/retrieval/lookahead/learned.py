@@ -1,0 +1,140 @@
+"""The learned look-ahead: what a matcher thinks of the keys whose subjects stand in a question."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ergotext.tasks.retrieval.candidates import Candidates, Mention
+from ergotext.tasks.retrieval.lookahead.features import SUBJECT, Asked, Key
+from ergotext.tasks.retrieval.lookahead.fitted import Fitted
+from ergotext.tasks.retrieval.lookahead.network import CONFIG, Matcher
+
+TOGETHER = 256
+"""Keys that the matcher reads at a time: fewer leave the processor idle, more its caches."""
+KNOWN = 0.9
+"""Share of the letters of a question, and of its predicates, that a matcher must know."""
+OTHERS = "lookaheads"
+"""Folder of further matchers beside a model, a folder each."""
+Part = tuple[int, NDArray[np.int64], Asked]
+"""The number of a question, rows of its candidates, and what is asked about them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Matched:
+    """A potential: ``scale`` times the matcher's score of each key, in nats.
+
+    Subjects that lie inside longer ones are out of the question (-inf).
+
+    Parameters
+    ----------
+    matcher : Matcher
+    scale : float
+        What a nat of the score counts beside one of the model's log-probability.
+    others : tuple of Matcher
+        For other languages, say. A question goes to one of these if it knows nearly all letters
+        (``KNOWN``) of the question and of the predicates; of several, to the one of fewest others.
+    """
+
+    matcher: Matcher
+    scale: float = Fitted().scale
+    others: tuple[Matcher, ...] = ()
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Matched:
+        """The matchers in a model's folder, at its fitted scale; errors as both ``load`` have."""
+        first, *others = (Matcher.load(each) for each in matcher_folders(folder))
+        return cls(first, Fitted.load(Path(folder)).scale, tuple(others))
+
+    def __call__(self, question: str, keys: Candidates) -> NDArray[np.float64]:
+        return self.many([question], [keys])[0]
+
+    def many(
+        self, questions: Sequence[str], keys: Sequence[Candidates]
+    ) -> list[NDArray[np.float64]]:
+        """The same for each question, at most ``TOGETHER`` keys read at a time."""
+        found = [np.full(len(each), -np.inf) for each in keys]
+        parts: dict[Matcher, list[Part]] = {}
+        for number, (question, each) in enumerate(zip(questions, keys, strict=True)):
+            groups = grouped(question, each)
+            mine = parts.setdefault(self._chosen([asked for _, asked in groups]), [])
+            for rows, asked in groups:
+                for some in np.split(rows, range(TOGETHER, len(rows), TOGETHER)):
+                    at = int(np.searchsorted(rows, some[0]))
+                    own = asked._replace(keys=asked.keys[at : at + len(some)])
+                    mine.append((number, some, own))
+        for matcher, mine in parts.items():
+            batch: list[Part] = []
+            size = 0
+            for part in mine:
+                if batch and size + len(part[1]) > TOGETHER:
+                    self._fill(found, matcher, batch)
+                    batch, size = [], 0
+                batch.append(part)
+                size += len(part[1])
+            self._fill(found, matcher, batch)
+        return found
+
+    def _chosen(self, groups: Sequence[Asked]) -> Matcher:
+        """The matcher for a question: one for all of its subjects, else they do not compare."""
+        rests = [one.rest for one in groups]
+        predicates = [key.predicate for one in groups for key in one.keys]
+        for other in sorted(self.others, key=lambda matcher: len(matcher.known)):
+            if _known(other, rests) >= KNOWN and _known(other, predicates) >= KNOWN:
+                return other
+        return self.matcher
+
+    def _fill(
+        self, found: list[NDArray[np.float64]], matcher: Matcher, batch: Sequence[Part]
+    ) -> None:
+        """Put the scores of a batch where they belong."""
+        scores = self.scale * matcher.scores([asked for _, _, asked in batch]).numpy()
+        begin = 0
+        for number, rows, _ in batch:
+            found[number][rows] = scores[begin : begin + len(rows)]
+            begin += len(rows)
+
+
+def _known(matcher: Matcher, texts: Sequence[str]) -> float:
+    """The share of letters that a matcher knows: signs and digits are of no language."""
+    letters = [c for text in texts for c in text if c.isalpha()]
+    return sum(c in matcher.known for c in letters) / len(letters) if letters else 0.0
+
+
+def matcher_folders(folder: str | Path) -> list[Path]:
+    """Where the matchers of a model lie, the first one first."""
+    found = (Path(folder) / OTHERS).glob(f"*/{CONFIG}")
+    return [Path(folder), *sorted(one.parent for one in found)]
+
+
+def grouped(question: str, keys: Candidates) -> list[tuple[NDArray[np.int64], Asked]]:
+    """For each of the longest subjects in a question its candidates' numbers and what is asked."""
+    spans = [(n, mention) for n, mention in enumerate(keys.mentions) if _outside(mention, keys)]
+    found = []
+    for number, mention in spans or [(-1, Mention("", 0, 0))]:
+        rows = np.flatnonzero(keys.mention == number)
+        rest = question
+        if number >= 0:
+            rest = question[: mention.start] + SUBJECT + question[mention.stop :]
+        found.append((rows, Asked(rest, mention.text, [_key(keys, row) for row in rows.tolist()])))
+    return [one for one in found if len(one[0])]
+
+
+def _outside(mention: Mention, keys: Candidates) -> bool:
+    """Whether no longer subject covers this one."""
+    return not any(
+        other.start <= mention.start
+        and mention.stop <= other.stop
+        and len(other.text) > len(mention.text)
+        for other in keys.mentions
+    )
+
+
+def _key(keys: Candidates, number: int) -> Key:
+    predicate, _, meaning = keys.rests[number].partition("\t")
+    values = keys.values(number)
+    return Key(predicate, values[0] if values else "", meaning)

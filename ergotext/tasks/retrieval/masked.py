@@ -1,0 +1,80 @@
+"""The keys of an index that a masked model writes into blanks, as a retriever gives answers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ergotext.errors import InputError
+from ergotext.lm.masked import MaskedLM
+from ergotext.lm.ragged import Ints
+from ergotext.lm.trie.tree import TokenTrie
+from ergotext.tasks.retrieval.branch_and_bound import Answer
+from ergotext.tasks.retrieval.masked_keys import PROMPT, MaskedKeys
+from ergotext.tasks.retrieval.request import Group, Plan
+from ergotext.tasks.retrieval.search import Answers
+
+PSEUDO = (
+    "log p is that of each token given the others, summed, and no probability of the answer; the "
+    "order is by its mean"
+)
+
+
+class MaskedSearch:
+    """Looks for the keys of a trie that fit the blanks behind a question (``MaskedKeys``).
+
+    The best ``beams`` keys of each length are found exactly; of these the best by the mean of
+    their pseudo-log-likelihood are the answers. They are proven to be the best if there were no
+    other keys to score.
+
+    Parameters
+    ----------
+    model : MaskedLM
+    trie : TokenTrie
+    prompt : str, optional
+        With ``{question}`` and ``{answer}``; ``masked_keys.PROMPT`` if not given.
+
+    Raises
+    ------
+    InputError
+        The model is no masked one; or as ``MaskedKeys``.
+    """
+
+    def __init__(self, model: object, trie: TokenTrie, prompt: str | None) -> None:
+        if not isinstance(model, MaskedLM):
+            raise InputError(
+                f"a {type(model).__name__} fills in no blanks: leave decode mlm out, or give a "
+                f"masked language model"
+            )
+        self.reader = MaskedKeys(model, trie, prompt=prompt or PROMPT)
+
+    def check(self, plan: Plan) -> None:
+        """Raise InputError if what is asked for cannot be told."""
+        if plan.threshold > 0 or plan.temperature != 1:
+            raise InputError(
+                "threshold and temperature are for probabilities, and decode mlm has none: leave "
+                "them out"
+            )
+        if plan.lookahead is not None:
+            raise InputError("decode mlm takes no look-ahead: leave it out")
+
+    def __call__(self, group: Group, plan: Plan) -> list[Answers]:
+        """For each question the best of its candidates, or of all keys."""
+        among: list[Ints | None] = [None] * len(group.encoded)
+        if group.candidates is not None:
+            among[:] = [keys.ordinals for keys in group.candidates]
+        return [
+            self._answers(row, keys, plan) for row, keys in zip(group.encoded, among, strict=True)
+        ]
+
+    def _answers(self, row: list[int], among: Ints | None, plan: Plan) -> Answers:
+        trie, room = self.reader.search.trie, self.reader.room(row)
+        found = self.reader.answers(row, plan.beams, among)
+        notes = [PSEUDO] if found else []
+        if len(self.reader.keys.before) + room < np.max(self.reader.search.lengths, initial=0):
+            notes.append(f"keys of more than {max(room, 0)} tokens have no room: left out")
+        return Answers(
+            [Answer(one.tokens, one.log_prob, one.score) for one in found[: plan.k]],
+            exact=len(found) == len(trie if among is None else among),
+            mass=None,
+            notes=tuple(notes),
+        )

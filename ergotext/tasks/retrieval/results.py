@@ -1,0 +1,139 @@
+"""Answers of a retriever, and how sure they are."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from ergotext.tasks.lookup import seen
+from ergotext.tasks.retrieval.candidates import Mention
+
+
+@dataclass(frozen=True)
+class Hit:
+    """An entry of the index, as the answer to a question.
+
+    Parameters
+    ----------
+    text : str
+        The fields with tabs between them.
+    fields : dict of str to str
+        ``subject`` (with its suffix in full-width brackets) and ``predicate``, or ``key``.
+    values : list of str
+        What belongs to the key; empty where the index holds none.
+    score : float
+        ``log_prob`` and what the look-ahead adds: the order of the hits. In nats. With
+        ``decode="mlm"`` the mean of ``log_prob`` over the tokens of the key.
+    log_prob : float
+        log p(key, end | question) in nats, normalised over the vocabulary at every step. With
+        ``decode="mlm"`` Σ log p(token | question, all other tokens of the key): the log of a
+        product of conditionals, a pseudo-likelihood, and no probability of the key.
+    probability_low, probability_high : float
+        Bounds of p(key, end | question)^(1/T), normalised over all keys of the index: equal where
+        it is exact, NaN where nothing was done to find out. Of a posterior, exp(score / T) instead
+        of p^(1/T).
+    probability : float
+        The middle of the bounds, if they are 0.1 apart at most; else NaN, as it is not known.
+    """
+
+    text: str
+    fields: dict[str, str]
+    values: list[str]
+    score: float
+    log_prob: float
+    probability: float
+    probability_low: float
+    probability_high: float
+
+    def line(self) -> str:
+        """Probability, fields and values; control characters are shown as spaces."""
+        known = between(self.probability_low, self.probability_high)
+        values = " | ".join(map(seen, self.values))
+        fields = "\t".join((seen(self.text), values) if values else (seen(self.text),))
+        return f"  {known or f'log p {self.log_prob:.1f}'}  {fields}"
+
+    def record(self) -> dict[str, object]:
+        """The fields of a JSON object; a number that is not known is null."""
+        return {
+            name: None if isinstance(told, float) and not math.isfinite(told) else told
+            for name, told in asdict(self).items()
+        }
+
+
+def between(low: float, high: float) -> str:
+    """A number between two bounds to three places, the bounds rounded outward; empty for NaN."""
+    if math.isnan(low):
+        return ""
+    if high - low <= 0.001:
+        return f"{(low + high) / 2:.3f}"
+    return f"{math.floor(low * 1000) / 1000:.3f}–{math.ceil(high * 1000) / 1000:.3f}"
+
+
+Subject = Literal["as written", "in other letters", "none"]
+
+
+class Hits(list[Hit]):
+    """The answers to one question, best first, and how they were found.
+
+    Parameters
+    ----------
+    hits : iterable of Hit
+    exact : bool
+        Whether these are proven to be the best of what was searched.
+    mentions : tuple of Mention
+        The subjects in the question that answers were restricted to; empty if to none.
+    notes : tuple of str
+        What the asker should know: why there is no answer, or that no subject was found.
+    restricted : bool
+        Whether subjects were looked for in the question.
+    """
+
+    def __init__(
+        self,
+        hits: Sequence[Hit] = (),
+        exact: bool = False,
+        mentions: tuple[Mention, ...] = (),
+        notes: tuple[str, ...] = (),
+        restricted: bool = False,
+    ) -> None:
+        super().__init__(hits)
+        self.exact = exact
+        self.mentions = mentions
+        self.notes = notes
+        self.restricted = restricted
+
+    @property
+    def subject(self) -> Subject | None:
+        """How the question names its subject; None where none was looked for.
+
+        "as written" where a subject of the index stands in it letter by letter, "in other letters"
+        where it differs in case, width, composition, quotes, dashes or spaces. Where there is
+        "none", all entries were searched: the answers are guesses, and have no probability.
+        """
+        if not self.restricted:
+            return None
+        if not self.mentions:
+            return "none"
+        return "in other letters" if all(one.other for one in self.mentions) else "as written"
+
+    def shown(self, question: str) -> str:
+        """The question, a line for each answer, and the notes."""
+        notes = [f"  ({note})" for note in self.notes]
+        if not self and not notes:
+            notes = ["  (no answer)"]
+        return "\n".join([seen(question), *(hit.line() for hit in self), *notes])
+
+    def json(self, question: str, ascii_only: bool = False) -> str:
+        """One JSON object."""
+        record = {
+            "question": question,
+            "results": [hit.record() for hit in self],
+            "exact": self.exact,
+            "subject": self.subject,
+            "mentions": [mention.text for mention in self.mentions],
+            "notes": self.notes,
+        }
+        return json.dumps(record, ensure_ascii=ascii_only)

@@ -1,0 +1,254 @@
+"""Questions answered by the entries of an index that a model finds most likely."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+
+from ergotext.errors import InputError
+from ergotext.lm.tokenizers.token_bytes import Written
+from ergotext.lm.trie.file import load, notes_of
+from ergotext.lm.trie.restricted import Paths
+from ergotext.lm.trie.tree import TokenTrie, settled
+from ergotext.support.words import check_texts, counted
+from ergotext.tasks.lookup import fields_of
+from ergotext.tasks.retrieval.branch_and_bound import Answer
+from ergotext.tasks.retrieval.candidates import Candidates, Mention, Potential, Spotter, every_key
+from ergotext.tasks.retrieval.masked import MaskedSearch
+from ergotext.tasks.retrieval.probability import Mass
+from ergotext.tasks.retrieval.readers import reader_of
+from ergotext.tasks.retrieval.request import Decode, Group, Plan
+from ergotext.tasks.retrieval.results import Hit, Hits, between
+from ergotext.tasks.retrieval.search import KeySearch
+
+PREFIXES = 2048
+"""Beginnings of keys that are looked at, if nothing else is said, to bound a probability."""
+WIDEST = 0.1
+"""Most that the bounds of a probability that is told as one number are apart."""
+USUAL = 64
+"""Tokens of a question of usual length: of longer ones, fewer are read at a time."""
+NO_SUBJECT = (
+    "no subject of the index stands in the question, so all entries were searched: a guess, "
+    "without probability"
+)
+MOST_WEIGHED = 1 << 20
+"""Most keys that a potential is asked for where it is not asked for spans of the question only."""
+
+
+class Retriever:
+    """Finds the entries of an index that answer a question, by a model's probability of their keys.
+
+    Parameters
+    ----------
+    model : Seq2SeqLM, CausalLM, MaskedLM or QuestionReader
+        As ``load`` gives it; a masked one for ``decode="mlm"``, and only for it.
+    index : path or TokenTrie
+        Built with the model's own tokenizer.
+    prompt : str, optional
+        What is read, with ``{question}`` in it; of an encoder-decoder the question alone, if not
+        given, of a causal model ``questions.PROMPT``. For a masked model also with ``{answer}``,
+        where the blanks stand (``masked_keys.PROMPT``).
+    triples : bool, optional
+        Whether keys are subject, predicate and meaning; as the index file notes, if not given. Of
+        a trie in memory nothing is noted, and its keys are lines.
+    decode : "beam" or "mlm"
+        Whether the model writes keys token by token, or a ``MaskedLM`` fills in the blanks behind
+        a question (``masked_search.MaskedSearch``).
+
+    Raises
+    ------
+    InputError
+        There is no such index, it was built with another tokenizer than the model's, or the model
+        cannot answer questions, or not in this way.
+    IndexFileError
+        The index is damaged.
+    """
+
+    def __init__(
+        self,
+        model: object,
+        index: str | Path | TokenTrie,
+        *,
+        prompt: str | None = None,
+        triples: bool | None = None,
+        decode: Decode = "beam",
+    ) -> None:
+        if decode not in get_args(Decode):
+            raise InputError(f"keys are found by {' or '.join(get_args(Decode))}, not {decode!r}")
+        noted = False
+        if isinstance(index, (str, Path)):
+            trie = load(index)
+            noted = "subject" in notes_of(index).get("columns", "")
+        else:
+            trie = settled(index)
+        self.triples = noted if triples is None else triples
+        self.search: KeySearch | MaskedSearch
+        if decode == "mlm":
+            self.search = MaskedSearch(model, trie, prompt)
+        else:
+            self.search = KeySearch(reader_of(model, prompt), trie)
+        self.reader = self.search.reader
+        self.trie = replace(trie, tokenizer=self.reader.keys)
+
+    def retrieve(
+        self,
+        questions: Sequence[str],
+        k: int = 5,
+        *,
+        beams: int | None = None,
+        lookahead: Potential | None = None,
+        spans: bool | None = None,
+        prefixes: int = PREFIXES,
+        temperature: float = 1.0,
+        posterior: bool = False,
+        threshold: float = 0.0,
+        batch_size: int = 32,
+    ) -> list[Hits]:
+        """The ``k`` best entries for each question, best first.
+
+        Parameters
+        ----------
+        questions : sequence of str
+        k, beams : int
+            Answers wanted, and beginnings kept at a time (ten or ``k`` if not given), or keys of
+            each length that a masked model scores again. There may be fewer answers: the index, or
+            what stands in the question, may have no more.
+        lookahead : Potential, optional
+            What speaks for keys before the model is asked, in nats.
+        spans : bool, optional
+            Whether only entries are considered whose subject (of lines: which themselves) stands
+            in the question; so for triples if not given. Where there is none, all entries are
+            searched, without look-ahead or probability, and ``Hits.subject`` and the notes say so.
+            Subjects in other letters (``Mention.other``) count, and the notes name them.
+        prefixes : int
+            Beginnings of keys that the model looks at, at most, for each question to bound what
+            all keys weigh together: the more, the slower, and the closer the bounds. An index of no
+            more keys than this is scored whole, and its probabilities are exact. With 0 there are
+            none.
+        temperature : float
+            T of the probabilities p^(1/T), to be fitted so that they are calibrated.
+        posterior : bool
+            Probabilities are those of model and look-ahead together, exp(score / T) over all keys
+            that the look-ahead does not exclude. Every candidate is scored for them. They are NaN
+            of questions that have no subject, and hence no look-ahead, or (of a large index) more
+            than 1,024 candidates, some of which were not scored.
+        threshold : float
+            There is no answer unless the first hit is certain to be as probable as this.
+        batch_size : int
+            Questions of usual length that are read at a time.
+
+        Raises
+        ------
+        InputError
+            Questions are one text or no texts of valid Unicode, a number is out of its range, the
+            look-ahead gives other than a number a candidate; or what is asked for takes
+            probabilities or a look-ahead, which ``decode="mlm"`` has not.
+        ModelError
+            The model gives NaN.
+        """
+        restricted = self.triples if spans is None else spans
+        width = max(k, 10) if beams is None else beams
+        plan = Plan(
+            k, width, lookahead, prefixes, temperature, threshold, batch_size, restricted, posterior
+        )
+        self.search.check(plan)
+        check_texts(questions, "questions")
+        found = [Hits(notes=("the question is empty",)) for _ in questions]
+        for group in self._groups(questions, plan):
+            for number, hits in zip(group.numbers, self._answered(group, plan), strict=True):
+                found[number] = hits
+        return found
+
+    def _groups(self, questions: Sequence[str], plan: Plan) -> Iterator[Group]:
+        """Questions of like length, those without a subject apart; empty ones are left out."""
+        room = self.trie.longest
+        read = {n: self.reader.encode(q, room) for n, q in enumerate(questions) if q.strip()}
+        order = sorted((n for n in read if read[n]), key=lambda n: len(read[n]))
+        while order:
+            most = max(1, plan.batch_size * USUAL // max(USUAL, len(read[order[-1]])))
+            numbers, order = order[-most:], order[:-most]
+            asked = [questions[n] for n in numbers]
+            each, paths = self._candidates(asked, plan)
+            if each is None or paths is None:
+                yield Group(numbers, asked, [read[n] for n in numbers], each, None)
+                continue
+            some = np.array([len(one) > 0 for one in each])
+            places = np.cumsum(some) - 1
+            paths = replace(paths, input=places[paths.input])
+            for has in (True, False):
+                rows = np.flatnonzero(some == has).tolist()
+                if rows:
+                    yield Group(
+                        [numbers[row] for row in rows],
+                        [asked[row] for row in rows],
+                        [read[numbers[row]] for row in rows],
+                        [each[row] for row in rows] if has else None,
+                        paths if has else None,
+                        () if has else (NO_SUBJECT,),
+                    )
+
+    def _candidates(
+        self, questions: list[str], plan: Plan
+    ) -> tuple[list[Candidates] | None, Paths | None]:
+        if plan.spans:
+            return self._spotter.find(questions, other_letters=True)
+        if plan.lookahead is None:
+            return None, None
+        if len(self.trie) > MOST_WEIGHED:
+            raise InputError(
+                f"a look-ahead over all {counted(len(self.trie), 'key')} would take too long: "
+                f"restrict answers to spans of the question"
+            )
+        return [self._every] * len(questions), None
+
+    def _answered(self, group: Group, plan: Plan) -> Iterator[Hits]:
+        answers = self.search(group, plan)
+        for number, found in enumerate(answers):
+            mentions = group.candidates[number].mentions if group.candidates is not None else ()
+            together = plan.posterior and group.candidates is not None
+            hits = [self._hit(one, found.mass, plan.temperature, together) for one in found.best]
+            notes = group.notes + _lettering(mentions) + found.notes
+            if hits and plan.threshold > 0 and not hits[0].probability_low >= plan.threshold:
+                notes += (_below(hits[0], plan.threshold),)
+                hits = []
+            yield Hits(hits, found.exact, mentions, notes, plan.spans)
+
+    def _hit(self, answer: Answer, mass: Mass | None, temperature: float, together: bool) -> Hit:
+        assert self.trie.tokenizer is not None
+        text = self.trie.tokenizer.decode(answer.tokens)
+        fields = fields_of(text, self.triples)
+        weight = (answer.score if together else answer.log_prob) / temperature
+        low, high = (math.nan, math.nan) if mass is None else mass.share(weight)
+        middle = (low + high) / 2 if high - low <= WIDEST else math.nan
+        values, text = self.trie.objects(answer.tokens), "\t".join(fields.values())
+        return Hit(text, fields, values, answer.score, answer.log_prob, middle, low, high)
+
+    @cached_property
+    def _spotter(self) -> Spotter:
+        return Spotter(self.trie, self.triples)
+
+    @cached_property
+    def _every(self) -> Candidates:
+        return every_key(self.trie, Written.by(self.reader.keys), self.triples)
+
+
+def _lettering(mentions: Sequence[Mention]) -> tuple[str, ...]:
+    """A note on subjects that the index writes in other letters."""
+    other = ", ".join(repr(mention.text) for mention in mentions if mention.other)
+    return (f"the index writes {other} in other letters",) if other else ()
+
+
+def _below(hit: Hit, threshold: float) -> str:
+    """Why a hit is no answer."""
+    if math.isnan(hit.probability_low):
+        return f"the probability of the best answer is not known: {threshold:g} is not reached"
+    told = between(hit.probability_low, hit.probability_high)
+    if hit.probability_high < threshold:
+        return f"the best answer has probability {told}, below {threshold:g}"
+    return f"the best answer has probability {told}, which may be below {threshold:g}"

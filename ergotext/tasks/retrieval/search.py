@@ -1,0 +1,178 @@
+"""The best keys of an index for questions, by search or one by one, and what all keys weigh."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ergotext.errors import InputError
+from ergotext.lm.protocols import Decoding
+from ergotext.lm.ragged import take_rows
+from ergotext.lm.trie.keys import keys_through
+from ergotext.lm.trie.restricted import BestAmong, Within
+from ergotext.lm.trie.states import ROOT
+from ergotext.lm.trie.tree import TokenTrie
+from ergotext.samplers.search.beam import beam
+from ergotext.tasks.retrieval.branch_and_bound import Answer, Tokens, keys_log_prob, proven_best
+from ergotext.tasks.retrieval.probability import Mass, bounded_mass, exact_mass
+from ergotext.tasks.retrieval.readers import QuestionReader
+from ergotext.tasks.retrieval.request import Floats, Group, Plan
+
+Ints = NDArray[np.int64]
+MOST_SCORED = 1024
+"""Keys of a question that are scored at most where a posterior is asked for."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Keys that answer one question, best first.
+
+    Parameters
+    ----------
+    best : list of Answer
+    exact : bool
+        Whether these are proven to be the best.
+    mass : Mass, optional
+        What all keys of the index weigh together, if that is known.
+    notes : tuple of str
+        What the asker should know.
+    """
+
+    best: list[Answer]
+    exact: bool
+    mass: Mass | None
+    notes: tuple[str, ...] = ()
+
+
+class KeySearch:
+    """Looks for the best keys of a trie.
+
+    Parameters
+    ----------
+    reader : QuestionReader
+    trie : TokenTrie
+
+    Raises
+    ------
+    InputError
+        The trie was built with another tokenizer than the reader's.
+    """
+
+    def __init__(self, reader: QuestionReader, trie: TokenTrie) -> None:
+        own, built = reader.keys.alphabet, trie.alphabet
+        if own != built:
+            raise InputError(
+                f"the index was built with another tokenizer ({built.fingerprint or 'none'}) than "
+                f"this model's ({own.fingerprint}): build it with --tokenizer and the model's name"
+            )
+        self.reader = reader
+        self.trie = trie
+
+    def check(self, plan: Plan) -> None:
+        """Raise InputError if what is asked for cannot be told."""
+        if plan.threshold > 0 and not (plan.prefixes or plan.posterior):
+            raise InputError("a threshold needs probabilities: let prefixes be 1 or more")
+
+    def __call__(self, group: Group, plan: Plan) -> list[Answers]:
+        """For each question the best of its candidates, or of all keys."""
+        if not len(self.trie):
+            return [Answers([], True, None)] * len(group.encoded)
+        decoding = self.reader.read(group.encoded)
+        potentials = group.potentials(plan.lookahead)
+        if len(self.trie) <= _prefixes(group, plan) and not plan.posterior:
+            return self._scored(decoding, group, potentials, plan)
+        return self._searched(decoding, group, potentials, plan)
+
+    def _searched(
+        self,
+        decoding: Decoding,
+        group: Group,
+        potentials: list[Floats] | None,
+        plan: Plan,
+    ) -> list[Answers]:
+        """The best that are proven so, or that beam search finds; bounds of the mass of all."""
+        automaton: TokenTrie | Within = self.trie
+        if group.paths is not None:
+            automaton = Within(self.trie, group.paths, len(decoding))
+        proven: list[list[Answer] | None] = [None] * len(decoding)
+        ahead = None
+        if potentials is not None and group.candidates is not None:
+            ordinals = [keys.ordinals for keys in group.candidates]
+            wanted = MOST_SCORED if plan.posterior else plan.k
+            proven = proven_best(decoding, automaton, ordinals, potentials, wanted, plan.beams)
+            left = [
+                values if best is None else np.full_like(values, -np.inf)
+                for best, values in zip(proven, potentials, strict=True)
+            ]
+            ahead = BestAmong(automaton, ordinals, left)
+        found = [(best, True) for best in proven if best is not None]
+        if len(found) < len(proven):
+            searched = beam(
+                decoding, automaton, k=plan.k, beams=plan.beams, lookahead=ahead,
+                max_length=self.trie.longest,
+            )  # fmt: skip
+            found = [
+                ([Answer(h.tokens, h.log_prob, h.score) for h in one.hypotheses], one.exact)
+                if best is None
+                else (best, True)
+                for best, one in zip(proven, searched, strict=True)
+            ]
+        masses: list[Mass | None] = [None] * len(found)
+        if plan.posterior and potentials is not None:
+            for number, best in enumerate(proven):
+                # Keys that were proven no better than the best still weigh something.
+                if best is not None and (potentials[number] > -np.inf).sum() <= MOST_SCORED:
+                    scores = np.array([answer.score for answer in best])
+                    masses[number] = exact_mass(scores / plan.temperature)
+        elif (prefixes := _prefixes(group, plan)) and not plan.posterior:
+            known = [{answer.tokens: answer.log_prob for answer in best} for best, _ in found]
+            masses[:] = bounded_mass(
+                decoding, self.trie, known, prefixes=prefixes, temperature=plan.temperature
+            )
+        return [
+            Answers(best[: plan.k], exact, mass)
+            for (best, exact), mass in zip(found, masses, strict=True)
+        ]
+
+    def _scored(
+        self, decoding: Decoding, group: Group, potentials: list[Floats] | None, plan: Plan
+    ) -> list[Answers]:
+        """The best of all keys, each of them scored."""
+        found = []
+        for number, each in enumerate(self._every_log_prob(decoding)):
+            keys = np.arange(len(each))
+            if group.candidates is not None:
+                keys = group.candidates[number].ordinals
+            score = each[keys] + (0.0 if potentials is None else potentials[number])
+            mass = exact_mass(each / plan.temperature)
+            best = np.argsort(-score, kind="stable")[: plan.k]
+            best = best[score[best] > -np.inf]
+            answers = [
+                Answer(self._keys[key], float(each[key]), float(score[at]))
+                for at, key in zip(best.tolist(), keys[best].tolist(), strict=True)
+            ]
+            found.append(Answers(answers, True, mass))
+        return found
+
+    def _every_log_prob(self, decoding: Decoding) -> Floats:
+        """float64 [Q, N]: log p(key, end | question); -inf for keys the model has no room for."""
+        _, ids, offsets = self._flat
+        count, size = len(decoding), len(offsets) - 1
+        row, key = np.repeat(np.arange(count), size), np.tile(np.arange(size), count)
+        return keys_log_prob(decoding, row, *take_rows(ids, offsets, key)).reshape(count, size)
+
+    @cached_property
+    def _flat(self) -> tuple[Ints, Ints, Ints]:
+        return keys_through(self.trie, np.array([ROOT]))
+
+    @cached_property
+    def _keys(self) -> list[Tokens]:
+        return list(self.trie.keys())
+
+
+def _prefixes(group: Group, plan: Plan) -> int:
+    """Prefixes to expand: none where no subject was found, as the answers are guesses then."""
+    return 0 if group.candidates is None and plan.spans else plan.prefixes

@@ -1,0 +1,1 @@
+"""Training of a retriever and of its look-ahead."""

@@ -1,0 +1,80 @@
+"""What a run of training tells: a log of JSON lines, and its curve."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from ergotext.support.untrusted import json_of, read_bytes
+from ergotext.tasks.plot import figure
+
+LOG, CURVE = "log.jsonl", "curve.png"
+
+
+class Journal(TrainerCallback):
+    """Writes a line for every loss and every score, as they come.
+
+    Parameters
+    ----------
+    path : Path
+        Lines are added after those that are there; the last is ended where a kill has torn it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        end_last_line(path)
+        self._began = time.monotonic()
+
+    def on_log(
+        self,
+        args: TrainingArguments,  # noqa: ARG002 - transformers names them
+        state: TrainerState,
+        control: TrainerControl,  # noqa: ARG002 - transformers names them
+        logs: dict[str, Any] | None = None,
+        **_: object,
+    ) -> None:
+        """One JSON object: step, seconds since the run (or its resumption) began, what is told."""
+        told = {name: value for name, value in (logs or {}).items() if name != "epoch"}
+        line = {"step": state.global_step, "seconds": round(time.monotonic() - self._began, 1)}
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({**line, **told}) + "\n")
+
+
+def save_curve(log: Path, path: Path, score: str) -> bool:
+    """Draw loss and dev score by step from a log; False where matplotlib is not installed."""
+    if find_spec("matplotlib") is None:
+        return False
+    lines = _lines(log)
+    page = figure()
+    upper, lower = page.subplots(2, 1, sharex=True)
+    for panel, name, label in ((upper, "loss", "loss"), (lower, f"eval_{score}", f"dev {score}")):
+        # A run that went on from a checkpoint has told some steps twice: the last word counts.
+        told = {line["step"]: line[name] for line in lines if name in line}
+        steps = sorted(told)
+        panel.plot(steps, [told[step] for step in steps], marker="." if panel is lower else "")
+        panel.set(ylabel=label)
+    lower.set(xlabel="step")
+    page.savefig(path, dpi=120)
+    return True
+
+
+def end_last_line(path: Path) -> None:
+    """Let what is added to a log begin a line of its own, whatever a kill has left there."""
+    if path.exists() and path.read_bytes()[-1:] not in (b"", b"\n"):
+        with path.open("ab") as file:
+            file.write(b"\n")
+
+
+def _lines(log: Path) -> list[dict[str, Any]]:
+    """The lines of a log that are whole and have a step: a kill may have torn some."""
+    found = []
+    for line in read_bytes(log).splitlines():
+        with suppress(ValueError):
+            found.append(json_of(line))
+    return [line for line in found if isinstance(line, dict) and type(line.get("step")) is int]

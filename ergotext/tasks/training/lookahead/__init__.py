@@ -1,0 +1,1 @@
+"""Training the learned look-ahead of a retriever."""

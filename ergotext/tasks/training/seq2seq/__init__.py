@@ -1,0 +1,1 @@
+"""Training the encoder-decoder of a retriever."""

@@ -1,0 +1,53 @@
+"""Examples as batches of like length, each found by its number so that a run can go on anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from ergotext.tasks.training.examples import Example, Stream
+from ergotext.tasks.training.seq2seq.scoring import Batch
+
+BLOCK = 8
+"""Batches that are drawn together and parted by length."""
+
+
+class Feed(Dataset[Batch]):
+    """``steps`` batches of a stream.
+
+    Parameters
+    ----------
+    stream : Stream
+    size : int
+        Examples in a batch.
+    steps : int
+    make : function of examples and the number of the batch
+        What the loss is told of them.
+    """
+
+    def __init__(
+        self, stream: Stream, size: int, steps: int, make: Callable[[list[Example], int], Batch]
+    ) -> None:
+        self.stream, self.size, self.steps = stream, size, steps
+        self._make = make
+        self._block = lru_cache(maxsize=2)(self._parted)
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, number: int) -> Batch:
+        return self._make(self.examples(number), number)
+
+    def examples(self, number: int) -> list[Example]:
+        """The examples of a batch."""
+        block, place = divmod(number, BLOCK)
+        return self._block(block)[place]
+
+    def _parted(self, block: int) -> list[list[Example]]:
+        examples = self.stream.block(block, self.size * BLOCK)
+        examples.sort(key=lambda one: len(one.question) + len(one.key))
+        order = np.random.default_rng([self.stream.seed, block, 1]).permutation(BLOCK)
+        return [examples[at * self.size : (at + 1) * self.size] for at in order.tolist()]

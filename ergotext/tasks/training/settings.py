@@ -1,0 +1,192 @@
+"""What tells how a retriever is trained, and what is written down of it beside the model."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ergotext.errors import InputError
+from ergotext.support.untrusted import read_json
+from ergotext.tasks.training.examples import Shares
+from ergotext.tasks.training.seq2seq.new_model import Shape
+
+OBJECTIVES = ("cross-entropy", "listwise", "policy", "zeroth-order")
+RECORD = "training.json"
+_MAY_CHANGE = ("steps", "every", "patience", "dev_limit")
+"""Settings that a run may be resumed with others of."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that a trained model depends on, besides its data.
+
+    Parameters
+    ----------
+    steps : int
+        Batches.
+    batch_size : int
+        Examples in each.
+    learning_rate : float
+        Of the plateau.
+    warm_up, cool_down : float
+        Shares of the steps in which the rate rises and falls.
+    objective : str
+        One of ``OBJECTIVES``; what the last three do is said in ``objectives``.
+    rivals : int
+        Most keys among which a question's answer is chosen.
+    radius : float
+        How far zeroth-order steps look to both sides.
+    seed : int
+    dev_limit : int
+        Dev questions that early stopping goes by: the first so many.
+    every : int
+        Steps between scores, each with a checkpoint.
+    patience : int
+        Scores in succession that may be no better than the best.
+    shares : Shares
+    shape : Shape
+        Of a model that starts from scratch.
+
+    Raises
+    ------
+    InputError
+        A number is out of its range.
+    """
+
+    steps: int = 20_000
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    warm_up: float = 0.02
+    cool_down: float = 0.3
+    objective: str = OBJECTIVES[0]
+    rivals: int = 16
+    radius: float = 1e-3
+    seed: int = 0
+    dev_limit: int = 500
+    every: int = 500
+    patience: int = 10
+    shares: Shares = field(default_factory=Shares)
+    shape: Shape = field(default_factory=Shape)
+
+    def __post_init__(self) -> None:
+        if self.objective not in OBJECTIVES:
+            raise InputError(
+                f"unknown objective {self.objective!r}; choose one of {', '.join(OBJECTIVES)}"
+            )
+        for name in ("steps", "batch_size", "dev_limit", "every", "patience"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.rivals < 2 or self.seed < 0:
+            raise InputError(
+                f"rivals ({self.rivals}) must be at least 2 and the seed ({self.seed}) at least 0"
+            )
+        for name in ("learning_rate", "radius"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be above 0")
+        if min(self.warm_up, self.cool_down) < 0 or self.warm_up + self.cool_down > 1:
+            raise InputError(
+                f"warm-up ({self.warm_up}) and cool-down ({self.cool_down}) are shares of the run: "
+                f"together at most 1"
+            )
+
+
+@dataclass(frozen=True)
+class Record:
+    """Settings and data of a run, beside what came of it.
+
+    Parameters
+    ----------
+    settings : Settings
+    data : dict of str to str
+        Digests of what was trained on.
+    """
+
+    settings: Settings
+    data: dict[str, str]
+
+    def write(self, folder: Path, **known: Any) -> None:
+        """Put it into the folder of the model."""
+        told = {"settings": asdict(self.settings), "data": self.data, **known}
+        part = folder / f".{RECORD}"
+        part.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        part.replace(folder / RECORD)
+
+    def check(self, folder: Path) -> None:
+        """Whether the run in the folder is this one.
+
+        Raises
+        ------
+        InputError
+            There is no run, or it was started with other settings or data.
+        """
+        try:
+            told = read_json(folder / RECORD)
+            before = {**told["settings"], **told["data"]}
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{folder} holds no run to go on with ({RECORD}): name the folder of a run, or "
+                f"leave out --resume and name an empty one"
+            ) from error
+        now = json.loads(json.dumps({**asdict(self.settings), **self.data}))
+        check_same(f"the run in {folder}", before, now, _MAY_CHANGE)
+
+
+def check_same(
+    run: str, before: Mapping[str, Any], now: Mapping[str, Any], may_change: Sequence[str] = ()
+) -> None:
+    """InputError if a run was started with other settings or data, or with more of them."""
+    for name in {**before, **now}:
+        was, is_now = (told.get(name, "nothing") for told in (before, now))
+        if name not in may_change and was != is_now:
+            raise InputError(
+                f"{run} was started with {name} {was}, not {is_now}: "
+                f"give the same again, or train into another folder"
+            )
+
+
+def claim(folder: Path, resume: bool) -> None:
+    """Make a folder for a run; one that holds anything belongs to another run.
+
+    Raises
+    ------
+    InputError
+        It cannot be made or written, or is not empty.
+    """
+    held = _made(folder)
+    if RECORD in held and not resume:
+        raise InputError(f"{folder} holds a run: go on with --resume, or name another folder")
+    if held and not resume:
+        raise InputError(f"{folder} is not empty, and holds no run: name another folder")
+
+
+def claim_file(folder: Path, result: str, parts: Sequence[str], resume: bool) -> None:
+    """Make a folder for a run that ends with the file ``result``; other files are left alone.
+
+    Raises
+    ------
+    InputError
+        It cannot be made or written, or holds the result, or parts of a run that is not resumed.
+    """
+    held = set(_made(folder))
+    if result in held:
+        raise InputError(f"{folder} holds {result} already: name another folder, or remove it")
+    found = next((part for part in parts if part in held), None)
+    if found is not None and not resume:
+        raise InputError(f"{folder} holds {found}, of another run: go on with --resume")
+
+
+def _made(folder: Path) -> list[str]:
+    """The names in a folder, which is made if it is not there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        held = [one.name for one in folder.iterdir()]
+    except OSError as error:
+        raise InputError(f"cannot make the folder {folder} ({error.strerror})") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"the folder {folder} cannot be written: name another one")
+    return held

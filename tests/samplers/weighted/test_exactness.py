@@ -1,0 +1,207 @@
+"""Weighted samplers proven unbiased part by part: every path enumerated (and test_registry.py)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from ergotext.samplers.draws import SeededDraws
+from ergotext.samplers.weighted.importance import importance
+from ergotext.samplers.weighted.proposals import AdaptiveRejection, Proposal, masked, model
+from ergotext.samplers.weighted.rejection import rejection
+from ergotext.samplers.weighted.resampling import ancestors
+from ergotext.samplers.weighted.smc import smc
+from tests.exhaust import every_run
+from tests.samplers.weighted.worlds import (
+    FEW,
+    LOOP,
+    Table,
+    check_unbiased,
+    mass,
+    target,
+)
+from tests.toy import ToyScorer
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::ergotext.samplers.weighted.samples.HeavyWeightsWarning"
+)
+SCHEMES = ["multinomial", "stratified", "systematic"]
+
+
+class Hopes:
+    """Potentials by state."""
+
+    bound = False
+
+    def __init__(self, *potential: float) -> None:
+        self.potential = np.array(potential)
+
+    def __call__(self, inputs: NDArray[np.int64], states: NDArray[np.int64]) -> NDArray[np.float64]:
+        return self.potential[states]
+
+
+TWIST = Hopes(0.2, 0.9, -0.7, 1.1, 0.4)
+GIVES_UP = Hopes(0.2, 0.9, -0.7, -np.inf, 0.4)
+"""Of LOOP: knows that nothing follows on state 3."""
+
+
+@pytest.mark.parametrize(("table", "longest"), [(LOOP, 4), (LOOP, 1), (FEW, 3)])
+@pytest.mark.parametrize("proposal", [model, masked])
+def test_importance(table: Table, longest: int, proposal: Proposal) -> None:
+    """LOOP is bounded by the length alone: what is forced to end there is weighed for it."""
+    check_unbiased(importance, target(table, longest), 1, proposal=proposal)
+
+
+def test_importance_of_several_draws() -> None:
+    assert check_unbiased(importance, target(FEW, 3), 2) == 16
+
+
+def check_step(proposal: Proposal, table: Table = FEW, seed: int = 0) -> None:
+    """E[w · 1[v]] = p(v) · 1[v allowed] for one token, from every state."""
+    automaton = table
+    for state, ways in enumerate(table.ways):
+        row = torch.tensor([[state % 3 + 1]])
+        log_prob = ToyScorer(seed).table[row[0, 0], 1][None]
+
+        def step(draws: Any, log_prob: Any = log_prob, state: int = state) -> tuple[int, float]:
+            taken = proposal(draws, log_prob, automaton, np.array([state]))
+            if taken.log_weight[0] > -torch.inf:
+                assert table.ways[state][int(taken.token[0])] == taken.state[0]
+            return int(taken.token[0]), float(taken.log_weight[0].exp())
+
+        total = np.zeros(5)
+        for p, (token, weight) in every_run(step):
+            total[token] += p * weight
+        allowed = np.isin(np.arange(5), list(ways))
+        assert np.abs(total - log_prob[0].exp().numpy() * allowed).max() < 1e-12
+
+
+@pytest.mark.parametrize(
+    "proposal",
+    [
+        model,
+        masked,
+        *map(AdaptiveRejection, (1, 2, 7)),
+        *[AdaptiveRejection(checks, patience) for checks in (1, 2) for patience in (0, 1, 2)],
+    ],
+)
+@pytest.mark.parametrize("table", [FEW, LOOP])
+def test_one_token(proposal: Proposal, table: Table) -> None:
+    check_step(proposal, table)
+
+
+def test_adaptive_rejection_does_not_ask_about_every_token() -> None:
+    """Where few or no tokens of many are allowed, the automaton is asked to list them."""
+    size, asked = 1000, []
+
+    class Narrow(Table):
+        def advance(self, states: Any, tokens: Any) -> Any:
+            asked.extend(tokens.tolist())
+            return super().advance(states, tokens)
+
+    automaton = Narrow(({7: 1, 9: 1}, {}))
+    log_prob = torch.linspace(0, 1, size, dtype=torch.float64).log_softmax(0).expand(50, -1)
+    taken = AdaptiveRejection()(SeededDraws(0), log_prob, automaton, np.arange(50) % 2)
+    dead = taken.log_weight == -torch.inf
+    assert dead.tolist() == [False, True] * 25 and len(asked) <= 50 * 33
+    mass = float(log_prob[0, [7, 9]].exp().sum())
+    assert set(taken.token[~dead].tolist()) == {7, 9}
+    assert float((taken.log_weight[~dead].exp() - mass).abs().median()) < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("n", "max_tries", "at_once"), [(1, 3, 2), (1, 2, 1), (2, 3, 3), (3, 2, 2)]
+)
+def test_rejection(n: int, max_tries: int, at_once: int) -> None:
+    """Whatever ends the count, the last acceptance or the last try, the mean is the target."""
+    options = {"proposal": masked, "max_tries": max_tries, "at_once": at_once}
+    check_unbiased(rejection, target(FEW, 3), n, log_bound=0.8, **options)
+    check_unbiased(rejection, target(FEW, 3, tilted=False), n, **options)
+
+
+def test_rejection_from_the_model_itself() -> None:
+    check_unbiased(rejection, target(FEW, 3), 1, log_bound=0.4, max_tries=2, at_once=1)
+
+
+def test_what_is_accepted_is_exact() -> None:
+    """Every accepted draw has the law p̃/Z, not only on weighted average."""
+    of = target(FEW, 2)
+    total: dict[tuple[int, ...], float] = {}
+
+    def first(draws: Any) -> tuple[int, ...] | None:
+        try:
+            return rejection(of, draws, 1, log_bound=0.4, max_tries=1).batch.rows()[0]
+        except RuntimeError:
+            return None
+
+    for p, row in every_run(first):
+        if row is not None:
+            total[row] = total.get(row, 0.0) + p
+    accepted, z = sum(total.values()), sum(mass(of).values())
+    assert accepted == pytest.approx(z / math.exp(0.4), abs=1e-9)
+    for row, p in mass(of).items():
+        assert total[row] / accepted == pytest.approx(p / z, abs=1e-9)
+
+
+@pytest.mark.parametrize("resampling", SCHEMES)
+@pytest.mark.parametrize("threshold", [0.0, 0.8, 1.0])
+@pytest.mark.parametrize("twist", [None, TWIST])
+def test_smc(resampling: str, threshold: float, twist: Hopes | None) -> None:
+    how = {"resampling": resampling, "threshold": threshold, "twist": twist}
+    check_unbiased(smc, target(FEW, 3), 2, **how)
+
+
+@pytest.mark.parametrize("twist", [None, GIVES_UP])
+def test_smc_outlives_impossible_particles(twist: Hopes | None) -> None:
+    """Token 4 leads LOOP to a dead end, so in many runs one particle dies and one lives."""
+    check_unbiased(smc, target(LOOP, 3), 2, threshold=1.0, twist=twist)
+
+
+def test_smc_of_three_from_the_model() -> None:
+    check_unbiased(smc, target(FEW, 3), 3, threshold=1.0, resampling="stratified")
+    check_unbiased(smc, target(FEW, 1), 2, threshold=1.0, proposal=model)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_every_particle_has_its_share_of_offspring(scheme: Any) -> None:
+    weight = torch.tensor([0.0, 0.37, 0.21, 0.0, 0.42, 0.0], dtype=torch.float64)
+    for count in (1, 3, 6):
+        share, few, many = np.zeros(6), np.full(6, count), np.zeros(6)
+        for p, chosen in every_run(lambda d, n=count: ancestors(d, weight, n, scheme)):
+            times = np.bincount(chosen, minlength=6)
+            share += p * times
+            few, many = np.minimum(few, times), np.maximum(many, times)
+        np.testing.assert_allclose(share, count * weight, atol=1e-12)
+        if scheme == "systematic":
+            exact = count * weight.numpy()
+            assert (few >= np.floor(exact)).all() and (many <= np.ceil(exact)).all()
+
+
+class Noted(SeededDraws):
+    """Keeps the first draw of each particle."""
+
+    first: torch.Tensor | None = None
+
+    def categorical(self, probability: torch.Tensor) -> torch.Tensor:
+        drawn = super().categorical(probability)
+        self.first = drawn if self.first is None else self.first
+        return drawn
+
+
+def check_genealogy(smc: Any) -> None:
+    """Each sequence begins with the token that its root drew first."""
+    draws = Noted(3)
+    samples = smc(target(LOOP, 6), draws, 300, threshold=0.95)
+    assert draws.first is not None and len(samples.root) == len(samples)
+    begun = torch.tensor([1, 3, 4])[draws.first]
+    assert len(samples.root.unique()) < len(samples)
+    assert [row[0] for row in samples.batch.rows()] == begun[samples.root].tolist()
+
+
+def test_genealogies_stay_right() -> None:
+    check_genealogy(smc)
