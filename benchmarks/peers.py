@@ -28,8 +28,8 @@ from ergotext import TokenBatch, load
 from ergotext.lm.automata.grammars import regex
 from ergotext.lm.automata.pieces import Pieces
 from ergotext.lm.causal import CausalLM
-from ergotext.lm.loading import BUNDLED, source_of
 from ergotext.lm.protocols import Automaton
+from ergotext.lm.sources import BUNDLED, source_of
 from ergotext.samplers import SeededDraws
 from ergotext.samplers.search.stochastic_beam import stochastic_beam
 from ergotext.samplers.target import Target

@@ -27,7 +27,7 @@ import ergotext as et
 from ergotext import TokenBatch
 from ergotext.lm.energies.term import Sum
 from ergotext.samplers import SAMPLERS, SeededDraws
-from ergotext.samplers.base import lacking
+from ergotext.samplers.registry import lacking
 from ergotext.samplers.search.without_replacement import WithoutReplacement
 from ergotext.samplers.target import Target
 from ergotext.samplers.weighted.importance import importance

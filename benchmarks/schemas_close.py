@@ -24,7 +24,7 @@ from ergotext.lm.automata import Pieces, json_schema
 from ergotext.lm.energies.matches import matches
 from ergotext.lm.protocols import Automaton
 from ergotext.samplers import SeededDraws
-from ergotext.samplers.base import sampler_named
+from ergotext.samplers.registry import sampler_named
 from ergotext.tasks.sample import _quiet
 
 

@@ -30,7 +30,7 @@ from transformers import (
 
 from ergotext.lm.causal import CausalLM
 from ergotext.lm.loading import load
-from ergotext.lm.vocabulary import Vocabulary
+from ergotext.lm.tokenizers.vocabulary import Vocabulary
 
 CORPUS = [
     "The summer sun shone on the beach and we ate ice cream all day long.",

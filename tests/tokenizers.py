@@ -10,7 +10,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from ergotext.lm.causal import CausalLM
-from ergotext.lm.vocabulary import Vocabulary
+from ergotext.lm.tokenizers.vocabulary import Vocabulary
 
 END = "<|endoftext|>"
 WORDS = ("a", "b", "c", "ab", "bc", "abc", "Ġa", "Ġab", "é")

@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 
 from ergotext.lm.batch import TokenBatch
-from ergotext.lm.energies.custom import Custom
-from ergotext.lm.energies.term import Sum, Term
+from ergotext.lm.energies.term import Custom, Sum, Term
 from ergotext.lm.energies.terms import Keywords, Length
 from ergotext.lm.protocols import Energy
 

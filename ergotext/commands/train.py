@@ -71,10 +71,9 @@ def train(
     import torch
 
     from ergotext.tasks.training.examples import Shares
-    from ergotext.tasks.training.seq2seq.new_model import Shape
     from ergotext.tasks.training.seq2seq.train import InterruptedRunError
     from ergotext.tasks.training.seq2seq.train import train as run
-    from ergotext.tasks.training.settings import Settings
+    from ergotext.tasks.training.settings import Settings, Shape
 
     if threads is not None:
         torch.set_num_threads(threads)

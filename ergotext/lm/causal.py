@@ -16,7 +16,7 @@ from ergotext.lm.decoding.memo import Reading
 from ergotext.lm.decoding.projection import Projection
 from ergotext.lm.decoding.prompts import read_prompts
 from ergotext.lm.decoding.reader import Reader
-from ergotext.lm.vocabulary import Vocabulary
+from ergotext.lm.tokenizers.vocabulary import Vocabulary
 
 TOKEN_BUDGET = 1024
 """Token positions in one forward pass, prefixes included. Rows share a pass side by side, so

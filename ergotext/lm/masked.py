@@ -13,8 +13,8 @@ from transformers import PreTrainedModel
 
 from ergotext.errors import InputError, ModelError
 from ergotext.lm.batch import TokenBatch, checked
+from ergotext.lm.tokenizers.vocabulary import Vocabulary
 from ergotext.lm.tokenizers.whole_words import word_numbers
-from ergotext.lm.vocabulary import Vocabulary
 
 TOKEN_BUDGET = 4096
 """Token positions in one forward pass, padding and the tokens around each row included."""

@@ -13,7 +13,7 @@ from ergotext.lm.causal import CausalLM
 from ergotext.lm.energies.term import Term
 from ergotext.lm.masked import MaskedLM
 from ergotext.lm.seq2seq import Seq2SeqLM
-from ergotext.lm.vocabulary import Vocabulary
+from ergotext.lm.tokenizers.vocabulary import Vocabulary
 from ergotext.support.words import check_texts
 
 

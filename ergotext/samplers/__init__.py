@@ -1,15 +1,6 @@
 """Samplers over an energy. Importing this package registers them all."""
 
-from ergotext.samplers.base import (
-    SAMPLERS,
-    Info,
-    Sampler,
-    State,
-    WeightedSampler,
-    check_fit,
-    register,
-    sampler_named,
-)
+from ergotext.samplers.base import Info, Sampler, State
 from ergotext.samplers.chains.annealing import SimulatedAnnealing
 from ergotext.samplers.chains.gibbs import Gibbs
 from ergotext.samplers.chains.independence import Independence, SuffixResampling
@@ -17,6 +8,7 @@ from ergotext.samplers.chains.masked import MaskedGibbs, MaskedMetropolis
 from ergotext.samplers.chains.metropolis import MetropolisHastings
 from ergotext.samplers.chains.tempering import ParallelTempering
 from ergotext.samplers.draws import Draws, SeededDraws
+from ergotext.samplers.registry import SAMPLERS, check_fit, register, sampler_named
 from ergotext.samplers.result import Result
 from ergotext.samplers.run import Trace
 from ergotext.samplers.sampling import sample
@@ -25,6 +17,7 @@ from ergotext.samplers.texts import Sample
 from ergotext.samplers.weighted.ais import AnnealedImportance
 from ergotext.samplers.weighted.registered import SMC, Importance, Rejection
 from ergotext.samplers.weighted.result import WeightedResult
+from ergotext.samplers.weighted.samples import WeightedSampler
 
 __all__ = [
     "SAMPLERS",

@@ -10,7 +10,7 @@ from typing import Any
 
 from ergotext.errors import InputError
 from ergotext.lm.protocols import Energy
-from ergotext.samplers.base import sampler_named
+from ergotext.samplers.registry import sampler_named
 from ergotext.samplers.validation import checked
 
 

@@ -11,15 +11,17 @@ from typing import Any
 from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy
-from ergotext.samplers.base import SAMPLERS, Sampler, WeightedSampler, sampler_named
+from ergotext.samplers.base import Sampler
 from ergotext.samplers.checkpoint.saving import Keeper
 from ergotext.samplers.diagnostics import ess_bulk
 from ergotext.samplers.diagnostics import r_hat as r_hat_of
 from ergotext.samplers.draws import SeededDraws
 from ergotext.samplers.options import check_whole, check_window, made, options_of, plain, refused
+from ergotext.samplers.registry import SAMPLERS, sampler_named
 from ergotext.samplers.result import Result
 from ergotext.samplers.run import Pauses, Run, proceed
 from ergotext.samplers.weighted.result import WeightedResult
+from ergotext.samplers.weighted.samples import WeightedSampler
 
 EVERY = 100
 """Steps between checkpoints, and between looks at R-hat, if nothing else is said."""

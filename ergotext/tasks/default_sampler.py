@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from inspect import signature
 from typing import Any
 
-from ergotext.samplers.base import sampler_named
+from ergotext.samplers.registry import sampler_named
 
 FOLLOWED = ("regex", "json_schema")
 """Terms of the energy that only a small share of all texts meets: a weighted sampler writes towards

@@ -25,7 +25,7 @@ from ergotext.lm.energies.term import Sum, Term
 from ergotext.lm.energies.terms import fluency, keywords, length, pseudo_likelihood
 from ergotext.lm.loading import load
 from ergotext.lm.masked import MaskedLM
-from ergotext.samplers.base import sampler_named
+from ergotext.samplers.registry import sampler_named
 from ergotext.samplers.result import Result
 from ergotext.samplers.sampling import check_new, sample
 from ergotext.samplers.texts import Sample

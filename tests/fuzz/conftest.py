@@ -13,6 +13,7 @@ import typer
 
 from ergotext.cli import main
 from ergotext.lm import loading
+from ergotext.lm.sources import SHIPPED
 from ergotext.tasks.retrieval.lookahead import loading as lookahead_loading
 from tests.fuzz.running import ASKED, SMALL
 
@@ -25,7 +26,7 @@ def kept_in_memory() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(typer.main, "get_command", lru_cache(typer.main.get_command))
         for module, name, known in (
-            (loading, "load", loading.SHIPPED),
+            (loading, "load", SHIPPED),
             (lookahead_loading, "load_lookahead", ["tiny-retriever"]),
         ):
             real = getattr(module, name)

@@ -22,7 +22,7 @@ from ergotext.errors import InputError, ModelError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.causal import CausalLM
 from ergotext.lm.protocols import NextTokenScorer
-from ergotext.lm.vocabulary import Vocabulary
+from ergotext.lm.tokenizers.vocabulary import Vocabulary
 from tests.conftest import SMALL, reference_log_prob
 
 
@@ -252,7 +252,10 @@ def test_rope_that_changes_with_the_length_bounds_the_length(small_lm: CausalLM)
     rope = {"rope_type": "longrope", "rope_theta": 1e4, "factor": 4.0, **factors}
     rope["original_max_position_embeddings"] = 24
     lm = CausalLM(
-        LlamaForCausalLM(LlamaConfig(**SMALL, rope_parameters=rope)), small_lm.vocabulary, 0, 1
+        LlamaForCausalLM(LlamaConfig(**SMALL, rope_parameters=rope)),
+        small_lm.vocabulary,
+        0,
+        1,
     )
     assert lm.max_positions == 24
 

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from transformers import MambaConfig, MambaForCausalLM
 
 import ergotext as et
-from ergotext.lm import loading
+from ergotext.lm import sources
 from ergotext.lm.causal import CausalLM
 from tests.conftest import reference_log_prob
 
@@ -136,7 +136,7 @@ def test_names_that_lead_nowhere(name: str, message: str) -> None:
 
 
 def test_bundled_but_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loading, "find_spec", lambda name: None)
+    monkeypatch.setattr(sources, "find_spec", lambda name: None)
     for name in ("smollm2", "gemma3-270m"):
         with pytest.raises(et.InputError, match=r"not installed; run: pip install"):
             et.load(name)

@@ -20,8 +20,8 @@ import ergotext as et
 from ergotext.errors import InputError, ModelError
 from ergotext.lm.masked import MaskedLM
 from ergotext.lm.protocols import MaskedScorer
+from ergotext.lm.tokenizers.vocabulary import Vocabulary
 from ergotext.lm.tokenizers.whole_words import word_numbers
-from ergotext.lm.vocabulary import Vocabulary
 from tests.conftest import SMALL as SMALL_CAUSAL
 from tests.lm.masked_worlds import (
     FAMILIES,

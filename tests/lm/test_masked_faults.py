@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerFast
 from ergotext.errors import ModelError
 from ergotext.lm import masked
 from ergotext.lm.batch import TokenBatch
-from ergotext.lm.vocabulary import Vocabulary
+from ergotext.lm.tokenizers.vocabulary import Vocabulary
 from tests.faulty import load_with_fault
 from tests.lm.masked_worlds import FAMILIES, SIZE, masked_tokenizer, reference, reference_scores
 

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 import ergotext as et
-from ergotext.lm.loading import SHIPPED
+from ergotext.lm.sources import SHIPPED
 from tests.paths import ROOT
 
 DOCS = ROOT / "docs" / "masked.md"

@@ -17,8 +17,7 @@ from torch import Tensor
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from ergotext.lm.batch import TokenBatch
-from ergotext.lm.energies.custom import Custom
-from ergotext.lm.energies.term import Sum
+from ergotext.lm.energies.term import Custom, Sum
 from ergotext.lm.energies.terms import Length
 from ergotext.samplers import SeededDraws
 from ergotext.samplers.target import Target

@@ -12,9 +12,8 @@ from typing import Any
 import torch
 
 from ergotext.lm.batch import TokenBatch
-from ergotext.lm.energies.custom import Custom
 from ergotext.lm.energies.matches import matches
-from ergotext.lm.energies.term import Sum
+from ergotext.lm.energies.term import Custom, Sum
 from ergotext.lm.energies.terms import Length
 from ergotext.samplers import SAMPLERS
 from ergotext.samplers.chains.moves import EditMoves

@@ -16,7 +16,7 @@ from ergotext.lm.energies.term import Sum
 from ergotext.lm.energies.terms import fluency, length, pseudo_likelihood
 from ergotext.lm.loading import load
 from ergotext.lm.masked import MaskedLM
-from ergotext.lm.vocabulary import Vocabulary
+from ergotext.lm.tokenizers.vocabulary import Vocabulary
 from ergotext.samplers import SAMPLERS, SeededDraws, register, run, sample, sampler_named
 from ergotext.samplers.base import Kind
 from tests.lm.masked_worlds import FAMILIES, SIZE, masked_tokenizer

@@ -14,7 +14,7 @@ from ergotext.lm.ragged import Ints
 from ergotext.lm.tokenizers.characters import Alphabet, CharacterTokenizer
 from ergotext.lm.tokenizers.fast import padding_of
 from ergotext.lm.tokenizers.spelling import spelled
-from ergotext.lm.vocabulary import Vocabulary
+from ergotext.lm.tokenizers.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, eq=False)

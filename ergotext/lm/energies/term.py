@@ -18,7 +18,7 @@ from ergotext.errors import InputError
 from ergotext.lm.automata.combine import intersection
 from ergotext.lm.batch import TokenBatch, checked
 from ergotext.lm.causal import CausalLM
-from ergotext.lm.energies.values import weighed, zero
+from ergotext.lm.energies.values import numbers, weighed, zero
 from ergotext.lm.protocols import Automaton, MaskedScorer
 
 Function = Callable[[TokenBatch], Tensor]
@@ -256,12 +256,33 @@ class Sum(Term):
         return next(hard, None)
 
 
+class Custom(Term):
+    """A user's own function as an energy."""
+
+    def __init__(self, function: Callable[..., object], name: str, on_text: bool) -> None:
+        self._function = function
+        self.name = name
+        self._on_text = on_text
+        self._decode: CausalLM | None = None
+
+    def bind(self, scorer: CausalLM) -> Custom:
+        bound = Custom(self._function, self.name, self._on_text)
+        bound._decode, bound.lowest = scorer, self.lowest
+        return bound
+
+    def __call__(self, batch: TokenBatch) -> Tensor:
+        if not self._on_text:
+            return numbers(self.name, self._function(checked(batch)))
+        if self._decode is None:
+            raise InputError(f"the energy {self.name!r} reads text: add it to fluency(lm)")
+        texts = [text.strip() for text in self._decode.decode(batch)]
+        return numbers(self.name, self._function(texts))
+
+
 def _as_term(other: Term | Function | int) -> Term:
     if isinstance(other, Term):
         return other
     if callable(other):
-        from ergotext.lm.energies.custom import Custom  # which is a term itself
-
         return Custom(other, getattr(other, "__name__", "custom"), on_text=False)
     raise InputError(f"cannot add {other!r} to an energy; add an energy or a callable")
 

@@ -261,7 +261,7 @@ def _is_causal(source: Path | str, offline: bool) -> bool:
 def _source(name: str) -> Path | str:
     """A tokenizer.json that stands alone, a folder, or a hub id."""
     from ergotext.lm.conversion import expanded
-    from ergotext.lm.loading import BUNDLED, source_of
+    from ergotext.lm.sources import BUNDLED, source_of
 
     if not name.strip():
         raise InputError("the name of the tokenizer is empty; give a folder or a hub id")

@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ergotext.lm.ragged import Ints
-
-if TYPE_CHECKING:
-    from ergotext.lm.trie.states import TrieStates
+from ergotext.lm.tokenizers.characters import Alphabet
 
 FAR = 1 << 20
 """No key goes on from there."""
 
 
-def nearest(trie: TrieStates) -> Ints:
+class Levels(Protocol):
+    """The arrays of ``TrieStates``, level by level."""
+
+    @property
+    def token(self) -> NDArray[Any]: ...
+    @property
+    def target(self) -> NDArray[Any]: ...
+    @property
+    def alphabet(self) -> Alphabet: ...
+    @property
+    def nodes(self) -> int: ...
+    @property
+    def finished(self) -> int: ...
+    @property
+    def longest(self) -> int: ...
+    def edges(self, nodes: Ints, /) -> tuple[Ints, Ints]: ...
+    def tail_lengths(self, position: Ints, /) -> Ints: ...
+
+
+def nearest(trie: Levels) -> Ints:
     """int64 [M]: the fewest tokens, end tokens left out, from each inner node to the end of a key.
 
     From the last level up: what a node leads to has a number above its own.

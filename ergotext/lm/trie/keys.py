@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ergotext.lm.ragged import Ints, offsets_of, spread
 from ergotext.lm.trie.header import IndexFileError
-from ergotext.lm.trie.states import BLOCK, VALUES_END
-
-if TYPE_CHECKING:
-    from ergotext.lm.trie.tree import TokenTrie
+from ergotext.lm.trie.states import BLOCK, VALUES_END, TrieStates
 
 
-def key_blocks(trie: TokenTrie, state: int, limit: int) -> Iterator[tuple[Ints, Ints]]:
+def key_blocks(trie: TrieStates, state: int, limit: int) -> Iterator[tuple[Ints, Ints]]:
     """What is left, end token included, of the keys below a state, in exact order.
 
     Yields
@@ -50,7 +47,7 @@ def key_blocks(trie: TokenTrie, state: int, limit: int) -> Iterator[tuple[Ints, 
             todo.append(edges.part(slice(0, max(cut, 1))))
 
 
-def keys_through(trie: TokenTrie, states: Ints) -> tuple[Ints, Ints, Ints]:
+def keys_through(trie: TrieStates, states: Ints) -> tuple[Ints, Ints, Ints]:
     """What is left of all keys that go through any of these states, in exact order.
 
     None of the states may be reached from another one, and none be a sink.
@@ -75,7 +72,7 @@ def keys_through(trie: TokenTrie, states: Ints) -> tuple[Ints, Ints, Ints]:
     return ordinals, ids[spread(offsets[:-1] + 1, lengths)], offsets_of(lengths)
 
 
-def object_rows(trie: TokenTrie, low: int, high: int) -> tuple[NDArray[np.uint8], Ints]:
+def object_rows(trie: TrieStates, low: int, high: int) -> tuple[NDArray[np.uint8], Ints]:
     """Flat bytes and offsets [high - low + 1]: the objects, 0xFE behind each, of these keys."""
     block = low // BLOCK
     begin, stop = trie.pool_blocks[[block, -(-high // BLOCK)]].clip(0, len(trie.pool)).tolist()
@@ -99,7 +96,7 @@ class _Edges:
         self.prefix, self.token, self.target, self.count = prefix, token, target, count
 
     @classmethod
-    def below(cls, trie: TokenTrie, node: int, prefix: tuple[Any, ...]) -> _Edges:
+    def below(cls, trie: TrieStates, node: int, prefix: tuple[Any, ...]) -> _Edges:
         _, token, target = trie.candidates(np.array([node]))
         low, high = trie.span(target)
         return cls(prefix, token, target, high - low)
@@ -107,7 +104,7 @@ class _Edges:
     def part(self, which: slice) -> _Edges:
         return _Edges(self.prefix, self.token[which], self.target[which], self.count[which])
 
-    def keys(self, trie: TokenTrie) -> tuple[Ints, Ints]:
+    def keys(self, trie: TrieStates) -> tuple[Ints, Ints]:
         """Walk down level by level, then write each key from its leaf back up."""
         tokens, parents, states = [self.token], [np.zeros_like(self.token)], [self.target]
         for _ in range(1, trie.longest):
@@ -139,7 +136,7 @@ class _Edges:
         return ids, offsets
 
 
-def _children(trie: TokenTrie, states: Ints) -> tuple[Ints, Ints, Ints]:
+def _children(trie: TrieStates, states: Ints) -> tuple[Ints, Ints, Ints]:
     inner = np.flatnonzero((states >= 0) & (states < trie.nodes))
     row, token, following = trie.candidates(states[inner])
     most = trie.size  # no level of a sound trie is wider

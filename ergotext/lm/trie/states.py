@@ -161,6 +161,29 @@ class TrieStates:
         """bool [B]: where only one key goes on, and ``rest`` tells it."""
         return (states >= self.nodes) & (states < self.finished)
 
+    def span(self, states: Ints) -> tuple[Ints, Ints]:
+        """int64 [B] each: the keys that go through a state are those from low up to high.
+
+        Keys are numbered in exact order, so whatever is kept by key is a range here.
+        """
+        low, high = self._outermost(states, last=False), self._outermost(states, last=True)
+        some = (low >= self.nodes) & (high >= self.nodes)
+        begin, stop = np.zeros(len(states), dtype=np.int64), np.zeros(len(states), dtype=np.int64)
+        begin[some], stop[some] = self.ordinals(low[some]), self.ordinals(high[some]) + 1
+        return begin, np.maximum(begin, stop)
+
+    def ordinals(self, states: Ints) -> Ints:
+        """int64 [B]: the number, in exact order, of the one key of each tail or finished state."""
+        position = self.positions(states)
+        block = np.searchsorted(self.tail_blocks[:-1], position, side="right") - 1
+        block = np.maximum(block, 0)
+        begin = np.clip(self.tail_blocks[block], position - BLOCK * self.longest, position)
+        begin = np.maximum(begin, 0)
+        row = np.repeat(np.arange(len(states)), position - begin)
+        closed = self.tail[spread(begin, position - begin)] == self.alphabet.end
+        ordinal: Ints = block * BLOCK + np.bincount(row[closed], minlength=len(states))
+        return ordinal.clip(0, self.size - 1)
+
     def rest(self, states: Ints) -> tuple[Ints, Ints]:
         """Flat int64 tokens and offsets [B + 1]: what is left of the one key of each tail state.
 
@@ -191,6 +214,21 @@ class TrieStates:
         """int64 [B]: the place in ``tail`` of tail states and of finished ones."""
         position = states - np.where(states >= self.finished, self.finished, self.nodes)
         return position.clip(0, max(len(self.tail) - 1, 0))
+
+    def _outermost(self, states: Ints, last: bool) -> Ints:
+        """int64 [B]: the state at the first or last leaf below each state; -1 if there is none."""
+        states = states.copy()
+        for _ in range(self.longest):
+            at = np.flatnonzero(self._is_node(states))
+            if not len(at):
+                break
+            low, high = self.edges(states[at])
+            empty = low == high
+            states[at[empty]] = DEAD
+            at, edge = at[~empty], (high - 1 if last else low)[~empty]
+            states[at] = self.target[edge]
+        states[self._is_node(states)] = DEAD
+        return states
 
     def edges(self, nodes: Ints) -> tuple[Ints, Ints]:
         """int64 [B] each: the first edge of each inner node, and the one behind its last."""

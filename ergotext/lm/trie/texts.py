@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
-from ergotext.lm.tokenizers.characters import CharacterTokenizer
+from ergotext.lm.ragged import Ints
+from ergotext.lm.tokenizers.characters import Alphabet, CharacterTokenizer, TextTokenizer
 from ergotext.lm.trie.states import DEAD
-
-if TYPE_CHECKING:
-    from ergotext.lm.trie.mapping import Keyed
 
 _CUT = "\ufffd"
 """What the first bytes of a character decode to."""
+
+
+class KeyTree(Protocol):
+    """What a search by text must know of a trie; see ``Keyed``."""
+
+    @property
+    def alphabet(self) -> Alphabet: ...
+    @property
+    def tokenizer(self) -> TextTokenizer | None: ...
+    @property
+    def longest(self) -> int: ...
+    def ids(self, key: str, /) -> list[int]: ...
+    def walk(self, prefix: Sequence[int], /) -> int: ...
+    def keys(self, prefix: tuple[int, ...], /) -> Iterator[tuple[int, ...]]: ...
+    def candidates(self, states: Ints, /) -> tuple[Ints, Ints, Ints]: ...
 
 
 @dataclass(frozen=True)
@@ -26,7 +39,7 @@ class Place:
     state: int
 
 
-def places_of(trie: Keyed, text: str) -> list[Place]:
+def places_of(trie: KeyTree, text: str) -> list[Place]:
     """The places below which exactly the keys lie whose text begins with ``text``.
 
     Where every character has its own tokens this is one walk. Other tokenizers part a text and a
@@ -61,13 +74,13 @@ def places_of(trie: Keyed, text: str) -> list[Place]:
     return [p for p in found if not any(p.tokens[:n] in whole for n in range(len(p.tokens)))]
 
 
-def _all_begin(trie: Keyed, way: Place, text: str) -> bool:
+def _all_begin(trie: KeyTree, way: Place, text: str) -> bool:
     """Whether all keys below do; if not, the one that ends here is cut off within a character."""
     below = [Place(key, DEAD) for key in trie.keys(way.tokens)]
     return all(written.startswith(text) for written in _decoded(trie, below))
 
 
-def keys_that_begin(trie: Keyed, text: str) -> list[tuple[int, ...]]:
+def keys_that_begin(trie: KeyTree, text: str) -> list[tuple[int, ...]]:
     """The keys whose text ``text`` begins with, the shortest text first; as ``places_of``."""
     text = _as_read(trie, text)
     found: list[tuple[str, tuple[int, ...]]] = []
@@ -78,14 +91,14 @@ def keys_that_begin(trie: Keyed, text: str) -> list[tuple[int, ...]]:
     return [tokens for written, tokens in shortest if text.startswith(written)]
 
 
-def _as_read(trie: Keyed, text: str) -> str:
+def _as_read(trie: KeyTree, text: str) -> str:
     ids = trie.ids(text)  # raises where there is no tokenizer
     assert trie.tokenizer is not None
     return trie.tokenizer.decode(ids) or text
 
 
 def _levels(
-    trie: Keyed, goes_on: Callable[[str], bool]
+    trie: KeyTree, goes_on: Callable[[str], bool]
 ) -> Iterator[tuple[list[Place], list[tuple[Place, str]]]]:
     """Go down level by level, from the ways of which ``goes_on`` holds for what is written.
 
@@ -112,7 +125,7 @@ def _levels(
         level = [way for way, written in read if goes_on(written)]
 
 
-def _decoded(trie: Keyed, ways: list[Place]) -> list[str]:
+def _decoded(trie: KeyTree, ways: list[Place]) -> list[str]:
     tokenizer = trie.tokenizer
     many = getattr(tokenizer, "decode_many", None)
     if many is not None:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import numpy as np
 
 from ergotext.errors import InputError
-from ergotext.lm.ragged import Ints, spread
 from ergotext.lm.trie.key_ids import Key
 from ergotext.lm.trie.keys import key_blocks
 from ergotext.lm.trie.mapping import Ids, Keyed
@@ -64,33 +63,10 @@ class TokenTrie(TrieStates, Keyed):
             for low, high in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
                 yield (*prefix, *flat[low : high - 1])
 
-    def span(self, states: Ints) -> tuple[Ints, Ints]:
-        """int64 [B] each: the keys that go through a state are those from low up to high.
-
-        Keys are numbered in exact order, so whatever is kept by key is a range here.
-        """
-        low, high = self._outermost(states, last=False), self._outermost(states, last=True)
-        some = (low >= self.nodes) & (high >= self.nodes)
-        begin, stop = np.zeros(len(states), dtype=np.int64), np.zeros(len(states), dtype=np.int64)
-        begin[some], stop[some] = self.ordinals(low[some]), self.ordinals(high[some]) + 1
-        return begin, np.maximum(begin, stop)
-
     def ordinal(self, key: Key) -> int | None:
         """The number of a key in exact order; None where it is not in the trie."""
         state = self._after(self.walk(key), self.alphabet.end)
         return int(self.ordinals(np.array([state]))[0]) if state >= self.finished else None
-
-    def ordinals(self, states: Ints) -> Ints:
-        """int64 [B]: the number, in exact order, of the one key of each tail or finished state."""
-        position = self.positions(states)
-        block = np.searchsorted(self.tail_blocks[:-1], position, side="right") - 1
-        block = np.maximum(block, 0)
-        begin = np.clip(self.tail_blocks[block], position - BLOCK * self.longest, position)
-        begin = np.maximum(begin, 0)
-        row = np.repeat(np.arange(len(states)), position - begin)
-        closed = self.tail[spread(begin, position - begin)] == self.alphabet.end
-        ordinal: Ints = block * BLOCK + np.bincount(row[closed], minlength=len(states))
-        return ordinal.clip(0, self.size - 1)
 
     def values_at(self, ordinal: int) -> list[str]:
         """The objects of the key with this number."""
@@ -116,21 +92,6 @@ class TokenTrie(TrieStates, Keyed):
         if edge >= high or int(self.token[edge]) != token:
             return DEAD
         return int(self.target[edge])
-
-    def _outermost(self, states: Ints, last: bool) -> Ints:
-        """int64 [B]: the state at the first or last leaf below each state; -1 if there is none."""
-        states = states.copy()
-        for _ in range(self.longest):
-            at = np.flatnonzero(self._is_node(states))
-            if not len(at):
-                break
-            low, high = self.edges(states[at])
-            empty = low == high
-            states[at[empty]] = DEAD
-            at, edge = at[~empty], (high - 1 if last else low)[~empty]
-            states[at] = self.target[edge]
-        states[self._is_node(states)] = DEAD
-        return states
 
 
 def settled(trie: object) -> TokenTrie:

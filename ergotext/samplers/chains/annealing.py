@@ -11,12 +11,13 @@ from torch import Tensor
 from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy
-from ergotext.samplers.base import Info, Kind, Need, State, register
+from ergotext.samplers.base import Info, Kind, Need, State
 from ergotext.samplers.chains.edits import MOVES
 from ergotext.samplers.chains.metropolis import MetropolisHastings
 from ergotext.samplers.chains.moves import EditMoves
 from ergotext.samplers.chains.schedules import SCHEDULES, lam_rate
 from ergotext.samplers.draws import Draws
+from ergotext.samplers.registry import register
 
 Schedule = Literal["linear", "geometric", "logarithmic", "adaptive"]
 WINDOW, CROSSING = 20, 10

@@ -10,8 +10,9 @@ from torch import Tensor
 from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy
-from ergotext.samplers.base import Info, State, sampler_named
+from ergotext.samplers.base import Info, State
 from ergotext.samplers.draws import Draws
+from ergotext.samplers.registry import sampler_named
 
 
 class Kernel(Protocol):

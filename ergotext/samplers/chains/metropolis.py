@@ -11,11 +11,12 @@ from torch import Tensor
 from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy
-from ergotext.samplers.base import Info, Kind, Need, State, check_fit, register
+from ergotext.samplers.base import Info, Kind, Need, State
 from ergotext.samplers.chains.edits import MOVES
 from ergotext.samplers.chains.moves import EditMoves, Proposal
 from ergotext.samplers.chains.start import start
 from ergotext.samplers.draws import Draws
+from ergotext.samplers.registry import check_fit, register
 
 
 def log_acceptance(energy: Tensor, proposed: Tensor, proposal: Proposal, beta: Tensor) -> Tensor:

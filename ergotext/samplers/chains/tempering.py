@@ -11,16 +11,11 @@ from torch import Tensor
 from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy
-from ergotext.samplers.base import (
-    Info,
-    Kind,
-    Need,
-    State,
-    register,
-)
+from ergotext.samplers.base import Info, Kind, Need, State
 from ergotext.samplers.chains.kernels import Kernel, kernel_named
 from ergotext.samplers.chains.metropolis import check_temperature
 from ergotext.samplers.draws import Draws
+from ergotext.samplers.registry import register
 from ergotext.samplers.validation import bare
 
 

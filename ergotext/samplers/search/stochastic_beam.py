@@ -11,8 +11,9 @@ from torch import Tensor
 
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy, NextTokenScorer
-from ergotext.samplers.base import Kind, Need, check_fit, register
+from ergotext.samplers.base import Kind, Need
 from ergotext.samplers.draws import Draws
+from ergotext.samplers.registry import check_fit, register
 from ergotext.samplers.search.top_down import leaves
 from ergotext.samplers.search.without_replacement import WithoutReplacement
 from ergotext.samplers.target import Target

@@ -11,10 +11,11 @@ from torch import Tensor
 from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Automaton, Energy, MaskedScorer, NextTokenScorer
-from ergotext.samplers.base import Kind, Need, State, check_fit, register
+from ergotext.samplers.base import Kind, Need, State
 from ergotext.samplers.chains.kernels import kernel_named
 from ergotext.samplers.chains.suffix import log_q_of
 from ergotext.samplers.draws import Draws
+from ergotext.samplers.registry import check_fit, register
 from ergotext.samplers.target import Target
 from ergotext.samplers.validation import checked
 from ergotext.samplers.weighted.growth import grown

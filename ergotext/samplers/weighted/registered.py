@@ -7,9 +7,10 @@ from typing import ClassVar, Literal, get_args
 
 from ergotext.errors import InputError
 from ergotext.lm.protocols import Energy, LookAhead
-from ergotext.samplers.base import Kind, Need, check_fit, register
+from ergotext.samplers.base import Kind, Need
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.options import check_counts
+from ergotext.samplers.registry import check_fit, register
 from ergotext.samplers.target import Target
 from ergotext.samplers.weighted.importance import importance
 from ergotext.samplers.weighted.proposals import (

@@ -15,7 +15,6 @@ from ergotext.errors import InputError
 from ergotext.lm.protocols import Energy
 from ergotext.samplers.base import Kind
 from ergotext.samplers.draws import SeededDraws
-from ergotext.samplers.search.without_replacement import WithoutReplacement
 from ergotext.samplers.texts import Feature, Floats, Sample, described, distinct, featured
 from ergotext.samplers.weighted.averages import Average
 from ergotext.samplers.weighted.resampling import ancestors
@@ -109,7 +108,7 @@ class WeightedResult:
     def text(self) -> str:
         """One line on how it came about."""
         samples = self.samples
-        if isinstance(samples, WithoutReplacement) and samples.exact:
+        if samples.exact:
             trust = f"all of the {len(samples)} sequences, log Z {self.log_z:.2f}, exact"
         else:
             # Without replacement draws may be worth more than their number, by any factor.

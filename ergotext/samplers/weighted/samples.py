@@ -7,13 +7,14 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Self
+from typing import ClassVar, Protocol, Self
 
 import torch
 from torch import Tensor
 
 from ergotext.errors import ErgotextError, InputError
 from ergotext.lm.batch import TokenBatch
+from ergotext.samplers.base import Kind, Need
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.weighted.averages import Average, spread, values_of, weighted_quantile
 from ergotext.samplers.weighted.resampling import ancestors
@@ -59,7 +60,7 @@ class WeightedSamples:
     wanted : int, optional
         Draws that were asked for, where Ctrl-C ended the run with fewer.
     doubted : bool
-        Whether tokens were drawn more rarely for want of a known ending (``next_token.finishing``).
+        Whether tokens were drawn more rarely for want of a known ending (``proposals.finishing``).
 
     Raises
     ------
@@ -117,6 +118,11 @@ class WeightedSamples:
 
     def __len__(self) -> int:
         return len(self.batch)
+
+    @property
+    def exact(self) -> bool:
+        """Whether these are all sequences there are, so that ``log_z`` is exact."""
+        return False
 
     @property
     def weights(self) -> Tensor:
@@ -258,3 +264,13 @@ class WeightedSamples:
         if said := self.complaints():
             warnings.warn("; ".join(said), HeavyWeightsWarning, stacklevel=3)
         return self
+
+
+class WeightedSampler(Protocol):
+    """An algorithm whose draws come with weights, made as a ``Sampler`` is."""
+
+    kind: ClassVar[Kind]
+    needs: ClassVar[frozenset[Need]]
+
+    def draw(self, draws: Draws, n: int) -> WeightedSamples:
+        """``n`` draws, or those of ``n`` particles."""

@@ -13,12 +13,37 @@ from typing import Any
 from ergotext.errors import InputError
 from ergotext.support.untrusted import read_json
 from ergotext.tasks.training.examples import Shares
-from ergotext.tasks.training.seq2seq.new_model import Shape
 
 OBJECTIVES = ("cross-entropy", "listwise", "policy", "zeroth-order")
 RECORD = "training.json"
 _MAY_CHANGE = ("steps", "every", "patience", "dev_limit")
 """Settings that a run may be resumed with others of."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The size of a T5 with gated GELU and one embedding for input and output.
+
+    Parameters
+    ----------
+    d_model, d_ff : int
+    num_layers : int
+        Of the encoder, and as many of the decoder.
+    num_heads : int
+        Each of ``d_model / num_heads``.
+    dropout_rate : float
+    """
+
+    d_model: int = 256
+    d_ff: int = 512
+    num_layers: int = 3
+    num_heads: int = 4
+    dropout_rate: float = 0.0
+
+    def __post_init__(self) -> None:
+        least = min(self.d_model, self.d_ff, self.num_layers, self.num_heads)
+        if least < 1 or self.d_model % self.num_heads or not 0 <= self.dropout_rate < 1:
+            raise InputError(f"no model has the shape {asdict(self)}: heads must share its width")
 
 
 @dataclass(frozen=True)

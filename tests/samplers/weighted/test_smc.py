@@ -105,7 +105,7 @@ def check_mass_is_kept(module: Any) -> None:
 
 
 def test_the_places_of_a_pool_share_its_mass(monkeypatch: pytest.MonkeyPatch) -> None:
-    check_mass_is_kept(modules(["smc"]).smc)
-    over_all = ("smc", "math.log(len(self.places))", "math.log(len(rows.open))")
+    check_mass_is_kept(modules(["weighted.smc"]).smc)
+    over_all = ("weighted.smc", "math.log(len(self.places))", "math.log(len(rows.open))")
     with pytest.raises(AssertionError):
-        check_mass_is_kept(modules_with_fault(["smc"], over_all, monkeypatch).smc)
+        check_mass_is_kept(modules_with_fault(["weighted.smc"], over_all, monkeypatch).smc)

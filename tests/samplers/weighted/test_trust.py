@@ -148,7 +148,7 @@ def interrupting(monkeypatch: pytest.MonkeyPatch, module: str, whole: int) -> No
         done.append(grown(*about))
         return done[-1]
 
-    monkeypatch.setattr(f"ergotext.samplers.{module}.grown", until)
+    monkeypatch.setattr(f"ergotext.samplers.weighted.{module}.grown", until)
 
 
 @pytest.mark.filterwarnings("ignore::ergotext.samplers.weighted.samples.HeavyWeightsWarning")

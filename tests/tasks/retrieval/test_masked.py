@@ -13,7 +13,7 @@ import ergotext as et
 from ergotext.errors import InputError
 from ergotext.lm.masked import MaskedLM
 from ergotext.lm.tokenizers.fast import FastTokenizer
-from ergotext.lm.vocabulary import Vocabulary
+from ergotext.lm.tokenizers.vocabulary import Vocabulary
 from ergotext.tasks.retrieval import retriever
 from ergotext.tasks.retrieval.lookahead.strings import StringMatch
 from ergotext.tasks.retrieval.masked import PSEUDO

@@ -11,8 +11,8 @@ from transformers import PreTrainedTokenizerFast
 from ergotext.errors import InputError
 from ergotext.lm.masked import MaskedLM
 from ergotext.lm.tokenizers.fast import FastTokenizer
+from ergotext.lm.tokenizers.vocabulary import Vocabulary
 from ergotext.lm.trie import TokenTrie, build
-from ergotext.lm.vocabulary import Vocabulary
 from ergotext.tasks.retrieval import masked_keys
 from ergotext.tasks.retrieval.masked_keys import MaskedKeys
 from tests.faulty import load_with_fault

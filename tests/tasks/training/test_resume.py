@@ -177,7 +177,7 @@ def test_a_look_ahead_goes_on_from_the_checkpoint_before(
     def run(output: Path, *more: str) -> int:
         options = ["--steps", "6", "--every", "2", "--batch-size", "4", "--width", "8"]
         given = [*little.arguments, *options, "--device", "cpu", "-o", str(output), *more]
-        return main(["train-train_module", *given])
+        return main(["train-lookahead", *given])
 
     assert run(tmp_path / "whole") == 0
     step = train_module.Lessons.step

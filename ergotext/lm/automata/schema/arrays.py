@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ergotext.lm.automata.schema.atoms import Atom, Contains
 from ergotext.lm.automata.schema.document import Fact, fault
 from ergotext.lm.automata.schema.logic import ends
-from ergotext.lm.automata.schema.rules import Way
+from ergotext.lm.automata.schema.rules import Way, Writing
 from ergotext.lm.automata.schema.values import same
-
-if TYPE_CHECKING:
-    from ergotext.lm.automata.schema.writer import Writer
 
 Facts = tuple[Fact, ...]
 
@@ -25,7 +22,7 @@ MOST = 2000
 """States of one array whose elements are counted."""
 
 
-def array(writer: Writer, atoms: Sequence[Atom]) -> list[Way]:
+def array(writer: Writing, atoms: Sequence[Atom]) -> list[Way]:
     """The ways of writing an array under these atoms."""
     low, high = ends(atoms, "items")
     told = [atom.value for atom in atoms if atom.kind == "items"]
@@ -49,7 +46,7 @@ def array(writer: Writer, atoms: Sequence[Atom]) -> list[Way]:
     return [(*writer.token("["), body, writer.token("]")[0])]
 
 
-def _listed(writer: Writer, facts: Sequence[Facts], least: int, most: int | None) -> str:
+def _listed(writer: Writing, facts: Sequence[Facts], least: int, most: int | None) -> str:
     """Elements of which the first have facts of their own; at the end, as many as may be."""
     rest = len(facts) - 1
     comma, space, add = writer.token(","), writer.space, writer.rules.add
@@ -70,7 +67,7 @@ def _listed(writer: Writer, facts: Sequence[Facts], least: int, most: int | None
 
 
 def _unlike(
-    writer: Writer,
+    writer: Writing,
     facts: Sequence[Facts],
     least: int,
     most: int | None,
@@ -105,7 +102,7 @@ def _unlike(
 
 
 def _counted(
-    writer: Writer, facts: Sequence[Facts], least: int, most: int | None, atoms: Sequence[Atom]
+    writer: Writing, facts: Sequence[Facts], least: int, most: int | None, atoms: Sequence[Atom]
 ) -> str:
     """Elements of which so many fit other facts: a state for every number that has been met."""
     asked: list[Contains] = [atom.value for atom in atoms]

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
-from typing import TYPE_CHECKING
 
 from ergotext.lm.automata.schema.atoms import Atom, Other
 from ergotext.lm.automata.schema.document import Fact, fact, fault
 from ergotext.lm.automata.schema.logic import ends, matches
-from ergotext.lm.automata.schema.rules import Way
+from ergotext.lm.automata.schema.rules import Way, Writing
 from ergotext.lm.automata.schema.terminals import exact, string, vain
-
-if TYPE_CHECKING:
-    from ergotext.lm.automata.schema.writer import Writer
 
 STRING = fact({"type": "string"})
 
@@ -27,7 +23,7 @@ MOST = 20_000
 """States of one object whose members are counted."""
 
 
-def object_(writer: Writer, atoms: Sequence[Atom]) -> list[Way]:
+def object_(writer: Writing, atoms: Sequence[Atom]) -> list[Way]:
     """The ways of writing an object under these atoms."""
     logic = writer.logic
     has = dict.fromkeys(atom.value for atom in atoms if atom.kind == "has")
@@ -54,7 +50,7 @@ def object_(writer: Writer, atoms: Sequence[Atom]) -> list[Way]:
 
 
 def _members(
-    writer: Writer,
+    writer: Writing,
     pairs: Sequence[tuple[Way, bool]],
     others: list[Way],
     least: int,
@@ -91,7 +87,7 @@ def _members(
 
 
 def _others(
-    writer: Writer, atoms: Sequence[Atom], known: Sequence[str], spelled: tuple[Fact, ...]
+    writer: Writing, atoms: Sequence[Atom], known: Sequence[str], spelled: tuple[Fact, ...]
 ) -> list[Way]:
     """The members whose names are not known, a way for every choice of patterns they match."""
     told = [atom for atom in atoms if atom.kind == "members"]
@@ -117,7 +113,7 @@ def _others(
 
 
 def _names(
-    writer: Writer, hits: list[Atom], known: Sequence[str], spelled: tuple[Fact, ...]
+    writer: Writing, hits: list[Atom], known: Sequence[str], spelled: tuple[Fact, ...]
 ) -> list[str]:
     """Expressions of the names that match patterns and fit facts, but those known."""
     found = []

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any, Protocol
+
+from ergotext.lm.automata.schema.document import Fact
+from ergotext.lm.automata.schema.logic import Logic
 
 Way = tuple[str, ...]
 
@@ -93,3 +97,16 @@ class Rules:
                     found |= dict.fromkeys(new)
                     todo += new
         return list(found)
+
+
+class Writing(Protocol):
+    """What the rules of arrays and objects need of the grammar that they are part of."""
+
+    logic: Logic
+    rules: Rules
+    space: Way
+
+    def value(self, facts: tuple[Fact, ...]) -> str: ...
+    def token(self, text: str) -> Way: ...
+    def literal(self, value: Any) -> Way: ...
+    def pair(self, name: str, value: Way) -> Way: ...

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ergotext.errors import ModelError
-from ergotext.lm.loading import source_of
+from ergotext.lm.sources import source_of
 from ergotext.support.untrusted import check_types, read_json
 
 NAME = "retriever.json"

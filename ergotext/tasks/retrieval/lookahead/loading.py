@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from ergotext.errors import InputError
 from ergotext.lm.conversion import expanded
-from ergotext.lm.loading import source_of
+from ergotext.lm.sources import source_of
 from ergotext.tasks.retrieval.candidates import Potential
 from ergotext.tasks.retrieval.lookahead.fitted import Fitted
 from ergotext.tasks.retrieval.lookahead.learned import Matched, matcher_folders

@@ -27,7 +27,7 @@ from ergotext.tasks.training.log import end_last_line, save_curve
 from ergotext.tasks.training.lookahead.fit import Lessons, Recipe, characters, earlier, score
 from ergotext.tasks.training.lookahead.pairs import Examples
 from ergotext.tasks.training.lookahead.synonyms import Synonyms, read_synonyms
-from ergotext.tasks.training.loop import SCORE
+from ergotext.tasks.training.seq2seq.loop import SCORE
 from ergotext.tasks.training.seq2seq.train import InterruptedRunError, Trained, read_questions
 from ergotext.tasks.training.settings import claim_file
 from ergotext.tasks.training.sources import digests, read_templates

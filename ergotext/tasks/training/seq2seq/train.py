@@ -23,11 +23,11 @@ from ergotext.tasks.lookup import opened
 from ergotext.tasks.training.checkpoints import CHECKPOINTS, last_checkpoint, last_whole
 from ergotext.tasks.training.examples import Stream
 from ergotext.tasks.training.log import CURVE, LOG, Journal, save_curve
-from ergotext.tasks.training.loop import SCORE, Loop
 from ergotext.tasks.training.schedule import Pace
 from ergotext.tasks.training.seq2seq.batches import maker
 from ergotext.tasks.training.seq2seq.dev import DevSet
 from ergotext.tasks.training.seq2seq.initial_model import Started, has_bfloat16, started
+from ergotext.tasks.training.seq2seq.loop import SCORE, Loop
 from ergotext.tasks.training.seq2seq.objectives import Loss, cross_entropy, listwise, shortfall
 from ergotext.tasks.training.seq2seq.scoring import Coder
 from ergotext.tasks.training.seq2seq.stream import Feed

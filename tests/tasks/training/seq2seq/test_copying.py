@@ -9,8 +9,9 @@ from transformers import T5ForConditionalGeneration
 
 from ergotext.errors import InputError
 from ergotext.tasks.training.seq2seq import new_model
-from ergotext.tasks.training.seq2seq.new_model import Shape, fresh_model
+from ergotext.tasks.training.seq2seq.new_model import fresh_model
 from ergotext.tasks.training.seq2seq.tokenizer import spelling_tokenizer
+from ergotext.tasks.training.settings import Shape
 
 TOKENIZER = spelling_tokenizer(map(chr, range(0x4E00, 0x5200)), least=1)
 

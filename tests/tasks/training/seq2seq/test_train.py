@@ -22,9 +22,8 @@ from ergotext.tasks.index import build
 from ergotext.tasks.retrieval.retriever import Retriever
 from ergotext.tasks.training.checkpoints import CHECKPOINTS, last_checkpoint
 from ergotext.tasks.training.seq2seq import train as module
-from ergotext.tasks.training.seq2seq.new_model import Shape
 from ergotext.tasks.training.seq2seq.train import InterruptedRunError, Trained, train
-from ergotext.tasks.training.settings import OBJECTIVES, Settings
+from ergotext.tasks.training.settings import OBJECTIVES, Settings, Shape
 from tests.tasks.little_base import LittleBase
 
 SMALL = Settings(
