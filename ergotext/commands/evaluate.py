@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ergotext.commands.console import place
+from ergotext.commands.options import FLOAT32, Device, Dtype, Threads
 from ergotext.commands.retrieve import (
     AUTO,
-    FLOAT32,
     LOOKAHEAD,
     PREFIXES,
     RETRIEVER,
@@ -20,7 +20,6 @@ from ergotext.commands.retrieve import (
     Posterior,
     Temperature,
 )
-from ergotext.commands.sample import DtypeName
 
 if TYPE_CHECKING:
     from ergotext.tasks.evaluation.report import Evaluation
@@ -77,9 +76,9 @@ def evaluate(
     temperature: Temperature = None,
     engine: Annotated[EngineName, typer.Option(help="ray: actors, of the extra ray.")] = LOCAL,
     workers: Annotated[int, typer.Option(min=1, help="Actors of ray.")] = 2,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    dtype: Annotated[DtypeName, typer.Option(help="bfloat16 is faster, approximate.")] = FLOAT32,
-    threads: Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads.")] = None,
+    device: Device = "auto",
+    dtype: Dtype = FLOAT32,
+    threads: Threads = None,
     plot: Annotated[
         Path | None, typer.Option(help="Draw reliability and abstention here (.png).")
     ] = None,

@@ -8,9 +8,7 @@ from typing import Annotated
 import typer
 
 from ergotext.commands.console import Output, standard_input
-from ergotext.commands.sample import DtypeName
-
-FLOAT32 = DtypeName.float32
+from ergotext.commands.options import FLOAT32, AsJson, Device, Dtype, OutFile, Threads
 
 
 def read(
@@ -26,13 +24,11 @@ def read(
     model: Annotated[
         str, typer.Option(help="smollm2, gemma3-270m, a folder, .gguf file or hub id.")
     ] = "smollm2",
-    dtype: Annotated[DtypeName, typer.Option(help="bfloat16 is faster and approximate.")] = FLOAT32,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Write here, not to stdout.")
-    ] = None,
+    dtype: Dtype = FLOAT32,
+    device: Device = "auto",
+    threads: Threads = None,
+    as_json: AsJson = False,
+    output: OutFile = None,
 ) -> None:
     """Answer a question by spans of a passage, word for word."""
     emit = Output(output, passage)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ergotext.commands.console import Output, standard_input
-from ergotext.commands.sample import DtypeName
+from ergotext.commands.options import FLOAT32, Device, Dtype, OutFile, Threads
 
 
 class LookAheadName(StrEnum):
@@ -43,7 +43,7 @@ Posterior = Annotated[
         "--posterior", help="Probabilities of model and look-ahead together, not the model's alone."
     ),
 ]
-FLOAT32, AUTO, BEAM = DtypeName.float32, LookAheadName.auto, DecodeName.beam
+AUTO, BEAM = LookAheadName.auto, DecodeName.beam
 RETRIEVER = "tiny-retriever"
 Temperature = Annotated[
     float | None, typer.Option(help="T of the probabilities p^(1/T). [the model's own, or 1]")
@@ -96,13 +96,11 @@ def retrieve(
     limit: Annotated[
         int | None, typer.Option(min=1, help="Answer only the first so many questions.")
     ] = None,
-    dtype: Annotated[DtypeName, typer.Option(help="bfloat16 is faster and approximate.")] = FLOAT32,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads.")] = None,
+    dtype: Dtype = FLOAT32,
+    device: Device = "auto",
+    threads: Threads = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a question.")] = False,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Write here, not to stdout.")
-    ] = None,
+    output: OutFile = None,
 ) -> None:
     """Answer questions with the entries of an index that a model finds most likely."""
     emit = Output(output, index)

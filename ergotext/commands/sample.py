@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ergotext.commands.console import Interrupted, Output
+from ergotext.commands.model import load
+from ergotext.commands.options import DtypeName, Threads
 
 if TYPE_CHECKING:
-    from ergotext.lm.causal import CausalLM
-    from ergotext.lm.loading import Dtype
-
-
-class DtypeName(StrEnum):
-    """Number formats of the model."""
-
-    float32 = "float32"
-    bfloat16 = "bfloat16"
-
-
-def load(model: str, device: str, dtype: str, threads: int | None) -> CausalLM:
-    """The model that a command names."""
-    import torch
-
-    from ergotext.lm.loading import load_causal
-
-    if threads is not None:
-        torch.set_num_threads(threads)
-    return load_causal(model, device=device, dtype=cast("Dtype", dtype))
+    pass
 
 
 def sample(
@@ -93,7 +75,7 @@ def sample(
     ] = None,
     dtype: Annotated[DtypeName | None, typer.Option(help="[float32]")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda. [auto]")] = None,
-    threads: Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads.")] = None,
+    threads: Threads = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Same seed, same output. [0]")] = None,
     plot: Annotated[
         Path | None, typer.Option(help="Draw energy traces and ranks of chains here (.png).")

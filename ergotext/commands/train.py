@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ergotext.commands.console import Interrupted, report
+from ergotext.commands.options import Device, Threads
 
 
 class ObjectiveName(StrEnum):
@@ -63,8 +64,8 @@ def train(
     every: Annotated[int, typer.Option(help="Steps between two scores and checkpoints.")] = 500,
     patience: Annotated[int, typer.Option(help="Scores without a better one to stop at.")] = 10,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from a checkpoint.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads.")] = None,
+    device: Device = "auto",
+    threads: Threads = None,
     seed: Annotated[int, typer.Option(help="Same seed, same model (on one machine).")] = 0,
 ) -> None:
     """Train a small encoder-decoder to find the keys of an index that answer questions."""
@@ -118,8 +119,8 @@ def train_lookahead(
     width: Annotated[int, typer.Option(help="Of a character's embedding, from scratch.")] = 96,
     every: Annotated[int, typer.Option(help="Steps between two scores and checkpoints.")] = 1000,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads.")] = None,
+    device: Device = "auto",
+    threads: Threads = None,
     seed: Annotated[int, typer.Option(help="Same seed, same weights (on one machine).")] = 0,
 ) -> None:
     """Train the look-ahead of a retriever: what tells which predicate a question asks for."""

@@ -1,0 +1,66 @@
+"""``ergotext infill``; what it does is in ``ergotext.tasks.infill``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ergotext.commands.console import Output, standard_input
+from ergotext.commands.model import load
+from ergotext.commands.options import (
+    ANNEALING,
+    FLOAT32,
+    AsJson,
+    Chains,
+    Context,
+    Count,
+    Device,
+    Dtype,
+    Model,
+    OutFile,
+    Sampler,
+    Seconds,
+    Seed,
+    Steps,
+    Threads,
+)
+from ergotext.commands.texts import show
+
+
+def infill(
+    text: Annotated[
+        str,
+        typer.Argument(
+            help="Text with blanks: ___ of one or more words, ___{2} of two, ___{1,3} of one to "
+            "three; or -: such texts from stdin, one a line."
+        ),
+    ],
+    count: Count = 3,
+    chains: Chains = 8,
+    steps: Steps = 150,
+    sampler: Sampler = ANNEALING,
+    context: Context = None,
+    max_seconds: Seconds = None,
+    model: Model = "smollm2",
+    dtype: Dtype = FLOAT32,
+    device: Device = "auto",
+    threads: Threads = None,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+    output: OutFile = None,
+) -> None:
+    """Fill the blanks of a text; what is given stays word for word."""
+    emit = Output(output)
+    from ergotext.tasks import infill as task
+    from ergotext.tasks.write import Budget
+
+    texts = task.lines(standard_input()) if text == "-" else [text]
+    task.check_texts(texts)
+    budget = Budget(sampler.value, chains, steps, max_seconds, seed)
+    loaded = load(model, device, dtype.value, threads)
+    results = task.infill_all(texts, loaded, budget, context=context)
+    with emit:
+        for one, result in zip(texts, results, strict=True):
+            best = result.best(count)
+            show(emit, result, best, dtype, task.as_json(best, one, emit.ascii_only), as_json)

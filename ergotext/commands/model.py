@@ -1,0 +1,20 @@
+"""The model that a command names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from ergotext.lm.causal import CausalLM
+    from ergotext.lm.loading import Dtype
+
+
+def load(model: str, device: str, dtype: str, threads: int | None) -> CausalLM:
+    """The model that a command names."""
+    import torch
+
+    from ergotext.lm.loading import load_causal
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return load_causal(model, device=device, dtype=cast("Dtype", dtype))

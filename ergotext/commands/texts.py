@@ -1,0 +1,38 @@
+"""Texts that chains found, printed with how they were found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+from ergotext.commands.console import Interrupted, Output
+from ergotext.commands.options import DtypeName
+
+if TYPE_CHECKING:
+    from ergotext.samplers.result import Result
+    from ergotext.samplers.texts import Sample
+
+
+def show(
+    emit: Output,
+    result: Result,
+    found: Sequence[Sample],
+    dtype: DtypeName,
+    records: str,
+    as_json: bool,
+) -> None:
+    """What chains found, as text or as JSON, and how; Ctrl-C is passed on behind it."""
+    from ergotext.tasks.write import as_text, how
+
+    approximate = dtype is not DtypeName.float32
+    if as_json:
+        emit(records)
+        typer.echo(how(result, approximate), err=True)
+    else:
+        emit(as_text(result, found, approximate))
+    for line in result.unmoved:
+        typer.echo(f"warning: {line}", err=True)
+    if result.stopped == "interrupt":
+        raise Interrupted("interrupted; the best so far is kept")
