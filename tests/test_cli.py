@@ -318,7 +318,7 @@ def test_help_is_quick_and_needs_no_model() -> None:
 
 
 def test_version() -> None:
-    assert process("version").communicate()[0].startswith("ergotext 0.")
+    assert process("--version").communicate()[0].startswith("ergotext 0.")
 
 
 def test_no_arguments_show_the_help() -> None:
