@@ -70,18 +70,18 @@ def place(path: Path, option: str = "-o") -> Path:
         written.
     """
     if "\0" in str(path):
-        raise typer.BadParameter("the name of a file holds no NUL", param_hint=option)
+        raise typer.BadParameter("a file name cannot contain a NUL character", param_hint=option)
     real = Path(os.path.realpath(path))
     if real.is_symlink():
-        raise typer.BadParameter(f"{path} is a link that leads to itself", param_hint=option)
+        raise typer.BadParameter(f"{path} is a link to itself", param_hint=option)
     if real.is_dir():
-        raise typer.BadParameter(f"{path} is a folder; name a file", param_hint=option)
+        raise typer.BadParameter(f"{path} is a folder; give a file name", param_hint=option)
     if not real.parent.exists():
         raise typer.BadParameter(f"the folder {real.parent} does not exist", param_hint=option)
     if not real.parent.is_dir():
-        raise typer.BadParameter(f"{real.parent} is no folder", param_hint=option)
+        raise typer.BadParameter(f"{real.parent} is not a folder", param_hint=option)
     if not os.access(real.parent, os.W_OK):
-        raise typer.BadParameter(f"the folder {real.parent} cannot be written", param_hint=option)
+        raise typer.BadParameter(f"the folder {real.parent} is not writable", param_hint=option)
     return real
 
 
@@ -104,7 +104,7 @@ class Output:
         self.lines: list[str] = []
         if self.path in [Path(os.path.realpath(file)) for file in read if file is not None]:
             raise typer.BadParameter(
-                f"{path} is what this command reads; name another file", param_hint="-o"
+                f"{path} is also an input of this command; give another file name", param_hint="-o"
             )
 
     def __call__(self, text: str) -> None:
@@ -124,8 +124,8 @@ class Output:
         except OSError as error:
             typer.echo("".join(self.lines), nl=False)  # found is found
             raise typer.TyperException(
-                f"{self.path} cannot be written ({error.strerror or error}); its lines are on "
-                "standard output instead"
+                f"{self.path} could not be written ({error.strerror or error}); the output was "
+                "printed instead"
             ) from error
 
     def _write(self, path: Path) -> None:
@@ -172,14 +172,14 @@ def standard_input() -> str:
     from ergotext.errors import InputError
 
     if sys.stdin is None:
-        raise InputError("standard input is closed; pipe keyword sets in, one JSON list a line")
+        raise InputError("standard input is closed; pipe text into it")
     try:
         return sys.stdin.buffer.read().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"standard input is not UTF-8 ({error.reason})") from error
 
 
-_NO_MEMORY = "out of memory; ask for less at a time (fewer --chains, a smaller model) or free some"
+_NO_MEMORY = "out of memory; use fewer --chains or a smaller model, or free some memory"
 
 
 def run(app: typer.Typer, arguments: list[str] | None) -> int:
@@ -212,7 +212,7 @@ def _ending(error: BaseException) -> tuple[str, int]:
     # Lazy imports make an error of their own of whatever is raised in them.
     if (signalled := _came_of(error, KeyboardInterrupt)) is not None:
         if isinstance(signalled, Quit):
-            return f"ended by {signalled}", signalled.exit_code
+            return f"terminated by {signalled}", signalled.exit_code
         return "interrupted", INTERRUPTED
     if isinstance(error, BrokenPipeError):  # the reader has gone (… | head)
         _leave_stdout()
@@ -224,8 +224,8 @@ def _ending(error: BaseException) -> tuple[str, int]:
     if isinstance(error, OSError):
         return str(error), 1
     return (
-        f"{UNEXPECTED} {type(error).__name__}: {str(error)[:300]}; please report this, with what "
-        "ergotext --debug … shows",
+        f"{UNEXPECTED} {type(error).__name__}: {str(error)[:300]}; please report this, with the "
+        "traceback that ergotext --debug … prints",
         1,
     )
 

@@ -105,7 +105,7 @@ def evaluate(
     if predictions is not None:
         if index or output:
             raise typer.BadParameter(
-                "ready predictions are scored without -i and -o", param_hint="--predictions"
+                "--predictions cannot be combined with -i or -o", param_hint="--predictions"
             )
         if plot is not None:
             check_plot(plot)
@@ -115,7 +115,7 @@ def evaluate(
     if index is None or output is None:
         missing = "-i" if index is None else "-o"
         raise typer.BadParameter(
-            "missing: give an index and an output, or ready --predictions", param_hint=missing
+            "missing; give an index (-i) and an output (-o), or --predictions", param_hint=missing
         )
     place(output)
     config = {

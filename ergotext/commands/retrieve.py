@@ -114,7 +114,10 @@ def retrieve(
     """Answer questions with the most probable entries of an index."""
     emit = Output(output, index)
     if "-" in questions and len(questions) > 1:
-        raise typer.BadParameter("- (questions from stdin) stands alone", param_hint="QUESTION")
+        raise typer.BadParameter(
+            "- (questions from standard input) cannot be combined with other questions",
+            param_hint="QUESTION",
+        )
     from ergotext.tasks.retrieval import loading as task
 
     asked = task.lines(standard_input()) if questions == ["-"] else questions

@@ -161,4 +161,4 @@ def sample(
     for line in (*why, *task.complaints(result, told["dtype"])):
         typer.echo(line, err=True)
     if task.interrupted(result):
-        raise Interrupted("interrupted; what was found is kept")
+        raise Interrupted("interrupted; the results so far are kept")

@@ -35,4 +35,4 @@ def show(
     for line in result.unmoved:
         typer.echo(f"warning: {line}", err=True)
     if result.stopped == "interrupt":
-        raise Interrupted("interrupted; the best so far is kept")
+        raise Interrupted("interrupted; the best texts so far are shown")

@@ -61,7 +61,10 @@ def write(
     from ergotext.tasks import write as task
 
     if "-" in words and len(words) > 1:
-        raise typer.BadParameter("- (keyword sets from stdin) stands alone", param_hint="KEYWORD")
+        raise typer.BadParameter(
+            "- (keyword sets from standard input) cannot be combined with other keywords",
+            param_hint="KEYWORD",
+        )
     sets = task.parse_keyword_sets(standard_input()) if words == ["-"] else [words]
     task.check_sets(sets)
     budget = task.Budget(sampler.value, chains, steps, max_seconds, seed)

@@ -250,8 +250,8 @@ def _check_boundaries(start_id: int, end_id: int, model: PreTrainedModel, size: 
     for name, token, known in (("start", start_id, read), ("end", end_id, min(read, size))):
         if not 0 <= token < known:
             raise ModelError(
-                f"the {name} token {token} is none of the {known} tokens that this "
-                f"{model.config.model_type} model knows; take the model's own tokenizer"
+                f"the {name} token {token} is not among the {known} tokens of this "
+                f"{model.config.model_type} model; use the model's own tokenizer"
             )
 
 

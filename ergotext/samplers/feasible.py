@@ -32,8 +32,8 @@ def check_known(tokens: Ints, size: int) -> None:
     highest = int(tokens.max(initial=0))
     if highest >= size:
         raise InputError(
-            f"The automaton allows token {highest}, the model knows {size}: build it with the "
-            f"model's tokenizer."
+            f"the automaton allows token {highest}, but the model has only {size} tokens: build it "
+            "with the model's tokenizer"
         )
 
 

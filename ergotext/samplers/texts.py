@@ -43,7 +43,9 @@ class Sample:
 def scorer_of(problem: Energy) -> NextTokenScorer:
     """The model that spells the texts of an energy; InputError if it has none."""
     if problem.scorer is None:
-        raise InputError("this energy has no language model to spell its texts")
+        raise InputError(
+            "this energy has no language model to decode its texts with; add fluency(lm)"
+        )
     return problem.scorer
 
 
@@ -60,8 +62,8 @@ def featured(problem: Energy, rows: Sequence[tuple[int, ...]], of: Feature) -> F
     values = np.asarray(of(texts), dtype=np.float64)
     if values.shape != (len(texts),) or not np.isfinite(values).all():
         raise InputError(
-            f"a feature must give one finite number for each of {len(texts)} texts, and gave "
-            f"{values.shape} numbers, {int((~np.isfinite(values)).sum())} of them not finite"
+            f"a feature must give one finite number for each of {len(texts)} texts, got shape "
+            f"{values.shape} with {int((~np.isfinite(values)).sum())} values not finite"
         )
     value = dict(zip(each, values.tolist(), strict=True))
     return np.array([value[row] for row in rows])

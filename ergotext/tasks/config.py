@@ -113,10 +113,12 @@ def _load(path: Path) -> dict[str, Any]:
 def _check(table: Mapping[str, Any], kinds: Mapping[str, tuple[type, ...]], where: str) -> None:
     for name, value in table.items():
         if name not in kinds:
-            raise InputError(f"{where}: nothing is named {name!r}; there are {', '.join(kinds)}")
+            raise InputError(
+                f"{where}: unknown name {name!r}; the known ones are {', '.join(kinds)}"
+            )
         if not isinstance(value, kinds[name]) or isinstance(value, bool):
             wanted = " or ".join(_WORDS[kind] for kind in kinds[name] if kind is not int) or "a"
-            wanted = "a whole number" if kinds[name] == _WHOLE else wanted
+            wanted = "an integer" if kinds[name] == _WHOLE else wanted
             raise InputError(f"{where}: {name} must be {wanted}, got {value!r:.60}")
 
 
@@ -154,7 +156,7 @@ def option(text: str) -> tuple[str, Any]:
     """
     name, equals, value = text.partition("=")
     if not (equals and name.strip()):
-        raise InputError(f"an option of the sampler is name=value, got {text!r}")
+        raise InputError(f"a sampler option must be NAME=VALUE, got {text!r}")
     try:
         return name.strip(), toml_of(f"value = {value}")["value"]
     except ValueError:

@@ -36,9 +36,7 @@ def changing(index: Path) -> Iterator[None]:
             with tqdm(desc=what, bar_format="{desc}", disable=None):
                 lock.acquire()
     except (OSError, NotImplementedError) as error:  # the latter: a file system without locks
-        raise ErgotextError(
-            f"Locking {index} failed ({error}): see to {lock_of(index)}."
-        ) from error
+        raise ErgotextError(f"cannot lock {index} ({error}): check {lock_of(index)}") from error
     try:
         yield
     finally:

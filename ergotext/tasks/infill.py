@@ -119,5 +119,5 @@ def lines(given: str) -> list[str]:
     """
     texts = [line for line in given.split("\n") if line.strip()]
     if not texts:
-        raise InputError("no text on standard input; give one a line")
+        raise InputError("no text on standard input; give one per line")
     return texts

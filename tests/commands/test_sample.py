@@ -110,10 +110,10 @@ def test_texts_beyond_the_window_are_found_before_the_start(call, monkeypatch) -
     monkeypatch.setattr(Trace, "record", None)
     for more in ([], ["--sampler", "smc", "--regex", "a+"], ["--context", "A dog ran."]):
         code, out, err = call("--max-length", "96", *more)
-        assert code == 2 and out == "" and "do not fit the model's window" in err, err
+        assert code == 2 and out == "" and "context window leaves" in err, err
         assert ("leave 9" in err) and err.count("\n") == 1
     code, _, err = call("--model", "tiny-causal", "--masked", "tiny-masked", "--max-length", "200")
-    assert code == 2 and "do not fit the model's window" in err
+    assert code == 2 and "context window leaves" in err
 
 
 CONFIG = """
@@ -267,7 +267,7 @@ def test_ctrl_c_keeps_what_was_found(call, config: Path, monkeypatch) -> None:
 
     monkeypatch.setattr(Trace, "record", record)
     code, _, err = call("--config", "run.toml", "-o", "out.jsonl", "--steps", "1000")
-    assert code == 130 and "interrupted; what was found is kept" in err
+    assert code == 130 and "interrupted; the results so far are kept" in err
     assert len(records(Path("out.jsonl").read_text())) == 5
     assert tomllib.loads(Path("out.run.toml").read_text())["result"]["stopped"] == "interrupt"
 
@@ -287,10 +287,10 @@ def test_a_plot_is_drawn(call, tmp_path: Path) -> None:
         (["--config", "type.toml"], "steps must be a whole number, got 'many'"),
         (["--config", "threads.toml"], "threads must be 1 to 1024, got 0"),
         (["--config", "term.toml"], "[energy]: nothing is named 'rhyme'"),
-        (["--config", "mean.toml"], "length is a mean"),
-        (["--config", "words.toml"], "keywords are a list"),
+        (["--config", "mean.toml"], "length must be a mean"),
+        (["--config", "words.toml"], "keywords must be a list"),
         (["--config", "code.toml"], "mine.py:nothing"),
-        (["--config", "file.toml"], "no file of Python"),
+        (["--config", "file.toml"], "no Python file"),
         (["--sampler", "gibs"], "no sampler 'gibs'"),
         (["--option", "temperature=0"], "positive"),
         (["--option", "temperature=-1.5"], "positive"),
@@ -303,18 +303,18 @@ def test_a_plot_is_drawn(call, tmp_path: Path) -> None:
         (["--masked", "tiny-causal", "--sampler", "mlm-mh"], "is no masked language model"),
         (
             ["--model", "tiny-causal", "--masked", "tiny-masked", "--sampler", "mlm-mh"],
-            "give texts of the length wanted",
+            "give texts of the wanted length",
         ),
-        (["--sampler", "smc", "--start", "The sun"], "leave start out"),
-        (["--resume"], "takes a checkpoint"),
-        (["--config", "good.toml", "-o", "good.toml"], "is named for two things"),
-        (["--checkpoint", "new.ckpt", "-o", "new.ckpt"], "is named for two things"),
-        (["--plot", "new.png", "-o", "new.png"], "is named for two things"),
-        (["--config", "good.run.toml", "-o", "good.txt"], "is named for two things"),
+        (["--sampler", "smc", "--start", "The sun"], "drop start"),
+        (["--resume"], "needs a checkpoint"),
+        (["--config", "good.toml", "-o", "good.toml"], "is used twice"),
+        (["--checkpoint", "new.ckpt", "-o", "new.ckpt"], "is used twice"),
+        (["--plot", "new.png", "-o", "new.png"], "is used twice"),
+        (["--config", "good.run.toml", "-o", "good.txt"], "is used twice"),
         (["--option", "seed=3"], "seed is no option"),
-        (["--option", "temperature='hot'"], "cannot be made of"),
+        (["--option", "temperature='hot'"], "cannot make the sampler"),
         (["--sampler", "smc", "--option", "resampling='residual'"], "no resampling scheme"),
-        (["--option", "moves=3"], "cannot be made of"),
+        (["--option", "moves=3"], "cannot make the sampler"),
         (["--sampler", "ais", "--option", "levels=2.5"], "at least one level"),
         (["--checkpoint", "mine.py"], "already"),
         (["--checkpoint", "."], "is a folder"),
@@ -322,10 +322,10 @@ def test_a_plot_is_drawn(call, tmp_path: Path) -> None:
         (["--plot", "/no/such/folder/trace.png"], "cannot be written"),
         (["--sampler", "smc", "--plot", "trace.png"], "runs none"),
         (["--sampler", "smc", "--steps", "5"], "takes no steps"),
-        (["--r-hat", "0.9"], "R-hat takes"),
+        (["--r-hat", "0.9"], "R-hat needs"),
         (["--max-seconds", "0"], "max_seconds must be positive"),
         (["-n", "500", *SHORT[:4]], "visit 26 states; got 500"),
-        (["-n", "25", *SHORT[:4]], "are there to draw from"),
+        (["-n", "25", *SHORT[:4]], "states to draw from"),
         (["--dtype", "float8"], "--dtype"),
         (["-o", "/no/such/folder/out.txt"], "/no/such/folder does not exist"),
     ],
@@ -435,7 +435,7 @@ def test_ctrl_c_on_weighted_samplers(call, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("ergotext.samplers.weighted.importance.grown", until)
     out = tmp_path / "out.jsonl"
     code, _, err = call("--sampler", "importance", "-n", "100", "--regex", "[ab]+", "-o", str(out))
-    assert code == 130 and "interrupted; what was found is kept" in err
+    assert code == 130 and "interrupted; the results so far are kept" in err
     assert 0 < len(records(out.read_text())) <= 64 and "100 were asked for" in err
 
     def stop(*_about):
@@ -446,5 +446,5 @@ def test_ctrl_c_on_weighted_samplers(call, tmp_path: Path, monkeypatch) -> None:
     assert (code, out) == (130, "")
     assert (
         err
-        == "ergotext: interrupted: smc finishes all its draws together, so nothing can be kept\n"
+        == "ergotext: interrupted: smc finishes all its draws together, so there are no results\n"
     )

@@ -64,7 +64,7 @@ def test_a_tokenizer_without_a_mask(tmp_path: Path, folder: Path, tokenizer) -> 
     words = masked_tokenizer(tokenizer)
     words.mask_token = None
     words.save_pretrained(broken)
-    with pytest.raises(et.ModelError, match="names no mask token"):
+    with pytest.raises(et.ModelError, match="has no mask token"):
         et.load(str(broken))
 
 

@@ -187,7 +187,7 @@ def test_keys_that_the_decoder_has_no_room_for_are_let_go() -> None:
         assert {h.tokens for h in found.hypotheses} == {fits, other} & set(trie.keys())
         assert not found.exact
     state = lm.read([[5, END]])
-    with pytest.raises(InputError, match="leave longer keys out"):
+    with pytest.raises(InputError, match="remove longer keys"):
         state.rest_log_prob(torch.tensor([0]), torch.full((25,), 5), torch.tensor([0, 25]))
 
 

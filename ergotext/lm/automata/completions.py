@@ -49,7 +49,7 @@ class _Bytes:
         self.special_token_ids = [n for n, token in enumerate(self.tokens) if not token]
 
     def __call__(self, text: str | bytes) -> list[int]:
-        raise AssertionError(f"nothing is tokenised here, but {text!r} was")
+        raise AssertionError(f"internal error: {text!r} was tokenised where nothing should be")
 
 
 @lru_cache(maxsize=4)

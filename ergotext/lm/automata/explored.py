@@ -101,7 +101,7 @@ class Explored(Generic[Position]):
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         if self._recipe is None:
-            raise TypeError("this automaton of functions has no recipe to be made anew by")
+            raise TypeError("this automaton is made of functions and cannot be pickled")
         return self._recipe
 
     def __len__(self) -> int:

@@ -71,7 +71,7 @@ class KeywordCoverage:
         check_texts(words)
         for word in words:
             if all(unicodedata.category(char) in ("Cf", "Zs") for char in word):
-                raise InputError(f"The word {word!r} has no visible character: leave it out.")
+                raise InputError(f"the word {word!r} has no visible characters: leave it out")
         self.alphabet = pieces.alphabet
         self._recipe = partial(type(self), any_order=any_order), (tuple(words), pieces)
         counted = Counter(words).items() if any_order else ()
@@ -81,8 +81,8 @@ class KeywordCoverage:
         self._radix = np.cumprod([1, *map(float, sizes)])
         if self._radix[-1] > _MOST:
             raise InputError(
-                f"{len(groups)} words in any order are more than a state can hold: give fewer, "
-                f"or an order."
+                f"{len(groups)} words in any order are too many for one automaton: give fewer "
+                "words, or fix their order"
             )
         self._radix = self._radix.astype(np.int64)
         self._utf8 = Utf8(pieces)
@@ -233,6 +233,6 @@ class KeywordCoverage:
             for begun, position in new:
                 heappush(waiting, (begun not in useful, begun, position))
         raise InputError(
-            f"These tokens cannot write a text that holds {' … '.join(chain.words)!r}: choose "
-            f"other words or another tokenizer."
+            f"this tokenizer cannot write a text that contains {' … '.join(chain.words)!r}: choose "
+            "other words or another tokenizer"
         )

@@ -170,15 +170,17 @@ class Substrings:
         if bad.any():
             at = int(np.flatnonzero(bad)[0])
             raise InputError(
-                f"Token {ids[at]} at {at} of the passage is no token of text: give the ids "
-                f"without end token and padding."
+                f"token {ids[at]} at position {at} of the passage is not a text token: give the "
+                "ids without end token and padding"
             )
         if size > _MOST:
-            raise InputError(f"The passage has {size} tokens, {_MOST} can be taken: part it.")
+            raise InputError(
+                f"the passage has {size} tokens, but at most {_MOST} are supported: split it"
+            )
         if not 0 <= self.shortest <= min(size, self.longest) or not size:
             raise InputError(
-                f"A passage of {size} tokens has no runs of {self.shortest} to {self.longest} "
-                f"tokens: give a longer one, or other bounds."
+                f"a passage of {size} tokens has no runs of {self.shortest} to {self.longest} "
+                "tokens: give a longer passage, or other bounds"
             )
 
 

@@ -169,7 +169,7 @@ class Reader:
         most = longest + len(self.opening)
         if most > self.max_positions:
             raise InputError(
-                f"context and text take {most} token positions, this model handles "
+                f"context and text take {most} token positions, but the model has "
                 f"{self.max_positions}; shorten the context or the text"
             )
 
@@ -231,8 +231,8 @@ class Reader:
             fits = False
         if not fits or "local" in (getattr(config, "attention_layers", None) or ()):
             raise ModelError(
-                f"the model type {config.model_type!r} does not take its places from position ids "
-                "and an attention mask; ergotext cannot read several rows in one pass with it"
+                f"the model type {config.model_type!r} ignores position ids or the attention mask, "
+                "so it cannot read several rows in one pass; use another model"
             )
 
     def _token_log_prob(
@@ -261,13 +261,13 @@ class Reader:
             kv = torch.zeros(0)
         if kv.ndim != 5 or kv.shape[3] != ids.shape[1]:
             raise ModelError(
-                f"the model type {kind!r} keeps no ordinary key-value cache; "
-                "use a plain transformer decoder"
+                f"the model type {kind!r} has no ordinary key-value cache; use a plain transformer "
+                "decoder"
             )
         if (self.projection.logits(hidden) - own).abs().max() > 1e-2 * own.abs().max():
             raise ModelError(
-                f"the logits of the model type {kind!r} are not a projection of its hidden "
-                "states that ergotext knows; its probabilities would be wrong"
+                f"the logits of the model type {kind!r} are not a known projection of its hidden "
+                "states, so its probabilities would be wrong; use another model"
             )
         log_z = self.projection.log_z(hidden)
         end = self._token_log_prob([()], [hidden], [log_z])[0]

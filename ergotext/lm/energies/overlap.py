@@ -111,7 +111,7 @@ def _surprise(words: Sequence[str], lm: CausalLM) -> list[float]:
 def _check(reference: str) -> None:
     check_unicode(reference)
     if not words_of(reference):
-        raise InputError(f"the text {reference!r} has no words to compare others with")
+        raise InputError(f"the text {reference!r} has no words to compare with")
 
 
 def _parts(word: str) -> Iterator[str]:

@@ -57,7 +57,10 @@ class Written:
         elif isinstance(tokenizer, CharacterTokenizer):
             pieces = [tokenizer.piece(token) for token in range(tokenizer.size)]
         else:
-            raise InputError(f"The pieces of a {type(tokenizer).__name__} cannot be told.")
+            raise InputError(
+                f"cannot determine the pieces of a {type(tokenizer).__name__}: use a fast "
+                "byte-level or SentencePiece tokenizer"
+            )
         lengths = np.fromiter(map(len, pieces), dtype=np.int64, count=len(pieces))
         flat = np.frombuffer(b"".join(pieces), dtype=np.uint8)
         before = tokenizer.before if isinstance(tokenizer, FastTokenizer) else []
@@ -187,8 +190,8 @@ def _pieces(tokenizer: FastTokenizer) -> list[bytes]:
         )
         return [_sentence_piece(name, spaced, "ByteFallback" in kinds) for name in names.values()]
     raise InputError(
-        f"The pieces of the tokenizer {tokenizer.name} cannot be told (its decoder is "
-        f"{', '.join(sorted(kinds)) or 'none'}): use a byte-level or SentencePiece tokenizer."
+        f"cannot determine the pieces of the tokenizer {tokenizer.name} (its decoder is "
+        f"{', '.join(sorted(kinds)) or 'none'}): use a byte-level or SentencePiece tokenizer"
     )
 
 

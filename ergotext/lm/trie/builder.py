@@ -163,8 +163,8 @@ class TrieBuilder:
                 self._runs.add(rows)
         except OSError as error:
             raise ErgotextError(
-                f"Writing temporary files to {self._folder} failed ({error.strerror or error}): "
-                f"make room there, or name another place in TMPDIR."
+                f"writing temporary files to {self._folder} failed ({error.strerror or error}): "
+                "free some space there, or set TMPDIR to another folder"
             ) from error
 
 
@@ -187,7 +187,7 @@ def check_keys(alphabet: Alphabet, ids: Ints, offsets: Ints, before: int = 0) ->
     found = faults(alphabet, ids, offsets)
     if found:
         key = min(found)
-        raise InputError(f"Number {before + key + 1} is {found[key]}: drop or mend it.")
+        raise InputError(f"item {before + key + 1} is {found[key]}: remove or fix it")
 
 
 def parted(items: Iterable[Item], before: int = 0) -> tuple[list[Key], list[str | None]]:
@@ -198,8 +198,8 @@ def parted(items: Iterable[Item], before: int = 0) -> tuple[list[Key], list[str 
         key, own = item if _is_pair(item) else (item, None)
         if not is_key(key):
             raise InputError(
-                f"Number {before + len(keys) + 1}, {item!r}, is no key (a text or token ids) and "
-                f"no pair of a key and an object (a text or None): mend it."
+                f"item {before + len(keys) + 1}, {item!r}, is neither a key (a text or token ids) "
+                "nor a pair of a key and an object (a text or None)"
             )
         keys.append(key)
         objects.append(own)
@@ -218,7 +218,7 @@ def _is_pair(item: Any) -> TypeGuard[tuple[Key, str | None]]:
 def several(items: Iterable[Item]) -> Iterable[Item]:
     """The same items; InputError for one text, which would be read as keys of a character."""
     if isinstance(items, str):
-        raise InputError(f"{items!r} is one text, not several keys: put it into a list.")
+        raise InputError(f"expected several keys, got the text {items!r}: put it into a list")
     return items
 
 
@@ -235,7 +235,8 @@ def object_bytes(objects: Sequence[str | None]) -> tuple[NDArray[np.uint8], Ints
         texts = [b"" if text is None else text.encode() + end for text in objects]
     except UnicodeEncodeError as error:
         raise InputError(
-            f"The object {error.object!r} holds a lone surrogate, which no text has: mend it."
+            f"the object {error.object!r} contains a lone surrogate, which is not valid text: fix "
+            "it"
         ) from error
     return np.frombuffer(b"".join(texts), dtype=np.uint8), offsets_of(_lengths(texts))
 
@@ -249,7 +250,7 @@ def encoded(keys: Sequence[Key], tokenizer: TextTokenizer | None) -> tuple[Ints,
         return np.fromiter(chain.from_iterable(rows), dtype=np.int64, count=lengths[-1]), lengths
     if tokenizer is None or len(texts) < len(keys):
         raise InputError(
-            f"Key {texts[0]!r} is a text: give a tokenizer, and either texts or ids throughout."
+            f"key {texts[0]!r} is a text: give a tokenizer, and either texts or ids for all keys"
         )
     return tokenizer.encode_many(texts)
 

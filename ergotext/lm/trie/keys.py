@@ -83,8 +83,8 @@ def object_rows(trie: TrieStates, low: int, high: int) -> tuple[NDArray[np.uint8
     lengths = ends[rows] - starts[rows]
     if len(lengths) < high - low:
         raise IndexFileError(
-            "The index that this trie was loaded from is damaged (objects of some keys are gone): "
-            "verify it, and build it again."
+            "the index that this trie was loaded from is damaged (objects of some keys are "
+            "missing): verify it, and build it again"
         )
     return pool[spread(starts[rows], lengths)], offsets_of(lengths)
 

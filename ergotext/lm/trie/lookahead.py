@@ -47,7 +47,7 @@ class BestKey:
                 f"got {potential.shape}"
             )
         if np.isnan(potential).any():
-            raise InputError("a potential is NaN: give numbers, -inf for keys to be left out")
+            raise InputError("a potential is NaN: give numbers, -inf for keys to be excluded")
         self._shared = potential.ndim == 1
         self._maxima = Maxima(np.atleast_2d(potential))
 
@@ -55,8 +55,8 @@ class BestKey:
         """float64 [n]: the best potential below each state; -inf below a dead one."""
         if not self._shared and int(inputs.max(initial=0)) >= self._maxima.rows:
             raise InputError(
-                f"there are potentials for {counted(self._maxima.rows, 'input')}, and one is asked "
-                f"for input {int(inputs.max())}, counted from 0: give a row for each"
+                f"there are potentials for {counted(self._maxima.rows, 'input')}, but input "
+                f"{int(inputs.max())} (counted from 0) needs one: give a row for each"
             )
         low, high = self.automaton.span(states)
         return self._maxima(np.zeros_like(inputs) if self._shared else inputs, low, high)

@@ -131,7 +131,7 @@ class Keyed(Automaton):
             return key_ids(key)
         if self.tokenizer is None:
             raise InputError(
-                f"This trie has no tokenizer to read {key!r} with: give token ids, or set one."
+                f"this trie has no tokenizer to encode {key!r}: give token ids, or set a tokenizer"
             )
         return self.tokenizer.encode(key)
 

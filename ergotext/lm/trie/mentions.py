@@ -70,7 +70,7 @@ class Mentions:
 
     def __init__(self, trie: TokenTrie, whole: bool = False) -> None:
         if trie.tokenizer is None:
-            raise InputError("This trie has no tokenizer to read texts with: load it with one.")
+            raise InputError("this trie has no tokenizer to encode texts: load it with one")
         self.trie = trie
         self.tokenizer: TextTokenizer = trie.tokenizer
         self.written = Written.by(trie.tokenizer)
@@ -78,8 +78,8 @@ class Mentions:
         self._closing = end if whole else self.written.beginning_with(b"\t")
         if not len(self._closing):
             raise InputError(
-                "The tokenizer of this index does not keep the tab behind a subject, so subjects "
-                "cannot be found in a question: search without spans."
+                "the tokenizer of this index drops the tab after a subject, so subjects cannot be "
+                "found in a question: search all entries instead"
             )
         probe = self.tokenizer.encode("a")
         self._before = probe[: len(getattr(self.tokenizer, "before", ()))]

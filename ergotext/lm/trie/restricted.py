@@ -72,8 +72,8 @@ class Within:
     def start(self, count: int) -> Ints:
         if count != self.inputs:
             raise InputError(
-                f"This automaton was made for {counted(self.inputs, 'input')}, not {count}: make "
-                f"one for the rows that are searched."
+                f"this automaton was built for {counted(self.inputs, 'input')}, not {count}: build "
+                "one for the rows that are searched"
             )
         return np.arange(count, dtype=np.int64) * self._stride + ROOT
 
@@ -168,9 +168,9 @@ class BestAmong:
         for number, (keys, values) in enumerate(zip(ordinals, potentials, strict=True), 1):
             if values.shape != keys.shape or np.isnan(values).any():
                 raise InputError(
-                    f"Input {number} has {len(keys)} keys and potentials of shape {values.shape}, "
-                    f"of which {int(np.isnan(values).sum())} are NaN: give one number a key, -inf "
-                    f"for keys to be left out."
+                    f"input {number} has {len(keys)} keys and potentials of shape {values.shape}, "
+                    f"of which {int(np.isnan(values).sum())} are NaN: give one number per key, "
+                    "-inf for keys to be excluded"
                 )
         size = len(self._trie)
         each = [number * size + keys for number, keys in enumerate(ordinals)]

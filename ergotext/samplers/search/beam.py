@@ -116,17 +116,19 @@ def beam(
     if k < 1 or beams < k or max_length < 1:
         raise InputError(
             f"k ({k}), beams ({beams}) and max_length ({max_length}) must be at least one, and "
-            f"beams at least k: a search that keeps fewer cannot return as many."
+            "beams at least k"
         )
     if normalised not in get_args(Normalised):
         raise InputError(f"normalised must be one of {get_args(Normalised)}, got {normalised!r}")
     if automaton.end != decoding.end:
         raise InputError(
-            f"The automaton ends with token {automaton.end}, the model with {decoding.end}: build "
-            f"it with the model's tokenizer."
+            f"the automaton's end token is {automaton.end}, but the model's is {decoding.end}: "
+            "build it with the model's tokenizer"
         )
     if getattr(lookahead, "automaton", automaton) is not automaton:
-        raise InputError("The look-ahead was made for another automaton: make one of this.")
+        raise InputError(
+            "the look-ahead was built for another automaton: build one for this automaton"
+        )
     search = _Search(decoding, automaton, k, beams, normalised == "allowed", lookahead)
     for left in range(max_length, 0, -1):
         if not len(search.input):

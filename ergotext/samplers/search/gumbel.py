@@ -71,8 +71,8 @@ def gumbel_top_k(draws: Draws, log_weight: Tensor, k: int) -> tuple[Tensor, Tens
     fewest = int((log_weight > -torch.inf).sum(1).min()) if len(log_weight) else k
     if not 1 <= k <= fewest:
         raise InputError(
-            f"k draws without replacement need as many entries of positive weight: k is {k}, a "
-            f"row has {fewest}"
+            f"cannot draw k = {k} entries without replacement: a row has only {fewest} of positive "
+            "weight"
         )
     perturbed = (log_weight + gumbel(draws, log_weight.shape)).topk(k, dim=1)
     return perturbed.indices, perturbed.values
@@ -151,9 +151,7 @@ def check_finite(log_weight: Tensor) -> None:
     """Raise InputError unless the highest number of each row of float64 [B, N] is finite."""
     highest = log_weight.detach().amax(1)
     if not bool(torch.isfinite(highest).all()):
-        raise InputError(
-            "a row of scores holds NaN or +inf, or nothing but -inf: no draw can be made"
-        )
+        raise InputError("cannot draw from a row of scores with NaN or +inf, or with -inf only")
 
 
 def _log1mexp(a: Tensor) -> Tensor:

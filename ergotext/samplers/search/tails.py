@@ -72,7 +72,7 @@ def numbers(scores: torch.Tensor) -> Floats:
     """Scores of a model as an array; a ModelError if any is NaN."""
     if torch.isnan(scores).any():
         raise ModelError(
-            "The model gives NaN instead of log-probabilities: check its weights, or take float32."
+            "the model returned NaN instead of log-probabilities: check its weights, or use float32"
         )
     values: Floats = scores.numpy()
     return values

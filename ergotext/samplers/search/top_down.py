@@ -95,13 +95,13 @@ def leaves(
     room = min(decoding.room.tolist(), default=max_length + 1)
     if max_length >= room:
         raise InputError(
-            f"the model has room for {room - 1} tokens and an end token, and max_length "
-            f"is {max_length}: lower it, or shorten the input"
+            f"max_length is {max_length}, but the model has room for {room - 1} tokens and an end "
+            "token: lower max_length, or shorten the input"
         )
     if automaton.end != decoding.end:
         raise InputError(
-            f"the automaton ends with token {automaton.end}, the model with {decoding.end}: build "
-            f"it with the model's tokenizer"
+            f"the automaton's end token is {automaton.end}, but the model's is {decoding.end}: "
+            "build it with the model's tokenizer"
         )
     search = _Search(decoding, automaton, draws, k)
     for length in range(max_length + 1):

@@ -45,7 +45,7 @@ class Rows:
             ``count`` is below one.
         """
         if count < 1:
-            raise InputError(f"at least one sequence must be drawn, got {count}")
+            raise InputError(f"the number of sequences must be at least 1, got {count}")
         return cls(
             TokenBatch.of([()] * count),
             target.automaton.start(count),

@@ -52,7 +52,7 @@ def importance(
     Owen 2013, "Monte Carlo theory, methods and examples", chapter 9 (equation 9.3 for Z).
     """
     if min(n, at_once) < 1:
-        raise InputError(f"n ({n}) and at_once ({at_once}) must be at least one")
+        raise InputError(f"n ({n}) and at_once ({at_once}) must be at least 1")
     done: list[Rows] = []
     tries, wanted = 0, None
     while tries < n:

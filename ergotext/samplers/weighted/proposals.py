@@ -151,7 +151,8 @@ class AdaptiveRejection:
     def __post_init__(self) -> None:
         if self.checks < 1 or self.patience < 0:
             raise InputError(
-                f"checks ({self.checks}) must be at least 1 and patience ({self.patience}) 0"
+                f"checks ({self.checks}) must be at least 1 and patience ({self.patience}) at "
+                "least 0"
             )
 
     def __call__(self, draws: Draws, log_prob: Tensor, automaton: Automaton, states: Ints) -> Step:

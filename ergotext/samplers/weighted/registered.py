@@ -115,8 +115,8 @@ class Rejection:
         self.proposal = _proposal(proposal)
         if self.proposal is finishing:
             raise InputError(
-                "the weights of the proposal finishing have no bound, which rejection needs: "
-                "propose by masked, or take importance or smc"
+                'rejection needs bounded weights, which proposal="finishing" does not have: use '
+                'proposal="masked", or importance or smc'
             )
         floor = energy.floor
         self.log_bound = -floor if log_bound is None and floor is not None else log_bound

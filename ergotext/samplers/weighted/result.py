@@ -100,7 +100,7 @@ class WeightedResult:
     def draws(self, count: int) -> list[Sample]:
         """``count`` texts of equal weight, drawn by the weights; the seed's own."""
         if count < 1:
-            raise InputError(f"at least one text must be asked for, got {count}")
+            raise InputError(f"count must be at least 1, got {count}")
         weights = self.samples.weights
         chosen = ancestors(SeededDraws(self.seed + 1), weights, count, "multinomial")
         return [self._sample(k) for k in chosen.tolist()]

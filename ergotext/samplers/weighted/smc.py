@@ -167,5 +167,5 @@ def _potential(twist: LookAhead | None, rows: Rows) -> Tensor:
         return value
     value[rows.open] = torch.tensor(np.array(twist(0 * states, states)))
     if bool((value.isnan() | (value == torch.inf)).any()):
-        raise EnergyError("the twist must be a number below infinity for every state, and is not")
+        raise EnergyError("the twist must be below infinity and not NaN for every state")
     return value

@@ -173,6 +173,6 @@ def _golden_section(
 
 def _check(probability: Floats, other: NDArray[np.generic]) -> None:
     if len(probability) != len(other) or not len(probability):
-        raise InputError(f"{len(probability)} probabilities do not go with {len(other)} outcomes")
+        raise InputError(f"{len(probability)} probabilities do not match {len(other)} outcomes")
     if not ((probability >= 0) & (probability <= 1)).all():
-        raise InputError("a probability is between 0 and 1; some of these are not")
+        raise InputError("probabilities must be between 0 and 1; some of these are not")

@@ -95,7 +95,7 @@ class Asker:
     def _hits(self, questions: Sequence[str]) -> Sequence[Sequence[Hit]]:
         found = self.ask(questions)
         if len(found) != len(questions):
-            raise ErgotextError(f"{len(questions)} questions had {len(found)} answers")
+            raise ErgotextError(f"got {len(found)} answers to {len(questions)} questions")
         return found
 
 
@@ -120,7 +120,7 @@ def by_ray(make: Make, batches: Sequence[Sequence[str]], workers: int) -> Iterat
     Raises
     ------
     InputError
-        ray is not installed.
+        Ray is not installed.
     ErgotextError
         The actors cannot be started, or load no retriever.
     """
@@ -154,7 +154,7 @@ def by_ray(make: Make, batches: Sequence[Sequence[str]], workers: int) -> Iterat
                 raise (InputError if row["usage"] else ErgotextError)(row["failed"])
             yield [Reply(**one) for one in json.loads(row["replies"])]
     except ray.exceptions.RayError as error:
-        raise ErgotextError(f"ray's workers failed: {_last_line(error)}") from error
+        raise ErgotextError(f"Ray workers failed: {_last_line(error)}") from error
     finally:
         context.enable_progress_bars, context.execution_options.preserve_order = before
         if mine:
@@ -162,9 +162,9 @@ def by_ray(make: Make, batches: Sequence[Sequence[str]], workers: int) -> Iterat
 
 
 def check_ray() -> None:
-    """Raise InputError where ray is not installed."""
+    """Raise InputError where Ray is not installed."""
     if find_spec("ray") is None or find_spec("pyarrow") is None:
-        raise InputError(f"ray is not installed; run: {install('ray')}")
+        raise InputError(f"Ray is not installed; run: {install('ray')}")
 
 
 class _Actor:
@@ -195,14 +195,14 @@ def _reply(hits: Sequence[Hit]) -> Reply:
         return Reply("")
     best, (subject, predicate) = hits[0], hits[0].fields.values()
     if not best.values:
-        raise ErgotextError(f"the entry {subject}, {predicate} has no object")
+        raise ErgotextError(f"the entry {subject}, {predicate} has no objects")
     numbers = {name: getattr(best, name) for name in NUMBERS}
     told = {name: None if math.isnan(value) else value for name, value in numbers.items()}
     answer = Triple(subject, predicate, best.values[0])
     if not answer.is_told_apart:
         raise ErgotextError(
-            f"the entry {answer!s:.80} holds |||, which parts the fields of an answer: no "
-            f"submission can tell it"
+            f"the entry {answer!s:.80} contains |||, the separator of the fields of an answer, so "
+            "it cannot be submitted"
         )
     named = getattr(hits, "subject", None)
     return Reply(str(answer), {**best.fields, "values": best.values, **told, "named": named})

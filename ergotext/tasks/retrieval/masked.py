@@ -42,20 +42,17 @@ class MaskedSearch:
     def __init__(self, model: object, trie: TokenTrie, prompt: str | None) -> None:
         if not isinstance(model, MaskedLM):
             raise InputError(
-                f"a {type(model).__name__} fills in no blanks: leave decode mlm out, or give a "
-                f"masked language model"
+                f'a {type(model).__name__} cannot fill in blanks: use decode="beam", or a masked '
+                "language model"
             )
         self.reader = MaskedKeys(model, trie, prompt=prompt or PROMPT)
 
     def check(self, plan: Plan) -> None:
         """Raise InputError if what is asked for cannot be told."""
         if plan.threshold > 0 or plan.temperature != 1:
-            raise InputError(
-                "threshold and temperature are for probabilities, and decode mlm has none: leave "
-                "them out"
-            )
+            raise InputError('decode="mlm" gives no probabilities: drop threshold and temperature')
         if plan.lookahead is not None:
-            raise InputError("decode mlm takes no look-ahead: leave it out")
+            raise InputError('decode="mlm" takes no look-ahead: drop it')
 
     def __call__(self, group: Group, plan: Plan) -> list[Answers]:
         """For each question the best of its candidates, or of all keys."""

@@ -231,6 +231,6 @@ class _Search:
         highest = int(token.max(initial=0))
         if highest >= decoding.size:
             raise InputError(
-                f"The index holds token {highest}, the model knows {decoding.size}: build it with "
-                f"the model's tokenizer."
+                f"the index contains token {highest}, but the model has only {decoding.size} "
+                "tokens: build it with the model's tokenizer"
             )

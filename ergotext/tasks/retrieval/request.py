@@ -35,21 +35,19 @@ class Plan:
         if self.k < 1 or self.beams < self.k or self.batch_size < 1:
             raise InputError(
                 f"k ({self.k}), beams ({self.beams}) and batch_size ({self.batch_size}) must be at "
-                f"least one, and beams at least k"
+                "least 1, and beams at least k"
             )
         if self.prefixes < 0:
             raise InputError(f"prefixes must be 0 or more, got {self.prefixes}")
         if not 1e-6 <= self.temperature <= 1e6:  # log p / T must be a number
-            raise InputError(
-                f"the temperature must be positive, from 1e-6 to 1e6, got {self.temperature}"
-            )
+            raise InputError(f"the temperature must be from 1e-6 to 1e6, got {self.temperature}")
         if self.posterior and self.lookahead is None:
             raise InputError(
-                "the posterior is that of model and look-ahead together, and there is none: name "
-                "one (with --anywhere there is none), or ask for the model's own probabilities"
+                "posterior needs a look-ahead: give one (a search of all entries has none), or "
+                "drop posterior"
             )
         if not 0 <= self.threshold <= 1:
-            raise InputError(f"the threshold is a probability, got {self.threshold}")
+            raise InputError(f"the threshold must be between 0 and 1, got {self.threshold}")
 
 
 @dataclass(frozen=True)
@@ -78,8 +76,8 @@ class Group:
             told = lookahead.many(self.questions, self.candidates)
             if len(told) != len(pairs):
                 raise InputError(
-                    f"the look-ahead gave {len(told)} arrays for {len(pairs)} questions: it must "
-                    f"give one for each"
+                    f"the look-ahead returned {len(told)} arrays for {len(pairs)} questions; it "
+                    "must return one for each"
                 )
         else:
             told = [lookahead(question, keys) for question, keys in pairs]
@@ -88,9 +86,9 @@ class Group:
             values = np.asarray(given, dtype=np.float64)
             if values.shape != (len(keys),) or not (values < np.inf).all():
                 raise InputError(
-                    f"the look-ahead must give a number, or -inf, for each of {len(keys)} "
-                    f"candidates of {question!r:.60}; it gave an array of shape {values.shape}"
-                    f"{', with NaN or inf in it' if values.shape == (len(keys),) else ''}"
+                    f"the look-ahead must return a number, or -inf, for each of {len(keys)} "
+                    f"candidates of {question!r:.60}, got shape "
+                    f"{values.shape}{', with NaN or inf' if values.shape == (len(keys),) else ''}"
                 )
             found.append(values)
         return found

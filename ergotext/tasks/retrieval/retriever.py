@@ -80,7 +80,7 @@ class Retriever:
         decode: Decode = "beam",
     ) -> None:
         if decode not in get_args(Decode):
-            raise InputError(f"keys are found by {' or '.join(get_args(Decode))}, not {decode!r}")
+            raise InputError(f"decode must be {' or '.join(get_args(Decode))}, got {decode!r}")
         noted = False
         if isinstance(index, (str, Path)):
             trie = load(index)
@@ -203,7 +203,7 @@ class Retriever:
         if len(self.trie) > MOST_WEIGHED:
             raise InputError(
                 f"a look-ahead over all {counted(len(self.trie), 'key')} would take too long: "
-                f"restrict answers to spans of the question"
+                "restrict the search to subjects in the question"
             )
         return [self._every] * len(questions), None
 

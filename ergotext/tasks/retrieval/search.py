@@ -66,7 +66,7 @@ class KeySearch:
         if own != built:
             raise InputError(
                 f"the index was built with another tokenizer ({built.fingerprint or 'none'}) than "
-                f"this model's ({own.fingerprint}): build it with --tokenizer and the model's name"
+                f"this model's ({own.fingerprint}): build it with the model's tokenizer"
             )
         self.reader = reader
         self.trie = trie
@@ -74,7 +74,7 @@ class KeySearch:
     def check(self, plan: Plan) -> None:
         """Raise InputError if what is asked for cannot be told."""
         if plan.threshold > 0 and not (plan.prefixes or plan.posterior):
-            raise InputError("a threshold needs probabilities: let prefixes be 1 or more")
+            raise InputError("a threshold needs probabilities: set prefixes to 1 or more")
 
     def __call__(self, group: Group, plan: Plan) -> list[Answers]:
         """For each question the best of its candidates, or of all keys."""

@@ -74,7 +74,7 @@ class Shares:
     def __post_init__(self) -> None:
         values = [getattr(self, field.name) for field in fields(self)]
         if not all(0 <= value < float("inf") for value in values) or sum(values) <= 0:
-            raise InputError(f"shares are numbers from 0 up and not all 0, got {values}")
+            raise InputError(f"shares must be at least 0 and not all 0, got {values}")
 
 
 class Stream:
@@ -116,7 +116,7 @@ class Stream:
         ]
         kept = [(share, make) for share, source, make in kinds if share > 0 and len(source)]
         if not kept:
-            raise InputError("of what there is no training example can be made with these shares")
+            raise InputError("no training examples: every source with a non-zero share is empty")
         self._make = [make for _, make in kept]
         share = np.array([share for share, _ in kept])
         self._share = share / share.sum()

@@ -505,7 +505,7 @@ def test_another_generate_with_wider_prompts(causal: PreTrainedModel) -> None:
     causal.generate(torch.tensor([[2, 3, 4]]), logits_processor=[made], max_new_tokens=8)
     for wider in ([[2, 9, 9, 1, 2]], [[2, 3, 4], [2, 9, 9]]):
         ids = torch.tensor([[*row, 1] for row in wider])
-        with pytest.raises(InputError, match="give the width of input_ids"):
+        with pytest.raises(InputError, match="set it to the width of input_ids"):
             made(ids, torch.zeros(len(ids), SIZE))
 
 

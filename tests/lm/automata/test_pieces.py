@@ -98,7 +98,7 @@ def test_decoders_that_are_told_apart() -> None:
             inner.decoder = decoder
         tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, eos_token="</s>")
         if expected is None:
-            with pytest.raises(InputError, match="cannot be told: use a fast"):
+            with pytest.raises(InputError, match="use a fast"):
                 Pieces.of(tokenizer)
         else:
             assert Pieces.of(tokenizer).tokens == expected

@@ -160,7 +160,7 @@ def test_no_texts(trie: TokenTrie) -> None:
 
 
 def test_tokenizers_that_will_not_do() -> None:
-    with pytest.raises(InputError, match="no tokenizer to read texts"):
+    with pytest.raises(InputError, match="no tokenizer to encode texts"):
         Mentions(build([((5,), None)], FastTokenizer(tokenizer_of("ab"), "t").alphabet))
     spaced = tokenizer_of(["a b"])
     spaced.backend_tokenizer.normalizer = normalizers.Replace("\t", " ")

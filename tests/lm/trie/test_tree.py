@@ -171,7 +171,7 @@ def test_plain_keys_and_pairs_are_told_apart() -> None:
 @pytest.mark.parametrize(
     ("items", "message"),
     [
-        ("ab", "one text, not several keys"),
+        ("ab", "expected several keys"),
         ([(1,), 2], "Number 2, 2, is no key"),
         ([None], "Number 1, None, is no key"),
         ([(1, None)], "None is no token id"),
@@ -180,7 +180,7 @@ def test_plain_keys_and_pairs_are_told_apart() -> None:
         ([(1, "2")], "'2' is no token id"),
         ([(1.5, 2)], "1.5 is no token id"),
         ([((1, 2), (3, 5))], r"\(1, 2\) is no token id"),
-        ([(1 << 70,)], "is no token id"),
+        ([(1 << 70,)], "is not a token id"),
         ([((1,), "\ud800")], "lone surrogate"),
     ],
 )
@@ -211,7 +211,7 @@ def test_no_room_for_temporary_files(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError("100 requested and 7 written")
 
     monkeypatch.setattr(Runs, "add", full)
-    with pytest.raises(ErgotextError, match=r"Writing temporary files .* 7 written"):
+    with pytest.raises(ErgotextError, match=r"writing temporary files .* 7 written"):
         build([((1, 2), "a")], SMALL, run_bytes=1)
 
 

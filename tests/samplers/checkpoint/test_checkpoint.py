@@ -134,7 +134,7 @@ def test_an_object_as_option_is_refused_at_the_start(tmp_path: Path) -> None:
     energy = flat_energy()
     kernel = sampler_named("mh")(energy, max_length=5)
     same = {"chains": 2, "steps": 4, "max_length": 5, "progress": False}
-    with pytest.raises(InputError, match="is an object, of which a checkpoint cannot tell"):
+    with pytest.raises(InputError, match="is an object, which a checkpoint cannot compare"):
         sample(energy, "tempering", kernel=kernel, checkpoint=tmp_path / "run", **same)
     assert not (tmp_path / "run").exists()
     assert sample(energy, "tempering", kernel=kernel, **same).steps == 4
@@ -222,7 +222,7 @@ def test_time_counts_over_all_parts_of_a_run(tmp_path: Path) -> None:
         ({"max_length": 11}, "max_length"),
         ({"temperature": 0.5}, "options"),
         ({"settings": {"model": "b"}}, "there model = 'a', here 'b'"),
-        ({"initial": TokenBatch.of([(1, 2)])}, "began with other texts"),
+        ({"initial": TokenBatch.of([(1, 2)])}, "started from other texts"),
     ],
 )
 def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path, changed, message: str) -> None:
@@ -239,9 +239,9 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path, changed, message
     ("other", "message"),
     [
         (toy_energy(["a"], seed=1), "another model or energy: its fluency gave"),
-        (toy_energy(["b"]), "began with other texts"),
-        (toy_energy(["a"]) + length(4), "of fluency, length, keywords, and this one is of"),
-        (toy_energy(["a"]) + 1e-2 * length(3), "this one is of"),
+        (toy_energy(["b"]), "started from other texts"),
+        (toy_energy(["a"]) + length(4), "(fluency, length, keywords; now"),
+        (toy_energy(["a"]) + 1e-2 * length(3), "; now"),
         (1.01 * toy_energy() + toy_energy(["a"]).parts[2][1], "its fluency gave"),
     ],
 )

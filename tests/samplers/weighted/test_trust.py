@@ -188,7 +188,7 @@ class Broken(Term):
     [
         (lambda n: torch.full((n,), torch.nan, dtype=torch.float64), "NaN or"),
         (lambda n: torch.full((n,), -torch.inf, dtype=torch.float64), "NaN or"),
-        (lambda n: torch.zeros(n, 2, dtype=torch.float64), "shape|one number a row"),
+        (lambda n: torch.zeros(n, 2, dtype=torch.float64), "shape|one number per row"),
     ],
 )
 def test_an_energy_that_is_none_is_refused_by_the_classes(

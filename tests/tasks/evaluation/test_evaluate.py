@@ -262,9 +262,9 @@ def test_what_cannot_be(run: Run, tmp_path: Path) -> None:
         run(output=str(tmp_path / "none" / "out.jsonl"))
     with pytest.raises(InputError, match="is a folder, pipe or device"):
         run(output=str(tmp_path))
-    with pytest.raises(InputError, match="Cannot read the questions"):
+    with pytest.raises(InputError, match="cannot read the questions"):
         run(data=str(tmp_path / "none.json"))
-    with pytest.raises(InputError, match="Cannot read the index"):
+    with pytest.raises(InputError, match="cannot read the index"):
         run(index=str(tmp_path / "none.ergo"))
     assert run.loaded == 0
 

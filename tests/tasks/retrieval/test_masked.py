@@ -117,7 +117,7 @@ def test_keys_without_room_are_told(lm: MaskedLM) -> None:
 def test_what_does_not_go_together(lm: MaskedLM) -> None:
     retriever = made(lm)
     for given in ({"threshold": 0.5}, {"temperature": 2.0}):
-        with pytest.raises(InputError, match="decode mlm has none"):
+        with pytest.raises(InputError, match="gives no probabilities"):
             retriever.retrieve([], **given)
     with pytest.raises(InputError, match="no look-ahead"):
         retriever.retrieve([], spans=True, lookahead=StringMatch())

@@ -42,8 +42,6 @@ def lark_of(schema: str | bool | Mapping[str, Any], *, whitespace: bool = False)
     except InputError:
         raise
     except ValueError as error:
-        raise InputError(
-            f"An address in the schema cannot be read ($id, $ref): {error}."
-        ) from error
+        raise InputError(f"invalid URI in the schema ($id, $ref): {error}") from error
     except RecursionError as error:
-        raise InputError("The schema is nested too deep to be followed.") from error
+        raise InputError("the schema is nested too deeply to be resolved") from error

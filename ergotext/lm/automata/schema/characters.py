@@ -127,7 +127,7 @@ def _matcher(lark: str) -> Any:
     matcher = needed("llguidance", "automata").LLMatcher(_bytes(), lark, log_level=0)
     if matcher.is_error():
         raise InputError(
-            f"A string of the schema is too hard to match: {reason(matcher.get_error())}."
+            f"a string of the schema is too complex to match: {reason(matcher.get_error())}"
         )
     return matcher
 

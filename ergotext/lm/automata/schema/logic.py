@@ -120,8 +120,8 @@ class Logic:
                 ]
             if count + len(stack) > MOST:
                 raise InputError(
-                    f"The schema has more than {MOST} ways for one value to fit it (anyOf, oneOf, "
-                    f"not, if): write it with fewer."
+                    f"the schema has more than {MOST} alternatives for one value (anyOf, oneOf, "
+                    "not, if): simplify it"
                 )
 
     def _idle(self, shape: Shape, among: list[Shape]) -> bool:

@@ -45,9 +45,7 @@ class Writer:
             for shape in self.logic.shapes(facts):
                 self.rules.ways[name] += self._ways(shape)
             if len(self.rules.ways) > MOST:
-                raise InputError(
-                    f"The schema's grammar has more than {MOST} rules: make it smaller."
-                )
+                raise InputError(f"the schema's grammar has more than {MOST} rules: simplify it")
         return self.rules.written(self.rules.add([(*self.space, start, *self.space)]))
 
     def value(self, facts: tuple[Fact, ...]) -> str:

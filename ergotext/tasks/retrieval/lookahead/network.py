@@ -172,7 +172,7 @@ class Matcher(nn.Module):
         """
         folder = Path(folder)
         if not (folder / CONFIG).is_file() or not (folder / WEIGHTS).is_file():
-            raise InputError(f"{folder} holds no matcher ({CONFIG}, {WEIGHTS}): train one.")
+            raise InputError(f"{folder} contains no look-ahead ({CONFIG}, {WEIGHTS}): train one")
         about = read_json(folder / CONFIG, raises=ModelError, advice="it is damaged: train again")
         shapes = shapes_of(folder / WEIGHTS)
         try:
@@ -189,7 +189,7 @@ class Matcher(nn.Module):
         except (ValueError, RuntimeError, SafetensorError) as error:
             said = str(error).splitlines()[0]
             raise ModelError(
-                f"The matcher in {folder} is damaged ({said}): train it again."
+                f"the look-ahead in {folder} is damaged ({said}): train it again"
             ) from error
         check_numbers(weights.items(), str(folder))
         return matcher.eval()

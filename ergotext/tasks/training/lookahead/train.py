@@ -172,7 +172,7 @@ def _run(lessons: Lessons, seen: Held, output: Path, every: int, began: float) -
             losses = []
     except KeyboardInterrupt as error:
         path = output / CHECKPOINT
-        kept = f"{path} is kept" if path.exists() else "there is no checkpoint yet"
+        kept = f"the checkpoint is {path}" if path.exists() else "no checkpoint was saved yet"
         raise InterruptedRunError(
-            f"interrupted at step {lessons.done:,}; {kept}: go on with --resume"
+            f"interrupted at step {lessons.done:,}; {kept}; continue with resume"
         ) from error

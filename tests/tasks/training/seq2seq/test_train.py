@@ -209,7 +209,7 @@ def test_minutes_end_a_run(little: LittleBase, tmp_path: Path) -> None:
         ({"rivals": 1}, "rivals (1)"),
         ({"learning_rate": 0.0}, "learning_rate is 0.0"),
         ({"radius": float("nan")}, "radius is nan"),
-        ({"cool_down": 1.5}, "are shares of the run"),
+        ({"cool_down": 1.5}, "are fractions of the run"),
     ],
 )
 def test_settings_out_of_range(change: dict[str, object], message: str) -> None:
@@ -232,13 +232,13 @@ def test_bad_input_is_told_in_one_line(
     (tmp_path / "full" / "mine").write_text("mine")
     for given, message in {
         ("none", "--dev", dev, "-i", index, "-o", out): "Cannot read the questions none",
-        (str(empty), "--dev", dev, "-i", index, "-o", out): "holds no question",
-        (questions, "--dev", str(empty), "-i", index, "-o", out): "holds no question",
+        (str(empty), "--dev", dev, "-i", index, "-o", out): "contains no questions",
+        (questions, "--dev", str(empty), "-i", index, "-o", out): "contains no questions",
         (questions, "--dev", dev, "-i", "none", "-o", out): "none",
         (questions, "--dev", dev, "-i", keys, "-o", out): "index of triples",
-        (questions, "--dev", dev, "-i", index, "-o", str(file)): "cannot make the folder",
+        (questions, "--dev", dev, "-i", index, "-o", str(file)): "cannot create the folder",
         (questions, "--dev", dev, "-i", index, "-o", str(tmp_path / "full")): "is not empty",
-        (questions, "--dev", dev, "-i", index, "-o", out, "--resume"): "no run to go on with",
+        (questions, "--dev", dev, "-i", index, "-o", out, "--resume"): "no run to resume",
         (questions, "--dev", dev, "-i", index, "-o", out, "--steps", "0"): "steps is 0",
         (questions, "--dev", dev, "-i", index, "-o", out, "--templates", "none"): "templates none",
         (questions, "--dev", dev, "-i", index, "-o", out, "--start", "tiny-causal"): "no encoder",
