@@ -91,7 +91,7 @@ def test_goes_on_and_tells_json(capsys, folder, tmp_path) -> None:
         (["-i", "none.ergo"], "cannot read the index"),
         (["--prefixes", "-1"], "Invalid value for '--prefixes'"),
         (["--temperature", "0"], "temperature must be from 1e-6"),
-        (["--plot", "plot.txt"], "no plot can be a .txt"),
+        (["--plot", "plot.txt"], "cannot save a plot as .txt"),
         (["--engine", "spark"], "--engine"),
         (["--limit", "0"], "--limit"),
         (["-o", "."], "is a folder; give a file name"),
@@ -208,8 +208,8 @@ def test_probabilities_beside_predictions_are_of_these_answers(capsys, folder, t
     path.write_text(json.dumps({"id": 0, "answer": ASKED[0][1]}) + "\n", encoding="utf-8")
     for hit, said in (
         ({"answer": "OTHER ||| b ||| c", "probability": 0.25}, "does not match the predictions"),
-        ({"answer": ASKED[0][1], "probability": 7}, "has 7 as a probability (id 0)"),
-        ({"answer": ASKED[0][1], "probability": "x"}, "has 'x' as a probability"),
+        ({"answer": ASKED[0][1], "probability": 7}, "has an invalid probability 7 (id 0)"),
+        ({"answer": ASKED[0][1], "probability": "x"}, "has an invalid probability 'x'"),
     ):
         beside.write_text(json.dumps({"id": 0, **hit}) + "\n", encoding="utf-8")
         code, out, err = scored(capsys, folder, path)

@@ -196,7 +196,7 @@ def damaged(path: Path, what: str) -> Path:
     ("what", "message"),
     [
         ("truncated", "it was truncated or appended to"),
-        ("newer", "an index of version 2, and this ergotext reads version 1"),
+        ("newer", "an index of version 2, but this ergotext reads version 1"),
         ("empty", "is empty"),
         ("text", "is not an index"),
     ],
@@ -415,7 +415,7 @@ def test_a_lock_that_cannot_be_made(capsys, index, kb) -> None:
 
     lock_of(index).mkdir()
     code, out, err = call(capsys, "add", index, kb)
-    assert (code, out) == (1, "") and err.count("\n") == 1 and "Locking" in err, err
+    assert (code, out) == (1, "") and err.count("\n") == 1 and "cannot lock" in err, err
 
 
 class FullDisk(io.FileIO):

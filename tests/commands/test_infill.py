@@ -66,7 +66,7 @@ def test_texts_from_stdin(call, monkeypatch) -> None:
     [
         ([], "Missing argument"),
         (["The cat sat."], "no blank"),
-        (["The ___ ___ cat"], "side by side"),
+        (["The ___ ___ cat"], "are adjacent"),
         (["The ___{0} cat"], "at least one word"),
         (["a\x07 ___"], "control character"),
         (["The ___ cat", "--sampler", "smc"], "annealing"),

@@ -244,7 +244,7 @@ def test_tokenizers_that_do_not_fit(tokenizer: PreTrainedTokenizerFast) -> None:
     maskless.mask_token = None
     with pytest.raises(ModelError, match="has no mask token"):
         MaskedLM(model, Vocabulary(maskless, SIZE))
-    with pytest.raises(ModelError, match="430 logits and its vocabulary 500"):
+    with pytest.raises(ModelError, match="430 logits, but its vocabulary has 500"):
         MaskedLM(model, Vocabulary(masked_tokenizer(tokenizer), 500))
 
 

@@ -71,7 +71,7 @@ def test_an_encoder_decoder() -> None:
         assert float(score) == pytest.approx(float(steps.sum().detach()), abs=1e-3)
     assert et.score(lm, answers, given=inputs[0])[0] == pytest.approx(float(found[0]), abs=1e-4)
     assert et.score(lm, [], given=inputs[0]).shape == (0,)
-    with pytest.raises(InputError, match="name it"):
+    with pytest.raises(InputError, match="pass the input"):
         et.score(lm, answers)
 
 

@@ -109,7 +109,7 @@ def test_where_nothing_is_lost_no_weight_is_zero() -> None:
 
 
 def test_too_few_tokens_for_anything() -> None:
-    with pytest.raises(InputError, match="takes 2 tokens or more, and max_length is 1"):
+    with pytest.raises(InputError, match="has 2 tokens, but max_length is 1"):
         target(LATE, 1)
 
 

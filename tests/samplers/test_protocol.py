@@ -107,7 +107,7 @@ def test_bad_starts_are_named(
 @pytest.mark.parametrize("name", ["gibbs", "mlm-gibbs", "mlm-mh"])
 def test_a_chain_that_keeps_the_length_needs_something_to_redraw(name: str) -> None:
     sampler = sampler_named(name)(with_all(toy_energy(["b"])), max_length=5)
-    with pytest.raises(InputError, match="no 1 in a row that are free"):
+    with pytest.raises(InputError, match="no 1 free tokens in a row"):
         sampler.init(SeededDraws(0), 2)
 
 
@@ -129,7 +129,7 @@ def test_a_start_that_the_energy_forbids() -> None:
     ("options", "message"),
     [
         ({"sampler": "gibs"}, "annealing, gibbs, importance, .*mlm-gibbs"),
-        ({"chains": 0}, "chains must be a whole number"),
+        ({"chains": 0}, "chains must be an integer"),
         ({"steps": 0}, "steps must be"),
         ({"steps": 2.5}, "whole number"),
         ({"max_length": 0}, "max_length must be"),

@@ -53,7 +53,7 @@ def test_draws_come_from_the_second_half(chains: Result) -> None:
         (chain, step) for chain in range(4) for step in range(20, 41)
     }
     for count in (0, 85):
-        with pytest.raises(InputError, match="84 states are there"):
+        with pytest.raises(InputError, match="only 84 states"):
             chains.draws(count)
 
 

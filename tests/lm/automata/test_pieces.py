@@ -55,7 +55,7 @@ def test_a_tokenizer_whose_pieces_cannot_be_told() -> None:
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=Tokenizer(model), eos_token="[SEP]", unk_token="[UNK]"
     )
-    with pytest.raises(InputError, match="cannot be told"):
+    with pytest.raises(InputError, match="cannot determine"):
         Pieces.of(tokenizer)
 
 

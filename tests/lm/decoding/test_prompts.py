@@ -124,7 +124,7 @@ def test_no_prompts(small_lm: CausalLM) -> None:
 
 @pytest.mark.parametrize("prompts", [["text"], "text", [[3.5]], [[5], [-1]], [[430]]])
 def test_prompts_that_are_no_ids(small_lm: CausalLM, prompts: object) -> None:
-    with pytest.raises(InputError, match=r"Input \d (is no sequence of|contains ids)"):
+    with pytest.raises(InputError, match=r"input \d (is not a sequence of|contains ids)"):
         small_lm.read(prompts)
 
 

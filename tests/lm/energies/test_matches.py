@@ -49,7 +49,7 @@ def test_an_expression_needs_the_tokenizer_of_a_model(small_lm: CausalLM) -> Non
     with pytest.raises(et.InputError, match="cannot be read"):
         (et.fluency(small_lm) + et.matches("(")).initial(1)
     pieces = Pieces.of(small_lm.vocabulary.tokenizer, end=small_lm.end_id + 1, pad=0)
-    with pytest.raises(et.InputError, match="ends its sequences with token 2"):
+    with pytest.raises(et.InputError, match="end token is 2"):
         et.fluency(small_lm) + et.matches(regex("a", pieces))
 
 

@@ -65,10 +65,10 @@ def test_blanks_and_their_lengths() -> None:
     [
         ("The cat.", "no blank"),
         ("", "no blank"),
-        ("The ___ ___ cat", "side by side"),
+        ("The ___ ___ cat", "are adjacent"),
         ("The ___{0} cat", "at least one word"),
         ("The ___{3,2} cat", "at least one word"),
-        ("The ___{x} cat", "'___{x} cat' has no length that can be read"),
+        ("The ___{x} cat", "'___{x} cat' has an invalid length"),
         ("The ___{ 2 cat", "invalid length"),
         ("The ___{,3} cat", "invalid length"),
         ("a\x07 ___", "control character"),

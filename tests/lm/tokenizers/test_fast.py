@@ -343,7 +343,7 @@ def test_an_index_and_an_expression_of_one_tokenizer_combine() -> None:
     for token in keys.encode("1984"):
         state = both.advance(state, np.array([token]))
     assert both.accepting(state).all()
-    with pytest.raises(InputError, match="FastTokenizer is no tokenizer of transformers"):
+    with pytest.raises(InputError, match="FastTokenizer is not a transformers tokenizer"):
         Pieces.of(keys)
 
 
@@ -372,11 +372,11 @@ def test_a_file_alone(tmp_path: Path) -> None:
 
 
 def test_tokenizers_that_cannot_make_keys() -> None:
-    with pytest.raises(InputError, match="no fast tokenizer"):
+    with pytest.raises(InputError, match="not a fast tokenizer"):
         FastTokenizer(object())
     plain = PreTrainedTokenizerFast(tokenizer_object=_byte_level())
-    with pytest.raises(InputError, match="names no end token"):
+    with pytest.raises(InputError, match="has no end token"):
         FastTokenizer(plain, "plain")
     two = PreTrainedTokenizerFast(tokenizer_object=around(_byte_level(), "$A </s> <s>"))
-    with pytest.raises(InputError, match="closes targets with 2 tokens"):
+    with pytest.raises(InputError, match="ends targets with 2 tokens"):
         FastTokenizer(two, "two")

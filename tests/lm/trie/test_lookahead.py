@@ -72,7 +72,7 @@ def test_what_is_no_potential() -> None:
     with pytest.raises(InputError, match="merge them with compact"):
         BestKey(edited, np.zeros(3))
     best, two = BestKey(trie, [[0.0, 1.0]]), np.array([0, 1])
-    with pytest.raises(InputError, match="potentials for 1 input, and one is asked for input 1"):
+    with pytest.raises(InputError, match="potentials for 1 input, but input 1"):
         best(two, np.zeros(2, dtype=np.int64))
 
 

@@ -167,7 +167,7 @@ def test_tokenizers_that_will_not_do() -> None:
     wordpiece = Tokenizer(models.WordPiece({"<pad>": 0, "</s>": 1, "a": 2}, unk_token="<pad>"))
     wordpiece.decoder = decoders.WordPiece()
     other = PreTrainedTokenizerFast(tokenizer_object=wordpiece, pad_token="<pad>", eos_token="</s>")
-    with pytest.raises(InputError, match="cannot be told"):
+    with pytest.raises(InputError, match="cannot determine"):
         Mentions(build([("a", None)], FastTokenizer(other, "w")))
     assert Mentions(build([("a", None)], FastTokenizer(spaced, "s")), whole=True)
 

@@ -145,7 +145,7 @@ def test_texts_need_a_tokenizer() -> None:
         build([("a", None)], SMALL)
     with pytest.raises(InputError, match="either texts or ids"):
         build([("a", None), ((1,), None)], tokenizer)
-    with pytest.raises(InputError, match="no tokenizer to read 'a'"):
+    with pytest.raises(InputError, match="no tokenizer to encode 'a'"):
         build([((1,), None)], SMALL).get("a")
 
 
@@ -172,14 +172,14 @@ def test_plain_keys_and_pairs_are_told_apart() -> None:
     ("items", "message"),
     [
         ("ab", "expected several keys"),
-        ([(1,), 2], "Number 2, 2, is no key"),
-        ([None], "Number 1, None, is no key"),
-        ([(1, None)], "None is no token id"),
-        ([((1, 2), 5)], r"\(1, 2\) is no token id"),
-        ([["1", "2"]], "'1' is no token id"),
-        ([(1, "2")], "'2' is no token id"),
-        ([(1.5, 2)], "1.5 is no token id"),
-        ([((1, 2), (3, 5))], r"\(1, 2\) is no token id"),
+        ([(1,), 2], "item 2, 2, is neither a key"),
+        ([None], "item 1, None, is neither a key"),
+        ([(1, None)], "None is not a token id"),
+        ([((1, 2), 5)], r"\(1, 2\) is not a token id"),
+        ([["1", "2"]], "'1' is not a token id"),
+        ([(1, "2")], "'2' is not a token id"),
+        ([(1.5, 2)], "1.5 is not a token id"),
+        ([((1, 2), (3, 5))], r"\(1, 2\) is not a token id"),
         ([(1 << 70,)], "is not a token id"),
         ([((1,), "\ud800")], "lone surrogate"),
     ],

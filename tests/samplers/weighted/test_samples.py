@@ -96,7 +96,7 @@ def test_energies_that_are_none(sampler: Any, value: Any, message: str) -> None:
 
 
 def test_a_broken_bound_is_told() -> None:
-    with pytest.raises(BoundError, match="above the stated bound 0"):
+    with pytest.raises(BoundError, match="above log_bound = 0"):
         rejection(target(FEW, 3, seed=2), SeededDraws(0), 50, log_bound=0.0)
     with pytest.raises(InputError, match="set log_bound"):
         rejection(target(FEW, 3), SeededDraws(0), 5)

@@ -268,7 +268,7 @@ def test_questions_that_cannot_be_read(lm: Seq2SeqLM, folder: Path) -> None:
     assert found[0].notes == found[1].notes == ("the question is empty",)
     assert all(hit.values == [] for hits in found for hit in hits)
     assert retriever.retrieve([]) == []
-    with pytest.raises(InputError, match="no valid Unicode"):
+    with pytest.raises(InputError, match="not valid Unicode"):
         retriever.retrieve(["\ud800"])
 
 
@@ -282,7 +282,7 @@ def test_questions_that_cannot_be_read(lm: Seq2SeqLM, folder: Path) -> None:
         ({"temperature": 0.0}, "temperature must be from 1e-6"),
         ({"temperature": math.nan}, "temperature must be from 1e-6"),
         ({"temperature": 1e-310}, "temperature must be from 1e-6"),
-        ({"threshold": 1.5}, "is a probability"),
+        ({"threshold": 1.5}, "must be between 0 and 1"),
     ],
 )
 def test_numbers_out_of_range(

@@ -97,7 +97,7 @@ def test_a_run_goes_on_from_the_checkpoint_before(
     (run / CHECKPOINTS / "checkpoint-4" / "optimizer.pt").write_bytes(b"")
     assert train(little, run, "--resume") == 0
     (line,) = capsys.readouterr().err.splitlines()
-    assert "checkpoint-4 is damaged" in line and "goes on from checkpoint-2" in line
+    assert "checkpoint-4 is damaged" in line and "resuming from checkpoint-2" in line
     before, after = weights(whole), weights(run)
     assert all(torch.equal(before[name], after[name]) for name in before)
 
@@ -137,7 +137,7 @@ def test_an_edited_checkpoint_is_one_line(
     edit(run / CHECKPOINTS / "checkpoint-4" / "optimizer.pt")
     assert train(little, run, "--steps", "6", "--resume") == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("ergotext: cannot go on from") and "remove that folder" in line
+    assert line.startswith("ergotext: cannot resume from") and "remove that folder" in line
 
 
 def test_a_run_that_was_ended_before_it_began_is_no_dead_end(

@@ -26,7 +26,7 @@ BAD = {
     '{"id": 1, "question": 7, "answer": "a ||| b ||| c"}': "the question 7 is not a text",
     '{"id": true, "question": "?"}': "the id True is neither",
     '{"id": 1.5, "question": "?"}': "the id 1.5 is neither",
-    '{"id": 0, "question": "?"}': "the id 0 is that of line 1",
+    '{"id": 0, "question": "?"}': "the id 0 is already used in line 1",
     '{"id": 1, "question": "half a pair: \\ud83d"}': "not UTF-8",
 }
 

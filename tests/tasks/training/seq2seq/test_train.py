@@ -231,7 +231,7 @@ def test_bad_input_is_told_in_one_line(
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine").write_text("mine")
     for given, message in {
-        ("none", "--dev", dev, "-i", index, "-o", out): "Cannot read the questions none",
+        ("none", "--dev", dev, "-i", index, "-o", out): "cannot read the questions none",
         (str(empty), "--dev", dev, "-i", index, "-o", out): "contains no questions",
         (questions, "--dev", str(empty), "-i", index, "-o", out): "contains no questions",
         (questions, "--dev", dev, "-i", "none", "-o", out): "none",
