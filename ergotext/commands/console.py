@@ -28,7 +28,7 @@ UNEXPECTED = "unexpected"
 
 
 @dataclass
-class Asked:
+class GlobalOptions:
     """What options of the whole command line say; the context of every command has it."""
 
     debug: bool = False
@@ -184,7 +184,7 @@ _NO_MEMORY = "out of memory; use fewer --chains or a smaller model, or free some
 
 def run(app: typer.Typer, arguments: list[str] | None) -> int:
     """Run a command line: the exit code. Whatever goes wrong is one line on stderr."""
-    asked, Quit.code = Asked(), INTERRUPTED
+    asked, Quit.code = GlobalOptions(), INTERRUPTED
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
         # Not called, but taken apart: a call makes a Ctrl-C of EOFError, and leaves at EPIPE.

@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 from ergotext.errors import ModelError
 from ergotext.lm.batch import TokenBatch, checked, microbatches
 from ergotext.lm.decoding.cached import CachedDecoding
-from ergotext.lm.decoding.memo import Reading
+from ergotext.lm.decoding.memo import RowCache
 from ergotext.lm.decoding.projection import Projection
 from ergotext.lm.decoding.prompts import read_prompts
 from ergotext.lm.decoding.reader import Reader
@@ -200,7 +200,7 @@ class CausalLM:
 
     def _candidates(
         self,
-        readings: list[Reading],
+        readings: list[RowCache],
         begin: list[int],
         tokens: Tensor,
         right: list[tuple[int, ...]],

@@ -37,7 +37,7 @@ def check_known(tokens: Ints, size: int) -> None:
         )
 
 
-class Within:
+class FeasibleAutomaton:
     """An automaton without the ways that cannot be gone to an end (``protocols.Automaton``).
 
     Parameters

@@ -132,7 +132,7 @@ def sample(
     if n is not None:
         raise InputError(f"{sampler} runs chains: give chains and steps instead of n")
     chains, steps = chains or 8, steps or 300
-    budget = Budget(steps, max_seconds, r_hat, chains)
+    budget = StopRule(steps, max_seconds, r_hat, chains)
     told = plain(options, repr if checkpoint is None else refused)
     made_of |= {"options": told, "chains": chains, "every": every}
     if "steps" in known:  # of those that follow a schedule
@@ -157,7 +157,7 @@ def check_new(checkpoint: Path, resume: bool) -> None:
 
 
 @dataclass(frozen=True)
-class Budget:
+class StopRule:
     """When chains stop."""
 
     steps: int
@@ -191,7 +191,7 @@ class Budget:
 def _chains(
     energy: Energy,
     sampler: Sampler,
-    budget: Budget,
+    budget: StopRule,
     made_of: Mapping[str, Any],
     initial: TokenBatch | None,
     file: Path | None,

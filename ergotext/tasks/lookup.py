@@ -80,7 +80,7 @@ def get(index: str | Path, prefix: str, *, tokenizer: str | None = None) -> Belo
         The index cannot be read, or no key begins like this.
     """
     trie, notes = opened(index, tokenizer)
-    reader = _Reader(trie, "subject" in notes.get("columns", ""))
+    reader = _KeyReader(trie, "subject" in notes.get("columns", ""))
     places = places_of(trie, prefix)
     low, high = trie.span(np.array([p.state for p in places], dtype=np.int64))
     suffixed = list(reader.with_meaning(prefix))
@@ -97,7 +97,7 @@ def fields_of(key: str, triples: bool) -> dict[str, str]:
     return {"key": key} if parts is None else dict(zip(TRIPLE, parts, strict=False))
 
 
-class _Reader:
+class _KeyReader:
     """Turns the keys of a trie back into the fields of lines."""
 
     def __init__(self, trie: TokenTrie, triples: bool) -> None:

@@ -157,7 +157,7 @@ def check_worth(module: Any) -> None:
         )
         worth = module.ess_bulk(energy.numpy())
         assert (worth >= 10 * chains) == (ends is not None) and worth > 10
-        assert module.Budget(10**6, None, 9.0, chains).reached(run) == ends
+        assert module.StopRule(10**6, None, 9.0, chains).reached(run) == ends
 
 
 def test_chains_are_worth_ten_draws_each_before_they_end_a_run() -> None:

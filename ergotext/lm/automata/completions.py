@@ -123,7 +123,7 @@ class Endings:
         if known is not None and _ends(at, known) and self._kept(text, known):
             return known
         budget = ON_THE_WAY if text else AT_START
-        return _Search(at, budget, lambda way: self._kept(text, way)).best
+        return _EndingSearch(at, budget, lambda way: self._kept(text, way)).best
 
     def _kept(self, text: bytes, way: bytes) -> bool:
         """Whether tokens can write an ending of a text, and it names nothing twice."""
@@ -203,7 +203,7 @@ def outlook_of(
     )
 
 
-class _Search:
+class _EndingSearch:
     """Looks for a short ending from one place, within a number of bytes read.
 
     Parameters

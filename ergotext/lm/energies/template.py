@@ -109,7 +109,7 @@ def _blank(found: re.Match[str], spaced: bool, glued: bool) -> Blank:
     return Blank(int(least), high, spaced, glued)
 
 
-class Template(Term):
+class TemplateTerm(Term):
     """0 where a text is the template with its blanks filled, +inf elsewhere.
 
     What is given is locked, in the tokens that the tokenizer makes of it there; the first place
@@ -136,8 +136,8 @@ class Template(Term):
     def scorer(self) -> CausalLM | None:
         return self._scorer
 
-    def bind(self, scorer: CausalLM) -> Template:
-        return self if self._scorer is scorer else Template(self.template, scorer)
+    def bind(self, scorer: CausalLM) -> TemplateTerm:
+        return self if self._scorer is scorer else TemplateTerm(self.template, scorer)
 
     @cached_property
     def spelled(self) -> list[list[int]]:
@@ -257,7 +257,7 @@ class Template(Term):
         return self._scorer
 
 
-def template(text: str) -> Template:
+def template(text: str) -> TemplateTerm:
     """A hard constraint: the text is this one, with its blanks filled.
 
     Parameters
@@ -272,4 +272,4 @@ def template(text: str) -> Template:
     InputError
         There is no blank, one of no length or a length that cannot be read, or two side by side.
     """
-    return Template(text)
+    return TemplateTerm(text)

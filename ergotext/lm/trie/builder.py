@@ -21,7 +21,7 @@ from ergotext.lm.trie.key_ids import Key, is_key, key_ids
 from ergotext.lm.trie.keys import key_blocks, object_rows
 from ergotext.lm.trie.levels import Levels, token_type
 from ergotext.lm.trie.runs import Runs
-from ergotext.lm.trie.sort import Rows, exact_order
+from ergotext.lm.trie.sort import KeyRows, exact_order
 from ergotext.lm.trie.states import ROOT, VALUE_END
 from ergotext.lm.trie.tree import TokenTrie
 
@@ -90,7 +90,7 @@ class TrieBuilder:
         # It has no name in any folder: nothing is left behind however the process ends.
         self._temporary: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed by __exit__
         self._runs = Runs(self._temporary)
-        self._held: list[Rows] = []
+        self._held: list[KeyRows] = []
         self._seen = 0
 
     def __enter__(self) -> TrieBuilder:
@@ -124,7 +124,7 @@ class TrieBuilder:
         closed = offsets + np.arange(len(offsets))
         flat = np.full(closed[-1], self.alphabet.end, dtype=token_type(self.alphabet))
         flat[spread(closed[:-1], lengths)] = ids
-        self._held.append(Rows(flat, closed, objects, object_offsets))
+        self._held.append(KeyRows(flat, closed, objects, object_offsets))
         if sum(rows.nbytes for rows in self._held) >= self.run_bytes:
             self._flush()
 
@@ -153,9 +153,9 @@ class TrieBuilder:
             levels.add(rows.take(order), shared)
         return levels.finish(self.tokenizer)
 
-    def _whole(self) -> list[Rows]:
+    def _whole(self) -> list[KeyRows]:
         held, self._held = self._held, []
-        return [Rows.joined(held)] if held else []
+        return [KeyRows.joined(held)] if held else []
 
     def _flush(self) -> None:
         try:

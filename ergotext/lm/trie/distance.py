@@ -14,7 +14,7 @@ FAR = 1 << 20
 """No key goes on from there."""
 
 
-class Levels(Protocol):
+class LevelArrays(Protocol):
     """The arrays of ``TrieStates``, level by level."""
 
     @property
@@ -33,7 +33,7 @@ class Levels(Protocol):
     def tail_lengths(self, position: Ints, /) -> Ints: ...
 
 
-def nearest(trie: Levels) -> Ints:
+def nearest(trie: LevelArrays) -> Ints:
     """int64 [M]: the fewest tokens, end tokens left out, from each inner node to the end of a key.
 
     From the last level up: what a node leads to has a number above its own.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ergotext.lm.ragged import Ints, offsets_of, spread, take_rows
 from ergotext.lm.tokenizers.characters import Alphabet, TextTokenizer
-from ergotext.lm.trie.sort import Rows
+from ergotext.lm.trie.sort import KeyRows
 from ergotext.lm.trie.states import BLOCK, VALUES_END
 from ergotext.lm.trie.tree import TokenTrie
 
@@ -36,7 +36,7 @@ class Levels:
         self._waiting: tuple[NDArray[Any], int] | None = None
         """the last key so far, whose right neighbour is yet to come, and what it shares"""
 
-    def add(self, rows: Rows, shared: Ints) -> None:
+    def add(self, rows: KeyRows, shared: Ints) -> None:
         """Take in rows in exact order, all of them behind those of earlier calls.
 
         ``shared`` (int64 [n]) is what ``exact_order`` counted. Equal keys come in one call.
@@ -106,7 +106,7 @@ class Levels:
             self._link[level].append(link[part])
             self._opens[level].append(opens[part])
 
-    def _add_objects(self, rows: Rows, fresh: Ints) -> None:
+    def _add_objects(self, rows: KeyRows, fresh: Ints) -> None:
         """Append the objects, and behind the last row of each key what closes them."""
         last = np.append(fresh[1:], len(rows)) - 1
         lengths = np.diff(rows.object_offsets)

@@ -33,7 +33,7 @@ class Paths:
     target: Ints
 
 
-class Within:
+class RestrictedKeys:
     """The keys of a trie that go along the paths of an input (``lm.protocols.Automaton``).
 
     Row i of ``start`` belongs to input i. A state is that of the trie and, above it, the number of
@@ -159,12 +159,12 @@ class BestAmong:
 
     def __init__(
         self,
-        automaton: TokenTrie | Within,
+        automaton: TokenTrie | RestrictedKeys,
         ordinals: Sequence[Ints],
         potentials: Sequence[Floats],
     ) -> None:
         self.automaton = automaton
-        self._trie = automaton.trie if isinstance(automaton, Within) else settled(automaton)
+        self._trie = automaton.trie if isinstance(automaton, RestrictedKeys) else settled(automaton)
         for number, (keys, values) in enumerate(zip(ordinals, potentials, strict=True), 1):
             if values.shape != keys.shape or np.isnan(values).any():
                 raise InputError(
@@ -179,7 +179,9 @@ class BestAmong:
 
     def __call__(self, inputs: Ints, states: Ints) -> Floats:
         """float64 [n]: the best potential below each state; -inf where no key has one."""
-        plain = self.automaton.plain(states) if isinstance(self.automaton, Within) else states
+        plain = (
+            self.automaton.plain(states) if isinstance(self.automaton, RestrictedKeys) else states
+        )
         low, high = (inputs * len(self._trie) + bound for bound in self._trie.span(plain))
         begin, stop = np.searchsorted(self._keys, low), np.searchsorted(self._keys, high)
         return self._maxima(np.zeros_like(begin), begin, stop)

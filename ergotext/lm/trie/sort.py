@@ -12,7 +12,7 @@ from ergotext.lm.ragged import Ints, take_rows
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
+class KeyRows:
     """Keys, end token included, and the objects of each, in flat arrays.
 
     Parameters
@@ -36,13 +36,13 @@ class Rows:
         """Bytes that the rows take up, bookkeeping included."""
         return self.ids.nbytes + self.objects.nbytes + 16 * len(self)
 
-    def take(self, rows: Ints) -> Rows:
+    def take(self, rows: Ints) -> KeyRows:
         """The named rows in the named order."""
         objects = take_rows(self.objects, self.object_offsets, rows)
-        return Rows(*take_rows(self.ids, self.offsets, rows), *objects)
+        return KeyRows(*take_rows(self.ids, self.offsets, rows), *objects)
 
     @classmethod
-    def joined(cls, parts: list[Rows]) -> Rows:
+    def joined(cls, parts: list[KeyRows]) -> KeyRows:
         """All rows of all parts, in order."""
         if len(parts) == 1:
             return parts[0]

@@ -65,7 +65,7 @@ class Commit:
 NOTHING = Commit(0, FIRST, bytes(16))
 
 
-class Journal:
+class RecordFile:
     """The records of a file, to which more are put.
 
     Parameters
@@ -79,7 +79,9 @@ class Journal:
         self.path, self.commits = path, commits
 
     @classmethod
-    def begin(cls, path: Path, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Journal:
+    def begin(
+        cls, path: Path, header: Mapping[str, Any], tensors: Mapping[str, Tensor]
+    ) -> RecordFile:
         """A file of one record, in place as a whole.
 
         Raises
@@ -97,7 +99,7 @@ class Journal:
         return cls(path, [first])
 
     @classmethod
-    def open(cls, path: Path) -> tuple[Journal, list[Record]]:
+    def open(cls, path: Path) -> tuple[RecordFile, list[Record]]:
         """A file that is there, and its records.
 
         Raises

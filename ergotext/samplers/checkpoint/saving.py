@@ -20,7 +20,7 @@ from torch import Tensor
 from ergotext.errors import ErgotextError
 from ergotext.lm.protocols import Energy
 from ergotext.samplers.base import State
-from ergotext.samplers.checkpoint.file import CheckpointError, Journal, Record
+from ergotext.samplers.checkpoint.file import CheckpointError, Record, RecordFile
 from ergotext.samplers.checkpoint.records import of_state, of_trace, state_of, trace_of
 from ergotext.samplers.draws import SeededDraws
 from ergotext.samplers.run import Run
@@ -45,7 +45,7 @@ class Keeper:
         How many of the run's are kept.
     """
 
-    journal: Journal
+    journal: RecordFile
     energy: Energy
     draws: SeededDraws
     made_of: Mapping[str, Any]
@@ -57,7 +57,7 @@ class Keeper:
     ) -> Keeper:
         """Keep a run that begins; the file is there thereafter."""
         first = _record(run, 0, energy, draws, made_of)
-        return cls(Journal.begin(path, *first), energy, draws, made_of, run.steps)
+        return cls(RecordFile.begin(path, *first), energy, draws, made_of, run.steps)
 
     def keep(self, run: Run) -> None:
         """Keep what is new of the run. The caller sees to it that the models forget."""
@@ -93,7 +93,7 @@ class Keeper:
         CheckpointError
             It is broken, or of another model, energy, sampler or configuration.
         """
-        journal, records = Journal.open(path)
+        journal, records = RecordFile.open(path)
         with _understood(path):
             _check_made(path, made_of, records[0][0]["made_of"])
             run = _restored(path, records, start, energy, made_of, over)

@@ -129,7 +129,7 @@ def beam(
         raise InputError(
             "the look-ahead was built for another automaton: build one for this automaton"
         )
-    search = _Search(decoding, automaton, k, beams, normalised == "allowed", lookahead)
+    search = _BeamSearch(decoding, automaton, k, beams, normalised == "allowed", lookahead)
     for left in range(max_length, 0, -1):
         if not len(search.input):
             break
@@ -137,7 +137,7 @@ def beam(
     return list(search.found())
 
 
-class _Search:
+class _BeamSearch:
     """The rows that are being written, and what has been finished."""
 
     def __init__(

@@ -22,7 +22,7 @@ from ergotext.samplers.search.tails import numbers
 Ints = NDArray[np.int64]
 
 
-class Rows(Protocol):
+class RowDecoding(Protocol):
     """What this search needs of ``protocols.Decoding``: rows that are written token by token."""
 
     @property
@@ -34,7 +34,7 @@ class Rows(Protocol):
     def __len__(self) -> int: ...
     def logits(self, rows: Tensor, tokens: Tensor) -> Tensor: ...
     def log_z(self) -> Tensor: ...
-    def advance(self, rows: Tensor, tokens: Tensor) -> Rows: ...
+    def advance(self, rows: Tensor, tokens: Tensor) -> RowDecoding: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +65,7 @@ class Leaves:
 
 
 def leaves(
-    decoding: Rows, automaton: Automaton, draws: Draws, *, k: int, max_length: int
+    decoding: RowDecoding, automaton: Automaton, draws: Draws, *, k: int, max_length: int
 ) -> Leaves:
     """Up to ``k`` sequences without replacement for each row of ``decoding``.
 
@@ -103,7 +103,7 @@ def leaves(
             f"the automaton's end token is {automaton.end}, but the model's is {decoding.end}: "
             "build it with the model's tokenizer"
         )
-    search = _Search(decoding, automaton, draws, k)
+    search = _BestFirstSearch(decoding, automaton, draws, k)
     for length in range(max_length + 1):
         if not len(search.open):
             break
@@ -144,10 +144,10 @@ class _Rows:
         )
 
 
-class _Search:
+class _BestFirstSearch:
     """The beginnings that are being written, and the sequences that are finished."""
 
-    def __init__(self, decoding: Rows, automaton: Automaton, draws: Draws, k: int) -> None:
+    def __init__(self, decoding: RowDecoding, automaton: Automaton, draws: Draws, k: int) -> None:
         self.decoding, self.automaton, self.draws, self.k = decoding, automaton, draws, k
         count = len(decoding)
         zero, none = torch.zeros(count, dtype=torch.float64), torch.zeros(count, dtype=torch.int64)

@@ -12,15 +12,15 @@ from torch import Tensor
 from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.samplers.draws import Draws
-from ergotext.samplers.feasible import Within
+from ergotext.samplers.feasible import FeasibleAutomaton
 from ergotext.samplers.target import Target
-from ergotext.samplers.weighted.proposals import Proposal, Step
+from ergotext.samplers.weighted.proposals import Step, TokenProposal
 
 Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
+class GrownRows:
     """What has been written. All rows that are still open are of one length."""
 
     batch: TokenBatch
@@ -36,7 +36,7 @@ class Rows:
     """whether any step so far has doubted a token (``next_token.Step``)"""
 
     @classmethod
-    def start(cls, target: Target, count: int) -> Rows:
+    def start(cls, target: Target, count: int) -> GrownRows:
         """``count`` empty rows of weight 1.
 
         Raises
@@ -54,8 +54,8 @@ class Rows:
             torch.zeros(count, dtype=torch.float64),
         )
 
-    def select(self, index: Tensor) -> Rows:
-        return Rows(
+    def select(self, index: Tensor) -> GrownRows:
+        return GrownRows(
             self.batch.select(index),
             self.state[index.numpy()],
             self.log_weight[index],
@@ -65,7 +65,7 @@ class Rows:
         )
 
 
-def grow(draws: Draws, target: Target, proposal: Proposal, rows: Rows) -> Rows:
+def grow(draws: Draws, target: Target, proposal: TokenProposal, rows: GrownRows) -> GrownRows:
     """Write one token behind every open row and multiply its weight in.
 
     A row that is closed is multiplied by exp(−soft), a row as long as it may be is closed with the
@@ -76,7 +76,7 @@ def grow(draws: Draws, target: Target, proposal: Proposal, rows: Rows) -> Rows:
     log_prob = target.scorer.next_log_prob(prefix, prefix.length)
     left = target.max_length - prefix.longest
     if left:
-        step = proposal(draws, log_prob, Within(target.automaton, left - 1), states)
+        step = proposal(draws, log_prob, FeasibleAutomaton(target.automaton, left - 1), states)
     else:
         step = _closing(target, log_prob, states)
     alive = step.log_weight > -torch.inf
@@ -93,12 +93,12 @@ def grow(draws: Draws, target: Target, proposal: Proposal, rows: Rows) -> Rows:
     open_[at] = going
     state[at.numpy()] = step.state
     batch = _written(rows.batch, at[going], step.token[going])
-    return Rows(batch, state, log_weight, open_, owed, rows.doubted or step.doubted)
+    return GrownRows(batch, state, log_weight, open_, owed, rows.doubted or step.doubted)
 
 
-def grown(draws: Draws, target: Target, proposal: Proposal, count: int) -> Rows:
+def grown(draws: Draws, target: Target, proposal: TokenProposal, count: int) -> GrownRows:
     """Rows written to their ends: independent draws with their weights."""
-    rows = Rows.start(target, count)
+    rows = GrownRows.start(target, count)
     while bool(rows.open.any()):
         rows = grow(draws, target, proposal, rows)
     return rows

@@ -43,7 +43,7 @@ class Step:
 Trust = Callable[[Ints, Ints, Ints, Ints, Tensor], Tensor]
 
 
-class Proposal(Protocol):
+class TokenProposal(Protocol):
     """How a sampler draws the next token of each row."""
 
     def __call__(self, draws: Draws, log_prob: Tensor, automaton: Automaton, states: Ints) -> Step:

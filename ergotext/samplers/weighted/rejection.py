@@ -10,8 +10,8 @@ from ergotext.errors import ErgotextError, InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.target import Target
-from ergotext.samplers.weighted.growth import Rows, grown
-from ergotext.samplers.weighted.proposals import Proposal, model
+from ergotext.samplers.weighted.growth import GrownRows, grown
+from ergotext.samplers.weighted.proposals import TokenProposal, model
 from ergotext.samplers.weighted.samples import WeightedSamples, ZeroWeightError
 
 ROUNDING = 1e-9
@@ -55,7 +55,7 @@ def rejection(
     draws: Draws,
     n: int,
     *,
-    proposal: Proposal = model,
+    proposal: TokenProposal = model,
     log_bound: float | None = None,
     max_tries: int = 100_000,
     at_once: int = 64,
@@ -133,7 +133,7 @@ def rejection(
     return Accepted(batch, equal, tries, torch.arange(len(batch)), wanted=wanted)
 
 
-def _check(rows: Rows, bound: float) -> None:
+def _check(rows: GrownRows, bound: float) -> None:
     worst = int(rows.log_weight.argmax())
     if not float(rows.log_weight[worst]) <= bound + ROUNDING:
         raise BoundError(

@@ -17,7 +17,7 @@ from ergotext.support.extras import install
 from ergotext.tasks.datasets.kgclue.data import Triple
 
 
-class Hit(Protocol):
+class HitLike(Protocol):
     """What is asked of an answer (``tasks.retrieve``)."""
 
     @property
@@ -50,7 +50,7 @@ class Hit(Protocol):
 
 
 NUMBERS = ("score", "log_prob", "probability", "probability_low", "probability_high")
-Ask = Callable[[Sequence[str]], Sequence[Sequence[Hit]]]
+Ask = Callable[[Sequence[str]], Sequence[Sequence[HitLike]]]
 """What finds the hits of each question, best first."""
 Make = Callable[[], Ask]
 """What loads one; it travels to other processes."""
@@ -92,7 +92,7 @@ class Asker:
                 return [reply for one in questions for reply in self([one])]
             return [Reply(None, error=" ".join(f"{type(error).__name__}: {error}".split()))]
 
-    def _hits(self, questions: Sequence[str]) -> Sequence[Sequence[Hit]]:
+    def _hits(self, questions: Sequence[str]) -> Sequence[Sequence[HitLike]]:
         found = self.ask(questions)
         if len(found) != len(questions):
             raise ErgotextError(f"got {len(found)} answers to {len(questions)} questions")
@@ -190,7 +190,7 @@ class _Actor:
         }
 
 
-def _reply(hits: Sequence[Hit]) -> Reply:
+def _reply(hits: Sequence[HitLike]) -> Reply:
     if not hits:
         return Reply("")
     best, (subject, predicate) = hits[0], hits[0].fields.values()

@@ -8,9 +8,9 @@ from ergotext.errors import InputError
 from ergotext.lm.masked import MaskedLM
 from ergotext.lm.ragged import Ints
 from ergotext.lm.trie.tree import TokenTrie
-from ergotext.tasks.retrieval.branch_and_bound import Answer
+from ergotext.tasks.retrieval.branch_and_bound import ScoredKey
 from ergotext.tasks.retrieval.masked_keys import PROMPT, MaskedKeys
-from ergotext.tasks.retrieval.request import Group, Plan
+from ergotext.tasks.retrieval.request import Plan, QuestionGroup
 from ergotext.tasks.retrieval.search import Answers
 
 PSEUDO = (
@@ -54,7 +54,7 @@ class MaskedSearch:
         if plan.lookahead is not None:
             raise InputError('decode="mlm" takes no look-ahead: drop it')
 
-    def __call__(self, group: Group, plan: Plan) -> list[Answers]:
+    def __call__(self, group: QuestionGroup, plan: Plan) -> list[Answers]:
         """For each question the best of its candidates, or of all keys."""
         among: list[Ints | None] = [None] * len(group.encoded)
         if group.candidates is not None:
@@ -70,7 +70,7 @@ class MaskedSearch:
         if len(self.reader.keys.before) + room < np.max(self.reader.search.lengths, initial=0):
             notes.append(f"keys of more than {max(room, 0)} tokens have no room: left out")
         return Answers(
-            [Answer(one.tokens, one.log_prob, one.score) for one in found[: plan.k]],
+            [ScoredKey(one.tokens, one.log_prob, one.score) for one in found[: plan.k]],
             exact=len(found) == len(trie if among is None else among),
             mass=None,
             notes=tuple(notes),

@@ -84,7 +84,7 @@ def bounded_mass(
     """
     found = []
     for question, mine in enumerate(known):
-        search = _Search(trie, mine, temperature)
+        search = _KeySearch(trie, mine, temperature)
         search.expand(_Open.root(decoding, trie, question))
         search.run(prefixes)
         found.append(search.mass())
@@ -140,7 +140,7 @@ class _Open:
         return replace(self, decoding=decoding, row=np.arange(len(self.row)))
 
 
-class _Search:
+class _KeySearch:
     """The open prefixes of one question, and the keys that were come to."""
 
     def __init__(self, trie: TokenTrie, known: Mapping[Tokens, float], temperature: float) -> None:

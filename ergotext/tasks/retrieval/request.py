@@ -51,7 +51,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Group:
+class QuestionGroup:
     """Questions that are searched together, and the keys that each may be answered with."""
 
     numbers: list[int]

@@ -27,7 +27,7 @@ from ergotext.lm.tokenizers.fast import FastTokenizer
 from ergotext.lm.trie import TokenTrie, build
 from ergotext.lm.trie.lines import subject_and_predicate
 from ergotext.lm.trie.mentions import Mentions
-from ergotext.lm.trie.restricted import Within
+from ergotext.lm.trie.restricted import RestrictedKeys
 from ergotext.support.words import find_word
 from tests.tiny_t5 import tokenizer_of
 
@@ -266,14 +266,14 @@ def test_paths_lead_to_what_was_found_and_nowhere_else() -> None:
     trie = written_in("byte fallback")
     texts = ["who was in China?", "who painted guernica", "who?"]
     found = Mentions(trie).find(texts, other_letters=True)
-    within = Within(trie, found.paths, len(texts))
+    within = RestrictedKeys(trie, found.paths, len(texts))
     for number in range(len(texts)):
         reached = list(keys_within(within, number))
         low, high = trie.span(found.state[found.text == number])
         assert len(reached) == sum(high - low) == 1
 
 
-def keys_within(within: Within, number: int) -> Iterator[tuple[int, ...]]:
+def keys_within(within: RestrictedKeys, number: int) -> Iterator[tuple[int, ...]]:
     level = [((), int(within.start(within.inputs)[number]))]
     while level:
         tokens, state = level.pop()

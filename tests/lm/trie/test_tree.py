@@ -12,7 +12,7 @@ from ergotext.lm.protocols import Automaton
 from ergotext.lm.tokenizers.characters import Alphabet, CharacterTokenizer
 from ergotext.lm.trie.builder import TrieBuilder, build
 from ergotext.lm.trie.runs import Runs
-from ergotext.lm.trie.sort import Rows
+from ergotext.lm.trie.sort import KeyRows
 from ergotext.lm.trie.states import DEAD
 from ergotext.lm.trie.tree import TokenTrie
 
@@ -207,7 +207,7 @@ def test_an_empty_trie_is_a_dead_end() -> None:
 
 
 def test_no_room_for_temporary_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(runs: Runs, rows: Rows) -> None:
+    def full(runs: Runs, rows: KeyRows) -> None:
         raise OSError("100 requested and 7 written")
 
     monkeypatch.setattr(Runs, "add", full)

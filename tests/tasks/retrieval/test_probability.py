@@ -93,9 +93,9 @@ def test_it_stops_where_the_shares_are_settled(
     weights = every(trie)
     (known, *_) = some_known(weights)
     expanded: list[int] = []
-    expand = module._Search.expand
+    expand = module._KeySearch.expand
     monkeypatch.setattr(
-        module._Search,
+        module._KeySearch,
         "expand",
         lambda self, some: (expanded.append(len(some.row)), expand(self, some))[1],
     )

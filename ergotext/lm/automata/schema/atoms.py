@@ -125,7 +125,7 @@ Item = Fact | Types | Atom | Other | OneOf | Opaque | Either
 
 
 @dataclass(frozen=True)
-class Shape:
+class Alternative:
     """One way for a value to fit: all of this holds, each atom for the values of its type."""
 
     types: Types = Types(TYPES)

@@ -132,7 +132,7 @@ def _matcher(lark: str) -> Any:
     return matcher
 
 
-class _Bytes:
+class _ByteTokenizer:
     """A tokenizer of bytes."""
 
     is_tokenizer_wrapper = True
@@ -147,4 +147,4 @@ class _Bytes:
 
 @lru_cache(maxsize=1)
 def _bytes() -> object:
-    return needed("llguidance", "automata").LLTokenizer(_Bytes())
+    return needed("llguidance", "automata").LLTokenizer(_ByteTokenizer())

@@ -6,7 +6,7 @@ from typing import Any
 
 from ergotext.errors import InputError
 from ergotext.lm.automata.schema.arrays import array
-from ergotext.lm.automata.schema.atoms import Atom, Other, Shape
+from ergotext.lm.automata.schema.atoms import Alternative, Atom, Other
 from ergotext.lm.automata.schema.document import Fact, fault
 from ergotext.lm.automata.schema.logic import Logic
 from ergotext.lm.automata.schema.objects import object_
@@ -63,7 +63,7 @@ class Writer:
     def scalar(self, expression: str) -> list[Way]:
         return [] if vain(expression) else [(self.rules.terminal(expression),)]
 
-    def _ways(self, shape: Shape) -> list[Way]:
+    def _ways(self, shape: Alternative) -> list[Way]:
         ways: list[Way]
         values = self.logic.known(shape)
         if values is not None:
@@ -86,7 +86,7 @@ class Writer:
                 ways += write(self, shape.of(type_) + self._not_empty(shape, type_))
         return ways
 
-    def _not_empty(self, shape: Shape, type_: str) -> list[Atom]:
+    def _not_empty(self, shape: Alternative, type_: str) -> list[Atom]:
         """What is left of arrays or objects that a value must not be equal to."""
         found = []
         for other in shape.atoms:

@@ -70,8 +70,11 @@ class Matcher(nn.Module):
         self.embedding = nn.Embedding(len(characters) + FIRST, width, padding_idx=PADDING)
         nn.init.normal_(self.embedding.weight, std=0.3)
         self.drop = drop
-        self.question, self.predicate = _Reader(width, layers, drop), _Reader(width, layers, drop)
-        self.kind, self.name = _Reader(width, 1, drop), _Reader(width, 1, drop)
+        self.question, self.predicate = (
+            _CharacterEncoder(width, layers, drop),
+            _CharacterEncoder(width, layers, drop),
+        )
+        self.kind, self.name = _CharacterEncoder(width, 1, drop), _CharacterEncoder(width, 1, drop)
         self.align = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(2))
         self.equality = nn.Parameter(torch.tensor([6.0, 3.0]))
         self.compare = nn.ModuleList(
@@ -126,7 +129,7 @@ class Matcher(nn.Module):
     def _embedded(self, ids: Tensor) -> Tensor:
         return _dropped(self.embedding(ids), self.drop, self.training)
 
-    def _summary(self, reader: _Reader, ids: Tensor) -> Tensor:
+    def _summary(self, reader: _CharacterEncoder, ids: Tensor) -> Tensor:
         mask = ids != PADDING
         return _mean(reader(self._embedded(ids), mask), mask)
 
@@ -211,7 +214,7 @@ def _check_sizes(about: dict[str, Any], shapes: dict[str, tuple[int, ...]]) -> N
         )
 
 
-class _Reader(nn.Module):
+class _CharacterEncoder(nn.Module):
     """Reads characters [n, L, D], each with its neighbours, layer by layer."""
 
     def __init__(self, width: int, layers: int, drop: float) -> None:
