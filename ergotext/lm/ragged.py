@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
+from ergotext.support.arrays import Ints
 
 
 def offsets_of(lengths: NDArray[Any]) -> Ints:

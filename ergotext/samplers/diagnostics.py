@@ -11,9 +11,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from ergotext.support.arrays import Floats
 
 AGREED = 1.01
 """The highest R-hat at which chains agree (Vehtari et al. 2021, section 4)."""

@@ -9,8 +9,7 @@ from torch import Tensor
 from ergotext.errors import InputError
 from ergotext.lm.protocols import Automaton, Bounded
 from ergotext.samplers.finishing import log_trust
-
-Ints = NDArray[np.int64]
+from ergotext.support.arrays import Ints
 
 
 def fits(automaton: Automaton, states: Ints, room: int | Ints) -> NDArray[np.bool_]:

@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ergotext.lm.protocols import Automaton, Ending
+from ergotext.support.arrays import Floats, Ints
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 SHARE = 1e-3
 """Of the draws at each token, what is left to tokens after which no ending in time is known."""
 LOST = 1e-9

@@ -12,9 +12,10 @@ from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy
 from ergotext.samplers.base import Kind, State
-from ergotext.samplers.diagnostics import Diagnosis, Floats, autocorrelation
+from ergotext.samplers.diagnostics import Diagnosis, autocorrelation
 from ergotext.samplers.run import Trace
 from ergotext.samplers.texts import Feature, Sample, described, distinct, featured
+from ergotext.support.arrays import Floats
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy, NextTokenScorer
+from ergotext.support.arrays import Floats
 
 Place = TypeVar("Place")
-Floats = NDArray[np.float64]
 Feature = Callable[[list[str]], Sequence[float]]
 """A number for each of a list of texts."""
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
+from ergotext.support.arrays import Ints
+
 CLOSED, OPEN = 0, 1
 
 

@@ -115,8 +115,8 @@ def test_too_few_tokens_for_anything() -> None:
 
 NAMES = ("feasible", "weighted.growth", "weighted.importance", "weighted.rejection", "weighted.smc")
 FAULTS = {
-    "the next token is not counted": ("weighted.growth", "FeasibleAutomaton(target.automaton, left - 1)",
-                                      "FeasibleAutomaton(target.automaton, left - 2)"),
+    "the next token is not counted": ("weighted.growth", "(target.automaton, left - 1)",
+                                      "(target.automaton, left - 2)"),
     "a bound that is reached is passed": ("feasible", ".least(states) <= room",
                                           ".least(states) < room"),
     "only what is listed is kept in time": (

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ergotext.lm.ragged import Ints
+from ergotext.support.arrays import Ints
 from ergotext.support.words import joins
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from ergotext.errors import InputError
 from ergotext.lm.automata.explored import DEAD, Explored, Outlook
 from ergotext.lm.protocols import Automaton, Bounded, Ending
-from ergotext.lm.ragged import Ints
+from ergotext.support.arrays import Ints
 
 FAR = 1 << 20
 """A part that is dead comes to no end."""

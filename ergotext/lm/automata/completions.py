@@ -17,7 +17,7 @@ import numpy as np
 from ergotext.lm.automata.explored import Outlook
 from ergotext.lm.automata.pieces import Pieces
 from ergotext.lm.automata.schema.names import Names
-from ergotext.lm.ragged import Ints
+from ergotext.support.arrays import Ints
 from ergotext.support.extras import needed
 
 LONGEST = 1000

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ergotext.lm.automata.growing_array import Growing
-from ergotext.lm.ragged import Ints, spread
+from ergotext.lm.ragged import spread
+from ergotext.support.arrays import Ints
 
 Position = TypeVar("Position", bound=Hashable)
 

@@ -20,7 +20,7 @@ from ergotext.lm.automata.schema import lark_of
 from ergotext.lm.automata.schema.document import parsed
 from ergotext.lm.automata.schema.names import Names, quotes_of
 from ergotext.lm.automata.shortest import shortest_json
-from ergotext.lm.ragged import Ints
+from ergotext.support.arrays import Ints
 from ergotext.support.extras import needed
 
 _FREE = '%llguidance {"no_forcing": true}'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ergotext.lm.ragged import Ints
+from ergotext.support.arrays import Ints
 
 
 class Growing:

@@ -17,7 +17,8 @@ from ergotext.lm.automata.chains import Chain
 from ergotext.lm.automata.pieces import Pieces
 from ergotext.lm.automata.remaining import Fewest
 from ergotext.lm.automata.utf8 import Utf8, run
-from ergotext.lm.ragged import Ints, take_rows
+from ergotext.lm.ragged import take_rows
+from ergotext.support.arrays import Ints
 from ergotext.support.words import check_texts
 
 DEAD, FINISHED = -1, 0

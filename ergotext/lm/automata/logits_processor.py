@@ -14,7 +14,7 @@ from transformers import LogitsProcessor, PreTrainedModel
 
 from ergotext.errors import ErgotextError, InputError, ModelError
 from ergotext.lm.protocols import Automaton
-from ergotext.lm.ragged import Ints
+from ergotext.support.arrays import Ints
 
 DeadEnds = Literal["close", "raise"]
 DEAD = -1

@@ -10,11 +10,11 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from ergotext.errors import InputError
-from ergotext.lm.ragged import Ints
 from ergotext.lm.tokenizers.characters import Alphabet, CharacterTokenizer
 from ergotext.lm.tokenizers.fast import padding_of
 from ergotext.lm.tokenizers.spelling import spelled
 from ergotext.lm.tokenizers.vocabulary import Vocabulary
+from ergotext.support.arrays import Ints
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from ergotext.lm.automata.chains import KINDS, Chain, kind_of
 from ergotext.lm.automata.utf8 import Utf8, completions, run
-from ergotext.lm.ragged import Ints, offsets_of
+from ergotext.lm.ragged import offsets_of
 from ergotext.lm.tokenizers.characters import points_of
+from ergotext.support.arrays import Ints
 
 FAR = 1 << 20
 """Where no text that holds the words can follow."""

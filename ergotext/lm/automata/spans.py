@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from ergotext.errors import InputError
 from ergotext.lm.automata.pieces import Pieces
-from ergotext.lm.ragged import Ints, offsets_of, spread
+from ergotext.lm.ragged import offsets_of, spread
 from ergotext.lm.tokenizers.characters import points_of
+from ergotext.support.arrays import Ints
 from ergotext.support.extras import needed
 
 DEAD, FINISHED = -1, 0

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ergotext.errors import InputError
-from ergotext.lm.ragged import Ints, offsets_of, spread
+from ergotext.lm.ragged import offsets_of, spread
 from ergotext.lm.tokenizers.characters import Alphabet
 from ergotext.lm.trie.key_ids import key_ids
+from ergotext.support.arrays import Ints
 from ergotext.support.extras import needed
 
 DEAD, FINISHED = -1, 0

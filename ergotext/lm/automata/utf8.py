@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ergotext.lm.automata.pieces import Pieces
-from ergotext.lm.ragged import Ints, offsets_of
+from ergotext.lm.ragged import offsets_of
 from ergotext.lm.tokenizers.characters import CODE_POINTS, points_of
+from ergotext.support.arrays import Ints
 
 _CONTINUES = range(0x80, 0xC0)
 """The bytes that go on with a character that another byte began."""

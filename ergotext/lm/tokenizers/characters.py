@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ergotext.errors import InputError
-from ergotext.lm.ragged import Ints, offsets_of, spread
+from ergotext.lm.ragged import offsets_of, spread
+from ergotext.support.arrays import Ints
 
 CODE_POINTS = 0x110000
 SPECIALS = ("<pad>", "</s>", "<s>")

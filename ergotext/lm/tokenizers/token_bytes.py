@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from ergotext.errors import InputError
-from ergotext.lm.ragged import Ints, offsets_of, take_rows
+from ergotext.lm.ragged import offsets_of, take_rows
 from ergotext.lm.tokenizers.characters import CharacterTokenizer, TextTokenizer
 from ergotext.lm.tokenizers.fast import FastTokenizer
+from ergotext.support.arrays import Ints
 
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
 _SPACE = "\u2581"

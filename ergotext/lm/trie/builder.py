@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ergotext.errors import ErgotextError, InputError
-from ergotext.lm.ragged import Ints, offsets_of, spread, take_rows
+from ergotext.lm.ragged import offsets_of, spread, take_rows
 from ergotext.lm.tokenizers.characters import Alphabet, TextTokenizer, alphabet_of
 from ergotext.lm.trie.key_ids import Key, is_key, key_ids
 from ergotext.lm.trie.keys import key_blocks, object_rows
@@ -24,6 +24,7 @@ from ergotext.lm.trie.runs import Runs
 from ergotext.lm.trie.sort import KeyRows, exact_order
 from ergotext.lm.trie.states import ROOT, VALUE_END
 from ergotext.lm.trie.tree import TokenTrie
+from ergotext.support.arrays import Ints
 
 RUN_BYTES = 128 << 20
 """Keys and objects held in memory before a run is sorted and written down."""

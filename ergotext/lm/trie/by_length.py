@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ergotext.errors import InputError
-from ergotext.lm.ragged import Ints
 from ergotext.lm.trie.states import ROOT
 from ergotext.lm.trie.tree import TokenTrie, settled
+from ergotext.support.arrays import Floats, Ints
 
-Floats = NDArray[np.float64]
 Scored = tuple[float, tuple[int, ...]]
 
 CHUNK = 4096

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ergotext.lm.ragged import Ints, offsets_of
+from ergotext.lm.ragged import offsets_of
 from ergotext.lm.trie.restricted import RestrictedKeys
 from ergotext.lm.trie.tree import TokenTrie
+from ergotext.support.arrays import Ints
 
 
 def keys_numbered(

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ergotext.lm.ragged import Ints
 from ergotext.lm.tokenizers.characters import Alphabet
+from ergotext.support.arrays import Ints
 
 FAR = 1 << 20
 """No key goes on from there."""

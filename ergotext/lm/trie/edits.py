@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ergotext.lm.ragged import Ints
 from ergotext.lm.trie.tree import TokenTrie
+from ergotext.support.arrays import Ints
 
 
 @dataclass(frozen=True, eq=False)

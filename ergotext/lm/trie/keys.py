@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ergotext.lm.ragged import Ints, offsets_of, spread
+from ergotext.lm.ragged import offsets_of, spread
 from ergotext.lm.trie.header import IndexFileError
 from ergotext.lm.trie.states import BLOCK, VALUES_END, TrieStates
+from ergotext.support.arrays import Ints
 
 
 def key_blocks(trie: TrieStates, state: int, limit: int) -> Iterator[tuple[Ints, Ints]]:

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ergotext.lm.ragged import Ints, offsets_of, spread, take_rows
+from ergotext.lm.ragged import offsets_of, spread, take_rows
 from ergotext.lm.tokenizers.characters import Alphabet, TextTokenizer
 from ergotext.lm.trie.sort import KeyRows
 from ergotext.lm.trie.states import BLOCK, VALUES_END
 from ergotext.lm.trie.tree import TokenTrie
+from ergotext.support.arrays import Ints
 
 _INNER = -1
 

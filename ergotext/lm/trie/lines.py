@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ergotext.errors import InputError
-from ergotext.lm.ragged import Ints, offsets_of, spread, take_rows
+from ergotext.lm.ragged import offsets_of, spread, take_rows
 from ergotext.lm.tokenizers.characters import (
     CODE_POINTS,
     CharacterTokenizer,
@@ -24,6 +24,7 @@ from ergotext.lm.trie.builder import RUN_BYTES, TrieBuilder, faults
 from ergotext.lm.trie.fields import Fields, parse
 from ergotext.lm.trie.states import VALUE_END
 from ergotext.lm.trie.tree import TokenTrie
+from ergotext.support.arrays import Ints
 
 TRIPLE = ("subject", "predicate", "object")
 _BLOCK = 8 << 20

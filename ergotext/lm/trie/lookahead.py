@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ergotext.errors import InputError
-from ergotext.lm.ragged import Ints, spread
+from ergotext.lm.ragged import spread
 from ergotext.lm.trie.tree import TokenTrie, settled
+from ergotext.support.arrays import Floats, Ints
 from ergotext.support.words import counted
-
-Floats = NDArray[np.float64]
 
 _BLOCK = 128
 """Keys to one maximum that is kept; ranges are made of whole blocks and two ends."""

@@ -11,10 +11,10 @@ import numpy as np
 
 from ergotext.errors import InputError
 from ergotext.lm.protocols import Automaton
-from ergotext.lm.ragged import Ints
 from ergotext.lm.tokenizers.characters import Alphabet, CharacterTokenizer, TextTokenizer
 from ergotext.lm.trie.key_ids import Key, key_ids
 from ergotext.lm.trie.texts import keys_that_begin, places_of
+from ergotext.support.arrays import Ints
 
 Ids = tuple[int, ...]
 

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ergotext.errors import InputError
-from ergotext.lm.ragged import Ints, offsets_of
+from ergotext.lm.ragged import offsets_of
 from ergotext.lm.tokenizers.characters import TextTokenizer
 from ergotext.lm.tokenizers.token_bytes import Written, alike, folded
 from ergotext.lm.trie.restricted import Paths
 from ergotext.lm.trie.states import DEAD, ROOT
 from ergotext.lm.trie.tree import TokenTrie
+from ergotext.support.arrays import Ints
 from ergotext.support.words import boundaries, is_unspaced
 
 LETTERS = 4

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ergotext.errors import InputError
-from ergotext.lm.ragged import Ints, spread
+from ergotext.lm.ragged import spread
 from ergotext.lm.tokenizers.characters import Alphabet, TextTokenizer
 from ergotext.lm.trie.builder import (
     RUN_BYTES,
@@ -28,6 +28,7 @@ from ergotext.lm.trie.key_ids import Key
 from ergotext.lm.trie.mapping import Ids, Keyed
 from ergotext.lm.trie.states import DEAD
 from ergotext.lm.trie.tree import TokenTrie
+from ergotext.support.arrays import Ints
 
 
 class EditableTrie(Keyed):

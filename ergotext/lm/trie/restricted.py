@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ergotext.errors import InputError
-from ergotext.lm.ragged import Ints, offsets_of, spread
-from ergotext.lm.trie.lookahead import Floats, Maxima
+from ergotext.lm.ragged import offsets_of, spread
+from ergotext.lm.trie.lookahead import Maxima
 from ergotext.lm.trie.states import DEAD, ROOT
 from ergotext.lm.trie.tree import TokenTrie, settled
+from ergotext.support.arrays import Floats, Ints
 from ergotext.support.words import counted
 
 

@@ -11,8 +11,9 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ergotext.lm.ragged import Ints, offsets_of
+from ergotext.lm.ragged import offsets_of
 from ergotext.lm.trie.sort import KeyRows, exact_order
+from ergotext.support.arrays import Ints
 
 _SAMPLES = 256
 """Keys remembered of each run; a range is off by at most a few of these steps in each run."""

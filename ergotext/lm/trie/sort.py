@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ergotext.lm.ragged import Ints, take_rows
+from ergotext.lm.ragged import take_rows
+from ergotext.support.arrays import Ints
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ergotext.lm.ragged import Ints, offsets_of, spread
+from ergotext.lm.ragged import offsets_of, spread
 from ergotext.lm.tokenizers.characters import Alphabet, TextTokenizer
 from ergotext.lm.trie.distance import nearest
+from ergotext.support.arrays import Ints
 
 ROOT, DEAD = 0, -1
 MOST_KEPT = 1 << 22

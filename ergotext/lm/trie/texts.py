@@ -8,9 +8,9 @@ from typing import Protocol
 
 import numpy as np
 
-from ergotext.lm.ragged import Ints
 from ergotext.lm.tokenizers.characters import Alphabet, CharacterTokenizer, TextTokenizer
 from ergotext.lm.trie.states import DEAD
+from ergotext.support.arrays import Ints
 
 _CUT = "\ufffd"
 """What the first bytes of a character decode to."""

@@ -17,9 +17,8 @@ from ergotext.samplers.finishing import log_trust
 from ergotext.samplers.search.finished import Finished
 from ergotext.samplers.search.selection import Tails, best_of_each
 from ergotext.samplers.search.tails import Rests, numbers
+from ergotext.support.arrays import Floats, Ints
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 DOUBTED = 1e9
 """Nats by which a candidate stands behind all that are known to end in time."""
 Normalised = Literal["vocabulary", "allowed"]

@@ -6,12 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ergotext.samplers.search.selection import best_of_each
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
+from ergotext.support.arrays import Floats, Ints
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ergotext.errors import InputError
 from ergotext.samplers.draws import Draws
-
-Ints = NDArray[np.int64]
+from ergotext.support.arrays import Ints
 
 
 def gumbel(draws: Draws, shape: torch.Size | tuple[int, ...]) -> Tensor:

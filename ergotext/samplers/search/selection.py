@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
+from ergotext.support.arrays import Floats, Ints
 
 
 def best_of_each(inputs: Ints, rank: Floats, count: int, total: int) -> NDArray[np.bool_]:

@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 
 from ergotext.errors import ModelError
 from ergotext.lm.protocols import Automaton, Decoding, LookAhead
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
+from ergotext.support.arrays import Floats, Ints
 
 
 @dataclass(frozen=True, eq=False)

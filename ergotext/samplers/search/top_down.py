@@ -7,7 +7,6 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ergotext.errors import InputError
@@ -18,8 +17,7 @@ from ergotext.samplers.feasible import check_known, fits
 from ergotext.samplers.search.gumbel import gumbel, gumbels_below
 from ergotext.samplers.search.selection import best_of_each
 from ergotext.samplers.search.tails import numbers
-
-Ints = NDArray[np.int64]
+from ergotext.support.arrays import Ints
 
 
 class RowDecoding(Protocol):

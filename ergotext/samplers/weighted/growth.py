@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ergotext.errors import InputError
@@ -15,8 +13,7 @@ from ergotext.samplers.draws import Draws
 from ergotext.samplers.feasible import FeasibleAutomaton
 from ergotext.samplers.target import Target
 from ergotext.samplers.weighted.proposals import Step, TokenProposal
-
-Ints = NDArray[np.int64]
+from ergotext.support.arrays import Ints
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,15 +13,13 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ergotext.errors import InputError
 from ergotext.lm.protocols import Automaton
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.feasible import check_known
-
-Ints = NDArray[np.int64]
+from ergotext.support.arrays import Ints
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,10 +15,11 @@ from ergotext.errors import InputError
 from ergotext.lm.protocols import Energy
 from ergotext.samplers.base import Kind
 from ergotext.samplers.draws import SeededDraws
-from ergotext.samplers.texts import Feature, Floats, Sample, described, distinct, featured
+from ergotext.samplers.texts import Feature, Sample, described, distinct, featured
 from ergotext.samplers.weighted.averages import Average
 from ergotext.samplers.weighted.resampling import ancestors
 from ergotext.samplers.weighted.samples import WeightedSamples
+from ergotext.support.arrays import Floats
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ergotext.errors import InputError
+from ergotext.support.arrays import Floats
 
 BINS = 15
 LOWEST, HIGHEST = 2.0**-5, 2.0**5
 """Temperatures that are looked for."""
 _ROUNDED = 2.0**-53
 """What float64 tells from 1."""
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

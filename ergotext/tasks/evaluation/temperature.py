@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from ergotext.errors import InputError
+from ergotext.support.arrays import Floats
 from ergotext.tasks.datasets.kgclue.data import SEPARATOR, Question
 from ergotext.tasks.datasets.kgclue.metrics import mark
-from ergotext.tasks.evaluation.calibration import Floats, fit_temperature
+from ergotext.tasks.evaluation.calibration import fit_temperature
 from ergotext.tasks.retrieval.retriever import Retriever
 
 

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 
 from ergotext.lm.protocols import Decoding
-from ergotext.lm.ragged import Ints, take_rows
+from ergotext.lm.ragged import take_rows
 from ergotext.lm.trie.by_ordinal import keys_numbered
 from ergotext.lm.trie.restricted import RestrictedKeys
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.samplers.search.tails import numbers
-from ergotext.tasks.retrieval.request import Floats
+from ergotext.support.arrays import Floats, Ints
 
 Tokens = tuple[int, ...]
 

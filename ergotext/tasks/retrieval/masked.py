@@ -6,8 +6,8 @@ import numpy as np
 
 from ergotext.errors import InputError
 from ergotext.lm.masked import MaskedLM
-from ergotext.lm.ragged import Ints
 from ergotext.lm.trie.tree import TokenTrie
+from ergotext.support.arrays import Ints
 from ergotext.tasks.retrieval.branch_and_bound import ScoredKey
 from ergotext.tasks.retrieval.masked_keys import PROMPT, MaskedKeys
 from ergotext.tasks.retrieval.request import Plan, QuestionGroup

@@ -11,10 +11,10 @@ import torch
 from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch, microbatches
 from ergotext.lm.masked import MaskedLM
-from ergotext.lm.ragged import Ints
 from ergotext.lm.tokenizers.fast import FastTokenizer
 from ergotext.lm.trie.by_length import KeysByLength
 from ergotext.lm.trie.tree import TokenTrie
+from ergotext.support.arrays import Ints
 from ergotext.support.words import check_texts
 from ergotext.tasks.retrieval.readers import LONGEST
 

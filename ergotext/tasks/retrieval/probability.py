@@ -13,11 +13,10 @@ import torch
 
 from ergotext.errors import InputError
 from ergotext.lm.protocols import Decoding
-from ergotext.lm.ragged import Ints
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.samplers.search.tails import numbers
+from ergotext.support.arrays import Floats, Ints
 from ergotext.tasks.retrieval.branch_and_bound import Tokens, keys_log_prob
-from ergotext.tasks.retrieval.request import Floats
 
 ROWS = 64
 """Most prefixes of one pass of the network."""

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ergotext.errors import InputError
 from ergotext.lm.trie.restricted import Paths
+from ergotext.support.arrays import Floats
 from ergotext.tasks.retrieval.candidates import Candidates, ManyPotential, Potential
 
-Floats = NDArray[np.float64]
 Decode = Literal["beam", "mlm"]
 """How keys are written: token by token, or into the blanks of a masked model."""
 

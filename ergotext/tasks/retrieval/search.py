@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ergotext.errors import InputError
 from ergotext.lm.protocols import Decoding
@@ -16,12 +15,12 @@ from ergotext.lm.trie.restricted import BestAmong, RestrictedKeys
 from ergotext.lm.trie.states import ROOT
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.samplers.search.beam import beam
+from ergotext.support.arrays import Floats, Ints
 from ergotext.tasks.retrieval.branch_and_bound import ScoredKey, Tokens, keys_log_prob, proven_best
 from ergotext.tasks.retrieval.probability import Mass, bounded_mass, exact_mass
 from ergotext.tasks.retrieval.readers import QuestionReader
-from ergotext.tasks.retrieval.request import Floats, Plan, QuestionGroup
+from ergotext.tasks.retrieval.request import Plan, QuestionGroup
 
-Ints = NDArray[np.int64]
 MOST_SCORED = 1024
 """Keys of a question that are scored at most where a posterior is asked for."""
 

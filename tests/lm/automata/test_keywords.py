@@ -15,11 +15,11 @@ from ergotext.lm.automata import KeywordCoverage, Pieces, remaining
 from ergotext.lm.automata.chains import Chain
 from ergotext.lm.automata.remaining import FAR
 from ergotext.lm.batch import TokenBatch
-from ergotext.lm.ragged import Ints
 from ergotext.lm.tokenizers.characters import Alphabet, CharacterTokenizer
 from ergotext.samplers import SeededDraws
 from ergotext.samplers.target import Target
 from ergotext.samplers.weighted.importance import importance
+from ergotext.support.arrays import Ints
 from ergotext.support.words import holds_words
 from tests.lm.automata.worlds import LATIN, PAD, SEA, Row, check_protocol, language, listed
 
