@@ -1,4 +1,4 @@
-"""What every command shares: its output file, its exit codes, and how errors and signals end it.
+"""Shared behaviour of all commands: output files, exit codes, error lines and signals.
 
 Exit codes: 0; 1 for a failure, expected or not; 2 for input that cannot be; 130 after Ctrl-C and
 128 + its number after another signal. An error is one line on stderr; ``--debug`` shows the rest.

@@ -1,4 +1,4 @@
-"""``ergotext evaluate``; what it does is in ``ergotext.tasks.datasets.kgclue``."""
+"""The command ``ergotext evaluate``; the work is done in ``ergotext.tasks.evaluation``."""
 
 from __future__ import annotations
 

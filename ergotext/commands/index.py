@@ -1,4 +1,4 @@
-"""``ergotext index``: one function a subcommand; what they do is in ``ergotext.tasks``."""
+"""The commands ``ergotext index …``; the work is done in ``ergotext.tasks.index``."""
 
 from __future__ import annotations
 

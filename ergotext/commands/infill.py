@@ -1,4 +1,4 @@
-"""``ergotext infill``; what it does is in ``ergotext.tasks.infill``."""
+"""The command ``ergotext infill``; the work is done in ``ergotext.tasks.infill``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``ergotext paraphrase``; what it does is in ``ergotext.tasks.paraphrase``."""
+"""The command ``ergotext paraphrase``; the work is done in ``ergotext.tasks.paraphrase``."""
 
 from __future__ import annotations
 

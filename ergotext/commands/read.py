@@ -1,4 +1,4 @@
-"""``ergotext read``; what it does is in ``ergotext.tasks.read``."""
+"""The command ``ergotext read``; the work is done in ``ergotext.tasks.read``."""
 
 from __future__ import annotations
 

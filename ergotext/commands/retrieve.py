@@ -1,4 +1,4 @@
-"""``ergotext retrieve``; what it does is in ``ergotext.tasks.retrieval.retriever``."""
+"""The command ``ergotext retrieve``; the work is done in ``ergotext.tasks.retrieval``."""
 
 from __future__ import annotations
 

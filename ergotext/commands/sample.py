@@ -1,4 +1,4 @@
-"""``ergotext sample``; what it does is in ``ergotext.tasks.sample``."""
+"""The command ``ergotext sample``; the work is done in ``ergotext.tasks.sample``."""
 
 from __future__ import annotations
 

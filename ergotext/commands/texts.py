@@ -1,4 +1,4 @@
-"""Texts that chains found, printed with how they were found."""
+"""Print the texts that chains found, and statistics of the run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``ergotext train``; what it does is in ``ergotext.tasks.training.seq2seq.train``."""
+"""The commands ``ergotext train`` and ``train-lookahead``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``ergotext write``; what it does is in ``ergotext.tasks.write``."""
+"""The command ``ergotext write``; the work is done in ``ergotext.tasks.write``."""
 
 from __future__ import annotations
 

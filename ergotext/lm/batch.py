@@ -1,4 +1,4 @@
-"""TokenBatch: the one form in which token sequences travel through the engine."""
+"""TokenBatch: a padded batch of token sequences, the common currency of the engine."""
 
 from __future__ import annotations
 

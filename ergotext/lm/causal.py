@@ -1,4 +1,4 @@
-"""CausalLM: a pretrained causal language model as a scorer of token sequences."""
+"""CausalLM: score token sequences with a pretrained causal language model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GGUF files converted once into a safetensors cache that several processes may share."""
+"""Convert GGUF files once, into a safetensors cache shared between processes."""
 
 from __future__ import annotations
 

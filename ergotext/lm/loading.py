@@ -1,4 +1,4 @@
-"""A name → CausalLM, MaskedLM or Seq2SeqLM: hub id, folder, .gguf file, name of a known model."""
+"""Load a model by name: hub id, folder, .gguf file or bundled name."""
 
 from __future__ import annotations
 

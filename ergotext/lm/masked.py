@@ -1,4 +1,4 @@
-"""MaskedLM: a pretrained masked language model as a scorer of single tokens given all others."""
+"""MaskedLM: score single tokens given all others with a masked language model."""
 
 from __future__ import annotations
 

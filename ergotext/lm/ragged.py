@@ -1,4 +1,4 @@
-"""Rows of differing lengths in flat arrays: a row is ``flat[offsets[i] : offsets[i + 1]]``."""
+"""Ragged arrays: row i is ``flat[offsets[i] : offsets[i + 1]]``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``score``: what a model or an energy makes of texts."""
+"""``score``: log-probability or energy of texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Seq2SeqLM: an encoder-decoder as the scorer of log p(answer | input)."""
+"""Seq2SeqLM: score log p(answer | input) with an encoder-decoder."""
 
 from __future__ import annotations
 

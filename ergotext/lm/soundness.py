@@ -1,4 +1,4 @@
-"""Whether what was loaded is the model that was saved: every weight, used, and a number."""
+"""Verify a loaded model: every weight present, used and finite."""
 
 from __future__ import annotations
 

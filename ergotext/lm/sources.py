@@ -1,4 +1,4 @@
-"""Where models are: names of known models, packages, folders, GGUF files and hub ids."""
+"""Resolve model names to bundled packages, folders, GGUF files and hub ids."""
 
 from __future__ import annotations
 

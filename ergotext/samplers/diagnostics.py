@@ -1,4 +1,4 @@
-"""What vouches for averages over chains: R-hat, effective sample sizes, and their warnings.
+"""Convergence diagnostics of chains: R-hat, effective sample sizes and their warnings.
 
 The estimators are those of arviz-stats. They are asked about chains that move: of a chain that
 stands still arviz-stats says that each of its draws is an independent one, and of values that are

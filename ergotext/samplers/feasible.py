@@ -1,4 +1,4 @@
-"""Ways on after which a sequence can still be whole within the tokens that are left."""
+"""Restrict an automaton to states that can still finish within the remaining tokens."""
 
 from __future__ import annotations
 

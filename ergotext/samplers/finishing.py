@@ -1,4 +1,4 @@
-"""Near the greatest length: keep to tokens after which a text is known to end in time.
+"""Near the maximum length, propose only tokens after which a text can finish in time.
 
 An automaton's ``least`` is a bound. Where it is not exact, tokens remain that lead past the
 greatest length, and a draw that takes one is lost. Some automata find endings

@@ -1,4 +1,4 @@
-"""What a caller asks of a sampler, looked at: numbers, options, and how they are told again."""
+"""Validate the options of samplers."""
 
 from __future__ import annotations
 

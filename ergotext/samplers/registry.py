@@ -1,4 +1,4 @@
-"""The registry of samplers by name, and which energies fit which of them."""
+"""Registry of samplers by name, and the energies that each accepts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What chains visited, and what is needed to judge it."""
+"""Result of a chain run, with its diagnostics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loop around any chain: progress, trace, pauses, and why it ended."""
+"""Run loop of all chains: progress, trace, pauses and stopping."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``sample``: any sampler over any energy, with what is needed to judge and to repeat it."""
+"""``sample``: run any sampler over any energy."""
 
 from __future__ import annotations
 

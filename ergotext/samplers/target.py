@@ -1,4 +1,4 @@
-"""What weighted samplers draw from: a model, an automaton, and a soft energy, as one measure."""
+"""Target of weighted samplers: a model, an automaton and a soft energy."""
 
 from __future__ import annotations
 

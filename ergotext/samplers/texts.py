@@ -1,4 +1,4 @@
-"""Texts with what there is to say of them."""
+"""Texts of a result, with their log-probability, energy and terms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The automaton of no constraint: every sequence of the tokens that may stand in a text."""
+"""Automaton without constraint: every sequence of text tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An energy that is looked at: what is no energy must not pass for one."""
+"""Wrap an energy to validate its values at every call."""
 
 from __future__ import annotations
 

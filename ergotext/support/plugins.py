@@ -1,4 +1,4 @@
-"""Functions of a user's own that a run names; what goes wrong in them is told with its place."""
+"""Load user functions from ``file.py:function``, with their location in error messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON and TOML from outside: of bounded size and depth, of stated types, refused in a sentence.
+"""Read untrusted JSON and TOML: bounded size and depth, checked types, one-line errors.
 
 Whatever a file holds, reading it ends in a value that the caller may walk through without a further
 thought (no recursion that overflows, no half of a character), or in one error that names the file.

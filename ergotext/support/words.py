@@ -1,4 +1,4 @@
-"""Where a word begins and ends in a text, in scripts with and without spaces."""
+"""Word boundaries, in scripts with and without spaces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run is made of: read from TOML, filled with defaults, checked, and written again."""
+"""Settings of a run: read TOML, fill in defaults, validate, write TOML."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which sampler a run takes if it names none, and why."""
+"""Choose the default sampler of a run, and explain the choice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Index files: build one, add to it and remove from it, say what it holds, vouch for it."""
+"""Build, change, describe and verify index files."""
 
 from __future__ import annotations
 

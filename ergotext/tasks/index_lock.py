@@ -1,4 +1,4 @@
-"""One process at a time changes an index file."""
+"""Lock an index file against concurrent changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Blanks in a text, filled: annealed (or sampled) chains with the given words locked."""
+"""Fill the blanks of a text by annealing or sampling, with the given words locked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tokenizer of a model does to the keys of an index that their owner may not expect."""
+"""Warnings about keys that the tokenizer of a model alters."""
 
 from __future__ import annotations
 

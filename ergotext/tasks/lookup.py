@@ -1,4 +1,4 @@
-"""Ask an index: which keys begin like this, and what belongs to them."""
+"""Look up keys of an index by prefix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Say it in other words: annealing over fluency, closeness of meaning and difference of wording."""
+"""Paraphrase a text by annealing over fluency, similarity and difference of wording."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model makes of a passage and a question: the row behind which it writes an answer."""
+"""Prompt a model with a passage and a question."""
 
 from __future__ import annotations
 

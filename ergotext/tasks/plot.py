@@ -1,4 +1,4 @@
-"""Chains as a picture: traces of the energy, and how the ranks of each chain spread."""
+"""Plot chains: energy traces and rank histograms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Questions answered by spans of a passage: extractive reading with a model that writes."""
+"""Extractive question answering: answer with spans of a passage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Any energy, any sampler, any constraint, as a table says."""
+"""Sample from an energy that a table of settings describes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keywords in, fluent sentences out: annealed (or sampled) Metropolis-Hastings over tokens."""
+"""Write fluent sentences with given keywords, by annealing or Metropolis-Hastings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words that must follow each other in a text, as an automaton over its characters."""
+"""Automaton over characters: words that must follow one another in a text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sequences that one of several automata accepts, or all of them."""
+"""Union and intersection of automata."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a text that a grammar has begun can end: found by looking ahead, byte by byte.
+"""Shortest completions of a text under a grammar, by byte-level look-ahead.
 
 The matcher of a grammar says what may follow and not how far the end is. But any cut of a text into
 tokens will do, so the search is over bytes, of which few may follow anywhere.

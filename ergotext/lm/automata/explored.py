@@ -1,4 +1,4 @@
-"""An automaton whose positions are found one at a time, as a search comes to them."""
+"""Automaton defined by functions, whose states are explored on demand."""
 
 from __future__ import annotations
 

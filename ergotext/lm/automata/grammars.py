@@ -1,4 +1,4 @@
-"""Texts that match a regular expression, a JSON schema or a grammar, through llguidance."""
+"""Automata for regular expressions, JSON schemas and grammars, through llguidance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An array that grows at its end."""
+"""Growable NumPy array."""
 
 from __future__ import annotations
 

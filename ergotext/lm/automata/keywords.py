@@ -1,4 +1,4 @@
-"""Texts that hold all of some words."""
+"""Automaton of the texts that contain all of some words."""
 
 from __future__ import annotations
 

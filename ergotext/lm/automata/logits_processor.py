@@ -1,4 +1,4 @@
-"""An automaton for ``model.generate(...)`` of transformers, as a logits processor."""
+"""Logits processor that constrains ``model.generate(...)`` of transformers by an automaton."""
 
 from __future__ import annotations
 

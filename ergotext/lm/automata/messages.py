@@ -1,4 +1,4 @@
-"""What llguidance says of a grammar it cannot read, in a line; and what it must not be given."""
+"""Check grammars before llguidance sees them, and shorten its error messages."""
 
 from __future__ import annotations
 

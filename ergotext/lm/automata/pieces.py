@@ -1,4 +1,4 @@
-"""The bytes that each token writes: what an automaton over text must know of a tokenizer."""
+"""The bytes that each token writes, as automata over text need them."""
 
 from __future__ import annotations
 

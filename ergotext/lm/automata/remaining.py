@@ -1,4 +1,4 @@
-"""The fewest tokens that a text still takes until it holds all of some words."""
+"""Lower bound on the tokens a text still needs to contain all of some words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All spans of characters of a passage, in every way that tokens can spell them."""
+"""Automaton of all spans of a passage, in every tokenisation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All substrings of a passage, through its suffix array."""
+"""Automaton of all substrings of a passage, from its suffix array."""
 
 from __future__ import annotations
 

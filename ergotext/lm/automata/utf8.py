@@ -1,4 +1,4 @@
-"""Tokens as characters, where a token may begin or end inside one."""
+"""Decode tokens to characters where a token may begin or end inside a character."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows that grow under a network with a key-value cache: reordered, never read again."""
+"""Incremental decoding of rows with a key-value cache."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a causal model has read: key-value caches and hidden states, found again by prefix."""
+"""Memo of key-value caches and hidden states of a causal model, looked up by prefix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reader: runs a causal decoder over rows, each on from the longest prefix it has read before."""
+"""Run a causal decoder over rows, reusing the longest prefix computed before."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A constraint told by an automaton: a regular expression, a schema, a trie, or any other."""
+"""Hard constraint by an automaton: a regular expression, a schema, a trie, or any other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What two texts have in common, word by word: how much is repeated, and how much is kept."""
+"""Word overlap with a reference text as an energy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A text with blanks: what is given stays word for word, what is blank is free."""
+"""Hard constraint by a template: a text with blanks to fill."""
 
 from __future__ import annotations
 

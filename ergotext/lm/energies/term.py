@@ -1,4 +1,4 @@
-"""Energies: token sequences → nats, and how they add up.
+"""Base class of energies, and their weighted sums.
 
 ``fluency(lm) + keywords(["summer", "beach"]) + length(14)`` is an energy; π(x) ∝ exp(−E(x)).
 """

@@ -1,4 +1,4 @@
-"""The terms that come with the engine: fluency, pseudo-likelihood, length, keywords."""
+"""Built-in energies: fluency, pseudo-likelihood, length and keywords."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a term of an energy gave: numbers, one a text, or an error that says what they are not."""
+"""Validate the values that an energy returns."""
 
 from __future__ import annotations
 

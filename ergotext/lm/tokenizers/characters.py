@@ -1,4 +1,4 @@
-"""A character tokenizer with byte fallback: every text has one encoding, and none is unknown."""
+"""Character tokenizer with byte fallback: one encoding per text, and no unknown text."""
 
 from __future__ import annotations
 

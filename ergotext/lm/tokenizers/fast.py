@@ -1,4 +1,4 @@
-"""Any fast tokenizer of transformers as the tokenizer of an index."""
+"""Use a fast tokenizer of transformers as the tokenizer of an index."""
 
 from __future__ import annotations
 

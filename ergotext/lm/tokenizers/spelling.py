@@ -1,4 +1,4 @@
-"""What each token of a fast tokenizer writes, read from the tokenizer's own decoder."""
+"""Derive the bytes each token writes from the decoder of a fast tokenizer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bytes that each token of an index writes: texts are found in it without decoding."""
+"""The bytes that each token of an index writes, to find texts without decoding."""
 
 from __future__ import annotations
 

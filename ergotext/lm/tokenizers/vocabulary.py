@@ -1,4 +1,4 @@
-"""Between text and tokens: encoding, decoding, spelling a keyword, and what may be proposed."""
+"""Encode and decode texts, spell keywords, and list the tokens that may be proposed."""
 
 from __future__ import annotations
 

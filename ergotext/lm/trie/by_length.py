@@ -1,4 +1,4 @@
-"""The best keys of a given length, where each place has its own law: what a masked model tells."""
+"""Find the best keys of a given length under independent token distributions (masked models)."""
 
 from __future__ import annotations
 

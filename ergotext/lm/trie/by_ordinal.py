@@ -1,4 +1,4 @@
-"""Keys by their numbers: down the trie, to where each of them is."""
+"""Restrict a trie to keys given by number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A trie on a device, whose steps never wait for it: fixed shapes, no host synchronisation."""
+"""Walk a trie on a GPU: fixed shapes, no host synchronisation."""
 
 from __future__ import annotations
 

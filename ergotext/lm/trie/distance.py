@@ -1,4 +1,4 @@
-"""How far it is from each node of a trie to the nearest end of a key."""
+"""Distance from each node of a trie to the nearest end of a key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an overlay changes, as arrays: made once for each change, asked at every step."""
+"""Arrays of the additions and removals of an overlay."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the fields of tab-separated lines lie, for a block of lines at once."""
+"""Parse tab-separated lines in blocks, vectorised."""
 
 from __future__ import annotations
 

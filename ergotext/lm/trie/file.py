@@ -1,4 +1,4 @@
-"""A trie in one file: memory-mapped safetensors, with checksums, replaced as a whole or not."""
+"""Save and load a trie: a memory-mapped safetensors file with checksums, replaced atomically."""
 
 from __future__ import annotations
 

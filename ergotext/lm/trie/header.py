@@ -1,4 +1,4 @@
-"""The header of an index file: what is in the file, and a checksum of the header itself."""
+"""Header of an index file, with its checksum."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever holds the token ids of a key, as a list of plain integers."""
+"""Convert token ids of a key to a list of integers."""
 
 from __future__ import annotations
 

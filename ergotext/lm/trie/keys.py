@@ -1,4 +1,4 @@
-"""The keys and objects of a trie as flat arrays, in exact order, a bounded number at a time."""
+"""Iterate over the keys and objects of a trie in order, in bounded memory."""
 
 from __future__ import annotations
 

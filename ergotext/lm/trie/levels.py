@@ -1,4 +1,4 @@
-"""From keys in exact order to the arrays of a trie, without a loop over keys."""
+"""Build the arrays of a trie from sorted keys, vectorised over keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Build a trie from a file of lines, read in blocks, without a loop over lines."""
+"""Build a trie from a file of lines, in blocks, vectorised over lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Look-ahead: what is best among the keys that can still be reached, without listing them."""
+"""Look-ahead: the best potential among the keys still reachable from a state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every trie can tell of its keys, as a dict would: lazily, and by prefix."""
+"""Dict-like access to the keys of a trie, lazily and by prefix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which spans of a text are whole subjects (or whole keys) of a trie."""
+"""Find the subjects (or keys) of a trie that occur in a text."""
 
 from __future__ import annotations
 

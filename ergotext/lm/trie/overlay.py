@@ -1,4 +1,4 @@
-"""Changes to a trie: a small trie of additions and a set of removals, merged when asked."""
+"""Changes to a trie: added keys and removed keys, merged on request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A trie of which each input is allowed a part, and what is best in it."""
+"""Restrict a trie to some keys for each input, with the best potential among them."""
 
 from __future__ import annotations
 

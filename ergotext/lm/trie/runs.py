@@ -1,4 +1,4 @@
-"""More keys than memory holds: sorted runs on disk, read back range by range."""
+"""External sorting: sorted runs of keys on disk, merged range by range."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sort token sequences in exact order, and count the tokens that neighbours share."""
+"""Sort token sequences and count the tokens that neighbours share."""
 
 from __future__ import annotations
 

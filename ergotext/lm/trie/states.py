@@ -1,4 +1,4 @@
-"""The trie as flat arrays, and its steps: from states to what may follow, for all rows at once."""
+"""The trie as flat arrays, and its vectorised steps from states to next tokens."""
 
 from __future__ import annotations
 

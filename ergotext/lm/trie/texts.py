@@ -1,4 +1,4 @@
-"""The keys of a trie by the beginning of their text, whatever the tokenizer makes of it."""
+"""Look up keys by a prefix of their text, whatever its tokenisation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TokenTrie: the keys of a trie, by prefix, in order, and the objects that belong to them."""
+"""TokenTrie: keys in order, by prefix, with their objects."""
 
 from __future__ import annotations
 

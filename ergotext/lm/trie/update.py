@@ -1,4 +1,4 @@
-"""Add the lines of a file to a trie, or remove them from it."""
+"""Add the lines of a file to a trie, or remove them."""
 
 from __future__ import annotations
 

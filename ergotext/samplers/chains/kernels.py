@@ -1,4 +1,4 @@
-"""Samplers that other samplers move their states by."""
+"""Samplers used as transition kernels of other samplers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where chains start: what may stand there, and with which energy."""
+"""Initial states of chains: validation and energy."""
 
 from __future__ import annotations
 

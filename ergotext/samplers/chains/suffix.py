@@ -1,4 +1,4 @@
-"""Rows written anew behind a cut, from left to right, with the exact probability of what is there.
+"""Rewrite suffixes from left to right, with their exact proposal probability.
 
 q is the model masked by the target's automaton and renormalised at each token; behind
 ``max_length`` tokens the end is certain.

@@ -1,4 +1,4 @@
-"""The file of a checkpoint: records one behind the other, each of them there as a whole or not.
+"""Checkpoint file: an append-only sequence of records, each written atomically.
 
 It begins with two slots. The one of the higher number that is whole says how far the file holds and
 what the checksum of all of that is; whatever stands behind was being written when a process ended,

@@ -1,4 +1,4 @@
-"""A run as tensors, numbers and names, and back again: what a record of a checkpoint holds."""
+"""Convert the state of a run to a checkpoint record and back."""
 
 from __future__ import annotations
 

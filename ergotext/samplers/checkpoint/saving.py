@@ -1,4 +1,4 @@
-"""A run on disk: all it takes to go on as if it had never been stopped.
+"""Save and resume runs, with results identical to an uninterrupted run.
 
 How it lies in the file is in ``checkpoint_file``, what of a run is there in ``records``.
 """

@@ -1,4 +1,4 @@
-"""Beam search under an automaton: the best sequences, and whether they are proven so."""
+"""Beam search under an automaton, with a proof of optimality where one exists."""
 
 from __future__ import annotations
 

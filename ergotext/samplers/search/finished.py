@@ -1,4 +1,4 @@
-"""The best finished sequences of each input, kept as arrays until the end."""
+"""The best finished sequences of each input."""
 
 from __future__ import annotations
 

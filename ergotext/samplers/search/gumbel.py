@@ -1,4 +1,4 @@
-"""Gumbel noise: maxima that are draws, draws without replacement, and relaxed one-hot rows.
+"""Gumbel noise: draws by maxima, draws without replacement, relaxed one-hot rows.
 
 If G_i = φ_i − log(−log u_i) with independent uniform u_i, then argmax_i G_i is a draw from
 softmax(φ), and the k highest are k draws without replacement, in order. All noise is float64: in

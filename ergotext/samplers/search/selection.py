@@ -1,4 +1,4 @@
-"""Who keeps a place in a beam: the best of each input, and sequences jumped to meanwhile."""
+"""Beam selection: the best rows of each input, including sequences finished early."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is left of sequences that only go on in one way: scored to their ends in one pass."""
+"""Score the forced endings of sequences in one pass."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole sequences drawn without replacement from the top of their tree down."""
+"""Draw complete sequences without replacement, best first from the root."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Annealed importance sampling: from what the model writes to the target, in small steps."""
+"""Annealed importance sampling: from the masked model to the target in small steps."""
 
 from __future__ import annotations
 

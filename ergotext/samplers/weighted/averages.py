@@ -1,4 +1,4 @@
-"""Averages and quantiles of a number over weighted draws."""
+"""Averages and quantiles over weighted draws."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows that are written from left to right by a proposal, with their weights."""
+"""Grow rows from left to right with a proposal, tracking their weights."""
 
 from __future__ import annotations
 

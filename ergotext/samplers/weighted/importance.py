@@ -1,4 +1,4 @@
-"""Importance sampling: independent draws from a proposal, weighted to be a target's."""
+"""Importance sampling: independent weighted draws from a proposal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pareto k-hat: how heavy the upper tail of importance weights is.
+"""Pareto k-hat: tail index of importance weights.
 
 Our own fit of some thirty lines: arviz-stats has the same one and would bring scipy and xarray to
 everyone who draws a weighted sample. The tests hold figures of arviz-stats beside ours.

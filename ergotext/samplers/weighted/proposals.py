@@ -1,4 +1,4 @@
-"""Proposals of the next token, each with the weight that makes up for what it is not.
+"""Proposals of the next token, with importance weights.
 
 With the target's p and A, the tokens that the automaton allows after a row, a proposal draws a
 token v with a weight w such that E[w · 1[v]] = p(v) · 1[v ∈ A].

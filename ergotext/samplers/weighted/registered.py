@@ -1,4 +1,4 @@
-"""Importance sampling, rejection and SMC of an energy, as the registry knows them."""
+"""Registry entries of importance sampling, rejection and SMC."""
 
 from __future__ import annotations
 

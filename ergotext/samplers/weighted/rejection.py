@@ -1,4 +1,4 @@
-"""Rejection sampling: exact draws of the target, and its mass from the acceptance rate."""
+"""Rejection sampling: exact draws, and the mass of the target from the acceptance rate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weighted draws as the result of a run, and what is needed to judge them."""
+"""Result of a weighted run, with its diagnostics."""
 
 from __future__ import annotations
 

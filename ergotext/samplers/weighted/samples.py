@@ -1,4 +1,4 @@
-"""Weighted samples of an unnormalised target, and what is needed to trust them."""
+"""Weighted samples of an unnormalised target, with their diagnostics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sequential Monte Carlo: particles written side by side, the promising ones copied on the way.
+"""Sequential Monte Carlo with resampling.
 
 Only rows that are still open are resampled, and only among themselves. They are all of one length,
 so their weights can be compared; a closed row has met its soft terms, which for an open one are not

@@ -1,4 +1,4 @@
-"""Whether a probability keeps its word: calibration error, temperature, abstention."""
+"""Calibration: expected calibration error, temperature scaling, abstention."""
 
 from __future__ import annotations
 

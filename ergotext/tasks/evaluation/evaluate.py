@@ -1,4 +1,4 @@
-"""All questions of a file answered from an index, written as a submission, and scored."""
+"""Answer a file of questions from an index, write a submission, and score it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A file of predictions that grows line by line, and what is beside it."""
+"""Append-only file of predictions, and the record of how they were made."""
 
 from __future__ import annotations
 

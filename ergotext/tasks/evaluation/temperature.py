@@ -1,4 +1,4 @@
-"""The temperature under which a retriever's probabilities keep their word."""
+"""Fit the temperature at which a retriever's probabilities are calibrated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many questions put to a retriever, in batches, here or by actors of ray."""
+"""Answer questions in batches, in this process or with Ray actors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The best keys where a look-ahead tells them nearly alone: few are scored, the others cannot win.
+"""Find the best keys by branch and bound, scoring only those that can still win.
 
 A log-probability is never above 0, so a key's score is never above its potential.
 """

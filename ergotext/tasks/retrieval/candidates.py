@@ -1,4 +1,4 @@
-"""The keys that a question may mean, and what is known of them before a model is asked."""
+"""Candidate keys of a question, and their look-ahead potentials."""
 
 from __future__ import annotations
 

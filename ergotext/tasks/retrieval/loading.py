@@ -1,4 +1,4 @@
-"""Many questions at the command line: opened by name, answered some at a time."""
+"""Open a retriever by name and answer questions in batches, for the command line."""
 
 from __future__ import annotations
 

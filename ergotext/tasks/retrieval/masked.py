@@ -1,4 +1,4 @@
-"""The keys of an index that a masked model writes into blanks, as a retriever gives answers."""
+"""Retrieve keys by filling blanks with a masked language model."""
 
 from __future__ import annotations
 

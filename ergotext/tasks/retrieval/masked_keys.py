@@ -1,4 +1,4 @@
-"""Questions answered by keys of an index that a masked model writes into blanks."""
+"""Rank the keys of an index by how well a masked language model fills them into blanks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all keys of an index weigh together: exactly, or between two bounds that always hold."""
+"""Normalise over all keys of an index: exactly, or with guaranteed bounds."""
 
 from __future__ import annotations
 

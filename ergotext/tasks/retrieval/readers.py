@@ -1,4 +1,4 @@
-"""What a model makes of questions: the rows behind which a search writes the keys of an index."""
+"""Prompt a model with a question, ready to decode keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a retriever was asked for, and the questions that it answers together."""
+"""Options of a retrieval request, and groups of questions searched together."""
 
 from __future__ import annotations
 

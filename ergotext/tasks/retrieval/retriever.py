@@ -1,4 +1,4 @@
-"""Questions answered by the entries of an index that a model finds most likely."""
+"""Retriever: answer questions with the most probable entries of an index."""
 
 from __future__ import annotations
 

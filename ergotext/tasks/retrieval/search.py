@@ -1,4 +1,4 @@
-"""The best keys of an index for questions, by search or one by one, and what all keys weigh."""
+"""Search the best keys for questions and bound their probabilities."""
 
 from __future__ import annotations
 

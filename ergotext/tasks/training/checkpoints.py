@@ -1,4 +1,4 @@
-"""The checkpoints of a run of training: which is the last that was written whole."""
+"""Find the last complete checkpoint of a training run."""
 
 from __future__ import annotations
 

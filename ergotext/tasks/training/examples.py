@@ -1,4 +1,4 @@
-"""The stream of training examples: real questions, and questions made of them and of the base."""
+"""Stream of training examples: real questions, and synthetic ones from the knowledge base."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tells how a retriever is trained, and what is written down of it beside the model."""
+"""Training settings, and the record written beside the model."""
 
 from __future__ import annotations
 

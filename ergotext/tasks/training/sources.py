@@ -1,4 +1,4 @@
-"""What training examples are made of: names and predicates of a base, questions, templates."""
+"""Sources of training examples: names and predicates, questions, templates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a JSON schema says, as a grammar of the texts that it admits.
+"""Compile a JSON schema to a grammar.
 
 ``document`` reads the schema, its numbers exact; ``keywords`` and ``applicators`` tell what each
 keyword says, and what its opposite is; ``logic`` finds the ways in which facts can hold together;

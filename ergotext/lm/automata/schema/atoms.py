@@ -1,4 +1,4 @@
-"""What a schema comes down to: for each type of value, plain conditions that hold together."""
+"""Atomic conditions that a schema is reduced to, by type of value."""
 
 from __future__ import annotations
 

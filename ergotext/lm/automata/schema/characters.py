@@ -1,4 +1,4 @@
-r"""Sets of characters, as ECMAScript's expressions name them and as JSON writes them.
+r"""Character sets of ECMAScript expressions, and their spelling in JSON.
 
 Inside a JSON string a quote, a backslash and control characters cannot stand for themselves: they
 are written ``\"``, ``\\``, ``\n`` and so on, ``\u001f`` where there is no shorter way. All other

@@ -1,4 +1,4 @@
-"""A JSON schema as it was given: numbers exact, references found, each part with its place."""
+"""Parse a JSON schema: exact numbers, resolved references, a location for each part."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Facts about a value taken apart: the ways in which all of them can hold."""
+"""Reduce the conditions of a schema to alternatives that can be written as grammar rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No name twice in one object: what of it can be seen while JSON is being written."""
+"""Track the member names of open objects, so that none occurs twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-r"""ECMAScript's regular expressions over texts, as expressions of Rust's over their JSON.
+r"""Translate ECMAScript regular expressions to Rust's, over JSON strings.
 
 What a schema's ``pattern`` says is said of the text; what a grammar reads is the text as JSON
 writes it (``characters``). So an expression is taken apart and put together again, each set of

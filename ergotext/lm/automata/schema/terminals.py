@@ -1,4 +1,4 @@
-"""The texts of one number or string that conditions leave, as a terminal of a grammar."""
+"""Grammar terminals for numbers and strings under conditions."""
 
 from __future__ import annotations
 

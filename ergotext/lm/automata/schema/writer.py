@@ -1,4 +1,4 @@
-"""A grammar of the JSON texts that a schema admits."""
+"""Write the grammar of the JSON texts that a schema admits."""
 
 from __future__ import annotations
 

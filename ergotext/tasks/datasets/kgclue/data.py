@@ -1,4 +1,4 @@
-"""Questions of KgCLUE: JSON lines with an id, a question, and the triple that answers it."""
+"""Read KgCLUE questions: JSON lines with an id, a question and the triple that answers it."""
 
 from __future__ import annotations
 

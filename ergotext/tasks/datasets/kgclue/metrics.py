@@ -1,4 +1,4 @@
-"""The scores of KgCLUE: exact match and F1 of subject, predicate, object and all three."""
+"""KgCLUE metrics: exact match and F1 of subject, predicate, object and all three."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was fitted to a model and its look-ahead together, kept in the model's folder."""
+"""Temperature and scale fitted to a model and its look-ahead, saved in the model's folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Look-aheads by name, as the command line and saved settings tell them."""
+"""Load a look-ahead by name."""
 
 from __future__ import annotations
 

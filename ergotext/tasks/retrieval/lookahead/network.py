@@ -1,4 +1,4 @@
-"""Matcher: a small network that tells which predicate a question asks for, by characters."""
+"""Matcher: a small character-level network that predicts which predicate a question asks for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trains the matcher, the learned look-ahead of the retriever."""
+"""Training loop of the look-ahead network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the matcher learns from: questions, the keys that they may be about, the right one."""
+"""Training examples of the look-ahead network: questions, candidate keys, the right key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a learned look-ahead counts beside a model: the scale with the best score."""
+"""Fit the scale of a look-ahead relative to its model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words that may stand for one another where a property is named or asked for."""
+"""Synonyms of property names."""
 
 from __future__ import annotations
 

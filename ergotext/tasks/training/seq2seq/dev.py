@@ -1,4 +1,4 @@
-"""How well a model chooses among the keys that a question may mean, every one of them scored."""
+"""Dev score: rank all candidate keys of each dev question."""
 
 from __future__ import annotations
 

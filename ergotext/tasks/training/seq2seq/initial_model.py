@@ -1,4 +1,4 @@
-"""The model and the tokenizer that a run of training starts with."""
+"""Initial model and tokenizer of a training run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys of a base drawn from the model itself, for questions whose keys are not enumerated."""
+"""Sample keys from the model itself, where candidates are too many to enumerate."""
 
 from __future__ import annotations
 
