@@ -33,7 +33,7 @@ CONVERSION = "1"
 
 
 def cache_folder() -> Path:
-    """Where converted models are kept: ``ERGOTEXT_CACHE`` or the user's cache folder."""
+    """Folder of converted models: ``ERGOTEXT_CACHE`` or the user's cache folder."""
     if folder := os.environ.get("ERGOTEXT_CACHE"):
         return expanded(folder)
     try:
@@ -63,7 +63,7 @@ def converted(file: Path) -> Path:
 
 
 def make_once(target: Path, make: Callable[[Path], object]) -> None:
-    """Let ``make`` write what becomes ``target`` when it is whole, one process at a time.
+    """Create ``target`` atomically with ``make``, one process at a time.
 
     Raises
     ------
@@ -231,7 +231,7 @@ def _mute(logger: Logger) -> Callable[[], None]:
 
 
 def first_line(error: BaseException) -> str:
-    """What an exception says, in one line: more of it where that one only announces the next."""
+    """The message of an exception in one line, with more of it if the first only announces it."""
     kind = type(error).__name__
     said, *more = [line.strip() for line in str(error).splitlines() if line.strip()] or [kind]
     if "above report" in said:  # which ``quiet`` keeps from the user

@@ -80,7 +80,7 @@ class MaskedLM:
 
     @property
     def allowed(self) -> Tensor:
-        """bool [V]: tokens that may stand in a text; special tokens are never among them."""
+        """bool [V]: tokens that may occur in a text; never special tokens."""
         return self.vocabulary.allowed
 
     def encode(self, text: str) -> list[int]:

@@ -24,7 +24,7 @@ FEWEST = 4
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """How far the average of one quantity over chains can be trusted.
+    """Convergence diagnostics of the average of one quantity over chains.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ class Diagnosis:
         )
 
     def warnings(self) -> list[str]:
-        """What is wrong, in plain words; nothing if nothing is."""
+        """Warnings in plain words; empty if all is well."""
         if self.infinite:
             return [
                 f"{self.infinite:.2g} of the draws have an infinite {self.name}: the sampler does "

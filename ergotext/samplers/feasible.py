@@ -37,7 +37,7 @@ def check_known(tokens: Ints, size: int) -> None:
 
 
 class FeasibleAutomaton:
-    """An automaton without the ways that cannot be gone to an end (``protocols.Automaton``).
+    """An automaton without the transitions that cannot reach an end (``protocols.Automaton``).
 
     Parameters
     ----------

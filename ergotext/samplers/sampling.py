@@ -146,7 +146,7 @@ def sample(
 
 
 def check_new(checkpoint: Path, resume: bool) -> None:
-    """Refuse to write over a run that is kept, or into a folder: InputError."""
+    """Raise InputError for a checkpoint that exists or is a folder."""
     if checkpoint.is_dir():
         raise InputError(f"the checkpoint {checkpoint} is a folder; give a file name")
     if checkpoint.exists() and not resume:
@@ -158,7 +158,7 @@ def check_new(checkpoint: Path, resume: bool) -> None:
 
 @dataclass(frozen=True)
 class StopRule:
-    """When chains stop."""
+    """Stopping rule of chains."""
 
     steps: int
     max_seconds: float | None
@@ -175,7 +175,7 @@ class StopRule:
             )
 
     def over(self, run: Run) -> bool:
-        """Whether the run has had all its steps, or its time."""
+        """Whether the steps or the time are used up."""
         late = self.max_seconds is not None and run.seconds >= self.max_seconds
         return late or run.steps >= self.steps
 

@@ -49,5 +49,5 @@ def checked(energy: Energy) -> Energy:
 
 
 def bare(energy: Energy) -> Energy:
-    """The energy itself, looked at or not."""
+    """The energy without validation."""
     return energy.within if isinstance(energy, _Checked) else energy

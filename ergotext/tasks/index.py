@@ -25,7 +25,7 @@ from ergotext.tasks.lookup import named, opened, seen
 
 @dataclass(frozen=True)
 class About:
-    """What there is to know of an index file without reading all of it."""
+    """Summary of an index file, without reading all of it."""
 
     path: str
     version: int
@@ -67,7 +67,7 @@ class About:
 
 @dataclass(frozen=True)
 class Change:
-    """What ``build``, ``add`` or ``remove`` did."""
+    """Result of ``build``, ``add`` or ``remove``."""
 
     path: Path
     keys: int
@@ -178,7 +178,7 @@ def remove(
 
 
 def about(index: str | Path) -> About:
-    """What an index holds, from its header and sizes; errors as ``lm.trie.load``."""
+    """Summarise an index from its header and sizes; errors as ``lm.trie.load``."""
     index = Path(index)
     trie, notes = load(index), notes_of(index)
     own = isinstance(trie.tokenizer, CharacterTokenizer)

@@ -129,7 +129,7 @@ class _KeyReader:
         return ["end" if token == end else self.text([token]) for token in some]
 
     def text(self, ids: Sequence[int]) -> str:
-        """What these tokens say."""
+        """The text of these tokens."""
         if self.trie.tokenizer is None:
             return str(ids)
         try:

@@ -37,7 +37,7 @@ class PassageReader(Protocol):
 
 
 class PromptedPassage:
-    """A causal model behind a prompt, whose answers end where their line does.
+    """A causal model after a prompt, whose answers end with their line.
 
     Behind a prompt such a model goes on with the next line rather than end the text. So an answer
     is closed by the end token or any token that begins with a line break, and the probability of

@@ -43,7 +43,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a passage says to a question.
+    """Answers of a passage to a question.
 
     Parameters
     ----------
@@ -180,7 +180,7 @@ def as_text(reading: Reading) -> str:
 
 
 def how(reading: Reading) -> str:
-    """One line on what was looked at."""
+    """One line on the search."""
     if not reading.answers:
         return "(no answer: the model gives no span of the passage a chance)"
     return "(p among all spans)" if reading.exact else "(p among the answers that were found)"

@@ -27,7 +27,7 @@ thinks ", " or "'s" a likely beginning; behind a plain sentence it expects anoth
 
 @dataclass(frozen=True)
 class Budget:
-    """How a sentence is looked for.
+    """Search budget for a sentence.
 
     Parameters
     ----------
@@ -189,7 +189,7 @@ def energy_of(
 
 
 def default_context(words: Sequence[str]) -> str:
-    """A plain sentence to stand before the text, in English or, for such keywords, in Chinese."""
+    """Default context: a plain sentence in English or, for Chinese keywords, in Chinese."""
     return (
         CONTEXT_UNSPACED
         if any(is_unspaced(word.strip()[0]) for word in words if word.strip())

@@ -187,7 +187,7 @@ def kinds_of(pieces: Pieces) -> Ints:
 def outlook_of(
     source: str, pieces: Pieces, shortest: int = 0, names: Names | None = None
 ) -> Outlook[Any]:
-    """What is known of the ends of a grammar's texts (``Endings``), made when it is asked for."""
+    """The ``Endings`` of a grammar, computed on first use."""
     found: list[Endings] = []
 
     def endings() -> Endings:

@@ -24,7 +24,7 @@ _SINK = 0
 
 @dataclass(frozen=True)
 class Outlook(Generic[Position]):
-    """What is known of how far it is to an end.
+    """Known bounds on the distance to an end.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class Outlook(Generic[Position]):
 
 
 class Explored(Generic[Position]):
-    """Token sequences told by a function from positions to what may follow (``Automaton``).
+    """An automaton defined by a function from states to next tokens (``Automaton``).
 
     A state is a plain number: -1 dead, 0 finished, 1 the start, and ``n << 32 | t`` where token t
     leads from the n-th position found. So a state can be named before anybody has looked what it
@@ -64,7 +64,7 @@ class Explored(Generic[Position]):
     ways : function (position) -> (int64 [n], bool)
         The tokens that may follow, rising, without the end token; and whether it may.
     outlook : Outlook, optional
-        What is known of how far it is to an end.
+        Known bounds on the distance to an end.
     recipe : function and its arguments, optional
         What makes such an automaton anew: that is what is pickled or copied.
 
@@ -140,14 +140,14 @@ class Explored(Generic[Position]):
         return accepts
 
     def lone(self, states: Ints) -> NDArray[np.bool_]:
-        """bool [B]: False: to find out would be to look behind every token."""
+        """bool [B]: always False; finding out would mean looking after every token."""
         return np.zeros(len(states), dtype=bool)
 
     def rest(self, states: Ints) -> tuple[Ints, Ints]:
         return np.empty(0, dtype=np.int64), np.zeros(len(states) + 1, dtype=np.int64)
 
     def least(self, states: Ints) -> Ints:
-        """int64 [B]: no sequence goes on with fewer tokens from there (``Bounded``).
+        """int64 [B]: lower bound on the remaining tokens (``Bounded``).
 
         Nobody looks behind a token for this, and nothing depends on where rows have stood before:
         what lies there is bounded from where it begins.
@@ -234,7 +234,7 @@ class Explored(Generic[Position]):
 
 
 def surely_empty(automaton: Explored[Position], most: int = 500) -> bool:
-    """Whether no sequence is accepted; False also where so many positions do not tell."""
+    """True if no sequence is accepted; False if that is unknown after so many states."""
     states, before = automaton.start(1), 0
     while len(states) <= most and len(automaton) <= most:
         if automaton.accepting(states).any():

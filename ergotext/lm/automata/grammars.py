@@ -32,7 +32,7 @@ _DEAD_END = "NoExtension"
 
 @dataclass(frozen=True)
 class Read:
-    """What has been read of a text, and the matcher that has read it and is never moved again.
+    """A text read so far, and the matcher in that state, which is never advanced again.
 
     A grammar speaks of text, so the bytes read are the whole of a position: tokenisations of one
     text meet.

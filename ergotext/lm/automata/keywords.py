@@ -38,7 +38,7 @@ class _Ways(NamedTuple):
 
 
 class KeywordCoverage:
-    """The token sequences whose text holds all of some words (``protocols.Automaton``).
+    """Accepts the token sequences whose text contains all of some words (``protocols.Automaton``).
 
     A word is held where ``words.holds_words`` finds it, so at word boundaries: ``sun`` is not in
     ``sunny``, however the text is cut into tokens. A sequence may end only where all are held.

@@ -49,7 +49,7 @@ class _Written:
         return _Written(self.ids[rows], self.states[rows], self.finished[rows])
 
     def read(self, automaton: Automaton, tokens: Ints) -> _Written:
-        """What is written with one token more in each row; behind the end token all is padding."""
+        """The rows with one more token each; everything after the end token is padding."""
         after = automaton.advance(self.states, tokens)
         return _Written(
             np.column_stack([self.ids, tokens]),
@@ -161,7 +161,7 @@ class AutomatonLogitsProcessor(LogitsProcessor):
         return masked
 
     def accepted(self, sequences: Tensor) -> Tensor:
-        """bool [B]: which rows that generate returned are whole sequences, end token included."""
+        """bool [B]: the rows of generate's output that are complete, end token included."""
         written = self._walk(sequences[:, self.prompt_length :].cpu().numpy())
         whole = written.finished & self.automaton.accepting(written.states)
         return torch.from_numpy(whole)

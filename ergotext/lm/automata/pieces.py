@@ -117,11 +117,11 @@ class Pieces:
         return np.flatnonzero(np.fromiter(map(len, self.tokens), np.int64, len(self.tokens)))
 
     def joined(self, ids: Sequence[int]) -> bytes:
-        """What these tokens write."""
+        """The bytes that these tokens write."""
         return b"".join(self.tokens[token] for token in ids)
 
     def at(self, text: bytes, place: int) -> list[int]:
-        """The tokens that write what stands at a place of a text, shortest pieces first."""
+        """The tokens that write the text at a position, shortest first."""
         if place >= len(text):
             return []
         parts = (text[place : place + size] for size in self._sizes.get(text[place], ()))

@@ -23,7 +23,7 @@ MOST_EDGES = 1 << 24
 
 
 class Edges(NamedTuple):
-    """What tokens do to chains; tokens that do the same are one column."""
+    """Effect of tokens on chains; tokens with the same effect share a column."""
 
     begun: Ints
     """int64 [n]: the class of the begun character that each leaves"""
@@ -72,7 +72,7 @@ class Beginnings:
         self._others = {kind: n for n, kind in enumerate(order, len(self._class))}
 
     def behind_others(self, chains: Sequence[Chain]) -> list[Edges]:
-        """Of the classes of other beginnings, every way on and some more.
+        """A superset of the next tokens of classes with other prefixes.
 
         Which character a token completes is not asked, only of which kind it may be.
         """

@@ -121,7 +121,7 @@ class TextSpans:
         return accepts
 
     def least(self, states: Ints) -> Ints:
-        """int64 [B]: no span goes on with fewer tokens from there (``Bounded``); exact."""
+        """int64 [B]: fewest remaining tokens (``Bounded``); exact."""
         least = np.where(states > FINISHED, FAR, 0)
         least[self._may_end(states)] = 0
         at = np.flatnonzero(least)

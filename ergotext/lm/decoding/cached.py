@@ -24,7 +24,7 @@ TOKEN_BUDGET = 4096
 
 
 class Past(Protocol):
-    """What a network has read of B rows, kept so that it can read on."""
+    """Key-value cache of B rows."""
 
     @property
     def positions(self) -> int:
@@ -32,7 +32,7 @@ class Past(Protocol):
 
     @property
     def room(self) -> Tensor:
-        """int64 [B]: tokens that it may still read behind each row."""
+        """int64 [B]: tokens that still fit after each row."""
 
     def read_on(self, rows: Tensor, ids: Tensor) -> tuple[Tensor, Past]:
         """Final states [n, m, D] of ids [n, m] behind row ``rows[i]`` each, and the new past."""
@@ -40,7 +40,7 @@ class Past(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class CachedDecoding:
-    """Sequences being written, each behind what was read for it (``protocols.Decoding``).
+    """Sequences being decoded, each after its own prompt (``protocols.Decoding``).
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ class CachedDecoding:
 
 
 def token_ids(rows: Iterable[Any], size: int) -> list[tuple[int, ...]]:
-    """Rows of token ids below ``size``, from whatever holds them; InputError if one does not."""
+    """Convert to rows of token ids below ``size``, or raise InputError."""
     found = []
     for number, row in enumerate(rows, 1):
         ids = row.tolist() if hasattr(row, "tolist") else row

@@ -37,7 +37,7 @@ class Continued:
         return self.positions - self.real.sum(1)
 
     def select(self, rows: Tensor) -> Continued:
-        """These rows, in this order; nothing is copied where they are all rows as they stand."""
+        """These rows, in this order; nothing is copied if they are all rows in order."""
         if torch.equal(rows, torch.arange(len(self.real))):
             return self
         at = rows.to(self.reader.device)
@@ -60,7 +60,7 @@ class Continued:
 
 @torch.inference_mode()
 def read_prompts(reader: Reader, prompts: Sequence[Sequence[int]]) -> CachedDecoding:
-    """One row for each prompt (token ids, behind the reader's opening), nothing written yet.
+    """One empty row for each prompt (token ids, after the reader's opening).
 
     Prompts that are equal are read once.
 

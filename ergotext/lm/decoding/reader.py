@@ -20,7 +20,7 @@ MEMO_TOKENS = 8192
 
 
 class Reader:
-    """Hidden states, caches and token scores of rows behind a fixed start and context.
+    """Hidden states, caches and token scores of rows after a fixed start and context.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ class Reader:
     def forward(
         self, readings: list[RowCache], upto: list[int], fed: list[Tensor], keep: bool = True
     ) -> tuple[Tensor, Tensor]:
-        """Run the decoder on branches of tokens behind the first ``upto`` tokens of each row.
+        """Run the decoder on branches of tokens after the first ``upto`` tokens of each row.
 
         ``fed[r]`` is int64 [K, m]: K branches of m tokens behind the prefix of row r. They stand
         side by side (``packing.pack``), so rows of differing lengths cost next to no padding.
@@ -146,7 +146,7 @@ class Reader:
 
     @property
     def opened(self) -> tuple[Layers, Tensor]:
-        """The cache of the opening, for one row, and the state [1, D] behind it."""
+        """The cache of the opening, for one row, and the state [1, D] after it."""
         return [(layer[0][None], layer[1][None]) for layer in self._before], self.memo.root.hidden
 
     def _past(self, readings: list[RowCache], upto: list[int], packed: Packed) -> Tensor:

@@ -24,7 +24,7 @@ LISTED = 256
 
 @dataclass(frozen=True)
 class Blank:
-    """How much may stand in a blank: words, or characters where there are no spaces."""
+    """Length range of a blank: in words, or in characters for scripts without spaces."""
 
     least: int = 1
     most: int | None = None
@@ -33,7 +33,7 @@ class Blank:
     """Whether it goes on with the word before it."""
 
     def pattern(self) -> str:
-        """A regular expression of what may stand there."""
+        """Regular expression of its fillings."""
         more = "" if self.most is None else self.most - 1
         between = " " if self.spaced else ""
         unit = r"\S+" if self.spaced else r"\S"
@@ -94,7 +94,7 @@ class Parts:
         return cls(tuple(inner), tuple(blanks), re.compile(source))
 
     def fillings(self, text: str) -> tuple[str, ...] | None:
-        """What stands in the blanks of a text; None if it is not the template filled."""
+        """The fillings of a text's blanks; None if it does not match the template."""
         match = self.pattern.fullmatch(text.strip())
         return None if match is None else match.groups()
 

@@ -85,7 +85,7 @@ class FastTokenizer:
 
     @property
     def made(self) -> Tokenizer:
-        """What does the work: the tokenizer of the ``tokenizers`` library."""
+        """The underlying tokenizer of the ``tokenizers`` library."""
         return self._inner
 
     @cached_property
@@ -113,7 +113,7 @@ class FastTokenizer:
         return [int(i) for i in self.encode_many([text])[0]]
 
     def encode_many(self, texts: Sequence[str]) -> tuple[Ints, Ints]:
-        """Flat ids [T] and offsets [n + 1]; the texts are parted among threads."""
+        """Flat ids [T] and offsets [n + 1]; threads share the texts."""
         points_of(joined(texts))  # raises where a text is no Unicode
         rows = [e.ids for e in self._inner.encode_batch_fast(list(texts), add_special_tokens=False)]
         if self.before:
@@ -131,7 +131,7 @@ class FastTokenizer:
         return self.decode_many([ids])[0]
 
     def decode_many(self, rows: Sequence[Sequence[int]]) -> list[str]:
-        """The text of each row; the rows are parted among threads."""
+        """The text of each row; threads share the rows."""
         shown = [self._shown(row) for row in rows]
         if not self._misread:
             return list(self._inner.decode_batch(shown, skip_special_tokens=False))
@@ -224,7 +224,7 @@ def pretrained(name: str, *, offline: bool = False) -> tuple[Any, Path | str]:
 
 
 def padding_of(tokenizer: Any, taken: Container[int]) -> int | None:
-    """The tokenizer's own padding, or another special token that may stand for it.
+    """The padding token, or another special token that can serve as one.
 
     None of ``taken``, nor what stands for unknown characters.
     """

@@ -77,7 +77,7 @@ class Vocabulary:
         return [self.text(row) for row in checked(batch).rows()]
 
     def spell(self, word: str) -> list[int]:
-        """The tokens of a keyword as it stands inside a sentence.
+        """The tokens of a keyword inside a sentence.
 
         In scripts that put spaces between words the tokens begin with the space.
 

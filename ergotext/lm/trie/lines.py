@@ -36,7 +36,7 @@ _OPEN, _CLOSE = ord("（"), ord("）")
 
 @dataclass
 class Lines:
-    """What became of the lines of a file."""
+    """Statistics of the lines of a file."""
 
     read: int = 0
     bad: int = 0
@@ -103,7 +103,7 @@ def read_keys(
     columns: Sequence[str] = TRIPLE,
     strict: bool = False,
 ) -> Iterator[tuple[Ints, tuple[Ints, Ints], tuple[NDArray[np.uint8], Ints]]]:
-    """The keys of the good lines of a file, many at a time; ``lines`` keeps the count.
+    """The keys of the valid lines of a file, in blocks; ``lines`` counts them.
 
     Parameters and errors are those of ``build_from_lines``.
 
@@ -143,7 +143,7 @@ def key_text(subject: str, predicate: str) -> str:
 
 
 def subject_and_predicate(key: str) -> tuple[str, str] | None:
-    """What ``key_text`` was made of; None where it is no such key."""
+    """Inverse of ``key_text``; None for other keys."""
     subject, *rest = key.split("\t")
     if len(rest) not in (1, 2):
         return None

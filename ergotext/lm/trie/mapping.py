@@ -36,7 +36,7 @@ class Keyed(Automaton):
 
         @property
         def tokenizer(self) -> TextTokenizer | None:
-            """What turns a text into a key."""
+            """The tokenizer of texts."""
 
         @property
         def longest(self) -> int:
@@ -44,7 +44,7 @@ class Keyed(Automaton):
 
     @abstractmethod
     def walk(self, prefix: Key) -> int:
-        """The state behind a prefix; -1 where no key begins with it."""
+        """The state after a prefix; -1 if no key begins with it."""
 
     @abstractmethod
     def objects(self, key: Key) -> list[str]:
@@ -90,7 +90,7 @@ class Keyed(Automaton):
         return (objects for _, objects in self.items(prefix))
 
     def count(self, prefix: Key = ()) -> int:
-        """How many keys begin with this prefix."""
+        """Number of keys that begin with this prefix."""
         return sum(map(self._count, self._places(prefix)))
 
     def get(self, prefix: Key) -> Ints:

@@ -51,7 +51,7 @@ class Spotted:
 
 
 class Mentions:
-    """Finds spans of texts that are whole subjects: in a key, a tab stands behind a subject.
+    """Finds the subjects of keys in texts; in a key, a tab follows the subject.
 
     All places of all texts go down the trie side by side, along whatever tokens write what stands
     there, so what is found does not hang on how a tokenizer would cut a text of its own.

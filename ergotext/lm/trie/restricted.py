@@ -19,7 +19,7 @@ from ergotext.support.words import counted
 
 @dataclass(frozen=True, eq=False)
 class Paths:
-    """Edges of a trie, for each of which it is told which input may go along it.
+    """Edges of a trie, with the inputs that may take each.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ class RestrictedKeys:
         return whole | (self.plain(self.advance(states, end)) >= finished)
 
     def least(self, states: Ints) -> Ints:
-        """int64 [B]: no key goes on with fewer tokens from there (``Bounded``)."""
+        """int64 [B]: lower bound on the remaining tokens (``Bounded``)."""
         return self.trie.least(self.plain(states))
 
     def lone(self, states: Ints) -> NDArray[np.bool_]:

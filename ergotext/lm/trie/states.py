@@ -127,7 +127,7 @@ class TrieStates:
         return (states >= self.finished) | (self.advance(states, end) >= self.finished)
 
     def advance(self, states: Ints, tokens: Ints) -> Ints:
-        """int64 [B]: each state after reading one token; -1 where no key goes on like that."""
+        """int64 [B]: each state after one token; -1 where no key continues with it."""
         after = np.full(len(states), DEAD, dtype=np.int64)
         inner = self._is_node(states)
         single = np.flatnonzero(~inner)
@@ -147,7 +147,7 @@ class TrieStates:
         return after
 
     def least(self, states: Ints) -> Ints:
-        """int64 [B]: no key goes on with fewer tokens from there (``Bounded``); exact."""
+        """int64 [B]: fewest remaining tokens (``Bounded``); exact."""
         least = np.zeros(len(states), dtype=np.int64)
         inner, tail = self._is_node(states), self.lone(states)
         least[inner] = self._nearest[states[inner]]
@@ -159,7 +159,7 @@ class TrieStates:
         return nearest(self)
 
     def lone(self, states: Ints) -> NDArray[np.bool_]:
-        """bool [B]: where only one key goes on, and ``rest`` tells it."""
+        """bool [B]: where only one key continues; ``rest`` gives it."""
         return (states >= self.nodes) & (states < self.finished)
 
     def span(self, states: Ints) -> tuple[Ints, Ints]:
@@ -232,7 +232,7 @@ class TrieStates:
         return states
 
     def edges(self, nodes: Ints) -> tuple[Ints, Ints]:
-        """int64 [B] each: the first edge of each inner node, and the one behind its last."""
+        """int64 [B] each: the first edge of each inner node, and one past its last."""
         low = np.minimum(self.first[nodes].astype(np.int64), len(self.token))
         high = np.minimum(self.first[nodes + 1].astype(np.int64), len(self.token))
         return low, np.clip(high, low, low + self.alphabet.size)

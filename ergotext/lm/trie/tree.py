@@ -37,7 +37,7 @@ class TokenTrie(TrieStates, Keyed):
     __hash__ = Keyed.__hash__
 
     def walk(self, prefix: Key) -> int:
-        """The state behind a prefix; -1 where no key begins with it."""
+        """The state after a prefix; -1 if no key begins with it."""
         state = ROOT
         for token in self.ids(prefix):
             state = self._after(state, token)

@@ -22,7 +22,7 @@ class Kernel(Protocol):
     def moves(self) -> tuple[str, ...]: ...
     @property
     def energy(self) -> Energy:
-        """What it was made for."""
+        """The energy it was built for."""
 
     def init(self, draws: Draws, chains: int, initial: TokenBatch | None = None) -> State:
         """As ``Sampler.init``."""

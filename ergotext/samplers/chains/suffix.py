@@ -52,7 +52,7 @@ def rewritten(
 
 
 def log_q_of(target: Target, batch: TokenBatch, cut: Tensor) -> Tensor:
-    """float64 [B]: log q of all that stands behind ``cut`` (int64 [B]) tokens of each row."""
+    """float64 [B]: log q of the tokens after the first ``cut`` (int64 [B]) of each row."""
     wide = batch.padded(batch.width + 1)
     state = _read(target, batch, cut)
     log_q = torch.zeros(len(batch), dtype=torch.float64)
@@ -103,7 +103,7 @@ def _read(target: Target, batch: TokenBatch, cut: Tensor) -> Ints:
 def proposal(
     draws: Draws, target: Target, batch: TokenBatch, cut: Tensor, locked: Locks
 ) -> Proposal:
-    """What stands behind the cut, written anew; no proposal where a keyword is lost or gained.
+    """Rewrite the tokens after the cut; no proposal where a keyword is lost or gained.
 
     Gained: a row may hold a word in a spelling that is not marked. Were it free to go from there to
     the marked one, from which it cannot come back, the target would not be kept.

@@ -43,7 +43,7 @@ class CheckpointError(ErgotextError, RuntimeError):
 
 @dataclass(frozen=True)
 class Commit:
-    """What a slot says."""
+    """Content of a slot."""
 
     number: int
     end: int
@@ -57,7 +57,7 @@ class Commit:
         return Commit(self.number + 1, self.end + len(record), digest)
 
     def slot(self) -> tuple[int, bytes]:
-        """Where it is written, and as what."""
+        """Offset and bytes of the slot."""
         told = _SLOT.pack(self.number, self.end, self.digest)
         return SLOTS[self.number % 2], told + _digest(told)
 
@@ -82,7 +82,7 @@ class RecordFile:
     def begin(
         cls, path: Path, header: Mapping[str, Any], tensors: Mapping[str, Tensor]
     ) -> RecordFile:
-        """A file of one record, in place as a whole.
+        """Create a file of one record, atomically.
 
         Raises
         ------
@@ -137,7 +137,7 @@ class RecordFile:
         return cls(path, commits[1:]), records
 
     def append(self, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-        """Put a record behind the others; it is on the disk thereafter.
+        """Append a record and flush it to disk.
 
         Raises
         ------

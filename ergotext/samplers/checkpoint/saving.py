@@ -31,7 +31,7 @@ SAME = 1e-3
 
 @dataclass
 class Keeper:
-    """A run that is kept in a file as it goes on; each time, what is new of it is put behind.
+    """Saves a run to a file as it progresses, appending what is new.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ class Keeper:
         made_of: Mapping[str, Any],
         over: Callable[[Run], bool],
     ) -> tuple[Keeper, Run]:
-        """The run that is kept there; ``draws`` go on as they would have.
+        """Load the saved run; ``draws`` continue as they would have.
 
         Where it had ended between two checkpoints and is to go on, the steps behind the last one on
         its way are taken again: a run that had not ended there would have forgotten nothing there.

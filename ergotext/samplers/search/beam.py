@@ -26,7 +26,7 @@ Normalised = Literal["vocabulary", "allowed"]
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A whole sequence that the automaton accepts.
+    """A complete sequence that the automaton accepts.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class Hypothesis:
 
 @dataclass(frozen=True)
 class Found:
-    """What a search found for one input.
+    """Result of a search for one input.
 
     Parameters
     ----------

@@ -47,7 +47,7 @@ class Rests:
     def potential(
         self, lookahead: LookAhead | None, automaton: Automaton, inputs: Ints, state: Ints
     ) -> Floats:
-        """float64 [T]: the potential behind each token of runs that begin at ``state`` [m]."""
+        """float64 [T]: the potential after each token of runs that begin at ``state`` [m]."""
         if lookahead is None:
             return np.zeros(len(self.ids))
         tokens, inside = self._table(self.ids)

@@ -21,7 +21,7 @@ from ergotext.support.arrays import Ints
 
 
 class RowDecoding(Protocol):
-    """What this search needs of ``protocols.Decoding``: rows that are written token by token."""
+    """The part of ``protocols.Decoding`` that this search uses."""
 
     @property
     def end(self) -> int: ...

@@ -18,7 +18,7 @@ from ergotext.support.arrays import Ints
 
 @dataclass(frozen=True, eq=False)
 class GrownRows:
-    """What has been written. All rows that are still open are of one length."""
+    """The rows written so far; all unfinished rows have the same length."""
 
     batch: TokenBatch
     state: Ints
@@ -63,7 +63,7 @@ class GrownRows:
 
 
 def grow(draws: Draws, target: Target, proposal: TokenProposal, rows: GrownRows) -> GrownRows:
-    """Write one token behind every open row and multiply its weight in.
+    """Append one token to every unfinished row and update its weight.
 
     A row that is closed is multiplied by exp(−soft), a row as long as it may be is closed with the
     probability of its end token as weight.

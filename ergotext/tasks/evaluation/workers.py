@@ -18,7 +18,7 @@ from ergotext.tasks.datasets.kgclue.data import Triple
 
 
 class HitLike(Protocol):
-    """What is asked of an answer (``tasks.retrieve``)."""
+    """Interface of an answer (``tasks.retrieval``)."""
 
     @property
     def fields(self) -> dict[str, str]:
@@ -30,7 +30,7 @@ class HitLike(Protocol):
 
     @property
     def score(self) -> float:
-        """What hits are ranked by, in nats."""
+        """Score that hits are ranked by, in nats."""
 
     @property
     def log_prob(self) -> float:
@@ -58,7 +58,7 @@ Make = Callable[[], Ask]
 
 @dataclass(frozen=True)
 class Reply:
-    """What became of a question.
+    """Outcome of a question.
 
     Parameters
     ----------

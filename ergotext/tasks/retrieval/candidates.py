@@ -21,7 +21,7 @@ from ergotext.support.arrays import Ints
 
 @dataclass(frozen=True)
 class Mention:
-    """A subject as it stands in a question, at ``question[start:stop]`` and maybe elsewhere."""
+    """A subject mentioned in a question, at ``question[start:stop]`` and maybe elsewhere."""
 
     text: str
     start: int
@@ -74,7 +74,7 @@ class Candidates:
 
 @runtime_checkable
 class Potential(Protocol):
-    """What speaks for each key before the model is asked; added to its log-probability."""
+    """Potential of each key, added to its log-probability."""
 
     def __call__(self, question: str, keys: Candidates) -> NDArray[np.float64]:
         """float64 [n], nats: one number a candidate; -inf for keys that are out of the question."""
@@ -91,7 +91,7 @@ class ManyPotential(Potential, Protocol):
 
 
 class Spotter:
-    """Finds the keys whose subjects (or which themselves) stand in questions.
+    """Finds the keys whose subjects (or which themselves) occur in questions.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ class Spotter:
     def find(
         self, questions: Sequence[str], other_letters: bool = False
     ) -> tuple[list[Candidates], Paths]:
-        """For each question its candidates, maybe none, and the ways to all of them.
+        """The candidates of each question, maybe none, and the trie paths to them.
 
         With ``other_letters`` also of subjects that the index writes in other letters
         (``Mentions.find``).

@@ -26,7 +26,7 @@ By = Literal["mean", "sum"]
 
 @dataclass(frozen=True)
 class MaskedAnswer:
-    """A key in the blanks behind a question.
+    """A key in the blanks after a question.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class MaskedAnswer:
 
 
 class MaskedKeys:
-    """Finds the keys of a trie that a masked model would write behind a question.
+    """Finds the keys of a trie that a masked model would write after a question.
 
     For each length that keys have, the question is read once with so many masks behind it. Given
     the masks' laws, which do not know of each other, the keys with the highest sum are found
@@ -120,7 +120,7 @@ class MaskedKeys:
         return [self.answers(row, k) for row in rows]
 
     def encode(self, question: str, room: int) -> list[int]:
-        """What stands around the blanks, so that ``room`` tokens fit into them.
+        """The tokens around the blanks, so that ``room`` tokens fit into them.
 
         The question has half of what the model takes, or more; of a longer one, the beginning.
         """

@@ -18,7 +18,7 @@ Decode = Literal["beam", "mlm"]
 
 @dataclass(frozen=True)
 class Plan:
-    """What ``Retriever.retrieve`` was asked for."""
+    """Options of ``Retriever.retrieve``."""
 
     k: int
     beams: int

@@ -18,7 +18,7 @@ LOG, CURVE = "log.jsonl", "curve.png"
 
 
 class Journal(TrainerCallback):
-    """Writes a line for every loss and every score, as they come.
+    """Writes a log line for every loss and score.
 
     Parameters
     ----------

@@ -23,7 +23,7 @@ MOST = 2000
 
 
 def array(writer: Writing, atoms: Sequence[Atom]) -> list[Way]:
-    """The ways of writing an array under these atoms."""
+    """Productions of an array under these atoms."""
     low, high = ends(atoms, "items")
     told = [atom.value for atom in atoms if atom.kind == "items"]
     first = max((len(one.first) for one in told), default=0)

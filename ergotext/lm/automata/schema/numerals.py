@@ -21,21 +21,21 @@ FRACTION = r"-?(?:0|[1-9][0-9]*)\.[0-9]*[1-9][0-9]*"
 
 
 def at_least(bound: int | Decimal) -> str:
-    """What writes a number that is no less than a bound."""
+    """Regular expression of the numbers of at least a bound."""
     if bound > 0:
         return _from(bound)
     return rf"(?:{_PLAIN}|{_POWER}|-(?:{_up_to(bound)}))"
 
 
 def at_most(bound: int | Decimal) -> str:
-    """What writes a number that is no more than a bound."""
+    """Regular expression of the numbers of at most a bound."""
     if bound < 0:
         return rf"-(?:{_from(bound)})"
     return rf"(?:-(?:{_PLAIN}|{_POWER})|{_up_to(bound)})"
 
 
 def equal(number: int | Decimal) -> str:
-    """What writes a number."""
+    """Regular expression of one number."""
     whole, part, exponent = _digits(number)
     if not number:
         return r"-?0(?:\.0+)?(?:[eE][+-]?[0-9]+)?"
@@ -47,7 +47,7 @@ def equal(number: int | Decimal) -> str:
 
 
 def multiples(step: int | Decimal) -> list[str] | None:
-    """What writes a multiple of a step, without an exponent: expressions that all match.
+    """Regular expressions of the multiples of a step, without exponent, which must all match.
 
     None, if the step is no power of ten times a power of two or of five, once divided by three.
     """

@@ -24,7 +24,7 @@ MOST = 20_000
 
 
 def object_(writer: Writing, atoms: Sequence[Atom]) -> list[Way]:
-    """The ways of writing an object under these atoms."""
+    """Productions of an object under these atoms."""
     logic = writer.logic
     has = dict.fromkeys(atom.value for atom in atoms if atom.kind == "has")
     lacks = {atom.value for atom in atoms if atom.kind == "lacks"}

@@ -61,7 +61,7 @@ class Marks:
 
 
 def mark(gold: Sequence[Triple], predicted: Sequence[str]) -> Marks:
-    """What each predicted answer, ``subject ||| predicate ||| object``, is worth.
+    """Score each predicted answer, ``subject ||| predicate ||| object``.
 
     Text is compared in lower case and with its white space collapsed. An answer of more or fewer
     than three fields is worth nothing.

@@ -14,7 +14,7 @@ from ergotext.tasks.retrieval.candidates import Candidates
 
 @dataclass(frozen=True)
 class StringMatch:
-    """A potential: long mentions, and predicates whose characters stand in the question in order.
+    """String potential: long mentions, and predicates whose characters occur in the question.
 
     ``scale`` · (``mention`` · length of the mention + ``overlap`` · LCS(predicate, rest of the
     question) − ``length`` · length of the predicate), in nats; lengths in characters, LCS the

@@ -27,7 +27,7 @@ SELDOM = 2
 
 @dataclass(frozen=True)
 class Recipe:
-    """How long, how fast and of what a matcher learns.
+    """Hyperparameters of the look-ahead training.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ class Lessons:
         return [self._device] if self._device.type == "cuda" else []
 
     def save(self, path: Path) -> None:
-        """Keep all that the next step depends on, and what was kept before beside it."""
+        """Save a checkpoint, keeping the one before."""
         part = path.with_name(f".{path.name}")
         torch.save(
             {
@@ -178,7 +178,7 @@ class Lessons:
         part.replace(path)
 
     def restore(self, path: Path) -> list[str]:
-        """Go on from what ``save`` kept last, or before that if it is damaged.
+        """Restore the last checkpoint, or the one before if it is damaged.
 
         Returns
         -------
@@ -236,7 +236,7 @@ def earlier(path: Path) -> Path:
 def score(
     matcher: Matcher, answers: Sequence[Triple], groups: Sequence[list[Asked]]
 ) -> dict[str, float]:
-    """What the matcher alone scores (``metrics.mark``): best keys and their first objects."""
+    """Scores of the matcher alone (``metrics.mark``): best keys and their first objects."""
     told = []
     for group in groups:
         keys = [(one.name, key) for one in group for key in one.keys]

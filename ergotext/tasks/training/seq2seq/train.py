@@ -43,7 +43,7 @@ LOSSES: dict[str, Loss] = {
 
 
 class InterruptedRunError(ErgotextError, RuntimeError):
-    """Ctrl-C in the middle of a run; the message says what is kept."""
+    """Training was interrupted by Ctrl-C; the message says which checkpoint was saved."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Trained:
         )
 
     def complaints(self) -> list[str]:
-        """What was left out."""
+        """Skipped lines."""
         if not self.lines.bad:
             return []
         return [f"{self.lines.bad:,} of {self.lines.read:,} lines left out:", *self.lines.shown]
