@@ -114,7 +114,7 @@ def beam(
     beams = k if beams is None else beams
     if k < 1 or beams < k or max_length < 1:
         raise InputError(
-            f"k ({k}), beams ({beams}) and max_length ({max_length}) must be at least one, and "
+            f"k ({k}), beams ({beams}) and max_length ({max_length}) must be at least 1, and "
             "beams at least k"
         )
     if normalised not in get_args(Normalised):

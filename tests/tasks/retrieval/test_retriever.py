@@ -275,7 +275,7 @@ def test_questions_that_cannot_be_read(lm: Seq2SeqLM, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"k": 0}, "must be at least one"),
+        ({"k": 0}, "must be at least 1"),
         ({"k": 5, "beams": 4}, "beams at least k"),
         ({"batch_size": 0}, "batch_size"),
         ({"prefixes": -1}, "prefixes must be 0 or more"),
