@@ -29,7 +29,7 @@ class CausalLM:
     Every number is a log-probability in nats, float64. A row is the generated text alone: the
     start token and the context stand before it and the end token, always scored, after it. What
     was computed for a row is kept for a while, so scoring an edited row costs only the part
-    behind the edit.
+    after the edit.
 
     Parameters
     ----------
@@ -159,7 +159,7 @@ class CausalLM:
     ) -> Tensor:
         """float64 [B, K]: log-probability with ``row[start:stop]`` replaced by one candidate.
 
-        The candidates of a row stand side by side behind one copy of its prefix's cache, each
+        The candidates of a row stand side by side after one copy of its prefix's cache, each
         seeing the prefix and itself (tree attention), so nothing is computed or copied K times
         that does not differ.
 

@@ -45,7 +45,7 @@ def cache_folder() -> Path:
 def converted(file: Path) -> Path:
     """The safetensors folder of a GGUF file, made on first use.
 
-    The key is the file's content, so a changed file is converted anew. Conversion writes to a
+    The key is the file's content, so a changed file is converted again. Conversion writes to a
     folder of its own that is renamed when whole; a lock keeps two processes from doing it twice.
     """
     with file.open("rb") as stream:
@@ -135,7 +135,7 @@ def _check_gguf(file: Path) -> int:
         ) from error
     if not whole:
         raise ModelError(f"{file} contains no tensors; download or install it again")
-    # Tables of rotations are computed anew from the header.
+    # Tables of rotations are computed again from the header.
     return sum(int(t.n_elements) for t in tensors if not t.name.startswith("rope_"))
 
 

@@ -154,7 +154,7 @@ class Decoding(Protocol):
     def rest_log_prob(self, rows: Tensor, ids: Tensor, offsets: Tensor) -> Tensor:
         """float64 [T]: log p of each token if row ``rows[i]`` continues with ``ids[offsets[i]:]``.
 
-        ``rows`` is int64 [m]; ``ids`` int64 [T] holds m runs of tokens, parted by ``offsets``
+        ``rows`` is int64 [m]; ``ids`` int64 [T] holds m runs of tokens, separated by ``offsets``
         [m + 1]. All runs are scored in one pass.
         """
 

@@ -227,7 +227,7 @@ def _positions(part: Any, own: str) -> int:
 def _projection(model: PreTrainedModel, start_id: int) -> Projection:
     """The output layer, with what the model does around it found out by a trial.
 
-    T5 scales the decoder's states, BART adds a bias to the logits: both are told from what goes
+    T5 scales the decoder's states, BART adds a bias to the logits: both are inferred from what goes
     into the layer and what comes out of the model.
     """
     layer = model.get_output_embeddings()

@@ -161,7 +161,7 @@ def shapes_of(file: Path) -> dict[str, tuple[int, ...]]:
 
 
 def _numbers(config: Any, key: str = "") -> Iterable[tuple[str, int]]:
-    """Every whole number in a configuration, with its name."""
+    """Every integer in a configuration, with its name."""
     if isinstance(config, dict):
         for name, value in config.items():
             yield from _numbers(value, name)

@@ -16,7 +16,7 @@ looks for its minimum. implicit: has a stationary law that nobody wrote down."""
 
 Need = Literal["next-token", "masked", "automaton", "bound"]
 """What a sampler needs of an energy: a causal or a masked language model to propose by, a
-constraint told by an automaton, or a known bound of the weights."""
+constraint given by an automaton, or a known bound of the weights."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,7 @@ AGREED = 1.01
 ENOUGH = 400.0
 """The fewest effective draws for which R-hat and ESS are stable themselves (the same place)."""
 FEWEST = 4
-"""Draws that each chain must have for anything to be told (arviz-stats')."""
+"""Minimum draws per chain for diagnostics (arviz-stats')."""
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ def sample(
         Stop chains after the step that passes this limit. How far a run gets then depends on the
         machine, so the seed alone does not reproduce it.
     r_hat : float, optional
-        Stop chains when R-hat of the energy is no more than this, looked at every ``every`` steps
+        Stop chains when R-hat of the energy is no more than this, examined every ``every`` steps
         over the second half of them, and they are worth 10 independent draws a chain.
     initial : TokenBatch, optional
         Where chains start; by default where the energy says.
@@ -100,7 +100,7 @@ def sample(
         A count is not positive, energy and sampler do not fit together, or ``max_length`` is more
         than the window of a model leaves for a text.
     EnergyError
-        The energy gives other than one number a text, NaN or −inf.
+        The energy gives other than one number per text, NaN or −inf.
     CheckpointError
         The checkpoint is broken, or of another run.
     """

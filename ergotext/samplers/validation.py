@@ -13,7 +13,7 @@ from ergotext.samplers.target import EnergyError
 
 
 class _Checked:
-    """An energy like the one within, whose values are looked at."""
+    """An energy like the one within, whose values are examined."""
 
     def __init__(self, energy: Energy) -> None:
         self.within = energy

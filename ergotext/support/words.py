@@ -93,7 +93,7 @@ def find_word(text: str, word: str, start: int = 0) -> int:
         left, right = _neighbour(text[:at][::-1]), _neighbour(text[end:])
         runs_in = joins(left) and joins(word[0])
         runs_out = joins(right) and joins(word[-1])
-        # A combining mark behind the word changes its last letter, whatever that letter is.
+        # A combining mark after the word changes its last letter, whatever that letter is.
         marked = unicodedata.category(right).startswith("M")
         if not (runs_in or runs_out or marked):
             return at

@@ -111,7 +111,7 @@ def build(
         Name of a fast tokenizer (``lm.fast_tokenizer.load_tokenizer``); without one, every
         character of the file has a token of its own, and the index needs nothing besides itself.
     columns : str
-        Names of the columns, parted by commas.
+        Names of the columns, separated by commas.
     strict : bool
         Stop at the first bad line.
 
@@ -234,7 +234,7 @@ def _changed_alone(
 ) -> Change:
     began = time.perf_counter()
     before = state_of(index)
-    verify(index)  # damage must not be written down anew, with a checksum that says it is sound
+    verify(index)  # damage must not be written down again, with a checksum that says it is sound
     trie, notes = opened(index, tokenizer)
     noted = notes.get("columns", ",".join(TRIPLE))
     names = _columns(columns if columns is not None else noted)
@@ -258,7 +258,7 @@ def _columns(columns: str) -> list[str]:
 
 
 def _check_output(path: Path, source: Path) -> None:
-    """Find out before the work what would otherwise come to light behind it."""
+    """Check before the work what would otherwise fail after it."""
     folder = Path(os.path.realpath(path)).parent
     if path.is_dir():
         raise InputError(f"{path} is a folder: give a file name")

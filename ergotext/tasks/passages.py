@@ -39,7 +39,7 @@ class PassageReader(Protocol):
 class PromptedPassage:
     """A causal model after a prompt, whose answers end with their line.
 
-    Behind a prompt such a model goes on with the next line rather than end the text. So an answer
+    After a prompt such a model continues with the next line rather than end the text. So an answer
     is closed by the end token or any token that begins with a line break, and the probability of
     its end is the sum of theirs.
 
@@ -120,7 +120,7 @@ def passage_reader(
     ------
     InputError
         The model is neither; the prompt has not one place for passage and question each; or an
-        encoder-decoder has no tokenizer, or one whose pieces cannot be told.
+        encoder-decoder has no tokenizer, or one whose pieces are unknown.
     """
     if isinstance(model, CausalLM):
         return PromptedPassage(model, prompt)

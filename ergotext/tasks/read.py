@@ -50,7 +50,7 @@ class Reading:
     answers : list of Answer
         The most probable first; empty where the model gives no span a chance.
     exact : bool
-        Whether every span was looked at in every tokenisation. Otherwise the log-probabilities are
+        Whether every span was examined in every tokenisation. Otherwise the log-probabilities are
         lower bounds, and the probabilities relative to what was found.
     """
 
@@ -74,11 +74,11 @@ class SpanReader:
     ------
     InputError
         The model cannot write answers; the prompt has not one place for each; or the tokenizer is
-        missing, or none whose pieces can be told.
+        missing, or its pieces are unknown.
 
     Notes
     -----
-    An answer ends with the end token of an encoder-decoder, and with the line behind the prompt of
+    An answer ends with the end token of an encoder-decoder, and with the line after the prompt of
     a causal model (``passages.PromptedPassage``). That end is part of log p: without it every
     beginning of an answer would be more probable than the answer.
     """

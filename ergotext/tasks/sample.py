@@ -124,7 +124,7 @@ def check(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Results carry their warnings; they need not be told twice."""
+    """Results carry their warnings, so they are not emitted again."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", HeavyWeightsWarning)
         yield
@@ -236,7 +236,7 @@ def texts_of(result: Result | WeightedResult, n: int | None) -> list[Sample]:
 
 
 def as_json(samples: Sequence[Sample], ascii_only: bool = False) -> str:
-    """One JSON object a text and line."""
+    """One JSON object per text and line."""
     return "\n".join(json.dumps(one.record(), ensure_ascii=ascii_only) for one in samples)
 
 
@@ -249,7 +249,7 @@ def complaints(result: Result | WeightedResult, dtype: str) -> list[str]:
 def saved(config: Mapping[str, Any], result: Result | WeightedResult) -> str:
     """The run as TOML, from which it can be repeated; with versions, and what is known of it.
 
-    The checkpoint is told among what is known: a file that is there is not written over.
+    The checkpoint is listed under the result: an existing file is not overwritten.
     """
     known: dict[str, Any] = {"kind": result.kind, "seconds": result.seconds}
     known["checkpoint"] = config.get("checkpoint")

@@ -22,7 +22,7 @@ from ergotext.support.words import check_texts, check_word, is_unspaced
 CONTEXT = "It was a quiet morning in the small town."
 CONTEXT_UNSPACED = "那是小镇上一个安静的早晨。"
 """What stands before the sentence if nothing else is said. A language model with nothing before it
-thinks ", " or "'s" a likely beginning; behind a plain sentence it expects another one."""
+thinks ", " or "'s" a likely beginning; after a plain sentence it expects another one."""
 
 
 @dataclass(frozen=True)
@@ -239,7 +239,7 @@ def _one_line(text: str) -> str:
 
 
 def as_json(best: Sequence[Sample], words: Sequence[str], ascii_only: bool = False) -> str:
-    """One JSON object a sentence and line."""
+    """One JSON object per sentence and line."""
     return "\n".join(
         json.dumps(
             {

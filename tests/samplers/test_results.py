@@ -235,7 +235,7 @@ def test_draws_of_both_kinds_have_one_law() -> None:
 def test_too_few_particles_are_warned_of() -> None:
     with pytest.warns(HeavyWeightsWarning):
         few = sample(flat_energy(), "importance", n=6, max_length=4)
-    assert isinstance(few, WeightedResult) and "k-hat cannot be told" in few.warnings[0]
+    assert isinstance(few, WeightedResult) and "k-hat is unknown" in few.warnings[0]
 
 
 def test_a_labelled_tree(chains: Result) -> None:

@@ -33,7 +33,7 @@ class _Read(NamedTuple):
     """What must be known of the text read so far."""
 
     found: int = 0
-    """words that were found, one behind the other"""
+    """words that were found, one after the other"""
     begun: int = 0
     """bit i: the last i + 1 characters begin the word sought"""
     waiting: bool = False

@@ -19,7 +19,7 @@ FAR = 1 << 20
 """Where no text that holds the words can follow."""
 ANY = (1 << KINDS) - 1
 MOST_EDGES = 1 << 24
-"""Ways between states that are looked at together; beyond, the words are parted into groups."""
+"""Ways between states that are examined together; beyond, the words are parted into groups."""
 
 
 class Edges(NamedTuple):
@@ -203,7 +203,7 @@ def _parts(codes: Ints, radix: Ints) -> tuple[Ints, list[Ints]]:
 
 
 def _after(codes: Ints, begun: int, radix: Ints, ways: Sequence[Edges]) -> Ints:
-    """int64 [n, columns]: the states behind these, all of which have that begun character."""
+    """int64 [n, columns]: the states after these, all of which have that begun character."""
     _, positions = _parts(codes, radix)
     after = np.broadcast_to(ways[begun].begun * radix[-1], (len(codes), len(ways[begun].begun)))
     for place, reached, position in zip(radix, ways[begun].reached, positions, strict=False):
@@ -212,7 +212,7 @@ def _after(codes: Ints, begun: int, radix: Ints, ways: Sequence[Edges]) -> Ints:
 
 
 def _behind(codes: Ints, radix: Ints, ways: Sequence[Edges]) -> Ints:
-    """The states behind any of these, rising."""
+    """The states after any of these, rising."""
     begun, none = codes // radix[-1], np.zeros(0, dtype=np.int64)
     found = [none]
     for beginning in np.unique(begun).tolist():

@@ -139,7 +139,7 @@ class Substrings:
         return may_end
 
     def _token(self, place: Ints, depth: Ints) -> Ints:
-        """int64 [n]: the token at this depth of the suffix at this place; -1 behind its end."""
+        """int64 [n]: the token at this depth of the suffix at this place; -1 after its end."""
         at = self._suffixes[np.minimum(place, self._count - 1)] + depth
         return np.where(at < len(self._ids), self._ids[np.minimum(at, len(self._ids) - 1)], -1)
 

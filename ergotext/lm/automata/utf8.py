@@ -15,7 +15,7 @@ from ergotext.lm.tokenizers.characters import CODE_POINTS, points_of
 from ergotext.support.arrays import Ints
 
 _CONTINUES = range(0x80, 0xC0)
-"""The bytes that go on with a character that another byte began."""
+"""The bytes that continue with a character that another byte began."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +99,7 @@ class Utf8:
 
     @cached_property
     def _all_bytes(self) -> bool:
-        """Whether each byte that goes on with a character is a token of its own."""
+        """Whether each byte that continues with a character is a token of its own."""
         alone = {self._pieces.tokens[token] for token in self._going_on}
         return all(bytes([byte]) in alone for byte in _CONTINUES)
 

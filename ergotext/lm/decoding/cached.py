@@ -35,7 +35,7 @@ class Past(Protocol):
         """int64 [B]: tokens that still fit after each row."""
 
     def read_on(self, rows: Tensor, ids: Tensor) -> tuple[Tensor, Past]:
-        """Final states [n, m, D] of ids [n, m] behind row ``rows[i]`` each, and the new past."""
+        """Final states [n, m, D] of ids [n, m] after row ``rows[i]`` each, and the new past."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +48,7 @@ class CachedDecoding:
         The network's output layer.
     end : int
     hidden : [B, D]
-        The network's state behind the last token of each row.
+        The network's state after the last token of each row.
     past : Past
     """
 
@@ -100,7 +100,7 @@ class CachedDecoding:
         return CachedDecoding(self.projection, self.end, states[:, -1], past)
 
     def _runs(self, rows: Tensor, runs: list[Tensor]) -> Tensor:
-        """float64 [T]: log p of each token of runs behind these rows, in one pass."""
+        """float64 [T]: log p of each token of runs after these rows, in one pass."""
         targets = torch.cat(runs).to(self.hidden.device)
         # The first token of a run is predicted by the row's own state, its last one is not read.
         fed = pad_sequence([run[:-1] for run in runs], batch_first=True)

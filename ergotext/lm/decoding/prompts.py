@@ -95,13 +95,13 @@ def read_prompts(reader: Reader, prompts: Sequence[Sequence[int]]) -> CachedDeco
 def _read(
     start: Continued, hidden: Tensor, prompts: list[tuple[int, ...]], width: int
 ) -> tuple[Tensor, Continued]:
-    """The state [n, D] behind each prompt, and what was read, padded to ``width`` tokens."""
+    """The state [n, D] after each prompt, and what was read, padded to ``width`` tokens."""
     past = start.select(torch.zeros(len(prompts), dtype=torch.int64))
     if not width:
         return hidden.expand(len(prompts), -1), past
     lengths = torch.tensor([len(prompt) for prompt in prompts])
     ids = torch.tensor([(*[0] * (width - len(prompt)), *prompt) for prompt in prompts])
     states, past = past.read(ids, torch.arange(width) >= width - lengths[:, None])
-    # What stands behind an empty prompt is what stands behind the opening.
+    # What follows an empty prompt is what follows the opening.
     empty = (lengths == 0)[:, None].to(states.device)
     return torch.where(empty, hidden, states[:, -1]), past

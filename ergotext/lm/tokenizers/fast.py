@@ -27,7 +27,7 @@ class FastTokenizer:
     """Keys as a model is taught to write them: token for token what ``text_target`` gives.
 
     What the tokenizer puts before every target (the start token of BART, the language of NLLB) is
-    part of every key; the one token that it puts behind closes the key. A causal model has read
+    part of every key; the one token that it puts after closes the key. A causal model has read
     its start token before the first prompt, so it is no part of the keys that it writes. A text
     that has no tokens of its own has none at all.
 
@@ -49,7 +49,7 @@ class FastTokenizer:
     -----
     Padding must be a token that no key holds and that does not close one. Where the tokenizer's
     own is the end token, or there is none, another special token takes its place; where there is
-    no other, a number behind the last token does, and the alphabet is one larger.
+    no other, a number after the last token does, and the alphabet is one larger.
     """
 
     def __init__(self, tokenizer: Any, name: str = "", causal: bool = False) -> None:
@@ -278,7 +278,7 @@ def _source(name: str) -> Path | str:
 
 
 def _around(tokenizer: Any) -> tuple[list[int], list[int]]:
-    """The ids that stand before and behind every decoder target."""
+    """The ids that stand before and after every decoder target."""
     for text in chain(_PROBES, islice(_words(tokenizer), 1000)):
         bare = list(tokenizer(text_target=text, add_special_tokens=False)["input_ids"])
         whole = list(tokenizer(text_target=text)["input_ids"])

@@ -51,7 +51,7 @@ class Written:
         Raises
         ------
         InputError
-            The pieces of this tokenizer cannot be told.
+            The pieces of this tokenizer are unknown.
         """
         if isinstance(tokenizer, FastTokenizer):
             pieces = _pieces(tokenizer)
@@ -143,7 +143,7 @@ def alike(text: str) -> list[str]:
     """Each character of a text with similar letters folded together.
 
     Case, width, composition, and the forms of quotes, dashes and spaces make no difference;
-    invisible characters, and spaces behind a space, are nothing. Characters that a tokenizer writes
+    invisible characters, and spaces after a space, are nothing. Characters that a tokenizer writes
     byte by byte stay what they are in the index, so they are met in no other form.
     """
     found = [_alike(char) for char in text]

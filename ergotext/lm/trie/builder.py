@@ -117,7 +117,7 @@ class TrieBuilder:
     ) -> None:
         """Take in keys as flat ids (without end tokens) and offsets, and the objects of each.
 
-        ``objects`` is flat UTF-8 with the byte 0xFE behind each object.
+        ``objects`` is flat UTF-8 with the byte 0xFE after each object.
         """
         check_keys(self.alphabet, ids, offsets, self._seen)
         self._seen += len(offsets) - 1

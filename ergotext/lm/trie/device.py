@@ -86,9 +86,9 @@ class DeviceTrie:
         Returns
         -------
         tokens : int64 [B, W]
-            By rising token; behind the last, padding.
+            Sorted; padding after the last.
         following : int64 [B, W]
-            The next state; behind the last, -1. A finished state leads to itself by padding.
+            The next state; after the last, -1. A finished state leads to itself by padding.
 
         Raises
         ------

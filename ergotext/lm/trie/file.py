@@ -57,7 +57,7 @@ def save(
         What else readers are to know; ``notes_of`` gives it back.
     replaces : tuple, optional
         What ``state_of(path)`` was when the trie was read from there: a file that has come there
-        since is not replaced. It is looked at right before the old file makes room for the new.
+        since is not replaced. It is examined right before the old file makes room for the new.
 
     Raises
     ------

@@ -32,7 +32,7 @@ ARRAYS = {
 CHARACTERS = "characters"
 """Another one, of U32: where the index holds its tokenizer."""
 NUMBERS = ("keys", "longest", "vocabulary", "pad", "end")
-"""What the header says in whole numbers, 0 or more."""
+"""What the header says in integers, 0 or more."""
 _NO_CHECKSUM = "0" * 32
 _MOST_HEADER = 1 << 20
 
@@ -47,7 +47,7 @@ class Part(NamedTuple):
     kind: np.dtype[Any]
     length: int
     begin: int
-    """behind the header"""
+    """after the header"""
 
     @property
     def end(self) -> int:
@@ -153,7 +153,7 @@ def _check_meta(meta: dict[str, Any]) -> None:
 
 
 def _placed(tensors: dict[str, Any]) -> dict[str, Part]:
-    """The arrays, one behind the other without gap; ValueError where they are not so."""
+    """The arrays, one after the other without gap; ValueError where they are not so."""
     kinds = {**ARRAYS, CHARACTERS: ("U32",)}
     for name in (*ARRAYS, *tensors):
         if name not in tensors or name not in kinds:

@@ -20,7 +20,7 @@ def key_blocks(trie: TrieStates, state: int, limit: int) -> Iterator[tuple[Ints,
     Yields
     ------
     ids : int64 [T]
-        Keys one behind the other.
+        Keys one after the other.
     offsets : int64 [n + 1]
         Where each begins; n is at most ``limit``.
     """
@@ -35,7 +35,7 @@ def key_blocks(trie: TrieStates, state: int, limit: int) -> Iterator[tuple[Ints,
         edges = todo.pop()
         if int(edges.count.sum()) <= limit:
             ids, offsets = edges.keys(trie)
-            offsets = offsets[: left + 1]  # a damaged file cannot make it go on for ever
+            offsets = offsets[: left + 1]  # a damaged file cannot make it continue for ever
             left -= len(offsets) - 1
             yield ids[: offsets[-1]], offsets
         elif len(edges.prefix) >= trie.longest:
@@ -58,7 +58,7 @@ def keys_through(trie: TrieStates, states: Ints) -> tuple[Ints, Ints, Ints]:
     ordinals : int64 [n]
         The numbers of the keys, rising.
     ids : int64 [T]
-        Their tokens behind the states, end tokens included.
+        Their tokens after the states, end tokens included.
     offsets : int64 [n + 1]
     """
     if not len(states):

@@ -108,7 +108,7 @@ class Levels:
             self._opens[level].append(opens[part])
 
     def _add_objects(self, rows: KeyRows, fresh: Ints) -> None:
-        """Append the objects, and behind the last row of each key what closes them."""
+        """Append the objects, and after the last row of each key what closes them."""
         last = np.append(fresh[1:], len(rows)) - 1
         lengths = np.diff(rows.object_offsets)
         lengths[last] += 1
@@ -135,7 +135,7 @@ class Levels:
 
 
 class _Blocks:
-    """Rows written one behind the other, with the place of every 32nd."""
+    """Rows written one after the other, with the place of every 32nd."""
 
     def __init__(self, kind: np.dtype[Any]) -> None:
         self.total = 0

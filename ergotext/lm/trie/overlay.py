@@ -36,7 +36,7 @@ class EditableTrie(Keyed):
 
     The base is never written to. What is added is a trie of its own, and what is removed a set of
     numbers; both are meant to stay small, and ``compact`` merges them into a new base. The trie of
-    additions is built anew at the first question after a change, so many changes between two
+    additions is rebuilt at the first question after a change, so many changes between two
     questions cost as much as one: make them in batches.
 
     A state is the pair of the states in both tries as one number, (b + 1) + (a + 1)·S - 1 with S
@@ -216,7 +216,7 @@ class EditableTrie(Keyed):
         base, added = self._parted(np.where(self.lone(states), states, DEAD))
         ids, offsets = self.base.rest(base)
         more, its_offsets = self._changes.added.rest(added)
-        # A lone state goes on in one of the two tries only: their rows fill each other's gaps.
+        # A lone state continues in one of the two tries only: their rows fill each other's gaps.
         both = offsets + its_offsets
         flat = np.empty(both[-1], dtype=np.int64)
         flat[spread(both[:-1], np.diff(offsets))] = ids

@@ -51,7 +51,7 @@ class RestrictedKeys:
         self.trie = settled(trie)
         self.inputs = inputs
         self._stride = trie.finished + len(trie.tail)
-        inner = paths.node < trie.nodes  # a tail goes on in one way in any case
+        inner = paths.node < trie.nodes  # a tail continues in one way in any case
         at = (paths.input * self._stride + paths.node)[inner]
         token, target = paths.token[inner], paths.target[inner]
         order = np.lexsort([token, at])
@@ -146,7 +146,7 @@ class BestAmong:
     automaton : TokenTrie or Within
         What is searched.
     ordinals : sequence of int64 [n]
-        For each input the keys that have a potential, in exact order.
+        For each input the keys that have a potential, in sorted order.
     potentials : sequence of float64 [n]
         In nats.
 

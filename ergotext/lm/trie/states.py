@@ -28,9 +28,9 @@ class TrieStates:
     """A set of token sequences as an automaton (``lm.protocols.Automaton``).
 
     Inner nodes are those that several keys pass through, numbered level by level from the root,
-    so that the edges of a node are consecutive. Where only one key goes on, the rest of it, end
+    so that the edges of a node are consecutive. Where only one key continues, the rest of it, end
     token included, is a run of plain tokens: its *tail*. Tails, and the pool of objects, stand in
-    the exact order of the keys, which is that of their token ids.
+    the sorted order of the keys, which is that of their token ids.
 
     A state is a plain number. With M inner nodes and T tokens in tails it is a node below M; or
     M + p: the next token is ``tail[p]``; or M + T + p: the key whose end token is ``tail[p]`` is
@@ -49,11 +49,11 @@ class TrieStates:
     tail : integer [T]
         All tails, at least an end token each.
     tail_blocks : int64 [ceil(size / 32) + 1]
-        Where the tail of every 32nd key begins; behind the last, T.
+        Where the tail of every 32nd key begins; after the last, T.
     pool : uint8 [P]
-        The objects of each key: UTF-8, 0xFE behind each object, 0xFF behind each key.
+        The objects of each key: UTF-8, 0xFE after each object, 0xFF after each key.
     pool_blocks : int64 [ceil(size / 32) + 1]
-        Where the objects of every 32nd key begin; behind the last, P.
+        Where the objects of every 32nd key begin; after the last, P.
     tokenizer : TextTokenizer, optional
         What turns a text into a key.
 
@@ -165,7 +165,7 @@ class TrieStates:
     def span(self, states: Ints) -> tuple[Ints, Ints]:
         """int64 [B] each: the keys that go through a state are those from low up to high.
 
-        Keys are numbered in exact order, so whatever is kept by key is a range here.
+        Keys are numbered in sorted order, so whatever is kept by key is a range here.
         """
         low, high = self._outermost(states, last=False), self._outermost(states, last=True)
         some = (low >= self.nodes) & (high >= self.nodes)
@@ -174,7 +174,7 @@ class TrieStates:
         return begin, np.maximum(begin, stop)
 
     def ordinals(self, states: Ints) -> Ints:
-        """int64 [B]: the number, in exact order, of the one key of each tail or finished state."""
+        """int64 [B]: the number, in sorted order, of the one key of each tail or finished state."""
         position = self.positions(states)
         block = np.searchsorted(self.tail_blocks[:-1], position, side="right") - 1
         block = np.maximum(block, 0)

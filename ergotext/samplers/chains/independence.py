@@ -56,7 +56,7 @@ class Independence(_Rewriting):
     ----------
     energy : Energy
     max_length : int
-        Behind so many tokens a proposal is ended; the ratio knows.
+        After so many tokens a proposal is ended; the ratio knows.
     temperature : float
         Of the whole sequence.
 

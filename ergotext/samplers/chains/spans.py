@@ -79,7 +79,7 @@ def candidates(
 
 
 def _continued(batch: TokenBatch, tokens: Tensor) -> TokenBatch:
-    """The rows with ``tokens`` (int64 [B, w]) behind them."""
+    """The rows with ``tokens`` (int64 [B, w]) after them."""
     columns = batch.length[:, None] + torch.arange(tokens.shape[1])
     return replace(
         batch,

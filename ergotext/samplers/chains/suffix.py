@@ -1,6 +1,6 @@
 """Rewrite suffixes from left to right, with their exact proposal probability.
 
-q is the model masked by the target's automaton and renormalised at each token; behind
+q is the model masked by the target's automaton and renormalised at each token; after
 ``max_length`` tokens the end is certain.
 """
 
@@ -92,7 +92,7 @@ def _law(target: Target, rows: TokenBatch, state: Ints, open_: Tensor) -> Tensor
 
 
 def _read(target: Target, batch: TokenBatch, cut: Tensor) -> Ints:
-    """[B]: the automaton's states behind the first ``cut`` tokens."""
+    """[B]: the automaton's states after the first ``cut`` tokens."""
     state = target.automaton.start(len(batch))
     for column in range(int(cut.max()) if len(cut) else 0):
         after = target.automaton.advance(state, batch.ids[:, column].numpy())

@@ -1,9 +1,9 @@
 """Checkpoint file: an append-only sequence of records, each written atomically.
 
 It begins with two slots. The one of the higher number that is whole says how far the file holds and
-what the checksum of all of that is; whatever stands behind was being written when a process ended,
-and counts for nothing. A record is written behind the others and flushed to the disk; then the slot
-that does not hold is written anew. So whatever ends a process, the records are those of the
+what the checksum of all of that is; whatever stands after was being written when a process ended,
+and counts for nothing. A record is written after the others and flushed to the disk; then the slot
+that does not hold is rewritten. So whatever ends a process, the records are those of the
 last commit or of the one before, and a run of n steps writes O(n) bytes.
 """
 
@@ -38,7 +38,7 @@ Record = tuple[dict[str, Any], dict[str, Tensor]]
 
 
 class CheckpointError(ErgotextError, RuntimeError):
-    """A checkpoint that is broken, or of another run than the one that is to go on from it."""
+    """A checkpoint that is broken, or of another run than the one that is to continue from it."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ class RecordFile:
         record = _bytes(header, tensors)
         after = self.commits[-1].behind(record)
         with self._opened() as file:
-            os.ftruncate(file, self.commits[-1].end)  # what is behind was never committed
+            os.ftruncate(file, self.commits[-1].end)  # what is after was never committed
             _put(file, record, self.commits[-1].end)
             os.fsync(file)
             self._commit(file, after)

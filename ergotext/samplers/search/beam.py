@@ -33,7 +33,7 @@ class Hypothesis:
     tokens : tuple of int
         Without the end token.
     log_prob : float
-        log p(tokens, end | input) in nats, normalised as the search was told.
+        log p(tokens, end | input) in nats, normalised as in the search.
     score : float
         What orders the hypotheses: ``log_prob`` and the potential of its last state.
     """
@@ -76,7 +76,7 @@ def beam(
 ) -> list[Found]:
     """The ``k`` best sequences that the automaton accepts, for each row of ``decoding``.
 
-    A beam from which only one sequence goes on is scored to its end in one pass and leaves its
+    A beam from which only one sequence continues is scored to its end in one pass and leaves its
     place to another ("jump ahead"). What plain beam search of the same width would hold is always
     held, so that no score is lower than its, rank by rank; the places that jumps free are filled
     with the next best.
@@ -194,7 +194,7 @@ class _BeamSearch:
     ) -> NDArray[np.bool_]:
         """bool [n]: candidates that have places before others.
 
-        Near the greatest length those that are known to end in time. ``room`` is int64 [B]: tokens
+        Near the maximum length those that are known to end in time. ``room`` is int64 [B]: tokens
         that may follow the next one, the end token left out.
         """
         score = torch.from_numpy(step)
@@ -286,7 +286,7 @@ class _BeamSearch:
             self.decoding = self.decoding.advance(rows, tokens)
 
     def _plain_choice(self, row: Ints, inputs: Ints, rank: Floats) -> NDArray[np.bool_]:
-        """bool [n]: candidates that beam search without jumps would go on with."""
+        """bool [n]: candidates that beam search without jumps would continue with."""
         everyone = np.concatenate([np.where(self.plain[row], rank, -np.inf), self.tails.rank])
         chosen = best_of_each(
             np.concatenate([inputs, self.tails.input]), everyone, self.beams, len(self.lost)

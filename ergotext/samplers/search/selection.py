@@ -35,7 +35,7 @@ def best_of_each(inputs: Ints, rank: Floats, count: int, total: int) -> NDArray[
 class Tails:
     """Sequences already scored to their ends, and their ranks token by token.
 
-    ``flat[at[i] : stop[i]]`` are the ranks of sequence i behind the tokens still to come, its end
+    ``flat[at[i] : stop[i]]`` are the ranks of sequence i after the tokens still to come, its end
     token left out: a finished sequence holds no place.
     """
 

@@ -111,7 +111,7 @@ def _closing(target: Target, log_prob: Tensor, states: Ints) -> Step:
 
 
 def _written(batch: TokenBatch, at: Tensor, token: Tensor) -> TokenBatch:
-    """The batch with one token behind each of the rows ``at``."""
+    """The batch with one token after each of the rows ``at``."""
     wide = batch.padded(batch.longest + 1)
     ids, length = wide.ids.clone(), batch.length.clone()
     ids[at, length[at]] = token

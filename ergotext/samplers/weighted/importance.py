@@ -18,7 +18,7 @@ def importance(
 ) -> WeightedSamples:
     """``n`` independent draws with weights p̃(x)/q(x).
 
-    They are written in batches. Ctrl-C behind the first keeps those that are whole: none of a
+    They are written in batches. Ctrl-C after the first keeps those that are whole: none of a
     batch that is being written, where the short ones are ready first.
 
     Parameters

@@ -29,11 +29,11 @@ class Step:
     token: Tensor
     """int64 [B]"""
     state: Ints
-    """[B]: of the automaton behind it"""
+    """[B]: of the automaton after it"""
     log_weight: Tensor
     """float64 [B]; -inf where the row is dead, whatever its token"""
     owed: Tensor | None = None
-    """float64 [B], nats: to be taken off when the row goes on, or ends (``finishing``)"""
+    """float64 [B], nats: to be taken off when the row continues, or ends (``finishing``)"""
     doubted: bool = False
     """Whether tokens were drawn more rarely for want of a known ending (``finishing``)"""
 

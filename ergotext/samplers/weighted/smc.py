@@ -58,7 +58,7 @@ def smc(
         share of their places. 0 is importance sampling; at 1 all but equal weights are resampled.
     twist : LookAhead, optional
         log ψ in nats, of the automaton's states (its inputs are all 0); finite wherever an
-        accepted sequence goes on.
+        accepted sequence continues.
 
     Raises
     ------

@@ -54,7 +54,7 @@ class Judged:
     def shown(self) -> str:
         """k-hat beside what it may be."""
         if math.isinf(self.k_hat):
-            return "k-hat cannot be told"
+            return "k-hat is unknown"
         return f"k-hat is {self.k_hat:.2f} > {trusted(self.tries):.2f}"
 
 

@@ -226,7 +226,7 @@ def _alone(
 
 
 _HOW = ("data", "index", "output", "engine", "workers", "limit", "device", "threads", "plot")
-"""What a later run may do otherwise, and go on with the same predictions. Of the first two the
+"""What a later run may do otherwise, and continue with the same predictions. Of the first two the
 content must be the same."""
 
 

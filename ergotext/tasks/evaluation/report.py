@@ -33,12 +33,12 @@ class Evaluation:
     marks: Marks | None
     """of the questions whose answer is known; None if there are none"""
     probability: list[float | None]
-    """of the first hit of each of these; 0 where there is no answer, None where nothing told it"""
+    """of the first hit of each of these; 0 where there is no answer, None where it is unknown"""
 
     def calibration(self) -> tuple[Reliability, Abstention] | None:
         """Reliability of the probabilities, and EMF1 under abstention.
 
-        None where none were told.
+        None if there are no probabilities.
         """
         if self.marks is None or not any(self.probability):
             return None

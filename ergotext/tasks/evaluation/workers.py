@@ -168,14 +168,14 @@ def check_ray() -> None:
 
 
 class _Actor:
-    """An ``Asker`` behind rows of arrow tables."""
+    """An ``Asker`` over rows of Arrow tables."""
 
     def __init__(self, make: Make) -> None:
         self.asker: Asker | None = None
         self.failed, self.usage = "", False
         try:
             self.asker = Asker(make)
-        except Exception as error:  # told as a row: ray would try again, and print pages
+        except Exception as error:  # returned as a row: ray would retry, and print pages
             own = isinstance(error, ErgotextError)
             self.failed = str(error) if own else f"{type(error).__name__}: {error}"
             self.usage = isinstance(error, InputError)

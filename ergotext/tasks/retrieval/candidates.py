@@ -32,7 +32,7 @@ class Mention:
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """Keys that a question may mean, in exact order.
+    """Keys that a question may mean, in sorted order.
 
     Parameters
     ----------
@@ -44,8 +44,8 @@ class Candidates:
     mention : int64 [n]
         Which of the mentions each key begins with; -1 where none is known.
     rests : list of str [n]
-        What stands behind the subject: predicate and, behind a tab, meaning. Of lines that are
-        whole keys, nothing where they stand in the question, else all of the line.
+        The part after the subject: predicate and, after a tab, meaning. Of lines that are
+        whole keys, nothing where they occur in the question, else all of the line.
     """
 
     trie: TokenTrie
@@ -142,7 +142,7 @@ class Spotter:
         return each, found.paths
 
     def _rests(self, states: Ints, tokens: Ints) -> tuple[Ints, list[str]]:
-        """The keys through these states, and what stands in them behind the first tab."""
+        """The keys through these states, and what stands in them after the first tab."""
         inside = states < self.trie.finished
         ordinals, ids, offsets = keys_through(self.trie, states[inside])
         low, high = self.trie.span(states[inside])

@@ -78,7 +78,7 @@ class PacedRate(LRScheduler):
         return [group["initial_lr"] * max(factor, 1e-3) for group in self.optimizer.param_groups]
 
     def state_dict(self) -> dict[str, Any]:
-        """Where it is; the pace is that of the run that goes on."""
+        """Where it is; the pace is that of the run that continues."""
         return {"last_epoch": self.last_epoch, "spent": self.spent, "_last_lr": self._last_lr}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

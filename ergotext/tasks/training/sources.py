@@ -123,7 +123,7 @@ class Template:
 
 
 def key_texts(trie: TokenTrie) -> Iterable[str]:
-    """The texts of all keys, in exact order, the memory of a block of keys at a time."""
+    """The texts of all keys, in sorted order, the memory of a block of keys at a time."""
     written = Written.by(trie.tokenizer) if trie.tokenizer is not None else None
     if written is None:
         raise InputError("this index has no tokenizer to decode its keys: load it with one")

@@ -144,7 +144,7 @@ def test_k_hat_where_there_is_no_tail() -> None:
 
 
 def test_heavy_weights_are_warned_of() -> None:
-    with pytest.warns(HeavyWeightsWarning, match=r"k-hat cannot be told: 20 draws"):
+    with pytest.warns(HeavyWeightsWarning, match=r"k-hat is unknown: 20 draws"):
         importance(target(LOOP, 6), SeededDraws(0), 20)
     heavy = of(*np.log(np.random.default_rng(0).pareto(0.7, 500)).tolist())
     assert heavy.k_hat > 0.7

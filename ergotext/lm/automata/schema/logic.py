@@ -28,7 +28,7 @@ from ergotext.lm.automata.schema.patterns import contents
 from ergotext.lm.automata.schema.values import integral, key, quoted, same, type_of
 
 MOST = 2000
-"""The ways of one value that a schema may ask to be told apart."""
+"""Maximum number of alternatives for one value."""
 
 FEW = 200
 """Ways that are compared with one another, to leave out what others say too."""
@@ -76,7 +76,7 @@ class Logic:
         Raises
         ------
         InputError
-            There are too many to be told apart.
+            There are too many alternatives.
         """
         known = frozenset(facts)
         if known not in self._shapes:
@@ -111,7 +111,7 @@ class Logic:
                 count += 1
                 yield Alternative(types, tuple(atoms))
             else:
-                # What is certain has been read before anything is told apart.
+                # Certain facts have been applied before any alternatives are split.
                 first, *rest = sorted(later, key=lambda either: len(either.ways))
                 stack += [
                     ([*rest, *way[::-1]], types, atoms.copy(), seen.copy())

@@ -43,7 +43,7 @@ class Names:
     name: bytes = b""
 
     def after(self, text: bytes) -> Names | None:
-        """Behind more text; None if it names a member twice."""
+        """After more text; None if it names a member twice."""
         at: Names | None = self
         for byte in text:
             at = at and at._after(chr(byte), byte)

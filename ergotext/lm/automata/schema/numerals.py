@@ -1,6 +1,6 @@
 """Regular expressions for JSON numbers within bounds.
 
-Under bounds a number is written plainly, ``-12.50``, or with an exponent behind one digit that is
+Under bounds a number is written plainly, ``-12.50``, or with an exponent after one digit that is
 not zero, ``-1.25e1``; any number of zeros may end its decimals. Numbers are exact: they are
 compared digit by digit, never as floating point.
 """
@@ -82,7 +82,7 @@ def _of_power(exponent: int) -> str:
 
 
 def _ending(step: int, places: int, exponent: int) -> str:
-    """Multiples of a step times a power of ten, told by so many of their last digits."""
+    """Multiples of a step times a power of ten, determined by so many of their last digits."""
     part = min(max(-exponent, 0), places)
     free, zeros = max(-exponent - places, 0), "0" * max(exponent, 0)
     ways = []
@@ -103,7 +103,7 @@ def _ending(step: int, places: int, exponent: int) -> str:
 
 
 def _digits(number: int | Decimal) -> tuple[str, str, int]:
-    """The digits before the point, those behind it without zeros at the end, and the exponent."""
+    """The digits before the point, those after it without zeros at the end, and the exponent."""
     exact = Decimal(number).copy_abs()
     whole, _, part = format(exact, "f").partition(".")
     return whole, part.rstrip("0"), exact.adjusted() if number else 0

@@ -14,7 +14,7 @@ from ergotext.lm.automata.schema.terminals import exact, string, vain
 STRING = fact({"type": "string"})
 
 PATTERNS = 6
-"""Patterns of names that may be told apart in one object."""
+"""Maximum number of name patterns in one object."""
 
 TOLD = 100
 """Names that may be listed for an object, each then a member that is known."""

@@ -211,7 +211,7 @@ class _Parser:
         return self._escape(inside=False) if char == "\\" else _single(ord(char))
 
     def _escape(self, inside: bool) -> Characters:
-        """What stands behind a backslash."""
+        """The part after a backslash."""
         if found := self._take(_PROPERTY):
             return Characters(properties=(_checked(f"\\{found[0]}"),))
         if found := self._take(_CODE):

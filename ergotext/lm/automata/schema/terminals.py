@@ -89,7 +89,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _multiple(shape: Alternative, atoms: Sequence[Atom], others: Sequence[Other]) -> str:
-    """Left to llguidance where that is exact: one step, and bounds that are small whole numbers."""
+    """Left to llguidance where that is exact: one step, and bounds that are small integers."""
     steps = [atom for atom in atoms if atom.kind == "multiple"]
     numbers = [atom.value for atom in atoms]
     step = steps[0].value

@@ -51,7 +51,7 @@ class Marks:
         count = len(self.exact)
         if not count:
             raise InputError("there are no answers to score against")
-        # Added one behind the other, as the published script does it: the same to the last bit.
+        # Added one after the other, as the published script does it: the same to the last bit.
         exact = 100 * self.exact.cumsum(0)[-1] / count
         f1 = 100 * self.f1.cumsum(0)[-1] / count
         told = {"EMF1": (exact[_OBJECT] + f1[_OBJECT]) / 2}

@@ -24,7 +24,7 @@ class Fitted:
         What a nat of the learned look-ahead counts beside one of the model's log-probability.
         Encoder-decoders that were trained for minutes know little that the look-ahead does not.
     temperature, posterior_temperature : float
-        T under which probabilities keep their word: the model's, and those of model and look-ahead
+        T under which probabilities are calibrated: the model's, and those of model and look-ahead
         together.
     """
 

@@ -38,7 +38,7 @@ class Matcher(nn.Module):
     """Scores of keys for a question, in nats up to a constant: their log-softmax is log p(key).
 
     The characters of question and predicate are read with their neighbours, each is set beside
-    what it is aligned to on the other side, equal characters being told, and both sides are summed
+    what it is aligned to on the other side (equal characters are marked), and both sides are summed
     up; value, meaning and name say by their look what kind of thing they are.
 
     Parameters

@@ -18,7 +18,7 @@ class StringMatch:
 
     ``scale`` · (``mention`` · length of the mention + ``overlap`` · LCS(predicate, rest of the
     question) − ``length`` · length of the predicate), in nats; lengths in characters, LCS the
-    longest common subsequence, the rest of the question what stands before and behind the mention.
+    longest common subsequence, the rest of the question what stands before and after the mention.
 
     Parameters
     ----------

@@ -94,7 +94,7 @@ class Lessons:
 
     The loss is −log of the right key's share of the softmax over all keys of its question. Chance
     is torch's, for what training leaves out, and that of the examples: all of it is kept by
-    ``save``, so that a run which was put away goes on to the same weights.
+    ``save``, so that a run which was put away continues to the same weights.
 
     Parameters
     ----------

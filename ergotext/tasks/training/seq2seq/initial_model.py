@@ -49,7 +49,7 @@ def started(
     Parameters
     ----------
     folder : Path, optional
-        Of the run that goes on: its tokenizer is taken.
+        Of the run that continues: its tokenizer is taken.
     start : str, optional
         Name of an encoder-decoder.
     trie, notes

@@ -12,7 +12,7 @@ from ergotext.tasks.training.examples import Example, Stream
 from ergotext.tasks.training.seq2seq.scoring import Batch
 
 BLOCK = 8
-"""Batches that are drawn together and parted by length."""
+"""Batches that are drawn together and separated by length."""
 
 
 class Feed(Dataset[Batch]):
