@@ -34,7 +34,7 @@ class MaskedLM:
     model : transformers.PreTrainedModel
         An encoder with a head that turns each position's hidden state into logits.
     vocabulary : Vocabulary
-        Its tokenizer names the mask and tells what stands around a text (such as [CLS], [SEP]).
+        Its tokenizer gives the mask token and the tokens around a text (such as [CLS], [SEP]).
 
     Raises
     ------

@@ -101,7 +101,7 @@ class Diagnosis:
         if self.chains < 2:
             return "one chain has none to agree with; run 4 or more"
         if self.draws < FEWEST:
-            return f"{self.draws} draws of a chain tell nothing of {self.name}; run longer"
+            return f"{self.draws} draws per chain are too few to diagnose {self.name}; run longer"
         if self.r_hat > AGREED:
             return (
                 f"these {self.chains} chains disagree on {self.name}: R-hat {self.r_hat:.2f} > "

@@ -20,7 +20,7 @@ from ergotext.support.arrays import Floats
 
 @dataclass(frozen=True)
 class Result:
-    """What chains visited.
+    """Result of a run of chains.
 
     Averages and warnings leave the first half of the steps out: there a chain still comes from
     where it was put.

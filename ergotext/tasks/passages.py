@@ -30,7 +30,7 @@ class PassageReader(Protocol):
 
     @property
     def pieces(self) -> Pieces:
-        """What its tokens write."""
+        """The bytes that its tokens write."""
 
     def begin(self, passage: str, question: str) -> tuple[Decoding, bool]:
         """One row with nothing written yet; and whether a space comes before the answer."""

@@ -96,7 +96,7 @@ class SpanReader:
         passage, question : str
         k : int
         beams : int
-            Beginnings kept at a time. Twice ``k`` whole sequences of tokens are looked for (no more
+            Beam width. Twice ``k`` whole sequences of tokens are looked for (no more
             than ``beams``), as several may spell one answer. Where both are at least as many as
             there are, the result is exact.
         max_length : int

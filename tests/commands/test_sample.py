@@ -102,8 +102,12 @@ def test_the_sampler_fits_the_constraint(call, more: list[str], sampler: str | N
     if sampler is None:
         assert "(sampler " not in err
     else:
-        assert first.startswith(f"(sampler {sampler}, as ") and rest[0].startswith(f"({sampler}, ")
-        assert sampler == "smc" or "as steps asks" in first or "as temperature asks" in first
+        assert first.startswith(f"(sampler {sampler}, because ") and rest[0].startswith(
+            f"({sampler}, "
+        )
+        assert (
+            sampler == "smc" or "steps needs chains" in first or "temperature needs chains" in first
+        )
 
 
 def test_texts_beyond_the_window_are_found_before_the_start(call, monkeypatch) -> None:

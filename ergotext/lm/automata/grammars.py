@@ -82,7 +82,7 @@ def json_schema(
       (``\"``, ``\n``, ``\u001f``; neither ``\/`` nor ``\u00e9``);
     * a number under bounds is written plainly or with one digit before the point and an exponent;
       integers, fractions and multiples have no exponent; ``1.0`` is an integer;
-    * ``format`` is kept to, in the plain forms of date, time, date-time, duration, email, hostname
+    * ``format`` is enforced, in the plain forms of date, time, date-time, duration, email, hostname
       (no ``xn--``), ipv4, ipv6, uuid, uri, uri-reference and both json-pointers; formats that the
       standard does not name say nothing;
     * white space stands only where ``whitespace`` lets it.

@@ -31,7 +31,7 @@ class Term(ABC):
     hard: ClassVar[bool] = False
     """A hard constraint: 0 or +inf. It says where chains start and which tokens are locked."""
     regular: ClassVar[bool] = False
-    """A hard constraint that ``automaton`` tells in full; a sum may hold several."""
+    """A hard constraint equivalent to its ``automaton``; a sum may contain several."""
     lowest: float | None = None
     """Nats that this energy is never below, if that is known."""
 
@@ -211,7 +211,7 @@ class Sum(Term):
 
     @property
     def _others(self) -> list[tuple[str, float, Term]]:
-        """The terms beside the scorer's −log p and what the automaton tells."""
+        """The terms other than the scorer's −log p and the automaton."""
         return [
             (name, weight, term)
             for name, (weight, term) in zip(self.names, self.parts, strict=True)

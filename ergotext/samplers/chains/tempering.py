@@ -42,7 +42,7 @@ class Ladder(State):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class LadderInfo(Info):
-    """What happened to the coldest chains, and the exchanges on all rungs."""
+    """Report of a step: the coldest chains, and the exchanges on all rungs."""
 
     swap_tried: Tensor
     """bool [B, rungs − 1]"""

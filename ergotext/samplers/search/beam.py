@@ -86,7 +86,7 @@ def beam(
     decoding : Decoding
         One row an input, nothing written yet.
     k, beams : int
-        How many sequences are wanted, and how many beginnings are kept at a time (``k`` if not
+        Number of sequences, and beam width (``k`` if not
         given). With as many beams as sequences the result is exact, unless the automaton lets
         rows begin what cannot end (``intersection``): those take places too.
     normalised : "vocabulary" or "allowed"

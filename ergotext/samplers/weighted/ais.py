@@ -134,7 +134,7 @@ class AnnealedImportance:
         Warns
         -----
         HeavyWeightsWarning
-            k-hat is too high for so many draws, or there are too few to tell.
+            k-hat is too high for so many draws, or there are too few draws to know.
         """
         first = Target(self.target.scorer, self.target.automaton, self.target.max_length)
         rows = grown(draws, first, masked, n)

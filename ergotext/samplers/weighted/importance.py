@@ -45,7 +45,7 @@ def importance(
     Warns
     -----
     HeavyWeightsWarning
-        k-hat is too high for so many draws, or there are too few to tell.
+        k-hat is too high for so many draws, or there are too few draws to know.
 
     References
     ----------

@@ -73,7 +73,7 @@ class WeightedResult:
     def mean(self, of: Feature | None = None) -> Average:
         """The weighted mean of the energy, or of a feature, and its standard error.
 
-        The error is +inf where the draws cannot tell it.
+        The error is +inf where it is unknown.
         """
         return self.samples.mean(self._values(of))
 

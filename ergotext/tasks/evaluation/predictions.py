@@ -97,7 +97,7 @@ def check_same(path: Path, settings: Mapping[str, Any]) -> None:
     Raises
     ------
     InputError
-        The run that the file tells of had other settings, or it cannot be read.
+        The recorded run had other settings, or the record cannot be read.
     """
     if not path.exists():
         return

@@ -87,7 +87,7 @@ class ManyPotential(Potential, Protocol):
     def many(
         self, questions: Sequence[str], keys: Sequence[Candidates]
     ) -> list[NDArray[np.float64]]:
-        """What it gives for each question and its candidates."""
+        """Potentials of the candidates of each question."""
 
 
 class Spotter:

@@ -116,7 +116,7 @@ class Retriever:
         ----------
         questions : sequence of str
         k, beams : int
-            Answers wanted, and beginnings kept at a time (ten or ``k`` if not given), or keys of
+            Number of answers, and beam width (ten or ``k`` if not given), or keys of
             each length that a masked model scores again. There may be fewer answers: the index, or
             what occurs in the question, may have no more.
         lookahead : Potential, optional

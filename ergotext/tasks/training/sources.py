@@ -85,7 +85,7 @@ class Asked:
 
     @property
     def predicate(self) -> str:
-        """That of its answer."""
+        """The predicate of its answer."""
         return self.answer.predicate
 
     @classmethod

@@ -26,7 +26,7 @@ def number(shape: Alternative) -> str:
     Raises
     ------
     InputError
-        A ``multipleOf`` that cannot be kept to exactly.
+        A ``multipleOf`` that cannot be enforced exactly.
     """
     atoms, whole = shape.of("number"), shape.types.whole
     others = [a for a in shape.atoms if isinstance(a, Other) and _is_number(a.value)]

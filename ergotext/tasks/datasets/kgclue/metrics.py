@@ -20,7 +20,7 @@ _OBJECT = PARTS.index("O")
 
 @dataclass(frozen=True)
 class Marks:
-    """What each answer is worth, from 0 to 1; columns are ``PARTS``."""
+    """Scores of each answer, from 0 to 1; columns are ``PARTS``."""
 
     exact: NDArray[np.float64]
     """[N, 4]"""

@@ -164,7 +164,7 @@ class Matcher(nn.Module):
 
     @classmethod
     def load(cls, folder: str | Path, drop: float = 0.0) -> Matcher:
-        """What ``save`` wrote; ``drop`` matters to further training.
+        """Load what ``save`` wrote; ``drop`` is the dropout of further training.
 
         Raises
         ------
@@ -209,7 +209,7 @@ def _check_sizes(about: dict[str, Any], shapes: dict[str, tuple[int, ...]]) -> N
     embedding = shapes.get("embedding.weight")
     if embedding != (rows, about["width"]) or layers != about["layers"] or about["hidden"] < 1:
         raise ValueError(
-            f"{CONFIG} tells of {rows - FIRST:,} characters, width {about['width']:,} and "
+            f"{CONFIG} says {rows - FIRST:,} characters, width {about['width']:,} and "
             f"{about['layers']:,} layers, {WEIGHTS} of {embedding or 'no'} and {layers:,}"
         )
 

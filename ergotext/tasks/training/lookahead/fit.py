@@ -77,7 +77,7 @@ class Recipe:
 
 
 def characters(examples: Examples) -> str:
-    """What a matcher shall know: characters of questions, templates and keys, often ones first."""
+    """Vocabulary of a matcher: characters of questions, templates and keys, by frequency."""
     groups = [group for _, asked in examples.known for group in asked]
     texts: Iterable[str] = chain(
         (group.rest for group in groups),
@@ -147,7 +147,7 @@ class Lessons:
 
     @property
     def about(self) -> dict[str, Any]:
-        """What the weights depend on: a GPU has a chance of its own."""
+        """Device in the record: a GPU has its own random numbers."""
         return {**asdict(self.recipe), **self.data, "device": self._device.type}
 
     @property
@@ -229,7 +229,7 @@ class _DamagedError(Exception):
 
 
 def earlier(path: Path) -> Path:
-    """Where the checkpoint before the last one is."""
+    """Path of the checkpoint before the last."""
     return path.with_suffix(f".before{path.suffix}")
 
 

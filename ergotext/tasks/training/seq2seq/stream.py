@@ -25,7 +25,7 @@ class Feed(Dataset[Batch]):
         Examples in a batch.
     steps : int
     make : function of examples and the number of the batch
-        What the loss is told of them.
+        Additional data for the loss.
     """
 
     def __init__(

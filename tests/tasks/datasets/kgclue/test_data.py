@@ -87,7 +87,7 @@ def test_what_is_no_file_of_questions(tmp_path: Path) -> None:
         InputError, match=r"contains no questions: the first fault is in .*line 2: not"
     ):
         read(written(tmp_path / "q.json", "", "no"))
-    with pytest.raises(InputError, match=r"holds no question\. Give"):
+    with pytest.raises(InputError, match=r"contains no questions; give"):
         read(written(tmp_path / "q.json"))
 
 
