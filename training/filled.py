@@ -35,8 +35,8 @@ def main() -> None:
     random.Random(0).shuffle(rows)
     with args.output.open("w", encoding="utf-8") as file:
         for number, (question, answer) in enumerate(rows):
-            line = {"id": number, "question": question, "answer": answer}
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            record = {"id": number, "question": question, "answer": answer}
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
     print(f"{args.output}: {len(rows):,} questions")
 
 
