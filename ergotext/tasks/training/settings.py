@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ergotext.errors import InputError
+from ergotext.support.files import write_text
 from ergotext.support.untrusted import read_json
 from ergotext.tasks.training.examples import Shares
 
@@ -137,9 +138,7 @@ class Record:
     def write(self, folder: Path, **known: Any) -> None:
         """Put it into the folder of the model."""
         told = {"settings": asdict(self.settings), "data": self.data, **known}
-        part = folder / f".{RECORD}"
-        part.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        part.replace(folder / RECORD)
+        write_text(folder / RECORD, json.dumps(told, indent=1, ensure_ascii=False) + "\n")
 
     def check(self, folder: Path) -> None:
         """Whether the run in the folder is this one.

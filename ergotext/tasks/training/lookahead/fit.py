@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from ergotext.errors import InputError, ModelError
+from ergotext.support.files import replacing
 from ergotext.tasks.datasets.kgclue.data import Triple
 from ergotext.tasks.datasets.kgclue.metrics import mark
 from ergotext.tasks.retrieval.lookahead.features import SUBJECT, Asked
@@ -161,21 +162,18 @@ class Lessons:
 
     def save(self, path: Path) -> None:
         """Keep all that the next step depends on, and what was kept before beside it."""
-        part = path.with_name(f".{path.name}")
-        torch.save(
-            {
-                "about": self.about,
-                "done": self.done,
-                "matcher": self.matcher.state_dict(),
-                "optimizer": self._optimizer.state_dict(),
-                "examples": self.examples.rng.getstate(),
-                "chance": [torch.get_rng_state(), *map(torch.cuda.get_rng_state, self._cuda)],
-            },
-            part,
-        )
-        if path.exists():
-            path.replace(earlier(path))
-        part.replace(path)
+        state = {
+            "about": self.about,
+            "done": self.done,
+            "matcher": self.matcher.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "examples": self.examples.rng.getstate(),
+            "chance": [torch.get_rng_state(), *map(torch.cuda.get_rng_state, self._cuda)],
+        }
+        with replacing(path) as part:
+            torch.save(state, part)
+            if path.exists():
+                path.replace(earlier(path))
 
     def restore(self, path: Path) -> list[str]:
         """Go on from what ``save`` kept last, or before that if it is damaged.

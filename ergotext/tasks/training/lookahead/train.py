@@ -15,6 +15,7 @@ import torch
 from ergotext.errors import InputError
 from ergotext.lm.loading import device_of
 from ergotext.lm.trie.lines import Lines
+from ergotext.support.files import write_text
 from ergotext.tasks.config import versions
 from ergotext.tasks.datasets.kgclue.data import Question, Triple
 from ergotext.tasks.lookup import opened
@@ -144,10 +145,8 @@ def train_lookahead(
     save_curve(output / LOG, output / CURVE, SCORE)
     count, seconds = sum(p.numel() for p in matcher.parameters()), time.monotonic() - began
     told = {"recipe": asdict(chosen), "data": data, "versions": versions(), "scores": scores}
-    (output / RECORD).write_text(
-        json.dumps({**told, "parameters": count, "seconds": seconds}, indent=1) + "\n",
-        encoding="utf-8",
-    )
+    record = json.dumps({**told, "parameters": count, "seconds": seconds}, indent=1)
+    write_text(output / RECORD, record + "\n")
     return Trained(output, scores, lessons.done, count, seconds, lines)
 
 
