@@ -145,7 +145,7 @@ def test_questions_from_stdin_into_a_file(
         (["-k", 3, "--beams", 2, "a"], "beams at least k"),
         (["--prompt", "what", "a"], "must hold {question} once"),
         (["--prefixes", -1, "a"], "Invalid value for '--prefixes'"),
-        (["--temperature", 0, "a"], "temperature must be positive"),
+        (["--temperature", 0, "a"], "temperature must be at least 1e-06"),
         (["--device", "tpu", "a"], "unknown device"),
         (["\udcff", "a"], "no valid Unicode"),
         (["--model", "tiny-masked", "a"], "cannot answer questions"),

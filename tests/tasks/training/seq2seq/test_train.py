@@ -203,13 +203,13 @@ def test_minutes_end_a_run(little: LittleBase, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"steps": 0}, "steps is 0"),
-        ({"batch_size": 0}, "batch_size is 0"),
-        ({"objective": "magic"}, "unknown objective 'magic'"),
-        ({"rivals": 1}, "rivals (1)"),
-        ({"learning_rate": 0.0}, "learning_rate is 0.0"),
-        ({"radius": float("nan")}, "radius is nan"),
-        ({"cool_down": 1.5}, "are shares of the run"),
+        ({"steps": 0}, "steps must be at least 1, got 0"),
+        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+        ({"objective": "magic"}, "objective must be one of"),
+        ({"rivals": 1}, "rivals must be at least 2, got 1"),
+        ({"learning_rate": 0.0}, "learning_rate must be above 0, got 0.0"),
+        ({"radius": float("nan")}, "radius must be"),
+        ({"cool_down": 1.5}, "cool_down must be at most 1, got 1.5"),
     ],
 )
 def test_settings_out_of_range(change: dict[str, object], message: str) -> None:
@@ -239,7 +239,7 @@ def test_bad_input_is_told_in_one_line(
         (questions, "--dev", dev, "-i", index, "-o", str(file)): "cannot make the folder",
         (questions, "--dev", dev, "-i", index, "-o", str(tmp_path / "full")): "is not empty",
         (questions, "--dev", dev, "-i", index, "-o", out, "--resume"): "no run to go on with",
-        (questions, "--dev", dev, "-i", index, "-o", out, "--steps", "0"): "steps is 0",
+        (questions, "--dev", dev, "-i", index, "-o", out, "--steps", "0"): "steps must be at least 1, got 0",
         (questions, "--dev", dev, "-i", index, "-o", out, "--templates", "none"): "templates none",
         (questions, "--dev", dev, "-i", index, "-o", out, "--start", "tiny-causal"): "no encoder",
         (questions, "--dev", dev, "-i", index, "-o", out, "--minutes", "nan"): "minutes is nan",
