@@ -239,7 +239,7 @@ def test_bad_input_is_told_in_one_line(
         (questions, "--dev", dev, "-i", index, "-o", str(file)): "cannot make the folder",
         (questions, "--dev", dev, "-i", index, "-o", str(tmp_path / "full")): "is not empty",
         (questions, "--dev", dev, "-i", index, "-o", out, "--resume"): "no run to go on with",
-        (questions, "--dev", dev, "-i", index, "-o", out, "--steps", "0"): "steps must be at least 1, got 0",
+        (questions, "--dev", dev, "-i", index, "-o", out, "--steps", "0"): "at least 1, got 0",
         (questions, "--dev", dev, "-i", index, "-o", out, "--templates", "none"): "templates none",
         (questions, "--dev", dev, "-i", index, "-o", out, "--start", "tiny-causal"): "no encoder",
         (questions, "--dev", dev, "-i", index, "-o", out, "--minutes", "nan"): "minutes is nan",
