@@ -21,8 +21,9 @@ from ergotext.lm.seq2seq import Seq2SeqLM
 from ergotext.tasks.index import build
 from ergotext.tasks.retrieval.retriever import Retriever
 from ergotext.tasks.training.checkpoints import CHECKPOINTS, last_checkpoint
+from ergotext.tasks.training.run import InterruptedRunError, Trained
 from ergotext.tasks.training.seq2seq import train as module
-from ergotext.tasks.training.seq2seq.train import InterruptedRunError, Trained, train
+from ergotext.tasks.training.seq2seq.train import train
 from ergotext.tasks.training.settings import OBJECTIVES, Settings, Shape
 from tests.tasks.little_base import LittleBase
 
