@@ -28,8 +28,7 @@ from ergotext.tasks.training.log import end_last_line, save_curve
 from ergotext.tasks.training.lookahead.fit import Lessons, Recipe, characters, earlier, score
 from ergotext.tasks.training.lookahead.pairs import Examples
 from ergotext.tasks.training.lookahead.synonyms import Synonyms, read_synonyms
-from ergotext.tasks.training.seq2seq.loop import SCORE
-from ergotext.tasks.training.seq2seq.train import InterruptedRunError, Trained, read_questions
+from ergotext.tasks.training.run import SCORE, Trained, interrupted, read_questions
 from ergotext.tasks.training.settings import claim_file
 from ergotext.tasks.training.sources import digests, read_templates
 
@@ -171,7 +170,4 @@ def _run(lessons: Lessons, seen: Held, output: Path, every: int, began: float) -
             losses = []
     except KeyboardInterrupt as error:
         path = output / CHECKPOINT
-        kept = f"{path} is kept" if path.exists() else "there is no checkpoint yet"
-        raise InterruptedRunError(
-            f"interrupted at step {lessons.done:,}; {kept}: go on with --resume"
-        ) from error
+        raise interrupted(lessons.done, path if path.exists() else None) from error

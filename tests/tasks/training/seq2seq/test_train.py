@@ -21,8 +21,9 @@ from ergotext.lm.seq2seq import Seq2SeqLM
 from ergotext.tasks.index import build
 from ergotext.tasks.retrieval.retriever import Retriever
 from ergotext.tasks.training.checkpoints import CHECKPOINTS, last_checkpoint
+from ergotext.tasks.training.run import InterruptedRunError, Trained
 from ergotext.tasks.training.seq2seq import train as module
-from ergotext.tasks.training.seq2seq.train import InterruptedRunError, Trained, train
+from ergotext.tasks.training.seq2seq.train import train
 from ergotext.tasks.training.settings import OBJECTIVES, Settings, Shape
 from tests.tasks.little_base import LittleBase
 
@@ -239,7 +240,7 @@ def test_bad_input_is_told_in_one_line(
         (questions, "--dev", dev, "-i", index, "-o", str(file)): "cannot make the folder",
         (questions, "--dev", dev, "-i", index, "-o", str(tmp_path / "full")): "is not empty",
         (questions, "--dev", dev, "-i", index, "-o", out, "--resume"): "no run to go on with",
-        (questions, "--dev", dev, "-i", index, "-o", out, "--steps", "0"): "steps must be at least 1, got 0",
+        (questions, "--dev", dev, "-i", index, "-o", out, "--steps", "0"): "at least 1, got 0",
         (questions, "--dev", dev, "-i", index, "-o", out, "--templates", "none"): "templates none",
         (questions, "--dev", dev, "-i", index, "-o", out, "--start", "tiny-causal"): "no encoder",
         (questions, "--dev", dev, "-i", index, "-o", out, "--minutes", "nan"): "minutes is nan",
