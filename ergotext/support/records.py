@@ -23,7 +23,7 @@ NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 STRICT = ConfigDict(strict=True, extra="forbid", arbitrary_types_allowed=True)
 """``True`` is no number and "1" is none either; a whole number may stand for a number."""
 _KINDS = {
-    "int": "a whole number",
+    "int": "an integer",
     "float": "a number",
     "finite_number": "a finite number",
     "string": "a text",
@@ -77,7 +77,7 @@ def sentence(error: ValidationError, names: Iterable[str]) -> str:
     place = first["loc"][0] if first["loc"] else ""
     name = [*names][place] if isinstance(place, int) else place  # a number: given by position
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
-        return f"nothing is named {name!r}; there are {', '.join(names)}"
+        return f"unknown name {name!r}; the known ones are {', '.join(names)}"
     if kind in ("missing", "missing_argument"):
         return f"{name} is missing"
     if kind == "value_error":

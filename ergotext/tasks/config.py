@@ -1,4 +1,4 @@
-"""What a run is made of: read from TOML, filled with defaults, checked, and written again."""
+"""Settings of a run: read TOML, fill in defaults, validate, write TOML."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def option(text: str) -> tuple[str, Any]:
     """
     name, equals, value = text.partition("=")
     if not (equals and name.strip()):
-        raise InputError(f"an option of the sampler is name=value, got {text!r}")
+        raise InputError(f"a sampler option must be NAME=VALUE, got {text!r}")
     try:
         return name.strip(), toml_of(f"value = {value}")["value"]
     except ValueError:

@@ -1,4 +1,4 @@
-"""One process at a time changes an index file."""
+"""Lock an index file against concurrent changes."""
 
 from __future__ import annotations
 
@@ -30,9 +30,7 @@ def changing(index: Path) -> Iterator[None]:
             waiting = f"waiting for another process that changes {index}"
             held.enter_context(locked(lock_of(index), waiting))
         except (OSError, NotImplementedError) as error:
-            raise ErgotextError(
-                f"Locking {index} failed ({error}): see to {lock_of(index)}."
-            ) from error
+            raise ErgotextError(f"cannot lock {index} ({error}): check {lock_of(index)}") from error
         yield
 
 

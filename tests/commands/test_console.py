@@ -146,7 +146,7 @@ def test_what_is_read_is_not_written_over(tmp_path: Path) -> None:
     given = tmp_path / "given"
     given.write_text("mine")
     (tmp_path / "link").symlink_to(given)
-    with pytest.raises(typer.BadParameter, match="what this command reads"):
+    with pytest.raises(typer.BadParameter, match="an input of this command"):
         Output(tmp_path / "link", None, given)
     Output(tmp_path / "link", None, tmp_path / "another")
 

@@ -1,4 +1,4 @@
-"""A trie in one file: memory-mapped safetensors, with checksums, replaced as a whole or not."""
+"""Save and load a trie: a memory-mapped safetensors file with checksums, replaced atomically."""
 
 from __future__ import annotations
 
@@ -80,13 +80,12 @@ def save(
             sync(part)  # so that nothing but the renaming is left after the comparison
             if replaces is not None and state_of(path) != replaces:
                 raise ErgotextError(
-                    f"{path} was changed by another process in the meantime and is left as that "
-                    f"one wrote it: run this again."
+                    f"{path} was changed by another process meanwhile and left unchanged: try again"
                 )
     except OSError as error:
         raise ErgotextError(
-            f"Writing {path} failed ({error.strerror}); what was there before is untouched. "
-            f"The index takes {sum(a.nbytes for a in arrays.values()):,} bytes."
+            f"writing {path} failed ({error.strerror}); the old file is unchanged; the index takes "
+            f"{sum(a.nbytes for a in arrays.values()):,} bytes"
         ) from error
 
 
@@ -141,7 +140,7 @@ def verify(path: str | Path) -> None:
     path = Path(path)
     file = IndexFile.open(path)
     if not file.intact:
-        raise IndexFileError(f"{path} is damaged: its content has changed. Build it again.")
+        raise IndexFileError(f"{path} is damaged: its content has changed; build it again")
     _loaded(path, file, None)  # a checksum is no proof that it was written by ``save``
 
 
@@ -163,7 +162,7 @@ def _loaded(path: Path, file: IndexFile, tokenizer: TextTokenizer | None) -> Tok
     try:
         alphabet = Alphabet(vocabulary, pad, end, file.meta["tokenizer"])
     except InputError as error:
-        raise IndexFileError(f"{path} is damaged: {error} Build it again.") from error
+        raise IndexFileError(f"{path} is damaged ({error}); build it again") from error
     fields: dict[str, Any] = {name: file.array(name) for name in ARRAYS}
     trie = TokenTrie(alphabet, file.number("keys"), file.number("longest"), **fields)
     _check_ends(path, trie)
@@ -193,7 +192,7 @@ def _check_ends(path: Path, trie: TokenTrie) -> None:
         (trie.pool_blocks, len(trie.pool)),
     )
     if not sound or any(int(a[0]) != 0 or int(a[-1]) != end for a, end in ends):
-        raise IndexFileError(f"{path} is damaged: its offsets do not fit. Build it again.")
+        raise IndexFileError(f"{path} is damaged: its offsets are inconsistent; build it again")
 
 
 def _with_tokenizer(
@@ -204,7 +203,7 @@ def _with_tokenizer(
             own = trie.alphabet.fingerprint[:40] or "none"
             raise InputError(
                 f"{path} was built with another tokenizer ({own}, not "
-                f"{given.alphabet.fingerprint}): load it with that one, or build it again."
+                f"{given.alphabet.fingerprint}): load it with that tokenizer, or build it again"
             )
         return replace(trie, tokenizer=given)
     if points is None:
@@ -219,4 +218,4 @@ def _with_tokenizer(
 
 
 def _damaged_characters(path: Path) -> IndexFileError:
-    return IndexFileError(f"{path} is damaged: its characters have changed. Build it again.")
+    return IndexFileError(f"{path} is damaged: its characters have changed; build it again")

@@ -1,4 +1,4 @@
-"""Pareto k-hat: how heavy the upper tail of importance weights is.
+"""Pareto k-hat: tail index of importance weights.
 
 Our own fit of some thirty lines. arviz-stats has the same one, and the tests hold its figures
 beside ours, but weights of texts tie: where all of the tail does it raises, and where some of it

@@ -1,4 +1,4 @@
-"""Whether a probability keeps its word: calibration error, temperature, abstention."""
+"""Calibration: expected calibration error, temperature scaling, abstention."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 from ergotext.errors import InputError
+from ergotext.support.arrays import Floats
 
 BINS = 15
 LOWEST, HIGHEST = 2.0**-5, 2.0**5
 """Temperatures that are looked for."""
 _ROUNDED = 2.0**-53
 """What float64 tells from 1."""
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -157,6 +157,6 @@ def fit_temperature(
 
 def _check(probability: Floats, other: NDArray[np.generic]) -> None:
     if len(probability) != len(other) or not len(probability):
-        raise InputError(f"{len(probability)} probabilities do not go with {len(other)} outcomes")
+        raise InputError(f"{len(probability)} probabilities do not match {len(other)} outcomes")
     if not ((probability >= 0) & (probability <= 1)).all():
-        raise InputError("a probability is between 0 and 1; some of these are not")
+        raise InputError("probabilities must be between 0 and 1; some of these are not")

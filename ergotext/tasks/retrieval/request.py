@@ -1,4 +1,4 @@
-"""What a retriever was asked for, and the questions that it answers together."""
+"""Options of a retrieval request, and groups of questions searched together."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, SkipValidation
 
 from ergotext.errors import InputError
 from ergotext.lm.trie.restricted import Paths
+from ergotext.support.arrays import Floats
 from ergotext.support.records import Count, Share, Whole, record
 from ergotext.tasks.retrieval.candidates import Candidates, ManyPotential, Potential
 
-Floats = NDArray[np.float64]
 Decode = Literal["beam", "mlm"]
 """How keys are written: token by token, or into the blanks of a masked model."""
 
@@ -38,13 +37,13 @@ class Plan:
             raise InputError(f"beams ({self.beams}) must be at least k ({self.k})")
         if self.posterior and self.lookahead is None:
             raise InputError(
-                "the posterior is that of model and look-ahead together, and there is none: name "
-                "one (with --anywhere there is none), or ask for the model's own probabilities"
+                "posterior needs a look-ahead: give one (a search of all entries has none), or "
+                "drop posterior"
             )
 
 
 @dataclass(frozen=True)
-class Group:
+class QuestionGroup:
     """Questions that are searched together, and the keys that each may be answered with."""
 
     numbers: list[int]
@@ -69,8 +68,8 @@ class Group:
             told = lookahead.many(self.questions, self.candidates)
             if len(told) != len(pairs):
                 raise InputError(
-                    f"the look-ahead gave {len(told)} arrays for {len(pairs)} questions: it must "
-                    f"give one for each"
+                    f"the look-ahead returned {len(told)} arrays for {len(pairs)} questions; it "
+                    "must return one for each"
                 )
         else:
             told = [lookahead(question, keys) for question, keys in pairs]
@@ -79,9 +78,9 @@ class Group:
             values = np.asarray(given, dtype=np.float64)
             if values.shape != (len(keys),) or not (values < np.inf).all():
                 raise InputError(
-                    f"the look-ahead must give a number, or -inf, for each of {len(keys)} "
-                    f"candidates of {question!r:.60}; it gave an array of shape {values.shape}"
-                    f"{', with NaN or inf in it' if values.shape == (len(keys),) else ''}"
+                    f"the look-ahead must return a number, or -inf, for each of {len(keys)} "
+                    f"candidates of {question!r:.60}, got shape "
+                    f"{values.shape}{', with NaN or inf' if values.shape == (len(keys),) else ''}"
                 )
             found.append(values)
         return found

@@ -1,4 +1,4 @@
-"""The stream of training examples: real questions, and questions made of them and of the base."""
+"""Stream of training examples: real questions, and synthetic ones from the knowledge base."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Shares:
     def __post_init__(self) -> None:
         values = [getattr(self, field.name) for field in fields(self)]
         if sum(values) <= 0:
-            raise InputError(f"not all shares can be 0, got {values}")
+            raise InputError(f"the shares must not all be 0, got {values}")
 
 
 class Stream:
@@ -117,7 +117,7 @@ class Stream:
         ]
         kept = [(share, make) for share, source, make in kinds if share > 0 and len(source)]
         if not kept:
-            raise InputError("of what there is no training example can be made with these shares")
+            raise InputError("no training examples: every source with a non-zero share is empty")
         self._make = [make for _, make in kept]
         share = np.array([share for share, _ in kept])
         self._share = share / share.sum()

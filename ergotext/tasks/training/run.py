@@ -57,8 +57,8 @@ class Trained:
 
 def interrupted(step: int, kept: Path | None) -> InterruptedRunError:
     """The error of Ctrl-C after ``step`` steps, with the checkpoint that is there by then."""
-    told = "there is no checkpoint yet" if kept is None else f"{kept} is kept"
-    return InterruptedRunError(f"interrupted at step {step:,}; {told}: go on with --resume")
+    told = "no checkpoint was saved yet" if kept is None else f"the last checkpoint is {kept}"
+    return InterruptedRunError(f"interrupted at step {step:,}; {told}; continue with resume")
 
 
 def read_questions(path: str | Path, lines: Lines) -> Questions:

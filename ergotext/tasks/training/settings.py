@@ -1,4 +1,4 @@
-"""What tells how a retriever is trained, and what is written down of it beside the model."""
+"""Training settings, and the record written beside the model."""
 
 from __future__ import annotations
 
@@ -106,8 +106,8 @@ class Settings:
     def __post_init__(self) -> None:
         if self.warm_up + self.cool_down > 1:
             raise InputError(
-                f"warm_up ({self.warm_up}) and cool_down ({self.cool_down}) are shares of the run: "
-                f"together at most 1"
+                f"warm_up ({self.warm_up}) and cool_down ({self.cool_down}) are fractions of the "
+                "run: together at most 1"
             )
 
 
@@ -143,8 +143,8 @@ class Record:
             before = {**told["settings"], **told["data"]}
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(
-                f"{folder} holds no run to go on with ({RECORD}): name the folder of a run, or "
-                f"leave out --resume and name an empty one"
+                f"{folder} contains no run to resume ({RECORD}): give the folder of a run, or "
+                "start without resume in an empty one"
             ) from error
         now = json.loads(json.dumps({**asdict(self.settings), **self.data}))
         check_same(f"the run in {folder}", before, now, _MAY_CHANGE)
@@ -158,8 +158,8 @@ def check_same(
         was, is_now = (told.get(name, "nothing") for told in (before, now))
         if name not in may_change and was != is_now:
             raise InputError(
-                f"{run} was started with {name} {was}, not {is_now}: "
-                f"give the same again, or train into another folder"
+                f"{run} was started with {name} = {was}, not {is_now}: use the same value, or "
+                "another folder"
             )
 
 
@@ -173,9 +173,9 @@ def claim(folder: Path, resume: bool) -> None:
     """
     held = _made(folder)
     if RECORD in held and not resume:
-        raise InputError(f"{folder} holds a run: go on with --resume, or name another folder")
+        raise InputError(f"{folder} contains a run; continue it with resume, or use another folder")
     if held and not resume:
-        raise InputError(f"{folder} is not empty, and holds no run: name another folder")
+        raise InputError(f"{folder} is not empty and contains no run: use another folder")
 
 
 def claim_file(folder: Path, result: str, parts: Sequence[str], resume: bool) -> None:
@@ -188,10 +188,10 @@ def claim_file(folder: Path, result: str, parts: Sequence[str], resume: bool) ->
     """
     held = set(_made(folder))
     if result in held:
-        raise InputError(f"{folder} holds {result} already: name another folder, or remove it")
+        raise InputError(f"{folder} already contains {result}: use another folder, or remove it")
     found = next((part for part in parts if part in held), None)
     if found is not None and not resume:
-        raise InputError(f"{folder} holds {found}, of another run: go on with --resume")
+        raise InputError(f"{folder} contains {found} of another run; continue that run with resume")
 
 
 def _made(folder: Path) -> list[str]:
@@ -200,7 +200,7 @@ def _made(folder: Path) -> list[str]:
         folder.mkdir(parents=True, exist_ok=True)
         held = [one.name for one in folder.iterdir()]
     except OSError as error:
-        raise InputError(f"cannot make the folder {folder} ({error.strerror})") from error
+        raise InputError(f"cannot create the folder {folder} ({error.strerror})") from error
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise InputError(f"the folder {folder} cannot be written: name another one")
+        raise InputError(f"the folder {folder} is not writable: use another one")
     return held

@@ -163,11 +163,11 @@ def test_what_is_no_probability() -> None:
             reliability(wrong, right)
         with pytest.raises(InputError, match="between 0 and 1"):
             fit_temperature(lambda _, wrong=wrong: wrong, right)
-    with pytest.raises(InputError, match="0 probabilities do not go with 0"):
+    with pytest.raises(InputError, match="0 probabilities do not match 0"):
         reliability(np.array([]), np.array([], bool))
-    with pytest.raises(InputError, match="2 probabilities do not go with 1"):
+    with pytest.raises(InputError, match="2 probabilities do not match 1"):
         abstention(np.array([0.1, 0.2]), np.array([1.0]))
-    with pytest.raises(InputError, match="1 probabilities do not go with 2"):
+    with pytest.raises(InputError, match="1 probabilities do not match 2"):
         fit_temperature(lambda _: np.array([0.6]), np.array([True, False]))
 
 

@@ -1,4 +1,4 @@
-"""A JSON schema as it was given: numbers exact, references found, each part with its place."""
+"""Parse a JSON schema: exact numbers, resolved references, a location for each part."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def fact(schema: Any, base: str = "", place: str = "#") -> Fact:
     """
     if not isinstance(schema, dict | bool):
         raise InputError(
-            f"A schema is an object, true or false; at {place} stands {shown(schema)}."
+            f"a schema must be an object, true or false; got {shown(schema)} at {place}"
         )
     key = json.dumps(schema, default=lambda number: [MARK, str(number)])
     return Fact(schema, key, base, place)
@@ -106,7 +106,7 @@ def base_of(schema: Any, base: str) -> str:
 
 def fault(keyword: str, place: str, why: str) -> InputError:
     """What to raise for a keyword that cannot be followed."""
-    return InputError(f"The schema's {keyword} at {place} cannot be followed: {why}.")
+    return InputError(f"cannot handle {keyword} at {place} of the schema: {why}")
 
 
 def shown(value: Any) -> str:
@@ -131,14 +131,16 @@ def parsed(given: str | bool | Mapping[str, Any]) -> Any:
         for part in strings(read):
             part.encode()
     except RecursionError as error:
-        raise InputError("The schema is nested too deep to be read.") from error
+        raise InputError("the schema is nested too deeply to be read") from error
     except UnicodeEncodeError as error:
-        raise InputError("The schema holds half of a surrogate pair, which is no text.") from error
+        raise InputError(
+            "the schema contains half of a surrogate pair, which is not valid text"
+        ) from error
     except (ValueError, TypeError, InvalidOperation) as error:
         start = text if len(text) <= 200 else text[:200] + "…"
-        raise InputError(f"The schema is no JSON ({error}): {start!r}.") from error
+        raise InputError(f"the schema is not valid JSON ({error}): {start!r}") from error
     if not isinstance(read, dict | bool):
-        raise InputError(f"The schema is no JSON object, true or false: {shown(read)}.")
+        raise InputError(f"the schema must be a JSON object, true or false; got {shown(read)}")
     return read
 
 
@@ -150,7 +152,7 @@ def _decimal(text: str) -> int | Decimal:
 
 
 def _no_number(text: str) -> Any:
-    raise ValueError(f"{text} is no number")
+    raise ValueError(f"{text} is not a number")
 
 
 def strings(value: Any) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Regular expressions of the numbers, written in JSON, that lie within bounds.
+"""Regular expressions for JSON numbers within bounds.
 
 Under bounds a number is written plainly, ``-12.50``, or with an exponent behind one digit that is
 not zero, ``-1.25e1``; any number of zeros may end its decimals. Numbers are exact: they are

@@ -1,4 +1,4 @@
-"""What was fitted to a model and its look-ahead together, kept in the model's folder."""
+"""Temperature and scale fitted to a model and its look-ahead, saved in the model's folder."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ class Fitted:
         if not path.is_file():
             return cls()
         try:
-            told = read_json(path, raises=ModelError, advice="write it again")
+            told = read_json(path, raises=ModelError, advice="fit it again")
             check_types(told, dict.fromkeys(asdict(cls()), float), optional=asdict(cls()))
             found = cls(**told)
             usable = all(value > 0 and math.isfinite(value) for value in asdict(found).values())
         except (ValueError, OverflowError) as error:
-            raise ModelError(f"cannot read {path} ({error}): write it again") from error
+            raise ModelError(f"cannot read {path} ({error}): fit it again") from error
         if not usable:
-            raise ModelError(f"{path} holds numbers that are not above 0: write it again")
+            raise ModelError(f"{path} contains numbers that are not above 0: fit it again")
         return found
 
     def save(self, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Trains the matcher, the learned look-ahead of the retriever."""
+"""Training loop of the look-ahead network."""
 
 from __future__ import annotations
 
@@ -125,8 +125,8 @@ class Lessons:
         loss = torch.stack(losses).mean()
         if not math.isfinite(loss.item()):
             raise ModelError(
-                f"the look-ahead came apart at step {self.done:,} (loss {loss.item()}): take a "
-                f"lower learning rate"
+                f"training diverged at step {self.done:,} (loss {loss.item()}): use a lower "
+                "learning rate"
             )
         self._optimizer.zero_grad()
         loss.backward()
@@ -179,7 +179,7 @@ class Lessons:
         """
         places = [one for one in (path, earlier(path)) if one.exists()]
         if not places:
-            raise InputError(f"there is no {path} to go on from: leave out --resume")
+            raise InputError(f"there is no {path} to resume from: start without resume")
         damaged = []
         for place in places:
             try:
@@ -188,7 +188,7 @@ class Lessons:
                 damaged.append(str(error))
             else:
                 return damaged
-        raise InputError(f"{'; '.join(damaged)}: remove what is damaged, start anew")
+        raise InputError(f"{'; '.join(damaged)}: remove the damaged files, or start a new run")
 
     def _restore(self, path: Path) -> None:
         try:

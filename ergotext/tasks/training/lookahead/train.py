@@ -1,4 +1,4 @@
-"""Train the look-ahead of a retriever, and put it beside the model that it speaks for."""
+"""Train the look-ahead of a retriever and save it beside the model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""transformers' Trainer over numbered batches, with the dev score as what counts."""
+"""Trainer of transformers over numbered batches, with early stopping on the dev score."""
 
 from __future__ import annotations
 

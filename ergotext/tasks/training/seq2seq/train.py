@@ -163,7 +163,7 @@ def _loop(
 def _going_on_from(output: Path) -> Path | None:
     """The last whole checkpoint of a run; one that is passed over is named on stderr."""
     at, damaged = last_whole(output)
-    following = "the run begins anew" if at is None else f"the run goes on from {at.name}"
+    following = "starting from scratch" if at is None else f"resuming from {at.name}"
     for fault in damaged:
         print(f"ergotext: {' '.join(fault.split())}; {following}", file=sys.stderr)
     return at
@@ -180,8 +180,8 @@ def _run(loop: Loop, output: Path, at: Path | None) -> None:
             raise
         # Its files are whole, and what they say is none of this run.
         raise InputError(
-            f"cannot go on from {at} ({type(error).__name__}: {first_line(error)}): remove that "
-            f"folder to go on from the checkpoint before it"
+            f"cannot resume from {at} ({type(error).__name__}: {first_line(error)}): remove that "
+            "folder to resume from the checkpoint before it"
         ) from error
 
 

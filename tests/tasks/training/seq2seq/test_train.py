@@ -232,14 +232,14 @@ def test_bad_input_is_told_in_one_line(
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine").write_text("mine")
     for given, message in {
-        ("none", "--dev", dev, "-i", index, "-o", out): "Cannot read the questions none",
-        (str(empty), "--dev", dev, "-i", index, "-o", out): "holds no question",
-        (questions, "--dev", str(empty), "-i", index, "-o", out): "holds no question",
+        ("none", "--dev", dev, "-i", index, "-o", out): "cannot read the questions none",
+        (str(empty), "--dev", dev, "-i", index, "-o", out): "contains no questions",
+        (questions, "--dev", str(empty), "-i", index, "-o", out): "contains no questions",
         (questions, "--dev", dev, "-i", "none", "-o", out): "none",
         (questions, "--dev", dev, "-i", keys, "-o", out): "index of triples",
-        (questions, "--dev", dev, "-i", index, "-o", str(file)): "cannot make the folder",
+        (questions, "--dev", dev, "-i", index, "-o", str(file)): "cannot create the folder",
         (questions, "--dev", dev, "-i", index, "-o", str(tmp_path / "full")): "is not empty",
-        (questions, "--dev", dev, "-i", index, "-o", out, "--resume"): "no run to go on with",
+        (questions, "--dev", dev, "-i", index, "-o", out, "--resume"): "no run to resume",
         (questions, "--dev", dev, "-i", index, "-o", out, "--steps", "0"): "at least 1, got 0",
         (questions, "--dev", dev, "-i", index, "-o", out, "--templates", "none"): "templates none",
         (questions, "--dev", dev, "-i", index, "-o", out, "--start", "tiny-causal"): "no encoder",
