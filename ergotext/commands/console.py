@@ -7,7 +7,6 @@ Exit codes: 0; 1 for a failure, expected or not; 2 for input that cannot be; 130
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sys
 import traceback
@@ -17,9 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any, ClassVar, Protocol
-from uuid import uuid4
 
 import typer
+
+from ergotext.errors import ErgotextError, InputError
+from ergotext.support.files import write_text
 
 INTERRUPTED = 130
 """Exit code of a process that Ctrl-C ended, as shells have it."""
@@ -133,15 +134,7 @@ class Output:
             with path.open("w", encoding="utf-8") as stream:
                 stream.writelines(self.lines)
             return
-        part = path.with_name(f".ergotext-{uuid4().hex}")
-        try:
-            with part.open("x", encoding="utf-8") as stream:
-                stream.writelines(self.lines)
-            if path.exists():
-                shutil.copymode(path, part)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        write_text(path, "".join(self.lines))
 
 
 class Report(Protocol):
@@ -169,8 +162,6 @@ def standard_input() -> str:
     InputError
         It is closed, or not UTF-8.
     """
-    from ergotext.errors import InputError
-
     if sys.stdin is None:
         raise InputError("standard input is closed; pipe text into it")
     try:
@@ -205,8 +196,6 @@ def run(app: typer.Typer, arguments: list[str] | None) -> int:
 
 def _ending(error: BaseException) -> tuple[str, int]:
     """What is said of an error, and the exit code."""
-    from ergotext.errors import ErgotextError, InputError
-
     if isinstance(error, typer.TyperException):
         return error.format_message(), error.exit_code
     # Lazy imports make an error of their own of whatever is raised in them.

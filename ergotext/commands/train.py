@@ -95,7 +95,7 @@ def train(
     import torch
 
     from ergotext.tasks.training.examples import Shares
-    from ergotext.tasks.training.seq2seq.train import InterruptedRunError
+    from ergotext.tasks.training.run import InterruptedRunError
     from ergotext.tasks.training.seq2seq.train import train as run
     from ergotext.tasks.training.settings import Settings, Shape
 
@@ -183,7 +183,7 @@ def train_lookahead(
 
     from ergotext.tasks.training.lookahead.fit import Recipe
     from ergotext.tasks.training.lookahead.train import train_lookahead as run
-    from ergotext.tasks.training.seq2seq.train import InterruptedRunError
+    from ergotext.tasks.training.run import InterruptedRunError
 
     if threads is not None:
         torch.set_num_threads(threads)

@@ -7,10 +7,9 @@ import hashlib
 import os
 import shutil
 import sys
-import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext, redirect_stderr, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, redirect_stderr
 from importlib.util import find_spec
 from io import StringIO
 from logging import Logger, NullHandler, StreamHandler, getLogger
@@ -19,15 +18,14 @@ from typing import Any
 from uuid import uuid4
 
 import torch
-from filelock import FileLock
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
 from ergotext.errors import InputError, ModelError
 from ergotext.lm.soundness import check_whole
 from ergotext.support.extras import install
+from ergotext.support.files import locked, sweep
 
-STALE_SECONDS = 86_400
 CONVERSION = "1"
 """Part of every cache key; raise it when conversion changes."""
 
@@ -73,7 +71,7 @@ def make_once(target: Path, make: Callable[[Path], object]) -> None:
     _make(target.parent)
     with ExitStack() as held:
         try:
-            held.enter_context(FileLock(target.with_name(target.name + ".lock")))
+            held.enter_context(locked(target.with_name(target.name + ".lock")))
         except OSError as error:
             raise _disk_error(error, target.parent) from error
         if not target.exists():
@@ -142,11 +140,7 @@ def _check_gguf(file: Path) -> int:
 @contextmanager
 def _whole(target: Path) -> Iterator[Path]:
     """A temporary name beside ``target`` that becomes it if all goes well, and goes if not."""
-    for stale in target.parent.glob(".making-*"):
-        # Left by a process that was killed in the middle; another may be sweeping it away too.
-        with suppress(OSError):
-            if time.time() - stale.stat().st_mtime > STALE_SECONDS:
-                shutil.rmtree(stale, ignore_errors=True)
+    sweep(target.parent, ".making-*")
     folder = target.parent / f".making-{uuid4().hex}"
     try:
         folder.mkdir()

@@ -90,7 +90,7 @@ def test_goes_on_and_tells_json(capsys, folder, tmp_path) -> None:
         (["-i", "characters.ergo"], "another tokenizer"),
         (["-i", "none.ergo"], "cannot read the index"),
         (["--prefixes", "-1"], "Invalid value for '--prefixes'"),
-        (["--temperature", "0"], "temperature must be from 1e-6"),
+        (["--temperature", "0"], "temperature must be at least 1e-06"),
         (["--plot", "plot.txt"], "cannot save a plot as .txt"),
         (["--engine", "spark"], "--engine"),
         (["--limit", "0"], "--limit"),

@@ -18,7 +18,7 @@ import pytest
 from ergotext.cli import main
 from ergotext.lm.tokenizers.characters import Alphabet, CharacterTokenizer
 from ergotext.lm.trie import build, load, save
-from ergotext.lm.trie import file as file_module
+from ergotext.support import files
 from tests.lm.tokenizers.test_fast import bart, bert
 
 KB = """苹果（水果）\t产地\t山东
@@ -437,7 +437,7 @@ def test_a_full_disk_leaves_the_old_file(capsys, index, kb, command, monkeypatch
             return FullDisk(self, "x") if part else super().open(*arguments, **options)
 
     before = index.read_bytes()
-    monkeypatch.setattr(file_module, "Path", Disk)
+    monkeypatch.setattr(files, "Path", Disk)
     arguments = ["build", kb, "-o", index] if command == "build" else [command, index, kb]
     code, out, err = call(capsys, *arguments)
     assert (code, out) == (1, "") and err.count("\n") == 1

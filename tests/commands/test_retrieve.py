@@ -142,10 +142,10 @@ def test_questions_from_stdin_into_a_file(
     ("arguments", "message"),
     [
         (["-", "a"], "cannot be combined with other"),
-        (["-k", 3, "--beams", 2, "a"], "beams at least k"),
+        (["-k", 3, "--beams", 2, "a"], "must be at least k (3)"),
         (["--prompt", "what", "a"], "must contain {question} exactly once"),
         (["--prefixes", -1, "a"], "Invalid value for '--prefixes'"),
-        (["--temperature", 0, "a"], "temperature must be from 1e-6"),
+        (["--temperature", 0, "a"], "temperature must be at least 1e-06"),
         (["--device", "tpu", "a"], "unknown device"),
         (["\udcff", "a"], "not valid Unicode"),
         (["--model", "tiny-masked", "a"], "cannot answer questions"),

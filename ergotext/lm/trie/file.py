@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
-import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,11 +22,11 @@ from ergotext.lm.trie.header import ARRAYS, CHARACTERS, IndexFile, IndexFileErro
 from ergotext.lm.trie.levels import state_type, token_type
 from ergotext.lm.trie.states import BLOCK
 from ergotext.lm.trie.tree import TokenTrie, settled
+from ergotext.support.files import replacing, sync
 
 _NOTE = "note:"
 MOST_TOKENS = 1 << 32
 """Vocabulary of an index at most: ids have 32 bits."""
-_STALE_SECONDS = 86_400
 
 
 State = tuple[int, int, int]
@@ -75,30 +71,22 @@ def save(
     own = {f"{_NOTE}{name}": text for name, text in (notes or {}).items()}
     header = header_of(_meta(trie) | own, arrays)
     path = Path(os.path.realpath(path))
-    temporary = path.with_name(f".ergotext-{uuid4().hex}.part")
-    _sweep(path.parent)
     try:
-        with temporary.open("xb") as file:
-            file.write(header)
-            for array in arrays.values():
-                file.write(array.data)
-            file.flush()
-            os.fsync(file.fileno())
-        if path.exists():
-            shutil.copymode(path, temporary)
-        if replaces is not None and state_of(path) != replaces:
-            raise ErgotextError(
-                f"{path} was changed by another process meanwhile and left unchanged: try again"
-            )
-        temporary.replace(path)
+        with replacing(path, durable=True) as part:
+            with part.open("xb") as file:
+                file.write(header)
+                for array in arrays.values():
+                    file.write(array.data)
+            sync(part)  # so that nothing but the renaming is left after the comparison
+            if replaces is not None and state_of(path) != replaces:
+                raise ErgotextError(
+                    f"{path} was changed by another process meanwhile and left unchanged: try again"
+                )
     except OSError as error:
         raise ErgotextError(
             f"writing {path} failed ({error.strerror}); the old file is unchanged; the index takes "
             f"{sum(a.nbytes for a in arrays.values()):,} bytes"
         ) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def state_of(path: str | Path) -> State | None:
@@ -108,14 +96,6 @@ def state_of(path: str | Path) -> State | None:
     except FileNotFoundError:
         return None
     return stat.st_ino, stat.st_size, stat.st_mtime_ns
-
-
-def _sweep(folder: Path) -> None:
-    """Clear away what processes have left that were killed while they wrote."""
-    for stale in folder.glob(".ergotext-*.part"):
-        with suppress(OSError):  # another process may be doing the same
-            if time.time() - stale.stat().st_mtime > _STALE_SECONDS:
-                stale.unlink()
 
 
 def notes_of(path: str | Path) -> dict[str, str]:

@@ -24,6 +24,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from ergotext.errors import ErgotextError
+from ergotext.support.files import replacing
 
 MAGIC = b"ergotext checkpoint 2\n".ljust(32, b"\0")
 _SLOT, _SIZE = struct.Struct("<QQ16s"), struct.Struct("<Q")
@@ -94,8 +95,8 @@ class RecordFile:
         content = bytearray(MAGIC.ljust(FIRST, b"\0") + record)
         at, slot = first.slot()
         content[at : at + len(slot)] = slot
-        with _told(path):
-            _replace(path, bytes(content))
+        with _told(path), replacing(path, durable=True) as part:
+            part.write_bytes(content)
         return cls(path, [first])
 
     @classmethod
@@ -249,18 +250,3 @@ def _told(path: Path) -> Iterator[None]:
             f"the checkpoint {path} cannot be written ({error.strerror or error}); free some "
             "space, or use another file"
         ) from error
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Put a file in the place of another, so that at every moment one of them is there whole."""
-    part = path.with_name(f".{path.name[:100]}.part")  # a kill leaves one behind, no more
-    with part.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

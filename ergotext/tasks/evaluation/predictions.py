@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from ergotext.errors import InputError
+from ergotext.support.files import write_text
 from ergotext.support.untrusted import read_toml
 from ergotext.tasks.config import as_toml
 from ergotext.tasks.datasets.kgclue.data import Id, is_id, record
@@ -114,9 +114,4 @@ def check_same(path: Path, settings: Mapping[str, Any]) -> None:
 
 def tell(path: Path, tables: Mapping[str, Any]) -> None:
     """Write names, values and tables as TOML in the place of what was there."""
-    part = path.with_name(f".ergotext-{uuid4().hex}.part")
-    try:
-        part.write_text(as_toml(tables) + "\n", encoding="utf-8")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_text(path, as_toml(tables) + "\n")

@@ -8,10 +8,9 @@ from ergotext.errors import InputError
 from ergotext.lm.masked import MaskedLM
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.support.arrays import Ints
-from ergotext.tasks.retrieval.branch_and_bound import ScoredKey
 from ergotext.tasks.retrieval.masked_keys import PROMPT, MaskedKeys
 from ergotext.tasks.retrieval.request import Plan, QuestionGroup
-from ergotext.tasks.retrieval.search import Answers
+from ergotext.tasks.retrieval.schema import Answers, ScoredKey
 
 PSEUDO = (
     "log p is that of each token given the others, summed, and no probability of the answer; the "

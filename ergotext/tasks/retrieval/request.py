@@ -3,50 +3,43 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import Field, SkipValidation
 
 from ergotext.errors import InputError
 from ergotext.lm.trie.restricted import Paths
 from ergotext.support.arrays import Floats
+from ergotext.support.records import Count, Share, Whole, record
 from ergotext.tasks.retrieval.candidates import Candidates, ManyPotential, Potential
 
 Decode = Literal["beam", "mlm"]
 """How keys are written: token by token, or into the blanks of a masked model."""
 
 
-@dataclass(frozen=True)
+@record
 class Plan:
     """Options of ``Retriever.retrieve``."""
 
-    k: int
+    k: Count
     beams: int
-    lookahead: Potential | None
-    prefixes: int
-    temperature: float
-    threshold: float
-    batch_size: int
+    lookahead: SkipValidation[Potential | None]
+    prefixes: Whole
+    temperature: Annotated[float, Field(ge=1e-6, le=1e6)]  # log p / T must be a number
+    threshold: Share
+    batch_size: Count
     spans: bool
     posterior: bool = False
 
     def __post_init__(self) -> None:
-        if self.k < 1 or self.beams < self.k or self.batch_size < 1:
-            raise InputError(
-                f"k ({self.k}), beams ({self.beams}) and batch_size ({self.batch_size}) must be at "
-                "least 1, and beams at least k"
-            )
-        if self.prefixes < 0:
-            raise InputError(f"prefixes must be 0 or more, got {self.prefixes}")
-        if not 1e-6 <= self.temperature <= 1e6:  # log p / T must be a number
-            raise InputError(f"the temperature must be from 1e-6 to 1e6, got {self.temperature}")
+        if self.beams < self.k:
+            raise InputError(f"beams ({self.beams}) must be at least k ({self.k})")
         if self.posterior and self.lookahead is None:
             raise InputError(
                 "posterior needs a look-ahead: give one (a search of all entries has none), or "
                 "drop posterior"
             )
-        if not 0 <= self.threshold <= 1:
-            raise InputError(f"the threshold must be between 0 and 1, got {self.threshold}")
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,12 @@ from ergotext.lm.trie.restricted import Paths
 from ergotext.lm.trie.tree import TokenTrie, settled
 from ergotext.support.words import check_texts, counted
 from ergotext.tasks.lookup import fields_of
-from ergotext.tasks.retrieval.branch_and_bound import ScoredKey
 from ergotext.tasks.retrieval.candidates import Candidates, Mention, Potential, Spotter, every_key
 from ergotext.tasks.retrieval.masked import MaskedSearch
-from ergotext.tasks.retrieval.probability import Mass
 from ergotext.tasks.retrieval.readers import reader_of
 from ergotext.tasks.retrieval.request import Decode, Plan, QuestionGroup
 from ergotext.tasks.retrieval.results import Hit, Hits, between
+from ergotext.tasks.retrieval.schema import Mass, ScoredKey
 from ergotext.tasks.retrieval.search import KeySearch
 
 PREFIXES = 2048

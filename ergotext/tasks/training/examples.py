@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import cached_property
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from ergotext.errors import InputError
+from ergotext.support.records import NotNegative, record
 from ergotext.tasks.datasets.kgclue.data import Triple
 from ergotext.tasks.training.sources import SUBJECT, Asked, Base, Name, Template
 
@@ -47,7 +48,7 @@ class Example(NamedTuple):
     """the entry that answers it, where it is one of the training data"""
 
 
-@dataclass(frozen=True)
+@record
 class Shares:
     """Shares of each kind of example in the stream; the sum need not be 1.
 
@@ -65,16 +66,16 @@ class Shares:
         ``FORMS`` filled with names and predicates of the base.
     """
 
-    real: float = 0.2
-    renamed: float = 0.15
-    swapped: float = 0.25
-    template: float = 0.2
-    plain: float = 0.2
+    real: NotNegative = 0.2
+    renamed: NotNegative = 0.15
+    swapped: NotNegative = 0.25
+    template: NotNegative = 0.2
+    plain: NotNegative = 0.2
 
     def __post_init__(self) -> None:
         values = [getattr(self, field.name) for field in fields(self)]
-        if not all(0 <= value < float("inf") for value in values) or sum(values) <= 0:
-            raise InputError(f"shares must be at least 0 and not all 0, got {values}")
+        if sum(values) <= 0:
+            raise InputError(f"the shares must not all be 0, got {values}")
 
 
 class Stream:

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import Field
 
 from ergotext.errors import InputError
+from ergotext.support.files import write_text
+from ergotext.support.records import Count, Positive, Share, Whole, record
 from ergotext.support.untrusted import read_json
 from ergotext.tasks.training.examples import Shares
 
-OBJECTIVES = ("cross-entropy", "listwise", "policy", "zeroth-order")
+Objective = Literal["cross-entropy", "listwise", "policy", "zeroth-order"]
+OBJECTIVES = get_args(Objective)
 RECORD = "training.json"
 _MAY_CHANGE = ("steps", "every", "patience", "dev_limit")
 """Settings that a run may be resumed with others of."""
 
 
-@dataclass(frozen=True)
+@record
 class Shape:
     """The size of a T5 with gated GELU and one embedding for input and output.
 
@@ -34,19 +38,20 @@ class Shape:
     dropout_rate : float
     """
 
-    d_model: int = 256
-    d_ff: int = 512
-    num_layers: int = 3
-    num_heads: int = 4
-    dropout_rate: float = 0.0
+    d_model: Count = 256
+    d_ff: Count = 512
+    num_layers: Count = 3
+    num_heads: Count = 4
+    dropout_rate: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
     def __post_init__(self) -> None:
-        least = min(self.d_model, self.d_ff, self.num_layers, self.num_heads)
-        if least < 1 or self.d_model % self.num_heads or not 0 <= self.dropout_rate < 1:
-            raise InputError(f"width must be a multiple of heads, got {asdict(self)}")
+        if self.d_model % self.num_heads:
+            raise InputError(
+                f"d_model ({self.d_model}) must be a multiple of num_heads ({self.num_heads})"
+            )
 
 
-@dataclass(frozen=True)
+@record
 class Settings:
     """Settings of a training run.
 
@@ -83,37 +88,23 @@ class Settings:
         A number is out of its range.
     """
 
-    steps: int = 20_000
-    batch_size: int = 32
-    learning_rate: float = 1e-3
-    warm_up: float = 0.02
-    cool_down: float = 0.3
-    objective: str = OBJECTIVES[0]
-    rivals: int = 16
-    radius: float = 1e-3
-    seed: int = 0
-    dev_limit: int = 500
-    every: int = 500
-    patience: int = 10
+    steps: Count = 20_000
+    batch_size: Count = 32
+    learning_rate: Positive = 1e-3
+    warm_up: Share = 0.02
+    cool_down: Share = 0.3
+    objective: Objective = "cross-entropy"
+    rivals: Annotated[int, Field(ge=2)] = 16
+    radius: Positive = 1e-3
+    seed: Whole = 0
+    dev_limit: Count = 500
+    every: Count = 500
+    patience: Count = 10
     shares: Shares = field(default_factory=Shares)
     shape: Shape = field(default_factory=Shape)
 
     def __post_init__(self) -> None:
-        if self.objective not in OBJECTIVES:
-            raise InputError(
-                f"unknown objective {self.objective!r}; choose one of {', '.join(OBJECTIVES)}"
-            )
-        for name in ("steps", "batch_size", "dev_limit", "every", "patience"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        if self.rivals < 2 or self.seed < 0:
-            raise InputError(
-                f"rivals ({self.rivals}) must be at least 2 and the seed ({self.seed}) at least 0"
-            )
-        for name in ("learning_rate", "radius"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise InputError(f"{name} is {getattr(self, name)}; it must be above 0")
-        if min(self.warm_up, self.cool_down) < 0 or self.warm_up + self.cool_down > 1:
+        if self.warm_up + self.cool_down > 1:
             raise InputError(
                 f"warm_up ({self.warm_up}) and cool_down ({self.cool_down}) are fractions of the "
                 "run: together at most 1"
@@ -137,9 +128,7 @@ class Record:
     def write(self, folder: Path, **known: Any) -> None:
         """Put it into the folder of the model."""
         told = {"settings": asdict(self.settings), "data": self.data, **known}
-        part = folder / f".{RECORD}"
-        part.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        part.replace(folder / RECORD)
+        write_text(folder / RECORD, json.dumps(told, indent=1, ensure_ascii=False) + "\n")
 
     def check(self, folder: Path) -> None:
         """Whether the run in the folder is this one.

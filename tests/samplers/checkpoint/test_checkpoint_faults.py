@@ -159,10 +159,16 @@ def test_a_file_begins_as_a_whole(tmp_path: Path, monkeypatch) -> None:
 
     name = "samplers.checkpoint.file"
     begun(load_with_fault(name), tmp_path / "run")
-    fault = 'part = path.with_name(f".{path.name[:100]}.part")'
-    for change in ((fault, "part = path"), ("        os.fsync(stream.fileno())\n", "")):
-        with pytest.raises((AssertionError, pytest.fail.Exception)):
-            begun(load_with_fault(name, change), tmp_path / "other")
+    with pytest.raises(pytest.fail.Exception):
+        begun(load_with_fault(name, (", durable=True", "")), tmp_path / "other")
+    faults = (  # as a kill would leave it, which cleans nothing up
+        ('part = path.with_name(f"{_BEGIN}{uuid4().hex}{_END}")', "part = path"),
+        ("part.unlink(missing_ok=True)", "pass"),
+    )
+    faulty = load_with_fault(name)
+    faulty.replacing = load_with_fault("support.files", *faults).replacing
+    with pytest.raises(AssertionError):
+        begun(faulty, tmp_path / "another")
 
 
 def test_a_run_that_ended_on_the_way_goes_on_behind_its_last_checkpoint(

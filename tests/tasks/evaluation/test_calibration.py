@@ -186,7 +186,7 @@ FAULTS = {
     "only what came true is charged": ("np.where(right, p, 1 - p)", "np.where(right, p, 1)"),
     "the temperature upside down": ("float(np.exp(log_temperature))",
                                     "float(np.exp(-log_temperature))"),
-    "the search goes the wrong way": ("at_left <= at_right", "at_left > at_right"),
+    "the search goes the wrong way": ("minimize_scalar(loss", "minimize_scalar(lambda t: -loss(t)"),
     "questions of one probability are parted": (
         "falling[1:] != falling[:-1]", "np.ones(len(order) - 1, bool)"),
 }  # fmt: skip

@@ -42,6 +42,8 @@ class Logic:
 
     def __init__(self, document: Document) -> None:
         self._document = document
+        self.by_text = document.draft == "draft-04"
+        """Whether 1.0 is no integer, though 1 is: being one is a matter of how it is written."""
         self._said: dict[Fact, tuple[Item, ...]] = {}
         self._shapes: dict[frozenset[Fact], list[Alternative]] = {}
         self._asked: set[frozenset[Fact]] = set()

@@ -16,6 +16,8 @@ FINITE = rf"-?(?:{_PLAIN}|{_POWER})"
 """The numbers that can be compared."""
 INTEGER = r"-?(?:0|[1-9][0-9]*)(?:\.0+)?"
 """Whole numbers: without an exponent, and with no decimals but zeros."""
+WITH_POINT = r"-?[0-9]+(?:\.0+|(?:\.[0-9]+)?[eE][+-]?[0-9]+)"
+"""Whole numbers written with a point or an exponent; and others with an exponent."""
 FRACTION = r"-?(?:0|[1-9][0-9]*)\.[0-9]*[1-9][0-9]*"
 """Numbers that are not whole: without an exponent."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ergotext.errors import ModelError
 from ergotext.lm.sources import source_of
+from ergotext.support.files import write_text
 from ergotext.support.untrusted import check_types, read_json
 
 NAME = "retriever.json"
@@ -63,7 +64,7 @@ class Fitted:
 
     def save(self, folder: Path) -> None:
         """Write ``retriever.json``."""
-        (folder / NAME).write_text(json.dumps(asdict(self)) + "\n", encoding="utf-8")
+        write_text(folder / NAME, json.dumps(asdict(self)) + "\n")
 
 
 def temperature_for(model: str, asked: float | None, posterior: bool = False) -> float:

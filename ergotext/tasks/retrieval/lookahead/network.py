@@ -17,6 +17,7 @@ from torch.nn.functional import dropout, gelu, pad
 
 from ergotext.errors import InputError, ModelError
 from ergotext.lm.soundness import check_numbers, shapes_of
+from ergotext.support.files import write_text
 from ergotext.support.untrusted import check_types, read_json
 from ergotext.tasks.retrieval.lookahead.features import (
     EXTRA,
@@ -160,7 +161,7 @@ class Matcher(nn.Module):
             {n: t.half().contiguous() for n, t in self.state_dict().items()}, folder / WEIGHTS
         )
         # Last: by this file a folder is known to hold a matcher.
-        (folder / CONFIG).write_text(json.dumps(about, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_text(folder / CONFIG, json.dumps(about, ensure_ascii=False) + "\n")
 
     @classmethod
     def load(cls, folder: str | Path, drop: float = 0.0) -> Matcher:

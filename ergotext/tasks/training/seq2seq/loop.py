@@ -20,12 +20,10 @@ from transformers import (
 )
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
+from ergotext.tasks.training.run import SCORE
 from ergotext.tasks.training.schedule import Pace, PacedRate
 from ergotext.tasks.training.seq2seq.objectives import zeroth_order_gradient
 from ergotext.tasks.training.seq2seq.scoring import Batch
-
-SCORE = "EMF1"
-"""What early stopping and the choice of the best checkpoint go by."""
 
 
 class Loop(Trainer):

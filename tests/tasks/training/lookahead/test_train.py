@@ -17,7 +17,7 @@ from ergotext.tasks.retrieval.lookahead.learned import Matched
 from ergotext.tasks.retrieval.lookahead.network import CONFIG, DROP, WEIGHTS
 from ergotext.tasks.training.lookahead.fit import Lessons, Recipe
 from ergotext.tasks.training.lookahead.train import CHECKPOINT, LOG, RECORD, train_lookahead
-from ergotext.tasks.training.seq2seq.train import InterruptedRunError, Trained
+from ergotext.tasks.training.run import InterruptedRunError, Trained
 from tests.tasks.little_base import LittleBase
 
 SMALL = Recipe(steps=6, batch_size=4, warm_up=2, width=8, hidden=8)
