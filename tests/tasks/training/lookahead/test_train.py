@@ -75,7 +75,7 @@ def test_goes_on_to_the_same_weights(
     with monkeypatch.context() as patch:
         interrupted(patch, at=5)
         with pytest.raises(
-            InterruptedRunError, match=r"at step 5; .*the checkpoint is .*lookahead\.pt"
+            InterruptedRunError, match=r"at step 5; .*checkpoint is .*lookahead\.pt"
         ):
             run(little, tmp_path / "parts")
     with pytest.raises(InputError, match="of another run: continue that run with resume"):
