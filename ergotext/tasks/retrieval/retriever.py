@@ -27,17 +27,17 @@ from ergotext.tasks.retrieval.schema import Mass, ScoredKey
 from ergotext.tasks.retrieval.search import KeySearch
 
 PREFIXES = 2048
-"""Beginnings of keys that are examined, if nothing else is said, to bound a probability."""
+"""Default number of key prefixes to expand to bound a probability."""
 WIDEST = 0.1
 """Maximum gap between the bounds of a probability that is given as one number."""
 USUAL = 64
-"""Tokens of a question of usual length: of longer ones, fewer are read at a time."""
+"""Usual length of a question in tokens; batches of longer ones are smaller."""
 NO_SUBJECT = (
-    "no subject of the index stands in the question, so all entries were searched: a guess, "
-    "without probability"
+    "no subject of the index occurs in the question, so all entries were searched; the answers "
+    "are guesses without probabilities"
 )
 MOST_WEIGHED = 1 << 20
-"""Most keys that a potential is asked for where it is not asked for spans of the question only."""
+"""Maximum number of keys for a look-ahead over all keys."""
 
 
 class Retriever:
