@@ -78,7 +78,7 @@ def test_goes_on_to_the_same_weights(
             InterruptedRunError, match=r"at step 5; .*checkpoint is .*lookahead\.pt"
         ):
             run(little, tmp_path / "parts")
-    with pytest.raises(InputError, match="of another run: continue that run with resume"):
+    with pytest.raises(InputError, match="of another run; continue that run with resume"):
         run(little, tmp_path / "parts")
     with pytest.raises(InputError, match="started with steps = 6, not 8"):
         run(little, tmp_path / "parts", Recipe(8, 4, warm_up=2, width=8, hidden=8), resume=True)
