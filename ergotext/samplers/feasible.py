@@ -1,4 +1,4 @@
-"""Ways on after which a sequence can still be whole within the tokens that are left."""
+"""Restrict an automaton to states that can still finish within the remaining tokens."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from torch import Tensor
 from ergotext.errors import InputError
 from ergotext.lm.protocols import Automaton, Bounded
 from ergotext.samplers.finishing import log_trust
-
-Ints = NDArray[np.int64]
+from ergotext.support.arrays import Ints
 
 
 def fits(automaton: Automaton, states: Ints, room: int | Ints) -> NDArray[np.bool_]:
@@ -32,12 +31,12 @@ def check_known(tokens: Ints, size: int) -> None:
     highest = int(tokens.max(initial=0))
     if highest >= size:
         raise InputError(
-            f"The automaton allows token {highest}, the model knows {size}: build it with the "
-            f"model's tokenizer."
+            f"the automaton allows token {highest}, but the model has only {size} tokens: build it "
+            "with the model's tokenizer"
         )
 
 
-class Within:
+class FeasibleAutomaton:
     """An automaton without the ways that cannot be gone to an end (``protocols.Automaton``).
 
     Parameters

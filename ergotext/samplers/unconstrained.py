@@ -1,11 +1,12 @@
-"""The automaton of no constraint: every sequence of the tokens that may stand in a text."""
+"""Automaton without constraint: every sequence of text tokens."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
+from ergotext.support.arrays import Ints
+
 CLOSED, OPEN = 0, 1
 
 

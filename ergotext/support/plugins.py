@@ -1,4 +1,4 @@
-"""Functions of a user's own that a run names; what goes wrong in them is told with its place."""
+"""Load user functions from ``file.py:function``, with their location in error messages."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def function_of(place: Any) -> tuple[Callable[..., Any], str]:
     function = _loaded(Path(file)).get(name) if file else None
     if not callable(function):
         raise InputError(
-            f"custom is a list of file.py:function, functions of a list of texts; {place!r} is none"
+            "custom must be a list of file.py:function, functions of a list of texts; got "
+            f"{place!r}"
         )
     return _told(function, Path(file), name), name
 
@@ -42,7 +43,7 @@ def _told(function: Callable[..., Any], file: Path, name: str) -> Callable[..., 
             return function(*given)
         except (Exception, SystemExit) as error:  # whatever the user's own code raises
             raise OwnCodeError(
-                f"{name} of {file} went wrong {_where(error, file)}; mend it there"
+                f"{name} of {file} failed {_where(error, file)}; fix it there"
             ) from error
 
     return telling
@@ -51,12 +52,12 @@ def _told(function: Callable[..., Any], file: Path, name: str) -> Callable[..., 
 def _loaded(file: Path) -> dict[str, Any]:
     spec = spec_from_file_location(file.stem, file) if file.is_file() else None
     if spec is None or spec.loader is None:
-        raise InputError(f"there is no file of Python {file}")
+        raise InputError(f"there is no Python file {file}")
     module = module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:  # whatever the user's own code raises
-        raise InputError(f"{file} does not run: it went wrong {_where(error, file)}") from error
+        raise InputError(f"{file} failed {_where(error, file)}") from error
     return vars(module)
 
 

@@ -14,5 +14,5 @@ def test_an_error_in_no_line_of_the_file(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text("from math import sqrt\n", encoding="utf-8")
     function, _ = function_of(f"{file}:sqrt")
-    with pytest.raises(OwnCodeError, match="went wrong outside of its lines: TypeError"):
+    with pytest.raises(OwnCodeError, match="failed outside of its lines: TypeError"):
         function(["a text"])

@@ -1,4 +1,4 @@
-"""Edit moves on token sequences, each with the exact log-probability of going and coming back.
+"""Edit moves on token sequences, with exact forward and backward log-probabilities.
 
 A move is a path: kind of move, place, token. Its reverse is the one path that undoes it, and
 detailed balance is kept path by path. Units are what moves as a whole: a free token or a keyword.

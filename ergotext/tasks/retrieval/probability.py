@@ -1,4 +1,4 @@
-"""What all keys of an index weigh together: exactly, or between two bounds that always hold."""
+"""Normalise over all keys of an index: exactly, or with guaranteed bounds."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import torch
 
 from ergotext.errors import InputError
 from ergotext.lm.protocols import Decoding
-from ergotext.lm.ragged import Ints
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.samplers.search.tails import numbers
-from ergotext.tasks.retrieval.branch_and_bound import Tokens, keys_log_prob
-from ergotext.tasks.retrieval.request import Floats
+from ergotext.support.arrays import Floats, Ints
+from ergotext.tasks.retrieval.branch_and_bound import keys_log_prob
+from ergotext.tasks.retrieval.schema import Mass, Tokens
 
 ROWS = 64
 """Most prefixes of one pass of the network."""
@@ -25,22 +25,6 @@ BAND = 2.0
 """Nats that the prefixes of one pass differ by at most, so that heavy ones do not wait."""
 SETTLED = 0.0005
 """Distance of the bounds of a share at which no further prefix is expanded."""
-
-
-@dataclass(frozen=True)
-class Mass:
-    """log Σ p(key, end | question)^(1/T) over the keys of an index, in nats, from low to high.
-
-    The bounds hold up to the rounding of the network's float32; equal ones are the exact value.
-    """
-
-    low: float
-    high: float
-
-    def share(self, log_weight: float) -> tuple[float, float]:
-        """The least and the most that a key of this log-weight can have of all."""
-        least, most = (math.exp(min(0.0, log_weight - all_)) for all_ in (self.high, self.low))
-        return least, most
 
 
 def exact_mass(log_weights: Floats) -> Mass:
@@ -84,7 +68,7 @@ def bounded_mass(
     """
     found = []
     for question, mine in enumerate(known):
-        search = _Search(trie, mine, temperature)
+        search = _KeySearch(trie, mine, temperature)
         search.expand(_Open.root(decoding, trie, question))
         search.run(prefixes)
         found.append(search.mass())
@@ -140,7 +124,7 @@ class _Open:
         return replace(self, decoding=decoding, row=np.arange(len(self.row)))
 
 
-class _Search:
+class _KeySearch:
     """The open prefixes of one question, and the keys that were come to."""
 
     def __init__(self, trie: TokenTrie, known: Mapping[Tokens, float], temperature: float) -> None:
@@ -231,6 +215,6 @@ class _Search:
         highest = int(token.max(initial=0))
         if highest >= decoding.size:
             raise InputError(
-                f"The index holds token {highest}, the model knows {decoding.size}: build it with "
-                f"the model's tokenizer."
+                f"the index contains token {highest}, but the model has only {decoding.size} "
+                "tokens: build it with the model's tokenizer"
             )

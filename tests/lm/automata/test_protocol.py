@@ -22,10 +22,10 @@ from ergotext.lm.automata import (
     union,
 )
 from ergotext.lm.protocols import Automaton, Bounded, Ending
-from ergotext.lm.ragged import Ints
 from ergotext.lm.tokenizers.characters import CharacterTokenizer
 from ergotext.lm.trie import EditableTrie, build
 from ergotext.samplers.search.beam import beam
+from ergotext.support.arrays import Ints
 from ergotext.support.words import holds_words
 from tests.lm.automata.worlds import (
     END,

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ergotext.lm.automata import Pieces
 from ergotext.lm.protocols import Automaton
-from ergotext.lm.ragged import Ints
 from ergotext.lm.tokenizers.characters import Alphabet
+from ergotext.support.arrays import Ints
 
 PAD, END = 0, 4
 Row = tuple[int, ...]
