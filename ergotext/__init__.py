@@ -110,7 +110,7 @@ _HOME = {
     "StringMatch": "tasks.retrieval.lookahead.strings",
     "SpanReader": "tasks.read",
 }
-"""Where each name is; behind a colon, what it is called there."""
+"""Module of each name; after a colon, its name there."""
 __all__ = sorted(_HOME)
 
 

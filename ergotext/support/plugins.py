@@ -35,7 +35,7 @@ def function_of(place: Any) -> tuple[Callable[..., Any], str]:
 
 
 def _told(function: Callable[..., Any], file: Path, name: str) -> Callable[..., Any]:
-    """The same function, whose errors are told in a sentence."""
+    """The same function, with errors that name its location."""
 
     @wraps(function)
     def telling(*given: Any) -> Any:
