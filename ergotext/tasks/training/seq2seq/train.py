@@ -74,7 +74,7 @@ def train(
     start : str, optional
         An encoder-decoder to continue from, instead of one from scratch.
     minutes : float, optional
-        Time after which the run is to be over; the rate falls in time.
+        Time limit in minutes; the learning rate reaches zero by then.
     device : str
     bfloat16 : bool, optional
         Whether products are taken in bfloat16; if not given, where the processor has them.
