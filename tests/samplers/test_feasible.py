@@ -21,11 +21,11 @@ from ergotext.samplers.weighted.growth import grown
 from ergotext.samplers.weighted.importance import importance
 from ergotext.samplers.weighted.proposals import AdaptiveRejection, Proposal, masked, model
 from ergotext.samplers.weighted.smc import smc
-from tests.exhaust import every_run
+from ergotext.testing.exhaust import every_run
+from ergotext.testing.tables import END, LOOP, Ints, Table, check_unbiased, mass, target
+from ergotext.testing.toy import ToyFluency, ToyScorer
 from tests.faulty import modules, modules_with_fault
 from tests.samplers.search.test_stochastic_beam import REAL, check_estimates
-from tests.samplers.weighted.worlds import END, LOOP, Ints, Table, check_unbiased, mass, target
-from tests.toy import ToyFluency, ToyScorer
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::ergotext.samplers.weighted.samples.HeavyWeightsWarning"

@@ -21,9 +21,9 @@ from ergotext.samplers.target import Target
 from ergotext.samplers.weighted.importance import importance
 from ergotext.samplers.weighted.proposals import finishing, masked
 from ergotext.samplers.weighted.smc import smc
+from ergotext.testing.tables import END, Ints, Row, Table, check_unbiased, target
+from ergotext.testing.toy import ToyFluency, ToyScorer
 from tests.faulty import modules, modules_with_fault
-from tests.samplers.weighted.worlds import END, Ints, Row, Table, check_unbiased, target
-from tests.toy import ToyFluency, ToyScorer
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::ergotext.samplers.weighted.samples.HeavyWeightsWarning"

@@ -1,4 +1,9 @@
-"""Every path of a step, with its probability: transition matrices computed, not estimated."""
+"""Every path that a sampler's draws can take, with its probability: laws computed, not estimated.
+
+>>> paths = paths_of_step(sampler, states, sampler.energy(states))
+>>> matrix = transitions(paths, states)  # P of a chain: π ∝ exp(−E) should give π @ matrix = π
+>>> for probability, result in every_run(lambda draws: anything(draws)): ...
+"""
 
 from __future__ import annotations
 
@@ -14,6 +19,20 @@ from torch import Tensor
 from ergotext.lm.batch import TokenBatch
 from ergotext.samplers.base import Info, Sampler, State
 from ergotext.samplers.chains.tempering import Ladder
+from ergotext.testing.require import require
+
+
+def _check_law(probability: Tensor) -> None:
+    total = probability.sum(-1)
+    fine = torch.allclose(total, torch.ones_like(total), atol=1e-12)
+    require(fine and bool((probability >= 0).all()), "it drew from numbers that do not add up to 1")
+
+
+def _continuous(count: int) -> Tensor:
+    raise AssertionError(
+        f"it drew {count} uniform numbers, whose values cannot be listed one by one: integrate "
+        f"over them on a grid instead"
+    )
 
 
 @dataclass
@@ -25,9 +44,7 @@ class PrescribedDraws:
     _at: int = field(default=0, init=False)
 
     def categorical(self, probability: Tensor) -> Tensor:
-        total = probability.sum(-1)
-        assert torch.allclose(total, torch.ones_like(total), atol=1e-12), "a law that is none"
-        assert bool((probability >= 0).all())
+        _check_law(probability)
         at, self._at = self._at, self._at + 1
         if at < len(self.choices):
             return self.choices[at]
@@ -37,6 +54,9 @@ class PrescribedDraws:
 
     def bernoulli(self, probability: Tensor) -> Tensor:
         return self.categorical(torch.stack([1 - probability, probability], dim=1)) == 1
+
+    def uniform(self, count: int) -> Tensor:
+        return _continuous(count)
 
 
 @dataclass
@@ -85,6 +105,9 @@ class PairedDraws:
     def bernoulli(self, probability: Tensor) -> Tensor:
         return self.categorical(torch.stack([1 - probability, probability], dim=1)) == 1
 
+    def uniform(self, count: int) -> Tensor:
+        return _continuous(count)
+
 
 def ladder_transitions(sampler: Any, states: TokenBatch, energy: Tensor) -> list[np.ndarray]:
     """P of a move and of an exchange on the pairs (i, j) of states, cold and hot, two rungs."""
@@ -112,8 +135,9 @@ def ladder_transitions(sampler: Any, states: TokenBatch, energy: Tensor) -> list
             choices = [c[row] for c in choices] + [choice]
         here = np.array([index[row] for row in after.batch.rows()])
         there = np.array([index[row] for row in after.above.rows()])
-        assert torch.allclose(after.energy, energy[here], rtol=0, atol=1e-12)
-        assert torch.allclose(after.above_energy, energy[there], rtol=0, atol=1e-12)
+        for kept, of in ((after.energy, here), (after.above_energy, there)):
+            fresh = torch.allclose(kept, energy[of], rtol=0, atol=1e-12)
+            require(fresh, "the energy in the state is not that of its tokens")
         to = here * n + there
         matrix = np.zeros((n * n, n * n))
         np.add.at(matrix, (origin.numpy(), to), probability.numpy())
@@ -129,9 +153,7 @@ class ReplayedDraws:
     laws: list[list[float]] = field(default_factory=list, init=False)
 
     def categorical(self, probability: Tensor) -> Tensor:
-        total = probability.sum(-1)
-        assert torch.allclose(total, torch.ones_like(total), atol=1e-12), "a law that is none"
-        assert bool((probability >= 0).all())
+        _check_law(probability)
         drawn = []
         for law in probability.tolist():
             at = len(self.laws)
@@ -143,6 +165,9 @@ class ReplayedDraws:
 
     def bernoulli(self, probability: Tensor) -> Tensor:
         return self.categorical(torch.stack([1 - probability, probability], dim=1)) == 1
+
+    def uniform(self, count: int) -> Tensor:
+        return _continuous(count)
 
     @property
     def probability(self) -> float:
@@ -183,8 +208,8 @@ def transitions(paths: Paths, states: TokenBatch, only: Tensor | None = None) ->
         kept.tolist(),
         strict=True,
     ):
-        assert row in index, f"the chain left its space: {row}"
-        assert tuple(mark[: len(row)]) == marks[index[row]], f"stale marks on {row}"
+        require(row in index, f"the chain left its space: {row}")
+        require(tuple(mark[: len(row)]) == marks[index[row]], f"the lock marks of {row} are stale")
         if use:
             matrix[o, index[row]] += p
     return matrix

@@ -1,4 +1,4 @@
-"""Small targets whose every sequence can be listed, for the weighted samplers."""
+"""Automata written as a table, and targets under them whose every sequence can be listed."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from torch import Tensor
 from ergotext.lm.batch import TokenBatch
 from ergotext.samplers.target import Target
 from ergotext.samplers.weighted.samples import WeightedSamples, ZeroWeightError
-from tests.exhaust import every_run
-from tests.toy import SPELLING, ToyScorer
+from ergotext.testing.exhaust import every_run
+from ergotext.testing.require import require
+from ergotext.testing.toy import SPELLING, ToyScorer
 
 END = 0
 Ints = NDArray[np.int64]
@@ -70,6 +71,7 @@ def soft(batch: TokenBatch) -> Tensor:
 
 
 def target(table: Table, max_length: int, tilted: bool = True, seed: int = 0) -> Target:
+    """The toy model under a table, with the soft energy beside it where ``tilted``."""
     return Target(ToyScorer(seed), table, max_length, soft if tilted else None)
 
 
@@ -112,14 +114,23 @@ def expected(sampler: Any, of: Target, *args: Any, **options: Any) -> tuple[dict
         probability, paths = probability + p, paths + 1
         for row, weight in measure.items():
             total[row] = total.get(row, 0.0) + p * weight
-    assert abs(probability - 1) < 1e-9
+    require(abs(probability - 1) < 1e-9, f"the paths have {probability} in all, not 1")
     return total, paths
+
+
+def require_mass(got: dict[Row, float], wanted: dict[Row, float]) -> None:
+    """Every sequence has its mass to 1e-9, and no other has any."""
+    for row in wanted.keys() | got.keys():
+        found, meant = got.get(row, 0.0), wanted.get(row, 0.0)
+        require(
+            abs(found - meant) < 1e-9 and (row in got) == (row in wanted),
+            f"the weights of {row} are {found:.6g} on average, and its mass is {meant:.6g}",
+        )
 
 
 def check_unbiased(sampler: Any, of: Target, *args: Any, **options: Any) -> int:
     """Every sequence has its mass to 1e-9, and no other has any; the number of paths."""
     wanted = mass(of)
     got, paths = expected(sampler, of, *args, **options)
-    assert set(got) == set(wanted)
-    assert max(abs(got[row] - wanted[row]) for row in wanted) < 1e-9
+    require_mass(got, wanted)
     return paths
