@@ -22,7 +22,7 @@ def sample(
     sampler: Annotated[
         str | None,
         typer.Option(
-            help="mh, annealing, importance, rejection, smc, … [smc with a regex or schema, or mh]"
+            help="mh, annealing, smc, … or file.py:Class. [smc with a regex or schema, or mh]"
         ),
     ] = None,
     n: Annotated[
