@@ -6,6 +6,8 @@ from ergotext.samplers.chains.gibbs import Gibbs
 from ergotext.samplers.chains.independence import Independence, SuffixResampling
 from ergotext.samplers.chains.masked import MaskedGibbs, MaskedMetropolis
 from ergotext.samplers.chains.metropolis import MetropolisHastings
+from ergotext.samplers.chains.moves import EditMoves
+from ergotext.samplers.chains.proposal import Moves, Proposal
 from ergotext.samplers.chains.tempering import ParallelTempering
 from ergotext.samplers.draws import Draws, SeededDraws
 from ergotext.samplers.registry import SAMPLERS, check_fit, register, sampler_named
@@ -24,6 +26,7 @@ __all__ = [
     "SMC",
     "AnnealedImportance",
     "Draws",
+    "EditMoves",
     "Gibbs",
     "Importance",
     "Independence",
@@ -31,7 +34,9 @@ __all__ = [
     "MaskedGibbs",
     "MaskedMetropolis",
     "MetropolisHastings",
+    "Moves",
     "ParallelTempering",
+    "Proposal",
     "Rejection",
     "Result",
     "Sample",
