@@ -1,4 +1,7 @@
-"""Samplers over an energy. Importing this package registers them all."""
+"""Samplers over an energy, and what a sampler of one's own is made of.
+
+Importing this package registers them all.
+"""
 
 from ergotext.samplers.base import Info, Sampler, State
 from ergotext.samplers.chains.annealing import SimulatedAnnealing
@@ -19,7 +22,7 @@ from ergotext.samplers.texts import Sample
 from ergotext.samplers.weighted.ais import AnnealedImportance
 from ergotext.samplers.weighted.registered import SMC, Importance, Rejection
 from ergotext.samplers.weighted.result import WeightedResult
-from ergotext.samplers.weighted.samples import WeightedSampler
+from ergotext.samplers.weighted.samples import WeightedSampler, WeightedSamples
 
 __all__ = [
     "SAMPLERS",
@@ -49,6 +52,7 @@ __all__ = [
     "Trace",
     "WeightedResult",
     "WeightedSampler",
+    "WeightedSamples",
     "check_fit",
     "register",
     "sample",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ergotext.lm.protocols import Automaton, Bounded
+from ergotext.lm.protocols import Automaton
 from ergotext.lm.ragged import Ints
 from ergotext.testing.require import require
 
@@ -17,9 +17,10 @@ def check_automaton(automaton: Automaton, size: int | None = None, *, most: int 
     """Check that an automaton's answers agree with each other, on states within some tokens.
 
     ``candidates`` are distinct and rise; ``advance`` goes exactly where they lead, and is -1
-    elsewhere; ``accepting`` holds where the end token may follow, and after it; the state after
-    the end token, and the dead one, allow padding alone; ``lone`` and ``rest`` are the one way on;
-    ``least`` is never more than the tokens that a sequence really takes.
+    elsewhere; ``mask`` marks them; ``classes`` part them by where they lead; ``accepting`` holds
+    where the end token may follow, and after it; the state after the end token, and the dead one,
+    allow padding alone; ``lone`` and ``rest`` are the one way on; ``least`` is never more than the
+    tokens that a sequence really takes.
 
     Parameters
     ----------
@@ -43,14 +44,15 @@ def check_automaton(automaton: Automaton, size: int | None = None, *, most: int 
         row, token, after = _ways_on(automaton, states, pad, size)
         ended = np.union1d(ended, after[token == automaton.end])
         _check_advance(automaton, states, size)
+        _check_mask(automaton, states, size)
+        _check_classes(automaton, states)
         _check_accepting(automaton, states, ended)
         for sink in (*ended.tolist(), DEAD):
             _check_sink(automaton, sink, pad)
         _check_rest(automaton, states)
         ways.append((states[row], token, after))
         states = np.append(np.unique(after[after > 0])[:AT_ONCE], DEAD)
-    if isinstance(automaton, Bounded):
-        _check_least(automaton, *(np.concatenate(each) for each in zip(*ways, strict=True)))
+    _check_least(automaton, *(np.concatenate(each) for each in zip(*ways, strict=True)))
 
 
 def _padding(automaton: Automaton) -> int:
@@ -106,6 +108,47 @@ def _check_advance(automaton: Automaton, states: Ints, size: int) -> None:
         )
 
 
+def _check_mask(automaton: Automaton, states: Ints, size: int) -> None:
+    row, token, _ = automaton.candidates(states)
+    for width in (size, size + 2, 2):
+        wanted = np.zeros((len(states), width), dtype=np.bool_)
+        wanted[row[token < width], token[token < width]] = True
+        mask = automaton.mask(states, width)
+        fine = mask.shape == wanted.shape and mask.dtype == np.bool_
+        require(fine, f"mask(states, {width}) must be bool [{len(states)}, {width}]")
+        for at, by in np.argwhere(mask != wanted)[:1].tolist():
+            raise AssertionError(
+                f"mask is {mask[at, by]} for token {by} in state {states[at]}, and candidates "
+                f"allow {token[row == at].tolist()[:9]}"
+            )
+
+
+def _check_classes(automaton: Automaton, states: Ints) -> None:
+    """They hold each candidate once, and all tokens of one lead to what goes on alike."""
+    row, token, _ = automaton.candidates(states)
+    for again in (False, True):  # the second time they may have been kept
+        classes = automaton.classes(states)
+        of = np.repeat(classes.row, np.diff(classes.offsets))
+        by = np.lexsort((classes.tokens, of))
+        whole = np.array_equal(of[by], row) and np.array_equal(classes.tokens[by], token)
+        require(whole, f"classes must hold each candidate once{', when asked again' * again}")
+        require(bool((np.diff(classes.row) >= 0).all()), "classes must rise by row")
+    class_ = np.repeat(np.arange(len(classes.row)), np.diff(classes.offsets))
+    to = automaton.advance(states[of], classes.tokens)
+    for at in np.flatnonzero(to != classes.after[class_]).tolist():
+        one, other = to[at], classes.after[class_[at]]
+        require(
+            _goes_on(automaton, one) == _goes_on(automaton, other),
+            f"classes put token {classes.tokens[at]} of state {states[of[at]]} with tokens that "
+            f"lead to state {other}; it leads to {one}, from which others go on",
+        )
+
+
+def _goes_on(automaton: Automaton, state: int) -> tuple[list[int], bool]:
+    at = np.array([state])
+    return automaton.candidates(at)[1].tolist(), bool(automaton.accepting(at)[0])
+
+
 def _check_accepting(automaton: Automaton, states: Ints, ended: Ints) -> None:
     row, token, _ = automaton.candidates(states)
     may_end = np.isin(np.arange(len(states)), row[token == automaton.end])
@@ -147,15 +190,14 @@ def _check_rest(automaton: Automaton, states: Ints) -> None:
         require(bool(closed), f"rest of state {states[i]} must close with the end token")
 
 
-def _check_least(automaton: Bounded, states: Ints, token: Ints, after: Ints) -> None:
+def _check_least(automaton: Automaton, states: Ints, token: Ints, after: Ints) -> None:
     """Never more than the shortest way to an end among those that were walked."""
-    end = getattr(automaton, "end")  # noqa: B009 - of an Automaton, which the protocol leaves out
     far = len(states) + 1
     known, at = np.unique(states, return_inverse=True)
     shortest = np.where(known == DEAD, 0, far)
-    np.minimum.at(shortest, at[token == end], 0)
+    np.minimum.at(shortest, at[token == automaton.end], 0)
     to = np.searchsorted(known, after).clip(max=len(known) - 1)
-    inner = (known[to] == after) & (token != end)
+    inner = (known[to] == after) & (token != automaton.end)
     while True:
         before = shortest.copy()
         np.minimum.at(shortest, at[inner], shortest[to[inner]] + 1)

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ergotext.lm.automaton_base import AutomatonBase
 from ergotext.lm.batch import TokenBatch
 from ergotext.samplers.target import Target
 from ergotext.samplers.weighted.samples import WeightedSamples, ZeroWeightError
@@ -24,7 +25,7 @@ Row = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Table:
+class Table(AutomatonBase):
     """An automaton by its table: ``ways[state][token]`` is the next state; the sink is the last."""
 
     ways: tuple[dict[int, int], ...]
@@ -44,12 +45,6 @@ class Table:
 
     def accepting(self, states: Ints) -> NDArray[np.bool_]:
         return np.array([s >= 0 and (END in self.ways[s] or not self.ways[s]) for s in states])
-
-    def lone(self, states: Ints) -> NDArray[np.bool_]:
-        return np.zeros(len(states), dtype=np.bool_)
-
-    def rest(self, states: Ints) -> tuple[Ints, Ints]:
-        return np.zeros(0, np.int64), np.zeros(len(states) + 1, np.int64)
 
 
 LOOP = Table(({1: 1, 3: 2, 4: 3}, {END: 4, 2: 0}, {END: 4, 1: 2}, {}, {}))

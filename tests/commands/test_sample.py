@@ -422,7 +422,7 @@ def test_keywords_are_written_within_the_length(call, sampler: str) -> None:
 
 
 def test_ctrl_c_on_weighted_samplers(call, tmp_path: Path, monkeypatch) -> None:
-    from ergotext.samplers.weighted.samples import growth
+    from ergotext.samplers.weighted import growth
 
     done = []
 

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ergotext import testing
+from ergotext.lm.protocols import Classes
 from ergotext.testing.tables import END, Ints, Table
 
 PAD = 5
@@ -58,6 +59,20 @@ class Own(Table):
         needs = np.array([2 if self.fault == "least" else 1, 0, 0, 0, 0])
         return needs[states]
 
+    def mask(self, states: Ints, size: int) -> NDArray[np.bool_]:
+        mask = super().mask(states, size)
+        if self.fault == "mask" and size > 3:
+            mask[states == 2, 3] = True
+        return mask[:, 1:] if self.fault == "width" else mask
+
+    def classes(self, states: Ints) -> Classes:
+        if self.fault == "one class":
+            row, token, _ = self.candidates(states)
+            first = np.flatnonzero(np.diff(row, prepend=-1))
+            after = self.advance(states, token[first])
+            return Classes(row[first], after, token, np.append(first, len(row)))
+        return super().classes(states if self.fault != "few classes" else states[:1])
+
     def lone(self, states: Ints) -> NDArray[np.bool_]:
         return states == 1 if self.fault in ("lone", "rest") else np.zeros(len(states), bool)
 
@@ -85,6 +100,13 @@ def test_a_sound_one_passes() -> None:
         ("more", "advance from state 2 by token 4 leads to 2, and candidates say -1"),
         ("accepting", "accepting is False in state 2, where the end token may follow"),
         ("least", "state 0 needs 2 tokens or more, and 1 are enough"),
+        ("mask", r"mask is True for token 3 in state 2, and candidates allow \[0, 1\]"),
+        ("width", r"must be bool \[3, 8\]"),
+        (
+            "one class",
+            "classes put token 3 of state 0 with tokens that lead to state 1; it leads to 2",
+        ),
+        ("few classes", "classes must hold each candidate once"),
         ("lone", "rest of state 1 goes on with 0, and candidates allow"),
         ("rest", "rest must have tokens for exactly the states that are lone"),
     ],

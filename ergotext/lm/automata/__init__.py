@@ -1,6 +1,7 @@
 """Sets of token sequences: by expression, schema, grammar, keywords or passage, and combined.
 
-All of them, and the tries, are walked through one protocol, ``lm.protocols.Automaton``.
+All of them, and the tries, are walked through one protocol, ``lm.protocols.Automaton``; an
+automaton of one's own subclasses ``AutomatonBase``.
 """
 
 from ergotext.lm.automata.combine import intersection, union
@@ -9,8 +10,13 @@ from ergotext.lm.automata.keywords import KeywordCoverage
 from ergotext.lm.automata.pieces import Pieces
 from ergotext.lm.automata.spans import TextSpans
 from ergotext.lm.automata.substrings import Substrings
+from ergotext.lm.automaton_base import AutomatonBase
+from ergotext.lm.protocols import Automaton, Classes
 
 __all__ = [
+    "Automaton",
+    "AutomatonBase",
+    "Classes",
     "KeywordCoverage",
     "Pieces",
     "Substrings",

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ergotext.errors import InputError
+from ergotext.lm.automaton_base import AutomatonBase
 from ergotext.lm.ragged import Ints, offsets_of, spread
 from ergotext.lm.tokenizers.characters import Alphabet
 from ergotext.lm.trie.key_ids import key_ids
@@ -18,7 +19,7 @@ _BITS = 21
 _MOST = (1 << _BITS) - 1
 
 
-class Substrings:
+class Substrings(AutomatonBase):
     """The runs of tokens that stand somewhere in a passage (``protocols.Automaton``).
 
     The suffixes that begin with the tokens read are an interval of the sorted suffixes. A state
@@ -118,7 +119,7 @@ class Substrings:
         return accepts
 
     def least(self, states: Ints) -> Ints:
-        """int64 [B]: no run goes on with fewer tokens from there (``Bounded``); exact."""
+        """int64 [B]: no run goes on with fewer tokens from there; exact."""
         depth, _, _ = _parts(states)
         return np.where(states > FINISHED, np.maximum(self.shortest - depth, 0), 0)
 

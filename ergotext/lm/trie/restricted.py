@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ergotext.errors import InputError
+from ergotext.lm.automaton_base import AutomatonBase
 from ergotext.lm.ragged import Ints, offsets_of, spread
 from ergotext.lm.trie.lookahead import Floats, Maxima
 from ergotext.lm.trie.states import DEAD, ROOT
@@ -33,7 +34,7 @@ class Paths:
     target: Ints
 
 
-class Within:
+class Within(AutomatonBase):
     """The keys of a trie that go along the paths of an input (``lm.protocols.Automaton``).
 
     Row i of ``start`` belongs to input i. A state is that of the trie and, above it, the number of
@@ -115,7 +116,7 @@ class Within:
         return whole | (self.plain(self.advance(states, end)) >= finished)
 
     def least(self, states: Ints) -> Ints:
-        """int64 [B]: no key goes on with fewer tokens from there (``Bounded``)."""
+        """int64 [B]: no key goes on with fewer tokens from there."""
         return self.trie.least(self.plain(states))
 
     def lone(self, states: Ints) -> NDArray[np.bool_]:
