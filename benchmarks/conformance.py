@@ -133,7 +133,7 @@ def judged(path: Path) -> tuple[dict[str, Counter[str]], list[str]]:
             automaton = json_schema(_text(schema), BYTES)
             reader = Reader(automaton)
         except InputError as error:
-            if "No value fits" in str(error):
+            if "no value satisfies" in str(error):
                 for test in tests:
                     verdict = "narrower" if test["valid"] else "right"
                     counts[keyword][verdict] += 1

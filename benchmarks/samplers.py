@@ -43,7 +43,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "gibbs": {"candidates": 16},
 }
 """What a sampler is made with, where its own defaults do not fit a time limit."""
-COLUMNS = ["sampler", "kind", "done", "ESS", "ESS/s", "accepted", "k-hat or R-hat", "told"]
+COLUMNS = ["sampler", "kind", "done", "ESS", "ESS/s", "accepted", "k-hat or R-hat", "outcome"]
 
 
 def problem(target: str) -> Sum:
@@ -82,7 +82,7 @@ def chains(sampler: Any, initial: TokenBatch, seconds: float) -> dict[str, str]:
     cells = {
         "done": f"{trace.shape[1]} steps of {CHAINS}",
         "accepted": f"{float(torch.stack(accepted).double().mean()):.2%}",
-        "told": f"lowest energy {trace.min():.1f}, mean of the last {trace[:, -1].mean():.1f}",
+        "outcome": f"lowest energy {trace.min():.1f}, mean of the last {trace[:, -1].mean():.1f}",
     }
     kept = trace[:, trace.shape[1] // 3 :]
     if sampler.kind == "optimiser" or kept.shape[1] < 8:
@@ -109,14 +109,14 @@ def weighted(sampler: Any, seconds: float) -> dict[str, str]:
         seed += 1
     took = time.perf_counter() - began
     if not runs:
-        return {"done": f"{seed} runs, {tries} tries", "told": "nothing met the target"}
+        return {"done": f"{seed} runs, {tries} tries", "outcome": "nothing met the target"}
     log_weight = torch.cat([run.log_weight - math.log(run.tries) for run in runs])
     weight = log_weight.softmax(0)
     ess = float(1 / (weight.square() * chance(runs)).sum())
     log_z = float(log_weight.logsumexp(0)) - math.log(seed)
     error = float(np.std([run.log_z for run in runs])) if len(runs) > 1 else math.nan
     tail = k_hat(log_weight.numpy(), tries)
-    told = f"log Z {log_z:.2f}, each run's ± {error:.2f}"
+    outcome = f"log Z {log_z:.2f}, each run's ± {error:.2f}"
     without = isinstance(runs[0], WithoutReplacement)
     return {
         "done": f"{seed} runs, {tries} tries",
@@ -124,7 +124,7 @@ def weighted(sampler: Any, seconds: float) -> dict[str, str]:
         "ESS/s": f"{ess / took:.3f}",
         "accepted": f"{len(log_weight) / tries:.2%}",
         "k-hat or R-hat": "–" if without else f"k-hat {tail:.2f}",
-        "told": told,
+        "outcome": outcome,
     }
 
 
@@ -166,7 +166,7 @@ def main() -> None:
             continue
         cells = {"sampler": f"`{name}`", "kind": sampler.kind}
         if missing := lacking(sampler, energy):
-            cells["told"] = f"not measured: it needs {', '.join(missing)}"
+            cells["outcome"] = f"not measured: it needs {', '.join(missing)}"
         else:
             energy.forget()
             made = sampler(energy, max_length=LONGEST, **OPTIONS.get(name, {}))

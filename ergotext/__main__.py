@@ -1,4 +1,4 @@
-"""``python -m ergotext`` is the command line."""
+"""Entry point of ``python -m ergotext``."""
 
 from ergotext.cli import entry
 

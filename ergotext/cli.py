@@ -1,4 +1,4 @@
-"""The command line: one function a subcommand; what they do is in ``ergotext.tasks``."""
+"""The command-line application: its subcommands, global options and entry point."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ app.command()(train)
 app.command()(train_lookahead)
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(wanted: bool) -> None:
+    if wanted:
         from importlib.metadata import version as installed
 
         typer.echo(f"ergotext {installed('ergotext')}")
@@ -53,7 +53,7 @@ def ergotext(
     context: typer.Context,
     debug: Annotated[
         bool,
-        typer.Option("--debug", envvar="ERGOTEXT_DEBUG", help="Show tracebacks of errors."),
+        typer.Option("--debug", envvar="ERGOTEXT_DEBUG", help="Show tracebacks."),
     ] = False,
     _: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
@@ -63,20 +63,14 @@ def ergotext(
     context.obj.debug = debug
 
 
-@app.command()
-def version() -> None:
-    """Print the version."""
-    _version(asked=True)
-
-
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line: the exit code. Whatever goes wrong is one line on stderr."""
+    """Run the command line and return the exit code; an error is one line on stderr."""
     return run(app, arguments)
 
 
 def entry() -> None:
-    """The console script."""
-    # What libraries say while they load is kept back by ``quiet``; this is for all the rest.
+    """Run the console script."""
+    # ``quiet`` silences libraries while they load a model; this silences the rest.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     if not sys.warnoptions:

@@ -1,4 +1,4 @@
-"""The errors that ergotext raises on purpose."""
+"""Exceptions raised by ergotext."""
 
 
 class ErgotextError(Exception):

@@ -1,9 +1,9 @@
-"""Chains that redraw one token after another, on the two small models that come along.
+"""Gibbs sampling with the two tiny models of the package, one token at a time.
 
 python examples/gibbs.py
 
-``mlm-gibbs`` draws each token from the masked model's conditional: what it samples, nobody wrote
-down. ``mlm-mh`` proposes the same way and decides by the energy, so it samples exp(−E).
+``mlm-gibbs`` draws each token from the masked model's conditional; its stationary distribution is
+unknown. ``mlm-mh`` uses the same proposal but accepts by the energy, so it samples from exp(−E).
 """
 
 import ergotext as et
@@ -13,7 +13,7 @@ BEGINNINGS = ["The children played in the garden.", "今天天气很好，我们
 
 def main() -> None:
     causal, masked = et.load("tiny-causal"), et.load("tiny-masked")
-    # The masked model has no weight in the energy: it proposes, the causal one decides.
+    # Weight 0: the masked model only proposes, and the causal model defines the energy.
     energy = et.fluency(causal) + 0 * et.pseudo_likelihood(masked)
     for text in BEGINNINGS:
         initial = et.TokenBatch.of([masked.encode(text)])

@@ -1,4 +1,4 @@
-"""From keywords to sentences, and how the energy fell on the way.
+"""Write sentences from keywords, and print how the energy falls.
 
 python examples/keywords_to_sentence.py
 """

@@ -1,4 +1,4 @@
-"""A term of your own: sentences about a dog that would rather not use the letter e.
+"""Write your own energy term: sentences about a dog with few letters e.
 
 python examples/own_energy.py
 """
@@ -7,7 +7,7 @@ import ergotext as et
 
 
 def letter_e(texts: list[str]) -> list[float]:
-    """Two nats for every e."""
+    """Two nats for every letter e."""
     return [2.0 * text.lower().count("e") for text in texts]
 
 

@@ -120,9 +120,9 @@ def test_time_limit(capsys, small) -> None:
         (["summer", "beach", "dog", "--length", "1", "--max-length", "2"], "--max-length"),
         (["summer", "--length", "50"], "maximum length"),
         (["summer", "--max-length", "10"], "give --length 10 or less"),
-        (["-", "summer"], "stands alone"),
-        (["summer", "--model", "no-such-model"], "no bundled name"),
-        (["summer", "--model", "./nothere"], "there is no folder ./nothere"),
+        (["-", "summer"], "cannot be combined with other"),
+        (["summer", "--model", "no-such-model"], "not a bundled name"),
+        (["summer", "--model", "./nothere"], "does not exist ./nothere"),
         (["sum\x00mer", "--model", "unread"], "control character"),
         (["summer", "--device", "abacus"], "unknown device"),
         (["summer", "-o", "/no/such/folder/out.txt"], "/no/such/folder does not exist"),
@@ -142,10 +142,10 @@ def test_usage_errors_are_one_line_and_exit_2(capsys, model_folder, arguments, m
     ("text", "message"),
     [
         ("", "no keyword set"),
-        ("summer beach\n", "line 1 is no JSON list"),
-        ('["summer"]\n{"a": 1}\n', "line 2 is no JSON list"),
-        ('["summer", 3]\n', "line 1 is no JSON list"),
-        ('["summer"]\n[]\n', "no keyword given"),
+        ("summer beach\n", "line 1 is not a JSON list"),
+        ('["summer"]\n{"a": 1}\n', "line 2 is not a JSON list"),
+        ('["summer", 3]\n', "line 1 is not a JSON list"),
+        ('["summer"]\n[]\n', "no keywords given"),
         ('["summer"]\n["\\u0000"]\n', "control character"),
         (b"\xff\xfe", "not UTF-8"),
     ],
@@ -159,13 +159,13 @@ def test_bad_stdin_is_found_before_any_work(capsys, small, monkeypatch, text, me
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["\udcff"], "no valid Unicode"),
-        (["summer", "--context", "\udcff"], "no valid Unicode"),
+        (["\udcff"], "not valid Unicode"),
+        (["summer", "--context", "\udcff"], "not valid Unicode"),
         (["\u202esummer"], "control character"),
         (["summer", "--device", "cuda:99"], "CUDA devices"),
         (["summer", "--device", "meta"], "unknown device"),
-        (["summer", "--model", "~nobody-of-that-name/x"], "no folder"),
-        (["summer", "--model", "a/b/c/d"], "there is no folder"),
+        (["summer", "--model", "~nobody-of-that-name/x"], "does not exist"),
+        (["summer", "--model", "a/b/c/d"], "does not exist"),
         (["summer", "--model", ""], "empty"),
         (["summer", "--threads", "100000"], "--threads"),
         (["summer", "--max-length", "1000000000"], "token positions"),
@@ -268,13 +268,13 @@ def test_ctrl_c_keeps_the_best_so_far(model_folder: Path, tmp_path: Path) -> Non
     code, out, err = interrupted_at("ergotext.samplers.run:Trace.record", *arguments)
     assert code == 130
     assert "summer" in out.splitlines()[0] and "interrupted" in out
-    assert err == "ergotext: interrupted; the best so far is kept\n"
+    assert err == "ergotext: interrupted; the best texts so far are shown\n"
     target = tmp_path / "out.txt"
     code, out, err = interrupted_at(
         "ergotext.samplers.run:Trace.record", *arguments, "-o", str(target), by=signal.SIGTERM
     )
     assert code == 143 and out == "" and "summer" in target.read_text()
-    assert err == "ergotext: interrupted; the best so far is kept\n"
+    assert err == "ergotext: interrupted; the best texts so far are shown\n"
 
 
 @pytest.mark.parametrize("place", ["ergotext.lm.loading:load", "ergotext.lm.loading:_pretrained"])
@@ -318,7 +318,7 @@ def test_help_is_quick_and_needs_no_model() -> None:
 
 
 def test_version() -> None:
-    assert process("version").communicate()[0].startswith("ergotext 0.")
+    assert process("--version").communicate()[0].startswith("ergotext 0.")
 
 
 def test_no_arguments_show_the_help() -> None:
@@ -369,7 +369,7 @@ def test_a_link_to_itself(capsys, tmp_path) -> None:
         ["read", "none.txt", "what?"], ["retrieve", "what?", "-i", "none"],
         ["evaluate", "none", "-i", "none"], ["index", "build", "none"],
     ):  # fmt: skip
-        for target, message in ((loop, "link that leads to itself"), (tmp_path, "is a folder")):
+        for target, message in ((loop, "is a link to itself"), (tmp_path, "is a folder")):
             code, out, err = call(capsys, *command, "-o", str(target))
             assert code == 2 and out == "" and message in err and err.count("\n") == 1, err
     for option in ("--plot", "--checkpoint", "--config"):

@@ -1,11 +1,11 @@
-"""The text that the shipped models are trained on: fetched, taken apart, split by document.
+"""Download and prepare the training text of the included models, split by document.
 
     python training/corpus.py --work work [--samples samples-1.jsonl samples-2.jsonl]
 
-fetches Debian packages (apt-get download; nothing is installed) and one wheel, and writes
-``work/train.jsonl``, ``work/heldout.jsonl`` (one document a line) and ``work/sources.json``
-(versions and sha256 of every package). A document is held out when the first byte of the sha256
-of its name is below 8 (one in 32): decided by the name alone, before any training.
+downloads Debian packages (apt-get download; nothing is installed) and one wheel, and writes
+``work/train.jsonl``, ``work/heldout.jsonl`` (one document per line) and ``work/sources.json``
+(version and sha256 of every package). A document is held out if the first byte of the sha256 of
+its name is below 8 (one in 32), so the split depends on the name alone.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from readers import (
 )
 
 KNOWN = Path(__file__).with_name("sources.json")
-"""What the shipped models were trained on; older Debian packages are on snapshot.debian.org."""
+"""The packages used for the included models; snapshot.debian.org has older Debian packages."""
 HELD_OUT_BELOW = 8
 WESNOTH = [f"wesnoth-1.16-{part}" for part in (
     "data", "did", "dm", "dw", "ei", "httt", "l", "low", "nr", "sof", "sota", "sotbe", "thot",
@@ -46,11 +46,11 @@ DEBIAN = [
 ]  # fmt: skip
 WHEEL = "hsk-sentences-audio==1.0.0"
 SHARE = {"sword-text-web": 64}
-"""How many documents in 256 are taken, where not all: one voice is not to drown the others."""
+"""Documents taken out of 256, if not all, so that one source does not dominate."""
 
 
 def fetch(work: Path) -> dict[str, dict[str, str]]:
-    """Download and unpack what is not there yet; version and sha256 of each package."""
+    """Download and unpack missing packages; return version and sha256 of each."""
     packages, unpacked = work / "packages", work / "unpacked"
     packages.mkdir(parents=True, exist_ok=True)
     sources = {}
@@ -79,7 +79,7 @@ def digest(file: Path) -> str:
 
 
 def documents(unpacked: Path, samples: Iterable[Path]) -> Iterator[tuple[str, Document]]:
-    """Every document with the package it is from."""
+    """Every document, with its package."""
     block = "p|li|dd"
     credit = r"<info>.*?</info>|<screen>.*?</screen>|<code>.*?</code>"
     readers = {
@@ -134,7 +134,7 @@ def main() -> None:
     sources = fetch(args.work)
     for name, known in json.loads(KNOWN.read_text("utf-8")).items():
         if name in sources and sources[name]["sha256"] != known["sha256"]:
-            print(f"{name} is another version than the models were trained on: {known}")
+            print(f"{name} differs from the version that the models were trained on: {known}")
     sources["smollm2"] = {"samples": ", ".join(digest(file) for file in args.samples)}
     seen: set[str] = set()
     count: dict[str, list[int]] = {}
@@ -143,7 +143,7 @@ def main() -> None:
         (args.work / "heldout.jsonl").open("w", encoding="utf-8") as heldout,
     ):
         for source, (name, raw) in documents(args.work / "unpacked", args.samples):
-            # A paragraph counts once: what is held out stands nowhere in the training text.
+            # Each paragraph is used once, so held-out text never occurs in the training text.
             tidy = [re.sub(r"\s+", " ", paragraph).strip() for paragraph in raw]
             fresh = [p for p in dict.fromkeys(tidy) if p not in seen and usable(p)]
             seen.update(fresh)

@@ -1,4 +1,4 @@
-"""Questions with answers made of a base's triples: every template that asks for their predicate.
+"""Make questions with answers from triples: fill every template of each predicate.
 
 python training/filled.py examples/facts.tsv training/questions_en.tsv -o facts-en.jsonl
 """
@@ -35,8 +35,8 @@ def main() -> None:
     random.Random(0).shuffle(rows)
     with args.output.open("w", encoding="utf-8") as file:
         for number, (question, answer) in enumerate(rows):
-            told = {"id": number, "question": question, "answer": answer}
-            file.write(json.dumps(told, ensure_ascii=False) + "\n")
+            record = {"id": number, "question": question, "answer": answer}
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
     print(f"{args.output}: {len(rows):,} questions")
 
 

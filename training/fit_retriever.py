@@ -1,8 +1,8 @@
-"""Choose what the look-ahead counts beside a retriever, and fit the temperature of both together.
+"""Choose the scale of a retriever's look-ahead, and fit the temperature of their posterior.
 
-The scale is the one with the best EMF1 on the dev questions; the temperature is fitted on
-questions of the training set, by maximum likelihood. That of the model alone stays 1: over a large
-base its probabilities are known between bounds only. Writes retriever.json into the model's folder.
+The scale is the one with the best EMF1 on the dev questions. The temperature is fitted on training
+questions, by maximum likelihood. That of the model alone stays 1, because over a large index its
+probabilities are known only within bounds. Writes retriever.json to the model's folder.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--train", required=True)
     parser.add_argument("--dev", required=True)
     parser.add_argument(
-        "--questions", type=int, default=400, help="that the temperature is fitted on"
+        "--questions", type=int, default=400, help="questions to fit the temperature on"
     )
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
@@ -37,8 +37,8 @@ def main() -> None:
     retriever = et.Retriever(lm, args.index)
     found = scores_by_scale(lm, retriever.trie, Matched.load(args.model), read(args.dev).asked)
     for scale, scores in found.items():
-        told = (f"{name} {scores[name]:.3f}" for name in ("EMF1", "EM_S", "EM_P"))
-        print(f"scale {scale:g}:", *told, flush=True)
+        values = (f"{name} {scores[name]:.3f}" for name in ("EMF1", "EM_S", "EM_P"))
+        print(f"scale {scale:g}:", *values, flush=True)
     best = max(found, key=lambda scale: found[scale]["EMF1"])
     ahead = replace(Matched.load(args.model), scale=best)
     asked = read(args.train, limit=args.questions).asked

@@ -1,4 +1,4 @@
-"""The text as token sequences: stand-alone pieces, and batches of them."""
+"""Cut the text into independent token sequences, and batch them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ START, END, MASK = 1, 2, 3
 
 
 def pieces(file: Path, tokenizer: Any) -> list[list[int]]:
-    """The text in stand-alone pieces of at most LONGEST tokens, cut between sentences."""
+    """The text in independent pieces of at most LONGEST tokens, cut between sentences."""
     result = []
     for line in file.read_text("utf-8").splitlines():
         document = json.loads(line)
@@ -29,7 +29,7 @@ def pieces(file: Path, tokenizer: Any) -> list[list[int]]:
 
 
 def cut(paragraph: str, tokenizer: Any) -> Iterator[list[int]]:
-    """A paragraph as few runs of sentences, each short enough; what is too long is left out."""
+    """Split a paragraph into as few runs of sentences as fit; skip a sentence that is too long."""
     sentences = re.findall(r".+?(?:[.!?][\"”’)]*(?=\s|$)|[。！？；][”’』」）]*|$)", paragraph)
     whole = ""
     for sentence in [*sentences, ""]:
@@ -44,12 +44,12 @@ def cut(paragraph: str, tokenizer: Any) -> Iterator[list[int]]:
 
 
 def encoded(text: str, tokenizer: Any) -> list[int]:
-    """Token ids without anything around them."""
+    """Token ids without special tokens."""
     return list(tokenizer.encode(text, add_special_tokens=False))
 
 
 def batches(rows: list[list[int]], tokens: int, seed: int) -> Iterator[Tensor]:
-    """Endless shuffled batches of about ``tokens`` tokens; rows of like length stand together."""
+    """Endless shuffled batches of about ``tokens`` tokens; rows of similar length are grouped."""
     chosen = random.Random(seed)
     while True:
         order = chosen.sample(range(len(rows)), len(rows))
@@ -65,6 +65,6 @@ def batches(rows: list[list[int]], tokens: int, seed: int) -> Iterator[Tensor]:
 
 
 def padded(rows: list[list[int]]) -> Tensor:
-    """int64 [B, L]; 0 behind the end of a row."""
+    """int64 [B, L]; 0 after the end of a row."""
     width = max(map(len, rows))
     return torch.tensor([[*row, *[0] * (width - len(row))] for row in rows])

@@ -1,4 +1,4 @@
-"""How each package tells its text: documents of paragraphs."""
+"""Read each package as documents of paragraphs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def plain(markup: str) -> str:
 
 
 def cookies(folder: Path) -> Iterator[Document]:
-    """Fortune files: entries parted by lines with a percent sign."""
+    """Fortune files: entries separated by lines with a percent sign."""
     for file in sorted(folder.rglob("games/fortunes/*")):
         if file.is_symlink() or file.suffix in {".dat", ".u8"} or not file.is_file():
             continue
@@ -39,13 +39,13 @@ def cookies(folder: Path) -> Iterator[Document]:
 
 
 def unwrapped(text: str) -> list[str]:
-    """Paragraphs of text that was broken into lines."""
+    """Paragraphs of line-wrapped text."""
     parts = re.split(r"\n\s*\n|\n(?=\s*(?:--|作者|\())", text)
     return [re.sub(r"(?<=[⺀-鿿，。、；：？！])\s+(?=[⺀-鿿])", "", part) for part in parts]
 
 
 def pages(folder: Path, pattern: str, element: str, drop: str = r"$^") -> Iterator[Document]:
-    """Pages of help: the paragraphs (``element``) of each file."""
+    """Help pages: the paragraphs (``element``) of each file."""
     for file in sorted(folder.rglob(pattern)):
         if not file.is_file():
             continue
@@ -55,7 +55,7 @@ def pages(folder: Path, pattern: str, element: str, drop: str = r"$^") -> Iterat
 
 
 def manual_pages(folder: Path) -> Iterator[Document]:
-    """Chinese manual pages, roff taken off; only running text is left by the checks below."""
+    """Chinese manual pages without roff; later checks keep running text only."""
     for file in sorted((folder / "usr/share/man/zh_CN").rglob("*.gz")):
         if file.is_symlink():
             continue
@@ -67,7 +67,7 @@ def manual_pages(folder: Path) -> Iterator[Document]:
 
 
 def bible(folder: Path) -> Iterator[Document]:
-    """World English Bible, a chapter a document (SWORD's zText: zlib blocks, a book each)."""
+    """World English Bible, one document per chapter (SWORD's zText: a zlib block per book)."""
     for testament in ("ot", "nt"):
         (blocks,) = folder.rglob(f"{testament}.bzs")
         packed = blocks.with_suffix(".bzz").read_bytes()
@@ -81,7 +81,7 @@ def bible(folder: Path) -> Iterator[Document]:
 
 
 def examples(folder: Path) -> Iterator[Document]:
-    """WordNet's example sentences, those of a set of synonyms a document."""
+    """WordNet's example sentences, one document per set of synonyms."""
     for file in sorted(folder.rglob("wordnet/data.*")):
         for line in file.read_text("latin-1").splitlines():
             quoted = re.findall(r'"([^"]{12,})"', line.partition("|")[2])
@@ -90,14 +90,14 @@ def examples(folder: Path) -> Iterator[Document]:
 
 
 def devil(folder: Path) -> Iterator[Document]:
-    """The Devil's Dictionary, a definition a document."""
+    """The Devil's Dictionary, one document per definition."""
     (file,) = folder.rglob("devil.dict.dz")
     for entry in re.split(r"\n(?=[A-Z]{2})", text_of(file)):
         yield entry[:60], unwrapped(entry)
 
 
 def dialogue(folder: Path) -> Iterator[Document]:
-    """Battle for Wesnoth's stories, English and Chinese, a message a document."""
+    """Battle for Wesnoth's stories in English and Chinese, one document per message."""
     for file in sorted(folder.rglob("zh_CN/LC_MESSAGES/*.mo")):
         with file.open("rb") as stream:
             # gettext finds a message by its source and has no public way to list them all.
@@ -109,7 +109,7 @@ def dialogue(folder: Path) -> Iterator[Document]:
 
 
 def graded(folder: Path) -> Iterator[Document]:
-    """Sentences for learners of Chinese, with their English."""
+    """Sentences for learners of Chinese, with English translations."""
     (file,) = folder.rglob("sentences.json")
     for card in json.loads(file.read_text("utf-8")):
         yield card["id"], [card["chinese"], card["translation"]["en"]]

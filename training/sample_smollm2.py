@@ -1,9 +1,9 @@
-"""Everyday English sampled from SmolLM2-135M-Instruct (Apache-2.0), as training text.
+"""Sample everyday English from SmolLM2-135M-Instruct (Apache-2.0) as training text.
 
     python training/sample_smollm2.py --seed 1 --batches 60 -o samples-1.jsonl
 
-One JSON object a line: the prompt and the answer, cut behind its last whole sentence. A batch
-depends on the seed and its own number alone.
+Each line is a JSON object with the prompt and the answer, cut after its last complete sentence. A
+batch depends only on the seed and its number.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def whole_sentences(text: str) -> str:
 
 @torch.inference_mode()
 def answers(lm: et.CausalLM, asked: list[str], longest: int) -> list[str]:
-    """One sampled answer to each prompt (temperature 0.9, top-p 0.95)."""
+    """One sampled answer per prompt (temperature 0.9, top-p 0.95)."""
     tokenizer = lm.vocabulary.tokenizer
     end = tokenizer.convert_tokens_to_ids(END)
     tokenizer.padding_side, tokenizer.pad_token = "left", END

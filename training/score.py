@@ -1,11 +1,11 @@
-"""Held-out scores of the shipped models, beside a trigram model of the same tokens.
+"""Score the included models on held-out text, next to a trigram model of the same tokens.
 
     python training/score.py --work work [--models ergotext/models]
 
-Prints nats a token and perplexities by language: the causal model and the trigram model of a
-token and the end token given what stands before; the masked model of a token given all others
-(pseudo-perplexity; Salazar et al. 2020), which is an easier question, so that it stands beside the
-trigram model's answer to the same one: p(token) in p(text) with every token tried in its place.
+Prints nats per token and perplexity by language. The causal and the trigram model predict each
+token, and the end token, from the tokens before it. The masked model predicts a token from all
+others (pseudo-perplexity; Salazar et al. 2020). That is easier, so the trigram model is also scored
+on the same task: p(text) with every token tried at that position.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Trigram:
         ]
 
     def log_prob(self, a: int, b: int, token: int) -> float:
-        """Log p(token | the two before it)."""
+        """Log p(token | the two tokens before it)."""
         p = self.first[token]
         for table, context in ((self.second, (b,)), (self.third, (a, b))):
             if (counts := table.get(context)) is not None:
@@ -62,7 +62,7 @@ class Trigram:
         )
 
     def conditional_log_prob(self, row: Sequence[int], place: int) -> float:
-        """Log p of one token given all others: every token of the vocabulary tried there."""
+        """Log p of one token given all others, trying every token of the vocabulary there."""
         padded = [START, START, *row, END]
         at = place + 2
         a, b, after, *then = padded[at - 2], padded[at - 1], *padded[at + 1 : at + 3]
@@ -88,7 +88,7 @@ def _by_context(
 
 
 def language(row: Sequence[int], tokenizer) -> str:
-    """Chinese if any of it is."""
+    """Chinese if any character is."""
     return "Chinese" if re.search(r"[一-鿿]", tokenizer.decode(row)) else "English"
 
 
@@ -96,8 +96,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--models", type=Path, default=Path("ergotext/models"))
-    parser.add_argument("--every", type=int, default=1, help="score each so-manieth piece")
-    parser.add_argument("--places", type=int, default=300, help="a language, for the trigram model")
+    parser.add_argument("--every", type=int, default=1, help="score every nth piece")
+    parser.add_argument(
+        "--places", type=int, default=300, help="per language, for the trigram model"
+    )
     args = parser.parse_args()
     tokenizer = AutoTokenizer.from_pretrained(args.models / "tiny-masked")
     train, heldout = (

@@ -1,9 +1,8 @@
-"""What a model knows before its first step, from counts of its text: seconds that save many steps.
+"""Initialise a model from counts of its training text: takes seconds and saves many steps.
 
-The leading singular vectors of the positive pointwise mutual information of tokens that stand
-together (Levy and Goldberg 2014) become the embeddings. ``neighbours`` goes on from there: the
-first layers of the masked model look at the two tokens next to a place and already answer as a
-bilinear model of them would.
+The embeddings are the leading singular vectors of the positive pointwise mutual information of
+neighbouring tokens (Levy and Goldberg 2014). ``neighbours`` also sets the first layers of the
+masked model, so that it predicts from the two adjacent tokens like a bilinear model.
 """
 
 from __future__ import annotations
@@ -12,12 +11,12 @@ import torch
 from torch import Tensor
 from transformers import ModernBertForMaskedLM, PreTrainedModel
 
-SHARPNESS = 4.0  # length of a rotary pair of the query and key biases; 3 nats from place to place
-GAIN = 0.7  # of the head; before the first step 0.5 and 1.0 are about as good, 0.25 and 2.0 worse
+SHARPNESS = 4.0  # length of a rotary pair of the query and key biases; 3 nats between positions
+GAIN = 0.7  # of the head; at the start 0.5 and 1.0 are about as good, 0.25 and 2.0 worse
 
 
 def pairs(rows: list[list[int]], size: int, apart: int) -> Tensor:
-    """[V, V]: how often the second token stands ``apart`` places after the first."""
+    """[V, V]: how often the second token occurs ``apart`` positions after the first."""
     flat = torch.tensor([token for row in rows for token in row])
     counts = torch.bincount(flat[:-apart] * size + flat[apart:], minlength=size * size)
     return counts.view(size, size).float()
@@ -45,7 +44,7 @@ def log_share(rows: list[list[int]], size: int) -> Tensor:
 
 @torch.no_grad()
 def informed(model: PreTrainedModel, rows: list[list[int]]) -> None:
-    """Embeddings from the company that tokens keep, at most two places apart."""
+    """Set the embeddings from co-occurrences at most two positions apart."""
     size = model.config.vocab_size
     together = pairs(rows, size, 1) + pairs(rows, size, 2) / 2
     known = embeddings(information(together + together.T), model.config.hidden_size, 0.04)
@@ -54,11 +53,11 @@ def informed(model: PreTrainedModel, rows: list[list[int]]) -> None:
 
 @torch.no_grad()
 def neighbours(model: ModernBertForMaskedLM, rows: list[list[int]], mask: int) -> None:
-    """Begin as log p(token) + e(token) · (A e(the one before) + B e(the one after)).
+    """Start as log p(token) + e(token) · (A e(previous token) + B e(next token)).
 
-    A and B are least-squares fits to the mutual information. Half their ranks are the values and
-    outputs of the first layer's heads, half those of the second's: even heads look one place back,
-    odd ones one place on, by rotary phases in the biases of queries and keys. All of it is trained.
+    A and B are least-squares fits to the mutual information. Half their ranks become the values and
+    outputs of the first layer's heads, half those of the second's. Even heads attend one position
+    back, odd heads one ahead, by rotary phases in the query and key biases. All of it is trained.
     """
     config = model.config
     size, width, heads = config.vocab_size, config.hidden_size, config.num_attention_heads
@@ -90,7 +89,7 @@ def neighbours(model: ModernBertForMaskedLM, rows: list[list[int]], mask: int) -
 
 
 def _fit(seen: Tensor, law: Tensor, known: Tensor) -> Tensor:
-    """[width, width]: W for which seen W knownᵀ comes nearest to ``law``, with a little ridge."""
+    """[width, width]: W for which seen W knownᵀ is closest to ``law``, with a small ridge."""
 
     def inverse(table: Tensor) -> Tensor:
         square = table.T @ table

@@ -1,9 +1,9 @@
-"""One byte-level BPE tokenizer for both shipped models: every text is spelled, none is unknown.
+"""Train the byte-level BPE tokenizer of both included models; it can encode every text.
 
     python training/tokenizer.py --work work
 
-reads ``work/train.jsonl`` and writes ``work/masked`` and ``work/causal``: the same tokens, and
-around a text what the model of that kind expects there.
+reads ``work/train.jsonl`` and writes ``work/masked`` and ``work/causal``: the same tokens, with the
+special tokens that each kind of model expects around a text.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def paragraphs(file: Path) -> Iterator[str]:
 
 
 def trained(text: Iterator[str]) -> Tokenizer:
-    """The tokenizer: digits by themselves, else GPT-2's way of parting words."""
+    """Train the tokenizer: single digits, otherwise GPT-2's way of splitting words."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(False)]

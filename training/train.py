@@ -1,10 +1,10 @@
-"""Train one of the shipped models on the CPU: ``causal`` or ``masked``.
+"""Train one of the included models on the CPU: ``causal`` or ``masked``.
 
     python training/train.py causal --work work --steps 4000
 
-Needs what ``corpus.py`` and ``tokenizer.py`` wrote. The learning rate is held, then falls to
-zero over the last fifth of the steps; a file ``work/causal/stop`` makes that fall begin at once.
-``checkpoint.pt`` beside the model lets a run that was ended go on; ``log.jsonl`` tells the steps.
+Needs the output of ``corpus.py`` and ``tokenizer.py``. The learning rate is constant, then falls to
+zero over the last fifth of the steps; create the file ``work/causal/stop`` to start this decay at
+once. A run that was stopped resumes from ``checkpoint.pt``; ``log.jsonl`` records the steps.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from transformers import (
 )
 
 BATCH = 1024  # tokens in a step
-WARM_UP, COOL_DOWN = 100, 0.25  # steps; a share of the steps before it
+WARM_UP, COOL_DOWN = 100, 0.25  # steps; as a share of the steps before the decay
 RATE, EMBEDDING_RATE = 3e-3, 3e-3
 MASKED = {"held": 0.3, "falling": 0.15}  # share of tokens hidden while the rate is …
 SHAPE = {
@@ -44,7 +44,7 @@ SHAPE = {
     "eos_token_id": END,
     "tie_word_embeddings": True,
 }
-AROUND = {  # what is different in the masked model
+AROUND = {  # differences of the masked model
     "num_attention_heads": 4,
     "attention_bias": True,
     "classifier_activation": "linear",
@@ -70,10 +70,10 @@ def fresh(kind: str) -> PreTrainedModel:
 
 
 def hidden_places(ids: Tensor, share: float) -> Tensor:
-    """bool [B, L]: tokens to be masked, at least one a row, never a special one.
+    """bool [B, L]: tokens to mask, at least one per row, never a special token.
 
-    In a quarter of the rows any token with chance ``share``; in the others each third, fourth or
-    fifth, so that what is to be said has its neighbours beside it.
+    In a quarter of the rows each token with probability ``share``; in the others every third,
+    fourth or fifth token, so that each masked token keeps its neighbours.
     """
     rows, length = ids.shape
     ordinary = ids > MASK
@@ -117,7 +117,7 @@ def optimizers(model: PreTrainedModel) -> list[torch.optim.Optimizer]:
 
 @torch.no_grad()
 def held_out_loss(model: PreTrainedModel, rows: list[list[int]]) -> float:
-    """The loss on held-out pieces, always with the same tokens masked."""
+    """The loss on held-out pieces, with the same tokens masked every time."""
     model.eval()
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -132,7 +132,7 @@ def held_out_loss(model: PreTrainedModel, rows: list[list[int]]) -> float:
 def resumed(
     folder: Path, model: PreTrainedModel, steps: list[torch.optim.Optimizer]
 ) -> tuple[int, int] | None:
-    """Put model, optimizers and chance back to the checkpoint; its steps, None if there is none."""
+    """Restore model, optimizers and random state; return the step, or None without a checkpoint."""
     if not (folder / "checkpoint.pt").exists():
         return None
     state = torch.load(folder / "checkpoint.pt", weights_only=True)
@@ -149,7 +149,7 @@ def keep(
     steps: list[torch.optim.Optimizer],
     counts: dict[str, int],
 ) -> None:
-    """Write a checkpoint in the place of the last one."""
+    """Write a checkpoint, replacing the last one."""
     state = {"model": model.state_dict(), "random": torch.get_rng_state(), **counts}
     state |= {"optimizers": [o.state_dict() for o in steps]}
     torch.save(state, folder / "checkpoint.new")
@@ -160,7 +160,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kind", choices=["causal", "masked"])
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=4000, help="before the rate begins to fall")
+    parser.add_argument("--steps", type=int, default=4000, help="steps before the rate decays")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     torch.set_num_threads(1)

@@ -1,4 +1,4 @@
-"""What every command shares: its output file, its exit codes, and how errors and signals end it.
+"""Shared behaviour of all commands: output files, exit codes, error lines and signals.
 
 Exit codes: 0; 1 for a failure, expected or not; 2 for input that cannot be; 130 after Ctrl-C and
 128 + its number after another signal. An error is one line on stderr; ``--debug`` shows the rest.
@@ -7,7 +7,6 @@ Exit codes: 0; 1 for a failure, expected or not; 2 for input that cannot be; 130
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sys
 import traceback
@@ -17,9 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any, ClassVar, Protocol
-from uuid import uuid4
 
 import typer
+
+from ergotext.errors import ErgotextError, InputError
+from ergotext.support.files import write_text
 
 INTERRUPTED = 130
 """Exit code of a process that Ctrl-C ended, as shells have it."""
@@ -28,7 +29,7 @@ UNEXPECTED = "unexpected"
 
 
 @dataclass
-class Asked:
+class GlobalOptions:
     """What options of the whole command line say; the context of every command has it."""
 
     debug: bool = False
@@ -70,18 +71,18 @@ def place(path: Path, option: str = "-o") -> Path:
         written.
     """
     if "\0" in str(path):
-        raise typer.BadParameter("the name of a file holds no NUL", param_hint=option)
+        raise typer.BadParameter("a file name cannot contain a NUL character", param_hint=option)
     real = Path(os.path.realpath(path))
     if real.is_symlink():
-        raise typer.BadParameter(f"{path} is a link that leads to itself", param_hint=option)
+        raise typer.BadParameter(f"{path} is a link to itself", param_hint=option)
     if real.is_dir():
-        raise typer.BadParameter(f"{path} is a folder; name a file", param_hint=option)
+        raise typer.BadParameter(f"{path} is a folder; give a file name", param_hint=option)
     if not real.parent.exists():
         raise typer.BadParameter(f"the folder {real.parent} does not exist", param_hint=option)
     if not real.parent.is_dir():
-        raise typer.BadParameter(f"{real.parent} is no folder", param_hint=option)
+        raise typer.BadParameter(f"{real.parent} is not a folder", param_hint=option)
     if not os.access(real.parent, os.W_OK):
-        raise typer.BadParameter(f"the folder {real.parent} cannot be written", param_hint=option)
+        raise typer.BadParameter(f"the folder {real.parent} is not writable", param_hint=option)
     return real
 
 
@@ -104,7 +105,7 @@ class Output:
         self.lines: list[str] = []
         if self.path in [Path(os.path.realpath(file)) for file in read if file is not None]:
             raise typer.BadParameter(
-                f"{path} is what this command reads; name another file", param_hint="-o"
+                f"{path} is also an input of this command; give another file name", param_hint="-o"
             )
 
     def __call__(self, text: str) -> None:
@@ -124,8 +125,8 @@ class Output:
         except OSError as error:
             typer.echo("".join(self.lines), nl=False)  # found is found
             raise typer.TyperException(
-                f"{self.path} cannot be written ({error.strerror or error}); its lines are on "
-                "standard output instead"
+                f"{self.path} could not be written ({error.strerror or error}); the output was "
+                "printed instead"
             ) from error
 
     def _write(self, path: Path) -> None:
@@ -133,15 +134,7 @@ class Output:
             with path.open("w", encoding="utf-8") as stream:
                 stream.writelines(self.lines)
             return
-        part = path.with_name(f".ergotext-{uuid4().hex}")
-        try:
-            with part.open("x", encoding="utf-8") as stream:
-                stream.writelines(self.lines)
-            if path.exists():
-                shutil.copymode(path, part)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        write_text(path, "".join(self.lines))
 
 
 class Report(Protocol):
@@ -169,22 +162,20 @@ def standard_input() -> str:
     InputError
         It is closed, or not UTF-8.
     """
-    from ergotext.errors import InputError
-
     if sys.stdin is None:
-        raise InputError("standard input is closed; pipe keyword sets in, one JSON list a line")
+        raise InputError("standard input is closed; pipe text into it")
     try:
         return sys.stdin.buffer.read().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"standard input is not UTF-8 ({error.reason})") from error
 
 
-_NO_MEMORY = "out of memory; ask for less at a time (fewer --chains, a smaller model) or free some"
+_NO_MEMORY = "out of memory; use fewer --chains or a smaller model, or free some memory"
 
 
 def run(app: typer.Typer, arguments: list[str] | None) -> int:
     """Run a command line: the exit code. Whatever goes wrong is one line on stderr."""
-    asked, Quit.code = Asked(), INTERRUPTED
+    asked, Quit.code = GlobalOptions(), INTERRUPTED
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
         # Not called, but taken apart: a call makes a Ctrl-C of EOFError, and leaves at EPIPE.
@@ -205,14 +196,12 @@ def run(app: typer.Typer, arguments: list[str] | None) -> int:
 
 def _ending(error: BaseException) -> tuple[str, int]:
     """What is said of an error, and the exit code."""
-    from ergotext.errors import ErgotextError, InputError
-
     if isinstance(error, typer.TyperException):
         return error.format_message(), error.exit_code
     # Lazy imports make an error of their own of whatever is raised in them.
     if (signalled := _came_of(error, KeyboardInterrupt)) is not None:
         if isinstance(signalled, Quit):
-            return f"ended by {signalled}", signalled.exit_code
+            return f"terminated by {signalled}", signalled.exit_code
         return "interrupted", INTERRUPTED
     if isinstance(error, BrokenPipeError):  # the reader has gone (… | head)
         _leave_stdout()
@@ -224,8 +213,8 @@ def _ending(error: BaseException) -> tuple[str, int]:
     if isinstance(error, OSError):
         return str(error), 1
     return (
-        f"{UNEXPECTED} {type(error).__name__}: {str(error)[:300]}; please report this, with what "
-        "ergotext --debug … shows",
+        f"{UNEXPECTED} {type(error).__name__}: {str(error)[:300]}; please report this, with the "
+        "traceback that ergotext --debug … prints",
         1,
     )
 

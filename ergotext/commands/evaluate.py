@@ -1,4 +1,4 @@
-"""``ergotext evaluate``; what it does is in ``ergotext.tasks.datasets.kgclue``."""
+"""The command ``ergotext evaluate``; the work is done in ``ergotext.tasks.evaluation``."""
 
 from __future__ import annotations
 
@@ -37,54 +37,67 @@ LOCAL = EngineName.local
 
 def evaluate(
     data: Annotated[
-        Path, typer.Argument(metavar="DATA", help="JSON lines: id, question, answer (KgCLUE).")
+        Path,
+        typer.Argument(
+            metavar="DATA", help="Questions as JSON lines with id, question and answer (KgCLUE)."
+        ),
     ],
     index: Annotated[
-        Path | None, typer.Option("-i", "--index", help="The index of a knowledge base.")
+        Path | None, typer.Option("-i", "--index", help="Index of the knowledge base.")
     ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", help="Predictions, one JSON object a line; a run goes on from it."
+            "-o",
+            "--output",
+            help="File for the predictions, JSON lines; an interrupted run continues from it.",
         ),
     ] = None,
     predictions: Annotated[
         Path | None,
         typer.Option(
-            help="Score these (JSON lines: id, answer) instead of asking: no index, no output."
+            help="Score these predictions (JSON lines with id and answer) instead of running a "
+            "model."
         ),
     ] = None,
     model: Annotated[
-        str, typer.Option(help="A folder, bundled name, .gguf file or hub id.")
+        str, typer.Option(help="Model: a folder, bundled name, .gguf file or hub id.")
     ] = RETRIEVER,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only so many questions.")] = None,
-    beams: Annotated[int, typer.Option(min=1, help="Beginnings kept at a time.")] = 10,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Evaluate only the first N questions.")
+    ] = None,
+    beams: Annotated[int, typer.Option(min=1, help="Beam width.")] = 10,
     lookahead: Annotated[LookAheadName, typer.Option(help=LOOKAHEAD)] = AUTO,
     anywhere: Annotated[
         bool,
         typer.Option(
             "--anywhere",
-            help="Search all entries, without look-ahead, not only those whose subject is in the "
-            "question.",
+            help="Search all entries, without look-ahead, not only those whose subject occurs in "
+            "the question.",
         ),
     ] = False,
-    prompt: Annotated[
-        str | None, typer.Option(help="What the model reads, with {question} in it.")
-    ] = None,
+    prompt: Annotated[str | None, typer.Option(help="Prompt template with {question}.")] = None,
     prefixes: Annotated[int, typer.Option(min=0, help=PREFIXES)] = 0,
     posterior: Posterior = False,
     temperature: Temperature = None,
-    engine: Annotated[EngineName, typer.Option(help="ray: actors, of the extra ray.")] = LOCAL,
-    workers: Annotated[int, typer.Option(min=1, help="Actors of ray.")] = 2,
+    engine: Annotated[
+        EngineName,
+        typer.Option(
+            help="Run in this process (local) or in Ray actors (ray; needs the extra ray)."
+        ),
+    ] = LOCAL,
+    workers: Annotated[int, typer.Option(min=1, help="Number of Ray actors.")] = 2,
     device: Device = "auto",
     dtype: Dtype = FLOAT32,
     threads: Threads = None,
     plot: Annotated[
-        Path | None, typer.Option(help="Draw reliability and abstention here (.png).")
+        Path | None, typer.Option(help="Save a plot of reliability and abstention to this .png.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The scores as one JSON object.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the scores as one JSON object.")
+    ] = False,
 ) -> None:
-    """Answer the questions of a file from an index, and score the answers as KgCLUE does."""
+    """Answer the questions of a file from an index and compute the KgCLUE scores."""
     from ergotext.tasks.evaluation import evaluate as task
     from ergotext.tasks.plot import check_plot
     from ergotext.tasks.retrieval.lookahead.fitted import temperature_for
@@ -92,7 +105,7 @@ def evaluate(
     if predictions is not None:
         if index or output:
             raise typer.BadParameter(
-                "ready predictions are scored without -i and -o", param_hint="--predictions"
+                "--predictions cannot be combined with -i or -o", param_hint="--predictions"
             )
         if plot is not None:
             check_plot(plot)
@@ -102,7 +115,7 @@ def evaluate(
     if index is None or output is None:
         missing = "-i" if index is None else "-o"
         raise typer.BadParameter(
-            "missing: give an index and an output, or ready --predictions", param_hint=missing
+            "missing; give an index (-i) and an output (-o), or --predictions", param_hint=missing
         )
     place(output)
     config = {

@@ -1,4 +1,4 @@
-"""``ergotext index``: one function a subcommand; what they do is in ``ergotext.tasks``."""
+"""The commands ``ergotext index …``; the work is done in ``ergotext.tasks.index``."""
 
 from __future__ import annotations
 
@@ -11,22 +11,26 @@ import typer
 from ergotext.commands.console import Output, place, report
 
 index = typer.Typer(
-    help="Index files: sets of millions of keys with objects to each, opened in milliseconds.",
+    help="Build, change and inspect index files.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-IndexFile = Annotated[Path, typer.Argument(metavar="INDEX", help="An index file.")]
-LinesFile = Annotated[Path, typer.Argument(metavar="LINES", help="Lines with tabs, UTF-8.")]
+IndexFile = Annotated[Path, typer.Argument(metavar="INDEX", help="The index file.")]
+LinesFile = Annotated[Path, typer.Argument(metavar="LINES", help="Tab-separated lines, UTF-8.")]
 Tokenizer = Annotated[
     str | None,
     typer.Option(
-        help="The tokenizer that makes tokens of keys: a tokenizer.json, a folder, a hub id or a "
-        "bundled model; by default one of characters, which goes into the index."
+        help="Tokenizer of the keys: a tokenizer.json, a folder, a hub id or a bundled model. By "
+        "default one token per character, stored in the index."
     ),
 ]
-Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first bad line.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first malformed line.")]
 SameColumns = Annotated[
-    str | None, typer.Option("--columns", help="What the fields are, if not as at first.")
+    str | None,
+    typer.Option(
+        "--columns",
+        help="Names of the columns, if they differ from those the index was built with.",
+    ),
 ]
 
 
@@ -36,11 +40,11 @@ def index_build(
     output: Annotated[Path, typer.Option("-o", "--output", help="The index file to write.")],
     tokenizer: Tokenizer = None,
     columns: Annotated[
-        str, typer.Option(help="What the fields are; key for lines that are keys.")
+        str, typer.Option(help="Names of the columns; key if each line is a key.")
     ] = "subject,predicate,object",
     strict: Strict = False,
 ) -> None:
-    """Build an index of the lines of a file."""
+    """Build an index from the lines of a file."""
     place(output)
     from ergotext.tasks.index import build
 
@@ -55,7 +59,10 @@ def index_add(
     columns: SameColumns = None,
     strict: Strict = False,
 ) -> None:
-    """Add the lines of a file; objects go behind those that a key has."""
+    """Add the lines of a file to an index.
+
+    New objects are appended to those that a key already has.
+    """
     from ergotext.tasks.index import add
 
     report(add(file, lines, tokenizer=tokenizer, columns=columns, strict=strict))
@@ -69,7 +76,10 @@ def index_remove(
     columns: SameColumns = None,
     strict: Strict = False,
 ) -> None:
-    """Remove the lines of a file; without an object column, keys with all their objects."""
+    """Remove the lines of a file from an index.
+
+    Without an object column, keys are removed with all their objects.
+    """
     from ergotext.tasks.index import remove
 
     report(remove(file, lines, tokenizer=tokenizer, columns=columns, strict=strict))
@@ -78,9 +88,9 @@ def index_remove(
 @index.command("info")
 def index_info(
     file: IndexFile,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Say what an index holds."""
+    """Show what an index contains."""
     from ergotext.tasks.index import about
 
     found = about(file)
@@ -90,12 +100,14 @@ def index_info(
 @index.command("get")
 def index_get(
     file: IndexFile,
-    prefix: Annotated[str, typer.Argument(help="How the keys begin; '' for all.")],
-    count: Annotated[int, typer.Option("-n", min=1, help="Keys to show.")] = 10,
+    prefix: Annotated[str, typer.Argument(help="Prefix of the keys; '' for all.")],
+    count: Annotated[int, typer.Option("-n", min=1, help="Number of keys to show.")] = 10,
     tokenizer: Tokenizer = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a key.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON, one object per key.")
+    ] = False,
 ) -> None:
-    """Show keys that begin with a text, their objects, and what may come next."""
+    """Show keys with a prefix, their objects, and possible continuations."""
     from ergotext.tasks.lookup import get
 
     emit, below = Output(None), get(file, prefix, tokenizer=tokenizer)
@@ -106,7 +118,7 @@ def index_get(
 
 @index.command("verify")
 def index_verify(file: IndexFile) -> None:
-    """Read all of an index and compare its checksums."""
+    """Read the whole index and check its checksums."""
     from ergotext.tasks.index import check
 
     typer.echo(check(file))

@@ -1,4 +1,4 @@
-"""``ergotext infill``; what it does is in ``ergotext.tasks.infill``."""
+"""The command ``ergotext infill``; the work is done in ``ergotext.tasks.infill``."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def infill(
     text: Annotated[
         str,
         typer.Argument(
-            help="Text with blanks: ___ of one or more words, ___{2} of two, ___{1,3} of one to "
-            "three; or -: such texts from stdin, one a line."
+            help="Text with blanks: ___ is one or more words, ___{2} two, ___{1,3} one to three. "
+            "Or - to read such texts from standard input, one per line."
         ),
     ],
     count: Count = 3,
@@ -50,7 +50,7 @@ def infill(
     as_json: AsJson = False,
     output: OutFile = None,
 ) -> None:
-    """Fill the blanks of a text; what is given stays word for word."""
+    """Fill the blanks of a text and keep the rest word for word."""
     emit = Output(output)
     from ergotext.tasks import infill as task
     from ergotext.tasks.write import Budget

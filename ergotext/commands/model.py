@@ -1,4 +1,4 @@
-"""The model that a command names."""
+"""Load the model that a command was given."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options that several commands share, each declared once."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -24,24 +24,33 @@ class ChainName(StrEnum):
 
 
 FLOAT32, ANNEALING = DtypeName.float32, ChainName.annealing
-Count = Annotated[int, typer.Option("-n", min=1, help="Texts to show.")]
-Chains = Annotated[int, typer.Option(min=1, help="Chains run side by side.")]
-Steps = Annotated[int, typer.Option(min=1, help="Steps of each chain.")]
-Sampler = Annotated[ChainName, typer.Option(help="annealing: look for the best; mh: sample.")]
+Count = Annotated[int, typer.Option("-n", min=1, help="Number of texts to show.")]
+Chains = Annotated[int, typer.Option(min=1, help="Number of chains, run in parallel.")]
+Steps = Annotated[int, typer.Option(min=1, help="Steps per chain.")]
+Sampler = Annotated[
+    ChainName, typer.Option(help="annealing searches for the best text; mh samples.")
+]
 Context = Annotated[
     str | None,
     typer.Option(
-        help="Text that stands before and is not shown; '' for none. By default a plain sentence "
-        "about a quiet morning."
+        help="Text to condition on, not shown in the output; '' for none. By default a plain "
+        "sentence about a quiet morning."
     ),
 ]
-Seconds = Annotated[float | None, typer.Option(help="Time limit for each.")]
+Seconds = Annotated[float | None, typer.Option(help="Time limit in seconds, for each input.")]
 Model = Annotated[
-    str, typer.Option(help="smollm2, tiny-causal, gemma3-270m, a folder, .gguf file or hub id.")
+    str,
+    typer.Option(
+        help="Model: smollm2, tiny-causal, gemma3-270m, a folder, a .gguf file or a hub id."
+    ),
 ]
-Dtype = Annotated[DtypeName, typer.Option(help="bfloat16 is faster and approximate.")]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-Threads = Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads.")]
-Seed = Annotated[int, typer.Option(min=0, help="Same seed, same output.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
-OutFile = Annotated[Path | None, typer.Option("-o", "--output", help="Write here, not to stdout.")]
+Dtype = Annotated[
+    DtypeName, typer.Option(help="Number format of the model; bfloat16 is faster but approximate.")
+]
+Device = Annotated[str, typer.Option(help="Device: auto, cpu or cuda.")]
+Threads = Annotated[int | None, typer.Option(min=1, max=1024, help="Number of CPU threads.")]
+Seed = Annotated[int, typer.Option(min=0, help="Random seed; the same seed gives the same output.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object per line.")]
+OutFile = Annotated[
+    Path | None, typer.Option("-o", "--output", help="Output file, instead of standard output.")
+]

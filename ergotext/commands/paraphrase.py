@@ -1,4 +1,4 @@
-"""``ergotext paraphrase``; what it does is in ``ergotext.tasks.paraphrase``."""
+"""The command ``ergotext paraphrase``; the work is done in ``ergotext.tasks.paraphrase``."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from ergotext.commands.texts import show
 
 
 def paraphrase(
-    text: Annotated[str, typer.Argument(help="What is to be said in other words.")],
+    text: Annotated[str, typer.Argument(help="The text to paraphrase.")],
     count: Count = 3,
     chains: Chains = 8,
     steps: Steps = 300,
     similarity: Annotated[
         str,
         typer.Option(
-            help="What tells closeness of meaning: minilm, a folder or hub id of a sentence "
-            "encoder, or words (how many are kept). auto: minilm where it will do."
+            help="Measure of similarity: minilm, a folder or hub id of a sentence encoder, or "
+            "words (word overlap). auto: minilm where it is installed and the text suits it."
         ),
     ] = "auto",
     max_seconds: Seconds = None,
@@ -46,7 +46,7 @@ def paraphrase(
     as_json: AsJson = False,
     output: OutFile = None,
 ) -> None:
-    """Say a text in other words: fluent, close in meaning, and worded differently."""
+    """Paraphrase a text: fluent, close in meaning, worded differently."""
     emit = Output(output)
     from ergotext.tasks import paraphrase as task
     from ergotext.tasks.write import Budget

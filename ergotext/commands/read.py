@@ -1,4 +1,4 @@
-"""``ergotext read``; what it does is in ``ergotext.tasks.read``."""
+"""The command ``ergotext read``; the work is done in ``ergotext.tasks.read``."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ from ergotext.commands.options import FLOAT32, AsJson, Device, Dtype, OutFile, T
 
 
 def read(
-    passage: Annotated[Path, typer.Argument(help="A text file; - for standard input.")],
-    question: Annotated[str, typer.Argument(help="What the passage is asked.")],
-    count: Annotated[int, typer.Option("-k", min=1, help="Answers to show.")] = 3,
-    beams: Annotated[int, typer.Option(min=1, help="Beginnings kept at a time.")] = 10,
-    max_length: Annotated[int, typer.Option(min=1, help="Longest answer in tokens.")] = 64,
+    passage: Annotated[Path, typer.Argument(help="A text file, or - for standard input.")],
+    question: Annotated[str, typer.Argument(help="The question to answer.")],
+    count: Annotated[int, typer.Option("-k", min=1, help="Number of answers to show.")] = 3,
+    beams: Annotated[int, typer.Option(min=1, help="Beam width.")] = 10,
+    max_length: Annotated[
+        int, typer.Option(min=1, help="Maximum length of an answer in tokens.")
+    ] = 64,
     prompt: Annotated[
         str | None,
-        typer.Option(help="What the model reads, with {passage} and {question}."),
+        typer.Option(help="Prompt template with {passage} and {question}."),
     ] = None,
     model: Annotated[
-        str, typer.Option(help="smollm2, gemma3-270m, a folder, .gguf file or hub id.")
+        str, typer.Option(help="Model: smollm2, gemma3-270m, a folder, a .gguf file or a hub id.")
     ] = "smollm2",
     dtype: Dtype = FLOAT32,
     device: Device = "auto",
@@ -30,7 +32,7 @@ def read(
     as_json: AsJson = False,
     output: OutFile = None,
 ) -> None:
-    """Answer a question by spans of a passage, word for word."""
+    """Answer a question with spans quoted from a passage."""
     emit = Output(output, passage)
     from ergotext.tasks import read as task
 

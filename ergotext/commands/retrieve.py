@@ -1,4 +1,4 @@
-"""``ergotext retrieve``; what it does is in ``ergotext.tasks.retrieval.retriever``."""
+"""The command ``ergotext retrieve``; the work is done in ``ergotext.tasks.retrieval``."""
 
 from __future__ import annotations
 
@@ -29,83 +29,95 @@ class DecodeName(StrEnum):
 
 
 LOOKAHEAD = (
-    "learned: what the model brings along; strings: prefer long subjects and predicates like the "
-    "question; auto: learned where there is one, else strings."
+    "Look-ahead: learned uses the one that comes with the model; strings prefers long subjects "
+    "and predicates similar to the question; auto uses learned if there is one, else strings."
 )
-DECODE = "beam: token by token; mlm: a masked model fills in the blanks behind the question."
+DECODE = "beam decodes token by token; mlm fills in blanks after the question with a masked model."
 PREFIXES = (
-    "Beginnings of entries looked at for each question to bound probabilities, which are exact for "
-    "an index of no more entries; 0: give none."
+    "Prefixes to expand per question to bound the probabilities, which are exact if the index has "
+    "no more entries than this; 0 for no probabilities."
 )
 Posterior = Annotated[
     bool,
     typer.Option(
-        "--posterior", help="Probabilities of model and look-ahead together, not the model's alone."
+        "--posterior",
+        help="Give the probabilities of model and look-ahead together, not of the model alone.",
     ),
 ]
 AUTO, BEAM = LookAheadName.auto, DecodeName.beam
 RETRIEVER = "tiny-retriever"
 Temperature = Annotated[
-    float | None, typer.Option(help="T of the probabilities p^(1/T). [the model's own, or 1]")
+    float | None,
+    typer.Option(help="Temperature T of the probabilities, p^(1/T). [the model's own, or 1]"),
 ]
 
 
 def retrieve(
     questions: Annotated[
         list[str],
-        typer.Argument(metavar="QUESTION...", help="Questions; or -: from stdin, one a line."),
+        typer.Argument(
+            metavar="QUESTION...",
+            help="Questions, or - to read them from standard input, one per line.",
+        ),
     ],
-    index: Annotated[Path, typer.Option("-i", "--index", help="An index file.")],
+    index: Annotated[Path, typer.Option("-i", "--index", help="The index file.")],
     model: Annotated[
         str,
         typer.Option(
-            help="An encoder-decoder (folder or hub id), a causal or, with --decode mlm, a masked "
-            "model, whose tokenizer the index was built with."
+            help="Encoder-decoder (folder or hub id), causal model or, with --decode mlm, masked "
+            "model. The index must have been built with its tokenizer."
         ),
     ] = RETRIEVER,
     decode: Annotated[DecodeName, typer.Option(help=DECODE)] = BEAM,
-    k: Annotated[int, typer.Option("-k", min=1, help="Answers to each question.")] = 5,
+    k: Annotated[int, typer.Option("-k", min=1, help="Answers per question.")] = 5,
     beams: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="Beginnings kept at a time; of mlm, entries of each length scored twice. "
+            help="Beam width; with --decode mlm, entries of each length that are scored twice. "
             "[10, or k]",
         ),
     ] = None,
     threshold: Annotated[
         float,
-        typer.Option(min=0, max=1, help="No answer where the first is less probable than this."),
+        typer.Option(
+            min=0, max=1, help="Give no answer if the best one is less probable than this."
+        ),
     ] = 0.0,
     lookahead: Annotated[LookAheadName, typer.Option(help=LOOKAHEAD)] = AUTO,
     anywhere: Annotated[
         bool,
         typer.Option(
             "--anywhere",
-            help="Search all entries, not only those whose subject is in the question.",
+            help="Search all entries, not only those whose subject occurs in the question.",
         ),
     ] = False,
     prompt: Annotated[
         str | None,
-        typer.Option(help="What the model reads, with {question} in it, and for mlm {answer}."),
+        typer.Option(help="Prompt template with {question} and, for mlm, {answer}."),
     ] = None,
     prefixes: Annotated[int, typer.Option(min=0, help=PREFIXES)] = 2048,
     posterior: Posterior = False,
     temperature: Temperature = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Questions read at a time.")] = 32,
+    batch_size: Annotated[int, typer.Option(min=1, help="Questions per batch.")] = 32,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Answer only the first so many questions.")
+        int | None, typer.Option(min=1, help="Answer only the first N questions.")
     ] = None,
     dtype: Dtype = FLOAT32,
     device: Device = "auto",
     threads: Threads = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a question.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON, one object per question.")
+    ] = False,
     output: OutFile = None,
 ) -> None:
-    """Answer questions with the entries of an index that a model finds most likely."""
+    """Answer questions with the most probable entries of an index."""
     emit = Output(output, index)
     if "-" in questions and len(questions) > 1:
-        raise typer.BadParameter("- (questions from stdin) stands alone", param_hint="QUESTION")
+        raise typer.BadParameter(
+            "- (questions from standard input) cannot be combined with other questions",
+            param_hint="QUESTION",
+        )
     from ergotext.tasks.retrieval import loading as task
 
     asked = task.lines(standard_input()) if questions == ["-"] else questions

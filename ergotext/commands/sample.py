@@ -1,4 +1,4 @@
-"""``ergotext sample``; what it does is in ``ergotext.tasks.sample``."""
+"""The command ``ergotext sample``; the work is done in ``ergotext.tasks.sample``."""
 
 from __future__ import annotations
 
@@ -17,78 +17,101 @@ if TYPE_CHECKING:
 
 def sample(
     config: Annotated[
-        Path | None, typer.Option(help="TOML file with these options' names; flags go before it.")
+        Path | None, typer.Option(help="TOML file of options; flags override it.")
     ] = None,
     sampler: Annotated[
         str | None,
         typer.Option(
-            help="mh, annealing, smc, … or file.py:Class. [smc with a regex or schema, or mh]"
+            help="Sampler: mh, annealing, smc, … or your own, file.py:Class. [smc with a regex "
+            "or schema, else mh]"
         ),
     ] = None,
     n: Annotated[
         int | None,
-        typer.Option("-n", min=1, help="Texts; draws or particles of a weighted sampler. [64]"),
+        typer.Option(
+            "-n", min=1, help="Number of texts; for a weighted sampler, of draws or particles. [64]"
+        ),
     ] = None,
-    chains: Annotated[int | None, typer.Option(min=1, help="Chains side by side. [8]")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Steps of each chain. [300]")] = None,
+    chains: Annotated[
+        int | None, typer.Option(min=1, help="Number of chains, run in parallel. [8]")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps per chain. [300]")] = None,
     option: Annotated[
-        list[str] | None, typer.Option("--option", help="NAME=VALUE of the sampler; repeatable.")
+        list[str] | None,
+        typer.Option("--option", help="Option of the sampler, NAME=VALUE; repeatable."),
     ] = None,
     keyword: Annotated[
-        list[str] | None, typer.Option("--keyword", help="Must occur; repeatable, in order.")
+        list[str] | None,
+        typer.Option("--keyword", help="Word that must occur; repeatable, in this order."),
     ] = None,
     length: Annotated[float | None, typer.Option(help="Mean length in tokens.")] = None,
-    regex: Annotated[str | None, typer.Option(help="What the whole text must match.")] = None,
+    regex: Annotated[
+        str | None, typer.Option(help="Regular expression that the whole text must match.")
+    ] = None,
     json_schema: Annotated[
-        str | None, typer.Option(help="What the text must be JSON of: a schema, or its file.")
+        str | None,
+        typer.Option(help="JSON schema that the text must satisfy, or the file with it."),
     ] = None,
     masked: Annotated[
         str | None,
-        typer.Option(help="Masked model that mlm-gibbs and mlm-mh propose by: tiny-masked, …"),
+        typer.Option(help="Masked model for the proposals of mlm-gibbs and mlm-mh: tiny-masked, …"),
     ] = None,
     context: Annotated[
-        str | None, typer.Option(help="Text that stands before and is not shown. ['']")
+        str | None, typer.Option(help="Text to condition on, not shown in the output. ['']")
     ] = None,
     start: Annotated[
         str | None,
         typer.Option(
-            help="Text that chains start from; gibbs and the chains of a masked model keep its "
+            help="Initial text of the chains; gibbs and the samplers with a masked model keep its "
             "number of tokens."
         ),
     ] = None,
     max_length: Annotated[
-        int | None, typer.Option(min=1, help="Longest text in tokens. [40]")
+        int | None, typer.Option(min=1, help="Maximum length in tokens. [40]")
     ] = None,
-    max_seconds: Annotated[float | None, typer.Option(help="Time limit of chains.")] = None,
+    max_seconds: Annotated[
+        float | None, typer.Option(help="Time limit of the chains in seconds.")
+    ] = None,
     r_hat: Annotated[
-        float | None, typer.Option(help="Stop chains when they agree so far, such as 1.01.")
+        float | None, typer.Option(help="Stop once R-hat falls below this, such as 1.01.")
     ] = None,
     checkpoint: Annotated[
-        str | None, typer.Option(help="Keep the run of chains in this file.")
+        str | None, typer.Option(help="Save the state of the chains to this file.")
     ] = None,
     every: Annotated[
         int | None, typer.Option(min=1, help="Steps between checkpoints. [100]")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the checkpoint.")] = False,
     model: Annotated[
-        str | None, typer.Option(help="Bundled name, folder, .gguf file or hub id. [smollm2]")
+        str | None,
+        typer.Option(help="Model: a bundled name, folder, .gguf file or hub id. [smollm2]"),
     ] = None,
-    dtype: Annotated[DtypeName | None, typer.Option(help="[float32]")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda. [auto]")] = None,
+    dtype: Annotated[
+        DtypeName | None, typer.Option(help="Number format of the model. [float32]")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="Device: auto, cpu or cuda. [auto]")] = None,
     threads: Threads = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Same seed, same output. [0]")] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, help="Random seed; the same seed gives the same output. [0]"),
+    ] = None,
     plot: Annotated[
-        Path | None, typer.Option(help="Draw energy traces and ranks of chains here (.png).")
+        Path | None,
+        typer.Option(help="Save a plot of the chains' energy traces and ranks to this .png."),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="Write here, and what the run was to …run.toml."),
+        typer.Option(
+            "-o",
+            "--output",
+            help="Output file; the settings of the run are saved beside it (….run.toml).",
+        ),
     ] = None,
 ) -> None:
-    """Sample texts, one JSON object a line: any sampler over any energy.
+    """Sample texts with any sampler from any energy, as JSON lines.
 
-    The lines of chains are draws of equal weight. Those of weighted samplers (importance,
-    rejection, smc, ais, stochastic-beam) are draws with a "log_weight": each stands for exp of it.
+    Chains give draws of equal weight. Weighted samplers (importance, rejection, smc, ais,
+    stochastic-beam) give each draw a "log_weight".
     """
     emit = Output(output)
     from ergotext.tasks import config as table
@@ -138,4 +161,4 @@ def sample(
     for line in (*why, *task.complaints(result, told["dtype"])):
         typer.echo(line, err=True)
     if task.interrupted(result):
-        raise Interrupted("interrupted; what was found is kept")
+        raise Interrupted("interrupted; the results so far are kept")

@@ -1,4 +1,4 @@
-"""Texts that chains found, printed with how they were found."""
+"""Print the texts that chains found, and statistics of the run."""
 
 from __future__ import annotations
 
@@ -35,4 +35,4 @@ def show(
     for line in result.unmoved:
         typer.echo(f"warning: {line}", err=True)
     if result.stopped == "interrupt":
-        raise Interrupted("interrupted; the best so far is kept")
+        raise Interrupted("interrupted; the best texts so far are shown")

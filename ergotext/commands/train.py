@@ -1,8 +1,10 @@
-"""``ergotext train``; what it does is in ``ergotext.tasks.training.seq2seq.train``."""
+"""The commands ``ergotext train`` and ``train-lookahead``."""
 
 from __future__ import annotations
 
+from dataclasses import fields
 from enum import StrEnum
+from math import isnan, nan
 from pathlib import Path
 from typing import Annotated
 
@@ -21,58 +23,79 @@ class ObjectiveName(StrEnum):
     zeroth_order = "zeroth-order"
 
 
-Share = Annotated[float, typer.Option(min=0.0, help="Share of the examples.")]
+Mix = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME=SHARE,…",
+        help="Mix of training examples; kinds that are not named get a share of 0.",
+    ),
+]
+MIX = "real=0.2,renamed=0.15,swapped=0.25,template=0.2,plain=0.2"
 CROSS_ENTROPY = ObjectiveName.cross_entropy
 
 
 def train(
     questions: Annotated[Path, typer.Argument(help="Training questions, JSON lines.")],
-    dev: Annotated[Path, typer.Option(help="Questions that early stopping goes by.")],
-    index: Annotated[Path, typer.Option("-i", "--index", help="The base, an index of triples.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the model.")],
+    dev: Annotated[Path, typer.Option(help="Dev questions, used for early stopping.")],
+    index: Annotated[
+        Path, typer.Option("-i", "--index", help="Index of the knowledge base (triples).")
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Output folder for the model.")],
     templates: Annotated[
         list[Path] | None,
-        typer.Option(help="File of predicates and questions with {subject}; repeatable."),
+        typer.Option(
+            help="File of question templates: a predicate, a tab, a question with {subject}; "
+            "repeatable."
+        ),
     ] = None,
     objective: Annotated[
         ObjectiveName,
         typer.Option(
-            help="listwise: choose among the keys of a question, too; policy, zeroth-order: the "
-            "expected score itself, for a model to --start from."
+            help="Training objective. listwise adds a choice among the keys of a question; policy "
+            "and zeroth-order optimise the expected score directly and need a trained model "
+            "(--start)."
         ),
     ] = CROSS_ENTROPY,
     start: Annotated[
-        str | None, typer.Option(help="Encoder-decoder to go on from; by default from scratch.")
+        str | None, typer.Option(help="Encoder-decoder to start from. [a new model]")
     ] = None,
-    steps: Annotated[int, typer.Option(help="Batches.")] = 20_000,
-    minutes: Annotated[float | None, typer.Option(help="Be over by then at the latest.")] = None,
-    batch_size: Annotated[int, typer.Option(help="Questions in a batch.")] = 32,
-    learning_rate: Annotated[float, typer.Option(help="Of the plateau.")] = 1e-3,
-    warm_up: Annotated[float, typer.Option(help="Share of the run before it.")] = 0.02,
-    cool_down: Annotated[float, typer.Option(help="Share of the run behind it.")] = 0.3,
-    rivals: Annotated[int, typer.Option(help="Most keys to choose among.")] = 16,
-    radius: Annotated[float, typer.Option(help="How far zeroth-order steps look.")] = 1e-3,
-    real: Share = 0.2,
-    renamed: Share = 0.15,
-    swapped: Share = 0.25,
-    templated: Share = 0.2,
-    plain: Share = 0.2,
-    width: Annotated[int, typer.Option(help="Of a model from scratch.")] = 256,
-    layers: Annotated[int, typer.Option(help="Of its encoder and of its decoder.")] = 3,
-    dropout: Annotated[float, typer.Option(help="Of a model from scratch.")] = 0.0,
-    dev_limit: Annotated[int, typer.Option(help="Dev questions that are scored.")] = 500,
-    every: Annotated[int, typer.Option(help="Steps between two scores and checkpoints.")] = 500,
-    patience: Annotated[int, typer.Option(help="Scores without a better one to stop at.")] = 10,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from a checkpoint.")] = False,
+    steps: Annotated[int, typer.Option(help="Number of training steps, one batch each.")] = 20_000,
+    minutes: Annotated[float | None, typer.Option(help="Time limit in minutes.")] = None,
+    batch_size: Annotated[int, typer.Option(help="Batch size.")] = 32,
+    learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 1e-3,
+    warm_up: Annotated[float, typer.Option(help="Fraction of the steps spent on warm-up.")] = 0.02,
+    cool_down: Annotated[
+        float, typer.Option(help="Fraction of the steps spent on cool-down.")
+    ] = 0.3,
+    rivals: Annotated[
+        int, typer.Option(help="Maximum number of keys to choose among (listwise).")
+    ] = 16,
+    radius: Annotated[float, typer.Option(help="Perturbation size of zeroth-order steps.")] = 1e-3,
+    mix: Mix = MIX,
+    width: Annotated[int, typer.Option(help="Hidden size of a new model.")] = 256,
+    layers: Annotated[
+        int, typer.Option(help="Layers of the encoder, and of the decoder, of a new model.")
+    ] = 3,
+    dropout: Annotated[float, typer.Option(help="Dropout of a new model.")] = 0.0,
+    dev_limit: Annotated[int, typer.Option(help="Number of dev questions to evaluate.")] = 500,
+    every: Annotated[int, typer.Option(help="Steps between evaluations and checkpoints.")] = 500,
+    patience: Annotated[
+        int, typer.Option(help="Early-stopping patience: evaluations without improvement.")
+    ] = 10,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue from the last checkpoint.")
+    ] = False,
     device: Device = "auto",
     threads: Threads = None,
-    seed: Annotated[int, typer.Option(help="Same seed, same model (on one machine).")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Random seed; on one machine, the same seed gives the same model.")
+    ] = 0,
 ) -> None:
-    """Train a small encoder-decoder to find the keys of an index that answer questions."""
+    """Train an encoder-decoder that answers questions with the keys of an index."""
     import torch
 
     from ergotext.tasks.training.examples import Shares
-    from ergotext.tasks.training.seq2seq.train import InterruptedRunError
+    from ergotext.tasks.training.run import InterruptedRunError
     from ergotext.tasks.training.seq2seq.train import train as run
     from ergotext.tasks.training.settings import Settings, Shape
 
@@ -80,7 +103,7 @@ def train(
         torch.set_num_threads(threads)
     settings = Settings(
         steps, batch_size, learning_rate, warm_up, cool_down, objective.value, rivals, radius, seed,
-        dev_limit, every, patience, Shares(real, renamed, swapped, templated, plain),
+        dev_limit, every, patience, Shares(**_shares(mix)),
         Shape(width, 2 * width, layers, max(1, width // 64), dropout),
     )  # fmt: skip
     try:
@@ -94,41 +117,73 @@ def train(
         raise Interrupted(str(error)) from error
 
 
+def _shares(mix: str) -> dict[str, float]:
+    """Read NAME=SHARE,…; kinds that are not named get 0."""
+    from ergotext.tasks.training.examples import Shares
+
+    known = [field.name for field in fields(Shares)]
+    shares = dict.fromkeys(known, 0.0)
+    for part in mix.split(","):
+        name, _, share = (side.strip() for side in part.partition("="))
+        try:
+            number = float(share)
+        except ValueError:
+            number = nan
+        if name not in shares or isnan(number):
+            raise typer.BadParameter(
+                f"{part.strip()!r:.60} is not NAME=SHARE with a name of {', '.join(known)}",
+                param_hint="--mix",
+            )
+        shares[name] = number
+    return shares
+
+
 def train_lookahead(
     questions: Annotated[Path, typer.Argument(help="Training questions, JSON lines.")],
-    dev: Annotated[Path, typer.Option(help="Questions that are scored on the way.")],
-    index: Annotated[Path, typer.Option("-i", "--index", help="The base, an index of triples.")],
+    dev: Annotated[Path, typer.Option(help="Dev questions, evaluated during training.")],
+    index: Annotated[
+        Path, typer.Option("-i", "--index", help="Index of the knowledge base (triples).")
+    ],
     output: Annotated[
-        Path, typer.Option("-o", "--output", help="Folder of the model, or one of its own.")
+        Path, typer.Option("-o", "--output", help="Output folder: that of the model, or another.")
     ],
     templates: Annotated[
         list[Path] | None,
-        typer.Option(help="File of predicates and questions with {subject}; repeatable."),
+        typer.Option(
+            help="File of question templates: a predicate, a tab, a question with {subject}; "
+            "repeatable."
+        ),
     ] = None,
     synonyms: Annotated[
         list[Path] | None,
-        typer.Option(help="File of words that mean the same, tabs between them; repeatable."),
+        typer.Option(help="File of synonyms, one tab-separated group per line; repeatable."),
     ] = None,
     start: Annotated[
-        str | None, typer.Option(help="Model whose look-ahead to go on from; default from scratch.")
+        str | None, typer.Option(help="Model whose look-ahead to start from. [a new one]")
     ] = None,
-    steps: Annotated[int, typer.Option(help="Batches.")] = 8000,
-    batch_size: Annotated[int, typer.Option(help="Questions in a batch.")] = 32,
-    learning_rate: Annotated[float, typer.Option(help="The highest.")] = 1e-3,
-    templated: Share = 0.3,
-    width: Annotated[int, typer.Option(help="Of a character's embedding, from scratch.")] = 96,
-    every: Annotated[int, typer.Option(help="Steps between two scores and checkpoints.")] = 1000,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
+    steps: Annotated[int, typer.Option(help="Number of training steps, one batch each.")] = 8000,
+    batch_size: Annotated[int, typer.Option(help="Batch size.")] = 32,
+    learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 1e-3,
+    templated: Annotated[
+        float, typer.Option(min=0.0, help="Share of examples made from templates.")
+    ] = 0.3,
+    width: Annotated[
+        int, typer.Option(help="Width of the character embeddings of a new look-ahead.")
+    ] = 96,
+    every: Annotated[int, typer.Option(help="Steps between evaluations and checkpoints.")] = 1000,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the checkpoint.")] = False,
     device: Device = "auto",
     threads: Threads = None,
-    seed: Annotated[int, typer.Option(help="Same seed, same weights (on one machine).")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Random seed; on one machine, the same seed gives the same weights.")
+    ] = 0,
 ) -> None:
-    """Train the look-ahead of a retriever: what tells which predicate a question asks for."""
+    """Train the look-ahead of a retriever: it predicts the predicate a question asks for."""
     import torch
 
     from ergotext.tasks.training.lookahead.fit import Recipe
     from ergotext.tasks.training.lookahead.train import train_lookahead as run
-    from ergotext.tasks.training.seq2seq.train import InterruptedRunError
+    from ergotext.tasks.training.run import InterruptedRunError
 
     if threads is not None:
         torch.set_num_threads(threads)

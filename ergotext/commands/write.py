@@ -1,4 +1,4 @@
-"""``ergotext write``; what it does is in ``ergotext.tasks.write``."""
+"""The command ``ergotext write``; the work is done in ``ergotext.tasks.write``."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ def write(
         list[str],
         typer.Argument(
             metavar="KEYWORD...",
-            help="Words that must occur verbatim; or -: keyword sets from stdin, "
-            "one JSON list of strings a line.",
+            help="Words that must occur verbatim, or - to read keyword sets from standard input, "
+            "one JSON list of strings per line.",
         ),
     ],
     count: Count = 3,
     chains: Chains = 8,
     steps: Steps = 300,
     sampler: Sampler = ANNEALING,
-    length: Annotated[int, typer.Option(min=1, help="Wanted length in tokens.")] = 14,
+    length: Annotated[int, typer.Option(min=1, help="Mean length in tokens.")] = 14,
     context: Context = None,
-    max_length: Annotated[int, typer.Option(min=1, help="Longest sentence in tokens.")] = 40,
+    max_length: Annotated[int, typer.Option(min=1, help="Maximum length in tokens.")] = 40,
     max_seconds: Seconds = None,
     any_order: Annotated[
-        bool, typer.Option("--any-order", help="Let keywords trade places.")
+        bool, typer.Option("--any-order", help="Allow the keywords in any order.")
     ] = False,
     model: Model = "smollm2",
     dtype: Dtype = FLOAT32,
@@ -56,12 +56,15 @@ def write(
     as_json: AsJson = False,
     output: OutFile = None,
 ) -> None:
-    """Write fluent sentences in which every keyword occurs."""
+    """Write fluent sentences that contain every keyword."""
     emit = Output(output)
     from ergotext.tasks import write as task
 
     if "-" in words and len(words) > 1:
-        raise typer.BadParameter("- (keyword sets from stdin) stands alone", param_hint="KEYWORD")
+        raise typer.BadParameter(
+            "- (keyword sets from standard input) cannot be combined with other keywords",
+            param_hint="KEYWORD",
+        )
     sets = task.parse_keyword_sets(standard_input()) if words == ["-"] else [words]
     task.check_sets(sets)
     budget = task.Budget(sampler.value, chains, steps, max_seconds, seed)

@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ergotext.lm.protocols import Automaton, Classes
+from ergotext.support.arrays import Ints
 
-Ints = NDArray[np.int64]
 DEAD = -1
 MOST_KEPT = 1 << 23
 """Tokens in all of the classes that are kept: 64 MiB"""

@@ -1,4 +1,4 @@
-"""TokenBatch: the one form in which token sequences travel through the engine."""
+"""TokenBatch: a padded batch of token sequences, the common currency of the engine."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ class TokenBatch:
         given: Any = rows
         if isinstance(given, str) or any(isinstance(row, str) for row in given):
             raise InputError(
-                f"a batch is made of rows of token ids, and {rows!r:.60} holds texts: encode them "
-                f"(lm.vocabulary.encode), or take ergotext.score(lm, texts)"
+                f"a batch consists of rows of token ids, but {rows!r:.60} contains texts: encode "
+                "them (lm.vocabulary.encode), or use ergotext.score(lm, texts)"
             )
         width = max((len(row) for row in rows), default=0)
         marks = locked if locked is not None else [[0] * len(row) for row in rows]
@@ -131,15 +131,15 @@ def checked(batch: object, size: int | None = None) -> TokenBatch:
     """
     if not isinstance(batch, TokenBatch):
         raise InputError(
-            f"{batch!r:.60} is no TokenBatch: to score texts take ergotext.score(lm, texts), or "
-            f"make one of rows of token ids, TokenBatch.of(rows)"
+            f"{batch!r:.60} is not a TokenBatch: to score texts, use ergotext.score(lm, texts); "
+            "for rows of token ids, TokenBatch.of(rows)"
         )
     if size is not None and batch.ids.numel():
         low, high = int(batch.ids.min()), int(batch.ids.max())
         if low < 0 or high >= size:
             raise InputError(
-                f"a row has token {low if low < 0 else high}, and the model knows 0 to {size - 1}: "
-                f"use the model's own tokenizer"
+                f"a row has token {low if low < 0 else high}, but the model's tokens are 0 to "
+                f"{size - 1}: use the model's own tokenizer"
             )
     return batch
 

@@ -1,4 +1,4 @@
-"""CausalLM: a pretrained causal language model as a scorer of token sequences."""
+"""CausalLM: score token sequences with a pretrained causal language model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 from ergotext.errors import ModelError
 from ergotext.lm.batch import TokenBatch, checked, microbatches
 from ergotext.lm.decoding.cached import CachedDecoding
-from ergotext.lm.decoding.memo import Reading
+from ergotext.lm.decoding.memo import RowCache
 from ergotext.lm.decoding.projection import Projection
 from ergotext.lm.decoding.prompts import read_prompts
 from ergotext.lm.decoding.reader import Reader
@@ -200,7 +200,7 @@ class CausalLM:
 
     def _candidates(
         self,
-        readings: list[Reading],
+        readings: list[RowCache],
         begin: list[int],
         tokens: Tensor,
         right: list[tuple[int, ...]],
@@ -250,8 +250,8 @@ def _check_boundaries(start_id: int, end_id: int, model: PreTrainedModel, size: 
     for name, token, known in (("start", start_id, read), ("end", end_id, min(read, size))):
         if not 0 <= token < known:
             raise ModelError(
-                f"the {name} token {token} is none of the {known} tokens that this "
-                f"{model.config.model_type} model knows; take the model's own tokenizer"
+                f"the {name} token {token} is not among the {known} tokens of this "
+                f"{model.config.model_type} model; use the model's own tokenizer"
             )
 
 

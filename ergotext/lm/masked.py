@@ -1,4 +1,4 @@
-"""MaskedLM: a pretrained masked language model as a scorer of single tokens given all others."""
+"""MaskedLM: score single tokens given all others with a masked language model."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ class MaskedLM:
         self.token_budget = token_budget
         if vocabulary.tokenizer.mask_token_id is None:
             raise ModelError(
-                f"the tokenizer of this {model.config.model_type} model names no mask token; "
-                "take a masked language model with its own tokenizer"
+                f"the tokenizer of this {model.config.model_type} model has no mask token; use a "
+                "masked language model with its own tokenizer"
             )
         self.mask_id = int(vocabulary.tokenizer.mask_token_id)
         self.pad_id = int(vocabulary.tokenizer.pad_token_id or 0)
@@ -105,7 +105,7 @@ class MaskedLM:
         checked(batch, len(self.allowed))
         if bool(((position < 0) | (position >= batch.length)).any()):
             raise InputError(
-                f"the positions {position.tolist()} are not all inside rows of "
+                f"the positions {position.tolist()} are not all within rows of "
                 f"{batch.length.tolist()} tokens"
             )
         places = [(p,) for p in position.tolist()]
@@ -206,8 +206,8 @@ class MaskedLM:
         most = longest + len(self.opening) + len(self.closing)
         if most > self.max_positions:
             raise InputError(
-                f"the text takes {most} token positions, this model handles "
-                f"{self.max_positions}; shorten the text"
+                f"the text takes {most} token positions, but the model has {self.max_positions}; "
+                "shorten the text"
             )
 
     @torch.inference_mode()
@@ -228,18 +228,18 @@ class MaskedLM:
             fits = False
         if not fits:
             raise ModelError(
-                f"the model type {kind!r} gives no logits that stand by themselves at each place "
-                "whatever the padding; ergotext cannot read it as a masked language model"
+                f"the model type {kind!r} gives logits that depend on the padding, so it cannot be "
+                "used as a masked language model"
             )
         if together.shape[1] != len(self.allowed):
             raise ModelError(
-                f"this {kind} model has {together.shape[1]} logits and its vocabulary "
-                f"{len(self.allowed)} tokens; take the model's own tokenizer"
+                f"this {kind} model has {together.shape[1]} logits, but its vocabulary has "
+                f"{len(self.allowed)} tokens; use the model's own tokenizer"
             )
         if torch.equal(together[1], together[2]):
             raise ModelError(
-                f"this {kind} model does not look at what stands behind a place; it is no masked "
-                "language model"
+                f"this {kind} model ignores the tokens to the right of a position, so it is not a "
+                "masked language model"
             )
 
 
@@ -270,8 +270,8 @@ def _around(vocabulary: Vocabulary) -> tuple[list[int], list[int]]:
         found.append(None if first is None else (whole[:first], whole[first + len(inner) :]))
     if found[0] is None or found[0] != found[1]:
         raise ModelError(
-            "the tokenizer of this masked model does not put the same tokens around every text; "
-            "ergotext cannot tell what the model expects there"
+            "the tokenizer of this masked model adds different tokens around different texts, so "
+            "it is unclear what the model expects there"
         )
     return found[0]
 
@@ -282,8 +282,8 @@ def _check_known(model: PreTrainedModel, needed: Sequence[int]) -> None:
     size = len(embedding.weight)
     if max(needed) >= size:
         raise ModelError(
-            f"the tokenizer's token {max(needed)} is none of the {size} tokens that this "
-            f"{model.config.model_type} model knows; take the model's own tokenizer"
+            f"the tokenizer's token {max(needed)} is not among the {size} tokens of this "
+            f"{model.config.model_type} model; use the model's own tokenizer"
         )
 
 

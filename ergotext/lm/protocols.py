@@ -1,4 +1,4 @@
-"""What samplers may know of a model. Imports numpy only, so that an index opens without torch."""
+"""Protocols between samplers and models. Imports only numpy, so indexes open without torch."""
 
 from __future__ import annotations
 

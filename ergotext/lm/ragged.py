@@ -1,4 +1,4 @@
-"""Rows of differing lengths in flat arrays: a row is ``flat[offsets[i] : offsets[i + 1]]``."""
+"""Ragged arrays: row i is ``flat[offsets[i] : offsets[i + 1]]``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
+from ergotext.support.arrays import Ints
 
 
 def offsets_of(lengths: NDArray[Any]) -> Ints:

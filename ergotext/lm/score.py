@@ -1,4 +1,4 @@
-"""``score``: what a model or an energy makes of texts."""
+"""``score``: log-probability or energy of texts."""
 
 from __future__ import annotations
 
@@ -57,23 +57,27 @@ def score(
     texts = list(texts)
     if isinstance(what, Seq2SeqLM):
         if given is None:
-            raise InputError("an encoder-decoder scores answers to an input: name it (given=)")
+            raise InputError(
+                "an encoder-decoder scores outputs given an input: pass the input (given=)"
+            )
         return _answers(what, texts, _each(given, len(texts)))
     if isinstance(what, CausalLM):
         return _continued(what, texts, given)
     if given is not None:
         raise InputError(
-            f"{type(what).__name__} scores a text by itself: leave given= out, or condition the "
-            f"model of an energy, as in fluency(lm, context)"
+            f"{type(what).__name__} scores texts on their own: drop given=, or condition the model "
+            "of an energy, as in fluency(lm, context)"
         )
     if isinstance(what, MaskedLM):
         return what.pseudo_log_prob(_batch(texts, what.vocabulary))
     if not isinstance(what, Term):
-        raise InputError(f"{what!r:.60} is neither a model nor an energy: load a model by its name")
+        raise InputError(
+            f"{what!r:.60} is neither a model nor an energy: load a model with load(name)"
+        )
     model = what.scorer or what.masked
     vocabulary = getattr(model, "vocabulary", None)
     if vocabulary is None:
-        raise InputError(f"the energy {what.name!r} knows no tokenizer: add it to fluency(lm)")
+        raise InputError(f"the energy {what.name!r} has no tokenizer: add it to fluency(lm)")
     return what(_batch(texts, vocabulary))
 
 
@@ -97,7 +101,9 @@ def _answers(lm: Seq2SeqLM, texts: Sequence[str], inputs: list[str]) -> Tensor:
     for text in texts:
         ids = lm.keys.encode(text) or lm.keys.before
         if {alphabet.pad, alphabet.end} & set(ids):
-            raise InputError(f"the text {text!r:.60} holds a special token of this model")
+            raise InputError(
+                f"the text {text!r:.60} contains a special token of this model: remove it"
+            )
         rows.append(torch.tensor([*ids, alphabet.end]))
     number = {text: n for n, text in enumerate(dict.fromkeys(inputs))}
     decoding = lm.read([lm.encode(text) for text in number])
@@ -113,7 +119,9 @@ def _each(given: str | Sequence[str], count: int) -> list[str]:
         return [given] * count
     check_texts(given)
     if len(given) != count:
-        raise InputError(f"given= has {len(given)} texts for {count}: give one, or as many")
+        raise InputError(
+            f"given= has {len(given)} texts for {count} outputs: give one, or one for each"
+        )
     return list(given)
 
 
@@ -124,7 +132,7 @@ def _batch(texts: Sequence[str], vocabulary: Vocabulary) -> TokenBatch:
         if wrong:
             name = vocabulary.tokenizer.convert_ids_to_tokens(wrong[0])
             raise InputError(
-                f"the text {text!r:.60} is read with the special token {name!r}, which no text "
-                f"may hold: leave it out, or take a model whose tokenizer knows the characters"
+                f"the text {text!r:.60} is tokenised with the special token {name!r}, which no "
+                "text may contain: remove it, or use a model whose tokenizer covers its characters"
             )
     return TokenBatch.of(rows)

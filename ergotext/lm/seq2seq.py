@@ -1,4 +1,4 @@
-"""Seq2SeqLM: an encoder-decoder as the scorer of log p(answer | input)."""
+"""Seq2SeqLM: score log p(answer | input) with an encoder-decoder."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ class Seq2SeqLM:
             raise
         except Exception as error:  # a model of another kind, or settings that make no sense
             raise ModelError(
-                f"This {model.config.model_type} model cannot be driven as an encoder-decoder "
-                f"({error}): take another model."
+                f"this {model.config.model_type} model cannot be used as an encoder-decoder "
+                f"({error}): use another model"
             ) from error
         self.max_input = _positions(self.encoder, "max_encoder_position_embeddings")
         self.max_answer = _positions(self.decoder, "max_decoder_position_embeddings")
@@ -90,8 +90,8 @@ class Seq2SeqLM:
     def _known(self) -> Any:
         if self.tokenizer is None:
             raise InputError(
-                "This encoder-decoder came without its tokenizer: load it by name, or give "
-                "Seq2SeqLM a tokenizer."
+                "this encoder-decoder has no tokenizer: load it by name, or give Seq2SeqLM a "
+                "tokenizer"
             )
         return self.tokenizer
 
@@ -108,8 +108,8 @@ class Seq2SeqLM:
         for number, row in enumerate(given, 1):
             if not len(row) or len(row) > self.max_input:
                 raise InputError(
-                    f"Input {number} has {len(row)} tokens, this model takes 1 to "
-                    f"{self.max_input}: shorten or drop it."
+                    f"input {number} has {len(row)} tokens, but the model takes 1 to "
+                    f"{self.max_input}: shorten or remove it"
                 )
         # No inputs are read as one, which is dropped again: models cannot take none.
         rows = [torch.tensor(row) for row in given] or [torch.zeros(1, dtype=torch.int64)]
@@ -202,15 +202,15 @@ def _named(model: PreTrainedModel, name: str) -> int:
         value = getattr(getattr(model, "generation_config", None), name, None)
     if not model.config.is_encoder_decoder or not isinstance(value, int):
         raise ModelError(
-            f"This {model.config.model_type} model is no encoder-decoder or names no single "
-            f"{name}: set config.{name}, or take another model."
+            f"this {model.config.model_type} model is not an encoder-decoder, or has no single "
+            f"{name}: set config.{name}, or use another model"
         )
     embeddings: Any = model.get_input_embeddings()
     rows = embeddings.weight.shape[0]
     if isinstance(value, bool) or not 0 <= value < rows:
         raise ModelError(
-            f"This {model.config.model_type} model says {name} = {value}, and its tokens are 0 to "
-            f"{rows - 1:,}: mend config.json, or fetch the model again."
+            f"this {model.config.model_type} model has {name} = {value}, but its tokens are 0 to "
+            f"{rows - 1:,}: fix config.json, or download the model again"
         )
     return value
 
@@ -257,7 +257,8 @@ def _projection(model: PreTrainedModel, start_id: int) -> Projection:
     slack = 1e-3 if logits.dtype == torch.float32 else 0.05
     if not gap <= slack * (1 + logits[0][possible].abs().max()):
         raise ModelError(
-            f"The logits of this {model.config.model_type} model are not a projection of its "
-            f"decoder's states (they differ by {float(gap):.2g}): it is not supported."
+            f"the logits of this {model.config.model_type} model are not a projection of its "
+            f"decoder's states (they differ by {float(gap):.2g}), which is not supported: use "
+            "another model"
         )
     return ours

@@ -1,4 +1,4 @@
-"""Whether what was loaded is the model that was saved: every weight, used, and a number."""
+"""Verify a loaded model: every weight present, used and finite."""
 
 from __future__ import annotations
 
@@ -47,16 +47,16 @@ def check_whole(
     absent = list(info.get("missing_keys", ()))
     if absent:
         raise ModelError(
-            f"the model {name} lacks {len(absent)} of its weights (such as {absent[0]}); "
-            "fetch or install it again"
+            f"the model {name} lacks {len(absent)} of its weights (such as {absent[0]}); download "
+            "or install it again"
         )
     unused = [key for key in sorted(info.get("unexpected_keys", ())) if not _HARMLESS.search(key)]
     unused = [key for key in unused if key not in buffers and not (body and _HEADS.search(key))]
     if unused:
         raise ModelError(
-            f"the model {name} has {len(unused)} weights that its config.json has no place for "
-            f"(such as {unused[0]}), so its numbers would be wrong: mend config.json (number of "
-            "layers, biases), or fetch the model again"
+            f"the model {name} has {len(unused)} weights that its config.json does not describe "
+            f"(such as {unused[0]}), so its output would be wrong: fix config.json (number of "
+            "layers, biases), or download the model again"
         )
 
 
@@ -68,7 +68,7 @@ def check_numbers(weights: Iterable[tuple[str, Tensor]], name: str) -> None:
             if not (math.isfinite(low) and math.isfinite(high)):
                 kind = "NaN" if math.isnan(low) else "infinite"
                 raise ModelError(
-                    f"the model {name} has a weight that is {kind} ({key}): fetch it again, or "
+                    f"the model {name} has a weight that is {kind} ({key}): download it again, or "
                     "train it again with a lower learning rate"
                 )
 
@@ -94,9 +94,12 @@ def misfit(folder: Path, model: nn.Module) -> str:
             if key in described and tuple(described[key].shape) != shape:
                 return (
                     f"its weight {key} is of shape {list(shape)}, and by its config.json of "
-                    f"{list(described[key].shape)}: mend config.json, or fetch the model again"
+                    f"{list(described[key].shape)}: fix config.json, or download the model again"
                 )
-    return "its weights have other shapes than its config.json says: mend it, or fetch it again"
+    return (
+        "the shapes of its weights differ from its config.json: fix that, or download the model "
+        "again"
+    )
 
 
 def check_folder(folder: Path) -> None:
@@ -105,7 +108,7 @@ def check_folder(folder: Path) -> None:
     So a folder of a few bytes is refused before a model of 10^8 layers is built.
     """
     path = folder / "config.json"
-    config = read_json(path, raises=ModelError, advice="fetch the model again")
+    config = read_json(path, raises=ModelError, advice="download the model again")
     files = [*folder.glob("*.safetensors")]
     if not files:
         return  # transformers says which files it looks for
@@ -116,8 +119,8 @@ def check_folder(folder: Path) -> None:
     for key, count in _numbers(config):
         if _LAYERS.search(key) and count > weights:
             raise ModelError(
-                f"cannot load the model {folder}: {path.name} says {key} = {count:,}, and the "
-                f"folder holds {weights:,} weights; mend it, or fetch the model again"
+                f"cannot load the model {folder}: {path.name} says {key} = {count:,}, but the "
+                f"folder contains {weights:,} weights; fix it, or download the model again"
             )
 
 
@@ -127,7 +130,8 @@ def check_tokenizer(tokenizer: Any, name: str) -> None:
     if not isinstance(longest, int | float) or isinstance(longest, bool) or not longest > 0:
         raise ModelError(
             f"the tokenizer of {name} says model_max_length = {longest!r:.40} in "
-            "tokenizer_config.json, which is no number above 0: mend it, or fetch the model again"
+            "tokenizer_config.json, which is not a number above 0: fix it, or download the model "
+            "again"
         )
 
 
@@ -143,14 +147,15 @@ def shapes_of(file: Path) -> dict[str, tuple[int, ...]]:
         with file.open("rb") as stream:
             size = int.from_bytes(stream.read(8), "little")
             if size > _MOST_HEADER:
-                raise ValueError("its first bytes tell of no header")
+                raise ValueError("it does not start with a header")
             header = json_of(stream.read(size), unique=True)
         shapes = {
             key: tuple(told["shape"]) for key, told in header.items() if key != "__metadata__"
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(
-            f"{file} is no whole safetensors file ({error}): fetch or train the model again"
+            f"{file} is not a complete safetensors file ({error}): download or train the model "
+            "again"
         ) from error
     return shapes
 

@@ -1,4 +1,4 @@
-"""Where models are: names of known models, packages, folders, GGUF files and hub ids."""
+"""Resolve model names to bundled packages, folders, GGUF files and hub ids."""
 
 from __future__ import annotations
 
@@ -77,12 +77,14 @@ def source_of(name: str) -> Path | str:
     path = expanded(name)
     if path.suffix.lower() == ".gguf":
         if not path.is_file():
-            raise InputError(f"there is no file {name}")
+            raise InputError(f"the file {name} does not exist")
         return converted(path)
     if path.is_dir():
         if not (path / "config.json").is_file():
-            raise InputError(f"the folder {name} holds no config.json; it is no transformers model")
+            raise InputError(
+                f"the folder {name} has no config.json, so it is not a transformers model"
+            )
         return path
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
-        raise InputError(f"there is no folder {name}; give one in transformers' format")
+        raise InputError(f"the folder {name} does not exist; give one in transformers' format")
     return name

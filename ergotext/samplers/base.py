@@ -1,4 +1,4 @@
-"""The protocol of Markov-chain samplers: their states, and what a step reports."""
+"""Protocol of Markov-chain samplers: state, step and info."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chains as a labelled DataTree, for ArviZ and whatever else reads xarray."""
+"""Export chains as a labelled DataTree for ArviZ and xarray."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What vouches for averages over chains: R-hat, effective sample sizes, and their warnings.
+"""Convergence diagnostics of chains: R-hat, effective sample sizes and their warnings.
 
 The estimators are those of arviz-stats. They are asked about chains that move: of a chain that
 stands still arviz-stats says that each of its draws is an independent one, and of values that are
@@ -11,9 +11,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from ergotext.support.arrays import Floats
 
 AGREED = 1.01
 """The highest R-hat at which chains agree (Vehtari et al. 2021, section 4)."""

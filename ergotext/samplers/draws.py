@@ -1,4 +1,4 @@
-"""The one source of randomness. Every sampler draws from a ``Draws`` and from nothing else."""
+"""The single source of randomness of all samplers."""
 
 from __future__ import annotations
 

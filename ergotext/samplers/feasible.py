@@ -1,4 +1,4 @@
-"""Ways on after which a sequence can still be whole within the tokens that are left."""
+"""Restrict an automaton to states that can still finish within the remaining tokens."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from ergotext.errors import InputError
 from ergotext.lm.automaton_base import AutomatonBase
 from ergotext.lm.protocols import Automaton
 from ergotext.samplers.finishing import log_trust
-
-Ints = NDArray[np.int64]
+from ergotext.support.arrays import Ints
 
 
 def fits(automaton: Automaton, states: Ints, room: int | Ints) -> NDArray[np.bool_]:
@@ -33,12 +32,12 @@ def check_known(tokens: Ints, size: int) -> None:
     highest = int(tokens.max(initial=0))
     if highest >= size:
         raise InputError(
-            f"The automaton allows token {highest}, the model knows {size}: build it with the "
-            f"model's tokenizer."
+            f"the automaton allows token {highest}, but the model has only {size} tokens: build it "
+            "with the model's tokenizer"
         )
 
 
-class Within(AutomatonBase):
+class FeasibleAutomaton(AutomatonBase):
     """An automaton without the ways that cannot be gone to an end (``protocols.Automaton``).
 
     Parameters

@@ -1,4 +1,4 @@
-"""Near the greatest length: keep to tokens after which a text is known to end in time.
+"""Near the maximum length, propose only tokens after which a text can finish in time.
 
 An automaton's ``least`` is a bound. Where it is not exact, tokens remain that lead past the
 greatest length, and a draw that takes one is lost. Some automata find endings
@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ergotext.lm.protocols import Automaton, Ending
+from ergotext.support.arrays import Floats, Ints
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 SHARE = 1e-3
 """Of the draws at each token, what is left to tokens after which no ending in time is known."""
 LOST = 1e-9

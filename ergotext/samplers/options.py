@@ -1,4 +1,4 @@
-"""What a caller asks of a sampler, looked at: numbers, options, and how they are told again."""
+"""Validate the options of samplers."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def check_whole(least: int = 1, **numbers: object) -> None:
     """InputError where one is no whole number of at least ``least``."""
     for name, value in numbers.items():
         if value is not None and (not isinstance(value, int) or value < least):
-            raise InputError(f"{name} must be a whole number of at least {least}, got {value}")
+            raise InputError(f"{name} must be an integer of at least {least}, got {value}")
 
 
 def check_counts(**numbers: object) -> None:
     """InputError where one is no whole number of at least 1; None is none either."""
     for name, value in numbers.items():
         if not isinstance(value, int) or value < 1:
-            raise InputError(f"{name} must be a whole number of at least one, got {value!r:.60}")
+            raise InputError(f"{name} must be an integer of at least 1, got {value!r:.60}")
 
 
 def check_window(energy: Energy, max_length: int) -> None:
@@ -40,9 +40,8 @@ def check_window(energy: Energy, max_length: int) -> None:
         most = getattr(model, "longest_text", None)
         if most is not None and max_length > most:
             raise InputError(
-                f"texts of up to {max_length} tokens do not fit the model's window: its token "
-                f"positions leave {max(0, most)} for a text; lower max_length (--max-length) or "
-                f"shorten the context"
+                f"max_length is {max_length}, but the model's context window leaves only "
+                f"{max(0, most)} tokens for a text; lower max_length or shorten the context"
             )
 
 
@@ -51,7 +50,7 @@ def options_of(sampler: Registered, given: Mapping[str, Any]) -> Collection[str]
     known = signature(sampler).parameters
     if wrong := [name for name in given if name not in known]:
         raise InputError(
-            f"the sampler {name_of(sampler)} takes no {', '.join(wrong)}; it takes "
+            f"the sampler {name_of(sampler)} has no option {', '.join(wrong)}; its options are "
             f"{', '.join(name for name in known if name != 'energy')}"
         )
     return known
@@ -64,7 +63,7 @@ def made(sampler: Registered, energy: Energy, max_length: int, options: Mapping[
         return sampler(checked(energy), max_length=max_length, **options)
     except (TypeError, AttributeError) as error:
         raise InputError(
-            f"the sampler {name_of(sampler)} cannot be made of {dict(options)!r:.200}: {error}"
+            f"cannot make the sampler {name_of(sampler)} with {dict(options)!r:.200}: {error}"
         ) from error
 
 
@@ -87,6 +86,6 @@ def plain(options: Mapping[str, Any], other: Callable[[Any], object]) -> dict[st
 def refused(value: Any) -> object:
     """InputError: nothing stands for it."""
     raise InputError(
-        f"{value!r:.80} is an object, of which a checkpoint cannot tell that it is the same when "
-        f"the run goes on; give the option as a name or a number, or leave checkpoint out"
+        f"{value!r:.80} is an object, which a checkpoint cannot compare when the run resumes; give "
+        "a name or a number instead, or drop checkpoint"
     )

@@ -1,4 +1,4 @@
-"""Samplers by name, file or package, and which energies fit which of them."""
+"""Samplers by name, file or package, and the energies that each accepts."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from ergotext.samplers.validation import checked
 from ergotext.support.plugins import own
 
 _MISSING: dict[Need, str] = {
-    "next-token": "proposes by a causal language model and this energy has none; add fluency(lm)",
+    "next-token": "needs a causal language model, but this energy has none; add fluency(lm)",
     "masked": (
-        "proposes by a masked language model and this energy has none; add "
-        "pseudo_likelihood(mlm), with weight 0 if it shall only propose"
+        "needs a masked language model, but this energy has none; add pseudo_likelihood(mlm), "
+        "with weight 0 to use it for proposals only"
     ),
     "automaton": (
-        "draws under an automaton and this energy has none; add matches(automaton or expression)"
+        "needs an automaton, but this energy has none; add matches(automaton or expression)"
     ),
     "bound": (
-        "needs a bound of the weights and this energy knows none: give its fluency a weight of 1 "
-        "or more and let the other terms know their lowest value, or state log_bound"
+        "needs a bound of the weights, but this energy has none: give fluency a weight of 1 or "
+        "more and use other terms with a known minimum, or set log_bound"
     ),
 }
 
@@ -51,7 +51,7 @@ def register(*names: str) -> Callable[[Factory], Factory]:
     def keep(factory: Factory) -> Factory:
         for name in names:
             if name in SAMPLERS:
-                raise ValueError(f"a sampler named {name!r} is registered already")
+                raise ValueError(f"a sampler named {name!r} is already registered")
             SAMPLERS[name] = cast(Registered, factory)
         return factory
 

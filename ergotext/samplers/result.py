@@ -1,4 +1,4 @@
-"""What chains visited, and what is needed to judge it."""
+"""Result of a chain run, with its diagnostics."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy
 from ergotext.samplers.base import Kind, State
-from ergotext.samplers.diagnostics import Diagnosis, Floats, autocorrelation
+from ergotext.samplers.diagnostics import Diagnosis, autocorrelation
 from ergotext.samplers.run import Trace
 from ergotext.samplers.texts import Feature, Sample, described, distinct, featured
+from ergotext.support.arrays import Floats
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,10 @@ class Result:
         apart = [rung for rung, rate in enumerate(self.swap_rates, 1) if rate == 0]
         return [
             *self.diagnose().warnings(),
-            *(f"rungs {rung} and {rung + 1} never exchanged; put more between" for rung in apart),
+            *(
+                f"rungs {rung} and {rung + 1} never exchanged; add rungs between them"
+                for rung in apart
+            ),
         ]
 
     @property
@@ -107,8 +111,8 @@ class Result:
         """That no chain ever left its start, in plain words; empty if one did."""
         if self.trace.accepted.total():
             return []
-        cause = "every proposal was refused" if self.steps else "there was no time for a step"
-        return [f"no chain left its start: {cause}; allow more steps or time, or a looser energy"]
+        cause = "every proposal was rejected" if self.steps else "there was no time for a step"
+        return [f"no chain left its start: {cause}; allow more steps or time, or relax the energy"]
 
     def best(self, count: int = 1) -> list[Sample]:
         """The ``count`` visited texts of lowest energy, no text twice (white space apart)."""
@@ -126,11 +130,11 @@ class Result:
         """
         if self.kind == "optimiser":
             raise InputError(
-                f"{self.sampler} optimises: its states are no sample; use best({count})"
+                f"{self.sampler} is an optimiser, so its states are not samples; use best({count})"
             )
         there = (self.steps + 1 - self.warm_up) * self.chains
         if not 0 < count <= there:
-            raise InputError(f"{there} states are there to draw from, got {count}; run longer")
+            raise InputError(f"only {there} states to draw from, got count = {count}; run longer")
         chosen = [(2 * k + 1) * there // (2 * count) for k in range(count)]
         at = (divmod(index, self.chains) for index in chosen)
         return [self._sample((self.warm_up + step, chain)) for step, chain in at]

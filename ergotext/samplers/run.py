@@ -1,4 +1,4 @@
-"""The loop around any chain: progress, trace, pauses, and why it ended."""
+"""Run loop of all chains: progress, trace, pauses and stopping."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def proceed(
     pauses : Pauses, optional
         An interrupt has none: what they keep must be on the way of a run that was not interrupted.
     """
-    clock = _Clock(steps, max_seconds, run.seconds)
+    clock = _ProgressClock(steps, max_seconds, run.seconds)
     bar = tqdm(
         total=steps,
         initial=run.steps,
@@ -150,7 +150,7 @@ def proceed(
 
 
 @dataclass
-class _Clock:
+class _ProgressClock:
     """How far a run should be in its steps, by count and by time.
 
     By time, the last of ``steps`` stands where the limit is near: for the last ``AT_END`` of the

@@ -1,4 +1,4 @@
-"""``sample``: any sampler over any energy, with what is needed to judge and to repeat it."""
+"""``sample``: run any sampler over any energy."""
 
 from __future__ import annotations
 
@@ -106,7 +106,9 @@ def sample(
         The checkpoint is broken, or of another run.
     """
     if not callable(energy) or not hasattr(energy, "terms"):
-        raise InputError(f"{energy!r:.60} is no energy: make one, such as fluency(lm) + length(14)")
+        raise InputError(
+            f"{energy!r:.60} is not an energy: build one, such as fluency(lm) + length(14)"
+        )
     check_whole(chains=chains, steps=steps, n=n, max_length=max_length, every=every)
     check_whole(0, seed=seed)
     check_window(energy, max_length)
@@ -126,15 +128,15 @@ def sample(
         others |= {"initial": initial, "checkpoint": checkpoint}
         if wrong := [one for one, value in others.items() if value is not None]:
             raise InputError(
-                f"{name} draws n weighted texts at once and takes no {', '.join(wrong)}"
+                f"{name} draws n weighted texts and runs no chains: drop {', '.join(wrong)}"
             )
         made_of |= {"options": plain(options, repr), "n": n or 64}
         algorithm = made(factory, energy, max_length, options)
         return _weighted(energy, algorithm, made_of)
     if n is not None:
-        raise InputError(f"{name} runs chains: it takes chains and steps, and no n")
+        raise InputError(f"{name} runs chains: give chains and steps instead of n")
     chains, steps = chains or 8, steps or 300
-    budget = Budget(steps, max_seconds, r_hat, chains)
+    budget = StopRule(steps, max_seconds, r_hat, chains)
     told = plain(options, repr if checkpoint is None else refused)
     made_of |= {"options": told, "chains": chains, "every": every}
     if "steps" in known:  # of those that follow a schedule
@@ -150,16 +152,16 @@ def sample(
 def check_new(checkpoint: Path, resume: bool) -> None:
     """Refuse to write over a run that is kept, or into a folder: InputError."""
     if checkpoint.is_dir():
-        raise InputError(f"the checkpoint {checkpoint} is a folder; name a file")
+        raise InputError(f"the checkpoint {checkpoint} is a folder; give a file name")
     if checkpoint.exists() and not resume:
         raise InputError(
-            f"there is a checkpoint {checkpoint} already; go on from it (resume), or name another "
-            f"file"
+            f"the checkpoint {checkpoint} already exists; continue from it (resume), or use "
+            "another file"
         )
 
 
 @dataclass(frozen=True)
-class Budget:
+class StopRule:
     """When chains stop."""
 
     steps: int
@@ -172,7 +174,7 @@ class Budget:
             raise InputError(f"max_seconds must be positive, got {self.max_seconds}")
         if self.r_hat is not None and not (self.r_hat > 1 and self.chains > 1):
             raise InputError(
-                f"to stop by R-hat takes an r_hat above 1 and 2 chains or more, got {self.r_hat} "
+                f"stopping by R-hat needs r_hat above 1 and at least 2 chains, got {self.r_hat} "
                 f"and {self.chains}"
             )
 
@@ -193,7 +195,7 @@ class Budget:
 def _chains(
     energy: Energy,
     sampler: Sampler,
-    budget: Budget,
+    budget: StopRule,
     made_of: Mapping[str, Any],
     initial: TokenBatch | None,
     file: Path | None,

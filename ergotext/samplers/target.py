@@ -1,4 +1,4 @@
-"""What weighted samplers draw from: a model, an automaton, and a soft energy, as one measure."""
+"""Target of weighted samplers: a model, an automaton and a soft energy."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Target:
         start = self.automaton.start(1)
         if not fits(self.automaton, start, self.max_length)[0]:
             raise InputError(
-                f"what must be written takes {self.automaton.least(start)[0]} tokens or more, and "
+                f"the shortest accepted text has {self.automaton.least(start)[0]} tokens, but "
                 f"max_length is {self.max_length}: raise it"
             )
 
@@ -74,8 +74,8 @@ class Target:
         scorer = energy.scorer
         if scorer is None:
             raise InputError(
-                "weighted samplers write by a causal language model and this energy has none; "
-                "add fluency(lm)"
+                "weighted samplers need a causal language model, but this energy has none; add "
+                "fluency(lm)"
             )
         automaton = energy.automaton or Unconstrained(scorer.allowed.numpy(), scorer.end_id)
         return cls(scorer, automaton, max_length, energy.soft)
@@ -93,7 +93,7 @@ class Target:
         value = self.soft(batch)
         if value.shape != (len(batch),) or value.dtype != torch.float64:
             raise EnergyError(
-                f"the soft energy must be float64 [{len(batch)}], one number a row, and is "
+                f"the soft energy must be float64 [{len(batch)}], one number per row, got "
                 f"{value.dtype} {list(value.shape)}"
             )
         if bool((value.isnan() | (value == -torch.inf)).any()):

@@ -1,4 +1,4 @@
-"""Texts with what there is to say of them."""
+"""Texts of a result, with their log-probability, energy and terms."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy, NextTokenScorer
+from ergotext.support.arrays import Floats
 
 Place = TypeVar("Place")
-Floats = NDArray[np.float64]
 Feature = Callable[[list[str]], Sequence[float]]
 """A number for each of a list of texts."""
 
@@ -43,7 +42,9 @@ class Sample:
 def scorer_of(problem: Energy) -> NextTokenScorer:
     """The model that spells the texts of an energy; InputError if it has none."""
     if problem.scorer is None:
-        raise InputError("this energy has no language model to spell its texts")
+        raise InputError(
+            "this energy has no language model to decode its texts with; add fluency(lm)"
+        )
     return problem.scorer
 
 
@@ -60,8 +61,8 @@ def featured(problem: Energy, rows: Sequence[tuple[int, ...]], of: Feature) -> F
     values = np.asarray(of(texts), dtype=np.float64)
     if values.shape != (len(texts),) or not np.isfinite(values).all():
         raise InputError(
-            f"a feature must give one finite number for each of {len(texts)} texts, and gave "
-            f"{values.shape} numbers, {int((~np.isfinite(values)).sum())} of them not finite"
+            f"a feature must give one finite number for each of {len(texts)} texts, got shape "
+            f"{values.shape} with {int((~np.isfinite(values)).sum())} values not finite"
         )
     value = dict(zip(each, values.tolist(), strict=True))
     return np.array([value[row] for row in rows])

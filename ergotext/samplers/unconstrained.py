@@ -1,4 +1,4 @@
-"""The automaton of no constraint: every sequence of the tokens that may stand in a text."""
+"""Automaton without constraint: every sequence of text tokens."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ergotext.lm.automaton_base import AutomatonBase
+from ergotext.support.arrays import Ints
 
-Ints = NDArray[np.int64]
 CLOSED, OPEN = 0, 1
 
 

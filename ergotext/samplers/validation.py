@@ -1,4 +1,4 @@
-"""An energy that is looked at: what is no energy must not pass for one."""
+"""Wrap an energy to validate its values at every call."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class _Checked:
                 else f"{value!r:.60}"
             )
             raise EnergyError(
-                f"the energy must be float64 [{count}], one number a row, and is {what}"
+                f"the energy must be float64 [{count}], one number per row, got {what}"
             )
         if bool((bad := value.isnan() | (value == -torch.inf)).any()):
             raise EnergyError(

@@ -1,1 +1,1 @@
-"""Helpers for every room: untrusted files, optional libraries, words. Imports nothing of ours."""
+"""Helpers without dependencies on the rest: untrusted files, optional libraries, words."""

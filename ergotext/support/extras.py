@@ -1,4 +1,4 @@
-"""Optional libraries: imported when first needed; what to install where one is missing."""
+"""Import optional libraries on first use, with install instructions if one is missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The user's own functions and classes, named as ``file.py:name``; their errors name the line."""
+"""Load user functions and classes from ``file.py:name``; their errors name the line."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _guarded(function: Callable[..., Any], file: Path, name: str = "") -> Callab
             raise
         except (Exception, SystemExit) as error:  # whatever the user's own code raises
             raise OwnCodeError(
-                f"{label} of {file} went wrong {_where(error, file)}; mend it there"
+                f"{label} of {file} failed {_where(error, file)}; fix it there"
             ) from error
 
     return guarded
@@ -69,7 +69,7 @@ def _guarded(function: Callable[..., Any], file: Path, name: str = "") -> Callab
 
 def _loaded(file: Path) -> dict[str, Any]:
     if not file.is_file():
-        raise InputError(f"there is no file of Python {file}")
+        raise InputError(f"there is no Python file {file}")
     known = file.stat()
     return _run(file, known.st_mtime_ns, known.st_size)
 
@@ -80,12 +80,12 @@ def _run(file: Path, changed: int, size: int) -> dict[str, Any]:  # noqa: ARG001
     name = str(file.resolve())
     spec = spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
-        raise InputError(f"there is no file of Python {file}")
+        raise InputError(f"there is no Python file {file}")
     module = sys.modules[name] = module_from_spec(spec)  # where dataclasses look it up
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:  # whatever the user's own code raises
-        raise InputError(f"{file} does not run: it went wrong {_where(error, file)}") from error
+        raise InputError(f"{file} failed {_where(error, file)}") from error
     return vars(module)
 
 

@@ -1,4 +1,4 @@
-"""JSON and TOML from outside: of bounded size and depth, of stated types, refused in a sentence.
+"""Read untrusted JSON and TOML: bounded size and depth, checked types, one-line errors.
 
 Whatever a file holds, reading it ends in a value that the caller may walk through without a further
 thought (no recursion that overflows, no half of a character), or in one error that names the file.
@@ -19,7 +19,7 @@ DEEPEST = 64
 LARGEST = 16 << 20
 """Bytes of a file, where nothing else is said."""
 
-_NAMES = {dict: "an object", list: "a list", str: "a text", int: "a whole number"}
+_NAMES = {dict: "an object", list: "a list", str: "a text", int: "an integer"}
 _NAMES |= {float: "a number", bool: "true or false"}
 
 
@@ -51,7 +51,7 @@ def json_of(raw: bytes | str, *, unique: bool = False) -> Any:
         try:
             json.dumps(found, ensure_ascii=False).encode("utf-8")
         except UnicodeEncodeError as error:
-            raise ValueError("not UTF-8: an escape is half a surrogate pair") from error
+            raise ValueError("not UTF-8: an escape is half of a surrogate pair") from error
     return found
 
 
@@ -72,7 +72,7 @@ def read_json(
     path: Path,
     *,
     raises: type[ErgotextError] = InputError,
-    advice: str = "mend the file, or give another one",
+    advice: str = "fix the file, or use another one",
     largest: int = LARGEST,
     unique: bool = False,
 ) -> dict[str, Any]:
@@ -98,13 +98,13 @@ def read_json(
     try:
         found = json_of(_read(path, largest), unique=unique)
         if not isinstance(found, dict):
-            raise ValueError(f"it holds {_kind(found)}, not a JSON object")
+            raise ValueError(f"it contains {_kind(found)}, not a JSON object")
     except (OSError, ValueError) as error:
         raise raises(f"cannot read {path} ({_reason(error)}): {advice}") from error
     return found
 
 
-def read_toml(path: Path, *, advice: str = "mend the file, or give another one") -> dict[str, Any]:
+def read_toml(path: Path, *, advice: str = "fix the file, or use another one") -> dict[str, Any]:
     """The tables of a TOML file; errors as ``read_json``."""
     try:
         return toml_of(_read(path, LARGEST))
@@ -116,7 +116,7 @@ def read_text(
     path: Path,
     *,
     what: str = "the file",
-    advice: str = "mend the file, or give another one",
+    advice: str = "fix the file, or use another one",
     largest: int = LARGEST,
 ) -> str:
     """The text of a UTF-8 file without its byte order mark; errors as ``read_json``.
@@ -150,7 +150,7 @@ def check_types(
         raise ValueError(f"it has no {missing[0]}")
     for name, value in found.items():
         if name not in kinds:
-            raise ValueError(f"nothing is named {name[:60]!r}")
+            raise ValueError(f"unknown name {name[:60]!r}")
         kind = kinds[name]
         allowed = (int, float) if kind is float else kind
         if not isinstance(value, allowed) or (isinstance(value, bool) and kind is not bool):
@@ -200,7 +200,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"an object has the name {twice[:60]!r} twice")
+        raise ValueError(f"an object has the key {twice[:60]!r} twice")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Where a word begins and ends in a text, in scripts with and without spaces."""
+"""Word boundaries, in scripts with and without spaces."""
 
 from __future__ import annotations
 
@@ -125,23 +125,22 @@ def check_word(word: str) -> None:
     if not any(unicodedata.category(char)[0] not in "ZC" for char in word):
         controls = [char for char in word if unicodedata.category(char) in ("Cc", "Cf")]
         what = f"has only control characters ({word!r})" if controls else "is empty"
-        raise InputError(f"a keyword {what}; give at least one letter")
+        raise InputError(f"a keyword {what}; it needs at least one letter")
     for char in word:
         if unicodedata.category(char) in ("Cc", "Zl", "Zp") or char in _DIRECTION:
             raise InputError(
-                f"the keyword {word!r} holds the control character {char!r}; "
-                "only printable text can be written"
+                f"the keyword {word!r} contains the control character {char!r}; remove it"
             )
 
 
 def check_unicode(text: str) -> None:
     """Raise InputError if this is no text, or one that is no valid Unicode."""
     if not isinstance(text, str):
-        raise InputError(f"{text!r:.60} is no text: give a str")
+        raise InputError(f"{text!r:.60} is not a text: give a str")
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise InputError(f"{text!r} is no valid Unicode text: {error.reason}") from error
+        raise InputError(f"{text!r} is not valid Unicode: {error.reason}") from error
 
 
 def check_text(text: object, what: str) -> None:
@@ -154,7 +153,9 @@ def check_text(text: object, what: str) -> None:
 def check_texts(texts: object, what: str = "texts") -> None:
     """Raise InputError if these are not several texts; one alone would be read letter by letter."""
     if isinstance(texts, str | bytes):
-        raise InputError(f"{what} are one text, {texts!r:.60}: put it into a list")
+        raise InputError(
+            f"{what} must be a list of texts, got the text {texts!r:.60}: put it into a list"
+        )
     if not isinstance(texts, Collection):
         raise InputError(f"{what} must be a list of texts, got {texts!r:.60}")
     for text in texts:

@@ -1,51 +1,59 @@
-"""What a run is made of: read from TOML, filled with defaults, checked, and written again."""
+"""Settings of a run: read TOML, fill in defaults, validate, write TOML."""
 
 from __future__ import annotations
 
-import json
-import math
-import re
 from collections.abc import Mapping
 from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import tomli_w
+from pydantic import Field, with_config
+from typing_extensions import TypedDict
 
 from ergotext.errors import InputError
+from ergotext.support.records import STRICT, check
 from ergotext.support.untrusted import read_bytes, read_toml, toml_of
 
-_WHOLE, _NUMBER, _TEXT = (int,), (int, float), (str,)
-KINDS: dict[str, tuple[type, ...]] = {
-    "model": _TEXT,
-    "device": _TEXT,
-    "dtype": _TEXT,
-    "threads": _WHOLE,
-    "context": _TEXT,
-    "start": _TEXT,
-    "sampler": _TEXT,
-    "n": _WHOLE,
-    "chains": _WHOLE,
-    "steps": _WHOLE,
-    "max_length": _WHOLE,
-    "max_seconds": _NUMBER,
-    "r_hat": _NUMBER,
-    "seed": _WHOLE,
-    "checkpoint": _TEXT,
-    "every": _WHOLE,
-    "energy": (dict,),
-    "options": (dict,),
-}
-"""Every name that a run may have, and of what type it is."""
-ENERGY: dict[str, tuple[type, ...]] = {
-    "fluency": _NUMBER,
-    "length": (*_NUMBER, dict),
-    "keywords": (list, dict),
-    "regex": _TEXT,
-    "json_schema": (str, dict),
-    "masked": (str, dict),
-    "custom": (list,),
-}
-"""The terms that an energy may have."""
+
+@with_config(STRICT)
+class Energy(TypedDict, total=False):
+    """The terms that an energy may have."""
+
+    fluency: float
+    length: float | dict[str, Any]
+    keywords: list[Any] | dict[str, Any]
+    regex: str
+    json_schema: str | dict[str, Any]
+    masked: str | dict[str, Any]
+    custom: list[Any]
+
+
+@with_config(STRICT)
+class Run(TypedDict, total=False):
+    """Every name that a run may have, and of what type it is."""
+
+    model: str
+    device: str
+    dtype: str
+    threads: Annotated[int, Field(ge=1, le=1024)]
+    context: str
+    start: str
+    sampler: str
+    n: int
+    chains: int
+    steps: int
+    max_length: int
+    max_seconds: float
+    r_hat: float
+    seed: int
+    checkpoint: str
+    every: int
+    energy: dict[str, Any]
+    options: dict[str, Any]
+
+
 DEFAULTS: dict[str, Any] = {
     "model": "smollm2",
     "device": "auto",
@@ -57,7 +65,6 @@ DEFAULTS: dict[str, Any] = {
     "energy": {"fluency": 1.0},
     "options": {},
 }
-MOST_THREADS = 1024
 RECORDED = ("versions", "result")
 """Tables that a saved run has besides; they are read over."""
 
@@ -98,29 +105,14 @@ def read(path: Path | None, flags: Mapping[str, Any]) -> dict[str, Any]:
         if not all(isinstance(part, dict) for part in parts):
             raise InputError(f"{where}: {table} must be a table, [{table}]")
         merged[table] = {name: value for part in parts for name, value in part.items()}
-    _check(merged, KINDS, where)
-    _check(merged["energy"], ENERGY, f"{where}, [energy]")
-    if not 1 <= merged.get("threads", 1) <= MOST_THREADS:
-        raise InputError(f"{where}: threads must be 1 to {MOST_THREADS}, got {merged['threads']}")
-    return {name: merged[name] for name in KINDS if name in merged}
+    check(Run, merged, where)
+    check(Energy, merged["energy"], f"{where}, [energy]")
+    return {name: merged[name] for name in Run.__annotations__ if name in merged}
 
 
 def _load(path: Path) -> dict[str, Any]:
     told = read_toml(path)
     return {name: value for name, value in told.items() if name not in RECORDED}
-
-
-def _check(table: Mapping[str, Any], kinds: Mapping[str, tuple[type, ...]], where: str) -> None:
-    for name, value in table.items():
-        if name not in kinds:
-            raise InputError(f"{where}: nothing is named {name!r}; there are {', '.join(kinds)}")
-        if not isinstance(value, kinds[name]) or isinstance(value, bool):
-            wanted = " or ".join(_WORDS[kind] for kind in kinds[name] if kind is not int) or "a"
-            wanted = "a whole number" if kinds[name] == _WHOLE else wanted
-            raise InputError(f"{where}: {name} must be {wanted}, got {value!r:.60}")
-
-
-_WORDS = {float: "a number", str: "a text", dict: "a table", list: "a list"}
 
 
 def digest(energy: Mapping[str, Any]) -> str | None:
@@ -154,7 +146,7 @@ def option(text: str) -> tuple[str, Any]:
     """
     name, equals, value = text.partition("=")
     if not (equals and name.strip()):
-        raise InputError(f"an option of the sampler is name=value, got {text!r}")
+        raise InputError(f"a sampler option must be NAME=VALUE, got {text!r}")
     try:
         return name.strip(), toml_of(f"value = {value}")["value"]
     except ValueError:
@@ -173,28 +165,11 @@ def versions() -> dict[str, str]:
 
 
 def as_toml(tables: Mapping[str, Any]) -> str:
-    """Names and values, then tables, as TOML; None is left out."""
-    told = {name: value for name, value in tables.items() if value is not None}
-    lines = [f"{name} = {_value(v)}" for name, v in told.items() if not isinstance(v, dict)]
-    for name, table in told.items():
-        if isinstance(table, dict):
-            lines += ["", f"[{name}]"]
-            lines += [f"{_key(k)} = {_value(v)}" for k, v in table.items() if v is not None]
-    return "\n".join(lines)
+    """Names, values and tables as TOML; None is left out, at every depth."""
 
+    def known(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {name: known(inner) for name, inner in value.items() if inner is not None}
+        return [known(one) for one in value] if isinstance(value, list | tuple) else value
 
-def _key(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _value(name)
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, dict):
-        inner = (f"{_key(k)} = {_value(v)}" for k, v in value.items() if v is not None)
-        return f"{{ {', '.join(inner)} }}"
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(_value(v) for v in value)}]"
-    if isinstance(value, float) and not math.isfinite(value):
-        return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
-    if isinstance(value, bool | int | float):
-        return json.dumps(value)
-    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+    return tomli_w.dumps(known(tables)).rstrip("\n")

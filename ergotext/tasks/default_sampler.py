@@ -1,4 +1,4 @@
-"""Which sampler a run takes if it names none, and why."""
+"""Choose the default sampler of a run, and explain the choice."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def with_sampler(config: Mapping[str, Any], *others: str) -> tuple[dict[str, Any
     asked += [*others, *(name for name in config["options"] if name not in known)]
     if asked:
         return {**config, "sampler": "mh"}, [
-            f"(sampler mh, as {', '.join(asked)} asks for chains; smc, without, writes towards the "
-            f"{followed[0]} token by token)"
+            f"(sampler mh, because {', '.join(asked)} needs chains; without it the default is smc, "
+            f"which follows the {followed[0]} token by token)"
         ]
     # Half an object is worth nothing, and how long one gets is hard to foresee.
     kept = {"proposal": "finishing"} if "json_schema" in followed else {}
     return {**config, "sampler": "smc", "options": kept | dict(config["options"])}, [
-        f"(sampler smc, as it writes towards the {followed[0]} token by token, where most edits of "
-        "a chain break it; --sampler mh runs chains)"
+        f"(sampler smc, because it follows the {followed[0]} token by token, while most edits of a "
+        "chain break it; use --sampler mh for chains)"
     ]

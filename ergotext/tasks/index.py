@@ -1,4 +1,4 @@
-"""Index files: build one, add to it and remove from it, say what it holds, vouch for it."""
+"""Build, change, describe and verify index files."""
 
 from __future__ import annotations
 
@@ -128,7 +128,8 @@ def build(
     _check_output(output, source)
     if output.exists() and output.stat().st_size and not _is_index(output):
         raise InputError(
-            f"{output} is there already and is no index: name another file, or remove it first."
+            f"{output} already exists and is not an index: use another file name, or remove it "
+            "first"
         )
     names = _columns(columns)
     chosen = named(tokenizer) if tokenizer is not None else None
@@ -136,8 +137,8 @@ def build(
     if not len(trie):
         first = f" (the first: {lines.shown[0]})" if lines.shown else ""
         raise InputError(
-            f"{source} has no line that makes a key: {lines.bad:,} of {lines.read:,} are bad"
-            f"{first}. Name its columns with --columns; they are taken to be {columns}."
+            f"{source} contains no valid keys: {lines.bad:,} of {lines.read:,} lines are "
+            f"malformed{first}; name its columns (columns), now {columns}"
         )
     notes = {"columns": ",".join(names)}
     if tokenizer is not None:
@@ -239,8 +240,8 @@ def _changed_alone(
     names = _columns(columns if columns is not None else noted)
     if ("subject" in names) != ("subject" in noted):
         raise InputError(
-            f"{index} holds keys of the columns {noted}, and {','.join(names)} would make others: "
-            f"give --columns that name the same key."
+            f"{index} has keys from the columns {noted}, which {','.join(names)} do not match: "
+            "name the same key columns (columns)"
         )
     trie, lines = change(trie, source, columns=names, strict=strict)
     save(trie, index, notes, replaces=before)  # Python's ``save_trie`` takes no lock
@@ -260,13 +261,13 @@ def _check_output(path: Path, source: Path) -> None:
     """Find out before the work what would otherwise come to light behind it."""
     folder = Path(os.path.realpath(path)).parent
     if path.is_dir():
-        raise InputError(f"{path} is a folder: name a file.")
+        raise InputError(f"{path} is a folder: give a file name")
     if path.exists() and not path.is_file():
-        raise InputError(f"{path} is a pipe or device: name a file.")
+        raise InputError(f"{path} is a pipe or device: give a file name")
     if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise InputError(f"The folder {folder} does not exist or cannot be written to.")
+        raise InputError(f"the folder {folder} does not exist or is not writable")
     if path.exists() and source.exists() and path.samefile(source):
-        raise InputError(f"{path} is also the file that is read: name another one for the index.")
+        raise InputError(f"{path} is also the input file: use another one for the index")
 
 
 def _is_index(path: Path) -> bool:

@@ -1,17 +1,15 @@
-"""One process at a time changes an index file."""
+"""Lock an index file against concurrent changes."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from hashlib import blake2b
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-from tqdm import tqdm
-
 from ergotext.errors import ErgotextError
+from ergotext.support.files import locked
 
 
 @contextmanager
@@ -27,22 +25,13 @@ def changing(index: Path) -> Iterator[None]:
     ErgotextError
         The lock cannot be made.
     """
-    lock = FileLock(lock_of(index), mode=0o666)  # whoever may write to the folder may wait
-    try:
+    with ExitStack() as held:
         try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            what = f"waiting for another process that changes {index}"
-            with tqdm(desc=what, bar_format="{desc}", disable=None):
-                lock.acquire()
-    except (OSError, NotImplementedError) as error:  # the latter: a file system without locks
-        raise ErgotextError(
-            f"Locking {index} failed ({error}): see to {lock_of(index)}."
-        ) from error
-    try:
+            waiting = f"waiting for another process that changes {index}"
+            held.enter_context(locked(lock_of(index), waiting))
+        except (OSError, NotImplementedError) as error:
+            raise ErgotextError(f"cannot lock {index} ({error}): check {lock_of(index)}") from error
         yield
-    finally:
-        lock.release()
 
 
 def lock_of(index: Path) -> Path:

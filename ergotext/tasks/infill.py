@@ -1,4 +1,4 @@
-"""Blanks in a text, filled: annealed (or sampled) chains with the given words locked."""
+"""Fill the blanks of a text by annealing or sampling, with the given words locked."""
 
 from __future__ import annotations
 
@@ -119,5 +119,5 @@ def lines(given: str) -> list[str]:
     """
     texts = [line for line in given.split("\n") if line.strip()]
     if not texts:
-        raise InputError("no text on standard input; give one a line")
+        raise InputError("no text on standard input; give one per line")
     return texts

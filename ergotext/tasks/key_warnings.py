@@ -1,4 +1,4 @@
-"""What the tokenizer of a model does to the keys of an index that their owner may not expect."""
+"""Warnings about keys that the tokenizer of a model alters."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ def key_warnings(trie: TokenTrie, columns: Sequence[str], name: str) -> list[str
     found = []
     if "subject" in columns and "\t" not in tokenizer.decode(tokenizer.encode("a\tb")):
         found.append(
-            f"the tokenizer {name} does not keep the tab between subject and predicate: keys that "
-            "differ in nothing else are one key now"
+            f"the tokenizer {name} drops the tab between subject and predicate: keys that differ "
+            "only in it were merged"
         )
     held = np.zeros(trie.alphabet.size, dtype=bool)
     held[trie.token] = held[trie.tail] = True
     if special := [token for token in getattr(tokenizer, "special", ()) if held[token]]:
         found.append(
-            f"keys hold special tokens of the tokenizer {name} ({tokenizer.decode(special[:1])}): "
-            f"a model takes them for what they stand for, not for text"
+            f"keys contain special tokens of the tokenizer {name} "
+            f"({tokenizer.decode(special[:1])}): a model does not read them as text"
         )
     unknown = getattr(tokenizer, "unknown", None)
     if unknown is not None and held[unknown]:
         found.append(
-            f"the tokenizer {name} does not know every character of the keys: keys that differ "
-            f"only in such characters are one key now"
+            f"the tokenizer {name} does not cover every character of the keys: keys that differ "
+            "only in such characters were merged"
         )
     return found

@@ -1,4 +1,4 @@
-"""Ask an index: which keys begin like this, and what belongs to them."""
+"""Look up keys of an index by prefix."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def get(index: str | Path, prefix: str, *, tokenizer: str | None = None) -> Belo
         The index cannot be read, or no key begins like this.
     """
     trie, notes = opened(index, tokenizer)
-    reader = _Reader(trie, "subject" in notes.get("columns", ""))
+    reader = _KeyReader(trie, "subject" in notes.get("columns", ""))
     places = places_of(trie, prefix)
     low, high = trie.span(np.array([p.state for p in places], dtype=np.int64))
     suffixed = list(reader.with_meaning(prefix))
@@ -97,7 +97,7 @@ def fields_of(key: str, triples: bool) -> dict[str, str]:
     return {"key": key} if parts is None else dict(zip(TRIPLE, parts, strict=False))
 
 
-class _Reader:
+class _KeyReader:
     """Turns the keys of a trie back into the fields of lines."""
 
     def __init__(self, trie: TokenTrie, triples: bool) -> None:
@@ -135,9 +135,7 @@ class _Reader:
         try:
             return self.trie.tokenizer.decode(ids)
         except InputError as error:
-            raise IndexFileError(
-                f"The index is damaged ({error}): see `ergotext index verify`, and build it again."
-            ) from error
+            raise IndexFileError(f"the index is damaged ({error}): build it again") from error
 
 
 def opened(index: str | Path, tokenizer: str | None) -> tuple[TokenTrie, dict[str, str]]:
@@ -149,14 +147,14 @@ def opened(index: str | Path, tokenizer: str | None) -> tuple[TokenTrie, dict[st
         return trie, notes
     noted = notes.get("tokenizer")
     if noted is None:
-        raise InputError(f"{index} does not hold its tokenizer: name it with --tokenizer.")
+        raise InputError(f"{index} does not contain its tokenizer: name it (tokenizer)")
     try:
         # The name comes out of a file that anyone may have written: nothing is fetched for it.
         return load(index, named(noted, offline=True)), notes
     except ErgotextError as error:
         raise InputError(
-            f"{index} was built with the tokenizer {noted!r}, which cannot be used here ({error}): "
-            f"name the right one with --tokenizer, or build the index again."
+            f"{index} was built with the tokenizer {noted!r}, which does not work here ({error}): "
+            "name the right one (tokenizer), or build the index again"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Say it in other words: annealing over fluency, closeness of meaning and difference of wording."""
+"""Paraphrase a text by annealing over fluency, similarity and difference of wording."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def encoder_for(text: str, name: str) -> SentenceEncoder | None:
     That is for a text in a script with spaces (it knows English), if it is installed.
     """
     if not name.strip():
-        raise InputError("the similarity has no name; take words, minilm, a folder or a hub id")
+        raise InputError("the similarity is empty; use words, minilm, a folder or a hub id")
     if name == "words" or (name == "auto" and (not installed() or any(map(is_unspaced, text)))):
         return None
     return load_encoder(BUNDLED if name == "auto" else name)

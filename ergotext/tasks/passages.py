@@ -1,4 +1,4 @@
-"""What a model makes of a passage and a question: the row behind which it writes an answer."""
+"""Prompt a model with a passage and a question."""
 
 from __future__ import annotations
 
@@ -126,12 +126,12 @@ def passage_reader(
         return PromptedPassage(model, prompt)
     if not isinstance(model, Seq2SeqLM):
         raise InputError(
-            f"a {type(model).__name__} cannot write answers: give a causal language model or an "
-            f"encoder-decoder"
+            f"a {type(model).__name__} cannot generate answers: use a causal language model or an "
+            "encoder-decoder"
         )
     tokenizer = tokenizer or getattr(model, "tokenizer", None)
     if tokenizer is None:
-        raise InputError("this encoder-decoder came without its tokenizer: give that too")
+        raise InputError("this encoder-decoder has no tokenizer: give one")
     return EncodedPassage(model, tokenizer, prompt)
 
 
@@ -139,8 +139,8 @@ def _checked(prompt: str | None) -> str | None:
     for part in () if prompt is None else ("{passage}", "{question}"):
         if prompt is not None and prompt.count(part) != 1:
             raise InputError(
-                f"the prompt {prompt!r:.60} must hold {part} once: write it where the "
-                f"{part[1:-1]} stands"
+                f"the prompt {prompt!r:.60} must contain {part} exactly once, where the "
+                f"{part[1:-1]} goes"
             )
     return prompt
 

@@ -1,4 +1,4 @@
-"""Chains as a picture: traces of the energy, and how the ranks of each chain spread."""
+"""Plot chains: energy traces and rank histograms."""
 
 from __future__ import annotations
 
@@ -29,10 +29,12 @@ def check_plot(path: Path) -> None:
     if find_spec("matplotlib") is None:
         raise InputError(f"matplotlib is not installed; run: {install('plot')}")
     if not os.access(Path(os.path.realpath(path)).parent, os.W_OK) or path.is_dir():
-        raise InputError(f"the plot {path} cannot be written; name a file in a folder that can")
+        raise InputError(f"the plot {path} cannot be written; use a writable folder")
     known = figure().canvas.get_supported_filetypes()
     if path.suffix[1:].lower() not in known:
-        raise InputError(f"no plot can be a {path.suffix or 'file without a suffix'}; name a .png")
+        raise InputError(
+            f"cannot save a plot as {path.suffix or 'a file without a suffix'}; use .png"
+        )
 
 
 def save_plot(result: Result, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Questions answered by spans of a passage: extractive reading with a model that writes."""
+"""Extractive question answering: answer with spans of a passage."""
 
 from __future__ import annotations
 
@@ -140,12 +140,9 @@ def check(passage: str, question: str, k: int, beams: int) -> None:
     for name, text in (("passage", passage), ("question", question)):
         check_text(text, f"the {name}")
         if not text.strip():
-            raise InputError(f"the {name} is empty: give one with text in it")
+            raise InputError(f"the {name} is empty")
     if not 1 <= k <= beams:
-        raise InputError(
-            f"{k} answers are more than a search of {beams} beams can find: ask for fewer, at "
-            f"least 1, or keep more beams"
-        )
+        raise InputError(f"k ({k}) must be at least 1 and at most beams ({beams})")
 
 
 def places_of(text: str, passage: str) -> tuple[tuple[int, int], ...]:

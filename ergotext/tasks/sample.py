@@ -1,4 +1,4 @@
-"""Any energy, any sampler, any constraint, as a table says."""
+"""Sample from an energy that a table of settings describes."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def sample_by(
     kind = sampler_named(config["sampler"]).kind
     start = config.get("start")
     if start is not None and kind == "weighted":
-        raise InputError(f"{config['sampler']} writes its texts from nothing; leave start out")
+        raise InputError(f"{config['sampler']} does not use an initial text; drop start")
     energy = energy_of(config["energy"], lm, config["context"], weighted=kind == "weighted")
     named = ("model", "dtype", "context", "start", "energy")
     asked = {name: config.get(name) for name in ("chains", "steps", "max_seconds", "r_hat")}
@@ -97,27 +97,27 @@ def check(
         be written over, or no way to draw the plot.
     """
     if wrong := [name for name in config["options"] if name in signature(sample).parameters]:
-        raise InputError(f"{wrong[0]} is no option of a sampler: give it by its own name")
+        raise InputError(f"{wrong[0]} is not a sampler option: set it directly")
     files = [Path(file) for file in (config.get("checkpoint"), plot, *others) if file is not None]
     places = [Path(os.path.realpath(file)) for file in files]
     if loops := [one for one, place in zip(files, places, strict=True) if place.is_symlink()]:
-        raise InputError(f"{loops[0]} is a link that leads to itself; name a file")
+        raise InputError(f"{loops[0]} is a link to itself; use another file")
     if twice := [one for one, place in zip(files, places, strict=True) if places.count(place) > 1]:
-        raise InputError(f"{twice[0]} is named for two things; give each a file of its own")
+        raise InputError(f"{twice[0]} is used twice; give each output its own file")
     n, kind = config.get("n"), sampler_named(config["sampler"]).kind
     most = ((config.get("steps") or 300) + 1) * (config.get("chains") or 8)
     if n is not None and not (n >= 1 and (n <= most or kind in ("weighted", "optimiser"))):
         raise InputError(
-            f"n must be 1 or more, and chains of that many steps visit {most} states; got {n}"
+            f"n must be between 1 and the {most} states that the chains visit, got {n}"
         )
     weighted = sampler_named(config["sampler"]).kind == "weighted"
     file = config.get("checkpoint")
     if resume and file is None:
-        raise InputError("to resume takes a checkpoint: name its file")
+        raise InputError("resume needs a checkpoint; give its file (checkpoint)")
     if file is not None:
         check_new(Path(file), resume)
     if plot is not None and weighted:
-        raise InputError(f"a plot is of chains, and {config['sampler']} runs none")
+        raise InputError(f"the plot needs chains, but {config['sampler']} runs none")
     if plot is not None:
         check_plot(plot)
 
@@ -180,8 +180,8 @@ def _own(place: object) -> Term:
         return found()
     if found is None or isinstance(found, type):
         raise InputError(
-            f"custom is a list of file.py:name, functions of a list of texts or subclasses of "
-            f"ergotext.Term; {place!r} is none"
+            f"custom must be a list of file.py:name, functions of a list of texts or subclasses of "
+            f"ergotext.Term; got {place!r}"
         )
     return custom(found, str(place).rpartition(":")[2])
 
@@ -190,9 +190,9 @@ def _length(told: Any) -> Term:
     table = told if isinstance(told, dict) else {"mean": told}
     _only("length", table, ("mean", "sd", "weight"))
     if "mean" not in table or not all(isinstance(v, int | float) for v in table.values()):
-        raise InputError(f"length is a mean, or a table of mean, sd and weight, got {told!r}")
+        raise InputError(f"length must be a mean, or a table of mean, sd and weight, got {told!r}")
     if not all(abs(float(str(value))) <= MOST for value in table.values()):
-        raise InputError(f"length has numbers of up to {MOST:,}, got {told!r:.80}")
+        raise InputError(f"numbers in length must be at most {MOST:,}, got {told!r:.80}")
     return float(table.get("weight", 1.0)) * length(table["mean"], table.get("sd", 1.0))
 
 
@@ -202,10 +202,10 @@ def _masked(told: Any) -> Term:
     _only("masked", table, ("model", "weight", "whole_words"))
     name, weight = table.get("model"), table.get("weight", 0.0)
     if not isinstance(name, str) or not isinstance(weight, int | float):
-        raise InputError(f"masked is a model, or a table of model and weight, got {told!r}")
+        raise InputError(f"masked must be a model, or a table of model and weight, got {told!r}")
     model = load(name)
     if not isinstance(model, MaskedLM):
-        raise InputError(f"{name} is no masked language model; take one, such as tiny-masked")
+        raise InputError(f"{name} is not a masked language model; use one, such as tiny-masked")
     return weight * pseudo_likelihood(model, bool(table.get("whole_words", False)))
 
 
@@ -214,7 +214,7 @@ def _keywords(told: Any, lm: CausalLM, weighted: bool) -> Term:
     _only("keywords", table, ("words", "any_order"))
     words = table.get("words")
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-        raise InputError(f"keywords are a list of texts, or a table of words, got {told!r}")
+        raise InputError(f"keywords must be a list of texts, or a table of words, got {told!r}")
     any_order = bool(table.get("any_order", False))
     if not weighted:
         return keywords(words, any_order)
@@ -232,7 +232,9 @@ def _schema(told: Any) -> Any:
 
 def _only(name: str, table: Mapping[str, Any], known: Sequence[str]) -> None:
     if wrong := [key for key in table if key not in known]:
-        raise InputError(f"{name} has no {', '.join(wrong)}; it has {', '.join(known)}")
+        raise InputError(
+            f"{name} has no option {', '.join(wrong)}; its options are {', '.join(known)}"
+        )
 
 
 def texts_of(result: Result | WeightedResult, n: int | None) -> list[Sample]:
@@ -307,5 +309,5 @@ def nothing_kept(sampler: str) -> str | None:
     if sampler_named(sampler).kind != "weighted":
         return None
     if sampler in ("importance", "rejection"):
-        return f"interrupted before {sampler} had whole draws of any weight; nothing is kept"
-    return f"interrupted: {sampler} finishes all its draws together, so nothing can be kept"
+        return f"interrupted before {sampler} had complete draws; there are no results"
+    return f"interrupted: {sampler} finishes all its draws together, so there are no results"

@@ -1,4 +1,4 @@
-"""Keywords in, fluent sentences out: annealed (or sampled) Metropolis-Hastings over tokens."""
+"""Write fluent sentences with given keywords, by annealing or Metropolis-Hastings."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Budget:
 
     def __post_init__(self) -> None:
         if self.max_seconds is not None and not self.max_seconds > 0:
-            raise InputError(f"the time limit must be more than 0 seconds, got {self.max_seconds}")
+            raise InputError(f"the time limit must be above 0 seconds, got {self.max_seconds}")
 
 
 def write(
@@ -152,7 +152,7 @@ def chained(
         **options,
     )
     if not isinstance(result, Result):
-        raise InputError(f"{budget.sampler} runs no chains; choose annealing or mh")
+        raise InputError(f"{budget.sampler} runs no chains; use annealing or mh")
     return result
 
 
@@ -174,16 +174,16 @@ def energy_of(
     """The energy that ``write`` minimises: fluency, keywords and a length prior of sd 1."""
     if mean_length > max_length:
         raise InputError(
-            f"the wanted length {mean_length:g} is beyond the maximum length {max_length}; "
-            f"give --length {max_length} or less, or a greater --max-length"
+            f"the mean length ({mean_length:g}) is above the maximum length ({max_length}); lower "
+            "the mean or raise the maximum"
         )
     check_window(fluency(lm), max_length)
     energy = fluency(lm) + keywords(words, any_order) + length(mean_length)
     needed = energy.initial(1).longest
     if needed > max_length:
         raise InputError(
-            f"the keywords alone take {needed} tokens and the maximum length is {max_length}; "
-            f"give fewer keywords or --max-length {needed} or more"
+            f"the keywords alone take {needed} tokens, but the maximum length is {max_length}; "
+            f"give fewer keywords, or raise the maximum to {needed} or more"
         )
     return energy
 
@@ -215,11 +215,12 @@ def parse_keyword_sets(text: str) -> list[list[str]]:
             words = None
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             raise InputError(
-                f'line {number} is no JSON list of strings such as ["summer", "beach"]: {line[:60]}'
+                f'line {number} is not a JSON list of strings such as ["summer", "beach"]: '
+                f"{line[:60]}"
             )
         sets.append(words)
     if not sets:
-        raise InputError("no keyword set on standard input; give one JSON list a line")
+        raise InputError("no keyword sets on standard input; give one JSON list per line")
     return sets
 
 

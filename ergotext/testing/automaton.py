@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ergotext.lm.protocols import Automaton
-from ergotext.lm.ragged import Ints
+from ergotext.support.arrays import Ints
 from ergotext.testing.require import require
 
 DEAD = -1

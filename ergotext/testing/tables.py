@@ -15,12 +15,12 @@ from ergotext.lm.automaton_base import AutomatonBase
 from ergotext.lm.batch import TokenBatch
 from ergotext.samplers.target import Target
 from ergotext.samplers.weighted.samples import WeightedSamples, ZeroWeightError
+from ergotext.support.arrays import Ints
 from ergotext.testing.exhaust import every_run
 from ergotext.testing.require import require
 from ergotext.testing.toy import SPELLING, ToyScorer
 
 END = 0
-Ints = NDArray[np.int64]
 Row = tuple[int, ...]
 
 

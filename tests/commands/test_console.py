@@ -16,6 +16,7 @@ import pytest
 import typer
 
 from ergotext.cli import ergotext
+from ergotext.commands import console
 from ergotext.commands.console import Output, run, standard_input
 from ergotext.errors import InputError, ModelError
 from tests.faulty import load_with_fault
@@ -145,7 +146,7 @@ def test_what_is_read_is_not_written_over(tmp_path: Path) -> None:
     given = tmp_path / "given"
     given.write_text("mine")
     (tmp_path / "link").symlink_to(given)
-    with pytest.raises(typer.BadParameter, match="what this command reads"):
+    with pytest.raises(typer.BadParameter, match="an input of this command"):
         Output(tmp_path / "link", None, given)
     Output(tmp_path / "link", None, tmp_path / "another")
 
@@ -164,15 +165,17 @@ def written_without_room(output: type[Output], path: Path) -> str:
     return path.read_text() if path.exists() else ""
 
 
-def test_a_file_stays_until_all_of_the_new_one_is_there(tmp_path: Path, capsys) -> None:
+def test_a_file_stays_until_all_of_the_new_one_is_there(
+    tmp_path: Path, capsys, monkeypatch
+) -> None:
     assert written_without_room(Output, tmp_path / "out") == "old"
     assert capsys.readouterr().out == "new " * 20 + "\n"  # found is found
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     faulty = load_with_fault(
-        "commands.console", ('part = path.with_name(f".ergotext-{uuid4().hex}")', "part = path"),
-        ('part.open("x"', 'part.open("w"'),
-    )  # fmt: skip
-    assert written_without_room(faulty.Output, tmp_path / "out2") != "old"
+        "support.files", ('part = path.with_name(f"{_BEGIN}{uuid4().hex}{_END}")', "part = path")
+    )
+    monkeypatch.setattr(console, "write_text", faulty.write_text)
+    assert written_without_room(Output, tmp_path / "out2") != "old"
 
 
 def read_from(monkeypatch: pytest.MonkeyPatch, data: bytes, read: Callable[[], str]) -> str:

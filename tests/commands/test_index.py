@@ -18,7 +18,7 @@ import pytest
 from ergotext.cli import main
 from ergotext.lm.tokenizers.characters import Alphabet, CharacterTokenizer
 from ergotext.lm.trie import build, load, save
-from ergotext.lm.trie import file as file_module
+from ergotext.support import files
 from tests.lm.tokenizers.test_fast import bart, bert
 
 KB = """苹果（水果）\t产地\t山东
@@ -195,8 +195,8 @@ def damaged(path: Path, what: str) -> Path:
 @pytest.mark.parametrize(
     ("what", "message"),
     [
-        ("truncated", "it was cut off or added to"),
-        ("newer", "an index of version 2, and this ergotext reads version 1"),
+        ("truncated", "it was truncated or appended to"),
+        ("newer", "an index of version 2, but this ergotext reads version 1"),
         ("empty", "is empty"),
         ("text", "is not an index"),
     ],
@@ -245,29 +245,29 @@ def test_input_that_cannot_be_is_one_line(capsys, index, kb, tmp_path) -> None:
     os.mkfifo(pipe)
     none, out = tmp_path / "none", tmp_path / "out"
     for arguments, message in [
-        (["build", none, "-o", out], "Cannot read"),
+        (["build", none, "-o", out], "cannot read"),
         (["build", tmp_path, "-o", out], "is a folder"),
         (["build", pipe, "-o", out], "pipe or device"),
-        (["build", empty, "-o", out], "no line that makes a key"),
-        (["build", kb, "-o", out, "--columns", "key"], "no line that makes a key: 5 of 5"),
-        (["build", kb, "-o", out, "--columns", "key,x"], "make up no key"),
+        (["build", empty, "-o", out], "contains no valid keys"),
+        (["build", kb, "-o", out, "--columns", "key"], "contains no valid keys: 5 of 5"),
+        (["build", kb, "-o", out, "--columns", "key,x"], "do not make up a key"),
         (["build", kb, "-o", tmp_path], "is a folder"),
         (["build", kb, "-o", pipe], "pipe or device"),
         (["build", kb, "-o", none / "kb.ergo"], "does not exist"),
-        (["build", kb, "-o", kb], "also the file that is read"),
+        (["build", kb, "-o", kb], "also the input file"),
         (["build", kb], "Missing option"),
         (["build", kb, "-o", out, "--tokenizer", ""], "is empty"),
-        (["build", kb, "-o", out, "--tokenizer", none], "there is no folder"),
-        (["build", kb, "-o", out, "--tokenizer", f"{none}.json"], "there is no file"),
-        (["add", index, none], "Cannot read"),
-        (["add", none, kb], "Cannot read the index"),
-        (["add", index, kb, "--columns", "key"], "would make others"),
-        (["add", index, index], "also the file that is read"),
-        (["info", none], "Cannot read the index"),
-        (["info", tmp_path], "Cannot read the index"),
+        (["build", kb, "-o", out, "--tokenizer", none], "does not exist"),
+        (["build", kb, "-o", out, "--tokenizer", f"{none}.json"], "does not exist"),
+        (["add", index, none], "cannot read"),
+        (["add", none, kb], "cannot read the index"),
+        (["add", index, kb, "--columns", "key"], "do not match"),
+        (["add", index, index], "also the input file"),
+        (["info", none], "cannot read the index"),
+        (["info", tmp_path], "cannot read the index"),
         (["get", index, "", "-n", "0"], "-n"),
         (["get", index, "\udcff"], "lone surrogate"),
-        (["verify", none], "Cannot read the index"),
+        (["verify", none], "cannot read the index"),
     ]:
         before = index.read_bytes()
         code, shown, err = call(capsys, *arguments)
@@ -304,7 +304,7 @@ def test_an_index_of_ids_needs_a_tokenizer(capsys, tmp_path) -> None:
     save(build([((2, 3), None)], Alphabet(9, 0, 1)), tmp_path / "ids")
     assert "not in the file, not named" in call(capsys, "info", tmp_path / "ids")[1]
     code, _, err = call(capsys, "get", tmp_path / "ids", "a")
-    assert code == 2 and "name it with --tokenizer" in err
+    assert code == 2 and "name it (tokenizer)" in err
 
 
 def test_another_tokenizer(capsys, kb, model_folder, tmp_path) -> None:
@@ -327,7 +327,7 @@ def test_another_tokenizer(capsys, kb, model_folder, tmp_path) -> None:
     # The name that the index holds now leads to nothing.
     save(load(index), index, {"tokenizer": str(tmp_path / "gone.json")})
     code, _, err = call(capsys, "get", index, "")
-    assert code == 2 and "name the right one with --tokenizer" in err and err.count("\n") == 1
+    assert code == 2 and "name the right one (tokenizer)" in err and err.count("\n") == 1
     assert call(capsys, "get", index, "", "--tokenizer", model_folder)[0] == 0
 
 
@@ -338,12 +338,12 @@ def test_what_a_tokenizer_does_to_keys_is_said(capsys, tmp_path) -> None:
     build = ["build", lines, "-o", index, "--tokenizer", tmp_path / "bert"]
     code, out, err = call(capsys, *build)
     assert code == 0 and err.count("\n") == 1
-    assert err.startswith("ergotext: ") and "does not keep the tab" in err
+    assert err.startswith("ergotext: ") and "drops the tab" in err
     assert shown(capsys, index, "New Y") == ["new york news\tx"]
     lines.write_text("new 🍌\nnew 🍎\n\u00a0\n")
     code, out, err = call(capsys, *build, "--columns", "key")
     assert code == 0 and "1 key," in out and "2 of 3 lines" in out
-    assert "line 3: a key without tokens" in err and "does not know every character" in err
+    assert "line 3: a key without tokens" in err and "does not cover every character" in err
 
 
 def test_an_index_that_another_process_changes(capsys, index, kb, monkeypatch) -> None:
@@ -415,7 +415,7 @@ def test_a_lock_that_cannot_be_made(capsys, index, kb) -> None:
 
     lock_of(index).mkdir()
     code, out, err = call(capsys, "add", index, kb)
-    assert (code, out) == (1, "") and err.count("\n") == 1 and "Locking" in err, err
+    assert (code, out) == (1, "") and err.count("\n") == 1 and "cannot lock" in err, err
 
 
 class FullDisk(io.FileIO):
@@ -437,11 +437,11 @@ def test_a_full_disk_leaves_the_old_file(capsys, index, kb, command, monkeypatch
             return FullDisk(self, "x") if part else super().open(*arguments, **options)
 
     before = index.read_bytes()
-    monkeypatch.setattr(file_module, "Path", Disk)
+    monkeypatch.setattr(files, "Path", Disk)
     arguments = ["build", kb, "-o", index] if command == "build" else [command, index, kb]
     code, out, err = call(capsys, *arguments)
     assert (code, out) == (1, "") and err.count("\n") == 1
-    assert "No space left" in err and "what was there before is untouched" in err
+    assert "No space left" in err and "the old file is unchanged" in err
     assert index.read_bytes() == before and left(index.parent) == ["kb.ergo", "kb.tsv"]
 
 
@@ -459,7 +459,7 @@ def test_no_room_for_a_file_of_that_size(index: Path, kb: Path) -> None:
     before = index.read_bytes()
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, {0}))"
     small = "import ergotext.lm.trie.lines as l; l.build_from_lines.__kwdefaults__['run_bytes'] = 1"
-    for code, message in [(limit.format(700), f"Writing {index} failed (File too large)"),
+    for code, message in [(limit.format(700), f"writing {index} failed (File too large)"),
                           (limit.format(4) + "\n" + small, "temporary files")]:  # fmt: skip
         running = process(code, "build", kb, "-o", index)
         out, err = running.communicate(timeout=120)
@@ -533,7 +533,7 @@ def test_build_leaves_what_is_no_index_alone(capsys, tmp_path, kb) -> None:
     notes = tmp_path / "notes.tsv"
     notes.write_text("mine\n")
     code, out, err = call(capsys, "build", kb, "-o", notes)
-    assert (code, out) == (2, "") and "is there already and is no index" in err
+    assert (code, out) == (2, "") and "already exists and is not an index" in err
     assert notes.read_text() == "mine\n"
     notes.write_text("")
     assert call(capsys, "build", kb, "-o", notes)[0] == 0  # as mktemp leaves it

@@ -66,14 +66,14 @@ def test_texts_from_stdin(call, monkeypatch) -> None:
     [
         ([], "Missing argument"),
         (["The cat sat."], "no blank"),
-        (["The ___ ___ cat"], "side by side"),
-        (["The ___{0} cat"], "one word or more"),
+        (["The ___ ___ cat"], "are adjacent"),
+        (["The ___{0} cat"], "at least one word"),
         (["a\x07 ___"], "control character"),
         (["The ___ cat", "--sampler", "smc"], "annealing"),
         (["The ___ cat", "--max-seconds", "0"], "time limit"),
         (["The ___ cat", "--context", "long " * 200], "token positions"),
         (["The ___ </s>"], "cannot spell"),
-        (["___", "--model", "./nothere"], "there is no folder"),
+        (["___", "--model", "./nothere"], "does not exist"),
     ],
 )
 def test_usage_errors_are_one_line_and_exit_2(call, arguments, message) -> None:

@@ -63,7 +63,7 @@ def test_configurations(tmp_path: Path) -> None:
         file.write_text(content, encoding="utf-8")
         with pytest.raises(InputError, match=rf"run\.toml .*{said}"):
             config.read(file, {})
-        with pytest.raises(InputError, match=rf"run\.toml .*{said}.*name another output"):
+        with pytest.raises(InputError, match=rf"run\.toml .*{said}.*use another output"):
             check_same(file, {"seed": 7})
 
 
@@ -77,7 +77,7 @@ def test_numbers_fitted_to_a_model(tmp_path: Path) -> None:
         '{"scale": 1' + "0" * 400 + "}",
     ):  # fmt: skip
         file.write_text(content, encoding="utf-8")
-        with pytest.raises(ModelError, match=rf"{NAME}.*write it again"):
+        with pytest.raises(ModelError, match=rf"{NAME}.*fit it again"):
             Fitted.load(tmp_path)
 
 

@@ -41,9 +41,9 @@ def test_other_words(call) -> None:
         (["</s>"], "cannot spell"),
         ([TEXT, "--max-seconds", "0"], "time limit"),
         ([TEXT, "--similarity", "./nothere"], "nothere"),
-        ([TEXT, "--similarity", ""], "similarity has no name"),
-        ([TEXT, "--similarity", " "], "similarity has no name"),
-        ([f"{TEXT} " * 9], "do not fit the model's window"),
+        ([TEXT, "--similarity", ""], "similarity is empty"),
+        ([TEXT, "--similarity", " "], "similarity is empty"),
+        ([f"{TEXT} " * 9], "context window leaves"),
     ],
 )
 def test_usage_errors_are_one_line_and_exit_2(call, arguments, message) -> None:

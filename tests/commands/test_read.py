@@ -55,11 +55,11 @@ def test_standard_input_and_a_prompt(call, monkeypatch) -> None:
         (("passage.txt", " "), "the question is empty"),
         (("empty.txt", "What?"), "the passage is empty"),
         (("latin.txt", "What?"), "is not UTF-8"),
-        (("passage.txt", "What?", "-k", "9"), "9 answers are more than"),
-        (("passage.txt", "What?", "--prompt", "{passage}"), "must hold {question} once"),
+        (("passage.txt", "What?", "-k", "9"), "k (9) must be"),
+        (("passage.txt", "What?", "--prompt", "{passage}"), "must contain {question} exactly once"),
         (("long.txt", "What?"), "96; shorten"),
         (("passage.txt", "What?" * 2000), "96; shorten"),
-        (("passage.txt", "What?", "--model", "tiny-masked"), "cannot write answers"),
+        (("passage.txt", "What?", "--model", "tiny-masked"), "cannot generate answers"),
     ],
 )
 def test_bad_input(call, tmp_path: Path, monkeypatch, arguments: tuple[str, ...], why: str) -> None:

@@ -106,13 +106,13 @@ def test_a_masked_model(capsys, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((*MLM, "--threshold", 0.5), "decode mlm has none"),
-        ((*MLM, "--temperature", 2), "decode mlm has none"),
+        ((*MLM, "--threshold", 0.5), "gives no probabilities"),
+        ((*MLM, "--temperature", 2), "gives no probabilities"),
         ((*MLM, "--lookahead", "strings"), "no look-ahead"),
         ((*MLM, "--prompt", "{question}"), "must hold {answer} once"),
         ((*MLM, "-k", 3, "--beams", 2), "beams at least k"),
-        ((*MLM, "-i", "none.ergo"), "Cannot read the index none.ergo"),
-        ((*MLM, "--model", "tiny-causal"), "a CausalLM fills in no blanks"),
+        ((*MLM, "-i", "none.ergo"), "cannot read the index none.ergo"),
+        ((*MLM, "--model", "tiny-causal"), "a CausalLM cannot fill in blanks"),
         ((*MLM, "--decode", "beam"), "with decode mlm"),
         ((*MLM, "--decode", "best"), "Invalid value for '--decode'"),
     ],
@@ -141,16 +141,16 @@ def test_questions_from_stdin_into_a_file(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["-", "a"], "stands alone"),
-        (["-k", 3, "--beams", 2, "a"], "beams at least k"),
-        (["--prompt", "what", "a"], "must hold {question} once"),
+        (["-", "a"], "cannot be combined with other"),
+        (["-k", 3, "--beams", 2, "a"], "must be at least k (3)"),
+        (["--prompt", "what", "a"], "must contain {question} exactly once"),
         (["--prefixes", -1, "a"], "Invalid value for '--prefixes'"),
-        (["--temperature", 0, "a"], "temperature must be positive"),
+        (["--temperature", 0, "a"], "temperature must be at least 1e-06"),
         (["--device", "tpu", "a"], "unknown device"),
-        (["\udcff", "a"], "no valid Unicode"),
+        (["\udcff", "a"], "not valid Unicode"),
         (["--model", "tiny-masked", "a"], "cannot answer questions"),
         (["--model", "tiny-causal", "a"], "another tokenizer"),
-        (["-i", "none.ergo", "a"], "Cannot read the index none.ergo"),
+        (["-i", "none.ergo", "a"], "cannot read the index none.ergo"),
         (["-i", __file__, "a"], "is not an index"),
         ([], "Missing argument"),
     ],
@@ -164,11 +164,11 @@ def test_bad_input_is_told_in_a_line(capsys, folder: Path, arguments, message: s
 def test_another_tokenizer(capsys, folder: Path) -> None:
     for given in ((), MLM):
         code, out, err = call(capsys, folder, *given, "a", index="characters.ergo")
-        assert (code, out) == (2, "") and "build it with --tokenizer" in err
+        assert (code, out) == (2, "") and "build it with the model's tokenizer" in err
 
 
 def test_no_question_on_stdin(capsys, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for raw, message in ((b"\n \n", "no question on standard input"), (b"\xff", "not UTF-8")):
+    for raw, message in ((b"\n \n", "no questions on standard input"), (b"\xff", "not UTF-8")):
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(raw)))
         code, _, err = call(capsys, folder, "-")
         assert code == 2 and message in err

@@ -110,10 +110,10 @@ def test_texts_beyond_the_window_are_found_before_the_start(call, monkeypatch) -
     monkeypatch.setattr(Trace, "record", None)
     for more in ([], ["--sampler", "smc", "--regex", "a+"], ["--context", "A dog ran."]):
         code, out, err = call("--max-length", "96", *more)
-        assert code == 2 and out == "" and "do not fit the model's window" in err, err
+        assert code == 2 and out == "" and "context window leaves" in err, err
         assert ("leave 9" in err) and err.count("\n") == 1
     code, _, err = call("--model", "tiny-causal", "--masked", "tiny-masked", "--max-length", "200")
-    assert code == 2 and "do not fit the model's window" in err
+    assert code == 2 and "context window leaves" in err
 
 
 CONFIG = """
@@ -200,7 +200,7 @@ def test_the_schema_of_a_kept_run_is_compared_by_what_is_in_it(call, config: Pat
     assert call(*same, "--resume")[0] == 0
     Path("s.json").write_text('{"enum": ["ab", "cd", "e"]}')
     code, _, err = call(*same, "--resume")
-    assert code == 1 and "is of another run: there schema = " in err and err.count("\n") == 1
+    assert code == 1 and "is from another run: schema was " in err and err.count("\n") == 1
 
 
 OWN = """import json
@@ -225,7 +225,7 @@ def leaves(texts):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("late", "late of own.py went wrong in line 8: ValueError: no such text"),
+        ("late", "late of own.py failed in line 8: ValueError: no such text"),
         ("inner", "in line 12: JSONDecodeError: "),
         ("leaves", "in line 15: SystemExit: 3"),
     ],
@@ -245,7 +245,7 @@ def test_what_goes_wrong_in_code_of_ones_own_is_told(
 @pytest.mark.parametrize(
     ("code", "message"),
     [
-        ("x = 1\ny = x / 0\n", "own.py does not run: it went wrong in line 2: ZeroDivisionError"),
+        ("x = 1\ny = x / 0\n", "own.py failed in line 2: ZeroDivisionError"),
         ("x = 1\n\ndef f(:\n", "in line 3: SyntaxError"),
         ("raise SystemExit", "in line 1: SystemExit"),
     ],
@@ -267,7 +267,7 @@ def test_ctrl_c_keeps_what_was_found(call, config: Path, monkeypatch) -> None:
 
     monkeypatch.setattr(Trace, "record", record)
     code, _, err = call("--config", "run.toml", "-o", "out.jsonl", "--steps", "1000")
-    assert code == 130 and "interrupted; what was found is kept" in err
+    assert code == 130 and "interrupted; the results so far are kept" in err
     assert len(records(Path("out.jsonl").read_text())) == 5
     assert tomllib.loads(Path("out.run.toml").read_text())["result"]["stopped"] == "interrupt"
 
@@ -283,49 +283,49 @@ def test_a_plot_is_drawn(call, tmp_path: Path) -> None:
     [
         (["--config", "nothere.toml"], "cannot read nothere.toml"),
         (["--config", "bad.toml"], "not TOML"),
-        (["--config", "unknown.toml"], "nothing is named 'stepz'"),
-        (["--config", "type.toml"], "steps must be a whole number, got 'many'"),
-        (["--config", "threads.toml"], "threads must be 1 to 1024, got 0"),
-        (["--config", "term.toml"], "[energy]: nothing is named 'rhyme'"),
-        (["--config", "mean.toml"], "length is a mean"),
-        (["--config", "words.toml"], "keywords are a list"),
+        (["--config", "unknown.toml"], "unknown name 'stepz'"),
+        (["--config", "type.toml"], "steps must be an integer, got 'many'"),
+        (["--config", "threads.toml"], "threads must be at least 1, got 0"),
+        (["--config", "term.toml"], "[energy]: unknown name 'rhyme'"),
+        (["--config", "mean.toml"], "length must be a mean"),
+        (["--config", "words.toml"], "keywords must be a list"),
         (["--config", "code.toml"], "mine.py:nothing"),
-        (["--config", "file.toml"], "no file of Python"),
+        (["--config", "file.toml"], "no Python file"),
         (["--sampler", "gibs"], "no sampler 'gibs'"),
         (["--option", "temperature=0"], "positive"),
         (["--option", "temperature=-1.5"], "positive"),
         (["--option", "temperature"], "name=value"),
         (["--option", "heat=3"], "takes no heat"),
         (["--regex", "a("], "cannot be read"),
-        (["--regex", "[a&&b]"], "No text"),
+        (["--regex", "[a&&b]"], "no text"),
         (["--json-schema", "nothere.json"], "cannot read the schema nothere.json"),
-        (["--json-schema", "{nothing}"], "no JSON"),
-        (["--masked", "tiny-causal", "--sampler", "mlm-mh"], "is no masked language model"),
+        (["--json-schema", "{nothing}"], "not valid JSON"),
+        (["--masked", "tiny-causal", "--sampler", "mlm-mh"], "is not a masked language model"),
         (
             ["--model", "tiny-causal", "--masked", "tiny-masked", "--sampler", "mlm-mh"],
-            "give texts of the length wanted",
+            "give texts of the wanted length",
         ),
-        (["--sampler", "smc", "--start", "The sun"], "leave start out"),
-        (["--resume"], "takes a checkpoint"),
-        (["--config", "good.toml", "-o", "good.toml"], "is named for two things"),
-        (["--checkpoint", "new.ckpt", "-o", "new.ckpt"], "is named for two things"),
-        (["--plot", "new.png", "-o", "new.png"], "is named for two things"),
-        (["--config", "good.run.toml", "-o", "good.txt"], "is named for two things"),
-        (["--option", "seed=3"], "seed is no option"),
-        (["--option", "temperature='hot'"], "cannot be made of"),
+        (["--sampler", "smc", "--start", "The sun"], "drop start"),
+        (["--resume"], "needs a checkpoint"),
+        (["--config", "good.toml", "-o", "good.toml"], "is used twice"),
+        (["--checkpoint", "new.ckpt", "-o", "new.ckpt"], "is used twice"),
+        (["--plot", "new.png", "-o", "new.png"], "is used twice"),
+        (["--config", "good.run.toml", "-o", "good.txt"], "is used twice"),
+        (["--option", "seed=3"], "seed is not a sampler option"),
+        (["--option", "temperature='hot'"], "cannot make the sampler"),
         (["--sampler", "smc", "--option", "resampling='residual'"], "no resampling scheme"),
-        (["--option", "moves=3"], "cannot be made of"),
+        (["--option", "moves=3"], "cannot make the sampler"),
         (["--sampler", "ais", "--option", "levels=2.5"], "at least one level"),
         (["--checkpoint", "mine.py"], "already"),
         (["--checkpoint", "."], "is a folder"),
-        (["--plot", "trace.xyz"], "no plot can be a .xyz"),
+        (["--plot", "trace.xyz"], "cannot save a plot as .xyz"),
         (["--plot", "/no/such/folder/trace.png"], "cannot be written"),
         (["--sampler", "smc", "--plot", "trace.png"], "runs none"),
         (["--sampler", "smc", "--steps", "5"], "takes no steps"),
-        (["--r-hat", "0.9"], "R-hat takes"),
+        (["--r-hat", "0.9"], "R-hat needs"),
         (["--max-seconds", "0"], "max_seconds must be positive"),
         (["-n", "500", *SHORT[:4]], "visit 26 states; got 500"),
-        (["-n", "25", *SHORT[:4]], "are there to draw from"),
+        (["-n", "25", *SHORT[:4]], "states to draw from"),
         (["--dtype", "float8"], "--dtype"),
         (["-o", "/no/such/folder/out.txt"], "/no/such/folder does not exist"),
     ],
@@ -364,7 +364,7 @@ def test_usage_errors_are_one_line_and_exit_2(call, config: Path, arguments, mes
             ],
             "weight zero",
         ),
-        (["--sampler", "rejection", "--option", "log_bound=-900", "-n", "2"], "stated bound"),
+        (["--sampler", "rejection", "--option", "log_bound=-900", "-n", "2"], "above log_bound"),
         (["--checkpoint", "other", "--resume", "--seed", "1", *SHORT], "there seed = 0, here 1"),
         (["--checkpoint", "other", "--resume", "--length", "9", *SHORT], "there energy ="),
         (["--checkpoint", "mine.py", "--resume", *SHORT], "no checkpoint"),
@@ -435,8 +435,8 @@ def test_ctrl_c_on_weighted_samplers(call, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("ergotext.samplers.weighted.importance.grown", until)
     out = tmp_path / "out.jsonl"
     code, _, err = call("--sampler", "importance", "-n", "100", "--regex", "[ab]+", "-o", str(out))
-    assert code == 130 and "interrupted; what was found is kept" in err
-    assert 0 < len(records(out.read_text())) <= 64 and "100 were asked for" in err
+    assert code == 130 and "interrupted; the results so far are kept" in err
+    assert 0 < len(records(out.read_text())) <= 64 and "of the 100 requested" in err
 
     def stop(*_about):
         raise KeyboardInterrupt
@@ -446,5 +446,5 @@ def test_ctrl_c_on_weighted_samplers(call, tmp_path: Path, monkeypatch) -> None:
     assert (code, out) == (130, "")
     assert (
         err
-        == "ergotext: interrupted: smc finishes all its draws together, so nothing can be kept\n"
+        == "ergotext: interrupted: smc finishes all its draws together, so there are no results\n"
     )

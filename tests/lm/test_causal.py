@@ -243,7 +243,7 @@ def test_scores_are_kept_when_readings_are_gone(fresh_lm: CausalLM) -> None:
 def test_models_that_count_places_on_their_own_are_refused(config, small_lm: CausalLM) -> None:
     """ALiBi and local windows would misread rows that share a pass, without a word."""
     torch.manual_seed(0)
-    with pytest.raises(ModelError, match="does not take its places"):
+    with pytest.raises(ModelError, match="ignores position ids"):
         CausalLM(AutoModelForCausalLM.from_config(config), small_lm.vocabulary, 0, 1)
 
 

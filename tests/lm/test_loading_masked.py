@@ -64,12 +64,12 @@ def test_a_tokenizer_without_a_mask(tmp_path: Path, folder: Path, tokenizer) -> 
     words = masked_tokenizer(tokenizer)
     words.mask_token = None
     words.save_pretrained(broken)
-    with pytest.raises(et.ModelError, match="names no mask token"):
+    with pytest.raises(et.ModelError, match="has no mask token"):
         et.load(str(broken))
 
 
 def test_where_a_causal_model_is_needed(folder: Path, model_folder: Path, capsys) -> None:
-    with pytest.raises(et.InputError, match="is a masked language model and this needs a causal"):
+    with pytest.raises(et.InputError, match="is a masked language model, but a causal"):
         load_causal(str(folder))
     assert isinstance(load_causal(str(model_folder)), et.CausalLM)
     assert main(["write", "summer", "--model", str(folder)]) == 2

@@ -205,7 +205,7 @@ def test_the_longest_row_and_one_more(mlm: MaskedLM) -> None:
 def test_places_outside_of_a_row(bert: MaskedLM) -> None:
     batch = et.TokenBatch.of([(5, 6), (5,)])
     for at in ([0, 1], [-1, 0], [2, 0]):
-        with pytest.raises(InputError, match="not all inside"):
+        with pytest.raises(InputError, match="not all within"):
             bert.conditional_log_prob(batch, torch.tensor(at))
 
 
@@ -224,9 +224,9 @@ def test_it_is_a_masked_scorer(bert: MaskedLM) -> None:
 
 def test_models_that_are_no_masked_ones(tokenizer: PreTrainedTokenizerFast) -> None:
     words = Vocabulary(masked_tokenizer(tokenizer), SIZE)
-    with pytest.raises(ModelError, match="does not look at what stands behind"):
+    with pytest.raises(ModelError, match="ignores the tokens to the right"):
         MaskedLM(LlamaForCausalLM(Llama(**SMALL_CAUSAL)), words)
-    with pytest.raises(ModelError, match="cannot read it as a masked"):
+    with pytest.raises(ModelError, match="cannot be used as a masked"):
         MaskedLM(BertModel(BertConfig(**SMALL)), words)
 
     class Heedless(BertForMaskedLM):
@@ -234,7 +234,7 @@ def test_models_that_are_no_masked_ones(tokenizer: PreTrainedTokenizerFast) -> N
             return super().forward(*args, **kwargs)
 
     torch.manual_seed(1)
-    with pytest.raises(ModelError, match="whatever the padding"):
+    with pytest.raises(ModelError, match="depend on the padding"):
         MaskedLM(Heedless(BertConfig(**SMALL)), words)
 
 
@@ -242,9 +242,9 @@ def test_tokenizers_that_do_not_fit(tokenizer: PreTrainedTokenizerFast) -> None:
     model = FAMILIES["bert"]()
     maskless = masked_tokenizer(tokenizer)
     maskless.mask_token = None
-    with pytest.raises(ModelError, match="names no mask token"):
+    with pytest.raises(ModelError, match="has no mask token"):
         MaskedLM(model, Vocabulary(maskless, SIZE))
-    with pytest.raises(ModelError, match="430 logits and its vocabulary 500"):
+    with pytest.raises(ModelError, match="430 logits, but its vocabulary has 500"):
         MaskedLM(model, Vocabulary(masked_tokenizer(tokenizer), 500))
 
 
@@ -273,5 +273,5 @@ def test_energies_of_the_wrong_model(bert: MaskedLM, small_lm: et.CausalLM, smol
         et.fluency(smollm2) + et.pseudo_likelihood(bert)
     with pytest.raises(InputError, match="needs a masked language model"):
         et.pseudo_likelihood(small_lm)
-    with pytest.raises(InputError, match=r"take pseudo_likelihood"):
+    with pytest.raises(InputError, match=r"use pseudo_likelihood"):
         et.fluency(bert)

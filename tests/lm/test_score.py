@@ -71,7 +71,7 @@ def test_an_encoder_decoder() -> None:
         assert float(score) == pytest.approx(float(steps.sum().detach()), abs=1e-3)
     assert et.score(lm, answers, given=inputs[0])[0] == pytest.approx(float(found[0]), abs=1e-4)
     assert et.score(lm, [], given=inputs[0]).shape == (0,)
-    with pytest.raises(InputError, match="name it"):
+    with pytest.raises(InputError, match="pass the input"):
         et.score(lm, answers)
 
 
@@ -84,8 +84,8 @@ def test_texts_that_cannot_be_scored(placed_lm: CausalLM) -> None:
         (placed_lm, ["a</s>b"], None, "special token '</s>'"),
         (energy, ["<mask>"], None, "special token '<mask>'"),
         (placed_lm, ["a"], ["b", "c"], "has 2 texts for 1"),
-        (energy, ["a"], "b", "leave given= out"),
-        (et.length(3), ["a"], None, "knows no tokenizer"),
+        (energy, ["a"], "b", "drop given="),
+        (et.length(3), ["a"], None, "has no tokenizer"),
         ("tiny-causal", ["a"], None, "neither a model nor an energy"),
     ]:
         with pytest.raises(InputError, match=message):
@@ -112,25 +112,30 @@ def test_what_is_no_batch_no_text_and_no_energy(placed_lm: CausalLM, tmp_path: P
         lambda: masked.blank_log_prob(["text"], one),
     ]
     for ask in asks:
-        with pytest.raises(InputError, match=r"is no TokenBatch: to score texts take ergotext\.sc"):
+        with pytest.raises(
+            InputError, match=r"is not a TokenBatch: to score texts, use ergotext\.sc"
+        ):
             ask()
     for ask, message in [
-        (lambda: placed_lm.log_prob(rows), "has token 500, and the model knows 0 to 429"),
-        (lambda: placed_lm.given(["a"]), r"\['a'\] is no text"),
+        (lambda: placed_lm.log_prob(rows), "has token 500, but the model's tokens are 0 to 429"),
+        (lambda: placed_lm.given(["a"]), r"\['a'\] is not a text"),
         (lambda: et.fluency(placed_lm, ["a"]), "is no text"),
-        (lambda: et.sample("hello"), "'hello' is no energy"),
-        (lambda: et.sample(placed_lm), "is no energy: make one"),
-        (lambda: TokenBatch.of(["a"]), "holds texts"),
-        (lambda: TokenBatch.of("a"), "holds texts"),
-        (lambda: et.build_trie(["a"], "t5"), r"'t5' is no tokenizer of an index.*load_tokenizer"),
+        (lambda: et.sample("hello"), "'hello' is not an energy"),
+        (lambda: et.sample(placed_lm), "is not an energy: build one"),
+        (lambda: TokenBatch.of(["a"]), "contains texts"),
+        (lambda: TokenBatch.of("a"), "contains texts"),
+        (
+            lambda: et.build_trie(["a"], "t5"),
+            r"'t5' is not a tokenizer for an index.*load_tokenizer",
+        ),
         (lambda: et.build_trie(["a"], bart()), "FastTokenizer"),
-        (lambda: et.load_trie(path, "t5"), "'t5' is no tokenizer of an index"),
-        (lambda: FastTokenizer(bart()).encode_many("ab"), "one text, not several"),
-        (lambda: FastTokenizer(bart()).encode(["ab"]), r"\['ab'\] is no text"),
-        (lambda: et.CharacterTokenizer("ab").encode_many("ab"), "one text, not several"),
-        (lambda: et.CharacterTokenizer("ab").encode(5), "5 is no text"),
+        (lambda: et.load_trie(path, "t5"), "'t5' is not a tokenizer for an index"),
+        (lambda: FastTokenizer(bart()).encode_many("ab"), "expected a list of texts"),
+        (lambda: FastTokenizer(bart()).encode(["ab"]), r"\['ab'\] is not a text"),
+        (lambda: et.CharacterTokenizer("ab").encode_many("ab"), "expected a list of texts"),
+        (lambda: et.CharacterTokenizer("ab").encode(5), "5 is not a text"),
         (lambda: KeywordCoverage("cat", LATIN), "put it into a list"),
-        (lambda: et.matches(["a", "b"]), "no automaton and no expression"),
+        (lambda: et.matches(["a", "b"]), "neither an automaton nor a regular expression"),
         (lambda: et.difference(["a"]), "is no text"),
         (lambda: et.kept_words(["a"], placed_lm), "is no text"),
         (lambda: SentenceEncoder(None).encode("a dog"), "put it into a list"),

@@ -169,11 +169,11 @@ def test_no_inputs_and_no_rows(lm: Seq2SeqLM) -> None:
 
 def test_inputs_that_do_not_fit() -> None:
     lm = Seq2SeqLM(bart())
-    with pytest.raises(InputError, match="Input 2 has 25 tokens, this model takes 1 to 24"):
+    with pytest.raises(InputError, match="input 2 has 25 tokens, but the model takes 1 to 24"):
         lm.read([[5, END], [5] * 25])
     with pytest.raises(InputError, match="Input 1 has 0 tokens"):
         lm.read([[]])
-    with pytest.raises(InputError, match="holds ids from 5 to 99"):
+    with pytest.raises(InputError, match="contains ids from 5 to 99"):
         lm.read([[5, 99]])
 
 
@@ -187,7 +187,7 @@ def test_keys_that_the_decoder_has_no_room_for_are_let_go() -> None:
         assert {h.tokens for h in found.hypotheses} == {fits, other} & set(trie.keys())
         assert not found.exact
     state = lm.read([[5, END]])
-    with pytest.raises(InputError, match="leave longer keys out"):
+    with pytest.raises(InputError, match="remove longer keys"):
         state.rest_log_prob(torch.tensor([0]), torch.full((25,), 5), torch.tensor([0, 25]))
 
 
@@ -224,7 +224,7 @@ def test_models_that_are_none() -> None:
         vocab_size=SIZE, hidden_size=16, intermediate_size=16, num_hidden_layers=1,
         num_attention_heads=2, num_key_value_heads=2,
     )  # fmt: skip
-    with pytest.raises(ModelError, match="no encoder-decoder"):
+    with pytest.raises(ModelError, match="not an encoder-decoder"):
         Seq2SeqLM(LlamaForCausalLM(config))
 
 

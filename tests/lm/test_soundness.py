@@ -86,7 +86,7 @@ def test_a_layer_less_is_refused(causal: Path) -> None:
 
 def test_biases_without_a_place_are_refused(biased: Path) -> None:
     et.load(str(biased))
-    with pytest.raises(et.ModelError, match=r"no place for \(such as .*bias\)"):
+    with pytest.raises(et.ModelError, match=r"does not describe \(such as .*bias\)"):
         et.load(edited(biased, attention_bias=False))
 
 
@@ -98,7 +98,7 @@ def test_a_layer_less_of_an_encoder_decoder_is_refused(answering: Path) -> None:
 
 def test_a_layer_less_of_a_masked_model_is_refused(masked: Path) -> None:
     et.load(str(masked))
-    with pytest.raises(et.ModelError, match=r"no place for \(such as .*layer\."):
+    with pytest.raises(et.ModelError, match=r"does not describe \(such as .*layer\."):
         et.load(edited(masked, num_hidden_layers=1))
 
 
@@ -161,7 +161,7 @@ def test_an_encoder_that_does_not_say_so_is_a_masked_model(masked: Path, named: 
 
 
 def test_an_encoder_as_a_causal_model_is_refused_in_words(masked: Path) -> None:
-    with pytest.raises(et.ModelError, match="keeps no ordinary key-value cache"):
+    with pytest.raises(et.ModelError, match="has no ordinary key-value cache"):
         et.load(edited(masked, architectures=["BertLMHeadModel"]))
 
 
@@ -196,7 +196,7 @@ def test_sentence_encoders(tmp_path: Path, tokenizer: PreTrainedTokenizerFast) -
     tokenizer.save_pretrained(tmp_path)
     path = str(tmp_path)
     assert load_encoder(path).encode(TEXTS).shape == (1, 16)
-    with pytest.raises(et.ModelError, match=r"no place for \(such as .*layer\.1"):
+    with pytest.raises(et.ModelError, match=r"does not describe \(such as .*layer\.1"):
         load_encoder(edited(tmp_path, num_hidden_layers=1))
     with pytest.raises(et.ModelError, match=r"lacks .*layer\.2"):
         load_encoder(edited(tmp_path, num_hidden_layers=3))
@@ -215,7 +215,7 @@ def test_weights_of_other_shapes_are_named(causal: Path, name: str) -> None:
 
 def test_weights_of_other_shapes_under_other_names(causal: Path) -> None:
     model = torch.nn.Linear(2, 3)
-    assert soundness.misfit(causal, model).startswith("its weights have other shapes than")
+    assert soundness.misfit(causal, model).startswith("the shapes of its weights differ from")
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ def test_what_is_wrong_in_a_config_is_said(causal: Path, change: dict[str, Any],
         (ValueError("a:"), "a: ValueError"),
         (RuntimeError("CONVERSION: see the above report!"), "its weights cannot be converted"),
         (RuntimeError("ignore_mismatched_sizes … the above report!"),
-         "its weights have other shapes than its configuration says"),
+         "the shapes of its weights differ from its config"),
     ],
 )  # fmt: skip
 def test_one_line_says_what_happened(error: Exception, said: str) -> None:

@@ -18,7 +18,7 @@ from ergotext.samplers.target import Target
 from ergotext.samplers.weighted.ais import log_q
 from ergotext.samplers.weighted.growth import grown
 from ergotext.samplers.weighted.importance import importance
-from ergotext.samplers.weighted.proposals import AdaptiveRejection, Proposal, masked, model
+from ergotext.samplers.weighted.proposals import AdaptiveRejection, TokenProposal, masked, model
 from ergotext.samplers.weighted.smc import smc
 from ergotext.testing.exhaust import every_run
 from ergotext.testing.tables import END, LOOP, Ints, Table, check_unbiased, mass, target
@@ -71,7 +71,7 @@ def test_every_sequence_has_its_mass() -> None:
 
 
 @pytest.mark.parametrize("proposal", [model, AdaptiveRejection(1, 1)])
-def test_other_proposals(proposal: Proposal) -> None:
+def test_other_proposals(proposal: TokenProposal) -> None:
     check_unbiased(importance, target(LATE, 2), 1, proposal=proposal)
 
 
@@ -108,14 +108,14 @@ def test_where_nothing_is_lost_no_weight_is_zero() -> None:
 
 
 def test_too_few_tokens_for_anything() -> None:
-    with pytest.raises(InputError, match="takes 2 tokens or more, and max_length is 1"):
+    with pytest.raises(InputError, match="has 2 tokens, but max_length is 1"):
         target(LATE, 1)
 
 
 NAMES = ("feasible", "weighted.growth", "weighted.importance", "weighted.rejection", "weighted.smc")
 FAULTS = {
-    "the next token is not counted": ("weighted.growth", "Within(target.automaton, left - 1)",
-                                      "Within(target.automaton, left - 2)"),
+    "the next token is not counted": ("weighted.growth", "(target.automaton, left - 1)",
+                                      "(target.automaton, left - 2)"),
     "a bound that is reached is passed": ("feasible", ".least(states) <= room",
                                           ".least(states) < room"),
     "only what is listed is kept in time": (

@@ -155,7 +155,7 @@ def test_what_was_looked_at_before_changes_nothing(proposal: Any) -> None:
 
 def test_rejection_has_no_bound_for_it() -> None:
     energy = Sum([(1.0, ToyFluency(ToyScorer())), (1.0, matches(DETOUR))])
-    with pytest.raises(InputError, match="have no bound"):
+    with pytest.raises(InputError, match="does not have"):
         SAMPLERS["rejection"](energy, 3, proposal="finishing")
 
 

@@ -64,7 +64,7 @@ def test_a_pair_that_cannot_work_is_refused_with_a_sentence(name: str) -> None:
         energy = Sum(parts)
         if lacking(sampler, energy):
             refused += 1
-            advice = "; add |; make |state log_bound"
+            advice = "; add |; build |set log_bound"
             for made in (lambda e=energy: check_fit(sampler, e), lambda e=energy: sampler(e)):
                 with pytest.raises(InputError, match=rf"the sampler \S+ .*({advice})"):
                     made()
@@ -75,7 +75,7 @@ def test_a_pair_that_cannot_work_is_refused_with_a_sentence(name: str) -> None:
 
 def test_a_bound_that_is_stated_is_enough() -> None:
     energy = Sum([(0.5, FLUENT), (1.0, matches(LOOP))])
-    with pytest.raises(InputError, match="state log_bound"):
+    with pytest.raises(InputError, match="set log_bound"):
         SAMPLERS["rejection"](energy, max_length=3)
     sampler = SAMPLERS["rejection"](energy, max_length=3, log_bound=4.0)
     assert len(sampler.draw(SeededDraws(0), 3)) == 3
@@ -127,5 +127,5 @@ def test_a_weighted_sampler_is_no_chain() -> None:
         sample(toy_energy(), "smc", chains=3)
     with pytest.raises(InputError, match="takes no steps"):
         sample(toy_energy(), "smc", steps=3)
-    with pytest.raises(InputError, match="and no n"):
+    with pytest.raises(InputError, match="instead of n"):
         sample(toy_energy(), "mh", n=3)

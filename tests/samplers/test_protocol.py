@@ -86,11 +86,11 @@ def test_it_starts_where_it_is_told(name: str) -> None:
     ("initial", "chains", "message"),
     [
         (None, 0, "at least one chain"),
-        (TokenBatch.of([]), 2, "no initial state"),
-        (TokenBatch.of([(3,) * 6]), 2, "greater length"),
-        (TokenBatch.of([(2, 2)]), 2, "does not hold every keyword"),
+        (TokenBatch.of([]), 2, "initial batch is empty"),
+        (TokenBatch.of([(3,) * 6]), 2, "max_length is"),
+        (TokenBatch.of([(2, 2)]), 2, "does not contain every keyword"),
         # Holds the word in the decoded text, but not in the tokenizer's own spelling.
-        (TokenBatch.of([(4,)]), 1, "does not hold every keyword"),
+        (TokenBatch.of([(4,)]), 1, "does not contain every keyword"),
         (TokenBatch.of([(3, 0)]), 1, "special tokens"),
         (TokenBatch.of([(3, 10**6)]), 1, "special tokens"),
         (TokenBatch.of([(3, -1)]), 1, "special tokens"),
@@ -107,7 +107,7 @@ def test_bad_starts_are_named(
 @pytest.mark.parametrize("name", ["gibbs", "mlm-gibbs", "mlm-mh"])
 def test_a_chain_that_keeps_the_length_needs_something_to_redraw(name: str) -> None:
     sampler = sampler_named(name)(with_all(toy_energy(["b"])), max_length=5)
-    with pytest.raises(InputError, match="no 1 in a row that are free"):
+    with pytest.raises(InputError, match="no 1 free tokens in a row"):
         sampler.init(SeededDraws(0), 2)
 
 
@@ -129,7 +129,7 @@ def test_a_start_that_the_energy_forbids() -> None:
     ("options", "message"),
     [
         ({"sampler": "gibs"}, "annealing, gibbs, importance, .*mlm-gibbs"),
-        ({"chains": 0}, "chains must be a whole number"),
+        ({"chains": 0}, "chains must be an integer"),
         ({"steps": 0}, "steps must be"),
         ({"steps": 2.5}, "whole number"),
         ({"max_length": 0}, "max_length must be"),
@@ -139,7 +139,7 @@ def test_a_start_that_the_energy_forbids() -> None:
         ({"temperature": 0.0}, "positive"),
         ({"sampler": "gibbs", "temperature": -1.0}, "positive"),
         ({"sampler": "gibbs", "block": 0}, "at least one"),
-        ({"sampler": "annealing", "hot": 0.1}, "must fall"),
+        ({"sampler": "annealing", "hot": 0.1}, "must decrease"),
     ],
 )
 def test_bad_options_are_named(options, message: str) -> None:
@@ -148,7 +148,7 @@ def test_bad_options_are_named(options, message: str) -> None:
 
 
 def test_a_name_is_taken_once() -> None:
-    with pytest.raises(ValueError, match="registered already"):
+    with pytest.raises(ValueError, match="already registered"):
         register("mh")(sampler_named("mh"))
 
 

@@ -53,7 +53,7 @@ def test_draws_come_from_the_second_half(chains: Result) -> None:
         (chain, step) for chain in range(4) for step in range(20, 41)
     }
     for count in (0, 85):
-        with pytest.raises(InputError, match="84 states are there"):
+        with pytest.raises(InputError, match="only 84 states"):
             chains.draws(count)
 
 
@@ -101,7 +101,7 @@ def test_swap_rates_are_those_of_the_last_state(chains: Result) -> None:
     tempered = replace(chains, state=last)
     assert tempered.swap_rates == [0.5, 0.0, 0.25]
     assert "exchanges 50%, 0%, 25%" in tempered.text() and "exchanges" not in chains.text()
-    assert tempered.warnings[-1] == "rungs 2 and 3 never exchanged; put more between"
+    assert tempered.warnings[-1] == "rungs 2 and 3 never exchanged; add rungs between them"
 
 
 class Wrong(ToyFluency):
@@ -157,7 +157,7 @@ def check_worth(module: Any) -> None:
         )
         worth = module.ess_bulk(energy.numpy())
         assert (worth >= 10 * chains) == (ends is not None) and worth > 10
-        assert module.Budget(10**6, None, 9.0, chains).reached(run) == ends
+        assert module.StopRule(10**6, None, 9.0, chains).reached(run) == ends
 
 
 def test_chains_are_worth_ten_draws_each_before_they_end_a_run() -> None:
@@ -173,7 +173,7 @@ def test_a_run_that_ends_too_early_is_seen(old: str, new: str) -> None:
 
 @pytest.mark.parametrize(("r_hat", "chains"), [(1.0, 4), (0.5, 4), (1.01, 1)])
 def test_what_r_hat_takes(r_hat: float, chains: int) -> None:
-    with pytest.raises(InputError, match="R-hat takes"):
+    with pytest.raises(InputError, match="R-hat needs"):
         sample(flat_energy(), r_hat=r_hat, chains=chains)
 
 

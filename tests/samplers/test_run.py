@@ -136,7 +136,7 @@ def test_a_run_that_never_left_its_start_says_so(sampler: str, monkeypatch) -> N
         trace, state, SimpleNamespace(move=info.move, accepted=torch.zeros_like(info.accepted)),
         moves))  # fmt: skip
     stuck = sample(flat_energy(), "annealing", steps=30, progress=False)
-    assert stuck.warnings == stuck.unmoved and "every proposal was refused" in stuck.unmoved[0]
+    assert stuck.warnings == stuck.unmoved and "every proposal was rejected" in stuck.unmoved[0]
 
 
 Trace_record = Trace.record

@@ -132,7 +132,7 @@ def test_a_text_to_start_from_is_all_that_is_needed(name: str) -> None:
     begin = TokenBatch.of([(1, 2)])
     result = sample(Sum(terms), name, chains=2, steps=4, initial=begin, progress=False)
     assert isinstance(result, Result) and result.steps == 4
-    with pytest.raises(InputError, match="does not hold every keyword"):
+    with pytest.raises(InputError, match="does not contain every keyword"):
         sample(Sum(terms), name, chains=2, steps=4, initial=TokenBatch.of([(3, 2)]))
 
 

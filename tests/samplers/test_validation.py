@@ -45,7 +45,7 @@ def walked(sampler, begin: TokenBatch, steps: int) -> None:
         (lambda value: value * torch.nan, "is NaN or −inf"),
         (lambda value: value.float(), r"is torch.float32 \[\d+\]"),
         (lambda value: value[:, None], r"is torch.float64 \[\d+, 1\]"),
-        (lambda value: value.tolist(), r"one number a row, and is \["),
+        (lambda value: value.tolist(), r"one number per row, got \["),
     ],
 )
 def test_what_is_no_energy_is_named_by_the_classes_too(name: str, wrong, message: str) -> None:

@@ -37,7 +37,7 @@ def test_an_error_in_no_line_of_the_file(tmp_path: Path) -> None:
     """A built-in function has no lines."""
     file = tmp_path / "mine.py"
     file.write_text("from math import sqrt\n", encoding="utf-8")
-    with pytest.raises(OwnCodeError, match=r"sqrt of .* went wrong outside of its lines: Type"):
+    with pytest.raises(OwnCodeError, match=r"sqrt of .* failed outside of its lines: Type"):
         own(f"{file}:sqrt")(["a text"])
 
 
@@ -47,7 +47,7 @@ def test_a_class_stays_what_it_is_and_its_errors_name_the_line(tmp_path: Path) -
     found = own(f"{file}:Mine", ["step", "draw"])
     assert found.__name__ == "Mine" and found.__doc__ == "What it does." and found.size == 3
     assert found(scale=2.0).step(2) == 0.5
-    with pytest.raises(OwnCodeError, match=r"Mine.step of .*mine.py went wrong in line 7: ZeroDiv"):
+    with pytest.raises(OwnCodeError, match=r"Mine.step of .*mine.py failed in line 7: ZeroDiv"):
         found().step(0)
     with pytest.raises(OwnCodeError, match=r"Mine.__init__ of .* in line 16: TypeError"):
         found(scale="much")
@@ -71,8 +71,8 @@ def test_a_file_is_run_once_until_it_changes(tmp_path: Path) -> None:
         ("mine", "names no function or class; write file.py:name"),
         (":Mine", "names no function or class"),
         ("mine.py:number", "names no function or class"),
-        ("nothere.py:Mine", "there is no file of Python nothere.py"),
-        (".:Mine", "there is no file of Python"),
+        ("nothere.py:Mine", "there is no Python file nothere.py"),
+        (".:Mine", "there is no Python file"),
     ],
 )
 def test_what_names_nothing_is_told(

@@ -49,7 +49,7 @@ def test_depth_has_a_limit_and_recursion_no_say() -> None:
         (b"", "not JSON: Expecting value at line 1, column 1"),
         (b'{"a": 1,\n b}', "at line 2, column 2"),
         (b"\xff\xfe{\x00", "not UTF-8: .* at byte 0"),
-        (b'"\\ud83d"', "half a surrogate pair"),
+        (b'"\\ud83d"', "half of a surrogate pair"),
         (b"9" * 5000, "digits"),
     ],
 )
@@ -71,7 +71,7 @@ def test_names_twice_are_refused_where_asked_also_through_escapes() -> None:
 
 def test_the_message_names_the_file_and_what_to_do(tmp_path: Path) -> None:
     file = tmp_path / "a.json"
-    with pytest.raises(InputError, match=r"a\.json \(No such file .*\): mend the file"):
+    with pytest.raises(InputError, match=r"a\.json \(No such file .*\): fix the file"):
         read_json(file)
     with pytest.raises(InputError, match=r"directory"):
         read_json(tmp_path)
@@ -96,11 +96,11 @@ def test_types_are_those_stated() -> None:
     check_types({"n": 1}, kinds, optional=kinds)
     for wrong, said in (
         ({"n": 1, "x": 1.0}, "it has no s"),
-        ({"n": True, "x": 1.0, "s": ""}, "n is true or false, not a whole number"),
-        ({"n": 1.5, "x": 1.0, "s": ""}, "n is a number, not a whole number"),
+        ({"n": True, "x": 1.0, "s": ""}, "n is true or false, not an integer"),
+        ({"n": 1.5, "x": 1.0, "s": ""}, "n is a number, not an integer"),
         ({"n": 1, "x": None, "s": ""}, "x is null, not a number"),
         ({"n": 1, "x": 1.0, "s": [], "y": 1}, "s is a list, not a text"),
-        ({"n": 1, "x": 1.0, "s": "", "y": 1}, "nothing is named 'y'"),
+        ({"n": 1, "x": 1.0, "s": "", "y": 1}, "unknown name 'y'"),
     ):
         with pytest.raises(ValueError, match=said):
             check_types(wrong, kinds)

@@ -162,7 +162,7 @@ def test_default_prompts_follow_the_question(small_lm: CausalLM) -> None:
         (" \n", "What?", {}, "the passage is empty"),
         ("ab", "\t", {}, "the question is empty"),
         ("ab", "What?", {"k": 0}, "0 answers"),
-        ("ab", "What?", {"k": 4, "beams": 3}, "4 answers are more than"),
+        ("ab", "What?", {"k": 4, "beams": 3}, "must be at least 1 and at most beams"),
         ("ab", "What?", {"max_length": 0}, "at least one"),
         ("ab " * 99, "What?", {}, "positions"),
         ("a\ud800", "What?", {}, "Unicode|surrogate"),

@@ -57,13 +57,13 @@ ONE: dict[str, Callable[..., object]] = {
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("one text", "are one text, 'one text': put it into a list"),
-        (b"one", "are one text"),
+        ("one text", "must be a list of texts, got the text 'one text': put it into a list"),
+        (b"one", "must be a list of texts"),
         ([b"one"], "must be one text, got b'one'"),
         ([["one"]], "must be one text"),
         (["fine", None], "must be one text, got None"),
         ([3], "must be one text, got 3"),
-        (["\ud800"], "no valid Unicode"),
+        (["\ud800"], "not valid Unicode"),
     ],
 )
 def test_several_texts(

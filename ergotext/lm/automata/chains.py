@@ -1,4 +1,4 @@
-"""Words that must follow each other in a text, as an automaton over its characters."""
+"""Automaton over characters: words that must follow one another in a text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ergotext.lm.ragged import Ints
+from ergotext.support.arrays import Ints
 from ergotext.support.words import joins
 
 

@@ -1,4 +1,4 @@
-"""Sequences that one of several automata accepts, or all of them."""
+"""Union and intersection of automata."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from ergotext.errors import InputError
 from ergotext.lm.automata.explored import DEAD, Explored, Outlook
 from ergotext.lm.protocols import Automaton, Ending
-from ergotext.lm.ragged import Ints
+from ergotext.support.arrays import Ints
 
 FAR = 1 << 20
 """A part that is dead comes to no end."""
@@ -47,7 +47,7 @@ def intersection(*parts: Automaton) -> Explored[States]:
 
 def _combined(parts: Sequence[Automaton], either: bool) -> Explored[States]:
     if not parts:
-        raise InputError("There is nothing to combine: give at least one automaton.")
+        raise InputError("no automaton to combine: give at least one")
     pads = [int(_tokens(part, DEAD)[0]) for part in parts]
     ends = [part.end for part in parts]
     known = [_fingerprint(part) for part in parts]
@@ -55,8 +55,8 @@ def _combined(parts: Sequence[Automaton], either: bool) -> Explored[States]:
     for name, which in (("end tokens", ends), ("paddings", pads), ("tokenizers", tokenizers)):
         if len(set(which)) > 1:
             raise InputError(
-                f"The automata have different {name} ({', '.join(map(str, which))}): make them "
-                f"for one vocabulary."
+                f"the automata have different {name} ({', '.join(map(str, which))}): build them "
+                "for the same vocabulary"
             )
     end = parts[0].end
 

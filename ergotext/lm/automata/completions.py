@@ -1,4 +1,4 @@
-"""How a text that a grammar has begun can end: found by looking ahead, byte by byte.
+"""Shortest completions of a text under a grammar, by byte-level look-ahead.
 
 The matcher of a grammar says what may follow and not how far the end is. But any cut of a text into
 tokens will do, so the search is over bytes, of which few may follow anywhere.
@@ -17,7 +17,7 @@ import numpy as np
 from ergotext.lm.automata.explored import Outlook
 from ergotext.lm.automata.pieces import Pieces
 from ergotext.lm.automata.schema.names import Names
-from ergotext.lm.ragged import Ints
+from ergotext.support.arrays import Ints
 from ergotext.support.extras import needed
 
 LONGEST = 1000
@@ -49,7 +49,7 @@ class _Bytes:
         self.special_token_ids = [n for n, token in enumerate(self.tokens) if not token]
 
     def __call__(self, text: str | bytes) -> list[int]:
-        raise AssertionError(f"nothing is tokenised here, but {text!r} was")
+        raise AssertionError(f"internal error: {text!r} was tokenised where nothing should be")
 
 
 @lru_cache(maxsize=4)
@@ -123,7 +123,7 @@ class Endings:
         if known is not None and _ends(at, known) and self._kept(text, known):
             return known
         budget = ON_THE_WAY if text else AT_START
-        return _Search(at, budget, lambda way: self._kept(text, way)).best
+        return _EndingSearch(at, budget, lambda way: self._kept(text, way)).best
 
     def _kept(self, text: bytes, way: bytes) -> bool:
         """Whether tokens can write an ending of a text, and it names nothing twice."""
@@ -203,7 +203,7 @@ def outlook_of(
     )
 
 
-class _Search:
+class _EndingSearch:
     """Looks for a short ending from one place, within a number of bytes read.
 
     Parameters

@@ -1,4 +1,4 @@
-"""An automaton whose positions are found one at a time, as a search comes to them."""
+"""Automaton defined by functions, whose states are explored on demand."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from ergotext.lm.automata.growing_array import Growing
 from ergotext.lm.automaton_base import AutomatonBase, marked
-from ergotext.lm.ragged import Ints, spread
+from ergotext.lm.ragged import spread
+from ergotext.support.arrays import Ints
 
 Position = TypeVar("Position", bound=Hashable)
 
@@ -102,7 +103,7 @@ class Explored(AutomatonBase, Generic[Position]):
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         if self._recipe is None:
-            raise TypeError("this automaton of functions has no recipe to be made anew by")
+            raise TypeError("this automaton is made of functions and cannot be pickled")
         return self._recipe
 
     def __len__(self) -> int:

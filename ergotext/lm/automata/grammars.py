@@ -1,4 +1,4 @@
-"""Texts that match a regular expression, a JSON schema or a grammar, through llguidance."""
+"""Automata for regular expressions, JSON schemas and grammars, through llguidance."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ergotext.lm.automata.schema import lark_of
 from ergotext.lm.automata.schema.document import parsed
 from ergotext.lm.automata.schema.names import Names, quotes_of
 from ergotext.lm.automata.shortest import shortest_json
-from ergotext.lm.ragged import Ints
+from ergotext.support.arrays import Ints
 from ergotext.support.extras import needed
 
 _FREE = '%llguidance {"no_forcing": true}'
@@ -114,7 +114,7 @@ def json_schema(
     lark = lark_of(schema, whitespace=whitespace)
     given = schema if isinstance(schema, str) else json.dumps(schema, ensure_ascii=False)
     if not lark:
-        raise InputError(f"No value fits the schema {_shown(given)}: check it.")
+        raise InputError(f"no value satisfies the schema {_shown(given)}: check it")
     return _explored(lark, given, pieces, shortest_json(parsed(schema)), Names())
 
 
@@ -153,7 +153,9 @@ class _Wrapped:
         self.special_token_ids = np.flatnonzero(silent).tolist()
 
     def __call__(self, text: str | bytes) -> list[int]:
-        raise ErgotextError(f"Nothing may be tokenised here, but {text!r} was: please report it.")
+        raise ErgotextError(
+            f"internal error: {text!r} was tokenised where nothing should be; please report it"
+        )
 
 
 @lru_cache(maxsize=4)
@@ -172,14 +174,14 @@ def _explored(
     guidance = needed("llguidance", "automata")
     matcher = guidance.LLMatcher(_tokenizer(pieces), f"{_FREE}\n{source}", log_level=0)
     if matcher.is_error():
-        raise InputError(f"{_shown(given)} cannot be read: {reason(matcher.get_error())}.")
+        raise InputError(f"{_shown(given)} cannot be read: {reason(matcher.get_error())}")
     text = np.zeros(pieces.alphabet.size, dtype=bool)
     text[pieces.text] = True
 
     def follow(read: Read, token: int) -> Read:
         after = read.matcher.deep_copy()
         if not after.consume_token(token):
-            raise ErgotextError(f"Matching {_shown(given)} failed: {reason(after.get_error())}.")
+            raise ErgotextError(f"matching {_shown(given)} failed: {reason(after.get_error())}")
         piece = pieces.tokens[token]
         return Read(read.text + piece, after, read.names and read.names.after(piece))
 
@@ -189,7 +191,7 @@ def _explored(
             if read.matcher.get_error().startswith(_DEAD_END):
                 return np.empty(0, dtype=np.int64), False
             raise ErgotextError(
-                f"Matching {_shown(given)} failed: {reason(read.matcher.get_error())}."
+                f"matching {_shown(given)} failed: {reason(read.matcher.get_error())}"
             )
         allowed = np.unpackbits(mask, count=len(text), bitorder="little").astype(bool)
         # Where nothing can follow, the mask holds the end token, whether the text is whole or not.
@@ -205,8 +207,8 @@ def _explored(
     explored = Explored(alphabet.end, alphabet.pad, first, follow, ways, outlook, recipe)
     if surely_empty(explored):
         raise InputError(
-            f"No text that these tokens can write matches {_shown(given)}: check it, or use a "
-            f"tokenizer that has its characters."
+            f"no text that this tokenizer can write matches {_shown(given)}: check it, or use a "
+            "tokenizer that covers its characters"
         )
     return explored
 

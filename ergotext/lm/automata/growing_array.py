@@ -1,10 +1,10 @@
-"""An array that grows at its end."""
+"""Growable NumPy array."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ergotext.lm.ragged import Ints
+from ergotext.support.arrays import Ints
 
 
 class Growing:

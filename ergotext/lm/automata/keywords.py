@@ -1,4 +1,4 @@
-"""Texts that hold all of some words."""
+"""Automaton of the texts that contain all of some words."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from ergotext.lm.automata.pieces import Pieces
 from ergotext.lm.automata.remaining import Fewest
 from ergotext.lm.automata.utf8 import Utf8, run
 from ergotext.lm.automaton_base import AutomatonBase
-from ergotext.lm.ragged import Ints, take_rows
+from ergotext.lm.ragged import take_rows
+from ergotext.support.arrays import Ints
 from ergotext.support.words import check_texts
 
 DEAD, FINISHED = -1, 0
@@ -72,7 +73,7 @@ class KeywordCoverage(AutomatonBase):
         check_texts(words)
         for word in words:
             if all(unicodedata.category(char) in ("Cf", "Zs") for char in word):
-                raise InputError(f"The word {word!r} has no visible character: leave it out.")
+                raise InputError(f"the word {word!r} has no visible characters: leave it out")
         self.alphabet = pieces.alphabet
         self._recipe = partial(type(self), any_order=any_order), (tuple(words), pieces)
         counted = Counter(words).items() if any_order else ()
@@ -82,8 +83,8 @@ class KeywordCoverage(AutomatonBase):
         self._radix = np.cumprod([1, *map(float, sizes)])
         if self._radix[-1] > _MOST:
             raise InputError(
-                f"{len(groups)} words in any order are more than a state can hold: give fewer, "
-                f"or an order."
+                f"{len(groups)} words in any order are too many for one automaton: give fewer "
+                "words, or fix their order"
             )
         self._radix = self._radix.astype(np.int64)
         self._utf8 = Utf8(pieces)
@@ -227,6 +228,6 @@ class KeywordCoverage(AutomatonBase):
             for begun, position in new:
                 heappush(waiting, (begun not in useful, begun, position))
         raise InputError(
-            f"These tokens cannot write a text that holds {' … '.join(chain.words)!r}: choose "
-            f"other words or another tokenizer."
+            f"this tokenizer cannot write a text that contains {' … '.join(chain.words)!r}: choose "
+            "other words or another tokenizer"
         )

@@ -1,4 +1,4 @@
-"""An automaton for ``model.generate(...)`` of transformers, as a logits processor."""
+"""Logits processor that constrains ``model.generate(...)`` of transformers by an automaton."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from transformers import LogitsProcessor, PreTrainedModel
 
 from ergotext.errors import ErgotextError, InputError, ModelError
 from ergotext.lm.protocols import Automaton
-from ergotext.lm.ragged import Ints
+from ergotext.support.arrays import Ints
 
 DeadEnds = Literal["close", "raise"]
 DEAD = -1
@@ -138,8 +138,8 @@ class AutomatonLogitsProcessor(LogitsProcessor):
         self._other_stops = np.array([s for s in every if s not in (None, automaton.end)])
         if automaton.end not in every:
             raise InputError(
-                f"The automaton ends with token {automaton.end}, but generate stops at {stops}: "
-                f"build it with the model's end token, or set generation_config.eos_token_id."
+                f"the automaton ends with token {automaton.end}, but generate stops at {stops}: "
+                "build it with the model's end token, or set generation_config.eos_token_id"
             )
 
     def __call__(self, input_ids: LongTensor, scores: Tensor) -> Tensor:
@@ -183,8 +183,8 @@ class AutomatonLogitsProcessor(LogitsProcessor):
         if values.isnan().any():
             first = int(row[values.isnan().cpu().numpy()][0])
             raise ModelError(
-                f"the model gave NaN behind tokens {written.ids[first].tolist()} in row {first}: "
-                f"load it in another dtype (float32), and look at its inputs and weights"
+                f"the model returned NaN after the tokens {written.ids[first].tolist()} in row "
+                f"{first}: load it in float32, and check its inputs and weights"
             )
         masked = torch.full_like(scores, -torch.inf)
         masked.view(-1)[at] = values
@@ -219,22 +219,22 @@ class AutomatonLogitsProcessor(LogitsProcessor):
             self._prompts = prompts
         if wrong:
             raise InputError(
-                f"generate begins with input_ids of {width} columns, prompt_length is "
-                f"{self.prompt_length}: give the width of input_ids, left padding included."
+                f"generate starts with input_ids of {width} columns, but prompt_length is "
+                f"{self.prompt_length}: set it to the width of input_ids, left padding included"
             )
 
     def _check_size(self, token: Ints, scores: Tensor) -> None:
         highest = int(token.max(initial=-1))
         if highest >= scores.shape[1]:
             raise InputError(
-                f"The automaton allows token {highest}, the model has {scores.shape[1]}: build it "
-                f"with the model's tokenizer."
+                f"the automaton allows token {highest}, but the model has only {scores.shape[1]} "
+                "tokens: build it with the model's tokenizer"
             )
         stopping = np.isin(token, self._other_stops)
         if stopping.any():
             raise InputError(
-                f"The automaton goes on behind token {token[stopping][0]}, where generate stops: "
-                f"leave {self.automaton.end} alone in generation_config.eos_token_id."
+                f"the automaton continues after token {token[stopping][0]}, where generate stops: "
+                f"set generation_config.eos_token_id to {self.automaton.end} only"
             )
 
     def _close(self, masked: Tensor, rows: Ints, written: _Written) -> None:
@@ -245,11 +245,11 @@ class AutomatonLogitsProcessor(LogitsProcessor):
             f"max_length, a minimum length) forbid it or led the row out of the automaton"
         )
         if self._raises:
-            raise DeadEndError(f"{what}. Let more follow, or close such rows.")
+            raise DeadEndError(f"{what}. allow more continuations, or close such rows")
         self.dead_ends += len(rows)
         masked[torch.from_numpy(rows).to(masked.device), self.automaton.end] = CLOSING
         warnings.warn(
-            f"{what}; closed there. See accepted() for which rows are whole.",
+            f"{what}; closed there; see accepted() for the rows that are complete",
             DeadEndWarning,
             stacklevel=3,
         )
@@ -299,8 +299,8 @@ def _begins_with_its_prompt(model: PreTrainedModel | Any) -> bool:
 def _prompt_length(model: PreTrainedModel | Any, automaton: Automaton) -> int:
     if not model.config.is_encoder_decoder:
         raise InputError(
-            "Give prompt_length, the width of input_ids: only then it is known where a causal "
-            "model's own tokens begin."
+            "prompt_length is missing: set it to the width of input_ids, so that the processor "
+            "knows where a causal model's output starts"
         )
     forced = model.generation_config.forced_bos_token_id
     if forced is None:

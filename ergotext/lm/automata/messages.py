@@ -1,4 +1,4 @@
-"""What llguidance says of a grammar it cannot read, in a line; and what it must not be given."""
+"""Check grammars before llguidance sees them, and shorten its error messages."""
 
 from __future__ import annotations
 
@@ -66,11 +66,11 @@ def check_grammar(lark: str) -> None:
     check_text(lark, "a grammar")
     for part in _PARTS.finditer(lark):
         if part["option"]:
-            raise InputError("A grammar cannot set options of llguidance: remove %llguidance.")
+            raise InputError("a grammar cannot set options of llguidance: remove %llguidance")
         if part["special"]:
             raise InputError(
-                f"The grammar names the special token {part['special']}, which no text holds: put "
-                f"it in quotes if its letters are meant."
+                f"the grammar contains the special token {part['special']}, which no text can "
+                "contain: quote it to match its characters"
             )
 
 
@@ -87,8 +87,8 @@ def check_regex(pattern: str) -> None:
     for part in _POSSESSIVE.finditer(pattern):
         if part["found"]:
             raise InputError(
-                f"The expression {pattern!r} has a possessive count ({part['found']}), which "
-                f"expressions here cannot have: leave out the last +, or put brackets before it."
+                f"the expression {pattern!r} has a possessive count ({part['found']}), which is "
+                "not supported: drop the last +, or put brackets around the part before it"
             )
     if (len(pattern) - len(pattern.rstrip("\\"))) % 2:
-        raise InputError(f"The expression {pattern!r} ends with a lone backslash: write two.")
+        raise InputError(f"the expression {pattern!r} ends with a single backslash: write two")

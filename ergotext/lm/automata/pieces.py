@@ -1,4 +1,4 @@
-"""The bytes that each token writes: what an automaton over text must know of a tokenizer."""
+"""The bytes that each token writes, as automata over text need them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from ergotext.errors import InputError
-from ergotext.lm.ragged import Ints
 from ergotext.lm.tokenizers.characters import Alphabet, CharacterTokenizer
 from ergotext.lm.tokenizers.fast import padding_of
 from ergotext.lm.tokenizers.spelling import spelled
 from ergotext.lm.tokenizers.vocabulary import Vocabulary
+from ergotext.support.arrays import Ints
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,13 +45,13 @@ class Pieces:
     def __post_init__(self) -> None:
         if len(self.tokens) > self.alphabet.size:
             raise InputError(
-                f"{len(self.tokens)} tokens do not fit a vocabulary of {self.alphabet.size}."
+                f"{len(self.tokens)} tokens do not match a vocabulary of {self.alphabet.size}"
             )
         for name, token in (("end", self.alphabet.end), ("padding", self.alphabet.pad)):
             if token < len(self.tokens) and self.tokens[token]:
                 raise InputError(
-                    f"The {name} token {token} writes {self.tokens[token]!r}: name a special "
-                    f"token, whose piece is empty."
+                    f"the {name} token {token} writes {self.tokens[token]!r}: give a special "
+                    "token, whose piece is empty"
                 )
 
     @classmethod
@@ -93,12 +93,12 @@ class Pieces:
             return cls(alphabet, tokens)
         if not isinstance(tokenizer, PreTrainedTokenizerBase):
             raise InputError(
-                f"A {type(tokenizer).__name__} is no tokenizer of transformers: give the one that "
-                f"the model comes with (AutoTokenizer.from_pretrained)."
+                f"{type(tokenizer).__name__} is not a transformers tokenizer: give the model's own "
+                "(AutoTokenizer.from_pretrained)"
             )
         chosen = tokenizer.eos_token_id if end is None else end
         if not isinstance(chosen, int):
-            raise InputError("This tokenizer names no end token: give its id as end=.")
+            raise InputError("this tokenizer has no end token: give its id (end=)")
         written = spelled(tokenizer)
         rows = len(written) if size is None else size
         if pad is None:

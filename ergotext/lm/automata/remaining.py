@@ -1,4 +1,4 @@
-"""The fewest tokens that a text still takes until it holds all of some words."""
+"""Lower bound on the tokens a text still needs to contain all of some words."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from ergotext.lm.automata.chains import KINDS, Chain, kind_of
 from ergotext.lm.automata.utf8 import Utf8, completions, run
-from ergotext.lm.ragged import Ints, offsets_of
+from ergotext.lm.ragged import offsets_of
 from ergotext.lm.tokenizers.characters import points_of
+from ergotext.support.arrays import Ints
 
 FAR = 1 << 20
 """Where no text that holds the words can follow."""

@@ -1,4 +1,4 @@
-"""How long JSON that a schema admits is at least."""
+"""Minimum length of the JSON texts that a schema admits."""
 
 from __future__ import annotations
 

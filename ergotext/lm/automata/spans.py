@@ -1,4 +1,4 @@
-"""All spans of characters of a passage, in every way that tokens can spell them."""
+"""Automaton of all spans of a passage, in every tokenisation."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from ergotext.errors import InputError
 from ergotext.lm.automata.pieces import Pieces
 from ergotext.lm.automaton_base import AutomatonBase
-from ergotext.lm.ragged import Ints, offsets_of, spread
+from ergotext.lm.ragged import offsets_of, spread
 from ergotext.lm.tokenizers.characters import points_of
+from ergotext.support.arrays import Ints
 from ergotext.support.extras import needed
 
 DEAD, FINISHED = -1, 0
@@ -66,8 +67,8 @@ class TextSpans(AutomatonBase):
         self._text = passage.encode()
         if not 0 < len(self._text) < _MOST:
             raise InputError(
-                f"The passage has {len(self._text):,} bytes, 1 to {_MOST - 1:,} can be taken: "
-                f"give one that is not empty, or part it."
+                f"the passage has {len(self._text):,} bytes; 1 to {_MOST - 1:,} are supported: "
+                "give one that is not empty, or split it"
             )
         begins = np.array([byte not in _CONTINUES for byte in self._text])
         self._border = np.append(begins, True)
@@ -79,8 +80,8 @@ class TextSpans(AutomatonBase):
         self._tokens, self._sizes, self._offsets = self._table(pieces)
         if not len(self.candidates(self.start(1))[0]):
             raise InputError(
-                f"No span of the passage {passage[:40]!r} can be written with these tokens: use a "
-                f"tokenizer that has its characters."
+                f"no span of the passage {passage[:40]!r} can be written with this tokenizer: use "
+                "one that covers its characters"
             )
 
     @property

@@ -1,4 +1,4 @@
-"""All substrings of a passage, through its suffix array."""
+"""Automaton of all substrings of a passage, from its suffix array."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from ergotext.errors import InputError
 from ergotext.lm.automaton_base import AutomatonBase
-from ergotext.lm.ragged import Ints, offsets_of, spread
+from ergotext.lm.ragged import offsets_of, spread
 from ergotext.lm.tokenizers.characters import Alphabet
 from ergotext.lm.trie.key_ids import key_ids
+from ergotext.support.arrays import Ints
 from ergotext.support.extras import needed
 
 DEAD, FINISHED = -1, 0
@@ -171,15 +172,17 @@ class Substrings(AutomatonBase):
         if bad.any():
             at = int(np.flatnonzero(bad)[0])
             raise InputError(
-                f"Token {ids[at]} at {at} of the passage is no token of text: give the ids "
-                f"without end token and padding."
+                f"token {ids[at]} at position {at} of the passage is not a text token: give the "
+                "ids without end token and padding"
             )
         if size > _MOST:
-            raise InputError(f"The passage has {size} tokens, {_MOST} can be taken: part it.")
+            raise InputError(
+                f"the passage has {size} tokens, but at most {_MOST} are supported: split it"
+            )
         if not 0 <= self.shortest <= min(size, self.longest) or not size:
             raise InputError(
-                f"A passage of {size} tokens has no runs of {self.shortest} to {self.longest} "
-                f"tokens: give a longer one, or other bounds."
+                f"a passage of {size} tokens has no runs of {self.shortest} to {self.longest} "
+                "tokens: give a longer passage, or other bounds"
             )
 
 

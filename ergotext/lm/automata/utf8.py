@@ -1,4 +1,4 @@
-"""Tokens as characters, where a token may begin or end inside one."""
+"""Decode tokens to characters where a token may begin or end inside a character."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ergotext.lm.automata.pieces import Pieces
-from ergotext.lm.ragged import Ints, offsets_of
+from ergotext.lm.ragged import offsets_of
 from ergotext.lm.tokenizers.characters import CODE_POINTS, points_of
+from ergotext.support.arrays import Ints
 
 _CONTINUES = range(0x80, 0xC0)
 """The bytes that go on with a character that another byte began."""
 
 
 @dataclass(frozen=True, eq=False)
-class Characters:
+class Utf8Continuations:
     """What the tokens write that may follow a begun character (or none).
 
     Parameters
@@ -49,14 +50,14 @@ class Utf8:
         self.beginnings = [b""]
         """those met so far, by number"""
         self._number = {b"": 0}
-        self._after: dict[int, Characters] = {}
+        self._after: dict[int, Utf8Continuations] = {}
         self._going_on = [
             token for token in pieces.text.tolist() if pieces.tokens[token][0] in _CONTINUES
         ]
         """tokens that begin inside a character"""
         self._initial = np.setdiff1d(pieces.text, self._going_on).tolist()
 
-    def after(self, begun: int) -> Characters:
+    def after(self, begun: int) -> Utf8Continuations:
         """The tokens that may follow this beginning of a character."""
         if begun not in self._after:
             self._after[begun] = self._read(self.beginnings[begun])
@@ -71,7 +72,7 @@ class Utf8:
                 found.add((len(piece) - len(behind), *read))
         return found
 
-    def _read(self, beginning: bytes) -> Characters:
+    def _read(self, beginning: bytes) -> Utf8Continuations:
         tokens: list[int] = []
         texts: list[str] = []
         begun: list[int] = []
@@ -84,7 +85,7 @@ class Utf8:
         lengths = np.array([len(text) for text in texts], dtype=np.int64)
         points = points_of("".join(texts)).astype(np.int64)
         as_array = np.array(tokens, dtype=np.int64), np.array(begun, dtype=np.int64)
-        return Characters(as_array[0], points, offsets_of(lengths), as_array[1])
+        return Utf8Continuations(as_array[0], points, offsets_of(lengths), as_array[1])
 
     def number_of(self, beginning: bytes) -> int:
         """The number of a beginning of a character."""

@@ -1,4 +1,4 @@
-"""Rows that grow under a network with a key-value cache: reordered, never read again."""
+"""Incremental decoding of rows with a key-value cache."""
 
 from __future__ import annotations
 
@@ -117,8 +117,8 @@ class CachedDecoding:
         over = more > self.room[rows]
         if over.any():
             raise InputError(
-                f"{int(more[over][0])} tokens more go beyond the {self.past.positions} positions "
-                f"of this model: leave longer keys out of the index."
+                f"{int(more[over][0])} more tokens exceed the {self.past.positions} positions of "
+                "this model: remove longer keys from the index"
             )
 
     @cached_property
@@ -133,13 +133,13 @@ def token_ids(rows: Iterable[Any], size: int) -> list[tuple[int, ...]]:
         ids = row.tolist() if hasattr(row, "tolist") else row
         if isinstance(ids, str) or not all(isinstance(i, (int, np.integer)) for i in ids):
             raise InputError(
-                f"Input {number} is no sequence of token ids: {row!r:.60}. Encode it with the "
-                f"model's tokenizer."
+                f"input {number} is not a sequence of token ids: {row!r:.60}; encode it with the "
+                "model's tokenizer"
             )
         if len(ids) and not 0 <= min(ids) <= max(ids) < size:
             raise InputError(
-                f"Input {number} holds ids from {min(ids)} to {max(ids)}, this model knows 0 to "
-                f"{size - 1}: use the model's own tokenizer."
+                f"input {number} contains ids from {min(ids)} to {max(ids)}, but the model's "
+                f"tokens are 0 to {size - 1}: use the model's own tokenizer"
             )
         found.append(tuple(map(int, ids)))
     return found

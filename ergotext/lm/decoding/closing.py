@@ -1,4 +1,4 @@
-"""Answers that any of several tokens may end."""
+"""Treat any of several end tokens as the end of an answer."""
 
 from __future__ import annotations
 

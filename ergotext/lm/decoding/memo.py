@@ -1,4 +1,4 @@
-"""What a causal model has read: key-value caches and hidden states, found again by prefix."""
+"""Memo of key-value caches and hidden states of a causal model, looked up by prefix."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class RowCache:
     """What a causal model computed on reading one row of n tokens.
 
     ``hidden[i]`` predicts token i of the row; ``hidden[n]`` predicts the end token.
@@ -43,16 +43,16 @@ class PrefixMemo:
         the end of an annealing run half of all proposals have been seen before.
     """
 
-    def __init__(self, root: Reading, capacity: int, score_capacity: int = 20_000) -> None:
+    def __init__(self, root: RowCache, capacity: int, score_capacity: int = 20_000) -> None:
         self.root = root
         self.capacity = capacity
         self.score_capacity = score_capacity
         self._scores: OrderedDict[tuple[int, ...], Tensor] = OrderedDict()
         self._size = 0
-        self._readings: OrderedDict[tuple[int, ...], Reading] = OrderedDict()
-        self._by_prefix: dict[tuple[int, ...], Reading] = {}
+        self._readings: OrderedDict[tuple[int, ...], RowCache] = OrderedDict()
+        self._by_prefix: dict[tuple[int, ...], RowCache] = {}
 
-    def exact(self, tokens: tuple[int, ...]) -> Reading | None:
+    def exact(self, tokens: tuple[int, ...]) -> RowCache | None:
         """The reading of exactly this row, marked as just used."""
         if not tokens:
             return self.root
@@ -61,7 +61,7 @@ class PrefixMemo:
             self._readings.move_to_end(tokens)
         return reading
 
-    def longest(self, tokens: tuple[int, ...]) -> tuple[Reading, int]:
+    def longest(self, tokens: tuple[int, ...]) -> tuple[RowCache, int]:
         """A reading that shares the longest prefix with the row, and how many tokens it shares."""
         for shared in range(len(tokens), 0, -1):
             reading = self._by_prefix.get(tokens[:shared])
@@ -73,7 +73,7 @@ class PrefixMemo:
         """float64 [n + 1]: log p of each token and of the end, if the row was ever read."""
         return self._scores.get(tokens)
 
-    def put(self, reading: Reading) -> None:
+    def put(self, reading: RowCache) -> None:
         """Keep a reading, dropping the least recently used ones beyond the capacity."""
         tokens = reading.tokens
         self._scores.setdefault(tokens, reading.token_log_prob)

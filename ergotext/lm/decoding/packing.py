@@ -1,4 +1,4 @@
-"""Packing: rows and branches of differing lengths side by side in one forward pass."""
+"""Pack rows and branches of different lengths into one forward pass."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The vocabulary projection in blocks: log-normalisers without [tokens, vocabulary] in memory."""
+"""Vocabulary projection in blocks: log-normalisers without [tokens, vocabulary] in memory."""
 
 from __future__ import annotations
 

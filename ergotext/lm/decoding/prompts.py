@@ -1,4 +1,4 @@
-"""What a causal model has read of prompts of differing lengths, ready to be written behind."""
+"""Incremental decoding after prompts of different lengths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reader: runs a causal decoder over rows, each on from the longest prefix it has read before."""
+"""Run a causal decoder over rows, reusing the longest prefix computed before."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from transformers import DynamicCache, PreTrainedModel
 from ergotext.errors import InputError, ModelError
 from ergotext.lm.batch import microbatches
 from ergotext.lm.decoding.cached import CACHE
-from ergotext.lm.decoding.memo import PrefixMemo, Reading
+from ergotext.lm.decoding.memo import PrefixMemo, RowCache
 from ergotext.lm.decoding.packing import Packed, pack
 from ergotext.lm.decoding.projection import Projection
 
@@ -64,13 +64,13 @@ class Reader:
     @torch.inference_mode()
     def read(
         self, rows: list[tuple[int, ...]], logits: dict[tuple[int, ...], Tensor] | None = None
-    ) -> list[Reading]:
+    ) -> list[RowCache]:
         """The reading of each row; what is not in the memo is computed, in microbatches.
 
         Into ``logits``, if given, go those behind rows that were read on by a single token: they
         give the normaliser as well, so that the vocabulary is gone through once and not twice.
         """
-        found: dict[tuple[int, ...], Reading] = {}
+        found: dict[tuple[int, ...], RowCache] = {}
         missing: list[tuple[int, ...]] = []
         for row in dict.fromkeys(rows):
             reading = self.memo.exact(row)
@@ -87,7 +87,7 @@ class Reader:
                 self.memo.put(reading)
         return [found[row] for row in rows]
 
-    def covering(self, rows: list[tuple[int, ...]], upto: list[int]) -> list[Reading]:
+    def covering(self, rows: list[tuple[int, ...]], upto: list[int]) -> list[RowCache]:
         """For each row a reading that begins with its first ``upto`` tokens, whatever follows."""
         prefixes = [row[:n] for row, n in zip(rows, upto, strict=True)]
         known = [self.memo.longest(prefix) for prefix in prefixes]
@@ -100,7 +100,7 @@ class Reader:
 
     @torch.inference_mode()
     def forward(
-        self, readings: list[Reading], upto: list[int], fed: list[Tensor], keep: bool = True
+        self, readings: list[RowCache], upto: list[int], fed: list[Tensor], keep: bool = True
     ) -> tuple[Tensor, Tensor]:
         """Run the decoder on branches of tokens behind the first ``upto`` tokens of each row.
 
@@ -149,7 +149,7 @@ class Reader:
         """The cache of the opening, for one row, and the state [1, D] behind it."""
         return [(layer[0][None], layer[1][None]) for layer in self._before], self.memo.root.hidden
 
-    def _past(self, readings: list[Reading], upto: list[int], packed: Packed) -> Tensor:
+    def _past(self, readings: list[RowCache], upto: list[int], packed: Packed) -> Tensor:
         """[layers, 2, N, heads, opening + P, head width]: opening and prefixes of each sequence."""
         count, width = packed.ids.shape
         layers, two, heads, opening, head_width = self._before.shape
@@ -169,16 +169,16 @@ class Reader:
         most = longest + len(self.opening)
         if most > self.max_positions:
             raise InputError(
-                f"context and text take {most} token positions, this model handles "
+                f"context and text take {most} token positions, but the model has "
                 f"{self.max_positions}; shorten the context or the text"
             )
 
     def _extend(
         self,
         rows: list[tuple[int, ...]],
-        shared: list[tuple[Reading, int]],
+        shared: list[tuple[RowCache, int]],
         logits: dict[tuple[int, ...], Tensor] | None,
-    ) -> list[Reading]:
+    ) -> list[RowCache]:
         """Read rows on from prefixes that were read before."""
         bases, starts = [b for b, _ in shared], [n for _, n in shared]
         fed = [
@@ -199,14 +199,14 @@ class Reader:
         z = [torch.cat([b.log_z[: n + 1], f]) for b, n, f in zip(bases, starts, log_z, strict=True)]
         scores = self._token_log_prob(rows, hidden, z)
         return [
-            Reading(row, torch.cat([b.keys_values[:, :, :, :n], new], dim=3), *known)
+            RowCache(row, torch.cat([b.keys_values[:, :, :, :n], new], dim=3), *known)
             for row, b, n, new, *known in zip(
                 rows, bases, starts, caches.split(sizes, dim=3), hidden, z, scores, strict=True
             )
         ]
 
     @torch.inference_mode()
-    def _check_packing(self, root: Reading) -> None:
+    def _check_packing(self, root: RowCache) -> None:
         """Raise ModelError unless rows side by side read as each does alone.
 
         A model that takes places or neighbours from the order of its input (ALiBi, local windows)
@@ -231,8 +231,8 @@ class Reader:
             fits = False
         if not fits or "local" in (getattr(config, "attention_layers", None) or ()):
             raise ModelError(
-                f"the model type {config.model_type!r} does not take its places from position ids "
-                "and an attention mask; ergotext cannot read several rows in one pass with it"
+                f"the model type {config.model_type!r} ignores position ids or the attention mask, "
+                "so it cannot read several rows in one pass; use another model"
             )
 
     def _token_log_prob(
@@ -246,7 +246,7 @@ class Reader:
         return tuple(part.clone() for part in log_p.split([len(row) + 1 for row in rows]))
 
     @torch.inference_mode()
-    def _open(self) -> tuple[Tensor, Reading]:
+    def _open(self) -> tuple[Tensor, RowCache]:
         """Read the opening, and check that the model is of the kind we can drive."""
         self.check_length(0)
         ids = torch.tensor([self.opening], device=self.device)
@@ -261,14 +261,14 @@ class Reader:
             kv = torch.zeros(0)
         if kv.ndim != 5 or kv.shape[3] != ids.shape[1]:
             raise ModelError(
-                f"the model type {kind!r} keeps no ordinary key-value cache; "
-                "use a plain transformer decoder"
+                f"the model type {kind!r} has no ordinary key-value cache; use a plain transformer "
+                "decoder"
             )
         if (self.projection.logits(hidden) - own).abs().max() > 1e-2 * own.abs().max():
             raise ModelError(
-                f"the logits of the model type {kind!r} are not a projection of its hidden "
-                "states that ergotext knows; its probabilities would be wrong"
+                f"the logits of the model type {kind!r} are not a known projection of its hidden "
+                "states, so its probabilities would be wrong; use another model"
             )
         log_z = self.projection.log_z(hidden)
         end = self._token_log_prob([()], [hidden], [log_z])[0]
-        return kv, Reading((), kv[:, :, :, :0], hidden, log_z, end)
+        return kv, RowCache((), kv[:, :, :, :0], hidden, log_z, end)

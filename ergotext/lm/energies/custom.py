@@ -1,4 +1,4 @@
-"""Functions of a user's own as energies."""
+"""Use a Python function as an energy."""
 
 from __future__ import annotations
 

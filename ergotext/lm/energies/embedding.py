@@ -1,4 +1,4 @@
-"""Sentence encoders, and closeness of meaning to a text as an energy."""
+"""Semantic similarity to a text as an energy, with a sentence encoder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lock marks: which tokens of a sequence belong to a keyword, as a function of the sequence."""
+"""Lock marks: the tokens of a sequence that belong to a keyword."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A constraint told by an automaton: a regular expression, a schema, a trie, or any other."""
+"""Hard constraint by an automaton: a regular expression, a schema, a trie, or any other."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class Matches(Term):
 
     def __init__(self, what: Automaton | str, scorer: CausalLM | None = None) -> None:
         if not isinstance(what, str) and not hasattr(what, "candidates"):
-            raise InputError(f"{what!r:.60} is no automaton and no expression (a str): give either")
+            raise InputError(f"{what!r:.60} is neither an automaton nor a regular expression (str)")
         self._what = what
         self._scorer = scorer
         if scorer is not None and not isinstance(what, str) and what.end != scorer.end_id:
             raise InputError(
-                f"the automaton ends its sequences with token {what.end} and the model with "
-                f"{scorer.end_id}; make it for the model's tokenizer"
+                f"the automaton's end token is {what.end}, but the model's is {scorer.end_id}; "
+                "build it with the model's tokenizer"
             )
 
     @property
@@ -54,8 +54,8 @@ class Matches(Term):
             return self._what
         if self._scorer is None:
             raise InputError(
-                "this expression knows no tokenizer yet: add it to fluency(lm), or make an "
-                "automaton of it with ergotext.lm.automata.regex(expression, Pieces.of(tokenizer))"
+                "this expression has no tokenizer yet: add it to fluency(lm), or build an "
+                "automaton with ergotext.lm.automata.regex(expression, Pieces.of(tokenizer))"
             )
         words = self._scorer.vocabulary
         pieces = Pieces.of(words.tokenizer, size=words.size, end=self._scorer.end_id)
@@ -84,8 +84,8 @@ class Matches(Term):
         least = int(automaton.least(start)[0])
         if least > LIMITS[-1]:
             raise InputError(
-                f"a text that the automaton takes has {least} tokens or more, and chains start "
-                f"from at most {LIMITS[-1]}: lower what it must hold, or give a text (initial=)"
+                f"the automaton accepts only texts of {least} tokens or more, but chains start "
+                f"from at most {LIMITS[-1]}: require less, or give an initial text (initial=)"
             )
         ending = automaton.ending(int(start[0])) if isinstance(automaton, Ending) else None
         walks = WALKS if ending is None else FEW_WALKS
@@ -102,8 +102,8 @@ class Matches(Term):
         if ending is not None:
             return TokenBatch.of([ending] * count)
         raise InputError(
-            f"no text that the automaton takes was found in {WALKS} walks of up to {LIMITS[-1]} "
-            f"tokens: give one to start from (initial=)"
+            f"no text that the automaton accepts was found in {WALKS} random walks of up to "
+            f"{LIMITS[-1]} tokens: give an initial text (initial=)"
         )
 
     def _walk(self, random: np.random.Generator, most: int) -> tuple[int, ...] | None:

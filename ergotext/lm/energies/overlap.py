@@ -1,4 +1,4 @@
-"""What two texts have in common, word by word: how much is repeated, and how much is kept."""
+"""Word overlap with a reference text as an energy."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def _surprise(words: Sequence[str], lm: CausalLM) -> list[float]:
 def _check(reference: str) -> None:
     check_unicode(reference)
     if not words_of(reference):
-        raise InputError(f"the text {reference!r} has no words to compare others with")
+        raise InputError(f"the text {reference!r} has no words to compare with")
 
 
 def _parts(word: str) -> Iterator[str]:

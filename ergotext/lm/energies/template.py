@@ -1,4 +1,4 @@
-"""A text with blanks: what is given stays word for word, what is blank is free."""
+"""Hard constraint by a template: a text with blanks to fill."""
 
 from __future__ import annotations
 
@@ -63,12 +63,12 @@ class Parts:
         given = " ".join(template.split())
         found = list(_BLANK.finditer(given))
         if not found:
-            raise InputError(f"there is no blank in {template!r}: write ___ where text is wanted")
+            raise InputError(f"there is no blank in {template!r}: mark blanks with ___")
         for blank in found:
             if blank.group(1) is None and given[blank.end() :].startswith("{"):
                 raise InputError(
-                    f"the blank {given[blank.start() : blank.end() + 12]!r} has no length that can "
-                    f"be read: write ___, ___{{2}}, ___{{1,3}} or ___{{2,}}"
+                    f"the blank {given[blank.start() : blank.end() + 12]!r} has an invalid length: "
+                    "write ___, ___{2}, ___{1,3} or ___{2,}"
                 )
         bounds = [0, *(at for m in found for at in m.span()), len(given)]
         # White space before closing punctuation is the template's, not the text's: ``___ .``
@@ -77,7 +77,7 @@ class Parts:
             for n, (a, b) in enumerate(zip(bounds[::2], bounds[1::2], strict=True))
         ]
         if any(not text.strip() for text in texts[1:-1]):
-            raise InputError(f"two blanks stand side by side in {template!r}: make them one")
+            raise InputError(f"two blanks are adjacent in {template!r}: merge them into one")
         for text in texts:
             if text.strip():
                 check_word(text)
@@ -105,11 +105,11 @@ def _blank(found: re.Match[str], spaced: bool, glued: bool) -> Blank:
         return Blank(spaced=spaced, glued=glued)
     high = int(most) if most else None if comma else int(least)
     if int(least) < 1 or (high is not None and high < int(least)):
-        raise InputError(f"a blank holds one word or more, got {found.group()!r}")
+        raise InputError(f"a blank must have at least one word, got {found.group()!r}")
     return Blank(int(least), high, spaced, glued)
 
 
-class Template(Term):
+class TemplateTerm(Term):
     """0 where a text is the template with its blanks filled, +inf elsewhere.
 
     What is given is locked, in the tokens that the tokenizer makes of it there; the first place
@@ -136,8 +136,8 @@ class Template(Term):
     def scorer(self) -> CausalLM | None:
         return self._scorer
 
-    def bind(self, scorer: CausalLM) -> Template:
-        return self if self._scorer is scorer else Template(self.template, scorer)
+    def bind(self, scorer: CausalLM) -> TemplateTerm:
+        return self if self._scorer is scorer else TemplateTerm(self.template, scorer)
 
     @cached_property
     def spelled(self) -> list[list[int]]:
@@ -206,8 +206,7 @@ class Template(Term):
         met = torch.isfinite(self(batch))
         if not bool(met.any()):
             raise InputError(
-                f"no filling of {self.template!r} was found that this model's tokenizer can write: "
-                f"give it another wording"
+                f"this model's tokenizer can write no filling of {self.template!r}: reword it"
             )
         return batch.select(met.nonzero()[torch.arange(count) % int(met.sum()), 0])
 
@@ -254,11 +253,11 @@ class Template(Term):
 
     def _known(self) -> CausalLM:
         if self._scorer is None:
-            raise InputError("this template knows no tokenizer yet: add it to fluency(lm)")
+            raise InputError("this template has no tokenizer yet: add it to fluency(lm)")
         return self._scorer
 
 
-def template(text: str) -> Template:
+def template(text: str) -> TemplateTerm:
     """A hard constraint: the text is this one, with its blanks filled.
 
     Parameters
@@ -273,4 +272,4 @@ def template(text: str) -> Template:
     InputError
         There is no blank, one of no length or a length that cannot be read, or two side by side.
     """
-    return Template(text)
+    return TemplateTerm(text)

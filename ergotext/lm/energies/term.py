@@ -1,4 +1,4 @@
-"""Energies: token sequences → nats, and how they add up.
+"""Base class of energies, and their weighted sums.
 
 ``fluency(lm) + keywords(["summer", "beach"]) + length(14)`` is an energy; π(x) ∝ exp(−E(x)).
 """
@@ -133,8 +133,8 @@ class Sum(Term):
         models = [term.scorer for term in by_use if term.scorer is not None]
         if any(not m.vocabulary.same_as(models[0].vocabulary) for m in models[1:]):
             raise InputError(
-                "the models in this sum have different tokenizers; one token sequence cannot be "
-                "scored by both"
+                "the models in this sum have different tokenizers, so they cannot score the same "
+                "tokens"
             )
         self._scorer = models[0] if models else None
         if self._scorer is not None:
@@ -142,10 +142,12 @@ class Sum(Term):
         for weight, term in flat:
             if term.hard and weight <= 0:
                 raise InputError(
-                    f"{term.name} is a hard constraint; a weight of {weight} undoes it"
+                    f"{term.name} is a hard constraint; a weight of {weight} would remove it"
                 )
         if sum(term.hard and not term.regular for _, term in flat) > 1:
-            raise InputError("give all keywords in one keywords(...) term, not in several")
+            raise InputError(
+                "two keywords terms in one energy: give all keywords in one keywords(...)"
+            )
         self.parts = flat
         self.names = _distinct([term.name for _, term in flat])
 
@@ -234,8 +236,8 @@ class Sum(Term):
                 batch = batch.select(met.nonzero()[torch.arange(count) % int(met.sum()), 0])
                 return TokenBatch(batch.ids, batch.length, self.locked(batch))
         raise InputError(
-            f"no text was found that meets {' and '.join(term.name for term in hard)} together: "
-            f"give one to start from (initial=)"
+            f"no text was found that satisfies {' and '.join(term.name for term in hard)} "
+            "together: give an initial text (initial=)"
         )
 
     def forget(self) -> None:

@@ -1,4 +1,4 @@
-"""The terms that come with the engine: fluency, pseudo-likelihood, length, keywords."""
+"""Built-in energies: fluency, pseudo-likelihood, length and keywords."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Fluency(Term):
     def __init__(self, lm: CausalLM) -> None:
         if isinstance(lm, MaskedLM):
             raise InputError(
-                "fluency needs a causal language model and this is a masked one; take "
+                "fluency needs a causal language model, but this one is masked; use "
                 "pseudo_likelihood(mlm)"
             )
         self.lm = lm
@@ -52,8 +52,8 @@ class PseudoLikelihood(Term):
     def __init__(self, mlm: MaskedLM, whole_words: bool = False) -> None:
         if not isinstance(mlm, MaskedLM):
             raise InputError(
-                f"pseudo_likelihood needs a masked language model, got {mlm!r:.80}; load one, "
-                'such as load("tiny-masked"), or take fluency(lm) for a causal one'
+                f"pseudo_likelihood needs a masked language model, got {mlm!r:.80}; load one, such "
+                'as load("tiny-masked"), or use fluency(lm) for a causal one'
             )
         self.mlm = mlm
         self.whole_words = whole_words
@@ -65,8 +65,8 @@ class PseudoLikelihood(Term):
     def bind(self, scorer: CausalLM) -> PseudoLikelihood:
         if not scorer.vocabulary.same_as(self.mlm.vocabulary):
             raise InputError(
-                "the masked model and the causal one of this sum have different tokenizers; one "
-                "token sequence cannot be scored by both (tiny-masked and tiny-causal share one)"
+                "the masked and the causal model in this sum have different tokenizers, so they "
+                "cannot score the same tokens (tiny-masked and tiny-causal share one)"
             )
         return self
 
@@ -81,7 +81,7 @@ class Length(Term):
 
     def __init__(self, mean: float, sd: float) -> None:
         if not (math.isfinite(mean) and mean >= 0):
-            raise InputError(f"the mean length must be a number of tokens ≥ 0, got {mean}")
+            raise InputError(f"the mean length must be 0 tokens or more, got {mean}")
         if not (math.isfinite(sd) and sd > 0):
             raise InputError(f"the spread of the length must be > 0, got {sd}")
         self.mean, self.sd = float(mean), float(sd)
@@ -107,9 +107,11 @@ class Keywords(Term):
         self, words: Sequence[str], any_order: bool = False, scorer: CausalLM | None = None
     ) -> None:
         if isinstance(words, str):
-            raise InputError(f"give the keywords as a list: [{words!r}], not {words!r}")
+            raise InputError(
+                f"the keywords must be a list, got the text {words!r}: give [{words!r}]"
+            )
         if not words:
-            raise InputError("no keyword given; name at least one word that must occur")
+            raise InputError("no keywords given; give at least one")
         self.words = [word.strip() for word in words]
         self.any_order = any_order
         self._scorer = scorer
@@ -137,12 +139,12 @@ class Keywords(Term):
         ids = TokenBatch.of(initial_rows(self.spelled, count, self.any_order))
         if not len(ids):
             raise InputError(
-                f"the keywords {self.words} run into each other in every order tried; leave one out"
+                f"the keywords {self.words} merge with one another in every order tried; remove one"
             )
         batch = TokenBatch(ids.ids, ids.length, self.locked(ids))
         if not torch.isfinite(self(batch)).all():
             raise InputError(
-                f"the keywords {self.words} do not survive being written side by side "
+                f"the keywords {self.words} change when written side by side "
                 f"({self._known().decode(batch)[0].strip()!r}); change their order or spelling"
             )
         return batch
@@ -157,8 +159,8 @@ class Keywords(Term):
     def _known(self) -> CausalLM:
         if self._scorer is None:
             raise InputError(
-                "these keywords know no tokenizer yet: add them to fluency(lm), or "
-                "write keywords(words).bind(lm)"
+                "these keywords have no tokenizer yet: add them to fluency(lm), or call "
+                "keywords(words).bind(lm)"
             )
         return self._scorer
 

@@ -1,4 +1,4 @@
-"""What a term of an energy gave: numbers, one a text, or an error that says what they are not."""
+"""Validate the values that an energy returns."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ def weighed(name: str, value: Tensor, count: int, weight: float) -> Tensor:
         raise InputError(f"the energy {name!r} returned NaN or -inf; it must be finite or +inf")
     if weight < 0 and (value == torch.inf).any():
         raise InputError(
-            f"the energy {name!r} returned +inf, which a weight of {weight} turns over"
+            f"the energy {name!r} returned +inf, which a negative weight of {weight} would turn "
+            "into -inf"
         )
     return weight * value
 
@@ -31,7 +32,7 @@ def numbers(name: str, value: object) -> Tensor:
         return torch.as_tensor(value, dtype=torch.float64)
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(
-            f"the energy {name!r} returned {value!r:.60}, expected one number a text: a float64 "
+            f"the energy {name!r} returned {value!r:.60}, expected one number per text, a float64 "
             "tensor [B]"
         ) from error
 

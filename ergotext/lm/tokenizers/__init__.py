@@ -1,1 +1,1 @@
-"""Tokenizers, and what their tokens write."""
+"""Tokenizers of models and indexes, and the bytes their tokens write."""

@@ -1,4 +1,4 @@
-"""A character tokenizer with byte fallback: every text has one encoding, and none is unknown."""
+"""Character tokenizer with byte fallback: one encoding per text, and no unknown text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ergotext.errors import InputError
-from ergotext.lm.ragged import Ints, offsets_of, spread
+from ergotext.lm.ragged import offsets_of, spread
+from ergotext.support.arrays import Ints
 
 CODE_POINTS = 0x110000
 SPECIALS = ("<pad>", "</s>", "<s>")
@@ -44,8 +45,8 @@ class Alphabet:
     def __post_init__(self) -> None:
         if self.pad == self.end or not (0 <= self.pad < self.size and 0 <= self.end < self.size):
             raise InputError(
-                f"pad ({self.pad}) and end ({self.end}) must be two ids below the vocabulary's "
-                f"size of {self.size}."
+                f"pad ({self.pad}) and end ({self.end}) must be two different ids below the "
+                f"vocabulary size, {self.size}"
             )
 
 
@@ -86,7 +87,7 @@ class CharacterTokenizer:
 
     def __post_init__(self) -> None:
         if len(set(self.characters)) != len(self.characters):
-            raise InputError("A character occurs twice in the vocabulary; name each once.")
+            raise InputError("a character occurs twice in the vocabulary: list each once")
         points_of(self.characters)
 
     @classmethod
@@ -167,7 +168,7 @@ class CharacterTokenizer:
             No such token.
         """
         if not 0 <= token < self.size:
-            raise InputError(f"Token {token} is not in this vocabulary of {self.size}.")
+            raise InputError(f"token {token} is not in this vocabulary of {self.size}")
         if token >= _CHARACTERS:
             return self.characters[token - _CHARACTERS].encode()
         return bytes([token - _BYTES]) if token >= _BYTES else b""
@@ -186,8 +187,8 @@ def alphabet_of(given: object) -> Alphabet:
     alphabet = given if isinstance(given, Alphabet) else getattr(given, "alphabet", None)
     if not isinstance(alphabet, Alphabet):
         raise InputError(
-            f"{given!r:.60} is no tokenizer of an index: give an Alphabet, load_tokenizer(name), "
-            f"or FastTokenizer(a fast tokenizer of transformers)"
+            f"{given!r:.60} is not a tokenizer for an index: give an Alphabet, "
+            "load_tokenizer(name), or FastTokenizer(a fast tokenizer of transformers)"
         )
     return alphabet
 
@@ -195,12 +196,14 @@ def alphabet_of(given: object) -> Alphabet:
 def joined(texts: Sequence[str]) -> str:
     """All texts in one; InputError if they are one text alone, or no texts."""
     if isinstance(texts, str):
-        raise InputError(f"{texts!r:.60} is one text, not several: put it into a list.")
+        raise InputError(
+            f"expected a list of texts, got the text {texts!r:.60}: put it into a list"
+        )
     try:
         return "".join(texts)
     except TypeError as error:
         wrong = next((text for text in texts if not isinstance(text, str)), texts)
-        raise InputError(f"{wrong!r:.60} is no text: give a str.") from error
+        raise InputError(f"{wrong!r:.60} is not a text: give a str") from error
 
 
 def points_of(text: str) -> NDArray[np.uint32]:
@@ -209,6 +212,6 @@ def points_of(text: str) -> NDArray[np.uint32]:
         return np.frombuffer(text.encode("utf-32-le"), dtype="<u4")
     except UnicodeEncodeError as error:
         raise InputError(
-            f"The text holds a lone surrogate at {error.start}, which no UTF-8 can hold: "
-            f"repair or drop it."
+            f"the text contains a lone surrogate at {error.start}, which UTF-8 cannot encode: fix "
+            "or remove it"
         ) from error

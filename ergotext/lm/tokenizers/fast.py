@@ -1,4 +1,4 @@
-"""Any fast tokenizer of transformers as the tokenizer of an index."""
+"""Use a fast tokenizer of transformers as the tokenizer of an index."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from ergotext.errors import InputError, ModelError
-from ergotext.lm.ragged import Ints, offsets_of
+from ergotext.lm.ragged import offsets_of
 from ergotext.lm.soundness import check_tokenizer
 from ergotext.lm.tokenizers.characters import Alphabet, joined, points_of
 from ergotext.lm.tokenizers.spelling import decoded, misread
+from ergotext.support.arrays import Ints
 
 _PROBES = ("a", "1", "的", "A")
 
@@ -54,8 +55,8 @@ class FastTokenizer:
     def __init__(self, tokenizer: Any, name: str = "", causal: bool = False) -> None:
         if not getattr(tokenizer, "is_fast", False):
             raise InputError(
-                f"{name or type(tokenizer).__name__} is no fast tokenizer: give one that has a "
-                f"tokenizer.json."
+                f"{name or type(tokenizer).__name__} is not a fast tokenizer: use one that has a "
+                "tokenizer.json"
             )
         self.name = name or str(tokenizer.name_or_path)
         # A copy: padding, truncation and the target language of the original may change.
@@ -67,14 +68,14 @@ class FastTokenizer:
         self.before: list[int] = [] if causal else before
         if len(behind) > 1:
             raise InputError(
-                f"{self.name} closes targets with {len(behind)} tokens ({behind}), an index with "
-                f"one: give another tokenizer."
+                f"{self.name} ends targets with {len(behind)} tokens ({behind}), but an index "
+                "needs exactly one: use another tokenizer"
             )
         end = behind[0] if behind else tokenizer.eos_token_id
         if end is None:
             raise InputError(
-                f"{self.name} names no end token: give a folder whose tokenizer_config.json does "
-                f"(eos_token)."
+                f"{self.name} has no end token: use a folder whose tokenizer_config.json sets "
+                "eos_token"
             )
         self._end = int(end)
         self._pad, self._size = self._padding(tokenizer)
@@ -215,8 +216,8 @@ def pretrained(name: str, *, offline: bool = False) -> tuple[Any, Path | str]:
             raise ModelError(f"cannot read the tokenizer {name}: {first_line(error)}") from error
         where = "this machine holds none" if offline else "the hub gave none"
         raise InputError(
-            f"no tokenizer {name!r}: it is no tokenizer.json, no folder, no bundled name, and "
-            f"{where} ({first_line(error)})"
+            f"no tokenizer {name!r}: not a tokenizer.json, a folder or a bundled name, and {where} "
+            f"({first_line(error)})"
         ) from error
     check_tokenizer(found, name)
     return found, source
@@ -264,11 +265,11 @@ def _source(name: str) -> Path | str:
     from ergotext.lm.sources import BUNDLED, source_of
 
     if not name.strip():
-        raise InputError("the name of the tokenizer is empty; give a folder or a hub id")
+        raise InputError("the tokenizer name is empty; give a folder or a hub id")
     path = expanded(name)
     if path.suffix.lower() == ".json":
         if not path.is_file():
-            raise InputError(f"there is no file {name}")
+            raise InputError(f"the file {name} does not exist")
         whole = path.name == "tokenizer.json" and (path.parent / "tokenizer_config.json").is_file()
         return path.parent if whole else path
     if name in BUNDLED or not path.is_dir():
@@ -285,8 +286,8 @@ def _around(tokenizer: Any) -> tuple[list[int], list[int]]:
             if bare and whole[at : at + len(bare)] == bare:
                 return whole[:at], whole[at + len(bare) :]
     raise InputError(
-        f"{tokenizer.name_or_path or 'This tokenizer'} gives no tokens for any text: is its "
-        f"vocabulary empty?"
+        f"{tokenizer.name_or_path or 'This tokenizer'} gives no tokens for any text: check its "
+        "vocabulary"
     )
 
 

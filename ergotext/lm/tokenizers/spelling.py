@@ -1,4 +1,4 @@
-"""What each token of a fast tokenizer writes, read from the tokenizer's own decoder."""
+"""Derive the bytes each token writes from the decoder of a fast tokenizer."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def spelled(tokenizer: Any) -> list[bytes]:
     if inner is None or write is None:
         what = " and ".join(step["type"] for step in steps) or "none"
         raise InputError(
-            f"What the tokens of this tokenizer ({type(tokenizer).__name__}, decoder: {what}) "
-            f"write cannot be told: use a fast byte-level or SentencePiece tokenizer, or give "
-            f"Pieces a list of bytes."
+            "cannot determine what the tokens of this tokenizer write "
+            f"({type(tokenizer).__name__}, decoder: {what}): use a fast byte-level or "
+            "SentencePiece tokenizer, or give Pieces a list of bytes"
         )
     own, every = _vocabularies(inner)
     found = [b""] * (max(every.values(), default=-1) + 1)

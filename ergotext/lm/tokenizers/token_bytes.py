@@ -1,4 +1,4 @@
-"""The bytes that each token of an index writes: texts are found in it without decoding."""
+"""The bytes that each token of an index writes, to find texts without decoding."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from ergotext.errors import InputError
-from ergotext.lm.ragged import Ints, offsets_of, take_rows
+from ergotext.lm.ragged import offsets_of, take_rows
 from ergotext.lm.tokenizers.characters import CharacterTokenizer, TextTokenizer
 from ergotext.lm.tokenizers.fast import FastTokenizer
+from ergotext.support.arrays import Ints
 
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
 _SPACE = "\u2581"
@@ -57,7 +58,10 @@ class Written:
         elif isinstance(tokenizer, CharacterTokenizer):
             pieces = [tokenizer.piece(token) for token in range(tokenizer.size)]
         else:
-            raise InputError(f"The pieces of a {type(tokenizer).__name__} cannot be told.")
+            raise InputError(
+                f"cannot determine the pieces of a {type(tokenizer).__name__}: use a fast "
+                "byte-level or SentencePiece tokenizer"
+            )
         lengths = np.fromiter(map(len, pieces), dtype=np.int64, count=len(pieces))
         flat = np.frombuffer(b"".join(pieces), dtype=np.uint8)
         before = tokenizer.before if isinstance(tokenizer, FastTokenizer) else []
@@ -187,8 +191,8 @@ def _pieces(tokenizer: FastTokenizer) -> list[bytes]:
         )
         return [_sentence_piece(name, spaced, "ByteFallback" in kinds) for name in names.values()]
     raise InputError(
-        f"The pieces of the tokenizer {tokenizer.name} cannot be told (its decoder is "
-        f"{', '.join(sorted(kinds)) or 'none'}): use a byte-level or SentencePiece tokenizer."
+        f"cannot determine the pieces of the tokenizer {tokenizer.name} (its decoder is "
+        f"{', '.join(sorted(kinds)) or 'none'}): use a byte-level or SentencePiece tokenizer"
     )
 
 

@@ -1,4 +1,4 @@
-"""Between text and tokens: encoding, decoding, spelling a keyword, and what may be proposed."""
+"""Encode and decode texts, spell keywords, and list the tokens that may be proposed."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ class Vocabulary:
         if beyond is not None:
             raise InputError(
                 f"the text {text!r:.60} has the token {beyond} "
-                f"({self.tokenizer.convert_ids_to_tokens(beyond)!r}), and the model knows "
-                f"{self.size} tokens: leave it out, or take a model that was trained with it"
+                f"({self.tokenizer.convert_ids_to_tokens(beyond)!r}), but the model has only "
+                f"{self.size} tokens: remove it, or use a model that was trained with it"
             )
         return ids
 

@@ -1,4 +1,4 @@
-"""Which tokens of a row make up one word."""
+"""Group the tokens of a row into words."""
 
 from __future__ import annotations
 

@@ -15,15 +15,16 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ergotext.errors import ErgotextError, InputError
-from ergotext.lm.ragged import Ints, offsets_of, spread, take_rows
+from ergotext.lm.ragged import offsets_of, spread, take_rows
 from ergotext.lm.tokenizers.characters import Alphabet, TextTokenizer, alphabet_of
 from ergotext.lm.trie.key_ids import Key, is_key, key_ids
 from ergotext.lm.trie.keys import key_blocks, object_rows
 from ergotext.lm.trie.levels import Levels, token_type
 from ergotext.lm.trie.runs import Runs
-from ergotext.lm.trie.sort import Rows, exact_order
+from ergotext.lm.trie.sort import KeyRows, exact_order
 from ergotext.lm.trie.states import ROOT, VALUE_END
 from ergotext.lm.trie.tree import TokenTrie
+from ergotext.support.arrays import Ints
 
 RUN_BYTES = 128 << 20
 """Keys and objects held in memory before a run is sorted and written down."""
@@ -90,7 +91,7 @@ class TrieBuilder:
         # It has no name in any folder: nothing is left behind however the process ends.
         self._temporary: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed by __exit__
         self._runs = Runs(self._temporary)
-        self._held: list[Rows] = []
+        self._held: list[KeyRows] = []
         self._seen = 0
 
     def __enter__(self) -> TrieBuilder:
@@ -124,7 +125,7 @@ class TrieBuilder:
         closed = offsets + np.arange(len(offsets))
         flat = np.full(closed[-1], self.alphabet.end, dtype=token_type(self.alphabet))
         flat[spread(closed[:-1], lengths)] = ids
-        self._held.append(Rows(flat, closed, objects, object_offsets))
+        self._held.append(KeyRows(flat, closed, objects, object_offsets))
         if sum(rows.nbytes for rows in self._held) >= self.run_bytes:
             self._flush()
 
@@ -153,9 +154,9 @@ class TrieBuilder:
             levels.add(rows.take(order), shared)
         return levels.finish(self.tokenizer)
 
-    def _whole(self) -> list[Rows]:
+    def _whole(self) -> list[KeyRows]:
         held, self._held = self._held, []
-        return [Rows.joined(held)] if held else []
+        return [KeyRows.joined(held)] if held else []
 
     def _flush(self) -> None:
         try:
@@ -163,8 +164,8 @@ class TrieBuilder:
                 self._runs.add(rows)
         except OSError as error:
             raise ErgotextError(
-                f"Writing temporary files to {self._folder} failed ({error.strerror or error}): "
-                f"make room there, or name another place in TMPDIR."
+                f"writing temporary files to {self._folder} failed ({error.strerror or error}): "
+                "free some space there, or set TMPDIR to another folder"
             ) from error
 
 
@@ -187,7 +188,7 @@ def check_keys(alphabet: Alphabet, ids: Ints, offsets: Ints, before: int = 0) ->
     found = faults(alphabet, ids, offsets)
     if found:
         key = min(found)
-        raise InputError(f"Number {before + key + 1} is {found[key]}: drop or mend it.")
+        raise InputError(f"item {before + key + 1} is {found[key]}: remove or fix it")
 
 
 def parted(items: Iterable[Item], before: int = 0) -> tuple[list[Key], list[str | None]]:
@@ -198,8 +199,8 @@ def parted(items: Iterable[Item], before: int = 0) -> tuple[list[Key], list[str 
         key, own = item if _is_pair(item) else (item, None)
         if not is_key(key):
             raise InputError(
-                f"Number {before + len(keys) + 1}, {item!r}, is no key (a text or token ids) and "
-                f"no pair of a key and an object (a text or None): mend it."
+                f"item {before + len(keys) + 1}, {item!r}, is neither a key (a text or token ids) "
+                "nor a pair of a key and an object (a text or None)"
             )
         keys.append(key)
         objects.append(own)
@@ -218,7 +219,7 @@ def _is_pair(item: Any) -> TypeGuard[tuple[Key, str | None]]:
 def several(items: Iterable[Item]) -> Iterable[Item]:
     """The same items; InputError for one text, which would be read as keys of a character."""
     if isinstance(items, str):
-        raise InputError(f"{items!r} is one text, not several keys: put it into a list.")
+        raise InputError(f"expected several keys, got the text {items!r}: put it into a list")
     return items
 
 
@@ -235,7 +236,8 @@ def object_bytes(objects: Sequence[str | None]) -> tuple[NDArray[np.uint8], Ints
         texts = [b"" if text is None else text.encode() + end for text in objects]
     except UnicodeEncodeError as error:
         raise InputError(
-            f"The object {error.object!r} holds a lone surrogate, which no text has: mend it."
+            f"the object {error.object!r} contains a lone surrogate, which is not valid text: fix "
+            "it"
         ) from error
     return np.frombuffer(b"".join(texts), dtype=np.uint8), offsets_of(_lengths(texts))
 
@@ -249,7 +251,7 @@ def encoded(keys: Sequence[Key], tokenizer: TextTokenizer | None) -> tuple[Ints,
         return np.fromiter(chain.from_iterable(rows), dtype=np.int64, count=lengths[-1]), lengths
     if tokenizer is None or len(texts) < len(keys):
         raise InputError(
-            f"Key {texts[0]!r} is a text: give a tokenizer, and either texts or ids throughout."
+            f"key {texts[0]!r} is a text: give a tokenizer, and either texts or ids for all keys"
         )
     return tokenizer.encode_many(texts)
 

@@ -1,4 +1,4 @@
-"""The best keys of a given length, where each place has its own law: what a masked model tells."""
+"""Find the best keys of a given length under independent token distributions (masked models)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ergotext.errors import InputError
-from ergotext.lm.ragged import Ints
 from ergotext.lm.trie.states import ROOT
 from ergotext.lm.trie.tree import TokenTrie, settled
-from ergotext.support.words import counted
+from ergotext.support.arrays import Floats, Ints
 
-Floats = NDArray[np.float64]
 Scored = tuple[float, tuple[int, ...]]
 
 CHUNK = 4096
@@ -173,12 +171,12 @@ class KeysByLength:
         if law.ndim != 2 or not len(law) or law.shape[1] < size:
             raise InputError(
                 f"log_prob must be [n, V] with n at least 1 and V at least the {size} tokens of "
-                f"the trie, got {law.shape}: take the tokenizer that the trie was built with"
+                f"the trie, got {law.shape}: use the tokenizer that the trie was built with"
             )
         if np.isnan(law).any() or np.isposinf(law).any():
             raise InputError("a log-probability is NaN or +inf: check the model's weights")
         if k < 1:
-            raise InputError(f"at least one key must be wanted, got {counted(k, 'key')}")
+            raise InputError(f"k must be at least 1, got {k}")
 
 
 class _Level:

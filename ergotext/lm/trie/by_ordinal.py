@@ -1,15 +1,18 @@
-"""Keys by their numbers: down the trie, to where each of them is."""
+"""Restrict a trie to keys given by number."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ergotext.lm.ragged import Ints, offsets_of
-from ergotext.lm.trie.restricted import Within
+from ergotext.lm.ragged import offsets_of
+from ergotext.lm.trie.restricted import RestrictedKeys
 from ergotext.lm.trie.tree import TokenTrie
+from ergotext.support.arrays import Ints
 
 
-def keys_numbered(automaton: TokenTrie | Within, inputs: Ints, ordinals: Ints) -> tuple[Ints, Ints]:
+def keys_numbered(
+    automaton: TokenTrie | RestrictedKeys, inputs: Ints, ordinals: Ints
+) -> tuple[Ints, Ints]:
     """Flat int64 tokens, end tokens included, and offsets [n + 1] of the keys with these numbers.
 
     Within the paths of an input few edges leave a node, so that its keys are come by cheaply.
@@ -22,7 +25,7 @@ def keys_numbered(automaton: TokenTrie | Within, inputs: Ints, ordinals: Ints) -
     ordinals : int64 [n]
         The number of each in exact order.
     """
-    if isinstance(automaton, Within):
+    if isinstance(automaton, RestrictedKeys):
         trie, state = automaton.trie, automaton.start(automaton.inputs)[inputs]
     else:
         trie, state = automaton, automaton.start(len(inputs))
@@ -30,7 +33,7 @@ def keys_numbered(automaton: TokenTrie | Within, inputs: Ints, ordinals: Ints) -
     at = np.arange(len(ordinals))
     while len(at):
         edge, token, after = automaton.candidates(state)
-        plain = automaton.plain(after) if isinstance(automaton, Within) else after
+        plain = automaton.plain(after) if isinstance(automaton, RestrictedKeys) else after
         low, high = trie.span(plain)
         wanted = ordinals[at[edge]]
         edge, token, after = (a[(low <= wanted) & (wanted < high)] for a in (edge, token, after))

@@ -1,4 +1,4 @@
-"""A trie on a device, whose steps never wait for it: fixed shapes, no host synchronisation."""
+"""Walk a trie on a GPU: fixed shapes, no host synchronisation."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ class DeviceTrie:
         self._tails = len(trie.tail)
         if not self._sound(trie):
             raise IndexFileError(
-                "This trie is damaged: it holds tokens or states that it cannot have. Run "
-                "`ergotext index verify` on its file, and build it again."
+                "this trie is damaged: it contains invalid tokens or states; verify its file, and "
+                "build it again"
             )
         # One more at the end of each, so that there is something to read where there is nothing.
         pad = trie.alphabet.pad

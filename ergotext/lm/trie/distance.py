@@ -1,4 +1,4 @@
-"""How far it is from each node of a trie to the nearest end of a key."""
+"""Distance from each node of a trie to the nearest end of a key."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ergotext.lm.ragged import Ints
 from ergotext.lm.tokenizers.characters import Alphabet
+from ergotext.support.arrays import Ints
 
 FAR = 1 << 20
 """No key goes on from there."""
 
 
-class Levels(Protocol):
+class LevelArrays(Protocol):
     """The arrays of ``TrieStates``, level by level."""
 
     @property
@@ -33,7 +33,7 @@ class Levels(Protocol):
     def tail_lengths(self, position: Ints, /) -> Ints: ...
 
 
-def nearest(trie: Levels) -> Ints:
+def nearest(trie: LevelArrays) -> Ints:
     """int64 [M]: the fewest tokens, end tokens left out, from each inner node to the end of a key.
 
     From the last level up: what a node leads to has a number above its own.

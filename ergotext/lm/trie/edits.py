@@ -1,4 +1,4 @@
-"""What an overlay changes, as arrays: made once for each change, asked at every step."""
+"""Arrays of the additions and removals of an overlay."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ergotext.lm.ragged import Ints
 from ergotext.lm.trie.tree import TokenTrie
+from ergotext.support.arrays import Ints
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""Where the fields of tab-separated lines lie, for a block of lines at once."""
+"""Parse tab-separated lines in blocks, vectorised."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ergotext.lm.ragged import Ints
 from ergotext.lm.tokenizers.characters import points_of
+from ergotext.support.arrays import Ints
 from ergotext.support.words import counted
 
 _TAB, _NEWLINE, _RETURN = 0x09, 0x0A, 0x0D

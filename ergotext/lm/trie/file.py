@@ -1,16 +1,12 @@
-"""A trie in one file: memory-mapped safetensors, with checksums, replaced as a whole or not."""
+"""Save and load a trie: a memory-mapped safetensors file with checksums, replaced atomically."""
 
 from __future__ import annotations
 
 import os
-import shutil
-import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,11 +22,11 @@ from ergotext.lm.trie.header import ARRAYS, CHARACTERS, IndexFile, IndexFileErro
 from ergotext.lm.trie.levels import state_type, token_type
 from ergotext.lm.trie.states import BLOCK
 from ergotext.lm.trie.tree import TokenTrie, settled
+from ergotext.support.files import replacing, sync
 
 _NOTE = "note:"
 MOST_TOKENS = 1 << 32
 """Vocabulary of an index at most: ids have 32 bits."""
-_STALE_SECONDS = 86_400
 
 
 State = tuple[int, int, int]
@@ -75,31 +71,22 @@ def save(
     own = {f"{_NOTE}{name}": text for name, text in (notes or {}).items()}
     header = header_of(_meta(trie) | own, arrays)
     path = Path(os.path.realpath(path))
-    temporary = path.with_name(f".ergotext-{uuid4().hex}.part")
-    _sweep(path.parent)
     try:
-        with temporary.open("xb") as file:
-            file.write(header)
-            for array in arrays.values():
-                file.write(array.data)
-            file.flush()
-            os.fsync(file.fileno())
-        if path.exists():
-            shutil.copymode(path, temporary)
-        if replaces is not None and state_of(path) != replaces:
-            raise ErgotextError(
-                f"{path} was changed by another process in the meantime and is left as that one "
-                f"wrote it: run this again."
-            )
-        temporary.replace(path)
+        with replacing(path, durable=True) as part:
+            with part.open("xb") as file:
+                file.write(header)
+                for array in arrays.values():
+                    file.write(array.data)
+            sync(part)  # so that nothing but the renaming is left after the comparison
+            if replaces is not None and state_of(path) != replaces:
+                raise ErgotextError(
+                    f"{path} was changed by another process meanwhile and left unchanged: try again"
+                )
     except OSError as error:
         raise ErgotextError(
-            f"Writing {path} failed ({error.strerror}); what was there before is untouched. "
-            f"The index takes {sum(a.nbytes for a in arrays.values()):,} bytes."
+            f"writing {path} failed ({error.strerror}); the old file is unchanged; the index takes "
+            f"{sum(a.nbytes for a in arrays.values()):,} bytes"
         ) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def state_of(path: str | Path) -> State | None:
@@ -109,14 +96,6 @@ def state_of(path: str | Path) -> State | None:
     except FileNotFoundError:
         return None
     return stat.st_ino, stat.st_size, stat.st_mtime_ns
-
-
-def _sweep(folder: Path) -> None:
-    """Clear away what processes have left that were killed while they wrote."""
-    for stale in folder.glob(".ergotext-*.part"):
-        with suppress(OSError):  # another process may be doing the same
-            if time.time() - stale.stat().st_mtime > _STALE_SECONDS:
-                stale.unlink()
 
 
 def notes_of(path: str | Path) -> dict[str, str]:
@@ -161,7 +140,7 @@ def verify(path: str | Path) -> None:
     path = Path(path)
     file = IndexFile.open(path)
     if not file.intact:
-        raise IndexFileError(f"{path} is damaged: its content has changed. Build it again.")
+        raise IndexFileError(f"{path} is damaged: its content has changed; build it again")
     _loaded(path, file, None)  # a checksum is no proof that it was written by ``save``
 
 
@@ -183,7 +162,7 @@ def _loaded(path: Path, file: IndexFile, tokenizer: TextTokenizer | None) -> Tok
     try:
         alphabet = Alphabet(vocabulary, pad, end, file.meta["tokenizer"])
     except InputError as error:
-        raise IndexFileError(f"{path} is damaged: {error} Build it again.") from error
+        raise IndexFileError(f"{path} is damaged ({error}); build it again") from error
     fields: dict[str, Any] = {name: file.array(name) for name in ARRAYS}
     trie = TokenTrie(alphabet, file.number("keys"), file.number("longest"), **fields)
     _check_ends(path, trie)
@@ -213,7 +192,7 @@ def _check_ends(path: Path, trie: TokenTrie) -> None:
         (trie.pool_blocks, len(trie.pool)),
     )
     if not sound or any(int(a[0]) != 0 or int(a[-1]) != end for a, end in ends):
-        raise IndexFileError(f"{path} is damaged: its offsets do not fit. Build it again.")
+        raise IndexFileError(f"{path} is damaged: its offsets are inconsistent; build it again")
 
 
 def _with_tokenizer(
@@ -224,7 +203,7 @@ def _with_tokenizer(
             own = trie.alphabet.fingerprint[:40] or "none"
             raise InputError(
                 f"{path} was built with another tokenizer ({own}, not "
-                f"{given.alphabet.fingerprint}): load it with that one, or build it again."
+                f"{given.alphabet.fingerprint}): load it with that tokenizer, or build it again"
             )
         return replace(trie, tokenizer=given)
     if points is None:
@@ -239,4 +218,4 @@ def _with_tokenizer(
 
 
 def _damaged_characters(path: Path) -> IndexFileError:
-    return IndexFileError(f"{path} is damaged: its characters have changed. Build it again.")
+    return IndexFileError(f"{path} is damaged: its characters have changed; build it again")

@@ -1,4 +1,4 @@
-"""The header of an index file: what is in the file, and a checksum of the header itself."""
+"""Header of an index file, with its checksum."""
 
 from __future__ import annotations
 
@@ -77,13 +77,13 @@ class IndexFile:
             parts = _placed(tensors)
         except ValueError as error:
             raise IndexFileError(
-                f"{path} is damaged: its header says what cannot be ({error}). Build it again."
+                f"{path} is damaged: its header is invalid ({error}); build it again"
             ) from error
         end = begin + max(part.end for part in parts.values())
         if len(data) != end:
             raise IndexFileError(
-                f"{path} has {len(data):,} bytes where its header says {end:,}: "
-                f"it was cut off or added to. Copy or build it again."
+                f"{path} has {len(data):,} bytes, but its header says {end:,}: it was truncated or "
+                "appended to; copy or build it again"
             )
         return cls(data, begin, parts, meta)
 
@@ -109,11 +109,11 @@ def _mapped(path: Path) -> mmap.mmap:
         with path.open("rb") as file:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except ValueError as error:
-        raise IndexFileError(f"{path} is empty. Copy or build it again.") from error
+        raise IndexFileError(f"{path} is empty; copy or build it again") from error
     except OSError as error:
         raise InputError(
-            f"Cannot read the index {path} ({error.strerror}): give the path of one that "
-            f"`ergotext index build` wrote."
+            f"cannot read the index {path} ({error.strerror}): give the path of one that `ergotext "
+            "index build` wrote"
         ) from error
 
 
@@ -130,11 +130,11 @@ def _parsed(path: Path, header: bytes) -> tuple[dict[str, Any], dict[str, str]]:
     version, stated = str(meta.get("version")), str(meta.get("header"))
     if version != str(VERSION) and re.fullmatch("[0-9]{1,9}", version):
         raise IndexFileError(
-            f"{path} is an index of version {version}, and this ergotext reads version {VERSION}: "
-            f"build it again, or use the ergotext that built it."
+            f"{path} is an index of version {version}, but this ergotext reads version {VERSION}: "
+            "build it again, or use the ergotext that built it"
         )
     if len(stated) != 32 or stated == _NO_CHECKSUM or stated != checksum(_blanked(header, stated)):
-        raise IndexFileError(f"{path} is damaged: its header has changed. Build it again.")
+        raise IndexFileError(f"{path} is damaged: its header has changed; build it again")
     return tensors, meta
 
 
@@ -144,12 +144,12 @@ def _check_meta(meta: dict[str, Any]) -> None:
         if name not in meta:
             raise ValueError(f"it has no {name}")
     if meta["version"] != str(VERSION):
-        raise ValueError("its version is no number")
+        raise ValueError("its version is not a number")
     for name, value in meta.items():
         if not isinstance(value, str):
-            raise ValueError(f"{name[:60]!r} is no text")
+            raise ValueError(f"{name[:60]!r} is not a text")
         if name in NUMBERS and not re.fullmatch(r"[0-9]{1,18}", value):
-            raise ValueError(f"{name} is {value[:40]!r}, not a whole number")
+            raise ValueError(f"{name} is {value[:40]!r}, not an integer")
 
 
 def _placed(tensors: dict[str, Any]) -> dict[str, Part]:
@@ -172,21 +172,21 @@ def _part(name: str, tensor: Any, kinds: tuple[str, ...]) -> Part:
         check_types(tensor, {"dtype": str, "shape": list, "data_offsets": list})
         kind, (count,), (begin, end) = tensor["dtype"], tensor["shape"], tensor["data_offsets"]
     except (ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"what it says of the array {name} is malformed") from error
+        raise ValueError(f"the entry of the array {name} is malformed") from error
     if kind not in kinds:
         raise ValueError(f"the array {name} is of type {kind[:40]!r}, not {' or '.join(kinds)}")
     if any(type(n) is not int or not 0 <= n < 1 << 60 for n in (count, begin, end)):
-        raise ValueError(f"size and place of the array {name} are no whole numbers from 0 on")
+        raise ValueError(f"size and offset of the array {name} must be integers of at least 0")
     part = Part(np.dtype(_TYPES[kind]), count, begin)
     if part.end != end:
-        raise ValueError(f"the array {name} of {count:,} numbers lies from {begin:,} to {end:,}")
+        raise ValueError(f"the array {name} of {count:,} numbers spans {begin:,} to {end:,}")
     return part
 
 
 def _no_index(path: Path) -> IndexFileError:
     return IndexFileError(
-        f"{path} is not an index, or its first bytes are damaged: give a file that "
-        f"`ergotext index build` wrote."
+        f"{path} is not an index, or its first bytes are damaged: give a file that `ergotext index "
+        "build` wrote"
     )
 
 
@@ -208,8 +208,8 @@ def header_of(meta: dict[str, str], arrays: dict[str, NDArray[Any]]) -> bytes:
     text += b" " * (-len(text) % 8)
     if 8 + len(text) > _MOST_HEADER:
         raise InputError(
-            f"Notes and header of the index would take {len(text):,} bytes, and {_MOST_HEADER:,} "
-            f"are read at most: note less."
+            f"notes and header of the index would take {len(text):,} bytes, but at most "
+            f"{_MOST_HEADER:,} are supported: shorten the notes"
         )
     header = len(text).to_bytes(8, "little") + text
     return header.replace(_NO_CHECKSUM.encode(), checksum(header).encode(), 1)

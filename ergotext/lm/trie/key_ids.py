@@ -1,4 +1,4 @@
-"""Whatever holds the token ids of a key, as a list of plain integers."""
+"""Convert token ids of a key to a list of integers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def key_ids(given: Any) -> list[int]:
     """
     if not is_key(given) or isinstance(given, str):
         raise InputError(
-            f"{given!r:.60} is no sequence of token ids: give a list, tuple, array or tensor."
+            f"{given!r:.60} is not a sequence of token ids: give a list, tuple, array or tensor"
         )
     ids = given.tolist() if hasattr(given, "tolist") else list(given)
     if set(map(type, ids)) <= {int} and (not ids or -(1 << 63) <= min(ids) <= max(ids) < 1 << 63):
@@ -47,4 +47,4 @@ def _whole(token: Any) -> int:
             number = index(token)
             if -(1 << 63) <= number < 1 << 63:
                 return number
-    raise InputError(f"{token!r} is no token id: make keys of texts, or of integers.")
+    raise InputError(f"{token!r} is not a token id: keys are texts or lists of integers")

@@ -1,4 +1,4 @@
-"""The keys and objects of a trie as flat arrays, in exact order, a bounded number at a time."""
+"""Iterate over the keys and objects of a trie in order, in bounded memory."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ergotext.lm.ragged import Ints, offsets_of, spread
+from ergotext.lm.ragged import offsets_of, spread
 from ergotext.lm.trie.header import IndexFileError
 from ergotext.lm.trie.states import BLOCK, VALUES_END, TrieStates
+from ergotext.support.arrays import Ints
 
 
 def key_blocks(trie: TrieStates, state: int, limit: int) -> Iterator[tuple[Ints, Ints]]:
@@ -83,8 +84,8 @@ def object_rows(trie: TrieStates, low: int, high: int) -> tuple[NDArray[np.uint8
     lengths = ends[rows] - starts[rows]
     if len(lengths) < high - low:
         raise IndexFileError(
-            "The index that this trie was loaded from is damaged (objects of some keys are gone): "
-            "verify it, and build it again."
+            "the index that this trie was loaded from is damaged (objects of some keys are "
+            "missing): verify it, and build it again"
         )
     return pool[spread(starts[rows], lengths)], offsets_of(lengths)
 

@@ -1,4 +1,4 @@
-"""From keys in exact order to the arrays of a trie, without a loop over keys."""
+"""Build the arrays of a trie from sorted keys, vectorised over keys."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ergotext.lm.ragged import Ints, offsets_of, spread, take_rows
+from ergotext.lm.ragged import offsets_of, spread, take_rows
 from ergotext.lm.tokenizers.characters import Alphabet, TextTokenizer
-from ergotext.lm.trie.sort import Rows
+from ergotext.lm.trie.sort import KeyRows
 from ergotext.lm.trie.states import BLOCK, VALUES_END
 from ergotext.lm.trie.tree import TokenTrie
+from ergotext.support.arrays import Ints
 
 _INNER = -1
 
@@ -36,7 +37,7 @@ class Levels:
         self._waiting: tuple[NDArray[Any], int] | None = None
         """the last key so far, whose right neighbour is yet to come, and what it shares"""
 
-    def add(self, rows: Rows, shared: Ints) -> None:
+    def add(self, rows: KeyRows, shared: Ints) -> None:
         """Take in rows in exact order, all of them behind those of earlier calls.
 
         ``shared`` (int64 [n]) is what ``exact_order`` counted. Equal keys come in one call.
@@ -106,7 +107,7 @@ class Levels:
             self._link[level].append(link[part])
             self._opens[level].append(opens[part])
 
-    def _add_objects(self, rows: Rows, fresh: Ints) -> None:
+    def _add_objects(self, rows: KeyRows, fresh: Ints) -> None:
         """Append the objects, and behind the last row of each key what closes them."""
         last = np.append(fresh[1:], len(rows)) - 1
         lengths = np.diff(rows.object_offsets)

@@ -1,4 +1,4 @@
-"""Build a trie from a file of lines, read in blocks, without a loop over lines."""
+"""Build a trie from a file of lines, in blocks, vectorised over lines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ergotext.errors import InputError
-from ergotext.lm.ragged import Ints, offsets_of, spread, take_rows
+from ergotext.lm.ragged import offsets_of, spread, take_rows
 from ergotext.lm.tokenizers.characters import (
     CODE_POINTS,
     CharacterTokenizer,
@@ -24,6 +24,7 @@ from ergotext.lm.trie.builder import RUN_BYTES, TrieBuilder, faults
 from ergotext.lm.trie.fields import Fields, parse
 from ergotext.lm.trie.states import VALUE_END
 from ergotext.lm.trie.tree import TokenTrie
+from ergotext.support.arrays import Ints
 
 TRIPLE = ("subject", "predicate", "object")
 _BLOCK = 8 << 20
@@ -49,7 +50,7 @@ class Lines:
         for number in sorted(bad)[: SHOWN - len(self.shown)]:
             self.shown.append(f"{path}, line {number}: {bad[number]}")
         if strict and self.bad:
-            raise InputError(f"{self.shown[0]}. Mend the line, or leave bad lines out.")
+            raise InputError(f"{self.shown[0]}. fix the line, or turn strict off")
 
 
 def build_from_lines(
@@ -154,8 +155,8 @@ def _places(columns: Sequence[str]) -> dict[str, int]:
     keys = set(places) - {"object"}
     if keys not in ({"key"}, {"subject", "predicate"}) or len(places) < len(columns):
         raise InputError(
-            f"Columns {','.join(columns)!r} make up no key: name subject and predicate, or key, "
-            f"and at most one object."
+            f"columns {','.join(columns)!r} do not make up a key: name subject and predicate, or "
+            "key, and at most one object"
         )
     return places
 
@@ -165,7 +166,7 @@ def _blocks(path: Path, what: str) -> Iterator[bytes]:
     try:
         if path.exists() and not path.is_file():
             kind = "folder" if path.is_dir() else "pipe or device, and lines may be read twice"
-            raise InputError(f"{path} is a {kind}: give a file of lines.")
+            raise InputError(f"{path} is a {kind}: give a text file")
         total = path.stat().st_size
         with (
             path.open("rb") as file,
@@ -179,7 +180,7 @@ def _blocks(path: Path, what: str) -> Iterator[bytes]:
                 yield block if block.endswith(b"\n") else block + b"\n"
     except OSError as error:
         raise InputError(
-            f"Cannot read {path} ({error.strerror}): give the path of a file of lines."
+            f"cannot read {path} ({error.strerror}): give the path of a text file"
         ) from error
 
 

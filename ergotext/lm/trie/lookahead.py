@@ -1,16 +1,14 @@
-"""Look-ahead: what is best among the keys that can still be reached, without listing them."""
+"""Look-ahead: the best potential among the keys still reachable from a state."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ergotext.errors import InputError
-from ergotext.lm.ragged import Ints, spread
+from ergotext.lm.ragged import spread
 from ergotext.lm.trie.tree import TokenTrie, settled
+from ergotext.support.arrays import Floats, Ints
 from ergotext.support.words import counted
-
-Floats = NDArray[np.float64]
 
 _BLOCK = 128
 """Keys to one maximum that is kept; ranges are made of whole blocks and two ends."""
@@ -47,7 +45,7 @@ class BestKey:
                 f"got {potential.shape}"
             )
         if np.isnan(potential).any():
-            raise InputError("a potential is NaN: give numbers, -inf for keys to be left out")
+            raise InputError("a potential is NaN: give numbers, -inf for keys to be excluded")
         self._shared = potential.ndim == 1
         self._maxima = Maxima(np.atleast_2d(potential))
 
@@ -55,8 +53,8 @@ class BestKey:
         """float64 [n]: the best potential below each state; -inf below a dead one."""
         if not self._shared and int(inputs.max(initial=0)) >= self._maxima.rows:
             raise InputError(
-                f"there are potentials for {counted(self._maxima.rows, 'input')}, and one is asked "
-                f"for input {int(inputs.max())}, counted from 0: give a row for each"
+                f"there are potentials for {counted(self._maxima.rows, 'input')}, but input "
+                f"{int(inputs.max())} (counted from 0) needs one: give a row for each"
             )
         low, high = self.automaton.span(states)
         return self._maxima(np.zeros_like(inputs) if self._shared else inputs, low, high)

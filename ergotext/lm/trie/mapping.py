@@ -1,4 +1,4 @@
-"""What every trie can tell of its keys, as a dict would: lazily, and by prefix."""
+"""Dict-like access to the keys of a trie, lazily and by prefix."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import numpy as np
 
 from ergotext.errors import InputError
 from ergotext.lm.protocols import Automaton
-from ergotext.lm.ragged import Ints
 from ergotext.lm.tokenizers.characters import Alphabet, CharacterTokenizer, TextTokenizer
 from ergotext.lm.trie.key_ids import Key, key_ids
 from ergotext.lm.trie.texts import keys_that_begin, places_of
+from ergotext.support.arrays import Ints
 
 Ids = tuple[int, ...]
 
@@ -131,7 +131,7 @@ class Keyed(Automaton):
             return key_ids(key)
         if self.tokenizer is None:
             raise InputError(
-                f"This trie has no tokenizer to read {key!r} with: give token ids, or set one."
+                f"this trie has no tokenizer to encode {key!r}: give token ids, or set a tokenizer"
             )
         return self.tokenizer.encode(key)
 

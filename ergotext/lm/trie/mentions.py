@@ -1,4 +1,4 @@
-"""Which spans of a text are whole subjects (or whole keys) of a trie."""
+"""Find the subjects (or keys) of a trie that occur in a text."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ergotext.errors import InputError
-from ergotext.lm.ragged import Ints, offsets_of
+from ergotext.lm.ragged import offsets_of
 from ergotext.lm.tokenizers.characters import TextTokenizer
 from ergotext.lm.tokenizers.token_bytes import Written, alike, folded
 from ergotext.lm.trie.restricted import Paths
 from ergotext.lm.trie.states import DEAD, ROOT
 from ergotext.lm.trie.tree import TokenTrie
+from ergotext.support.arrays import Ints
 from ergotext.support.words import boundaries, is_unspaced
 
 LETTERS = 4
@@ -70,7 +71,7 @@ class Mentions:
 
     def __init__(self, trie: TokenTrie, whole: bool = False) -> None:
         if trie.tokenizer is None:
-            raise InputError("This trie has no tokenizer to read texts with: load it with one.")
+            raise InputError("this trie has no tokenizer to encode texts: load it with one")
         self.trie = trie
         self.tokenizer: TextTokenizer = trie.tokenizer
         self.written = Written.by(trie.tokenizer)
@@ -78,8 +79,8 @@ class Mentions:
         self._closing = end if whole else self.written.beginning_with(b"\t")
         if not len(self._closing):
             raise InputError(
-                "The tokenizer of this index does not keep the tab behind a subject, so subjects "
-                "cannot be found in a question: search without spans."
+                "the tokenizer of this index drops the tab after a subject, so subjects cannot be "
+                "found in a question: search all entries instead"
             )
         probe = self.tokenizer.encode("a")
         self._before = probe[: len(getattr(self.tokenizer, "before", ()))]

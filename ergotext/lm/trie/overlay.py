@@ -1,4 +1,4 @@
-"""Changes to a trie: a small trie of additions and a set of removals, merged when asked."""
+"""Changes to a trie: added keys and removed keys, merged on request."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ergotext.errors import InputError
 from ergotext.lm.automaton_base import AutomatonBase
 from ergotext.lm.protocols import Classes
-from ergotext.lm.ragged import Ints, spread
+from ergotext.lm.ragged import spread
 from ergotext.lm.tokenizers.characters import Alphabet, TextTokenizer
 from ergotext.lm.trie.builder import (
     RUN_BYTES,
@@ -30,6 +30,7 @@ from ergotext.lm.trie.key_ids import Key
 from ergotext.lm.trie.mapping import Ids, Keyed
 from ergotext.lm.trie.states import DEAD
 from ergotext.lm.trie.tree import TokenTrie
+from ergotext.support.arrays import Ints
 
 
 class EditableTrie(AutomatonBase, Keyed):
@@ -110,7 +111,7 @@ class EditableTrie(AutomatonBase, Keyed):
         """
         keys = list(self.keys(prefix))
         if not keys:
-            raise InputError(f"No key begins with {prefix!r:.60}: check its spelling.")
+            raise InputError(f"no key begins with {prefix!r:.60}: check its spelling")
         for key in keys:
             self.remove(key)
         return len(keys)
@@ -125,7 +126,7 @@ class EditableTrie(AutomatonBase, Keyed):
             then.
         """
         if wrong := [o for o in objects if not isinstance(o, str)]:
-            raise InputError(f"The object {wrong[0]!r:.60} is no text: give a str.")
+            raise InputError(f"the object {wrong[0]!r:.60} is not a text: give a str")
         object_bytes(objects)  # found out before anything is changed
         ids = self._present(key, "replace the objects of")
         self.remove(ids)
@@ -135,7 +136,7 @@ class EditableTrie(AutomatonBase, Keyed):
         """The ids of a key that is there; InputError for any other."""
         ids = tuple(self.ids(key))
         if ids not in self:
-            raise InputError(f"There is no key {key!r:.200} to {what}: check its spelling.")
+            raise InputError(f"no key {key!r:.200} to {what}: check its spelling")
         return ids
 
     def compact(self, run_bytes: int = RUN_BYTES) -> TokenTrie:

@@ -1,4 +1,4 @@
-"""A trie of which each input is allowed a part, and what is best in it."""
+"""Restrict a trie to some keys for each input, with the best potential among them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from ergotext.errors import InputError
 from ergotext.lm.automaton_base import AutomatonBase
-from ergotext.lm.ragged import Ints, offsets_of, spread
-from ergotext.lm.trie.lookahead import Floats, Maxima
+from ergotext.lm.ragged import offsets_of, spread
+from ergotext.lm.trie.lookahead import Maxima
 from ergotext.lm.trie.states import DEAD, ROOT
 from ergotext.lm.trie.tree import TokenTrie, settled
+from ergotext.support.arrays import Floats, Ints
 from ergotext.support.words import counted
 
 
@@ -34,7 +35,7 @@ class Paths:
     target: Ints
 
 
-class Within(AutomatonBase):
+class RestrictedKeys(AutomatonBase):
     """The keys of a trie that go along the paths of an input (``lm.protocols.Automaton``).
 
     Row i of ``start`` belongs to input i. A state is that of the trie and, above it, the number of
@@ -73,8 +74,8 @@ class Within(AutomatonBase):
     def start(self, count: int) -> Ints:
         if count != self.inputs:
             raise InputError(
-                f"This automaton was made for {counted(self.inputs, 'input')}, not {count}: make "
-                f"one for the rows that are searched."
+                f"this automaton was built for {counted(self.inputs, 'input')}, not {count}: build "
+                "one for the rows that are searched"
             )
         return np.arange(count, dtype=np.int64) * self._stride + ROOT
 
@@ -160,18 +161,18 @@ class BestAmong:
 
     def __init__(
         self,
-        automaton: TokenTrie | Within,
+        automaton: TokenTrie | RestrictedKeys,
         ordinals: Sequence[Ints],
         potentials: Sequence[Floats],
     ) -> None:
         self.automaton = automaton
-        self._trie = automaton.trie if isinstance(automaton, Within) else settled(automaton)
+        self._trie = automaton.trie if isinstance(automaton, RestrictedKeys) else settled(automaton)
         for number, (keys, values) in enumerate(zip(ordinals, potentials, strict=True), 1):
             if values.shape != keys.shape or np.isnan(values).any():
                 raise InputError(
-                    f"Input {number} has {len(keys)} keys and potentials of shape {values.shape}, "
-                    f"of which {int(np.isnan(values).sum())} are NaN: give one number a key, -inf "
-                    f"for keys to be left out."
+                    f"input {number} has {len(keys)} keys and potentials of shape {values.shape}, "
+                    f"of which {int(np.isnan(values).sum())} are NaN: give one number per key, "
+                    "-inf for keys to be excluded"
                 )
         size = len(self._trie)
         each = [number * size + keys for number, keys in enumerate(ordinals)]
@@ -180,7 +181,9 @@ class BestAmong:
 
     def __call__(self, inputs: Ints, states: Ints) -> Floats:
         """float64 [n]: the best potential below each state; -inf where no key has one."""
-        plain = self.automaton.plain(states) if isinstance(self.automaton, Within) else states
+        plain = (
+            self.automaton.plain(states) if isinstance(self.automaton, RestrictedKeys) else states
+        )
         low, high = (inputs * len(self._trie) + bound for bound in self._trie.span(plain))
         begin, stop = np.searchsorted(self._keys, low), np.searchsorted(self._keys, high)
         return self._maxima(np.zeros_like(begin), begin, stop)

@@ -1,4 +1,4 @@
-"""More keys than memory holds: sorted runs on disk, read back range by range."""
+"""External sorting: sorted runs of keys on disk, merged range by range."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ergotext.lm.ragged import Ints, offsets_of
-from ergotext.lm.trie.sort import Rows, exact_order
+from ergotext.lm.ragged import offsets_of
+from ergotext.lm.trie.sort import KeyRows, exact_order
+from ergotext.support.arrays import Ints
 
 _SAMPLES = 256
 """Keys remembered of each run; a range is off by at most a few of these steps in each run."""
@@ -35,7 +36,7 @@ class Runs:
     def __len__(self) -> int:
         return len(self._runs)
 
-    def add(self, rows: Rows) -> None:
+    def add(self, rows: KeyRows) -> None:
         """Sort these rows and write them down."""
         order, _ = exact_order(rows.ids, rows.offsets)
         rows = rows.take(order)
@@ -45,14 +46,14 @@ class Runs:
         for at in np.searchsorted(weight[:-1], steps[1:]).clip(0, len(rows) - 1).tolist():
             self._samples.append(_key(rows.ids, rows.offsets, at))
 
-    def ranges(self) -> Iterator[Rows]:
+    def ranges(self) -> Iterator[KeyRows]:
         """The rows of each range, in the order in which they came; ranges in exact order."""
         samples = sorted(self._samples)
         count = len(self._runs)
         splits = sorted({samples[len(samples) * i // count] for i in range(1, count)})
         cuts = [run.cuts(splits) for run in self._runs]
         for i in range(len(splits) + 1):
-            yield Rows.joined(
+            yield KeyRows.joined(
                 [run.read(*cut[i : i + 2]) for run, cut in zip(self._runs, cuts, strict=True)]
             )
 
@@ -67,7 +68,7 @@ class _Run:
     places: dict[str, int]
 
     @classmethod
-    def written(cls, file: IO[bytes], rows: Rows) -> _Run:
+    def written(cls, file: IO[bytes], rows: KeyRows) -> _Run:
         """A run of these rows at the end of the file."""
         lengths = (np.diff(o).astype(np.uint32) for o in (rows.offsets, rows.object_offsets))
         parts: tuple[NDArray[Any], ...] = (rows.ids, next(lengths), rows.objects, next(lengths))
@@ -90,10 +91,10 @@ class _Run:
         ]
         return [(r, int(offsets[r]), int(objects[r])) for r in (0, *rows, self.count)]
 
-    def read(self, begin: tuple[int, int, int], stop: tuple[int, int, int]) -> Rows:
+    def read(self, begin: tuple[int, int, int], stop: tuple[int, int, int]) -> KeyRows:
         """The rows between two cuts."""
         sizes = np.dtype(np.uint32)
-        return Rows(
+        return KeyRows(
             self._part("ids", self.token, begin[1], stop[1]),
             offsets_of(self._part("lengths", sizes, begin[0], stop[0])),
             self._part("objects", np.dtype(np.uint8), begin[2], stop[2]),

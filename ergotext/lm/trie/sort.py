@@ -1,4 +1,4 @@
-"""Sort token sequences in exact order, and count the tokens that neighbours share."""
+"""Sort token sequences and count the tokens that neighbours share."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ergotext.lm.ragged import Ints, take_rows
+from ergotext.lm.ragged import take_rows
+from ergotext.support.arrays import Ints
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
+class KeyRows:
     """Keys, end token included, and the objects of each, in flat arrays.
 
     Parameters
@@ -36,13 +37,13 @@ class Rows:
         """Bytes that the rows take up, bookkeeping included."""
         return self.ids.nbytes + self.objects.nbytes + 16 * len(self)
 
-    def take(self, rows: Ints) -> Rows:
+    def take(self, rows: Ints) -> KeyRows:
         """The named rows in the named order."""
         objects = take_rows(self.objects, self.object_offsets, rows)
-        return Rows(*take_rows(self.ids, self.offsets, rows), *objects)
+        return KeyRows(*take_rows(self.ids, self.offsets, rows), *objects)
 
     @classmethod
-    def joined(cls, parts: list[Rows]) -> Rows:
+    def joined(cls, parts: list[KeyRows]) -> KeyRows:
         """All rows of all parts, in order."""
         if len(parts) == 1:
             return parts[0]

@@ -1,4 +1,4 @@
-"""The trie as flat arrays, and its steps: from states to what may follow, for all rows at once."""
+"""The trie as flat arrays, and its vectorised steps from states to next tokens."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ergotext.lm.automaton_base import AutomatonBase
-from ergotext.lm.ragged import Ints, offsets_of, spread
+from ergotext.lm.ragged import offsets_of, spread
 from ergotext.lm.tokenizers.characters import Alphabet, TextTokenizer
 from ergotext.lm.trie.distance import nearest
+from ergotext.support.arrays import Ints
 
 ROOT, DEAD = 0, -1
 MOST_KEPT = 1 << 22

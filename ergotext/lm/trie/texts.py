@@ -1,4 +1,4 @@
-"""The keys of a trie by the beginning of their text, whatever the tokenizer makes of it."""
+"""Look up keys by a prefix of their text, whatever its tokenisation."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Protocol
 
 import numpy as np
 
-from ergotext.lm.ragged import Ints
 from ergotext.lm.tokenizers.characters import Alphabet, CharacterTokenizer, TextTokenizer
 from ergotext.lm.trie.states import DEAD
+from ergotext.support.arrays import Ints
 
 _CUT = "\ufffd"
 """What the first bytes of a character decode to."""

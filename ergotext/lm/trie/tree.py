@@ -1,4 +1,4 @@
-"""TokenTrie: the keys of a trie, by prefix, in order, and the objects that belong to them."""
+"""TokenTrie: keys in order, by prefix, with their objects."""
 
 from __future__ import annotations
 
@@ -98,6 +98,6 @@ def settled(trie: object) -> TokenTrie:
     """The trie itself; InputError if it is one with changes, or none at all."""
     if not isinstance(trie, TokenTrie):
         raise InputError(
-            f"a {type(trie).__name__} is no finished trie: merge its changes with compact() first"
+            f"a {type(trie).__name__} has pending changes: merge them with compact() first"
         )
     return trie

@@ -1,4 +1,4 @@
-"""Add the lines of a file to a trie, or remove them from it."""
+"""Add the lines of a file to a trie, or remove them."""
 
 from __future__ import annotations
 
@@ -94,5 +94,5 @@ def _remove(trie: EditableTrie, wanted: _Wanted) -> Iterable[tuple[int, str]]:
 
 def _tokenizer(trie: TokenTrie) -> TextTokenizer:
     if trie.tokenizer is None:
-        raise InputError("This trie has no tokenizer to read lines with: load it with one.")
+        raise InputError("this trie has no tokenizer to encode lines: load it with one")
     return trie.tokenizer

@@ -86,7 +86,7 @@ class SimulatedAnnealing:
         restarts: int = 0,
     ) -> None:
         if not 0 < cold <= hot < float("inf"):
-            raise InputError(f"temperatures must fall and stay positive, got {hot} to {cold}")
+            raise InputError(f"temperatures must decrease and be positive, got {hot} to {cold}")
         if schedule not in (*SCHEDULES, "adaptive"):
             raise InputError(
                 f"no schedule {schedule!r}; choose one of {', '.join(SCHEDULES)}, adaptive"

@@ -1,4 +1,4 @@
-"""Edits of token rows: what can be edited where, and the rows that come of it. No chance here."""
+"""Deterministic edits of token rows: editable positions and edited rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gibbs sampling with a causal language model: spans redrawn from the energy's own conditionals."""
+"""Gibbs sampling with a causal language model, in spans."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Metropolis-Hastings whose proposals are written by the model: the whole text, or its rest."""
+"""Metropolis-Hastings whose proposals the language model writes: a whole text, or a suffix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Samplers that other samplers move their states by."""
+"""Samplers used as transition kernels of other samplers."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def kernel_named(name: str, energy: Energy, max_length: int) -> Kernel:
     told = {} if step is None else signature(step).parameters
     if factory.kind != "invariant" or "temperature" not in told:
         raise InputError(
-            f"the sampler {name} cannot move chains at given temperatures; choose one such as mh, "
-            f"gibbs or suffix"
+            f"the sampler {name} cannot run at given temperatures; use one that can, such as mh, "
+            "gibbs or suffix"
         )
     made: Kernel = factory(energy, max_length=max_length)
     return made

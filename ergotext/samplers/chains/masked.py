@@ -1,4 +1,4 @@
-"""Chains that propose by a masked language model: the plain one, and the corrected one."""
+"""Gibbs and Metropolis-Hastings with proposals from a masked language model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Edits of token sequences as ``Moves``, each with the exact log-probability both ways.
+"""Edits of token sequences as ``Moves``, with exact forward and backward log-probabilities.
 
 A move is a path: kind of move, place, token. Its reverse is the one path that undoes it, and
 detailed balance is kept path by path. Units are what moves as a whole: a free token or a keyword.

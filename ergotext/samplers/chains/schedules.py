@@ -1,4 +1,4 @@
-"""How a temperature falls: by a formula of the step, or by how many proposals are accepted."""
+"""Temperature schedules of annealing: fixed, or adapted to the acceptance rate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The slot proposal: which token goes between a given left and a given right."""
+"""Slot proposal: a token given its left and right context."""
 
 from __future__ import annotations
 

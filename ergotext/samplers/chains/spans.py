@@ -1,4 +1,4 @@
-"""Spans of free tokens: where they are, and which candidates there are for one.
+"""Spans of free tokens: their positions and candidates.
 
 The candidates of a span depend on what stands left of it alone. So they are the same whichever of
 them stands there, which is what redrawing a span from them rests on.

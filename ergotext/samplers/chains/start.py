@@ -1,4 +1,4 @@
-"""Where chains start: what may stand there, and with which energy."""
+"""Initial states of chains: validation and energy."""
 
 from __future__ import annotations
 
@@ -43,32 +43,31 @@ def start(
         raise InputError(f"at least one chain is needed, got {chains}")
     batch = energy.initial(chains) if initial is None else initial
     if not len(batch):
-        raise InputError("there is no initial state to start from")
+        raise InputError("the initial batch is empty; give at least one text")
     tokens = torch.cat([torch.tensor(row, dtype=torch.int64) for row in batch.rows()])
     known = (tokens >= 0) & (tokens < len(allowed))
     if not bool((known & allowed[tokens.clamp(0, len(allowed) - 1)]).all()):
         raise InputError(
-            "the text to start from holds special tokens, or ids that the model does not know; "
-            "no move could ever remove them"
+            "the initial text contains special tokens, or ids unknown to the model, which no move "
+            "can remove; remove them"
         )
     batch = batch.select(torch.arange(chains) % len(batch))
     batch = TokenBatch(batch.ids, batch.length, energy.locked(batch))
     if any(not energy.marks <= set(marks) for marks in batch.locked.tolist()):
         raise InputError(
-            "the text to start from does not hold every keyword in the tokenizer's own "
-            "spelling (where words have spaces, with one before it); give another text, or none"
+            "the initial text does not contain every keyword as the tokenizer writes it (with a "
+            "space before it, in scripts that use spaces); give another text, or none"
         )
     if batch.longest > max_length:
         raise InputError(
-            f"the text to start from takes {batch.longest} tokens and the maximum length is "
-            f"{max_length}; allow a greater length"
+            f"the initial text has {batch.longest} tokens, but max_length is {max_length}; raise it"
         )
     if redrawn and bool(place_law(batch, redrawn)[:, -1].any()):
         raise InputError(
-            f"this sampler redraws tokens and never changes their number, and a text to start from "
-            f"has no {redrawn} in a row that are free; give texts of the length wanted (initial=)"
+            "this sampler never changes the number of tokens, and an initial text has no "
+            f"{redrawn} free tokens in a row; give texts of the wanted length (initial=)"
         )
     value = energy(batch)
     if not bool(torch.isfinite(value).all()):
-        raise InputError("the energy forbids the initial state; start from one it allows")
+        raise InputError("the energy of the initial text is +inf; start from an allowed one")
     return State(batch, value)

@@ -1,4 +1,4 @@
-"""Rows written anew behind a cut, from left to right, with the exact probability of what is there.
+"""Rewrite suffixes from left to right, with their exact proposal probability.
 
 q is the model masked by the target's automaton and renormalised at each token; behind
 ``max_length`` tokens the end is certain.
@@ -11,7 +11,6 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ergotext.lm.batch import TokenBatch
@@ -19,8 +18,8 @@ from ergotext.samplers.chains.proposal import Proposal
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.feasible import check_known, fits
 from ergotext.samplers.target import Target
+from ergotext.support.arrays import Ints
 
-Ints = NDArray[np.int64]
 Locks = Callable[[TokenBatch], Tensor]
 REWRITE = 0
 

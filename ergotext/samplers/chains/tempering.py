@@ -102,16 +102,16 @@ class ParallelTempering:
             kernel = kernel_named(kernel, energy, max_length)
         if bare(kernel.energy) is not bare(energy):
             raise InputError(
-                "the kernel was made for another energy, and would keep that one; make it for the "
-                "energy that is tempered, or give its name"
+                "the kernel was built for another energy; build it for the energy that is "
+                "tempered, or give its name"
             )
         self.kernel = kernel
         self.moves = (*self.kernel.moves, "exchange")
         cold = check_temperature(temperature)
         if not isinstance(rungs, int) or rungs < 2 or not cold < hottest < float("inf"):
             raise InputError(
-                f"at least two rungs must rise from the temperature {cold} to the hottest, got "
-                f"{rungs} up to {hottest}"
+                f"rungs must be at least 2 and the hottest temperature above {cold}, got {rungs} "
+                f"rungs up to {hottest}"
             )
         share = torch.arange(rungs, dtype=torch.float64) / (rungs - 1)
         self.ladder = cold * (hottest / cold) ** share

@@ -1,4 +1,4 @@
-"""The file of a checkpoint: records one behind the other, each of them there as a whole or not.
+"""Checkpoint file: an append-only sequence of records, each written atomically.
 
 It begins with two slots. The one of the higher number that is whole says how far the file holds and
 what the checksum of all of that is; whatever stands behind was being written when a process ended,
@@ -24,6 +24,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from ergotext.errors import ErgotextError
+from ergotext.support.files import replacing
 
 MAGIC = b"ergotext checkpoint 2\n".ljust(32, b"\0")
 _SLOT, _SIZE = struct.Struct("<QQ16s"), struct.Struct("<Q")
@@ -65,7 +66,7 @@ class Commit:
 NOTHING = Commit(0, FIRST, bytes(16))
 
 
-class Journal:
+class RecordFile:
     """The records of a file, to which more are put.
 
     Parameters
@@ -79,7 +80,9 @@ class Journal:
         self.path, self.commits = path, commits
 
     @classmethod
-    def begin(cls, path: Path, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Journal:
+    def begin(
+        cls, path: Path, header: Mapping[str, Any], tensors: Mapping[str, Tensor]
+    ) -> RecordFile:
         """A file of one record, in place as a whole.
 
         Raises
@@ -92,12 +95,12 @@ class Journal:
         content = bytearray(MAGIC.ljust(FIRST, b"\0") + record)
         at, slot = first.slot()
         content[at : at + len(slot)] = slot
-        with _told(path):
-            _replace(path, bytes(content))
+        with _told(path), replacing(path, durable=True) as part:
+            part.write_bytes(content)
         return cls(path, [first])
 
     @classmethod
-    def open(cls, path: Path) -> tuple[Journal, list[Record]]:
+    def open(cls, path: Path) -> tuple[RecordFile, list[Record]]:
         """A file that is there, and its records.
 
         Raises
@@ -109,13 +112,13 @@ class Journal:
             content = path.read_bytes()
         except OSError as error:
             raise CheckpointError(
-                f"{path} is no checkpoint that can be read ({error.strerror or error}); begin anew "
-                f"with another file"
+                f"cannot read the checkpoint {path} ({error.strerror or error}); start a new run "
+                "with another file"
             ) from error
         if (told := _committed(content)) is None:
             raise CheckpointError(
-                f"{path} is no checkpoint, or one of another version of ergotext, or is broken; "
-                f"begin anew with another file"
+                f"{path} is not a checkpoint of this version of ergotext, or is damaged; start a "
+                "new run with another file"
             )
         commits, records = [NOTHING], list[Record]()
         try:
@@ -128,8 +131,8 @@ class Journal:
             records = []
         if not records or (commits[-1].end, commits[-1].digest) != (told.end, told.digest):
             raise CheckpointError(
-                f"the checkpoint {path} is damaged: its checksum differs; begin anew with another "
-                f"file"
+                f"the checkpoint {path} is damaged: its checksum differs; start a new run with "
+                "another file"
             )
         commits[-1] = told
         return cls(path, commits[1:]), records
@@ -169,8 +172,8 @@ class Journal:
                 _lock(file)
                 if _committed(os.pread(file, FIRST, 0)) != self.commits[-1]:
                     raise CheckpointError(
-                        f"another process has written to the checkpoint {self.path}; let each run "
-                        f"have a file of its own"
+                        f"another process has written to the checkpoint {self.path}; give each run "
+                        "its own file"
                     )
                 yield file
             finally:
@@ -206,7 +209,7 @@ def _next(content: bytes, at: int) -> bytes:
     (size,) = _SIZE.unpack(content[at : at + _SIZE.size])
     record = content[at : at + _SIZE.size + size]
     if len(record) != _SIZE.size + size:
-        raise ValueError("a record is cut off")
+        raise ValueError("a record is truncated")
     return record
 
 
@@ -244,21 +247,6 @@ def _told(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise CheckpointError(
-            f"the checkpoint {path} cannot be written ({error.strerror or error}); make room for "
-            f"it, or name another file"
+            f"the checkpoint {path} cannot be written ({error.strerror or error}); free some "
+            "space, or use another file"
         ) from error
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Put a file in the place of another, so that at every moment one of them is there whole."""
-    part = path.with_name(f".{path.name[:100]}.part")  # a kill leaves one behind, no more
-    with part.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -1,4 +1,4 @@
-"""A run as tensors, numbers and names, and back again: what a record of a checkpoint holds."""
+"""Convert the state of a run to a checkpoint record and back."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def of_state(state: State) -> tuple[dict[str, Tensor], dict[str, int | float]]:
             numbers[field.name] = value
         else:
             raise TypeError(
-                f"{type(state).__name__}.{field.name} is a {type(value).__name__}: a state holds "
-                f"tensors, batches and numbers"
+                f"{type(state).__name__}.{field.name} is a {type(value).__name__}: a state "
+                "consists of tensors, batches and numbers"
             )
     return tensors, numbers
 
@@ -48,18 +48,18 @@ def state_of(start: S, tensors: Mapping[str, Tensor], numbers: Mapping[str, int 
         if isinstance(there, TokenBatch):
             parts = [tensors[f"{name}.{part}"] for part in ("ids", "length", "locked")]
             if any(part.dtype != torch.int64 for part in parts):
-                raise ValueError(f"{field.name} is not of whole numbers")
+                raise ValueError(f"{field.name} is not of integers")
             values[field.name] = TokenBatch(*parts)
         elif isinstance(there, Tensor):
             values[field.name] = tensors[name]
             if there.numel() and not _alike(there, tensors[name]):
-                raise ValueError(f"{field.name} is of another shape or type")
+                raise ValueError(f"{field.name} has another shape or type")
         else:
             values[field.name] = numbers[field.name]
             if type(values[field.name]) is not type(there):
                 raise ValueError(f"{field.name} is {values[field.name]!r:.40}")
     if len(values["batch"]) != len(start.batch):
-        raise ValueError(f"it is of {len(values['batch'])} chains, not {len(start.batch)}")
+        raise ValueError(f"it has {len(values['batch'])} chains, not {len(start.batch)}")
     return replace(start, **values)
 
 
@@ -102,7 +102,7 @@ def trace_of(pieces: Sequence[Mapping[str, Tensor]]) -> Trace:
 
 def _batch(length: Tensor, ids: Tensor, locked: Tensor, width: int) -> TokenBatch:
     if not 0 <= width <= _WIDEST:
-        raise ValueError(f"rows of {width:,} places")
+        raise ValueError(f"rows of {width:,} tokens")
     arrays = torch.zeros(2, len(length), width, dtype=torch.int64)
     arrays[:, torch.arange(width) < length[:, None]] = torch.stack([ids, locked])
     return TokenBatch(arrays[0], length, arrays[1])

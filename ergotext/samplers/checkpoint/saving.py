@@ -1,4 +1,4 @@
-"""A run on disk: all it takes to go on as if it had never been stopped.
+"""Save and resume runs, with results identical to an uninterrupted run.
 
 How it lies in the file is in ``checkpoint_file``, what of a run is there in ``records``.
 """
@@ -20,7 +20,7 @@ from torch import Tensor
 from ergotext.errors import ErgotextError
 from ergotext.lm.protocols import Energy
 from ergotext.samplers.base import State
-from ergotext.samplers.checkpoint.file import CheckpointError, Journal, Record
+from ergotext.samplers.checkpoint.file import CheckpointError, Record, RecordFile
 from ergotext.samplers.checkpoint.records import of_state, of_trace, state_of, trace_of
 from ergotext.samplers.draws import SeededDraws
 from ergotext.samplers.run import Run
@@ -35,7 +35,7 @@ class Keeper:
 
     Parameters
     ----------
-    journal : Journal
+    journal : RecordFile
     energy : Energy
         Its terms at the last state are kept too, as a fingerprint of model and energy.
     draws : SeededDraws
@@ -45,7 +45,7 @@ class Keeper:
         How many of the run's are kept.
     """
 
-    journal: Journal
+    journal: RecordFile
     energy: Energy
     draws: SeededDraws
     made_of: Mapping[str, Any]
@@ -57,7 +57,7 @@ class Keeper:
     ) -> Keeper:
         """Keep a run that begins; the file is there thereafter."""
         first = _record(run, 0, energy, draws, made_of)
-        return cls(Journal.begin(path, *first), energy, draws, made_of, run.steps)
+        return cls(RecordFile.begin(path, *first), energy, draws, made_of, run.steps)
 
     def keep(self, run: Run) -> None:
         """Keep what is new of the run. The caller sees to it that the models forget."""
@@ -93,7 +93,7 @@ class Keeper:
         CheckpointError
             It is broken, or of another model, energy, sampler or configuration.
         """
-        journal, records = Journal.open(path)
+        journal, records = RecordFile.open(path)
         with _understood(path):
             _check_made(path, made_of, records[0][0]["made_of"])
             run = _restored(path, records, start, energy, made_of, over)
@@ -131,8 +131,8 @@ def _understood(path: Path) -> Iterator[None]:
         raise
     except Exception as error:
         raise CheckpointError(
-            f"the checkpoint {path} is of another version of ergotext or of the sampler, or was "
-            f"edited ({error!r:.200}); begin anew with another file"
+            f"the checkpoint {path} is from another version of ergotext or of the sampler, or was "
+            f"edited ({error!r:.200}); start a new run with another file"
         ) from error
 
 
@@ -172,7 +172,7 @@ def _run(records: list[Record], start: State) -> Run:
 
 def _counts(told: Mapping[str, int]) -> Counter[str]:
     if any(type(count) is not int or count < 0 for count in told.values()):
-        raise ValueError("what it counts are no whole numbers from 0 on")
+        raise ValueError("its counts are not integers of at least 0")
     return Counter(told)
 
 
@@ -182,9 +182,9 @@ def _check_made(path: Path, made_of: Mapping[str, Any], made: Mapping[str, Any])
     for name in [*here, *there]:
         if here.get(name) != there.get(name):
             raise CheckpointError(
-                f"the checkpoint {path} is of another run: there {name} = "
-                f"{there.get(name)!r:.80}, here {here.get(name)!r:.80}; ask for the same, or "
-                f"begin anew with another file"
+                f"the checkpoint {path} is from another run: {name} was {there.get(name)!r:.80} "
+                f"and is {here.get(name)!r:.80} now; use the same value, or start a new run with "
+                "another file"
             )
 
 
@@ -195,8 +195,8 @@ def _check_start(path: Path, run: Run, start: State) -> None:
         first.padded(first.longest).locked, start.batch.padded(first.longest).locked
     ):
         raise CheckpointError(
-            f"the checkpoint {path} is of a run that began with other texts: with another "
-            f"energy or initial state; ask for the same, or begin anew with another file"
+            f"the checkpoint {path} is from a run that started from other texts (another energy or "
+            "initial state); use the same, or start a new run with another file"
         )
 
 
@@ -204,15 +204,15 @@ def _check_terms(path: Path, here: Mapping[str, Tensor], there: Mapping[str, Ten
     """Refuse an energy that is not the one the checkpoint was made with."""
     if list(here) != list(there):
         raise CheckpointError(
-            f"the checkpoint {path} is of another energy: of {', '.join(there)}, and this "
-            f"one is of {', '.join(here)}; ask for the same, or begin anew with another file"
+            f"the checkpoint {path} is from another energy ({', '.join(there)}; now "
+            f"{', '.join(here)}); use the same, or start a new run with another file"
         )
     for name, value in here.items():
         off = (value - there[name]).abs().nan_to_num(0.0, posinf=torch.inf)
         if bool((off > SAME).any()):
             at = int(off.argmax())
             raise CheckpointError(
-                f"the checkpoint {path} is of another model or energy: its {name} gave "
-                f"{float(there[name][at]):.6g} nats for a text to which this one gives "
-                f"{float(value[at]):.6g}; ask for the same, or begin anew with another file"
+                f"the checkpoint {path} is from another model or energy: its {name} gave "
+                f"{float(there[name][at]):.6g} nats for a text that now has "
+                f"{float(value[at]):.6g}; use the same, or start a new run with another file"
             )

@@ -1,4 +1,4 @@
-"""Beam search under an automaton: the best sequences, and whether they are proven so."""
+"""Beam search under an automaton, with a proof of optimality where one exists."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ from ergotext.samplers.finishing import log_trust
 from ergotext.samplers.search.finished import Finished
 from ergotext.samplers.search.selection import Tails, best_of_each
 from ergotext.samplers.search.tails import Rests, numbers
+from ergotext.support.arrays import Floats, Ints
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 DOUBTED = 1e9
 """Nats by which a candidate stands behind all that are known to end in time."""
 Normalised = Literal["vocabulary", "allowed"]
@@ -116,18 +115,20 @@ def beam(
     if k < 1 or beams < k or max_length < 1:
         raise InputError(
             f"k ({k}), beams ({beams}) and max_length ({max_length}) must be at least one, and "
-            f"beams at least k: a search that keeps fewer cannot return as many."
+            "beams at least k"
         )
     if normalised not in get_args(Normalised):
         raise InputError(f"normalised must be one of {get_args(Normalised)}, got {normalised!r}")
     if automaton.end != decoding.end:
         raise InputError(
-            f"The automaton ends with token {automaton.end}, the model with {decoding.end}: build "
-            f"it with the model's tokenizer."
+            f"the automaton's end token is {automaton.end}, but the model's is {decoding.end}: "
+            "build it with the model's tokenizer"
         )
     if getattr(lookahead, "automaton", automaton) is not automaton:
-        raise InputError("The look-ahead was made for another automaton: make one of this.")
-    search = _Search(decoding, automaton, k, beams, normalised == "allowed", lookahead)
+        raise InputError(
+            "the look-ahead was built for another automaton: build one for this automaton"
+        )
+    search = _BeamSearch(decoding, automaton, k, beams, normalised == "allowed", lookahead)
     for left in range(max_length, 0, -1):
         if not len(search.input):
             break
@@ -135,7 +136,7 @@ def beam(
     return list(search.found())
 
 
-class _Search:
+class _BeamSearch:
     """The rows that are being written, and what has been finished."""
 
     def __init__(

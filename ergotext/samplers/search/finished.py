@@ -1,4 +1,4 @@
-"""The best finished sequences of each input, kept as arrays until the end."""
+"""The best finished sequences of each input."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ergotext.samplers.search.selection import best_of_each
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
+from ergotext.support.arrays import Floats, Ints
 
 
 @dataclass(frozen=True)

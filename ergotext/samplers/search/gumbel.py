@@ -1,4 +1,4 @@
-"""Gumbel noise: maxima that are draws, draws without replacement, and relaxed one-hot rows.
+"""Gumbel noise: draws by maxima, draws without replacement, relaxed one-hot rows.
 
 If G_i = φ_i − log(−log u_i) with independent uniform u_i, then argmax_i G_i is a draw from
 softmax(φ), and the k highest are k draws without replacement, in order. All noise is float64: in
@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ergotext.errors import InputError
 from ergotext.samplers.draws import Draws
-
-Ints = NDArray[np.int64]
+from ergotext.support.arrays import Ints
 
 
 def gumbel(draws: Draws, shape: torch.Size | tuple[int, ...]) -> Tensor:
@@ -71,8 +69,8 @@ def gumbel_top_k(draws: Draws, log_weight: Tensor, k: int) -> tuple[Tensor, Tens
     fewest = int((log_weight > -torch.inf).sum(1).min()) if len(log_weight) else k
     if not 1 <= k <= fewest:
         raise InputError(
-            f"k draws without replacement need as many entries of positive weight: k is {k}, a "
-            f"row has {fewest}"
+            f"cannot draw k = {k} entries without replacement: a row has only {fewest} of positive "
+            "weight"
         )
     perturbed = (log_weight + gumbel(draws, log_weight.shape)).topk(k, dim=1)
     return perturbed.indices, perturbed.values
@@ -151,9 +149,7 @@ def check_finite(log_weight: Tensor) -> None:
     """Raise InputError unless the highest number of each row of float64 [B, N] is finite."""
     highest = log_weight.detach().amax(1)
     if not bool(torch.isfinite(highest).all()):
-        raise InputError(
-            "a row of scores holds NaN or +inf, or nothing but -inf: no draw can be made"
-        )
+        raise InputError("cannot draw from a row of scores with NaN or +inf, or with -inf only")
 
 
 def _log1mexp(a: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Perturb and maximise: which law the highest of perturbed scores has, by the kind of noise."""
+"""Perturb-and-maximise: distribution of the highest perturbed score, by kind of noise."""
 
 from __future__ import annotations
 

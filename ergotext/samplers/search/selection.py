@@ -1,4 +1,4 @@
-"""Who keeps a place in a beam: the best of each input, and sequences jumped to meanwhile."""
+"""Beam selection: the best rows of each input, including sequences finished early."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
+from ergotext.support.arrays import Floats, Ints
 
 
 def best_of_each(inputs: Ints, rank: Floats, count: int, total: int) -> NDArray[np.bool_]:

@@ -63,8 +63,8 @@ def stochastic_beam(target: Target, draws: Draws, k: int) -> WithoutReplacement:
     if threshold == -math.inf and not bool((log_target > -torch.inf).any()):
         raise ZeroWeightError(
             f"every sequence of at most {target.max_length} tokens that the automaton accepts was "
-            f"looked at, and none has a positive weight: allow more tokens, or loosen the "
-            f"automaton or the energy"
+            "tried, and none has a positive weight: allow more tokens, or relax the automaton or "
+            "the energy"
         )
     samples = WithoutReplacement.weighted(found.batch, log_target, found.log_q, threshold, k)
     return samples.warned()

@@ -1,4 +1,4 @@
-"""What is left of sequences that only go on in one way: scored to their ends in one pass."""
+"""Score the forced endings of sequences in one pass."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 
 from ergotext.errors import ModelError
 from ergotext.lm.protocols import Automaton, Decoding, LookAhead
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
+from ergotext.support.arrays import Floats, Ints
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +70,7 @@ def numbers(scores: torch.Tensor) -> Floats:
     """Scores of a model as an array; a ModelError if any is NaN."""
     if torch.isnan(scores).any():
         raise ModelError(
-            "The model gives NaN instead of log-probabilities: check its weights, or take float32."
+            "the model returned NaN instead of log-probabilities: check its weights, or use float32"
         )
     values: Floats = scores.numpy()
     return values

@@ -1,4 +1,4 @@
-"""Whole sequences drawn without replacement from the top of their tree down."""
+"""Draw complete sequences without replacement, best first from the root."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ergotext.errors import InputError
@@ -18,11 +17,10 @@ from ergotext.samplers.feasible import check_known, fits
 from ergotext.samplers.search.gumbel import gumbel, gumbels_below
 from ergotext.samplers.search.selection import best_of_each
 from ergotext.samplers.search.tails import numbers
+from ergotext.support.arrays import Ints
 
-Ints = NDArray[np.int64]
 
-
-class Rows(Protocol):
+class RowDecoding(Protocol):
     """What this search needs of ``protocols.Decoding``: rows that are written token by token."""
 
     @property
@@ -34,7 +32,7 @@ class Rows(Protocol):
     def __len__(self) -> int: ...
     def logits(self, rows: Tensor, tokens: Tensor) -> Tensor: ...
     def log_z(self) -> Tensor: ...
-    def advance(self, rows: Tensor, tokens: Tensor) -> Rows: ...
+    def advance(self, rows: Tensor, tokens: Tensor) -> RowDecoding: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +63,7 @@ class Leaves:
 
 
 def leaves(
-    decoding: Rows, automaton: Automaton, draws: Draws, *, k: int, max_length: int
+    decoding: RowDecoding, automaton: Automaton, draws: Draws, *, k: int, max_length: int
 ) -> Leaves:
     """Up to ``k`` sequences without replacement for each row of ``decoding``.
 
@@ -95,15 +93,15 @@ def leaves(
     room = min(decoding.room.tolist(), default=max_length + 1)
     if max_length >= room:
         raise InputError(
-            f"the model has room for {room - 1} tokens and an end token, and max_length "
-            f"is {max_length}: lower it, or shorten the input"
+            f"max_length is {max_length}, but the model has room for {room - 1} tokens and an end "
+            "token: lower max_length, or shorten the input"
         )
     if automaton.end != decoding.end:
         raise InputError(
-            f"the automaton ends with token {automaton.end}, the model with {decoding.end}: build "
-            f"it with the model's tokenizer"
+            f"the automaton's end token is {automaton.end}, but the model's is {decoding.end}: "
+            "build it with the model's tokenizer"
         )
-    search = _Search(decoding, automaton, draws, k)
+    search = _BestFirstSearch(decoding, automaton, draws, k)
     for length in range(max_length + 1):
         if not len(search.open):
             break
@@ -144,10 +142,10 @@ class _Rows:
         )
 
 
-class _Search:
+class _BestFirstSearch:
     """The beginnings that are being written, and the sequences that are finished."""
 
-    def __init__(self, decoding: Rows, automaton: Automaton, draws: Draws, k: int) -> None:
+    def __init__(self, decoding: RowDecoding, automaton: Automaton, draws: Draws, k: int) -> None:
         self.decoding, self.automaton, self.draws, self.k = decoding, automaton, draws, k
         count = len(decoding)
         zero, none = torch.zeros(count, dtype=torch.float64), torch.zeros(count, dtype=torch.int64)

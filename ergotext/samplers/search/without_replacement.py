@@ -1,4 +1,4 @@
-"""Sequences drawn without replacement, weighted by the chance that each had to be among them."""
+"""Weighted samples drawn without replacement, by inclusion probability."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Annealed importance sampling: from what the model writes to the target, in small steps."""
+"""Annealed importance sampling: from the masked model to the target in small steps."""
 
 from __future__ import annotations
 
@@ -175,8 +175,8 @@ class AnnealedImportance:
         most = self.target.max_length
         if not len(exact) or exact.longest > most or not bool(self._met(exact).all()):
             raise InputError(
-                f"exact draws of the target, of at most {most} tokens, are needed; rejection gives "
-                f"them"
+                f"exact draws from the target with at most {most} tokens are needed; use those of "
+                "rejection"
             )
         batch = TokenBatch(exact.ids, exact.length, self.energy.locked(exact))
         log_weight = torch.zeros(len(exact), dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""Averages and quantiles of a number over weighted draws."""
+"""Averages and quantiles over weighted draws."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def values_of(values: Sequence[float] | Tensor, count: int) -> Tensor:
     found = torch.as_tensor(values, dtype=torch.float64)
     if found.shape != (count,) or not bool(torch.isfinite(found).all()):
         raise InputError(
-            f"one finite number for each of {count} draws is needed, got shape "
+            f"one finite number is needed for each of {count} draws, got shape "
             f"{list(found.shape)}, {int((~torch.isfinite(found)).sum())} of them not finite"
         )
     return found
@@ -70,7 +70,7 @@ def weighted_quantile(weights: Tensor, values: Tensor, share: float) -> float:
         The share is not in [0, 1].
     """
     if not 0 <= share <= 1:
-        raise InputError(f"a quantile is of a share between 0 and 1, got {share}")
+        raise InputError(f"share must be between 0 and 1, got {share}")
     order = values.argsort(stable=True)
     below = weights[order].cumsum(0)
     at = int(torch.searchsorted(below, share * float(below[-1]) - 1e-12))

@@ -1,26 +1,23 @@
-"""Rows that are written from left to right by a proposal, with their weights."""
+"""Grow rows from left to right with a proposal, tracking their weights."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.samplers.draws import Draws
-from ergotext.samplers.feasible import Within
+from ergotext.samplers.feasible import FeasibleAutomaton
 from ergotext.samplers.target import Target
-from ergotext.samplers.weighted.proposals import Proposal, Step
-
-Ints = NDArray[np.int64]
+from ergotext.samplers.weighted.proposals import Step, TokenProposal
+from ergotext.support.arrays import Ints
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
+class GrownRows:
     """What has been written. All rows that are still open are of one length."""
 
     batch: TokenBatch
@@ -36,7 +33,7 @@ class Rows:
     """whether any step so far has doubted a token (``next_token.Step``)"""
 
     @classmethod
-    def start(cls, target: Target, count: int) -> Rows:
+    def start(cls, target: Target, count: int) -> GrownRows:
         """``count`` empty rows of weight 1.
 
         Raises
@@ -45,7 +42,7 @@ class Rows:
             ``count`` is below one.
         """
         if count < 1:
-            raise InputError(f"at least one sequence must be drawn, got {count}")
+            raise InputError(f"the number of sequences must be at least 1, got {count}")
         return cls(
             TokenBatch.of([()] * count),
             target.automaton.start(count),
@@ -54,8 +51,8 @@ class Rows:
             torch.zeros(count, dtype=torch.float64),
         )
 
-    def select(self, index: Tensor) -> Rows:
-        return Rows(
+    def select(self, index: Tensor) -> GrownRows:
+        return GrownRows(
             self.batch.select(index),
             self.state[index.numpy()],
             self.log_weight[index],
@@ -65,7 +62,7 @@ class Rows:
         )
 
 
-def grow(draws: Draws, target: Target, proposal: Proposal, rows: Rows) -> Rows:
+def grow(draws: Draws, target: Target, proposal: TokenProposal, rows: GrownRows) -> GrownRows:
     """Write one token behind every open row and multiply its weight in.
 
     A row that is closed is multiplied by exp(−soft), a row as long as it may be is closed with the
@@ -76,7 +73,7 @@ def grow(draws: Draws, target: Target, proposal: Proposal, rows: Rows) -> Rows:
     log_prob = target.scorer.next_log_prob(prefix, prefix.length)
     left = target.max_length - prefix.longest
     if left:
-        step = proposal(draws, log_prob, Within(target.automaton, left - 1), states)
+        step = proposal(draws, log_prob, FeasibleAutomaton(target.automaton, left - 1), states)
     else:
         step = _closing(target, log_prob, states)
     alive = step.log_weight > -torch.inf
@@ -93,12 +90,12 @@ def grow(draws: Draws, target: Target, proposal: Proposal, rows: Rows) -> Rows:
     open_[at] = going
     state[at.numpy()] = step.state
     batch = _written(rows.batch, at[going], step.token[going])
-    return Rows(batch, state, log_weight, open_, owed, rows.doubted or step.doubted)
+    return GrownRows(batch, state, log_weight, open_, owed, rows.doubted or step.doubted)
 
 
-def grown(draws: Draws, target: Target, proposal: Proposal, count: int) -> Rows:
+def grown(draws: Draws, target: Target, proposal: TokenProposal, count: int) -> GrownRows:
     """Rows written to their ends: independent draws with their weights."""
-    rows = Rows.start(target, count)
+    rows = GrownRows.start(target, count)
     while bool(rows.open.any()):
         rows = grow(draws, target, proposal, rows)
     return rows

@@ -1,4 +1,4 @@
-"""Importance sampling: independent draws from a proposal, weighted to be a target's."""
+"""Importance sampling: independent weighted draws from a proposal."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.target import Target
-from ergotext.samplers.weighted.growth import Rows, grown
-from ergotext.samplers.weighted.proposals import Proposal, masked
+from ergotext.samplers.weighted.growth import GrownRows, grown
+from ergotext.samplers.weighted.proposals import TokenProposal, masked
 from ergotext.samplers.weighted.samples import WeightedSamples
 
 
 def importance(
-    target: Target, draws: Draws, n: int, *, proposal: Proposal = masked, at_once: int = 64
+    target: Target, draws: Draws, n: int, *, proposal: TokenProposal = masked, at_once: int = 64
 ) -> WeightedSamples:
     """``n`` independent draws with weights p̃(x)/q(x).
 
@@ -52,8 +52,8 @@ def importance(
     Owen 2013, "Monte Carlo theory, methods and examples", chapter 9 (equation 9.3 for Z).
     """
     if min(n, at_once) < 1:
-        raise InputError(f"n ({n}) and at_once ({at_once}) must be at least one")
-    done: list[Rows] = []
+        raise InputError(f"n ({n}) and at_once ({at_once}) must be at least 1")
+    done: list[GrownRows] = []
     tries, wanted = 0, None
     while tries < n:
         try:

@@ -1,7 +1,8 @@
-"""Pareto k-hat: how heavy the upper tail of importance weights is.
+"""Pareto k-hat: tail index of importance weights.
 
-Our own fit of some thirty lines: arviz-stats has the same one and would bring scipy and xarray to
-everyone who draws a weighted sample. The tests hold figures of arviz-stats beside ours.
+Our own fit of some thirty lines. arviz-stats has the same one, and the tests hold its figures
+beside ours, but weights of texts tie: where all of the tail does it raises, and where some of it
+does it counts exceedances of zero (0.73 for 0.67 with 1000 draws of 200 texts).
 """
 
 from __future__ import annotations

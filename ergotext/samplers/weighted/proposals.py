@@ -1,4 +1,4 @@
-"""Proposals of the next token, each with the weight that makes up for what it is not.
+"""Proposals of the next token, with importance weights.
 
 With the target's p and A, the tokens that the automaton allows after a row, a proposal draws a
 token v with a weight w such that E[w · 1[v]] = p(v) · 1[v ∈ A].
@@ -13,15 +13,13 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ergotext.errors import InputError
 from ergotext.lm.protocols import Automaton
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.feasible import check_known
-
-Ints = NDArray[np.int64]
+from ergotext.support.arrays import Ints
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +41,7 @@ class Step:
 Trust = Callable[[Ints, Ints, Ints, Ints, Tensor], Tensor]
 
 
-class Proposal(Protocol):
+class TokenProposal(Protocol):
     """How a sampler draws the next token of each row."""
 
     def __call__(self, draws: Draws, log_prob: Tensor, automaton: Automaton, states: Ints) -> Step:
@@ -151,7 +149,8 @@ class AdaptiveRejection:
     def __post_init__(self) -> None:
         if self.checks < 1 or self.patience < 0:
             raise InputError(
-                f"checks ({self.checks}) must be at least 1 and patience ({self.patience}) 0"
+                f"checks ({self.checks}) must be at least 1 and patience ({self.patience}) at "
+                "least 0"
             )
 
     def __call__(self, draws: Draws, log_prob: Tensor, automaton: Automaton, states: Ints) -> Step:

@@ -1,4 +1,4 @@
-"""Importance sampling, rejection and SMC of an energy, as the registry knows them."""
+"""Registry entries of importance sampling, rejection and SMC."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ergotext.samplers.target import Target
 from ergotext.samplers.weighted.importance import importance
 from ergotext.samplers.weighted.proposals import (
     AdaptiveRejection,
-    Proposal,
+    TokenProposal,
     finishing,
     masked,
     model,
@@ -26,7 +26,7 @@ from ergotext.samplers.weighted.samples import WeightedSamples
 from ergotext.samplers.weighted.smc import smc
 
 ProposalName = Literal["finishing", "masked", "model", "adaptive"]
-_PROPOSALS: dict[str, Proposal] = {
+_PROPOSALS: dict[str, TokenProposal] = {
     "finishing": finishing,
     "masked": masked,
     "model": model,
@@ -35,7 +35,7 @@ _PROPOSALS: dict[str, Proposal] = {
 _SCHEMES = ", ".join(get_args(Scheme))
 
 
-def _proposal(given: ProposalName | Proposal) -> Proposal:
+def _proposal(given: ProposalName | TokenProposal) -> TokenProposal:
     if callable(given):
         return given
     if given not in tuple(_PROPOSALS):
@@ -70,7 +70,7 @@ class Importance:
         self,
         energy: Energy,
         max_length: int = 40,
-        proposal: ProposalName | Proposal = "masked",
+        proposal: ProposalName | TokenProposal = "masked",
         at_once: int = 64,
     ) -> None:
         check_fit(type(self), energy)
@@ -104,7 +104,7 @@ class Rejection:
         self,
         energy: Energy,
         max_length: int = 40,
-        proposal: ProposalName | Proposal = "model",
+        proposal: ProposalName | TokenProposal = "model",
         log_bound: float | None = None,
         max_tries: int = 100_000,
         at_once: int = 64,
@@ -115,8 +115,8 @@ class Rejection:
         self.proposal = _proposal(proposal)
         if self.proposal is finishing:
             raise InputError(
-                "the weights of the proposal finishing have no bound, which rejection needs: "
-                "propose by masked, or take importance or smc"
+                'rejection needs bounded weights, which proposal="finishing" does not have: use '
+                'proposal="masked", or importance or smc'
             )
         floor = energy.floor
         self.log_bound = -floor if log_bound is None and floor is not None else log_bound
@@ -158,7 +158,7 @@ class SMC:
         self,
         energy: Energy,
         max_length: int = 40,
-        proposal: ProposalName | Proposal = "masked",
+        proposal: ProposalName | TokenProposal = "masked",
         resampling: Scheme = "systematic",
         threshold: float = 0.5,
         twist: LookAhead | None = None,

@@ -1,4 +1,4 @@
-"""Rejection sampling: exact draws of the target, and its mass from the acceptance rate."""
+"""Rejection sampling: exact draws, and the mass of the target from the acceptance rate."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from ergotext.errors import ErgotextError, InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.target import Target
-from ergotext.samplers.weighted.growth import Rows, grown
-from ergotext.samplers.weighted.proposals import Proposal, model
+from ergotext.samplers.weighted.growth import GrownRows, grown
+from ergotext.samplers.weighted.proposals import TokenProposal, model
 from ergotext.samplers.weighted.samples import WeightedSamples, ZeroWeightError
 
 ROUNDING = 1e-9
@@ -55,7 +55,7 @@ def rejection(
     draws: Draws,
     n: int,
     *,
-    proposal: Proposal = model,
+    proposal: TokenProposal = model,
     log_bound: float | None = None,
     max_tries: int = 100_000,
     at_once: int = 64,
@@ -104,8 +104,8 @@ def rejection(
         )
     if log_bound is None and target.soft is not None:
         raise InputError(
-            "rejection needs a bound of the weights, and of a soft energy it knows none: state "
-            "log_bound, at least −min soft(x) over the texts that may come"
+            "rejection needs a bound of the weights, and none is known for this soft energy: set "
+            "log_bound to at least −min soft(x) over all possible texts"
         )
     bound = 0.0 if log_bound is None else log_bound
     kept: list[tuple[int, ...]] = []
@@ -125,20 +125,19 @@ def rejection(
         tries += len(accepted) if len(kept) <= n else int(at[-1])
     if not kept:
         raise ZeroWeightError(
-            f"none of {tries} tries was accepted: allow more tries (max_tries), let the automaton "
-            f"propose (proposal=masked), state a lower log_bound if no draw can weigh {bound:g}, "
-            f"or see whether anything is accepted at all"
+            f'none of {tries} tries was accepted: raise max_tries, use proposal="masked", lower '
+            f"log_bound if no draw can reach {bound:g}, or check that any text is accepted at all"
         )
     batch = TokenBatch.of(kept[:n])
     equal = torch.full((len(batch),), bound, dtype=torch.float64)
     return Accepted(batch, equal, tries, torch.arange(len(batch)), wanted=wanted)
 
 
-def _check(rows: Rows, bound: float) -> None:
+def _check(rows: GrownRows, bound: float) -> None:
     worst = int(rows.log_weight.argmax())
     if not float(rows.log_weight[worst]) <= bound + ROUNDING:
         raise BoundError(
             f"the draw {rows.batch.rows()[worst]} has the log-weight "
-            f"{float(rows.log_weight[worst]):.6g}, above the stated bound {bound:.6g}: state a "
-            f"log_bound that no draw can pass, and draw all anew"
+            f"{float(rows.log_weight[worst]):.6g}, above log_bound = {bound:.6g}: set a higher "
+            "log_bound and draw again"
         )

@@ -1,4 +1,4 @@
-"""Resampling schemes: which particles go on, so that each has its share of offspring on average.
+"""Resampling schemes of SMC, unbiased in the number of offspring.
 
 All three are written as finite laws, so that every outcome of them can be enumerated.
 """

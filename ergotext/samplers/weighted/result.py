@@ -1,4 +1,4 @@
-"""Weighted draws as the result of a run, and what is needed to judge them."""
+"""Result of a weighted run, with its diagnostics."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from ergotext.errors import InputError
 from ergotext.lm.protocols import Energy
 from ergotext.samplers.base import Kind
 from ergotext.samplers.draws import SeededDraws
-from ergotext.samplers.texts import Feature, Floats, Sample, described, distinct, featured
+from ergotext.samplers.texts import Feature, Sample, described, distinct, featured
 from ergotext.samplers.weighted.averages import Average
 from ergotext.samplers.weighted.resampling import ancestors
 from ergotext.samplers.weighted.samples import WeightedSamples
+from ergotext.support.arrays import Floats
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ class WeightedResult:
     def draws(self, count: int) -> list[Sample]:
         """``count`` texts of equal weight, drawn by the weights; the seed's own."""
         if count < 1:
-            raise InputError(f"at least one text must be asked for, got {count}")
+            raise InputError(f"count must be at least 1, got {count}")
         weights = self.samples.weights
         chosen = ancestors(SeededDraws(self.seed + 1), weights, count, "multinomial")
         return [self._sample(k) for k in chosen.tolist()]

@@ -1,4 +1,4 @@
-"""Weighted samples of an unnormalised target, and what is needed to trust them."""
+"""Weighted samples of an unnormalised target, with their diagnostics."""
 
 from __future__ import annotations
 
@@ -81,15 +81,15 @@ class WeightedSamples:
     def __post_init__(self) -> None:
         if not len(self.log_weight):
             raise ZeroWeightError(
-                f"all {self.tries} draws have weight zero: none met the constraint within "
-                f"max_length; draw more, allow more tokens, propose from the masked model, or see "
-                f"whether anything is accepted at all; chains (mh, annealing) can start from a "
-                f"text that holds keywords"
+                f"all {self.tries} draws have weight zero: none satisfied the constraint within "
+                'max_length; draw more, allow more tokens, use proposal="masked", check that any '
+                "text is accepted at all, or use chains (mh, annealing), which can start from a "
+                "text with the keywords"
             )
         if not bool(torch.isfinite(self.log_weight).all()):
             raise WeightError(
-                "a log-weight is NaN or infinite: the model or the energy gave no finite number; "
-                "look at what they return for the sequences drawn"
+                "a log-weight is NaN or infinite: the model or the energy returned a non-finite "
+                "number; check what they return for the drawn sequences"
             )
 
     @classmethod
@@ -189,7 +189,7 @@ class WeightedSamples:
     def resample(self, draws: Draws, n: int) -> TokenBatch:
         """``n`` sequences of equal weight, drawn independently in proportion to the weights."""
         if n < 1:
-            raise InputError(f"at least one sequence must be asked for, got {n}")
+            raise InputError(f"n must be at least 1, got {n}")
         return self.batch.select(ancestors(draws, self.weights, n, "multinomial"))
 
     @property
@@ -241,21 +241,21 @@ class WeightedSamples:
         said = [final_complaint(self._judged), resampled_complaint(self.before)]
         if self.coalesced:
             said.append(
-                "all draws descend from one particle, so the error of log Z is unknown; take more "
+                "all draws descend from one particle, so the error of log Z is unknown; use more "
                 "particles or resample less"
             )
         if self.doubted:
             said.append(
-                "near max_length the draws kept to endings that were found, so texts with others "
-                "are rarely met and the error of log Z is unknown; allow more tokens, or propose "
-                "by masked"
+                "near max_length only the endings that were found can be drawn, so other texts "
+                "are underrepresented and the error of log Z is unknown; allow more tokens, or "
+                'use proposal="masked"'
             )
         if not (any(said) or self.error_known):
             said.append(few_complaint(self._judged))
         if self.wanted is not None:
             said.append(
-                f"interrupted after {self.tries} draws in whole batches, of which {len(self)} are "
-                f"here; {self.wanted} were asked for"
+                f"interrupted after {self.tries} draws in complete batches, which gave {len(self)} "
+                f"of the {self.wanted} requested"
             )
         return [one for one in said if one is not None]
 

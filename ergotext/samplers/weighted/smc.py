@@ -1,4 +1,4 @@
-"""Sequential Monte Carlo: particles written side by side, the promising ones copied on the way.
+"""Sequential Monte Carlo with resampling.
 
 Only rows that are still open are resampled, and only among themselves. They are all of one length,
 so their weights can be compared; a closed row has met its soft terms, which for an open one are not
@@ -19,8 +19,8 @@ from ergotext.errors import InputError
 from ergotext.lm.protocols import LookAhead
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.target import EnergyError, Target
-from ergotext.samplers.weighted.growth import Rows, grow
-from ergotext.samplers.weighted.proposals import Proposal, masked
+from ergotext.samplers.weighted.growth import GrownRows, grow
+from ergotext.samplers.weighted.proposals import TokenProposal, masked
 from ergotext.samplers.weighted.resampling import Scheme, ancestors
 from ergotext.samplers.weighted.samples import WeightedSamples
 from ergotext.samplers.weighted.trust import Judged, by_root
@@ -31,7 +31,7 @@ def smc(
     draws: Draws,
     particles: int,
     *,
-    proposal: Proposal = masked,
+    proposal: TokenProposal = masked,
     resampling: Scheme = "systematic",
     threshold: float = 0.5,
     twist: LookAhead | None = None,
@@ -84,7 +84,7 @@ def smc(
     """
     if not 0 <= threshold <= 1:
         raise InputError(f"the threshold must lie between 0 and 1, got {threshold}")
-    rows = Rows.start(target, particles)
+    rows = GrownRows.start(target, particles)
     root = torch.arange(particles)
     potential = torch.zeros(particles, dtype=torch.float64)
     pools: list[Pool] = []
@@ -119,7 +119,7 @@ class Pool:
     """int64 [N]: from which first particle the row at each place descends"""
 
     @classmethod
-    def of(cls, rows: Rows, root: Tensor) -> Pool:
+    def of(cls, rows: GrownRows, root: Tensor) -> Pool:
         """At least one row is open."""
         places = (rows.open | (rows.log_weight == -torch.inf)).nonzero()[:, 0]
         return cls(places, rows.log_weight[places], root)
@@ -135,7 +135,7 @@ class Pool:
         index[self.places] = self.places[ancestors(draws, weight, len(self.places), resampling)]
         return index
 
-    def gone_on(self, rows: Rows, chosen: Tensor) -> Rows:
+    def gone_on(self, rows: GrownRows, chosen: Tensor) -> GrownRows:
         """The chosen rows, those of the pool all of its mean weight: Z is what it was."""
         mean = float(self.log_weight.logsumexp(0)) - math.log(len(self.places))
         log_weight = rows.log_weight.clone()
@@ -159,7 +159,7 @@ class Pool:
         return Judged.of(by_root(log_weight, self.root, len(log_weight)))
 
 
-def _potential(twist: LookAhead | None, rows: Rows) -> Tensor:
+def _potential(twist: LookAhead | None, rows: GrownRows) -> Tensor:
     """float64 [N]: log ψ of the open rows; 0 where a sequence is closed or the row is dead."""
     value = torch.zeros(len(rows.open), dtype=torch.float64)
     states = rows.state[rows.open.numpy()]
@@ -167,5 +167,5 @@ def _potential(twist: LookAhead | None, rows: Rows) -> Tensor:
         return value
     value[rows.open] = torch.tensor(np.array(twist(0 * states, states)))
     if bool((value.isnan() | (value == torch.inf)).any()):
-        raise EnergyError("the twist must be a number below infinity for every state, and is not")
+        raise EnergyError("the twist must be below infinity and not NaN for every state")
     return value

@@ -1,4 +1,4 @@
-"""What speaks for and against weights, in figures and in plain words."""
+"""Diagnostics of importance weights, and warnings in plain words."""
 
 from __future__ import annotations
 

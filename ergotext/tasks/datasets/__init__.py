@@ -1,1 +1,1 @@
-"""Datasets that the tasks read."""
+"""Datasets."""

@@ -1,1 +1,1 @@
-"""Questions of a file answered, scored and held against their confidence."""
+"""Evaluate a retriever on a file of questions."""

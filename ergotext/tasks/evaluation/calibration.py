@@ -1,4 +1,4 @@
-"""Whether a probability keeps its word: calibration error, temperature, abstention."""
+"""Calibration: expected calibration error, temperature scaling, abstention."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
 
 from ergotext.errors import InputError
+from ergotext.support.arrays import Floats
 
 BINS = 15
 LOWEST, HIGHEST = 2.0**-5, 2.0**5
 """Temperatures that are looked for."""
 _ROUNDED = 2.0**-53
 """What float64 tells from 1."""
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -130,8 +131,8 @@ def fit_temperature(
 
     Notes
     -----
-    The likelihood is that of N throws of coins. A scan over powers of two finds the valley, golden
-    section its bottom. What is as good as certain and does not come true is charged as one part in
+    The likelihood is that of N throws of coins. A scan over powers of two finds the valley, Brent's
+    method its bottom. What is as good as certain and does not come true is charged as one part in
     2^53, the least that float64 tells from it.
 
     References
@@ -149,30 +150,13 @@ def fit_temperature(
     scan = np.log(2) * np.arange(np.log2(LOWEST), np.log2(HIGHEST) + 1)
     at = int(np.argmin([loss(each) for each in scan]))
     low, high = float(scan[max(at - 1, 0)]), float(scan[min(at + 1, len(scan) - 1)])
-    return float(np.exp(_golden_section(loss, low, high, precision)))
-
-
-def _golden_section(
-    loss: Callable[[float], float], low: float, high: float, precision: float
-) -> float:
-    """Where a function with one valley between two places is lowest."""
-    golden = (np.sqrt(5) - 1) / 2
-    left, right = high - golden * (high - low), low + golden * (high - low)
-    at_left, at_right = loss(left), loss(right)
-    while high - low > precision:
-        if at_left <= at_right:
-            high, right, at_right = right, left, at_left
-            left = high - golden * (high - low)
-            at_left = loss(left)
-        else:
-            low, left, at_left = left, right, at_right
-            right = low + golden * (high - low)
-            at_right = loss(right)
-    return (low + high) / 2
+    close = {"xatol": precision}
+    found = minimize_scalar(loss, bounds=(low, high), method="bounded", options=close)
+    return float(np.exp(found.x))
 
 
 def _check(probability: Floats, other: NDArray[np.generic]) -> None:
     if len(probability) != len(other) or not len(probability):
-        raise InputError(f"{len(probability)} probabilities do not go with {len(other)} outcomes")
+        raise InputError(f"{len(probability)} probabilities do not match {len(other)} outcomes")
     if not ((probability >= 0) & (probability <= 1)).all():
-        raise InputError("a probability is between 0 and 1; some of these are not")
+        raise InputError("probabilities must be between 0 and 1; some of these are not")

@@ -1,4 +1,4 @@
-"""Calibration as a picture: the reliability diagram, and below it the abstention curve."""
+"""Plot the reliability diagram and the abstention curve."""
 
 from __future__ import annotations
 

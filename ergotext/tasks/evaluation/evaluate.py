@@ -1,4 +1,4 @@
-"""All questions of a file answered from an index, written as a submission, and scored."""
+"""Answer a file of questions from an index, write a submission, and score it."""
 
 from __future__ import annotations
 
@@ -108,11 +108,11 @@ def score(data: Path, predictions: Path, limit: int | None = None) -> Evaluation
     """
     began, questions = time.perf_counter(), read(data, limit)
     if not predictions.exists():
-        raise InputError(f"{predictions} does not exist: name a file of ids and answers")
+        raise InputError(f"{predictions} does not exist: give a file of ids and answers")
     found, failed = JsonLines(predictions, "answer"), []
     there = [q for q in questions.asked if q.id in found.found]
     if not there:
-        raise InputError(f"{predictions} answers no question of {data}: no id is in both")
+        raise InputError(f"{predictions} answers no question of {data}: they have no id in common")
     hits = JsonLines(beside(predictions, HITS), "answer")
     for q in there:
         _check_hit(hits, q.id, found.found[q.id]["answer"])
@@ -133,11 +133,13 @@ def _check_hit(hits: JsonLines, id_: Id, answer: object) -> None:
     hit = hits.found.get(id_, {"answer": answer})
     if hit["answer"] != answer:
         raise InputError(
-            f"{hits.path} is of other answers than the predictions beside it (id {id_}): remove it"
+            f"{hits.path} does not match the predictions beside it (id {id_}): remove it"
         )
     told = hit.get("probability")
     if told is not None and not (isinstance(told, int | float) and 0 <= told <= 1):
-        raise InputError(f"{hits.path} has {told!r:.40} as a probability (id {id_}): remove it")
+        raise InputError(
+            f"{hits.path} has an invalid probability {told!r:.40} (id {id_}): remove it"
+        )
 
 
 def check_apart(written: Mapping[str, Path], read: Mapping[str, Path]) -> None:
@@ -146,16 +148,16 @@ def check_apart(written: Mapping[str, Path], read: Mapping[str, Path]) -> None:
         for name, other in read.items():
             same = path.exists() and other.exists() and path.samefile(other)
             if same or os.path.realpath(path) == os.path.realpath(other):
-                raise InputError(f"{what} is the {name} itself: name another file to write")
+                raise InputError(f"{what} is also the {name}: give another output file")
 
 
 def check(config: Mapping[str, Any]) -> Questions:
     """The questions; what cannot be is found before a model is loaded (``evaluate``'s errors)."""
     output, folder = Path(config["output"]), Path(config["output"]).resolve().parent
     if not folder.is_dir():
-        raise InputError(f"the folder {folder} does not exist; name a file in one that does")
+        raise InputError(f"the folder {folder} does not exist; create it, or use another")
     if output.exists() and not output.is_file():
-        raise InputError(f"{output} is a folder, pipe or device: name a file for predictions")
+        raise InputError(f"{output} is a folder, pipe or device: give a file for the predictions")
     plot = config.get("plot")
     beside_it = {str(path): path for path in (beside(output, HITS), beside(output, RUN))}
     drawn = {} if plot is None else {f"the plot {plot}": Path(plot)}
@@ -172,16 +174,16 @@ def check(config: Mapping[str, Any]) -> Questions:
     columns = notes_of(index).get("columns", "")
     if "subject" not in columns:
         raise InputError(
-            f"{index} holds no triples ({columns or 'its columns are not noted'}): give one that "
-            f"was built of lines with subject, predicate and object."
+            f"{index} contains no triples ({columns or 'columns unknown'}): use an index of "
+            "subjects, predicates and objects"
         )
     if trie.pool.size <= len(trie):  # where all keys end and nothing stands between
         raise InputError(
-            f"{index} holds no objects, and they are what is asked for: build it of lines with "
-            f"subject, predicate and object."
+            f"{index} contains no objects, which the questions ask for: build it from lines with "
+            "subject, predicate and object"
         )
     if plot is not None and not config.get("prefixes") and not config.get("posterior"):
-        raise InputError("the plot is of probabilities: ask for them by --posterior or --prefixes")
+        raise InputError("the plot needs probabilities: set posterior or prefixes")
     return read(config["data"], config.get("limit"))
 
 
@@ -219,7 +221,7 @@ def _alone(
     done = _scored(output, questions, predictions, hits, failed, len(left), seconds)
     tell(told, {**resolved, "versions": versions(), "result": done.record()})
     if len(failed) == len(questions.asked):
-        raise ErgotextError(f"every question failed; the first with: {failed[0]['error']}")
+        raise ErgotextError(f"every question failed; the first error: {failed[0]['error']}")
     return done
 
 

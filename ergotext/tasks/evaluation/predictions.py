@@ -1,4 +1,4 @@
-"""A file of predictions that grows line by line, and what is beside it."""
+"""Append-only file of predictions, and the record of how they were made."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from ergotext.errors import InputError
+from ergotext.support.files import write_text
 from ergotext.support.untrusted import read_toml
 from ergotext.tasks.config import as_toml
 from ergotext.tasks.datasets.kgclue.data import Id, is_id, record
@@ -38,11 +38,11 @@ class JsonLines:
         self.found: dict[Id, dict[str, Any]] = {}
         """what is in the file; of two with one id, the later"""
         if path.exists() and not path.is_file():
-            raise InputError(f"{path} is a folder, pipe or device: name a file, which can be read.")
+            raise InputError(f"{path} is a folder, pipe or device: give a file")
         try:
             raw = path.read_bytes() if path.exists() else b""
         except OSError as error:
-            raise InputError(f"Cannot read {path} ({error.strerror}).") from error
+            raise InputError(f"cannot read {path} ({error.strerror})") from error
         *whole, last = raw.split(b"\n")
         for number, line in enumerate(whole, 1):
             if line.strip():
@@ -77,11 +77,11 @@ class JsonLines:
         try:
             one = record(line)
             if not is_id(one.get("id")) or any(name not in one for name in self.names):
-                raise ValueError(f"it has no id or no {' or no '.join(self.names)}")
+                raise ValueError(f"it lacks id or {' or '.join(self.names)}")
         except ValueError as error:
             raise InputError(
-                f"{self.path}, line {number} is none of {self.path.name}'s own ({error}): name "
-                f"another file, or take that line away."
+                f"{self.path}, line {number} does not belong in {self.path.name} ({error}): use "
+                "another file, or remove that line"
             ) from error
         self.found[one["id"]] = one
 
@@ -101,20 +101,17 @@ def check_same(path: Path, settings: Mapping[str, Any]) -> None:
     """
     if not path.exists():
         return
-    before = read_toml(path, advice="it tells how the predictions were made; name another output")
+    before = read_toml(
+        path, advice="it records how the predictions were made; use another output file"
+    )
     for name, value in settings.items():
         if (was := before.get(name)) != value:
             raise InputError(
-                f"{path} tells of predictions made with {name} = {was!r}, now it is {value!r}: "
-                f"name another output file, or delete these."
+                f"the predictions in {path} were made with {name} = {was!r}, but it is {value!r} "
+                "now: use another output file, or delete them"
             )
 
 
 def tell(path: Path, tables: Mapping[str, Any]) -> None:
     """Write names, values and tables as TOML in the place of what was there."""
-    part = path.with_name(f".ergotext-{uuid4().hex}.part")
-    try:
-        part.write_text(as_toml(tables) + "\n", encoding="utf-8")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_text(path, as_toml(tables) + "\n")

@@ -1,4 +1,4 @@
-"""What came of an evaluation: scores, calibration, failures, as text and as numbers."""
+"""Report of an evaluation: scores, calibration and failures, as text and JSON."""
 
 from __future__ import annotations
 

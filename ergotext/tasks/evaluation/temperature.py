@@ -1,4 +1,4 @@
-"""The temperature under which a retriever's probabilities keep their word."""
+"""Fit the temperature at which a retriever's probabilities are calibrated."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from ergotext.errors import InputError
+from ergotext.support.arrays import Floats
 from ergotext.tasks.datasets.kgclue.data import SEPARATOR, Question
 from ergotext.tasks.datasets.kgclue.metrics import mark
-from ergotext.tasks.evaluation.calibration import Floats, fit_temperature
+from ergotext.tasks.evaluation.calibration import fit_temperature
 from ergotext.tasks.retrieval.retriever import Retriever
 
 
@@ -35,12 +36,12 @@ def fitted_temperature(
     """
     known = [(q.text, q.answer) for q in questions if q.answer is not None]
     if not known:
-        raise InputError("no question has an answer: there is nothing to fit a temperature to")
+        raise InputError("no question has an answer to fit a temperature to")
     texts = [text for text, _ in known]
     first = [hits[0] if hits else None for hits in retriever.retrieve(texts, 1, **options)]
     if any(hit is not None and np.isnan(hit.probability) for hit in first):
         raise InputError(
-            "some probabilities are not known: let prefixes be larger, or fit the posterior's"
+            "some probabilities are unknown: raise prefixes, or fit the posterior's temperature"
         )
     told = ["" if hit is None else SEPARATOR.join([*hit.fields.values(), ""]) for hit in first]
     right = mark([answer for _, answer in known], told).right

@@ -1,4 +1,4 @@
-"""Many questions put to a retriever, in batches, here or by actors of ray."""
+"""Answer questions in batches, in this process or with Ray actors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ergotext.support.extras import install
 from ergotext.tasks.datasets.kgclue.data import Triple
 
 
-class Hit(Protocol):
+class HitLike(Protocol):
     """What is asked of an answer (``tasks.retrieve``)."""
 
     @property
@@ -50,7 +50,7 @@ class Hit(Protocol):
 
 
 NUMBERS = ("score", "log_prob", "probability", "probability_low", "probability_high")
-Ask = Callable[[Sequence[str]], Sequence[Sequence[Hit]]]
+Ask = Callable[[Sequence[str]], Sequence[Sequence[HitLike]]]
 """What finds the hits of each question, best first."""
 Make = Callable[[], Ask]
 """What loads one; it travels to other processes."""
@@ -92,10 +92,10 @@ class Asker:
                 return [reply for one in questions for reply in self([one])]
             return [Reply(None, error=" ".join(f"{type(error).__name__}: {error}".split()))]
 
-    def _hits(self, questions: Sequence[str]) -> Sequence[Sequence[Hit]]:
+    def _hits(self, questions: Sequence[str]) -> Sequence[Sequence[HitLike]]:
         found = self.ask(questions)
         if len(found) != len(questions):
-            raise ErgotextError(f"{len(questions)} questions had {len(found)} answers")
+            raise ErgotextError(f"got {len(found)} answers to {len(questions)} questions")
         return found
 
 
@@ -120,7 +120,7 @@ def by_ray(make: Make, batches: Sequence[Sequence[str]], workers: int) -> Iterat
     Raises
     ------
     InputError
-        ray is not installed.
+        Ray is not installed.
     ErgotextError
         The actors cannot be started, or load no retriever.
     """
@@ -154,7 +154,7 @@ def by_ray(make: Make, batches: Sequence[Sequence[str]], workers: int) -> Iterat
                 raise (InputError if row["usage"] else ErgotextError)(row["failed"])
             yield [Reply(**one) for one in json.loads(row["replies"])]
     except ray.exceptions.RayError as error:
-        raise ErgotextError(f"ray's workers failed: {_last_line(error)}") from error
+        raise ErgotextError(f"Ray workers failed: {_last_line(error)}") from error
     finally:
         context.enable_progress_bars, context.execution_options.preserve_order = before
         if mine:
@@ -162,9 +162,9 @@ def by_ray(make: Make, batches: Sequence[Sequence[str]], workers: int) -> Iterat
 
 
 def check_ray() -> None:
-    """Raise InputError where ray is not installed."""
+    """Raise InputError where Ray is not installed."""
     if find_spec("ray") is None or find_spec("pyarrow") is None:
-        raise InputError(f"ray is not installed; run: {install('ray')}")
+        raise InputError(f"Ray is not installed; run: {install('ray')}")
 
 
 class _Actor:
@@ -190,19 +190,19 @@ class _Actor:
         }
 
 
-def _reply(hits: Sequence[Hit]) -> Reply:
+def _reply(hits: Sequence[HitLike]) -> Reply:
     if not hits:
         return Reply("")
     best, (subject, predicate) = hits[0], hits[0].fields.values()
     if not best.values:
-        raise ErgotextError(f"the entry {subject}, {predicate} has no object")
+        raise ErgotextError(f"the entry {subject}, {predicate} has no objects")
     numbers = {name: getattr(best, name) for name in NUMBERS}
     told = {name: None if math.isnan(value) else value for name, value in numbers.items()}
     answer = Triple(subject, predicate, best.values[0])
     if not answer.is_told_apart:
         raise ErgotextError(
-            f"the entry {answer!s:.80} holds |||, which parts the fields of an answer: no "
-            f"submission can tell it"
+            f"the entry {answer!s:.80} contains |||, the separator of the fields of an answer, so "
+            "it cannot be submitted"
         )
     named = getattr(hits, "subject", None)
     return Reply(str(answer), {**best.fields, "values": best.values, **told, "named": named})

@@ -1,4 +1,4 @@
-"""The best keys where a look-ahead tells them nearly alone: few are scored, the others cannot win.
+"""Find the best keys by branch and bound, scoring only those that can still win.
 
 A log-probability is never above 0, so a key's score is never above its potential.
 """
@@ -12,18 +12,18 @@ import numpy as np
 import torch
 
 from ergotext.lm.protocols import Decoding
-from ergotext.lm.ragged import Ints, take_rows
+from ergotext.lm.ragged import take_rows
 from ergotext.lm.trie.by_ordinal import keys_numbered
-from ergotext.lm.trie.restricted import Within
+from ergotext.lm.trie.restricted import RestrictedKeys
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.samplers.search.tails import numbers
-from ergotext.tasks.retrieval.request import Floats
+from ergotext.support.arrays import Floats, Ints
 
 Tokens = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Answer:
+class ScoredKey:
     """A key and its scores."""
 
     tokens: Tokens
@@ -33,12 +33,12 @@ class Answer:
 
 def proven_best(
     decoding: Decoding,
-    automaton: TokenTrie | Within,
+    automaton: TokenTrie | RestrictedKeys,
     ordinals: Sequence[Ints],
     potentials: Sequence[Floats],
     k: int,
     most: int,
-) -> list[list[Answer] | None]:
+) -> list[list[ScoredKey] | None]:
     """The best ``k`` of each question's keys; None where too many would have to be scored.
 
     The ``k`` keys of highest potential are scored first. What then has a potential above the least
@@ -59,7 +59,7 @@ def proven_best(
         at[np.argsort(-values[at], kind="stable")]
         for values, at in ((values, np.flatnonzero(values > -np.inf)) for values in potentials)
     ]
-    found: list[list[Answer]] = [[] for _ in order]
+    found: list[list[ScoredKey]] = [[] for _ in order]
 
     def score(chosen: list[Ints]) -> None:
         row = np.repeat(np.arange(len(chosen)), [len(at) for at in chosen])
@@ -71,7 +71,7 @@ def proven_best(
         for place, (question, one, more) in enumerate(scored):
             if one > -np.inf:
                 tokens = tuple(flat[offsets[place] : offsets[place + 1] - 1].tolist())
-                found[question].append(Answer(tokens, one, one + more))
+                found[question].append(ScoredKey(tokens, one, one + more))
         for one in found:
             one.sort(key=lambda answer: (-answer.score, answer.tokens))
             del one[k:]

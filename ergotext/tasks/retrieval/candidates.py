@@ -1,4 +1,4 @@
-"""The keys that a question may mean, and what is known of them before a model is asked."""
+"""Candidate keys of a question, and their look-ahead potentials."""
 
 from __future__ import annotations
 
@@ -16,9 +16,7 @@ from ergotext.lm.trie.mentions import Mentions
 from ergotext.lm.trie.restricted import Paths
 from ergotext.lm.trie.states import ROOT
 from ergotext.lm.trie.tree import TokenTrie
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
+from ergotext.support.arrays import Ints
 
 
 @dataclass(frozen=True)

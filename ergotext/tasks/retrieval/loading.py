@@ -1,4 +1,4 @@
-"""Many questions at the command line: opened by name, answered some at a time."""
+"""Open a retriever by name and answer questions in batches, for the command line."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def lines(text: str) -> list[str]:
     """The questions of a text, one a line; InputError if there is none."""
     found = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
     if not any(line.strip() for line in found):
-        raise InputError("there is no question on standard input: pipe some in, one a line")
+        raise InputError("no questions on standard input; give one per line")
     return found
 
 
@@ -37,7 +37,7 @@ def guesses(lost: int, asked: int) -> str:
     """A line on questions in which no subject of the index was found."""
     return (
         f"{lost:,} of {counted(asked, 'question')} named no subject of the index in its letters: "
-        f"their answers are guesses over all entries, without probability"
+        "their answers are guesses from all entries, without probabilities"
     )
 
 

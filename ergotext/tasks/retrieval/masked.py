@@ -1,4 +1,4 @@
-"""The keys of an index that a masked model writes into blanks, as a retriever gives answers."""
+"""Retrieve keys by filling blanks with a masked language model."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import numpy as np
 
 from ergotext.errors import InputError
 from ergotext.lm.masked import MaskedLM
-from ergotext.lm.ragged import Ints
 from ergotext.lm.trie.tree import TokenTrie
-from ergotext.tasks.retrieval.branch_and_bound import Answer
+from ergotext.support.arrays import Ints
+from ergotext.tasks.retrieval.branch_and_bound import ScoredKey
 from ergotext.tasks.retrieval.masked_keys import PROMPT, MaskedKeys
-from ergotext.tasks.retrieval.request import Group, Plan
+from ergotext.tasks.retrieval.request import Plan, QuestionGroup
 from ergotext.tasks.retrieval.search import Answers
 
 PSEUDO = (
@@ -42,22 +42,19 @@ class MaskedSearch:
     def __init__(self, model: object, trie: TokenTrie, prompt: str | None) -> None:
         if not isinstance(model, MaskedLM):
             raise InputError(
-                f"a {type(model).__name__} fills in no blanks: leave decode mlm out, or give a "
-                f"masked language model"
+                f'a {type(model).__name__} cannot fill in blanks: use decode="beam", or a masked '
+                "language model"
             )
         self.reader = MaskedKeys(model, trie, prompt=prompt or PROMPT)
 
     def check(self, plan: Plan) -> None:
         """Raise InputError if what is asked for cannot be told."""
         if plan.threshold > 0 or plan.temperature != 1:
-            raise InputError(
-                "threshold and temperature are for probabilities, and decode mlm has none: leave "
-                "them out"
-            )
+            raise InputError('decode="mlm" gives no probabilities: drop threshold and temperature')
         if plan.lookahead is not None:
-            raise InputError("decode mlm takes no look-ahead: leave it out")
+            raise InputError('decode="mlm" takes no look-ahead: drop it')
 
-    def __call__(self, group: Group, plan: Plan) -> list[Answers]:
+    def __call__(self, group: QuestionGroup, plan: Plan) -> list[Answers]:
         """For each question the best of its candidates, or of all keys."""
         among: list[Ints | None] = [None] * len(group.encoded)
         if group.candidates is not None:
@@ -73,7 +70,7 @@ class MaskedSearch:
         if len(self.reader.keys.before) + room < np.max(self.reader.search.lengths, initial=0):
             notes.append(f"keys of more than {max(room, 0)} tokens have no room: left out")
         return Answers(
-            [Answer(one.tokens, one.log_prob, one.score) for one in found[: plan.k]],
+            [ScoredKey(one.tokens, one.log_prob, one.score) for one in found[: plan.k]],
             exact=len(found) == len(trie if among is None else among),
             mass=None,
             notes=tuple(notes),

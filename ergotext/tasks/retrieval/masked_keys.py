@@ -1,4 +1,4 @@
-"""Questions answered by keys of an index that a masked model writes into blanks."""
+"""Rank the keys of an index by how well a masked language model fills them into blanks."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import torch
 from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch, microbatches
 from ergotext.lm.masked import MaskedLM
-from ergotext.lm.ragged import Ints
 from ergotext.lm.tokenizers.fast import FastTokenizer
 from ergotext.lm.trie.by_length import KeysByLength
 from ergotext.lm.trie.tree import TokenTrie
+from ergotext.support.arrays import Ints
 from ergotext.support.words import check_texts
 from ergotext.tasks.retrieval.readers import LONGEST
 
@@ -78,12 +78,12 @@ class MaskedKeys:
         self, lm: MaskedLM, trie: TokenTrie, *, prompt: str = PROMPT, by: By = "mean"
     ) -> None:
         if by not in get_args(By):
-            raise InputError(f"keys are ranked by {' or '.join(get_args(By))}, not {by!r}")
+            raise InputError(f"by must be {' or '.join(get_args(By))}, got {by!r}")
         for part in ("{question}", "{answer}"):
             if prompt.count(part) != 1:
                 raise InputError(
-                    f"the prompt {prompt!r:.60} must hold {part} once: write it where the "
-                    f"{part[1:-1]} stands"
+                    f"the prompt {prompt!r:.60} must contain {part} exactly once, where the "
+                    f"{part[1:-1]} goes"
                 )
         self.lm, self.by = lm, by
         self.keys = self._tokenizer_of(trie)
@@ -109,13 +109,13 @@ class MaskedKeys:
         check_texts(questions, "questions")
         for question in questions:
             if not question.strip():
-                raise InputError("a question is empty: give one with text in it")
+                raise InputError("a question is empty")
         rows = [self._row(question.strip()) for question in questions]
         for row in rows:
             if self._lengths and self.room(row) < self._lengths[0]:
                 raise InputError(
-                    f"the question leaves room for {max(self.room(row), 0)} tokens of "
-                    f"{self.lm.max_positions}, and no key is so short: shorten it"
+                    f"the question leaves room for {max(self.room(row), 0)} of the model's "
+                    f"{self.lm.max_positions} tokens, and no key is that short: shorten it"
                 )
         return [self.answers(row, k) for row in rows]
 
@@ -201,6 +201,6 @@ class MaskedKeys:
                 return one
         raise InputError(
             f"the index was built with another tokenizer ({trie.alphabet.fingerprint or 'none'}) "
-            f"than this model's ({known[0].alphabet.fingerprint}): build it with --tokenizer and "
-            f"the model's name"
+            f"than this model's ({known[0].alphabet.fingerprint}): build it with the model's "
+            "tokenizer"
         )

@@ -1,4 +1,4 @@
-"""What all keys of an index weigh together: exactly, or between two bounds that always hold."""
+"""Normalise over all keys of an index: exactly, or with guaranteed bounds."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ import torch
 
 from ergotext.errors import InputError
 from ergotext.lm.protocols import Decoding
-from ergotext.lm.ragged import Ints
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.samplers.search.tails import numbers
+from ergotext.support.arrays import Floats, Ints
 from ergotext.tasks.retrieval.branch_and_bound import Tokens, keys_log_prob
-from ergotext.tasks.retrieval.request import Floats
 
 ROWS = 64
 """Most prefixes of one pass of the network."""
@@ -84,7 +83,7 @@ def bounded_mass(
     """
     found = []
     for question, mine in enumerate(known):
-        search = _Search(trie, mine, temperature)
+        search = _KeySearch(trie, mine, temperature)
         search.expand(_Open.root(decoding, trie, question))
         search.run(prefixes)
         found.append(search.mass())
@@ -140,7 +139,7 @@ class _Open:
         return replace(self, decoding=decoding, row=np.arange(len(self.row)))
 
 
-class _Search:
+class _KeySearch:
     """The open prefixes of one question, and the keys that were come to."""
 
     def __init__(self, trie: TokenTrie, known: Mapping[Tokens, float], temperature: float) -> None:
@@ -231,6 +230,6 @@ class _Search:
         highest = int(token.max(initial=0))
         if highest >= decoding.size:
             raise InputError(
-                f"The index holds token {highest}, the model knows {decoding.size}: build it with "
-                f"the model's tokenizer."
+                f"the index contains token {highest}, but the model has only {decoding.size} "
+                "tokens: build it with the model's tokenizer"
             )

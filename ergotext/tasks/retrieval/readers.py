@@ -1,4 +1,4 @@
-"""What a model makes of questions: the rows behind which a search writes the keys of an index."""
+"""Prompt a model with a question, ready to decode keys."""
 
 from __future__ import annotations
 
@@ -106,15 +106,12 @@ def reader_of(model: object, prompt: str | None = None) -> QuestionReader:
         return model
     masked = ", or have it write into blanks with decode mlm" if isinstance(model, MaskedLM) else ""
     raise InputError(
-        f"a {type(model).__name__} cannot answer questions: give an encoder-decoder or a causal "
+        f"a {type(model).__name__} cannot answer questions: use an encoder-decoder or a causal "
         f"language model{masked}"
     )
 
 
 def _checked(prompt: str) -> str:
     if prompt.count("{question}") != 1:
-        raise InputError(
-            f"the prompt {prompt!r:.60} must hold {{question}} once: write it where the question "
-            f"stands"
-        )
+        raise InputError(f"the prompt {prompt!r:.60} must contain {{question}} exactly once")
     return prompt

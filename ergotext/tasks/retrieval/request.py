@@ -1,59 +1,49 @@
-"""What a retriever was asked for, and the questions that it answers together."""
+"""Options of a retrieval request, and groups of questions searched together."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from pydantic import Field, SkipValidation
 
 from ergotext.errors import InputError
 from ergotext.lm.trie.restricted import Paths
+from ergotext.support.arrays import Floats
+from ergotext.support.records import Count, Share, Whole, record
 from ergotext.tasks.retrieval.candidates import Candidates, ManyPotential, Potential
 
-Floats = NDArray[np.float64]
 Decode = Literal["beam", "mlm"]
 """How keys are written: token by token, or into the blanks of a masked model."""
 
 
-@dataclass(frozen=True)
+@record
 class Plan:
     """What ``Retriever.retrieve`` was asked for."""
 
-    k: int
+    k: Count
     beams: int
-    lookahead: Potential | None
-    prefixes: int
-    temperature: float
-    threshold: float
-    batch_size: int
+    lookahead: SkipValidation[Potential | None]
+    prefixes: Whole
+    temperature: Annotated[float, Field(ge=1e-6, le=1e6)]  # log p / T must be a number
+    threshold: Share
+    batch_size: Count
     spans: bool
     posterior: bool = False
 
     def __post_init__(self) -> None:
-        if self.k < 1 or self.beams < self.k or self.batch_size < 1:
-            raise InputError(
-                f"k ({self.k}), beams ({self.beams}) and batch_size ({self.batch_size}) must be at "
-                f"least one, and beams at least k"
-            )
-        if self.prefixes < 0:
-            raise InputError(f"prefixes must be 0 or more, got {self.prefixes}")
-        if not 1e-6 <= self.temperature <= 1e6:  # log p / T must be a number
-            raise InputError(
-                f"the temperature must be positive, from 1e-6 to 1e6, got {self.temperature}"
-            )
+        if self.beams < self.k:
+            raise InputError(f"beams ({self.beams}) must be at least k ({self.k})")
         if self.posterior and self.lookahead is None:
             raise InputError(
-                "the posterior is that of model and look-ahead together, and there is none: name "
-                "one (with --anywhere there is none), or ask for the model's own probabilities"
+                "posterior needs a look-ahead: give one (a search of all entries has none), or "
+                "drop posterior"
             )
-        if not 0 <= self.threshold <= 1:
-            raise InputError(f"the threshold is a probability, got {self.threshold}")
 
 
 @dataclass(frozen=True)
-class Group:
+class QuestionGroup:
     """Questions that are searched together, and the keys that each may be answered with."""
 
     numbers: list[int]
@@ -78,8 +68,8 @@ class Group:
             told = lookahead.many(self.questions, self.candidates)
             if len(told) != len(pairs):
                 raise InputError(
-                    f"the look-ahead gave {len(told)} arrays for {len(pairs)} questions: it must "
-                    f"give one for each"
+                    f"the look-ahead returned {len(told)} arrays for {len(pairs)} questions; it "
+                    "must return one for each"
                 )
         else:
             told = [lookahead(question, keys) for question, keys in pairs]
@@ -88,9 +78,9 @@ class Group:
             values = np.asarray(given, dtype=np.float64)
             if values.shape != (len(keys),) or not (values < np.inf).all():
                 raise InputError(
-                    f"the look-ahead must give a number, or -inf, for each of {len(keys)} "
-                    f"candidates of {question!r:.60}; it gave an array of shape {values.shape}"
-                    f"{', with NaN or inf in it' if values.shape == (len(keys),) else ''}"
+                    f"the look-ahead must return a number, or -inf, for each of {len(keys)} "
+                    f"candidates of {question!r:.60}, got shape "
+                    f"{values.shape}{', with NaN or inf' if values.shape == (len(keys),) else ''}"
                 )
             found.append(values)
         return found

@@ -1,4 +1,4 @@
-"""Answers of a retriever, and how sure they are."""
+"""Results of a retriever: answers and their probabilities."""
 
 from __future__ import annotations
 

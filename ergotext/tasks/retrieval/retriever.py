@@ -1,4 +1,4 @@
-"""Questions answered by the entries of an index that a model finds most likely."""
+"""Retriever: answer questions with the most probable entries of an index."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from ergotext.lm.trie.restricted import Paths
 from ergotext.lm.trie.tree import TokenTrie, settled
 from ergotext.support.words import check_texts, counted
 from ergotext.tasks.lookup import fields_of
-from ergotext.tasks.retrieval.branch_and_bound import Answer
+from ergotext.tasks.retrieval.branch_and_bound import ScoredKey
 from ergotext.tasks.retrieval.candidates import Candidates, Mention, Potential, Spotter, every_key
 from ergotext.tasks.retrieval.masked import MaskedSearch
 from ergotext.tasks.retrieval.probability import Mass
 from ergotext.tasks.retrieval.readers import reader_of
-from ergotext.tasks.retrieval.request import Decode, Group, Plan
+from ergotext.tasks.retrieval.request import Decode, Plan, QuestionGroup
 from ergotext.tasks.retrieval.results import Hit, Hits, between
 from ergotext.tasks.retrieval.search import KeySearch
 
@@ -80,7 +80,7 @@ class Retriever:
         decode: Decode = "beam",
     ) -> None:
         if decode not in get_args(Decode):
-            raise InputError(f"keys are found by {' or '.join(get_args(Decode))}, not {decode!r}")
+            raise InputError(f"decode must be {' or '.join(get_args(Decode))}, got {decode!r}")
         noted = False
         if isinstance(index, (str, Path)):
             trie = load(index)
@@ -165,7 +165,7 @@ class Retriever:
                 found[number] = hits
         return found
 
-    def _groups(self, questions: Sequence[str], plan: Plan) -> Iterator[Group]:
+    def _groups(self, questions: Sequence[str], plan: Plan) -> Iterator[QuestionGroup]:
         """Questions of like length, those without a subject apart; empty ones are left out."""
         room = self.trie.longest
         read = {n: self.reader.encode(q, room) for n, q in enumerate(questions) if q.strip()}
@@ -176,7 +176,7 @@ class Retriever:
             asked = [questions[n] for n in numbers]
             each, paths = self._candidates(asked, plan)
             if each is None or paths is None:
-                yield Group(numbers, asked, [read[n] for n in numbers], each, None)
+                yield QuestionGroup(numbers, asked, [read[n] for n in numbers], each, None)
                 continue
             some = np.array([len(one) > 0 for one in each])
             places = np.cumsum(some) - 1
@@ -184,7 +184,7 @@ class Retriever:
             for has in (True, False):
                 rows = np.flatnonzero(some == has).tolist()
                 if rows:
-                    yield Group(
+                    yield QuestionGroup(
                         [numbers[row] for row in rows],
                         [asked[row] for row in rows],
                         [read[numbers[row]] for row in rows],
@@ -203,11 +203,11 @@ class Retriever:
         if len(self.trie) > MOST_WEIGHED:
             raise InputError(
                 f"a look-ahead over all {counted(len(self.trie), 'key')} would take too long: "
-                f"restrict answers to spans of the question"
+                "restrict the search to subjects in the question"
             )
         return [self._every] * len(questions), None
 
-    def _answered(self, group: Group, plan: Plan) -> Iterator[Hits]:
+    def _answered(self, group: QuestionGroup, plan: Plan) -> Iterator[Hits]:
         answers = self.search(group, plan)
         for number, found in enumerate(answers):
             mentions = group.candidates[number].mentions if group.candidates is not None else ()
@@ -219,7 +219,7 @@ class Retriever:
                 hits = []
             yield Hits(hits, found.exact, mentions, notes, plan.spans)
 
-    def _hit(self, answer: Answer, mass: Mass | None, temperature: float, together: bool) -> Hit:
+    def _hit(self, answer: ScoredKey, mass: Mass | None, temperature: float, together: bool) -> Hit:
         assert self.trie.tokenizer is not None
         text = self.trie.tokenizer.decode(answer.tokens)
         fields = fields_of(text, self.triples)

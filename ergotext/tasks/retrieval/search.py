@@ -1,4 +1,4 @@
-"""The best keys of an index for questions, by search or one by one, and what all keys weigh."""
+"""Search the best keys for questions and bound their probabilities."""
 
 from __future__ import annotations
 
@@ -6,22 +6,21 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ergotext.errors import InputError
 from ergotext.lm.protocols import Decoding
 from ergotext.lm.ragged import take_rows
 from ergotext.lm.trie.keys import keys_through
-from ergotext.lm.trie.restricted import BestAmong, Within
+from ergotext.lm.trie.restricted import BestAmong, RestrictedKeys
 from ergotext.lm.trie.states import ROOT
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.samplers.search.beam import beam
-from ergotext.tasks.retrieval.branch_and_bound import Answer, Tokens, keys_log_prob, proven_best
+from ergotext.support.arrays import Floats, Ints
+from ergotext.tasks.retrieval.branch_and_bound import ScoredKey, Tokens, keys_log_prob, proven_best
 from ergotext.tasks.retrieval.probability import Mass, bounded_mass, exact_mass
 from ergotext.tasks.retrieval.readers import QuestionReader
-from ergotext.tasks.retrieval.request import Floats, Group, Plan
+from ergotext.tasks.retrieval.request import Plan, QuestionGroup
 
-Ints = NDArray[np.int64]
 MOST_SCORED = 1024
 """Keys of a question that are scored at most where a posterior is asked for."""
 
@@ -41,7 +40,7 @@ class Answers:
         What the asker should know.
     """
 
-    best: list[Answer]
+    best: list[ScoredKey]
     exact: bool
     mass: Mass | None
     notes: tuple[str, ...] = ()
@@ -66,7 +65,7 @@ class KeySearch:
         if own != built:
             raise InputError(
                 f"the index was built with another tokenizer ({built.fingerprint or 'none'}) than "
-                f"this model's ({own.fingerprint}): build it with --tokenizer and the model's name"
+                f"this model's ({own.fingerprint}): build it with the model's tokenizer"
             )
         self.reader = reader
         self.trie = trie
@@ -74,9 +73,9 @@ class KeySearch:
     def check(self, plan: Plan) -> None:
         """Raise InputError if what is asked for cannot be told."""
         if plan.threshold > 0 and not (plan.prefixes or plan.posterior):
-            raise InputError("a threshold needs probabilities: let prefixes be 1 or more")
+            raise InputError("a threshold needs probabilities: set prefixes to 1 or more")
 
-    def __call__(self, group: Group, plan: Plan) -> list[Answers]:
+    def __call__(self, group: QuestionGroup, plan: Plan) -> list[Answers]:
         """For each question the best of its candidates, or of all keys."""
         if not len(self.trie):
             return [Answers([], True, None)] * len(group.encoded)
@@ -89,15 +88,15 @@ class KeySearch:
     def _searched(
         self,
         decoding: Decoding,
-        group: Group,
+        group: QuestionGroup,
         potentials: list[Floats] | None,
         plan: Plan,
     ) -> list[Answers]:
         """The best that are proven so, or that beam search finds; bounds of the mass of all."""
-        automaton: TokenTrie | Within = self.trie
+        automaton: TokenTrie | RestrictedKeys = self.trie
         if group.paths is not None:
-            automaton = Within(self.trie, group.paths, len(decoding))
-        proven: list[list[Answer] | None] = [None] * len(decoding)
+            automaton = RestrictedKeys(self.trie, group.paths, len(decoding))
+        proven: list[list[ScoredKey] | None] = [None] * len(decoding)
         ahead = None
         if potentials is not None and group.candidates is not None:
             ordinals = [keys.ordinals for keys in group.candidates]
@@ -115,7 +114,7 @@ class KeySearch:
                 max_length=self.trie.longest,
             )  # fmt: skip
             found = [
-                ([Answer(h.tokens, h.log_prob, h.score) for h in one.hypotheses], one.exact)
+                ([ScoredKey(h.tokens, h.log_prob, h.score) for h in one.hypotheses], one.exact)
                 if best is None
                 else (best, True)
                 for best, one in zip(proven, searched, strict=True)
@@ -138,7 +137,7 @@ class KeySearch:
         ]
 
     def _scored(
-        self, decoding: Decoding, group: Group, potentials: list[Floats] | None, plan: Plan
+        self, decoding: Decoding, group: QuestionGroup, potentials: list[Floats] | None, plan: Plan
     ) -> list[Answers]:
         """The best of all keys, each of them scored."""
         found = []
@@ -151,7 +150,7 @@ class KeySearch:
             best = np.argsort(-score, kind="stable")[: plan.k]
             best = best[score[best] > -np.inf]
             answers = [
-                Answer(self._keys[key], float(each[key]), float(score[at]))
+                ScoredKey(self._keys[key], float(each[key]), float(score[at]))
                 for at, key in zip(best.tolist(), keys[best].tolist(), strict=True)
             ]
             found.append(Answers(answers, True, mass))
@@ -173,6 +172,6 @@ class KeySearch:
         return list(self.trie.keys())
 
 
-def _prefixes(group: Group, plan: Plan) -> int:
+def _prefixes(group: QuestionGroup, plan: Plan) -> int:
     """Prefixes to expand: none where no subject was found, as the answers are guesses then."""
     return 0 if group.candidates is None and plan.spans else plan.prefixes

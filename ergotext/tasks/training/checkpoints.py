@@ -1,4 +1,4 @@
-"""The checkpoints of a run of training: which is the last that was written whole."""
+"""Find the last complete checkpoint of a training run."""
 
 from __future__ import annotations
 
@@ -62,9 +62,9 @@ def _check(checkpoint: Path) -> str | None:
     known = {field.name for field in fields(TrainerState)}
     step, best = state.get("global_step"), state.get("best_model_checkpoint")
     if not known.issuperset(state) or type(step) is not int or not isinstance(best, str | None):
-        raise ValueError(f"{_STATE} is none of this version of transformers")
+        raise ValueError(f"{_STATE} is from another version of transformers")
     if checkpoint.name != f"checkpoint-{step}":
-        raise ValueError(f"{_STATE} is of step {step}")
+        raise ValueError(f"{_STATE} is from step {step}")
     with safe_open(checkpoint / _WEIGHTS, framework="pt"):
         pass  # looks at its sizes
     for name in _ARCHIVES:

@@ -1,15 +1,16 @@
-"""The stream of training examples: real questions, and questions made of them and of the base."""
+"""Stream of training examples: real questions, and synthetic ones from the knowledge base."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import cached_property
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from ergotext.errors import InputError
+from ergotext.support.records import NotNegative, record
 from ergotext.tasks.datasets.kgclue.data import Triple
 from ergotext.tasks.training.sources import SUBJECT, Asked, Base, Name, Template
 
@@ -47,7 +48,7 @@ class Example(NamedTuple):
     """the entry that answers it, where it is one of the training data"""
 
 
-@dataclass(frozen=True)
+@record
 class Shares:
     """How much of each kind there is in the stream; the sum need not be 1.
 
@@ -65,16 +66,16 @@ class Shares:
         ``FORMS`` filled with names and predicates of the base.
     """
 
-    real: float = 0.2
-    renamed: float = 0.15
-    swapped: float = 0.25
-    template: float = 0.2
-    plain: float = 0.2
+    real: NotNegative = 0.2
+    renamed: NotNegative = 0.15
+    swapped: NotNegative = 0.25
+    template: NotNegative = 0.2
+    plain: NotNegative = 0.2
 
     def __post_init__(self) -> None:
         values = [getattr(self, field.name) for field in fields(self)]
-        if not all(0 <= value < float("inf") for value in values) or sum(values) <= 0:
-            raise InputError(f"shares are numbers from 0 up and not all 0, got {values}")
+        if sum(values) <= 0:
+            raise InputError(f"the shares must not all be 0, got {values}")
 
 
 class Stream:
@@ -116,7 +117,7 @@ class Stream:
         ]
         kept = [(share, make) for share, source, make in kinds if share > 0 and len(source)]
         if not kept:
-            raise InputError("of what there is no training example can be made with these shares")
+            raise InputError("no training examples: every source with a non-zero share is empty")
         self._make = [make for _, make in kept]
         share = np.array([share for share, _ in kept])
         self._share = share / share.sum()

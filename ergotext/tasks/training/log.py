@@ -1,4 +1,4 @@
-"""What a run of training tells: a log of JSON lines, and its curve."""
+"""Training log of JSON lines, and its plot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The learning rate: warm-up, a plateau, and a fall to zero, by steps or by the clock."""
+"""Learning-rate schedule: warm-up, plateau and decay to zero, by steps or by time."""
 
 from __future__ import annotations
 

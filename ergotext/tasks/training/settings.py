@@ -1,26 +1,30 @@
-"""What tells how a retriever is trained, and what is written down of it beside the model."""
+"""Training settings, and the record written beside the model."""
 
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import Field
 
 from ergotext.errors import InputError
+from ergotext.support.files import write_text
+from ergotext.support.records import Count, Positive, Share, Whole, record
 from ergotext.support.untrusted import read_json
 from ergotext.tasks.training.examples import Shares
 
-OBJECTIVES = ("cross-entropy", "listwise", "policy", "zeroth-order")
+Objective = Literal["cross-entropy", "listwise", "policy", "zeroth-order"]
+OBJECTIVES = get_args(Objective)
 RECORD = "training.json"
 _MAY_CHANGE = ("steps", "every", "patience", "dev_limit")
 """Settings that a run may be resumed with others of."""
 
 
-@dataclass(frozen=True)
+@record
 class Shape:
     """The size of a T5 with gated GELU and one embedding for input and output.
 
@@ -34,19 +38,20 @@ class Shape:
     dropout_rate : float
     """
 
-    d_model: int = 256
-    d_ff: int = 512
-    num_layers: int = 3
-    num_heads: int = 4
-    dropout_rate: float = 0.0
+    d_model: Count = 256
+    d_ff: Count = 512
+    num_layers: Count = 3
+    num_heads: Count = 4
+    dropout_rate: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
     def __post_init__(self) -> None:
-        least = min(self.d_model, self.d_ff, self.num_layers, self.num_heads)
-        if least < 1 or self.d_model % self.num_heads or not 0 <= self.dropout_rate < 1:
-            raise InputError(f"no model has the shape {asdict(self)}: heads must share its width")
+        if self.d_model % self.num_heads:
+            raise InputError(
+                f"d_model ({self.d_model}) must be a multiple of num_heads ({self.num_heads})"
+            )
 
 
-@dataclass(frozen=True)
+@record
 class Settings:
     """All that a trained model depends on, besides its data.
 
@@ -83,40 +88,26 @@ class Settings:
         A number is out of its range.
     """
 
-    steps: int = 20_000
-    batch_size: int = 32
-    learning_rate: float = 1e-3
-    warm_up: float = 0.02
-    cool_down: float = 0.3
-    objective: str = OBJECTIVES[0]
-    rivals: int = 16
-    radius: float = 1e-3
-    seed: int = 0
-    dev_limit: int = 500
-    every: int = 500
-    patience: int = 10
+    steps: Count = 20_000
+    batch_size: Count = 32
+    learning_rate: Positive = 1e-3
+    warm_up: Share = 0.02
+    cool_down: Share = 0.3
+    objective: Objective = "cross-entropy"
+    rivals: Annotated[int, Field(ge=2)] = 16
+    radius: Positive = 1e-3
+    seed: Whole = 0
+    dev_limit: Count = 500
+    every: Count = 500
+    patience: Count = 10
     shares: Shares = field(default_factory=Shares)
     shape: Shape = field(default_factory=Shape)
 
     def __post_init__(self) -> None:
-        if self.objective not in OBJECTIVES:
+        if self.warm_up + self.cool_down > 1:
             raise InputError(
-                f"unknown objective {self.objective!r}; choose one of {', '.join(OBJECTIVES)}"
-            )
-        for name in ("steps", "batch_size", "dev_limit", "every", "patience"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        if self.rivals < 2 or self.seed < 0:
-            raise InputError(
-                f"rivals ({self.rivals}) must be at least 2 and the seed ({self.seed}) at least 0"
-            )
-        for name in ("learning_rate", "radius"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise InputError(f"{name} is {getattr(self, name)}; it must be above 0")
-        if min(self.warm_up, self.cool_down) < 0 or self.warm_up + self.cool_down > 1:
-            raise InputError(
-                f"warm-up ({self.warm_up}) and cool-down ({self.cool_down}) are shares of the run: "
-                f"together at most 1"
+                f"warm_up ({self.warm_up}) and cool_down ({self.cool_down}) are fractions of the "
+                "run: together at most 1"
             )
 
 
@@ -137,9 +128,7 @@ class Record:
     def write(self, folder: Path, **known: Any) -> None:
         """Put it into the folder of the model."""
         told = {"settings": asdict(self.settings), "data": self.data, **known}
-        part = folder / f".{RECORD}"
-        part.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        part.replace(folder / RECORD)
+        write_text(folder / RECORD, json.dumps(told, indent=1, ensure_ascii=False) + "\n")
 
     def check(self, folder: Path) -> None:
         """Whether the run in the folder is this one.
@@ -154,8 +143,8 @@ class Record:
             before = {**told["settings"], **told["data"]}
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(
-                f"{folder} holds no run to go on with ({RECORD}): name the folder of a run, or "
-                f"leave out --resume and name an empty one"
+                f"{folder} contains no run to resume ({RECORD}): give the folder of a run, or "
+                "start without resume in an empty one"
             ) from error
         now = json.loads(json.dumps({**asdict(self.settings), **self.data}))
         check_same(f"the run in {folder}", before, now, _MAY_CHANGE)
@@ -169,8 +158,8 @@ def check_same(
         was, is_now = (told.get(name, "nothing") for told in (before, now))
         if name not in may_change and was != is_now:
             raise InputError(
-                f"{run} was started with {name} {was}, not {is_now}: "
-                f"give the same again, or train into another folder"
+                f"{run} was started with {name} = {was}, not {is_now}: use the same value, or "
+                "another folder"
             )
 
 
@@ -184,9 +173,9 @@ def claim(folder: Path, resume: bool) -> None:
     """
     held = _made(folder)
     if RECORD in held and not resume:
-        raise InputError(f"{folder} holds a run: go on with --resume, or name another folder")
+        raise InputError(f"{folder} contains a run; continue it with resume, or use another folder")
     if held and not resume:
-        raise InputError(f"{folder} is not empty, and holds no run: name another folder")
+        raise InputError(f"{folder} is not empty and contains no run: use another folder")
 
 
 def claim_file(folder: Path, result: str, parts: Sequence[str], resume: bool) -> None:
@@ -199,10 +188,10 @@ def claim_file(folder: Path, result: str, parts: Sequence[str], resume: bool) ->
     """
     held = set(_made(folder))
     if result in held:
-        raise InputError(f"{folder} holds {result} already: name another folder, or remove it")
+        raise InputError(f"{folder} already contains {result}: use another folder, or remove it")
     found = next((part for part in parts if part in held), None)
     if found is not None and not resume:
-        raise InputError(f"{folder} holds {found}, of another run: go on with --resume")
+        raise InputError(f"{folder} contains {found} of another run; continue that run with resume")
 
 
 def _made(folder: Path) -> list[str]:
@@ -211,7 +200,7 @@ def _made(folder: Path) -> list[str]:
         folder.mkdir(parents=True, exist_ok=True)
         held = [one.name for one in folder.iterdir()]
     except OSError as error:
-        raise InputError(f"cannot make the folder {folder} ({error.strerror})") from error
+        raise InputError(f"cannot create the folder {folder} ({error.strerror})") from error
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise InputError(f"the folder {folder} cannot be written: name another one")
+        raise InputError(f"the folder {folder} is not writable: use another one")
     return held

@@ -1,4 +1,4 @@
-"""What training examples are made of: names and predicates of a base, questions, templates."""
+"""Sources of training examples: names and predicates, questions, templates."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Base:
             predicate, _, meaning = rest.partition("\t")
             if not tab:
                 raise InputError(
-                    f"the key {text!r:.60} is no subject and predicate: give an index of triples"
+                    f"the key {text!r:.60} is not a subject and predicate: use an index of triples"
                 )
             names[Name(mention, meaning)] = None
             predicates[predicate] = None
@@ -126,7 +126,7 @@ def key_texts(trie: TokenTrie) -> Iterable[str]:
     """The texts of all keys, in exact order, the memory of a block of keys at a time."""
     written = Written.by(trie.tokenizer) if trie.tokenizer is not None else None
     if written is None:
-        raise InputError("This index has no tokenizer to read its keys with: load it with one.")
+        raise InputError("this index has no tokenizer to decode its keys: load it with one")
     root = np.array([ROOT])
     _, _, targets = trie.candidates(root)
     low, high = trie.span(targets)
@@ -164,8 +164,8 @@ def read_templates(paths: Iterable[Path], lines: Lines) -> list[Template]:
         lines.count(path, len(rows), bad, strict=False)
         if len(found) == before:
             raise InputError(
-                f"{path} holds no template. Give lines of a predicate, a tab, and a question with "
-                f"{SUBJECT} where the subject stands."
+                f"{path} contains no templates: each line is a predicate, a tab, and a question "
+                f"with {SUBJECT}"
             )
     return found
 
@@ -188,7 +188,7 @@ def digests(
 def _template(row: str) -> Template:
     predicate, tab, text = row.partition("\t")
     if not (predicate and tab) or "\t" in text:
-        raise ValueError("not a predicate and a question with a tab between them")
+        raise ValueError("not a predicate, a tab and a question")
     if SUBJECT not in text:
         raise ValueError(f"no {SUBJECT} in the question")
     return Template(predicate, text)

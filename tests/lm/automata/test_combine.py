@@ -52,5 +52,5 @@ def test_what_cannot_be_combined() -> None:
     with pytest.raises(InputError, match=r"different tokenizers \(one, other\)"):
         union(build([((1,), None)], one), build([((1,), None)], other))
     assert language(union(*(build([((1,), None)], a) for a in (one, Alphabet(10, 0, 5)))), 2)
-    with pytest.raises(InputError, match="nothing to combine"):
+    with pytest.raises(InputError, match="no automaton to combine"):
         union()

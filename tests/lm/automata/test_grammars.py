@@ -106,13 +106,13 @@ def test_malformed_expressions(pattern: str) -> None:
 
 @pytest.mark.parametrize("pattern", [r"[^\s\S]", "c", "ac", "a{2}c?c"])
 def test_expressions_that_no_tokens_can_match(pattern: str) -> None:
-    with pytest.raises(InputError, match="No text that these tokens can write"):
+    with pytest.raises(InputError, match="no text that this tokenizer can write"):
         regex(pattern, LATIN)
 
 
 @pytest.mark.parametrize("schema", ["{bad", "[1]", '{"type": "nope"}', '{"minimum": "x"}'])
 def test_malformed_schemas(schema: str) -> None:
-    with pytest.raises(InputError, match=r"schema is no JSON|cannot be followed"):
+    with pytest.raises(InputError, match=r"schema is not valid JSON|cannot handle"):
         json_schema(schema, LATIN)
 
 
@@ -131,13 +131,13 @@ def test_what_only_looks_like_a_possessive_count(pattern: str) -> None:
 
 @pytest.mark.parametrize("pattern", ["\\", "a\\", "a\\\\\\"])
 def test_a_lone_backslash_at_the_end(pattern: str) -> None:
-    with pytest.raises(InputError, match="lone backslash"):
+    with pytest.raises(InputError, match="single backslash"):
         regex(pattern, LATIN)
 
 
 @pytest.mark.parametrize("inner", ["a/b", r"a\/b", "a//b", "a\nb"])
 def test_marks_of_a_grammar_in_an_expression(inner: str) -> None:
-    with pytest.raises(InputError, match="No text that these tokens can write"):
+    with pytest.raises(InputError, match="no text that this tokenizer can write"):
         regex(inner, LATIN)
     assert accepts(regex(f"(?:{inner})?ab", LATIN), [5])
 
@@ -162,7 +162,7 @@ def test_malformed_grammars(source: str, said: str, capfd: pytest.CaptureFixture
 
 @pytest.mark.parametrize("source", ["start: <|endoftext|>", 'start: "a" <b>', "start: <|a|> /x/"])
 def test_special_tokens_in_a_grammar(source: str, capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(InputError, match="names the special token <"):
+    with pytest.raises(InputError, match="contains the special token <"):
         grammar(source, LATIN)
     assert capfd.readouterr().err == ""
     assert accepts(grammar('start: "a" // <|x|>\n', LATIN), [1])

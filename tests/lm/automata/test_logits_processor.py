@@ -360,7 +360,7 @@ def test_another_width_than_the_prompt_length_is_told(given_length: int) -> None
     model = llama().eval()
     made = AutomatonLogitsProcessor(trie(), model, given_length)
     for _ in range(2):
-        with pytest.raises(InputError, match=f"5 columns, prompt_length is {given_length}"):
+        with pytest.raises(InputError, match=f"5 columns, but prompt_length is {given_length}"):
             run(model, made, INPUTS)
 
 
@@ -368,7 +368,7 @@ def test_a_batch_narrower_than_the_last_is_told() -> None:
     model = llama().eval()
     made = processor(model, trie())
     run(model, made, INPUTS)
-    with pytest.raises(InputError, match="3 columns, prompt_length is 5"):
+    with pytest.raises(InputError, match="3 columns, but prompt_length is 5"):
         run(model, made, INPUTS[:2])
 
 
@@ -505,7 +505,7 @@ def test_another_generate_with_wider_prompts(causal: PreTrainedModel) -> None:
     causal.generate(torch.tensor([[2, 3, 4]]), logits_processor=[made], max_new_tokens=8)
     for wider in ([[2, 9, 9, 1, 2]], [[2, 3, 4], [2, 9, 9]]):
         ids = torch.tensor([[*row, 1] for row in wider])
-        with pytest.raises(InputError, match="give the width of input_ids"):
+        with pytest.raises(InputError, match="set it to the width of input_ids"):
             made(ids, torch.zeros(len(ids), SIZE))
 
 
@@ -516,7 +516,7 @@ def test_another_token_at_which_generate_stops(causal: PreTrainedModel) -> None:
     held = AutomatonLogitsProcessor(trie({(1, 5, 6), (2,)}), model, 1)
     start = torch.full((1, 1), PAD)
     held(start, torch.zeros(1, SIZE))
-    with pytest.raises(InputError, match="goes on behind token 5, where generate stops"):
+    with pytest.raises(InputError, match="continues after token 5, where generate stops"):
         held(torch.tensor([[PAD, 1]]), torch.zeros(1, SIZE))
     AutomatonLogitsProcessor(trie({(1, 6), (2,)}), model, 1)(start, torch.zeros(1, SIZE))
 
@@ -531,7 +531,7 @@ def test_nan_is_no_dead_end() -> None:
     made = AutomatonLogitsProcessor(trie(), STILL)
     ids = torch.tensor([[PAD, 1, 2], [PAD, 1, END]])
     broken = torch.full((2, SIZE), torch.nan)
-    with pytest.raises(ModelError, match=r"gave NaN behind tokens \[\] in row 0"):
+    with pytest.raises(ModelError, match=r"returned NaN after the tokens \[\] in row 0"):
         made(ids[:, :1], broken)
     scores = torch.zeros(2, SIZE)
     scores[1, 5] = torch.nan

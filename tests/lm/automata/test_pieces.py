@@ -55,7 +55,7 @@ def test_a_tokenizer_whose_pieces_cannot_be_told() -> None:
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=Tokenizer(model), eos_token="[SEP]", unk_token="[UNK]"
     )
-    with pytest.raises(InputError, match="cannot be told"):
+    with pytest.raises(InputError, match="cannot determine"):
         Pieces.of(tokenizer)
 
 
@@ -98,7 +98,7 @@ def test_decoders_that_are_told_apart() -> None:
             inner.decoder = decoder
         tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, eos_token="</s>")
         if expected is None:
-            with pytest.raises(InputError, match="cannot be told: use a fast"):
+            with pytest.raises(InputError, match="use a fast"):
                 Pieces.of(tokenizer)
         else:
             assert Pieces.of(tokenizer).tokens == expected

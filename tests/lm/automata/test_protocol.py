@@ -23,10 +23,10 @@ from ergotext.lm.automata import (
 )
 from ergotext.lm.automaton_base import AutomatonBase
 from ergotext.lm.protocols import Automaton, Ending
-from ergotext.lm.ragged import Ints
 from ergotext.lm.tokenizers.characters import CharacterTokenizer
 from ergotext.lm.trie import EditableTrie, build
 from ergotext.samplers.search.beam import beam
+from ergotext.support.arrays import Ints
 from ergotext.support.words import holds_words
 from ergotext.testing import check_automaton
 from tests.lm.automata.worlds import (

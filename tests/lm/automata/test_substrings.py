@@ -48,7 +48,7 @@ def test_no_beginning_is_a_dead_end() -> None:
 
 @pytest.mark.parametrize("passage", [[1, END], [PAD], [10], [-1]])
 def test_tokens_that_are_no_text(passage: list[int]) -> None:
-    with pytest.raises(InputError, match="no token of text"):
+    with pytest.raises(InputError, match="not a text token"):
         Substrings(passage, LATIN.alphabet)
 
 

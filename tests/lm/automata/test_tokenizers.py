@@ -188,7 +188,7 @@ def test_what_only_the_tokenizer_knows_is_refused() -> None:
         lambda: et.keywords(["ñandú"]).bind(lm),
         lambda: lm.vocabulary.encode("ñandú"),
     ):
-        with pytest.raises(InputError, match=r"token 264 \('ñandú'\), and the model knows 263"):
+        with pytest.raises(InputError, match=r"token 264 \('ñandú'\), but the model has only 263"):
             ask()
     # The text itself can be written all the same, in other tokens.
     found = et.sample(
@@ -197,13 +197,13 @@ def test_what_only_the_tokenizer_knows_is_refused() -> None:
     assert {draw.text for draw in found.all()} == {"ñandú"}
     trie = build(["ñandú", "ab"], FastTokenizer(sort.tokenizer, causal=True))
     for name in ("smc", "importance", "stochastic-beam"):
-        with pytest.raises(InputError, match="allows token 264, the model knows 263"):
+        with pytest.raises(InputError, match="allows token 264, but the model has only 263"):
             et.sample(et.fluency(lm) + et.matches(trie), sampler=name, max_length=4, progress=False)
 
 
 def test_a_model_that_does_not_know_the_end_token() -> None:
     sort = gpt2()
-    with pytest.raises(et.ModelError, match="token 262 is none of the 262 tokens"):
+    with pytest.raises(et.ModelError, match="token 262 is not among the 262 tokens"):
         Sort(sort.tokenizer, sort.rows - 1).lm()
 
 

@@ -48,7 +48,7 @@ def test_keywords_that_eat_each_other_are_refused(monkeypatch: pytest.MonkeyPatc
     from ergotext.lm.energies import terms
 
     monkeypatch.setattr(terms, "initial_rows", lambda *_: [])
-    with pytest.raises(InputError, match="run into each other"):
+    with pytest.raises(InputError, match="merge with one another"):
         toy_energy(["a", "b"], any_order=True).initial(2)
 
 

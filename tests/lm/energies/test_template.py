@@ -12,7 +12,7 @@ import torch
 from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.causal import CausalLM
-from ergotext.lm.energies.template import Blank, Parts, Template, template
+from ergotext.lm.energies.template import Blank, Parts, TemplateTerm, template
 from ergotext.lm.energies.term import Sum
 from ergotext.lm.energies.terms import Length, fluency
 from ergotext.lm.loading import load
@@ -65,12 +65,12 @@ def test_blanks_and_their_lengths() -> None:
     [
         ("The cat.", "no blank"),
         ("", "no blank"),
-        ("The ___ ___ cat", "side by side"),
-        ("The ___{0} cat", "one word or more"),
-        ("The ___{3,2} cat", "one word or more"),
-        ("The ___{x} cat", "'___{x} cat' has no length that can be read"),
-        ("The ___{ 2 cat", "no length that can be read"),
-        ("The ___{,3} cat", "no length that can be read"),
+        ("The ___ ___ cat", "are adjacent"),
+        ("The ___{0} cat", "at least one word"),
+        ("The ___{3,2} cat", "at least one word"),
+        ("The ___{x} cat", "'___{x} cat' has an invalid length"),
+        ("The ___{ 2 cat", "invalid length"),
+        ("The ___{,3} cat", "invalid length"),
         ("a\x07 ___", "control character"),
     ],
 )
@@ -164,10 +164,10 @@ def test_what_runs_into_a_given_word_is_refused(lm: CausalLM) -> None:
         "lm.energies.template", ("met = torch.tensor(whole, dtype=torch.bool) & torch.tensor(fits, "
                         "dtype=torch.bool)", "met = torch.tensor(whole, dtype=torch.bool)")
     )  # fmt: skip
-    assert module.Template("The ___ dog", lm)(TokenBatch.of([bad]))[0] == 0
+    assert module.TemplateTerm("The ___ dog", lm)(TokenBatch.of([bad]))[0] == 0
 
 
-def check_places(make: Callable[[str], Template]) -> None:
+def check_places(make: Callable[[str], TemplateTerm]) -> None:
     """The word of a blank may be that which is given behind it: the blank comes first."""
     for text, row, marks in (
         ("a ___ b ___ c", (1, 3, 3, 3, 2), [1, 0, 2, 0, 3]),
@@ -185,4 +185,4 @@ def test_a_blank_is_never_empty() -> None:
 def test_another_beginning_of_what_follows_a_blank_is_caught(step: str) -> None:
     faulty = load_with_fault("lm.energies.template", ("at += 1  # a blank", f"{step}  # a blank"))
     with pytest.raises(AssertionError):
-        check_places(faulty.Template)
+        check_places(faulty.TemplateTerm)

@@ -118,16 +118,16 @@ def test_a_term_may_return_an_array(small_lm: CausalLM) -> None:
     [
         (lambda lm: (et.fluency(lm) + Returns("low"))(TokenBatch.of([[5]])), "'low', expected one"),
         (lambda lm: et.keywords([]), "no keyword"),
-        (lambda lm: et.keywords("summer"), "as a list"),
+        (lambda lm: et.keywords("summer"), "must be a list"),
         (lambda lm: et.fluency(lm) + et.keywords(["sun", "  "]), "empty"),
         (lambda lm: et.fluency(lm) + et.keywords(["a\x07b"]), "control character"),
         (lambda lm: et.fluency(lm) + et.keywords(["</s>"]), "cannot spell"),
         (lambda lm: et.fluency(lm) + et.keywords(["a"]) + et.keywords(["b"]), "one keywords"),
         (lambda lm: et.fluency(lm) + 0 * et.keywords(["a"]), "hard constraint"),
-        (lambda lm: et.keywords(["a"])(TokenBatch.of([[5]])), "know no tokenizer"),
+        (lambda lm: et.keywords(["a"])(TokenBatch.of([[5]])), "have no tokenizer"),
         (lambda lm: math.nan * et.fluency(lm), "finite"),
         (lambda lm: et.length(3, sd=0), "spread"),
-        (lambda lm: et.length(-1), "≥ 0"),
+        (lambda lm: et.length(-1), "0 tokens or more"),
         (lambda lm: et.fluency(lm) + 3, "cannot add"),
         (
             lambda lm: (et.fluency(lm) + (lambda b: torch.zeros(1, 2)))(TokenBatch.of([[5]])),
@@ -141,7 +141,7 @@ def test_a_term_may_return_an_array(small_lm: CausalLM) -> None:
             lambda lm: (-1.0 * (et.fluency(lm) + (lambda b: torch.tensor([math.inf]))))(
                 TokenBatch.of([[5]])
             ),
-            "turns over",
+            "would turn into",
         ),
         (lambda lm: et.custom(lambda t: [0.0])(TokenBatch.of([[5]])), "reads text"),
         (
@@ -150,7 +150,7 @@ def test_a_term_may_return_an_array(small_lm: CausalLM) -> None:
         ),
         (
             lambda lm: (et.fluency(lm) + et.custom(lambda t: [None]))(TokenBatch.of([[5]])),
-            "expected one number a text",
+            "expected one number per text",
         ),
     ],
 )

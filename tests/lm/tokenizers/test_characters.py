@@ -58,5 +58,5 @@ def test_impossible_input() -> None:
         TOKENIZER.encode("a\udc00")
     with pytest.raises(InputError, match="not in this vocabulary"):
         TOKENIZER.decode([TOKENIZER.size])
-    with pytest.raises(InputError, match="two ids"):
+    with pytest.raises(InputError, match="two different ids"):
         Alphabet(5, pad=1, end=1)

@@ -49,7 +49,7 @@ def test_a_word_is_spelled_as_inside_a_sentence(vocabulary: Vocabulary, word: st
         ("a\u2028b", "control character"),
         ("</s>", "cannot spell"),
         ("<mask>", "cannot spell"),
-        ("\ud800", "no valid Unicode"),
+        ("\ud800", "not valid Unicode"),
     ],
 )
 def test_words_that_cannot_be(vocabulary: Vocabulary, word: str, message: str) -> None:

@@ -101,12 +101,12 @@ def test_one_flipped_byte_is_found_and_harmless(path: Path) -> None:
 def test_truncated_longer_newer_empty_and_missing_files(path: Path) -> None:
     whole = path.read_bytes()
     for content, message in [
-        (whole[:-1], "it was cut off or added to"),
-        (whole + b" ", "it was cut off or added to"),
+        (whole[:-1], "it was truncated or appended to"),
+        (whole + b" ", "it was truncated or appended to"),
         (whole[:100], "not an index"),
         (b"", "is empty"),
         (b"subject\tpredicate\tobject\n", "not an index"),
-        (whole.replace(b'"version": "1"', b'"version": "2"'), "version 2, and this ergotext reads"),
+        (whole.replace(b'"version": "1"', b'"version": "2"'), "version 2, but this ergotext reads"),
     ]:
         path.write_bytes(content)
         for reader in (load, verify):
@@ -158,7 +158,7 @@ def test_texts_as_paths(tmp_path: Path) -> None:
 
 def test_notes_beyond_what_is_read_are_not_written(trie: TokenTrie, path: Path) -> None:
     before = path.read_bytes()
-    with pytest.raises(InputError, match="note less"):
+    with pytest.raises(InputError, match="shorten the notes"):
         save(trie, path, {"note": "x" * (1 << 20)})
     assert path.read_bytes() == before and list(path.parent.iterdir()) == [path]
     save(trie, path, {"note": "x" * ((1 << 20) - 4096)})
@@ -230,7 +230,7 @@ def test_what_killed_processes_left_is_swept_away_after_a_day(tmp_path: Path) ->
 def test_changes_are_merged_before_a_trie_is_saved(tmp_path: Path) -> None:
     trie = EditableTrie(build([((4,), None)], Alphabet(9, 0, 1)))
     trie.add((5,))
-    with pytest.raises(InputError, match="merge its changes with compact"):
+    with pytest.raises(InputError, match="merge them with compact"):
         save(trie, tmp_path / "kb.ergo")
     assert not list(tmp_path.iterdir())
     save(trie.compact(), tmp_path / "kb.ergo")

@@ -69,10 +69,10 @@ def test_what_is_no_potential() -> None:
         BestKey(trie, [0.0, np.nan])
     edited = EditableTrie(trie)
     edited.add((3,))
-    with pytest.raises(InputError, match="merge its changes with compact"):
+    with pytest.raises(InputError, match="merge them with compact"):
         BestKey(edited, np.zeros(3))
     best, two = BestKey(trie, [[0.0, 1.0]]), np.array([0, 1])
-    with pytest.raises(InputError, match="potentials for 1 input, and one is asked for input 1"):
+    with pytest.raises(InputError, match="potentials for 1 input, but input 1"):
         best(two, np.zeros(2, dtype=np.int64))
 
 
@@ -81,5 +81,5 @@ def test_a_potential_of_another_trie_is_refused() -> None:
     other = build([((1,), None), ((2,), None)], ALPHABET)
     decoding = CausalDecoding.of(ToyScorer(), 0, [()])
     assert beam(decoding, trie, k=1, lookahead=BestKey(trie, [0.0, 50.0]))[0].hypotheses
-    with pytest.raises(InputError, match="made for another automaton"):
+    with pytest.raises(InputError, match="built for another automaton"):
         beam(decoding, trie, k=1, lookahead=BestKey(other, [0.0, 50.0]))

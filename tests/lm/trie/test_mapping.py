@@ -106,7 +106,7 @@ def test_a_subtree_goes_and_objects_are_replaced() -> None:
     for wrong, message in [("\ud800", "lone surrogate"), (5, "is no text")]:
         with pytest.raises(InputError, match=message):
             trie.replace((2,), "z", wrong)
-    with pytest.raises(InputError, match="No key begins with"):
+    with pytest.raises(InputError, match="no key begins with"):
         trie.remove_prefix((8,))
     with pytest.raises(InputError, match=r"no key .* to replace the objects of"):
         trie.replace((8,), "a")

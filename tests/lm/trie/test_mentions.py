@@ -27,7 +27,7 @@ from ergotext.lm.tokenizers.fast import FastTokenizer
 from ergotext.lm.trie import TokenTrie, build
 from ergotext.lm.trie.lines import subject_and_predicate
 from ergotext.lm.trie.mentions import Mentions
-from ergotext.lm.trie.restricted import Within
+from ergotext.lm.trie.restricted import RestrictedKeys
 from ergotext.support.words import find_word
 from tests.tiny_t5 import tokenizer_of
 
@@ -160,14 +160,14 @@ def test_no_texts(trie: TokenTrie) -> None:
 
 
 def test_tokenizers_that_will_not_do() -> None:
-    with pytest.raises(InputError, match="no tokenizer to read texts"):
+    with pytest.raises(InputError, match="no tokenizer to encode texts"):
         Mentions(build([((5,), None)], FastTokenizer(tokenizer_of("ab"), "t").alphabet))
     spaced = tokenizer_of(["a b"])
     spaced.backend_tokenizer.normalizer = normalizers.Replace("\t", " ")
     wordpiece = Tokenizer(models.WordPiece({"<pad>": 0, "</s>": 1, "a": 2}, unk_token="<pad>"))
     wordpiece.decoder = decoders.WordPiece()
     other = PreTrainedTokenizerFast(tokenizer_object=wordpiece, pad_token="<pad>", eos_token="</s>")
-    with pytest.raises(InputError, match="cannot be told"):
+    with pytest.raises(InputError, match="cannot determine"):
         Mentions(build([("a", None)], FastTokenizer(other, "w")))
     assert Mentions(build([("a", None)], FastTokenizer(spaced, "s")), whole=True)
 
@@ -266,14 +266,14 @@ def test_paths_lead_to_what_was_found_and_nowhere_else() -> None:
     trie = written_in("byte fallback")
     texts = ["who was in China?", "who painted guernica", "who?"]
     found = Mentions(trie).find(texts, other_letters=True)
-    within = Within(trie, found.paths, len(texts))
+    within = RestrictedKeys(trie, found.paths, len(texts))
     for number in range(len(texts)):
         reached = list(keys_within(within, number))
         low, high = trie.span(found.state[found.text == number])
         assert len(reached) == sum(high - low) == 1
 
 
-def keys_within(within: Within, number: int) -> Iterator[tuple[int, ...]]:
+def keys_within(within: RestrictedKeys, number: int) -> Iterator[tuple[int, ...]]:
     level = [((), int(within.start(within.inputs)[number]))]
     while level:
         tokens, state = level.pop()

@@ -95,7 +95,11 @@ def test_it_is_an_automaton_and_names_what_cannot_be() -> None:
 
 def test_an_object_that_is_no_text() -> None:
     trie = EditableTrie(build([((1,), "a")], SMALL))
-    for wrong, message in [("\ud800", "lone surrogate"), (5, "no token id"), (b"x", "no token id")]:
+    for wrong, message in [
+        ("\ud800", "lone surrogate"),
+        (5, "not a token id"),
+        (b"x", "not a token id"),
+    ]:
         with pytest.raises(InputError, match=message):
             trie.add((2,), "b", wrong)
         assert list(trie.keys()) == [(1,)] and trie.get(()).tolist() == [1]

@@ -10,7 +10,7 @@ from ergotext.lm.protocols import Automaton, LookAhead
 from ergotext.lm.tokenizers.characters import Alphabet
 from ergotext.lm.trie import TokenTrie, build
 from ergotext.lm.trie.lookahead import BestKey
-from ergotext.lm.trie.restricted import BestAmong, Paths, Within
+from ergotext.lm.trie.restricted import BestAmong, Paths, RestrictedKeys
 from ergotext.lm.trie.states import DEAD, ROOT
 from ergotext.samplers.search.beam import beam
 from ergotext.testing.toy import ToyScorer
@@ -52,11 +52,11 @@ def allowed(trie: TokenTrie, number: int) -> list[tuple[int, ...]]:
 
 
 @pytest.fixture(scope="module")
-def within(trie: TokenTrie) -> Within:
-    return Within(trie, paths(trie), len(PREFIXES))
+def within(trie: TokenTrie) -> RestrictedKeys:
+    return RestrictedKeys(trie, paths(trie), len(PREFIXES))
 
 
-def test_it_takes_what_is_allowed_and_nothing_else(trie: TokenTrie, within: Within) -> None:
+def test_it_takes_what_is_allowed_and_nothing_else(trie: TokenTrie, within: RestrictedKeys) -> None:
     assert isinstance(within, Automaton)
     start = within.start(len(PREFIXES))
     taken: list[list[tuple[int, ...]]] = [[] for _ in PREFIXES]
@@ -85,7 +85,7 @@ def test_it_takes_what_is_allowed_and_nothing_else(trie: TokenTrie, within: With
     ]
 
 
-def test_rests_and_sinks_are_those_of_the_trie(trie: TokenTrie, within: Within) -> None:
+def test_rests_and_sinks_are_those_of_the_trie(trie: TokenTrie, within: RestrictedKeys) -> None:
     states = np.arange(trie.finished + len(trie.tail))
     own = states + 3 * len(states)
     assert within.plain(own).tolist() == states.tolist()
@@ -97,7 +97,7 @@ def test_rests_and_sinks_are_those_of_the_trie(trie: TokenTrie, within: Within) 
     assert [a.tolist() for a in within.candidates(dead)] == [[0], [4], [DEAD]]
 
 
-def test_rows_that_are_not_the_inputs(within: Within) -> None:
+def test_rows_that_are_not_the_inputs(within: RestrictedKeys) -> None:
     with pytest.raises(InputError, match="made for 5 inputs, not 4"):
         within.start(4)
 
@@ -116,7 +116,7 @@ def test_among_is_best_key_with_nothing_elsewhere(trie: TokenTrie) -> None:
     assert among(inputs, states).tolist() == best(inputs, states).tolist()
 
 
-def test_search_within_and_among(trie: TokenTrie, within: Within) -> None:
+def test_search_within_and_among(trie: TokenTrie, within: RestrictedKeys) -> None:
     """All allowed keys come, ranked by log p and their potentials."""
     rng = np.random.default_rng(3)
     numbers = {key: n for n, key in enumerate(trie.keys())}

@@ -12,7 +12,7 @@ from ergotext.lm.protocols import Automaton
 from ergotext.lm.tokenizers.characters import Alphabet, CharacterTokenizer
 from ergotext.lm.trie.builder import TrieBuilder, build
 from ergotext.lm.trie.runs import Runs
-from ergotext.lm.trie.sort import Rows
+from ergotext.lm.trie.sort import KeyRows
 from ergotext.lm.trie.states import DEAD
 from ergotext.lm.trie.tree import TokenTrie
 
@@ -145,7 +145,7 @@ def test_texts_need_a_tokenizer() -> None:
         build([("a", None)], SMALL)
     with pytest.raises(InputError, match="either texts or ids"):
         build([("a", None), ((1,), None)], tokenizer)
-    with pytest.raises(InputError, match="no tokenizer to read 'a'"):
+    with pytest.raises(InputError, match="no tokenizer to encode 'a'"):
         build([((1,), None)], SMALL).get("a")
 
 
@@ -171,16 +171,16 @@ def test_plain_keys_and_pairs_are_told_apart() -> None:
 @pytest.mark.parametrize(
     ("items", "message"),
     [
-        ("ab", "one text, not several keys"),
-        ([(1,), 2], "Number 2, 2, is no key"),
-        ([None], "Number 1, None, is no key"),
-        ([(1, None)], "None is no token id"),
-        ([((1, 2), 5)], r"\(1, 2\) is no token id"),
-        ([["1", "2"]], "'1' is no token id"),
-        ([(1, "2")], "'2' is no token id"),
-        ([(1.5, 2)], "1.5 is no token id"),
-        ([((1, 2), (3, 5))], r"\(1, 2\) is no token id"),
-        ([(1 << 70,)], "is no token id"),
+        ("ab", "expected several keys"),
+        ([(1,), 2], "item 2, 2, is neither a key"),
+        ([None], "item 1, None, is neither a key"),
+        ([(1, None)], "None is not a token id"),
+        ([((1, 2), 5)], r"\(1, 2\) is not a token id"),
+        ([["1", "2"]], "'1' is not a token id"),
+        ([(1, "2")], "'2' is not a token id"),
+        ([(1.5, 2)], "1.5 is not a token id"),
+        ([((1, 2), (3, 5))], r"\(1, 2\) is not a token id"),
+        ([(1 << 70,)], "is not a token id"),
         ([((1,), "\ud800")], "lone surrogate"),
     ],
 )
@@ -207,11 +207,11 @@ def test_an_empty_trie_is_a_dead_end() -> None:
 
 
 def test_no_room_for_temporary_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(runs: Runs, rows: Rows) -> None:
+    def full(runs: Runs, rows: KeyRows) -> None:
         raise OSError("100 requested and 7 written")
 
     monkeypatch.setattr(Runs, "add", full)
-    with pytest.raises(ErgotextError, match=r"Writing temporary files .* 7 written"):
+    with pytest.raises(ErgotextError, match=r"writing temporary files .* 7 written"):
         build([((1, 2), "a")], SMALL, run_bytes=1)
 
 

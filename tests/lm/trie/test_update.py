@@ -71,7 +71,7 @@ def test_keys_go_with_all_objects_where_no_object_is_named(tmp_path: Path) -> No
 
 
 def test_a_trie_without_a_tokenizer(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no tokenizer to read lines with"):
+    with pytest.raises(InputError, match="no tokenizer to encode lines"):
         add_lines(build([((1,), None)], SMALL), tmp_path / "lines")
 
 

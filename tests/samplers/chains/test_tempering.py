@@ -68,19 +68,19 @@ def test_a_kernel_of_ones_own() -> None:
     assert ParallelTempering(energy, longest, kernel=kernel).kernel is kernel
     result = sample(energy, "tempering", steps=4, max_length=longest, kernel=kernel, progress=False)
     assert result.steps == 4
-    with pytest.raises(InputError, match="made for another energy"):
+    with pytest.raises(InputError, match="built for another energy"):
         ParallelTempering(problem("free")[0], longest, kernel=kernel)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"rungs": 1}, "at least two rungs"),
-        ({"hottest": 0.5}, "must rise"),
+        ({"rungs": 1}, "rungs must be at least 2"),
+        ({"hottest": 0.5}, "rungs must be at least 2"),
         ({"temperature": 0.0}, "positive"),
-        ({"kernel": "annealing"}, "cannot move chains"),
-        ({"kernel": "tempering"}, "cannot move chains"),
-        ({"kernel": "smc"}, "cannot move chains"),
+        ({"kernel": "annealing"}, "cannot run"),
+        ({"kernel": "tempering"}, "cannot run"),
+        ({"kernel": "smc"}, "cannot run"),
         ({"kernel": "mlm-mh"}, "masked language model"),
     ],
 )

@@ -24,7 +24,7 @@ from ergotext.lm.loading import load
 from ergotext.samplers import Result, SeededDraws, Trace, sample, sampler_named
 from ergotext.samplers.base import State
 from ergotext.samplers.chains.moves import EditMoves
-from ergotext.samplers.checkpoint.file import CheckpointError, Journal
+from ergotext.samplers.checkpoint.file import CheckpointError, RecordFile
 from ergotext.samplers.checkpoint.saving import Keeper
 from ergotext.samplers.run import Run
 from ergotext.testing.toy import flat_energy, toy_energy
@@ -134,7 +134,7 @@ def test_an_object_as_option_is_refused_at_the_start(tmp_path: Path) -> None:
     energy = flat_energy()
     kernel = sampler_named("mh")(energy, max_length=5)
     same = {"chains": 2, "steps": 4, "max_length": 5, "progress": False}
-    with pytest.raises(InputError, match="is an object, of which a checkpoint cannot tell"):
+    with pytest.raises(InputError, match="is an object, which a checkpoint cannot compare"):
         sample(energy, "tempering", kernel=kernel, checkpoint=tmp_path / "run", **same)
     assert not (tmp_path / "run").exists()
     assert sample(energy, "tempering", kernel=kernel, **same).steps == 4
@@ -166,22 +166,22 @@ def test_what_is_written_grows_with_the_steps_and_no_faster(tmp_path: Path, monk
 
 def test_two_runs_do_not_write_to_one_file(tmp_path: Path) -> None:
     file = tmp_path / "run"
-    one = Journal.begin(file, {"n": 0}, {})
-    other, _ = Journal.open(file)
+    one = RecordFile.begin(file, {"n": 0}, {})
+    other, _ = RecordFile.open(file)
     other.append({"n": 1}, {"x": torch.arange(3)})
     with pytest.raises(CheckpointError, match="another process has written"):
         one.append({"n": 2}, {})
-    assert [header["n"] for header, _ in Journal.open(file)[1]] == [0, 1]
+    assert [header["n"] for header, _ in RecordFile.open(file)[1]] == [0, 1]
 
 
 def test_records_that_were_left_do_not_come_back(tmp_path: Path) -> None:
     file = tmp_path / "run"
-    one = Journal.begin(file, {"n": 0}, {"x": torch.arange(9)})
+    one = RecordFile.begin(file, {"n": 0}, {"x": torch.arange(9)})
     one.append({"n": 1}, {"x": torch.arange(90)})
     one.back_to(1)
-    assert [header["n"] for header, _ in Journal.open(file)[1]] == [0]
-    Journal.open(file)[0].append({"n": 2}, {"x": torch.arange(3)})
-    assert [header["n"] for header, _ in Journal.open(file)[1]] == [0, 2]
+    assert [header["n"] for header, _ in RecordFile.open(file)[1]] == [0]
+    RecordFile.open(file)[0].append({"n": 2}, {"x": torch.arange(3)})
+    assert [header["n"] for header, _ in RecordFile.open(file)[1]] == [0, 2]
 
 
 def test_an_interrupt_leaves_a_checkpoint_on_the_way(tmp_path: Path, monkeypatch) -> None:
@@ -222,7 +222,7 @@ def test_time_counts_over_all_parts_of_a_run(tmp_path: Path) -> None:
         ({"max_length": 11}, "max_length"),
         ({"temperature": 0.5}, "options"),
         ({"settings": {"model": "b"}}, "there model = 'a', here 'b'"),
-        ({"initial": TokenBatch.of([(1, 2)])}, "began with other texts"),
+        ({"initial": TokenBatch.of([(1, 2)])}, "started from other texts"),
     ],
 )
 def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path, changed, message: str) -> None:
@@ -239,9 +239,9 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path, changed, message
     ("other", "message"),
     [
         (toy_energy(["a"], seed=1), "another model or energy: its fluency gave"),
-        (toy_energy(["b"]), "began with other texts"),
-        (toy_energy(["a"]) + length(4), "of fluency, length, keywords, and this one is of"),
-        (toy_energy(["a"]) + 1e-2 * length(3), "this one is of"),
+        (toy_energy(["b"]), "started from other texts"),
+        (toy_energy(["a"]) + length(4), "(fluency, length, keywords; now"),
+        (toy_energy(["a"]) + 1e-2 * length(3), "; now"),
         (1.01 * toy_energy() + toy_energy(["a"]).parts[2][1], "its fluency gave"),
     ],
 )
@@ -397,7 +397,7 @@ def wait_for_writes(count: int, file: Path, alive: Callable[[], bool]) -> None:
 
 def run_of(file: Path) -> list[tuple[dict[str, object], dict[str, bytes]]]:
     """All that is in a file but the seconds it took."""
-    records = Journal.open(file)[1]
+    records = RecordFile.open(file)[1]
     for header, _ in records:
         header.pop("seconds")
     return [
@@ -407,4 +407,4 @@ def run_of(file: Path) -> list[tuple[dict[str, object], dict[str, bytes]]]:
 
 
 def steps_of(file: Path) -> int:
-    return sum(len(tensors["trace.width"]) for _, tensors in Journal.open(file)[1]) - 1
+    return sum(len(tensors["trace.width"]) for _, tensors in RecordFile.open(file)[1]) - 1

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ergotext.errors import ErgotextError
-from ergotext.samplers.checkpoint.file import CheckpointError, Journal, Record
+from ergotext.samplers.checkpoint.file import CheckpointError, Record, RecordFile
 from ergotext.samplers.sampling import sample
 from tests.lm.trie.crafted import inner, places, within
 from tests.samplers.checkpoint.test_checkpoint import flat_energy
@@ -60,10 +60,10 @@ def test_every_field_of_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(os, "fsync", lambda _: None)  # nothing here outlives the machine
     file, crafted = tmp_path / "run", tmp_path / "crafted"
     sample(flat_energy(), checkpoint=file, every=4, **SAME | {"steps": 4})
-    _, records = Journal.open(file)
+    _, records = RecordFile.open(file)
     tried = refused = 0
     for what, edited in edits(records[-1]):
-        journal = Journal.begin(crafted, *records[0])
+        journal = RecordFile.begin(crafted, *records[0])
         journal.append(*edited)
         tried += 1
         try:
@@ -83,6 +83,6 @@ def test_every_field_of_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("header", [{"a": "x" * 10**6}, {"made_of": {}}, {}])
 def test_a_header_of_something_else(tmp_path: Path, header: dict[str, Any]) -> None:
-    Journal.begin(tmp_path / "run", header, {})
+    RecordFile.begin(tmp_path / "run", header, {})
     with pytest.raises(CheckpointError, match=r"of another (version|run)"):
         sample(flat_energy(), checkpoint=tmp_path / "run", resume=True, **SAME)

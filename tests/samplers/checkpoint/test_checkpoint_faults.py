@@ -13,7 +13,7 @@ from ergotext.errors import ErgotextError
 from ergotext.lm.loading import load
 from ergotext.samplers import sample, sampling
 from ergotext.samplers.checkpoint import saving
-from ergotext.samplers.checkpoint.file import CheckpointError, Journal
+from ergotext.samplers.checkpoint.file import CheckpointError, RecordFile
 from ergotext.testing.toy import toy_energy
 from tests.faulty import load_with_fault
 from tests.samplers.checkpoint import test_checkpoint
@@ -90,11 +90,11 @@ def test_the_code_as_it_is_passes(tmp_path: Path, monkeypatch) -> None:
 
 def cut_while_writing(module: ModuleType, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The machine goes off at each moment of writing: the records before are there, whole."""
-    module.Journal.begin(file, {"n": 1}, {"x": torch.arange(5.0)})
-    module.Journal.open(file)[0].append({"n": 2}, {"x": torch.arange(50.0)})
+    module.RecordFile.begin(file, {"n": 1}, {"x": torch.arange(5.0)})
+    module.RecordFile.open(file)[0].append({"n": 2}, {"x": torch.arange(50.0)})
     calls = {"pwrite": os.pwrite, "fsync": os.fsync}
     for name, count in (("fsync", 0), ("fsync", 1), ("pwrite", 0), ("pwrite", 1)):
-        journal, left = module.Journal.open(file)[0], [count]
+        journal, left = module.RecordFile.open(file)[0], [count]
 
         def gone(*about, name=name, left=left):
             left[0] -= 1
@@ -108,13 +108,13 @@ def cut_while_writing(module: ModuleType, file: Path, monkeypatch: pytest.Monkey
             patch.setattr(os, name, gone)
             with pytest.raises(KeyboardInterrupt):
                 journal.append({"n": 3}, {"x": torch.arange(70.0)})
-        kept = [header["n"] for header, _ in Journal.open(file)[1]]
+        kept = [header["n"] for header, _ in RecordFile.open(file)[1]]
         assert kept == ([1, 2, 3] if (name, count) == ("fsync", 1) else [1, 2])
         if len(kept) == 3:
-            Journal.open(file)[0].back_to(2)
-    last = Journal.open(file)[0]
+            RecordFile.open(file)[0].back_to(2)
+    last = RecordFile.open(file)[0]
     last.append({"n": 4}, {})
-    assert [header["n"] for header, _ in Journal.open(file)[1]] == [1, 2, 4]
+    assert [header["n"] for header, _ in RecordFile.open(file)[1]] == [1, 2, 4]
 
 
 @pytest.mark.parametrize(
@@ -154,15 +154,21 @@ def test_a_file_begins_as_a_whole(tmp_path: Path, monkeypatch) -> None:
         with monkeypatch.context() as patch:
             patch.setattr(os, "fsync", gone)
             with pytest.raises(KeyboardInterrupt):
-                module.Journal.begin(file, {"n": 1}, {})
+                module.RecordFile.begin(file, {"n": 1}, {})
         assert not file.exists()
 
     name = "samplers.checkpoint.file"
     begun(load_with_fault(name), tmp_path / "run")
-    fault = 'part = path.with_name(f".{path.name[:100]}.part")'
-    for change in ((fault, "part = path"), ("        os.fsync(stream.fileno())\n", "")):
-        with pytest.raises((AssertionError, pytest.fail.Exception)):
-            begun(load_with_fault(name, change), tmp_path / "other")
+    with pytest.raises(pytest.fail.Exception):
+        begun(load_with_fault(name, (", durable=True", "")), tmp_path / "other")
+    faults = (  # as a kill would leave it, which cleans nothing up
+        ('part = path.with_name(f"{_BEGIN}{uuid4().hex}{_END}")', "part = path"),
+        ("part.unlink(missing_ok=True)", "pass"),
+    )
+    faulty = load_with_fault(name)
+    faulty.replacing = load_with_fault("support.files", *faults).replacing
+    with pytest.raises(AssertionError):
+        begun(faulty, tmp_path / "another")
 
 
 def test_a_run_that_ended_on_the_way_goes_on_behind_its_last_checkpoint(

@@ -9,14 +9,14 @@ from threading import Thread
 import pytest
 import torch
 
-from ergotext.samplers.checkpoint.file import CheckpointError, Journal
+from ergotext.samplers.checkpoint.file import CheckpointError, RecordFile
 
 
 def test_two_runs_that_write_at_one_moment(tmp_path: Path, monkeypatch) -> None:
     """One of them is kept, whole; the other is told."""
     file = tmp_path / "run"
-    Journal.begin(file, {"n": 0}, {})
-    one, other = Journal.open(file)[0], Journal.open(file)[0]
+    RecordFile.begin(file, {"n": 0}, {})
+    one, other = RecordFile.open(file)[0], RecordFile.open(file)[0]
     told: list[CheckpointError] = []
 
     def write() -> None:
@@ -37,7 +37,7 @@ def test_two_runs_that_write_at_one_moment(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(os, "pwrite", interrupted)
     one.append({"n": 1}, {"x": torch.arange(9)})
     meanwhile.join()
-    assert [header["n"] for header, _ in Journal.open(file)[1]] == [0, 1]
+    assert [header["n"] for header, _ in RecordFile.open(file)[1]] == [0, 1]
     assert len(told) == 1
     assert "another process has written" in str(told[0])
 
@@ -46,7 +46,7 @@ def test_a_file_is_read_once_however_many_records_it_has(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file, read = tmp_path / "run", [0]
-    journal = Journal.begin(file, {"n": 0}, {})
+    journal = RecordFile.begin(file, {"n": 0}, {})
     for n in range(1, 40):
         journal.append({"n": n}, {"x": torch.arange(9)})
 
@@ -58,5 +58,5 @@ def test_a_file_is_read_once_however_many_records_it_has(
 
     whole = Counted(file.read_bytes())
     monkeypatch.setattr(Path, "read_bytes", lambda _: whole)
-    assert len(Journal.open(file)[1]) == 40
+    assert len(RecordFile.open(file)[1]) == 40
     assert read[0] < 5 * len(whole)

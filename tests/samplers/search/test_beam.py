@@ -263,7 +263,7 @@ def test_nan_is_no_dead_end() -> None:
 
 @pytest.mark.parametrize(
     ("alphabet", "key", "message"),
-    [(Alphabet(6, PAD, 3), (1,), "ends with token 3"), (Alphabet(9, PAD, END), (8, 1), "token 8"),
+    [(Alphabet(6, PAD, 3), (1,), "end token is 3"), (Alphabet(9, PAD, END), (8, 1), "token 8"),
      (Alphabet(9, PAD, END), (1, 8, 8), "token 8")],
 )  # fmt: skip
 def test_an_automaton_of_another_model(alphabet: Alphabet, key: Key, message: str) -> None:

@@ -350,9 +350,9 @@ def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(InputError, match="room for 3 tokens and an end token"):
         leaves(behind, FEW, SeededDraws(0), k=1, max_length=4)
     assert len(leaves(behind, FEW, SeededDraws(0), k=1, max_length=3).batch) == 1
-    with pytest.raises(InputError, match="ends with token 0, the model with 3"):
+    with pytest.raises(InputError, match="end token is 0, but the model's is 3"):
         leaves(CausalDecoding.of(few.scorer, 3, [()]), FEW, SeededDraws(0), k=1, max_length=3)
-    with pytest.raises(InputError, match="allows token 9, the model knows 5"):
+    with pytest.raises(InputError, match="allows token 9, but the model has only 5"):
         stochastic_beam(target(Table(({9: 0},)), 3), SeededDraws(0), 2)
     bad = Target(ToyScorer(), FEW, 3, lambda b: torch.full((len(b),), torch.nan).double())
     with pytest.raises(EnergyError, match="NaN or −inf"):

@@ -103,7 +103,7 @@ def test_what_cannot_be() -> None:
     energy, longest = weighted(FEW, 3)
     with pytest.raises(InputError, match="at least one level"):
         AnnealedImportance(energy, longest, 0)
-    with pytest.raises(InputError, match="cannot move chains"):
+    with pytest.raises(InputError, match="cannot run"):
         AnnealedImportance(energy, longest, kernel="annealing")
     sampler = AnnealedImportance(energy, longest, 2)
     for rows in ([], [(1, 1)]):

@@ -44,9 +44,9 @@ def test_figures_by_hand() -> None:
 
 @pytest.mark.parametrize("bad", [[1.0], [1.0, math.nan], [1.0, math.inf], [[1.0], [2.0]]])
 def test_what_is_no_number_a_draw(bad: Any) -> None:
-    with pytest.raises(InputError, match="one finite number for each of 2 draws"):
+    with pytest.raises(InputError, match="one finite number is needed for each of 2 draws"):
         of(1.0, 2.0).mean(bad)
-    with pytest.raises(InputError, match="one finite number for each of 2 draws"):
+    with pytest.raises(InputError, match="one finite number is needed for each of 2 draws"):
         of(1.0, 2.0).quantile(bad, 0.5)
 
 

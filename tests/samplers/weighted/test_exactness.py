@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ergotext.samplers.draws import SeededDraws
 from ergotext.samplers.weighted.importance import importance
-from ergotext.samplers.weighted.proposals import AdaptiveRejection, Proposal, masked, model
+from ergotext.samplers.weighted.proposals import AdaptiveRejection, TokenProposal, masked, model
 from ergotext.samplers.weighted.rejection import rejection
 from ergotext.samplers.weighted.resampling import ancestors
 from ergotext.samplers.weighted.smc import smc
@@ -52,7 +52,7 @@ GIVES_UP = Hopes(0.2, 0.9, -0.7, -np.inf, 0.4)
 
 @pytest.mark.parametrize(("table", "longest"), [(LOOP, 4), (LOOP, 1), (FEW, 3)])
 @pytest.mark.parametrize("proposal", [model, masked])
-def test_importance(table: Table, longest: int, proposal: Proposal) -> None:
+def test_importance(table: Table, longest: int, proposal: TokenProposal) -> None:
     """LOOP is bounded by the length alone: what is forced to end there is weighed for it."""
     check_unbiased(importance, target(table, longest), 1, proposal=proposal)
 
@@ -61,7 +61,7 @@ def test_importance_of_several_draws() -> None:
     assert check_unbiased(importance, target(FEW, 3), 2) == 16
 
 
-def check_step(proposal: Proposal, table: Table = FEW, seed: int = 0) -> None:
+def check_step(proposal: TokenProposal, table: Table = FEW, seed: int = 0) -> None:
     """E[w · 1[v]] = p(v) · 1[v allowed] for one token, from every state."""
     automaton = table
     for state, ways in enumerate(table.ways):
@@ -91,7 +91,7 @@ def check_step(proposal: Proposal, table: Table = FEW, seed: int = 0) -> None:
     ],
 )
 @pytest.mark.parametrize("table", [FEW, LOOP])
-def test_one_token(proposal: Proposal, table: Table) -> None:
+def test_one_token(proposal: TokenProposal, table: Table) -> None:
     check_step(proposal, table)
 
 

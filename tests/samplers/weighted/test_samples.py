@@ -86,7 +86,7 @@ def test_an_automaton_that_accepts_nothing(sampler: Any) -> None:
     [
         (lambda b: torch.full((len(b),), torch.nan, dtype=torch.float64), "NaN or −inf"),
         (lambda b: torch.full((len(b),), -torch.inf, dtype=torch.float64), "NaN or −inf"),
-        (lambda b: torch.zeros(len(b), 1, dtype=torch.float64), "one number a row"),
+        (lambda b: torch.zeros(len(b), 1, dtype=torch.float64), "one number per row"),
         (lambda b: torch.zeros(len(b)), "float32"),
     ],
 )
@@ -96,9 +96,9 @@ def test_energies_that_are_none(sampler: Any, value: Any, message: str) -> None:
 
 
 def test_a_broken_bound_is_told() -> None:
-    with pytest.raises(BoundError, match="above the stated bound 0"):
+    with pytest.raises(BoundError, match="above log_bound = 0"):
         rejection(target(FEW, 3, seed=2), SeededDraws(0), 50, log_bound=0.0)
-    with pytest.raises(InputError, match="state log_bound"):
+    with pytest.raises(InputError, match="set log_bound"):
         rejection(target(FEW, 3), SeededDraws(0), 5)
 
 

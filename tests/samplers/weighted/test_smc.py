@@ -12,7 +12,7 @@ import torch
 from ergotext.lm.batch import TokenBatch
 from ergotext.samplers import SAMPLERS
 from ergotext.samplers.draws import SeededDraws
-from ergotext.samplers.weighted.growth import Rows
+from ergotext.samplers.weighted.growth import GrownRows
 from ergotext.samplers.weighted.smc import smc
 from ergotext.testing.tables import LOOP, soft, target
 from tests.faulty import modules, modules_with_fault
@@ -95,7 +95,7 @@ def check_mass_is_kept(module: Any) -> None:
     """Rows 0 to 2 are open, row 3 has closed, row 4 has died."""
     log_weight = torch.tensor([0.0, -1.0, -2.0, 3.0, -torch.inf], dtype=torch.float64)
     is_open = torch.tensor([True, True, True, False, False])
-    rows = replace(Rows.start(target(LOOP, 6), 5), log_weight=log_weight, open=is_open)
+    rows = replace(GrownRows.start(target(LOOP, 6), 5), log_weight=log_weight, open=is_open)
     pool = module.Pool.of(rows, torch.arange(5))
     assert pool.places.tolist() == [0, 1, 2, 4]
     after = pool.gone_on(rows, torch.tensor([0, 0, 1, 3, 0])).log_weight

@@ -160,11 +160,11 @@ def test_ctrl_c_keeps_whole_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     interrupting(monkeypatch, "importance", 3)
     kept = importance(of, SeededDraws(5), 1000, at_once=10)
     assert kept.batch.rows() == weighted.batch.rows() and kept.log_z == weighted.log_z
-    assert kept.wanted == 1000 and "1000 were asked for" in kept.complaints()[-1]
+    assert kept.wanted == 1000 and "of the 1000 requested" in kept.complaints()[-1]
     interrupting(monkeypatch, "rejection", 2)
     kept = rejection(of, SeededDraws(5), 500, **how)
     assert kept.batch.rows() == exact.batch.rows() and kept.tries == exact.tries == 800
-    assert "500 were asked for" in kept.complaints()[-1]
+    assert "of the 500 requested" in kept.complaints()[-1]
     interrupting(monkeypatch, "importance", 0)
     with pytest.raises(KeyboardInterrupt):
         importance(of, SeededDraws(5), 10)
@@ -188,7 +188,7 @@ class Broken(Term):
     [
         (lambda n: torch.full((n,), torch.nan, dtype=torch.float64), "NaN or"),
         (lambda n: torch.full((n,), -torch.inf, dtype=torch.float64), "NaN or"),
-        (lambda n: torch.zeros(n, 2, dtype=torch.float64), "shape|one number a row"),
+        (lambda n: torch.zeros(n, 2, dtype=torch.float64), "shape|one number per row"),
     ],
 )
 def test_an_energy_that_is_none_is_refused_by_the_classes(

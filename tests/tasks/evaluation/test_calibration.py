@@ -163,11 +163,11 @@ def test_what_is_no_probability() -> None:
             reliability(wrong, right)
         with pytest.raises(InputError, match="between 0 and 1"):
             fit_temperature(lambda _, wrong=wrong: wrong, right)
-    with pytest.raises(InputError, match="0 probabilities do not go with 0"):
+    with pytest.raises(InputError, match="0 probabilities do not match 0"):
         reliability(np.array([]), np.array([], bool))
-    with pytest.raises(InputError, match="2 probabilities do not go with 1"):
+    with pytest.raises(InputError, match="2 probabilities do not match 1"):
         abstention(np.array([0.1, 0.2]), np.array([1.0]))
-    with pytest.raises(InputError, match="1 probabilities do not go with 2"):
+    with pytest.raises(InputError, match="1 probabilities do not match 2"):
         fit_temperature(lambda _: np.array([0.6]), np.array([True, False]))
 
 
@@ -186,7 +186,7 @@ FAULTS = {
     "only what came true is charged": ("np.where(right, p, 1 - p)", "np.where(right, p, 1)"),
     "the temperature upside down": ("float(np.exp(log_temperature))",
                                     "float(np.exp(-log_temperature))"),
-    "the search goes the wrong way": ("at_left <= at_right", "at_left > at_right"),
+    "the search goes the wrong way": ("minimize_scalar(loss", "minimize_scalar(lambda t: -loss(t)"),
     "questions of one probability are parted": (
         "falling[1:] != falling[:-1]", "np.ones(len(order) - 1, bool)"),
 }  # fmt: skip

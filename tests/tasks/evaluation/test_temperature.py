@@ -90,7 +90,7 @@ def test_what_cannot_be_fitted(folder: Path, retriever: et.Retriever) -> None:
         fitted_temperature(retriever, [Question(1, 1, "?", None)])
     large = et.Retriever(et.load(str(folder / "model")), folder / "kb.ergo")
     asked = [Question(1, 1, *(q, Triple(*a.split(" ||| ")))) for q, a in ASKED[:2]]
-    with pytest.raises(InputError, match="let prefixes be larger"):
+    with pytest.raises(InputError, match="raise prefixes"):
         fitted_temperature(large, asked, prefixes=0)
 
 

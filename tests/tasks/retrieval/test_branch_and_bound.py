@@ -13,10 +13,10 @@ import torch
 
 from ergotext.lm.trie import TokenTrie
 from ergotext.lm.trie.by_ordinal import keys_numbered
-from ergotext.lm.trie.restricted import Within
+from ergotext.lm.trie.restricted import RestrictedKeys
 from ergotext.tasks.retrieval import branch_and_bound as module
 from ergotext.tasks.retrieval import search as search_module
-from ergotext.tasks.retrieval.branch_and_bound import Answer
+from ergotext.tasks.retrieval.branch_and_bound import ScoredKey
 from ergotext.tasks.retrieval.candidates import Candidates, Spotter
 from ergotext.tasks.retrieval.retriever import Retriever
 from tests.lm.trie import test_restricted
@@ -44,7 +44,7 @@ def test_keys_by_number() -> None:
     ids, offsets = keys_numbered(trie, np.zeros(300, dtype=np.int64), ordinals)
     rows = np.split(ids, offsets[1:-1])
     assert all(tuple(row) == keys[n] for row, n in zip(rows, ordinals, strict=True))
-    within = Within(trie, test_restricted.paths(trie), len(test_restricted.PREFIXES))
+    within = RestrictedKeys(trie, test_restricted.paths(trie), len(test_restricted.PREFIXES))
     for number in range(len(test_restricted.PREFIXES)):
         mine = [(*key, trie.end) for key in test_restricted.allowed(trie, number)]
         ordinals = np.array([keys.index(key) for key in mine], dtype=np.int64)
@@ -63,7 +63,7 @@ def test_what_is_proven_is_the_best_and_all_that_few_keys_prove(
     if narrow:
         decoding = Narrow(decoding.law, decoding.last, decoding.end)
     each, paths = Spotter(trie, triples=True).find(table.QUESTIONS)
-    within = Within(trie, paths, len(each))
+    within = RestrictedKeys(trie, paths, len(each))
     keys = [(*key, trie.end) for key in trie.keys(())]
     rng, given_up, proven = np.random.default_rng(0), 0, 0
     potentials = [np.round(rng.normal(0, 12, len(one)), 1) for one in each]
@@ -114,7 +114,7 @@ def test_proven_and_searched_questions_in_one_batch(
     """Each question has its own answers, however many of the others were proven."""
     kinds: set[bool] = set()
 
-    def watched(*given: Any) -> list[list[Answer] | None]:
+    def watched(*given: Any) -> list[list[ScoredKey] | None]:
         found = module.proven_best(*given)
         kinds.update(best is None for best in found)
         return found

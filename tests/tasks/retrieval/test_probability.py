@@ -93,9 +93,9 @@ def test_it_stops_where_the_shares_are_settled(
     weights = every(trie)
     (known, *_) = some_known(weights)
     expanded: list[int] = []
-    expand = module._Search.expand
+    expand = module._KeySearch.expand
     monkeypatch.setattr(
-        module._Search,
+        module._KeySearch,
         "expand",
         lambda self, some: (expanded.append(len(some.row)), expand(self, some))[1],
     )
@@ -131,5 +131,5 @@ def test_a_token_that_the_model_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SETTLED", -1.0)
     trie = build([((1, 9), None), ((2, 3), None)], Alphabet(10, 4, 0))
     decoding = CausalDecoding.of(ToyScorer(), 0, [()])
-    with pytest.raises(InputError, match="holds token 9, the model knows 5"):
+    with pytest.raises(InputError, match="contains token 9, but the model has only 5"):
         bounded_mass(decoding, trie, [{(2, 3): -1.0}], prefixes=9, temperature=1.0)

@@ -97,7 +97,9 @@ def test_faults_of_parts_are_seen(fault: str, monkeypatch: pytest.MonkeyPatch) -
     trie = test_restricted.made()
 
     def all_of_them() -> None:
-        within = faulty.Within(trie, test_restricted.paths(trie), len(test_restricted.PREFIXES))
+        within = faulty.RestrictedKeys(
+            trie, test_restricted.paths(trie), len(test_restricted.PREFIXES)
+        )
         test_restricted.test_among_is_best_key_with_nothing_elsewhere(trie)
         test_restricted.test_it_takes_what_is_allowed_and_nothing_else(trie, within)
         test_restricted.test_rests_and_sinks_are_those_of_the_trie(trie, within)
@@ -191,8 +193,8 @@ SEARCH: dict[str, tuple[str, str, str, str]] = {
     "look-ahead passes for log p": (
         "retrieval.branch_and_bound",
         "proven_best",
-        "Answer(tokens, one, one + more)",
-        "Answer(tokens, one + more, one + more)",
+        "ScoredKey(tokens, one, one + more)",
+        "ScoredKey(tokens, one + more, one + more)",
     ),
     "answers are ordered without look-ahead": (
         "retrieval.search",
@@ -254,7 +256,7 @@ BOUNDED = {
     "rivals are not scored": ("at if one else at[:0] for", "at[:0] for"),
     "more answers than are wanted": ("del one[k:]", "pass"),
     "log p has the look-ahead in it": (
-        "Answer(tokens, one, one + more)", "Answer(tokens, one + more, one + more)",
+        "ScoredKey(tokens, one, one + more)", "ScoredKey(tokens, one + more, one + more)",
     ),
     "the model is asked for keys it has no room for": (
         "np.diff(offsets) <= decoding.room", "0 * np.diff(offsets) <= decoding.room",

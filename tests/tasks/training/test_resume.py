@@ -97,7 +97,7 @@ def test_a_run_goes_on_from_the_checkpoint_before(
     (run / CHECKPOINTS / "checkpoint-4" / "optimizer.pt").write_bytes(b"")
     assert train(little, run, "--resume") == 0
     (line,) = capsys.readouterr().err.splitlines()
-    assert "checkpoint-4 is damaged" in line and "goes on from checkpoint-2" in line
+    assert "checkpoint-4 is damaged" in line and "resuming from checkpoint-2" in line
     before, after = weights(whole), weights(run)
     assert all(torch.equal(before[name], after[name]) for name in before)
 
@@ -109,7 +109,7 @@ def test_a_run_without_a_whole_checkpoint_begins_anew(
         (run / CHECKPOINTS / f"checkpoint-{number}" / "rng_state.pth").write_bytes(b"x")
     assert train(little, run, "--resume") == 0
     said = capsys.readouterr().err.splitlines()
-    assert len(said) == 2 and all("the run begins anew" in line for line in said)
+    assert len(said) == 2 and all("starting from scratch" in line for line in said)
     before, after = weights(whole), weights(run)
     assert all(torch.equal(before[name], after[name]) for name in before)
 
@@ -137,7 +137,7 @@ def test_an_edited_checkpoint_is_one_line(
     edit(run / CHECKPOINTS / "checkpoint-4" / "optimizer.pt")
     assert train(little, run, "--steps", "6", "--resume") == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("ergotext: cannot go on from") and "remove that folder" in line
+    assert line.startswith("ergotext: cannot resume from") and "remove that folder" in line
 
 
 def test_a_run_that_was_ended_before_it_began_is_no_dead_end(
@@ -150,7 +150,7 @@ def test_a_run_that_was_ended_before_it_began_is_no_dead_end(
         for name in names:
             shutil.copy(whole / name, output)
         assert train(little, output) == 2
-        assert "holds a run: go on with --resume" in capsys.readouterr().err
+        assert "holds a run; continue with resume" in capsys.readouterr().err
         assert train(little, output, "--resume") == 0
         before, after = weights(whole), weights(output)
         assert all(torch.equal(before[name], after[name]) for name in before)
@@ -163,9 +163,9 @@ def test_a_folder_that_holds_no_run_is_not_sent_to_and_fro(
     output.mkdir()
     shutil.copy(whole / "tokenizer.json", output)
     assert train(little, output) == 2
-    assert "is not empty, and holds no run: name another folder" in capsys.readouterr().err
+    assert "is not empty and contains no run: use another folder" in capsys.readouterr().err
     assert train(little, output, "--resume") == 2
-    assert "name the folder of a run, or leave out --resume and" in capsys.readouterr().err
+    assert "give the folder of a run, or start without resume in" in capsys.readouterr().err
 
 
 def test_a_look_ahead_goes_on_from_the_checkpoint_before(
@@ -202,7 +202,7 @@ def test_a_look_ahead_goes_on_from_the_checkpoint_before(
     for path in (output / CHECKPOINT, earlier(output / CHECKPOINT)):
         path.write_bytes(b"")
     assert run(output, "--resume") == 2
-    assert "remove what is damaged, start anew" in capsys.readouterr().err
+    assert "remove the damaged files, or start a new run" in capsys.readouterr().err
 
 
 def interrupt() -> float:

@@ -1,4 +1,4 @@
-"""What a JSON schema says, as a grammar of the texts that it admits.
+"""Compile a JSON schema to a grammar.
 
 ``document`` reads the schema, its numbers exact; ``keywords`` and ``applicators`` tell what each
 keyword says, and what its opposite is; ``logic`` finds the ways in which facts can hold together;
@@ -42,8 +42,6 @@ def lark_of(schema: str | bool | Mapping[str, Any], *, whitespace: bool = False)
     except InputError:
         raise
     except ValueError as error:
-        raise InputError(
-            f"An address in the schema cannot be read ($id, $ref): {error}."
-        ) from error
+        raise InputError(f"invalid URI in the schema ($id, $ref): {error}") from error
     except RecursionError as error:
-        raise InputError("The schema is nested too deep to be followed.") from error
+        raise InputError("the schema is nested too deeply to be resolved") from error

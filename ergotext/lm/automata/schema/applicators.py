@@ -1,4 +1,4 @@
-"""The keywords that put other schemas together: what they say, and what their opposites are."""
+"""JSON Schema keywords that combine other schemas (anyOf, not, if, …), and their negations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rules of arrays: elements one after the other, and how many of them fit what."""
+"""Grammar rules of arrays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a schema comes down to: for each type of value, plain conditions that hold together."""
+"""Atomic conditions that a schema is reduced to, by type of value."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ Item = Fact | Types | Atom | Other | OneOf | Opaque | Either
 
 
 @dataclass(frozen=True)
-class Shape:
+class Alternative:
     """One way for a value to fit: all of this holds, each atom for the values of its type."""
 
     types: Types = Types(TYPES)

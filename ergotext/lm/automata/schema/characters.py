@@ -1,4 +1,4 @@
-r"""Sets of characters, as ECMAScript's expressions name them and as JSON writes them.
+r"""Character sets of ECMAScript expressions, and their spelling in JSON.
 
 Inside a JSON string a quote, a backslash and control characters cannot stand for themselves: they
 are written ``\"``, ``\\``, ``\n`` and so on, ``\u001f`` where there is no shorter way. All other
@@ -127,12 +127,12 @@ def _matcher(lark: str) -> Any:
     matcher = needed("llguidance", "automata").LLMatcher(_bytes(), lark, log_level=0)
     if matcher.is_error():
         raise InputError(
-            f"A string of the schema is too hard to match: {reason(matcher.get_error())}."
+            f"a string of the schema is too complex to match: {reason(matcher.get_error())}"
         )
     return matcher
 
 
-class _Bytes:
+class _ByteTokenizer:
     """A tokenizer of bytes."""
 
     is_tokenizer_wrapper = True
@@ -147,4 +147,4 @@ class _Bytes:
 
 @lru_cache(maxsize=1)
 def _bytes() -> object:
-    return needed("llguidance", "automata").LLTokenizer(_Bytes())
+    return needed("llguidance", "automata").LLTokenizer(_ByteTokenizer())

@@ -1,8 +1,9 @@
-"""A JSON schema as it was given: numbers exact, references found, each part with its place."""
+"""Parse a JSON schema: exact numbers, resolved references, a location for each part."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
@@ -91,7 +92,7 @@ def fact(schema: Any, base: str = "", place: str = "#") -> Fact:
     """
     if not isinstance(schema, dict | bool):
         raise InputError(
-            f"A schema is an object, true or false; at {place} stands {shown(schema)}."
+            f"a schema must be an object, true or false; got {shown(schema)} at {place}"
         )
     key = json.dumps(schema, default=lambda number: [MARK, str(number)])
     return Fact(schema, key, base, place)
@@ -105,7 +106,7 @@ def base_of(schema: Any, base: str) -> str:
 
 def fault(keyword: str, place: str, why: str) -> InputError:
     """What to raise for a keyword that cannot be followed."""
-    return InputError(f"The schema's {keyword} at {place} cannot be followed: {why}.")
+    return InputError(f"cannot handle {keyword} at {place} of the schema: {why}")
 
 
 def shown(value: Any) -> str:
@@ -130,14 +131,16 @@ def parsed(given: str | bool | Mapping[str, Any]) -> Any:
         for part in strings(read):
             part.encode()
     except RecursionError as error:
-        raise InputError("The schema is nested too deep to be read.") from error
+        raise InputError("the schema is nested too deeply to be read") from error
     except UnicodeEncodeError as error:
-        raise InputError("The schema holds half of a surrogate pair, which is no text.") from error
+        raise InputError(
+            "the schema contains half of a surrogate pair, which is not valid text"
+        ) from error
     except (ValueError, TypeError, InvalidOperation) as error:
         start = text if len(text) <= 200 else text[:200] + "…"
-        raise InputError(f"The schema is no JSON ({error}): {start!r}.") from error
+        raise InputError(f"the schema is not valid JSON ({error}): {start!r}") from error
     if not isinstance(read, dict | bool):
-        raise InputError(f"The schema is no JSON object, true or false: {shown(read)}.")
+        raise InputError(f"the schema must be a JSON object, true or false; got {shown(read)}")
     return read
 
 
@@ -149,7 +152,7 @@ def _decimal(text: str) -> int | Decimal:
 
 
 def _no_number(text: str) -> Any:
-    raise ValueError(f"{text} is no number")
+    raise ValueError(f"{text} is not a number")
 
 
 def strings(value: Any) -> Iterator[str]:
@@ -178,10 +181,9 @@ class Document:
         self.root = fact(schema, base_of(schema, ""))
         draft = schema.get("$schema") if isinstance(schema, dict) else None
         self.old = isinstance(draft, str) and any(name in draft for name in OLD)
-        known = [name for name in _NEW if isinstance(draft, str) and name in draft]
-        self._draft = known[0] if known else "2020-12"
-        later = [*_NEW][[*_NEW].index(self._draft) + 1 :]
-        foreign = {*_GONE.get(self._draft, ()), *(word for name in later for word in _NEW[name])}
+        self.draft = _draft_of(draft, "#/$schema") or "2020-12"
+        later = [*_NEW][[*_NEW].index(self.draft) + 1 :]
+        foreign = {*_GONE.get(self.draft, ()), *(word for name in later for word in _NEW[name])}
         denies = not _DENIES.isdisjoint(strings(schema))
         self._refused = frozenset(foreign if denies else foreign & _WIDER)
         self._named: dict[str, Fact] = {"": self.root, self.root.base: self.root}
@@ -203,7 +205,7 @@ class Document:
         """
         words = ["$ref"] if self.old and "$ref" in one.schema else [*one.schema]
         if word := next((word for word in words if word in self._refused), None):
-            raise fault(word, f"{one.place}/{word}", f"{self._draft} has no such keyword")
+            raise fault(word, f"{one.place}/{word}", f"{self.draft} has no such keyword")
         return words
 
     def target(self, source: Fact, keyword: str = "$ref") -> Fact:
@@ -218,7 +220,7 @@ class Document:
         if not isinstance(name, str):
             raise fault(keyword, place, "it is no string")
         if self._renamed:
-            raise fault(keyword, place, f"{self._draft} knows no {self._renamed}")
+            raise fault(keyword, place, f"{self.draft} knows no {self._renamed}")
         if keyword == "$recursiveRef" and self._recursive > 1:
             raise fault(keyword, place, "what it points to depends on who refers to it")
         # A name such as urn:uuid:… has no path that a reference could be joined to.
@@ -251,8 +253,11 @@ class Document:
             if not isinstance(one.schema, dict):
                 continue
             self._named.setdefault(one.base, one)
+            place = f"{one.place}/$schema"
+            if (_draft_of(one.schema.get("$schema"), place) or self.draft) != self.draft:
+                raise fault("$schema", place, f"the schema around it is one of {self.draft}")
             self._recursive += one.schema.get("$recursiveAnchor") is True
-            foreign = "$id" if self._draft == "draft-04" else "id"
+            foreign = "$id" if self.draft == "draft-04" else "id"
             name = one.schema.get(foreign)
             if one is not root and isinstance(name, str) and not name.startswith("#"):
                 self._renamed = f"{one.place}/{foreign}"
@@ -264,6 +269,22 @@ class Document:
                     if keyword == "$dynamicAnchor":
                         self._dynamic.append(name)
             todo += list(_parts(one))
+
+
+def _draft_of(name: object, place: str) -> str | None:
+    """The draft that a ``$schema`` names; none if it names the newest, or no draft at all.
+
+    Raises
+    ------
+    InputError
+        It names another draft than those that are known.
+    """
+    if not isinstance(name, str):
+        return None
+    known = next((draft for draft in _NEW if draft in name), None)
+    if known is None and re.search(r"json-schema\.org/draft[-/]", name):
+        raise fault("$schema", place, f"{shown(name)} is none of {', '.join(_NEW)}")
+    return known
 
 
 def _parts(one: Fact) -> Iterator[Fact]:

@@ -1,4 +1,4 @@
-"""The formats that are followed, as patterns; those that are refused; all others say nothing."""
+"""The ``format`` keyword: patterns of the supported formats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each keyword of JSON Schema, draft 2020-12, says, and what its opposite is.
+"""JSON Schema keywords (draft 2020-12) as conditions, and their negations.
 
 A keyword becomes a list of items that all hold. Its opposite becomes a list of ways, each a list
 of items; where there is none to give, an ``Opaque`` one, which can be tried on a value. Of older

@@ -1,4 +1,4 @@
-"""Facts about a value taken apart: the ways in which all of them can hold."""
+"""Reduce the conditions of a schema to alternatives that can be written as grammar rules."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ergotext.errors import InputError
 from ergotext.lm.automata.schema.applicators import APPLICATORS
 from ergotext.lm.automata.schema.atoms import (
     TYPES,
+    Alternative,
     Atom,
     Either,
     Item,
@@ -18,7 +19,6 @@ from ergotext.lm.automata.schema.atoms import (
     OneOf,
     Opaque,
     Other,
-    Shape,
     Types,
 )  # fmt: skip
 from ergotext.lm.automata.schema.characters import matching
@@ -42,8 +42,10 @@ class Logic:
 
     def __init__(self, document: Document) -> None:
         self._document = document
+        self.by_text = document.draft == "draft-04"
+        """Whether 1.0 is no integer, though 1 is: being one is a matter of how it is written."""
         self._said: dict[Fact, tuple[Item, ...]] = {}
-        self._shapes: dict[frozenset[Fact], list[Shape]] = {}
+        self._shapes: dict[frozenset[Fact], list[Alternative]] = {}
         self._asked: set[frozenset[Fact]] = set()
 
     def said(self, fact: Fact) -> tuple[Item, ...]:
@@ -70,7 +72,7 @@ class Logic:
             against += map(tuple, ways)
         return items if fact.holds else [Either(tuple(against))]
 
-    def shapes(self, facts: Iterable[Fact]) -> list[Shape]:
+    def shapes(self, facts: Iterable[Fact]) -> list[Alternative]:
         """The ways in which a value fits all of these facts.
 
         Raises
@@ -85,7 +87,7 @@ class Logic:
             self._shapes[known] = [shape for shape in found if not self._idle(shape, few)]
         return self._shapes[known]
 
-    def _walk(self, facts: Sequence[Item]) -> Iterator[Shape]:
+    def _walk(self, facts: Sequence[Item]) -> Iterator[Alternative]:
         count = 0
         stack: list[tuple[list[Item], Types, dict[Atom | Other | OneOf | Opaque, None], set[Fact]]]
         stack = [([*facts], Types(TYPES), {}, set())]
@@ -109,7 +111,7 @@ class Logic:
                 continue
             if not later:
                 count += 1
-                yield Shape(types, tuple(atoms))
+                yield Alternative(types, tuple(atoms))
             else:
                 # What is certain has been read before anything is told apart.
                 first, *rest = sorted(later, key=lambda either: len(either.ways))
@@ -120,11 +122,11 @@ class Logic:
                 ]
             if count + len(stack) > MOST:
                 raise InputError(
-                    f"The schema has more than {MOST} ways for one value to fit it (anyOf, oneOf, "
-                    f"not, if): write it with fewer."
+                    f"the schema has more than {MOST} alternatives for one value (anyOf, oneOf, "
+                    "not, if): simplify it"
                 )
 
-    def _idle(self, shape: Shape, among: list[Shape]) -> bool:
+    def _idle(self, shape: Alternative, among: list[Alternative]) -> bool:
         """Whether a shape admits nothing, or nothing that a plainer one does not."""
         atoms = set(shape.atoms)
         return self._dead(shape, 1) or any(
@@ -156,7 +158,7 @@ class Logic:
             return True
         return bool(_TRIED[item.kind](self, value, item.value)) == item.holds
 
-    def values(self, shape: Shape) -> list[Any] | None:
+    def values(self, shape: Alternative) -> list[Any] | None:
         """The values of a shape that lists them; None where it lists none."""
         listed = next((atom for atom in shape.atoms if isinstance(atom, OneOf)), None)
         if listed is None:
@@ -179,7 +181,7 @@ class Logic:
             found += values
         return list({key(value): value for value in found}.values())
 
-    def known(self, shape: Shape) -> list[Any] | None:
+    def known(self, shape: Alternative) -> list[Any] | None:
         """As ``values``; where it lists none, no part of the shape is beyond a grammar.
 
         Raises
@@ -212,13 +214,13 @@ class Logic:
         finally:
             self._asked.remove(both)
 
-    def _dead(self, shape: Shape, depth: int) -> bool:
+    def _dead(self, shape: Alternative, depth: int) -> bool:
         listed = self.values(shape)
         if listed is not None:
             return not listed
         return not any(self.alive(shape, type_, depth) for type_ in shape.types.types)
 
-    def alive(self, shape: Shape, type_: str, depth: int = 1) -> bool:
+    def alive(self, shape: Alternative, type_: str, depth: int = 1) -> bool:
         """Whether it is not plain that no value of a type fits a shape."""
         others = [atom.value for atom in shape.atoms if isinstance(atom, Other)]
         atoms = shape.of(type_)

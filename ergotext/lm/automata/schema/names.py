@@ -1,4 +1,4 @@
-"""No name twice in one object: what of it can be seen while JSON is being written."""
+"""Track the member names of open objects, so that none occurs twice."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ergotext.lm.automata.pieces import Pieces
-from ergotext.lm.ragged import Ints
+from ergotext.support.arrays import Ints
 
 _OUT, _STRING, _NAME = range(3)
 _QUOTES = {_OUT: 2, _STRING: 3, _NAME: 1}

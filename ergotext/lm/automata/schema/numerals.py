@@ -1,4 +1,4 @@
-"""Regular expressions of the numbers, written in JSON, that lie within bounds.
+"""Regular expressions for JSON numbers within bounds.
 
 Under bounds a number is written plainly, ``-12.50``, or with an exponent behind one digit that is
 not zero, ``-1.25e1``; any number of zeros may end its decimals. Numbers are exact: they are
@@ -16,6 +16,8 @@ FINITE = rf"-?(?:{_PLAIN}|{_POWER})"
 """The numbers that can be compared."""
 INTEGER = r"-?(?:0|[1-9][0-9]*)(?:\.0+)?"
 """Whole numbers: without an exponent, and with no decimals but zeros."""
+WITH_POINT = r"-?[0-9]+(?:\.0+|(?:\.[0-9]+)?[eE][+-]?[0-9]+)"
+"""Whole numbers written with a point or an exponent; and others with an exponent."""
 FRACTION = r"-?(?:0|[1-9][0-9]*)\.[0-9]*[1-9][0-9]*"
 """Numbers that are not whole: without an exponent."""
 

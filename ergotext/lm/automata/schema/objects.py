@@ -1,4 +1,4 @@
-"""The rules of objects: members in the schema's order, then those that it does not name."""
+"""Grammar rules of objects: members in the schema's order, then additional ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-r"""ECMAScript's regular expressions over texts, as expressions of Rust's over their JSON.
+r"""Translate ECMAScript regular expressions to Rust's, over JSON strings.
 
 What a schema's ``pattern`` says is said of the text; what a grammar reads is the text as JSON
 writes it (``characters``). So an expression is taken apart and put together again, each set of
@@ -87,7 +87,7 @@ def contents(pattern: str) -> str:
             ends -= 1
         body = way[begins:ends]
         if any(isinstance(node, Anchor) for node in body):
-            raise PatternError("^ or $ stands in the middle")
+            raise PatternError("^ or $ occurs in the middle")
         before, after = "" if begins else f"{UNIT}*", "" if ends < len(way) else f"{UNIT}*"
         ways.append(before + "".join(map(_written, body)) + after)
     return f"(?:{'|'.join(ways)})"
@@ -116,7 +116,7 @@ def _flat(group: Group) -> list[tuple[Node, ...]]:
         assert isinstance(node, Group)
         todo += [(*way[:at], *inner, *way[at + 1 :]) for inner in node.ways]
         if len(todo) + len(done) > MOST:
-            raise PatternError("^ or $ stands in too many alternatives")
+            raise PatternError("^ or $ occurs in too many alternatives")
     return done
 
 
@@ -278,5 +278,5 @@ def _checked(name: str) -> str:
     try:
         matching(f"start: /[{name}]/", b"a")
     except InputError as error:
-        raise PatternError(f"{name} is no property that is known") from error
+        raise PatternError(f"{name} is not a known property") from error
     return name

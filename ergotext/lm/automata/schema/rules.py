@@ -1,4 +1,4 @@
-"""The rules of a grammar, gathered, pruned and written down in llguidance's notation."""
+"""Collect, prune and print grammar rules in llguidance's notation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The texts of one number or string that conditions leave, as a terminal of a grammar."""
+"""Grammar terminals for numbers and strings under conditions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from ergotext.lm.automata.schema import numerals
-from ergotext.lm.automata.schema.atoms import Atom, Other, Shape
+from ergotext.lm.automata.schema.atoms import Alternative, Atom, Other
 from ergotext.lm.automata.schema.characters import UNIT, exactly, possible
 from ergotext.lm.automata.schema.document import fault
 from ergotext.lm.automata.schema.logic import ends
@@ -20,7 +20,7 @@ EXACT = 2**53
 """Whole numbers that llguidance, which counts in floating point, can be trusted with."""
 
 
-def number(shape: Shape) -> str:
+def number(shape: Alternative) -> str:
     """A grammar's expression for the numbers of a shape.
 
     Raises
@@ -88,7 +88,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | Decimal) and not isinstance(value, bool)
 
 
-def _multiple(shape: Shape, atoms: Sequence[Atom], others: Sequence[Other]) -> str:
+def _multiple(shape: Alternative, atoms: Sequence[Atom], others: Sequence[Other]) -> str:
     """Left to llguidance where that is exact: one step, and bounds that are small whole numbers."""
     steps = [atom for atom in atoms if atom.kind == "multiple"]
     numbers = [atom.value for atom in atoms]

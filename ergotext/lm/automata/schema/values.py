@@ -1,4 +1,4 @@
-"""JSON values: when two are the same, and the texts that write one."""
+"""Equality of JSON values, and the texts that write them."""
 
 from __future__ import annotations
 

@@ -1,12 +1,13 @@
-"""A grammar of the JSON texts that a schema admits."""
+"""Write the grammar of the JSON texts that a schema admits."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ergotext.errors import InputError
+from ergotext.lm.automata.schema import numerals
 from ergotext.lm.automata.schema.arrays import array
-from ergotext.lm.automata.schema.atoms import Atom, Other, Shape
+from ergotext.lm.automata.schema.atoms import Alternative, Atom, Other
 from ergotext.lm.automata.schema.document import Fact, fault
 from ergotext.lm.automata.schema.logic import Logic
 from ergotext.lm.automata.schema.objects import object_
@@ -45,9 +46,7 @@ class Writer:
             for shape in self.logic.shapes(facts):
                 self.rules.ways[name] += self._ways(shape)
             if len(self.rules.ways) > MOST:
-                raise InputError(
-                    f"The schema's grammar has more than {MOST} rules: make it smaller."
-                )
+                raise InputError(f"the schema's grammar has more than {MOST} rules: simplify it")
         return self.rules.written(self.rules.add([(*self.space, start, *self.space)]))
 
     def value(self, facts: tuple[Fact, ...]) -> str:
@@ -65,12 +64,18 @@ class Writer:
     def scalar(self, expression: str) -> list[Way]:
         return [] if vain(expression) else [(self.rules.terminal(expression),)]
 
-    def _ways(self, shape: Shape) -> list[Way]:
+    def _number(self, expression: str, shape: Alternative) -> str:
+        """Without zeros after the point where they make an integer none: in draft-04."""
+        if not self.logic.by_text or shape.types.whole != {True} or expression[0] == "%":
+            return expression  # llguidance's own integers have no point
+        return f"{expression} & ~/{numerals.WITH_POINT}/"
+
+    def _ways(self, shape: Alternative) -> list[Way]:
         ways: list[Way]
         values = self.logic.known(shape)
         if values is not None:
             scalars = [value for value in values if not isinstance(value, list | dict)]
-            ways = [(self.rules.terminal(exact(*scalars)),)] if scalars else []
+            ways = self.scalar(self._number(exact(*scalars), shape)) if scalars else []
             return ways + [self.literal(v) for v in values if isinstance(v, list | dict)]
         ways = []
         others = [atom for atom in shape.atoms if isinstance(atom, Other)]
@@ -79,7 +84,7 @@ class Writer:
                 ways.append(self.literal(value))
         types = [type_ for type_ in shape.types.types if self.logic.alive(shape, type_)]
         if "number" in types:
-            ways += self.scalar(number(shape))
+            ways += self.scalar(self._number(number(shape), shape))
         if "string" in types:
             texts = [other.value for other in others if isinstance(other.value, str)]
             ways += self.scalar(string(shape.of("string"), texts))
@@ -88,7 +93,7 @@ class Writer:
                 ways += write(self, shape.of(type_) + self._not_empty(shape, type_))
         return ways
 
-    def _not_empty(self, shape: Shape, type_: str) -> list[Atom]:
+    def _not_empty(self, shape: Alternative, type_: str) -> list[Atom]:
         """What is left of arrays or objects that a value must not be equal to."""
         found = []
         for other in shape.atoms:

@@ -1,1 +1,1 @@
-"""KgCLUE: questions about a knowledge base, answered, scored and held against their confidence."""
+"""KgCLUE, question answering over a knowledge base: data and metrics."""

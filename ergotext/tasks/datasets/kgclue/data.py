@@ -1,4 +1,4 @@
-"""Questions of KgCLUE: JSON lines with an id, a question, and the triple that answers it."""
+"""Read KgCLUE questions: JSON lines with an id, a question and the triple that answers it."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def read(path: str | Path, limit: int | None = None) -> Questions:
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise InputError(f"Cannot read the questions {path} ({error.strerror}).") from error
+        raise InputError(f"cannot read the questions {path} ({error.strerror})") from error
     asked: list[Question] = []
     bad: dict[int, str] = {}
     first: dict[Id, int] = {}
@@ -83,7 +83,9 @@ def read(path: str | Path, limit: int | None = None) -> Questions:
         try:
             question = _question(number, line)
             if question.id in first:
-                raise ValueError(f"the id {question.id!r} is that of line {first[question.id]}")
+                raise ValueError(
+                    f"the id {question.id!r} is already used in line {first[question.id]}"
+                )
         except ValueError as error:
             bad[number] = str(error)
             continue
@@ -94,8 +96,8 @@ def read(path: str | Path, limit: int | None = None) -> Questions:
     if not asked:
         seen = f": the first fault is in {lines.shown[0]}" if bad else ""
         raise InputError(
-            f"{path} holds no question{seen}. Give lines such as "
-            '{"id": 0, "question": "…", "answer": "subject ||| predicate ||| object"}.'
+            f'{path} contains no questions{seen}; give lines such as {{"id": 0, "question": "…", '
+            '"answer": "subject ||| predicate ||| object"}'
         )
     return Questions(path, asked[:limit], lines, blake2b(raw, digest_size=16).hexdigest())
 
@@ -138,10 +140,10 @@ def _question(number: int, line: bytes) -> Question:
     if missing := [name for name in ("id", "question") if name not in found]:
         raise ValueError(f"it has no {' and no '.join(missing)}")
     if not is_id(found["id"]):
-        raise ValueError(f"the id {found['id']!r:.60} is neither a whole number nor a text")
+        raise ValueError(f"the id {found['id']!r:.60} is neither an integer nor a text")
     text, answer = found["question"], found.get("answer")
     if not isinstance(text, str):
-        raise ValueError(f"the question {text!r:.60} is no text")
+        raise ValueError(f"the question {text!r:.60} is not a text")
     if answer is not None and not isinstance(answer, str):
-        raise ValueError(f"the answer {answer!r:.60} is no text")
+        raise ValueError(f"the answer {answer!r:.60} is not a text")
     return Question(number, found["id"], text, None if answer is None else triple(answer))

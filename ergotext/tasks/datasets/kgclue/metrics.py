@@ -1,4 +1,4 @@
-"""The scores of KgCLUE: exact match and F1 of subject, predicate, object and all three."""
+"""KgCLUE metrics: exact match and F1 of subject, predicate, object and all three."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Marks:
         """
         count = len(self.exact)
         if not count:
-            raise InputError("there is no answer to score against")
+            raise InputError("there are no answers to score against")
         # Added one behind the other, as the published script does it: the same to the last bit.
         exact = 100 * self.exact.cumsum(0)[-1] / count
         f1 = 100 * self.f1.cumsum(0)[-1] / count

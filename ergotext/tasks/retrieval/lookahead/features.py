@@ -1,4 +1,4 @@
-"""What a matcher reads: questions, the subjects they may be about, and their keys, as numbers."""
+"""Numeric features of questions, subjects and keys for the look-ahead network."""
 
 from __future__ import annotations
 

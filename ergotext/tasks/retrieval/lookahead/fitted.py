@@ -1,4 +1,4 @@
-"""What was fitted to a model and its look-ahead together, kept in the model's folder."""
+"""Temperature and scale fitted to a model and its look-ahead, saved in the model's folder."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ergotext.errors import ModelError
 from ergotext.lm.sources import source_of
+from ergotext.support.files import write_text
 from ergotext.support.untrusted import check_types, read_json
 
 NAME = "retriever.json"
@@ -51,19 +52,19 @@ class Fitted:
         if not path.is_file():
             return cls()
         try:
-            told = read_json(path, raises=ModelError, advice="write it again")
+            told = read_json(path, raises=ModelError, advice="fit it again")
             check_types(told, dict.fromkeys(asdict(cls()), float), optional=asdict(cls()))
             found = cls(**told)
             usable = all(value > 0 and math.isfinite(value) for value in asdict(found).values())
         except (ValueError, OverflowError) as error:
-            raise ModelError(f"cannot read {path} ({error}): write it again") from error
+            raise ModelError(f"cannot read {path} ({error}): fit it again") from error
         if not usable:
-            raise ModelError(f"{path} holds numbers that are not above 0: write it again")
+            raise ModelError(f"{path} contains numbers that are not above 0: fit it again")
         return found
 
     def save(self, folder: Path) -> None:
         """Write ``retriever.json``."""
-        (folder / NAME).write_text(json.dumps(asdict(self)) + "\n", encoding="utf-8")
+        write_text(folder / NAME, json.dumps(asdict(self)) + "\n")
 
 
 def temperature_for(model: str, asked: float | None, posterior: bool = False) -> float:

@@ -1,4 +1,4 @@
-"""The learned look-ahead: what a matcher thinks of the keys whose subjects stand in a question."""
+"""Learned look-ahead: potentials from the look-ahead network."""
 
 from __future__ import annotations
 

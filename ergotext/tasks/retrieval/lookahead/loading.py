@@ -1,4 +1,4 @@
-"""Look-aheads by name, as the command line and saved settings tell them."""
+"""Load a look-ahead by name."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def learned_folder(model: str) -> Path:
     """Where the look-ahead lies that a model brings; InputError if it brings none."""
     folder = _learned(model)
     if folder is None:
-        raise InputError(f"the model {model} brings no look-ahead ({CONFIG}): take strings")
+        raise InputError(f"the model {model} has no look-ahead ({CONFIG}): use strings")
     return folder
 
 

@@ -1,4 +1,4 @@
-"""Matcher: a small network that tells which predicate a question asks for, by characters."""
+"""Matcher: a small character-level network that predicts which predicate a question asks for."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from torch.nn.functional import dropout, gelu, pad
 
 from ergotext.errors import InputError, ModelError
 from ergotext.lm.soundness import check_numbers, shapes_of
+from ergotext.support.files import write_text
 from ergotext.support.untrusted import check_types, read_json
 from ergotext.tasks.retrieval.lookahead.features import (
     EXTRA,
@@ -70,8 +71,11 @@ class Matcher(nn.Module):
         self.embedding = nn.Embedding(len(characters) + FIRST, width, padding_idx=PADDING)
         nn.init.normal_(self.embedding.weight, std=0.3)
         self.drop = drop
-        self.question, self.predicate = _Reader(width, layers, drop), _Reader(width, layers, drop)
-        self.kind, self.name = _Reader(width, 1, drop), _Reader(width, 1, drop)
+        self.question, self.predicate = (
+            _CharacterEncoder(width, layers, drop),
+            _CharacterEncoder(width, layers, drop),
+        )
+        self.kind, self.name = _CharacterEncoder(width, 1, drop), _CharacterEncoder(width, 1, drop)
         self.align = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(2))
         self.equality = nn.Parameter(torch.tensor([6.0, 3.0]))
         self.compare = nn.ModuleList(
@@ -126,7 +130,7 @@ class Matcher(nn.Module):
     def _embedded(self, ids: Tensor) -> Tensor:
         return _dropped(self.embedding(ids), self.drop, self.training)
 
-    def _summary(self, reader: _Reader, ids: Tensor) -> Tensor:
+    def _summary(self, reader: _CharacterEncoder, ids: Tensor) -> Tensor:
         mask = ids != PADDING
         return _mean(reader(self._embedded(ids), mask), mask)
 
@@ -157,7 +161,7 @@ class Matcher(nn.Module):
             {n: t.half().contiguous() for n, t in self.state_dict().items()}, folder / WEIGHTS
         )
         # Last: by this file a folder is known to hold a matcher.
-        (folder / CONFIG).write_text(json.dumps(about, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_text(folder / CONFIG, json.dumps(about, ensure_ascii=False) + "\n")
 
     @classmethod
     def load(cls, folder: str | Path, drop: float = 0.0) -> Matcher:
@@ -172,7 +176,7 @@ class Matcher(nn.Module):
         """
         folder = Path(folder)
         if not (folder / CONFIG).is_file() or not (folder / WEIGHTS).is_file():
-            raise InputError(f"{folder} holds no matcher ({CONFIG}, {WEIGHTS}): train one.")
+            raise InputError(f"{folder} contains no look-ahead ({CONFIG}, {WEIGHTS}): train one")
         about = read_json(folder / CONFIG, raises=ModelError, advice="it is damaged: train again")
         shapes = shapes_of(folder / WEIGHTS)
         try:
@@ -189,7 +193,7 @@ class Matcher(nn.Module):
         except (ValueError, RuntimeError, SafetensorError) as error:
             said = str(error).splitlines()[0]
             raise ModelError(
-                f"The matcher in {folder} is damaged ({said}): train it again."
+                f"the look-ahead in {folder} is damaged ({said}): train it again"
             ) from error
         check_numbers(weights.items(), str(folder))
         return matcher.eval()
@@ -211,7 +215,7 @@ def _check_sizes(about: dict[str, Any], shapes: dict[str, tuple[int, ...]]) -> N
         )
 
 
-class _Reader(nn.Module):
+class _CharacterEncoder(nn.Module):
     """Reads characters [n, L, D], each with its neighbours, layer by layer."""
 
     def __init__(self, width: int, layers: int, drop: float) -> None:

@@ -1,4 +1,4 @@
-"""What strings alone say of a key: the look-ahead that needs no training."""
+"""String look-ahead: potentials from string similarity, without training."""
 
 from __future__ import annotations
 

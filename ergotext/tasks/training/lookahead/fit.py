@@ -1,19 +1,22 @@
-"""Trains the matcher, the learned look-ahead of the retriever."""
+"""Training loop of the look-ahead network."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field
 from torch import nn
 
 from ergotext.errors import InputError, ModelError
+from ergotext.support.files import replacing
+from ergotext.support.records import Count, NotNegative, Positive, Share, record
 from ergotext.tasks.datasets.kgclue.data import Triple
 from ergotext.tasks.datasets.kgclue.metrics import mark
 from ergotext.tasks.retrieval.lookahead.features import SUBJECT, Asked
@@ -25,7 +28,7 @@ SELDOM = 2
 """Characters that are met no more often than this are not learned."""
 
 
-@dataclass(frozen=True)
+@record
 class Recipe:
     """How long, how fast and of what a matcher learns.
 
@@ -47,28 +50,15 @@ class Recipe:
         A number is out of its range.
     """
 
-    steps: int = 8000
-    batch_size: int = 32
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.05
-    warm_up: int = 100
-    width: int = 96
-    hidden: int = 128
-    templated: float = 0.3
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "warm_up", "width", "hidden"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        if not 0 < self.learning_rate < math.inf:
-            raise InputError(f"learning_rate is {self.learning_rate}; it must be above 0")
-        if not 0 <= self.templated <= 1:
-            raise InputError(f"templated is {self.templated}; it is a share, from 0 to 1")
-        if not 0 <= self.weight_decay < math.inf:
-            raise InputError(f"weight_decay is {self.weight_decay}; it must be at least 0")
-        if not 0 <= self.seed < 1 << 63:
-            raise InputError(f"the seed is {self.seed}; it must be at least 0 and below 2^63")
+    steps: Count = 8000
+    batch_size: Count = 32
+    learning_rate: Positive = 1e-3
+    weight_decay: NotNegative = 0.05
+    warm_up: Count = 100
+    width: Count = 96
+    hidden: Count = 128
+    templated: Share = 0.3
+    seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 0
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, counted from 1: a linear rise, a cosine to a twentieth."""
@@ -135,8 +125,8 @@ class Lessons:
         loss = torch.stack(losses).mean()
         if not math.isfinite(loss.item()):
             raise ModelError(
-                f"the look-ahead came apart at step {self.done:,} (loss {loss.item()}): take a "
-                f"lower learning rate"
+                f"training diverged at step {self.done:,} (loss {loss.item()}): use a lower "
+                "learning rate"
             )
         self._optimizer.zero_grad()
         loss.backward()
@@ -161,21 +151,18 @@ class Lessons:
 
     def save(self, path: Path) -> None:
         """Keep all that the next step depends on, and what was kept before beside it."""
-        part = path.with_name(f".{path.name}")
-        torch.save(
-            {
-                "about": self.about,
-                "done": self.done,
-                "matcher": self.matcher.state_dict(),
-                "optimizer": self._optimizer.state_dict(),
-                "examples": self.examples.rng.getstate(),
-                "chance": [torch.get_rng_state(), *map(torch.cuda.get_rng_state, self._cuda)],
-            },
-            part,
-        )
-        if path.exists():
-            path.replace(earlier(path))
-        part.replace(path)
+        state = {
+            "about": self.about,
+            "done": self.done,
+            "matcher": self.matcher.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "examples": self.examples.rng.getstate(),
+            "chance": [torch.get_rng_state(), *map(torch.cuda.get_rng_state, self._cuda)],
+        }
+        with replacing(path) as part:
+            torch.save(state, part)
+            if path.exists():
+                path.replace(earlier(path))
 
     def restore(self, path: Path) -> list[str]:
         """Go on from what ``save`` kept last, or before that if it is damaged.
@@ -192,7 +179,7 @@ class Lessons:
         """
         places = [one for one in (path, earlier(path)) if one.exists()]
         if not places:
-            raise InputError(f"there is no {path} to go on from: leave out --resume")
+            raise InputError(f"there is no {path} to resume from: start without resume")
         damaged = []
         for place in places:
             try:
@@ -201,7 +188,7 @@ class Lessons:
                 damaged.append(str(error))
             else:
                 return damaged
-        raise InputError(f"{'; '.join(damaged)}: remove what is damaged, start anew")
+        raise InputError(f"{'; '.join(damaged)}: remove the damaged files, or start a new run")
 
     def _restore(self, path: Path) -> None:
         try:

@@ -1,4 +1,4 @@
-"""What the matcher learns from: questions, the keys that they may be about, the right one."""
+"""Training examples of the look-ahead network: questions, candidate keys, the right key."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ class Examples:
         ]
         self.known = [(a, groups) for a, groups in found if right_key(groups, a) is not None]
         if not self.known:
-            raise InputError("no question has an answer that the index holds: give another index")
+            raise InputError("no question has an answer in the index: use another index")
         base = predicates_of(spotter.trie, seed)
         self.predicates = Predicates((answer for answer, _ in self.known), base)
         self.templates: dict[str, list[str]] = defaultdict(list)

@@ -1,4 +1,4 @@
-"""What a learned look-ahead counts beside a model: the scale with the best score."""
+"""Fit the scale of a look-ahead relative to its model."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def scores_by_scale(
         The model has no tokenizer, or no question has an answer.
     """
     if lm.tokenizer is None:
-        raise InputError("the model has no tokenizer to read questions with")
+        raise InputError("the model has no tokenizer to encode questions with")
     seen = DevSet.of(questions, trie)
     found, _ = Spotter(trie, triples=True).find(seen.questions)
     alone = replace(matched, scale=1.0)

@@ -1,4 +1,4 @@
-"""Words that may stand for one another where a property is named or asked for."""
+"""Synonyms of property names."""
 
 from __future__ import annotations
 
@@ -68,5 +68,5 @@ def read_synonyms(paths: Iterable[Path], lines: Lines) -> list[list[str]]:
                 bad[number] = "not two different words or more with a tab between them"
         lines.count(path, len(found) - before + len(bad), bad, strict=False)
         if len(found) == before:
-            raise InputError(f"{path} holds no group of words parted by tabs.")
+            raise InputError(f"{path} contains no groups of words separated by tabs")
     return found

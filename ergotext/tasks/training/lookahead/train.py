@@ -1,4 +1,4 @@
-"""Train the look-ahead of a retriever, and put it beside the model that it speaks for."""
+"""Train the look-ahead of a retriever and save it beside the model."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import torch
 from ergotext.errors import InputError
 from ergotext.lm.loading import device_of
 from ergotext.lm.trie.lines import Lines
+from ergotext.support.files import write_text
 from ergotext.tasks.config import versions
 from ergotext.tasks.datasets.kgclue.data import Question, Triple
 from ergotext.tasks.lookup import opened
@@ -27,8 +28,7 @@ from ergotext.tasks.training.log import end_last_line, save_curve
 from ergotext.tasks.training.lookahead.fit import Lessons, Recipe, characters, earlier, score
 from ergotext.tasks.training.lookahead.pairs import Examples
 from ergotext.tasks.training.lookahead.synonyms import Synonyms, read_synonyms
-from ergotext.tasks.training.seq2seq.loop import SCORE
-from ergotext.tasks.training.seq2seq.train import InterruptedRunError, Trained, read_questions
+from ergotext.tasks.training.run import SCORE, Trained, interrupted, read_questions
 from ergotext.tasks.training.settings import claim_file
 from ergotext.tasks.training.sources import digests, read_templates
 
@@ -144,10 +144,8 @@ def train_lookahead(
     save_curve(output / LOG, output / CURVE, SCORE)
     count, seconds = sum(p.numel() for p in matcher.parameters()), time.monotonic() - began
     told = {"recipe": asdict(chosen), "data": data, "versions": versions(), "scores": scores}
-    (output / RECORD).write_text(
-        json.dumps({**told, "parameters": count, "seconds": seconds}, indent=1) + "\n",
-        encoding="utf-8",
-    )
+    record = json.dumps({**told, "parameters": count, "seconds": seconds}, indent=1)
+    write_text(output / RECORD, record + "\n")
     return Trained(output, scores, lessons.done, count, seconds, lines)
 
 
@@ -172,7 +170,4 @@ def _run(lessons: Lessons, seen: Held, output: Path, every: int, began: float) -
             losses = []
     except KeyboardInterrupt as error:
         path = output / CHECKPOINT
-        kept = f"{path} is kept" if path.exists() else "there is no checkpoint yet"
-        raise InterruptedRunError(
-            f"interrupted at step {lessons.done:,}; {kept}: go on with --resume"
-        ) from error
+        raise interrupted(lessons.done, path if path.exists() else None) from error

@@ -1,4 +1,4 @@
-"""Which batches an objective is told of."""
+"""Choose the batch type of a training objective."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batches of questions, each with the keys among which its answer is to be chosen."""
+"""Batches of questions with candidate keys to choose from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A T5 that copies before it has learned anything: short training then goes into what to copy."""
+"""Initialise a T5 so that it copies its input, which shortens training."""
 
 from __future__ import annotations
 

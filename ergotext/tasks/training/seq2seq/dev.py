@@ -1,4 +1,4 @@
-"""How well a model chooses among the keys that a question may mean, every one of them scored."""
+"""Dev score: rank all candidate keys of each dev question."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class DevSet:
         """
         kept = [(one.text, one.answer) for one in questions if one.answer is not None]
         if not kept:
-            raise InputError("no dev question has an answer to score against")
+            raise InputError("no dev question has an answer to evaluate against")
         texts = [text for text, _ in kept]
         gold = [answer for _, answer in kept]
         return cls(texts, gold, rivals_in(Spotter(trie, triples=True), texts))

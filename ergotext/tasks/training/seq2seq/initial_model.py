@@ -1,4 +1,4 @@
-"""The model and the tokenizer that a run of training starts with."""
+"""Initial model and tokenizer of a training run."""
 
 from __future__ import annotations
 
@@ -68,7 +68,9 @@ def started(
     where = device_of(device)
     lm = load(start, device="cpu") if start is not None else None
     if lm is not None and not isinstance(lm, Seq2SeqLM):
-        raise InputError(f"the model {start} is no encoder-decoder; start from one, or from none")
+        raise InputError(
+            f"the model {start} is not an encoder-decoder; start from one, or from scratch"
+        )
     if lm is not None and lm.tokenizer is not None:
         tokenizer = lm.tokenizer
     elif folder is not None:
@@ -94,11 +96,11 @@ def _check(tokenizer: PreTrainedTokenizerBase, trie: TokenTrie, notes: Mapping[s
     own, noted = FastTokenizer(tokenizer), notes.get("tokenizer", "unnamed")
     if isinstance(trie.tokenizer, FastTokenizer) and trie.tokenizer.alphabet != own.alphabet:
         raise InputError(
-            f"the index was built with another tokenizer ({noted}) than the model's: build it "
-            f"again with this one, or with none"
+            f"the index was built with another tokenizer ({noted}) than the model's: build it with "
+            "the model's, or with none"
         )
     if tokenizer.pad_token_id is None or tokenizer.eos_token_id is None:
         raise InputError(
-            f"the tokenizer of the index ({noted}) names no padding or no end token, which an "
-            f"encoder-decoder needs: build it with another one, or with none"
+            f"the tokenizer of the index ({noted}) has no padding or no end token, which an "
+            "encoder-decoder needs: build the index with another one, or with none"
         )

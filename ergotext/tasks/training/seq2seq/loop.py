@@ -1,4 +1,4 @@
-"""transformers' Trainer over numbered batches, with the dev score as what counts."""
+"""Trainer of transformers over numbered batches, with early stopping on the dev score."""
 
 from __future__ import annotations
 
@@ -20,12 +20,10 @@ from transformers import (
 )
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
+from ergotext.tasks.training.run import SCORE
 from ergotext.tasks.training.schedule import Pace, PacedRate
 from ergotext.tasks.training.seq2seq.objectives import zeroth_order_gradient
 from ergotext.tasks.training.seq2seq.scoring import Batch
-
-SCORE = "EMF1"
-"""What early stopping and the choice of the best checkpoint go by."""
 
 
 class Loop(Trainer):

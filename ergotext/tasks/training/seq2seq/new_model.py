@@ -1,4 +1,4 @@
-"""A small encoder-decoder before training."""
+"""Create a small encoder-decoder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What training makes small: cross-entropy, and losses over the keys that a question may mean."""
+"""Training objectives: cross-entropy, and losses over candidate keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The keys that a question may mean, with what each would be worth as its answer."""
+"""Candidate keys with their rewards."""
 
 from __future__ import annotations
 

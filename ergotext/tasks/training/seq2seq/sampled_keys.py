@@ -1,4 +1,4 @@
-"""Keys of a base drawn from the model itself, for questions whose keys are not enumerated."""
+"""Sample keys from the model itself, where candidates are too many to enumerate."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 from ergotext.lm.protocols import Automaton
 from ergotext.lm.seq2seq import Seq2SeqLM
 from ergotext.lm.trie.lines import subject_and_predicate
-from ergotext.lm.trie.restricted import Within
+from ergotext.lm.trie.restricted import RestrictedKeys
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.samplers.draws import SeededDraws
 from ergotext.samplers.search.top_down import Leaves, leaves
@@ -56,9 +56,14 @@ class KeySampler:
         found, paths = self.spotter.find(questions)
         some = np.array([len(one) > 0 for one in found])
         places = np.cumsum(some) - 1
-        spans = Within(self.spotter.trie, replace(paths, input=places[paths.input]), some.sum())
+        spans = RestrictedKeys(
+            self.spotter.trie, replace(paths, input=places[paths.input]), some.sum()
+        )
         drawn: dict[int, Drawn] = {}
-        groups: list[tuple[bool, TokenTrie | Within]] = [(True, spans), (False, self.spotter.trie)]
+        groups: list[tuple[bool, TokenTrie | RestrictedKeys]] = [
+            (True, spans),
+            (False, self.spotter.trie),
+        ]
         for has, automaton in groups:
             rows = np.flatnonzero(some == has).tolist()
             if rows:

@@ -1,4 +1,4 @@
-"""log p(key | question) of many keys under an encoder-decoder, with gradients if wanted."""
+"""Score log p(key | question) of many keys, with or without gradients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Examples as batches of like length, each found by its number so that a run can go on anywhere."""
+"""Batches of examples of similar length, addressable by number for exact resumption."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A tokenizer for a model that is trained from scratch: characters, and bytes for all others."""
+"""Train a tokenizer: frequent characters as tokens, bytes for the rest."""
 
 from __future__ import annotations
 

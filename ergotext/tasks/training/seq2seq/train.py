@@ -6,7 +6,6 @@ import math
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,16 +17,16 @@ from ergotext.lm.trie.lines import Lines
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.support.extras import install
 from ergotext.tasks.config import versions
-from ergotext.tasks.datasets.kgclue.data import Questions, read
 from ergotext.tasks.lookup import opened
 from ergotext.tasks.training.checkpoints import CHECKPOINTS, last_checkpoint, last_whole
 from ergotext.tasks.training.examples import Stream
 from ergotext.tasks.training.log import CURVE, LOG, Journal, save_curve
+from ergotext.tasks.training.run import SCORE, Trained, interrupted, read_questions
 from ergotext.tasks.training.schedule import Pace
 from ergotext.tasks.training.seq2seq.batches import maker
 from ergotext.tasks.training.seq2seq.dev import DevSet
 from ergotext.tasks.training.seq2seq.initial_model import Started, has_bfloat16, started
-from ergotext.tasks.training.seq2seq.loop import SCORE, Loop
+from ergotext.tasks.training.seq2seq.loop import Loop
 from ergotext.tasks.training.seq2seq.objectives import Loss, cross_entropy, listwise, shortfall
 from ergotext.tasks.training.seq2seq.scoring import Coder
 from ergotext.tasks.training.seq2seq.stream import Feed
@@ -40,48 +39,6 @@ LOSSES: dict[str, Loss] = {
     "policy": shortfall,
     "zeroth-order": shortfall,
 }
-
-
-class InterruptedRunError(ErgotextError, RuntimeError):
-    """Ctrl-C in the middle of a run; the message says what is kept."""
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What came of a run.
-
-    Parameters
-    ----------
-    folder : Path
-        With the model in float16, its tokenizer, and the log.
-    scores : dict of str to float
-        Of all dev questions, by the weights as they were saved.
-    steps, parameters : int
-    seconds : float
-    lines : Lines
-        What became of the lines of all files.
-    """
-
-    folder: Path
-    scores: dict[str, float]
-    steps: int
-    parameters: int
-    seconds: float
-    lines: Lines
-
-    def text(self) -> str:
-        """One line."""
-        return (
-            f"{self.folder}: {self.parameters:,} parameters, {self.steps:,} steps in "
-            f"{self.seconds:.0f} s; dev {SCORE} {self.scores[SCORE]:.3f}, "
-            f"EM_S {self.scores['EM_S']:.3f}, EM_P {self.scores['EM_P']:.3f}"
-        )
-
-    def complaints(self) -> list[str]:
-        """What was left out."""
-        if not self.lines.bad:
-            return []
-        return [f"{self.lines.bad:,} of {self.lines.read:,} lines left out:", *self.lines.shown]
 
 
 def train(
@@ -206,7 +163,7 @@ def _loop(
 def _going_on_from(output: Path) -> Path | None:
     """The last whole checkpoint of a run; one that is passed over is named on stderr."""
     at, damaged = last_whole(output)
-    following = "the run begins anew" if at is None else f"the run goes on from {at.name}"
+    following = "starting from scratch" if at is None else f"resuming from {at.name}"
     for fault in damaged:
         print(f"ergotext: {' '.join(fault.split())}; {following}", file=sys.stderr)
     return at
@@ -217,18 +174,14 @@ def _run(loop: Loop, output: Path, at: Path | None) -> None:
         with quiet():
             loop.train(resume_from_checkpoint=None if at is None else str(at))
     except KeyboardInterrupt as error:
-        kept = last_checkpoint(output)
-        told = "there is no checkpoint yet" if kept is None else f"{kept} is kept"
-        raise InterruptedRunError(
-            f"interrupted at step {loop.state.global_step:,}; {told}: go on with --resume"
-        ) from error
+        raise interrupted(loop.state.global_step, last_checkpoint(output)) from error
     except Exception as error:
         if at is None or loop.stepped or isinstance(error, ErgotextError):
             raise
         # Its files are whole, and what they say is none of this run.
         raise InputError(
-            f"cannot go on from {at} ({type(error).__name__}: {first_line(error)}): remove that "
-            f"folder to go on from the checkpoint before it"
+            f"cannot resume from {at} ({type(error).__name__}: {first_line(error)}): remove that "
+            "folder to resume from the checkpoint before it"
         ) from error
 
 
@@ -237,23 +190,6 @@ def _saved(model: PreTrainedModel, coder: Coder, seen: DevSet, output: Path) -> 
     with quiet():
         model.eval().half().save_pretrained(output)
     return seen.score(model.float(), coder)
-
-
-def read_questions(path: str | Path, lines: Lines) -> Questions:
-    """The questions of a file, of which some have an answer; its lines are counted in ``lines``.
-
-    Raises
-    ------
-    InputError
-        It cannot be read, or no question has an answer.
-    """
-    found = read(path)
-    lines.read += found.lines.read
-    lines.bad += found.lines.bad
-    lines.shown += found.lines.shown
-    if not any(one.answer is not None for one in found.asked):
-        raise InputError(f"no question of {path} has an answer")
-    return found
 
 
 def _check(minutes: float | None) -> None:

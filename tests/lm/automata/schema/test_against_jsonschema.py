@@ -111,8 +111,8 @@ def test_schemas_mean_what_they_mean_elsewhere(schema: Any) -> None:
     theirs = jsonschema.Draft202012Validator(schema)
     automaton, refused = built(schema)
     if automaton is None:
-        assert "No value fits" in refused or "cannot be followed: " in refused, refused
-        assert "No value fits" not in refused or not any(map(theirs.is_valid, VALUES))
+        assert "no value satisfies" in refused or "cannot handle" in refused, refused
+        assert "no value satisfies" not in refused or not any(map(theirs.is_valid, VALUES))
         return
     for value in VALUES:
         ours = any(accepts(automaton, text) for text in orders(value))

@@ -22,11 +22,11 @@ BAD = {
     '{"id": 1, "question": "?", "answer": "a ||| b"}': "the answer 'a ||| b' is not subject",
     '{"id": 1, "question": "?", "answer": ""}': "the answer '' is not subject",
     '{"id": 1, "question": "?", "answer": "a ||| b ||| c ||| d"}': "is not subject",
-    '{"id": 1, "question": "?", "answer": ["a", "b", "c"]}': "['a', 'b', 'c'] is no text",
-    '{"id": 1, "question": 7, "answer": "a ||| b ||| c"}': "the question 7 is no text",
+    '{"id": 1, "question": "?", "answer": ["a", "b", "c"]}': "['a', 'b', 'c'] is not a text",
+    '{"id": 1, "question": 7, "answer": "a ||| b ||| c"}': "the question 7 is not a text",
     '{"id": true, "question": "?"}': "the id True is neither",
     '{"id": 1.5, "question": "?"}': "the id 1.5 is neither",
-    '{"id": 0, "question": "?"}': "the id 0 is that of line 1",
+    '{"id": 0, "question": "?"}': "the id 0 is already used in line 1",
     '{"id": 1, "question": "half a pair: \\ud83d"}': "not UTF-8",
 }
 
@@ -79,9 +79,9 @@ def test_limit_counts_questions_not_lines(tmp_path: Path) -> None:
 
 
 def test_what_is_no_file_of_questions(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="Cannot read the questions"):
+    with pytest.raises(InputError, match="cannot read the questions"):
         read(tmp_path / "none.json")
-    with pytest.raises(InputError, match="Cannot read the questions"):
+    with pytest.raises(InputError, match="cannot read the questions"):
         read(tmp_path)
     with pytest.raises(InputError, match=r"holds no question: the first fault is in .*line 2: not"):
         read(written(tmp_path / "q.json", "", "no"))

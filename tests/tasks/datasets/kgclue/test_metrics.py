@@ -123,7 +123,7 @@ def test_what_marks_tell() -> None:
 def test_nothing_to_score() -> None:
     marks = mark([], [])
     assert isinstance(marks, Marks) and marks.emf1.shape == (0,)
-    with pytest.raises(InputError, match="no answer to score against"):
+    with pytest.raises(InputError, match="no answers to score against"):
         marks.scores()
 
 

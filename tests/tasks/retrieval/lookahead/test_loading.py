@@ -60,7 +60,7 @@ def test_names(folder: Path) -> None:
     model = str(folder / "model")
     assert lookahead_named("none", model) is None
     assert isinstance(lookahead_named("auto", model), StringMatch)
-    with pytest.raises(InputError, match="brings no look-ahead"):
+    with pytest.raises(InputError, match="has no look-ahead"):
         lookahead_named("learned", model)
     with pytest.raises(InputError, match="no look-ahead 'string'"):
         lookahead_named("string", model)

@@ -43,7 +43,7 @@ def test_files(tmp_path: Path) -> None:
     assert read_synonyms([path], lines) == [["保存", "储存"], ["多高", "身高"]]
     assert (lines.read, lines.bad) == (3, 1) and "line 3" in lines.shown[0]
     path.write_text("高度\n", encoding="utf-8")
-    with pytest.raises(InputError, match="holds no group"):
+    with pytest.raises(InputError, match="contains no groups"):
         read_synonyms([path], lines)
     with pytest.raises(InputError, match="cannot read"):
         read_synonyms([tmp_path / "none"], lines)

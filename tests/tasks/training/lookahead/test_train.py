@@ -17,7 +17,7 @@ from ergotext.tasks.retrieval.lookahead.learned import Matched
 from ergotext.tasks.retrieval.lookahead.network import CONFIG, DROP, WEIGHTS
 from ergotext.tasks.training.lookahead.fit import Lessons, Recipe
 from ergotext.tasks.training.lookahead.train import CHECKPOINT, LOG, RECORD, train_lookahead
-from ergotext.tasks.training.seq2seq.train import InterruptedRunError, Trained
+from ergotext.tasks.training.run import InterruptedRunError, Trained
 from tests.tasks.little_base import LittleBase
 
 SMALL = Recipe(steps=6, batch_size=4, warm_up=2, width=8, hidden=8)
@@ -76,7 +76,7 @@ def test_goes_on_to_the_same_weights(
         interrupted(patch, at=5)
         with pytest.raises(InterruptedRunError, match=r"at step 5; .*lookahead\.pt is kept"):
             run(little, tmp_path / "parts")
-    with pytest.raises(InputError, match="of another run: go on with --resume"):
+    with pytest.raises(InputError, match="of another run; continue with resume"):
         run(little, tmp_path / "parts")
     with pytest.raises(InputError, match="started with steps 6, not 8"):
         run(little, tmp_path / "parts", Recipe(8, 4, warm_up=2, width=8, hidden=8), resume=True)
@@ -120,7 +120,7 @@ def test_goes_on_from_another(
     record = json.loads((told.folder / RECORD).read_text(encoding="utf-8"))
     assert "start" in record["data"]
     assert (record["recipe"]["width"], record["recipe"]["hidden"]) == (8, 8)
-    with pytest.raises(InputError, match="brings no look-ahead"):
+    with pytest.raises(InputError, match="has no look-ahead"):
         train_lookahead(
             little.questions, little.dev, little.index, tmp_path / "none", still,
             start="tiny-causal", device="cpu",
@@ -128,7 +128,7 @@ def test_goes_on_from_another(
 
 
 def test_nothing_to_go_on_from(little: LittleBase, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="leave out --resume"):
+    with pytest.raises(InputError, match="start without resume"):
         run(little, tmp_path, resume=True)
     (tmp_path / CHECKPOINT).write_bytes(b"no checkpoint")
     with pytest.raises(InputError, match="damaged"):
@@ -166,6 +166,6 @@ def test_command(little: LittleBase, tmp_path: Path, capsys: pytest.CaptureFixtu
 
 
 def test_a_run_that_comes_apart_ends(little: LittleBase, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="take a lower learning rate"):
+    with pytest.raises(ModelError, match="use a lower learning rate"):
         run(little, tmp_path, Recipe(steps=6, batch_size=4, learning_rate=1e30, width=8, hidden=8))
     assert not (tmp_path / CONFIG).exists()

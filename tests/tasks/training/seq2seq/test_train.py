@@ -21,8 +21,9 @@ from ergotext.lm.seq2seq import Seq2SeqLM
 from ergotext.tasks.index import build
 from ergotext.tasks.retrieval.retriever import Retriever
 from ergotext.tasks.training.checkpoints import CHECKPOINTS, last_checkpoint
+from ergotext.tasks.training.run import InterruptedRunError, Trained
 from ergotext.tasks.training.seq2seq import train as module
-from ergotext.tasks.training.seq2seq.train import InterruptedRunError, Trained, train
+from ergotext.tasks.training.seq2seq.train import train
 from ergotext.tasks.training.settings import OBJECTIVES, Settings, Shape
 from tests.tasks.little_base import LittleBase
 
@@ -203,13 +204,13 @@ def test_minutes_end_a_run(little: LittleBase, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"steps": 0}, "steps is 0"),
-        ({"batch_size": 0}, "batch_size is 0"),
-        ({"objective": "magic"}, "unknown objective 'magic'"),
-        ({"rivals": 1}, "rivals (1)"),
-        ({"learning_rate": 0.0}, "learning_rate is 0.0"),
-        ({"radius": float("nan")}, "radius is nan"),
-        ({"cool_down": 1.5}, "are shares of the run"),
+        ({"steps": 0}, "steps must be at least 1, got 0"),
+        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+        ({"objective": "magic"}, "objective must be one of"),
+        ({"rivals": 1}, "rivals must be at least 2, got 1"),
+        ({"learning_rate": 0.0}, "learning_rate must be above 0, got 0.0"),
+        ({"radius": float("nan")}, "radius must be"),
+        ({"cool_down": 1.5}, "cool_down must be at most 1, got 1.5"),
     ],
 )
 def test_settings_out_of_range(change: dict[str, object], message: str) -> None:
@@ -231,15 +232,15 @@ def test_bad_input_is_told_in_one_line(
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine").write_text("mine")
     for given, message in {
-        ("none", "--dev", dev, "-i", index, "-o", out): "Cannot read the questions none",
-        (str(empty), "--dev", dev, "-i", index, "-o", out): "holds no question",
-        (questions, "--dev", str(empty), "-i", index, "-o", out): "holds no question",
+        ("none", "--dev", dev, "-i", index, "-o", out): "cannot read the questions none",
+        (str(empty), "--dev", dev, "-i", index, "-o", out): "contains no questions",
+        (questions, "--dev", str(empty), "-i", index, "-o", out): "contains no questions",
         (questions, "--dev", dev, "-i", "none", "-o", out): "none",
         (questions, "--dev", dev, "-i", keys, "-o", out): "index of triples",
-        (questions, "--dev", dev, "-i", index, "-o", str(file)): "cannot make the folder",
+        (questions, "--dev", dev, "-i", index, "-o", str(file)): "cannot create the folder",
         (questions, "--dev", dev, "-i", index, "-o", str(tmp_path / "full")): "is not empty",
-        (questions, "--dev", dev, "-i", index, "-o", out, "--resume"): "no run to go on with",
-        (questions, "--dev", dev, "-i", index, "-o", out, "--steps", "0"): "steps is 0",
+        (questions, "--dev", dev, "-i", index, "-o", out, "--resume"): "no run to resume",
+        (questions, "--dev", dev, "-i", index, "-o", out, "--steps", "0"): "at least 1, got 0",
         (questions, "--dev", dev, "-i", index, "-o", out, "--templates", "none"): "templates none",
         (questions, "--dev", dev, "-i", index, "-o", out, "--start", "tiny-causal"): "no encoder",
         (questions, "--dev", dev, "-i", index, "-o", out, "--minutes", "nan"): "minutes is nan",

@@ -1,0 +1,109 @@
+"""Files written as a whole or not at all, and locks between processes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from uuid import uuid4
+
+from filelock import FileLock, Timeout
+
+STALE = 24 * 3600
+"""Seconds after which a temporary file must be that of a process that was killed."""
+_BEGIN, _END = ".ergotext-", ".part"
+
+
+@contextmanager
+def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
+    """A temporary name beside ``path``; what is written there takes its place if all goes well.
+
+    At every moment either the old file or the new one is there as a whole. The name is a new one
+    each time, so that two processes do not write into one file.
+
+    Parameters
+    ----------
+    path : Path
+        Where the file is to be; a link is followed. Its permissions are kept.
+    durable : bool
+        Whether the new file must outlast a power cut: it is on the disk before it takes the place.
+
+    Raises
+    ------
+    OSError
+        The file cannot be written or replaced. What was there before is untouched.
+    """
+    path = Path(os.path.realpath(path))
+    sweep(path.parent)
+    part = path.with_name(f"{_BEGIN}{uuid4().hex}{_END}")
+    try:
+        yield part
+        if path.exists():
+            shutil.copymode(path, part)
+        if durable:
+            sync(part)
+        part.replace(path)
+        if durable:
+            sync(path.parent)
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Put a UTF-8 text in the place of a file; as ``replacing``."""
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def sweep(folder: Path, pattern: str = f"{_BEGIN}*{_END}") -> None:
+    """Remove what processes that were killed have left half-written in a folder."""
+    for stale in folder.glob(pattern):
+        with suppress(OSError):  # another process may be removing it too
+            if time.time() - stale.stat().st_mtime > STALE:
+                if stale.is_dir():
+                    shutil.rmtree(stale, ignore_errors=True)
+                else:
+                    stale.unlink()
+
+
+@contextmanager
+def locked(file: Path, waiting: str | None = None) -> Iterator[None]:
+    """Hold a lock that other processes wait for; the system lets go of it when its holder ends.
+
+    Parameters
+    ----------
+    file : Path
+        The lock: an empty file that stays there, as to delete it would part those who wait.
+    waiting : str, optional
+        What to say on stderr while another process holds the lock.
+
+    Raises
+    ------
+    OSError, NotImplementedError
+        The lock cannot be made; the latter on a file system without locks.
+    """
+    lock = FileLock(file, mode=0o666)  # whoever may write to the folder may wait
+    try:
+        lock.acquire(timeout=-1 if waiting is None else 0)
+    except Timeout:
+        from tqdm import tqdm
+
+        with tqdm(desc=waiting, bar_format="{desc}", disable=None):
+            lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,97 @@
+"""Settings whose types and ranges are checked when they are made, through pydantic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
+from typing import Annotated, Any, TypeVar, dataclass_transform
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from ergotext.errors import InputError
+
+Count = Annotated[int, Field(ge=1)]
+"""A whole number of at least one."""
+Whole = Annotated[int, Field(ge=0)]
+"""A whole number of at least zero."""
+Share = Annotated[float, Field(ge=0, le=1)]
+"""From 0 to 1."""
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+STRICT = ConfigDict(strict=True, extra="forbid", arbitrary_types_allowed=True)
+"""``True`` is no number and "1" is none either; a whole number may stand for a number."""
+_KINDS = {
+    "int": "an integer",
+    "float": "a number",
+    "finite_number": "a finite number",
+    "string": "a text",
+    "bool": "true or false",
+    "dict": "a table",
+    "dataclass": "a table",
+    "list": "a list",
+    "none": "left out",
+}
+_T = TypeVar("_T")
+
+
+@dataclass_transform(frozen_default=True)
+def record(cls: type[_T]) -> type[_T]:
+    """A frozen dataclass whose fields must have the types and ranges of their annotations.
+
+    Raises
+    ------
+    InputError
+        When one is made with a value that does not fit: which name, which value, what is wanted.
+    """
+    made: Any = dataclass(frozen=True, config=STRICT)(cls)
+    made.__init__ = _told(made.__init__, list(made.__dataclass_fields__))
+    return made  # type: ignore[no-any-return]  # pydantic's decorator is typed for its own use
+
+
+def check(kind: Any, table: Mapping[str, Any], where: str) -> None:
+    """InputError that begins with ``where`` unless a table is one of a kind (a TypedDict)."""
+    try:
+        TypeAdapter(kind).validate_python(dict(table), strict=True)
+    except ValidationError as error:
+        raise InputError(f"{where}: {sentence(error, kind.__annotations__)}") from error
+
+
+def _told(init: Callable[..., None], names: Iterable[str]) -> Callable[..., None]:
+    @wraps(init)
+    def made(self: Any, *values: Any, **named: Any) -> None:
+        try:
+            init(self, *values, **named)
+        except ValidationError as error:
+            raise InputError(sentence(error, names)) from error
+
+    return made
+
+
+def sentence(error: ValidationError, names: Iterable[str]) -> str:
+    """The first thing that is wrong, in words."""
+    every = error.errors(include_url=False)
+    first = every[0]
+    kind, given, about = first["type"], first["input"], first.get("ctx", {})
+    place = first["loc"][0] if first["loc"] else ""
+    name = [*names][place] if isinstance(place, int) else place  # a number: given by position
+    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
+        return f"unknown name {name!r}; the known ones are {', '.join(names)}"
+    if kind in ("missing", "missing_argument"):
+        return f"{name} is missing"
+    if kind == "value_error":
+        return str(about["error"])
+    if kind == "literal_error":
+        return f"{name} must be one of {about['expected']}, got {given!r:.60}"
+    # Where a value may be of several kinds, there is an error for each.
+    wanted = dict.fromkeys(_wanted(one) for one in every if one["loc"][:1] == first["loc"][:1])
+    return f"{name} must be {' or '.join(wanted)}, got {given!r:.60}"
+
+
+def _wanted(error: Any) -> str:
+    limits = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+    for key, words in limits.items():
+        if key in (about := error.get("ctx", {})):
+            return f"{words} {about[key]:g}"
+    return next((words for key, words in _KINDS.items() if error["type"].startswith(key)), "valid")
