@@ -165,7 +165,11 @@ def _check_law(
     _check_kept(energy, paths.after)
     matrix = transitions(paths, states)
     moving = len(states) >= 4
-    require(moving, f"it reaches {len(states)} texts in all, too few: {states.rows()}")
+    require(
+        moving,
+        f"it reaches {len(states)} texts in all, too few to prove anything: {states.rows()}; start "
+        f"elsewhere (initial=), or give it more moves",
+    )
     if invariant:
         pi = stationary(energy(states), 1 / temperature)
         after = pi @ matrix

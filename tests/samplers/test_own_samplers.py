@@ -28,7 +28,9 @@ def test_a_class_is_taken_as_it_is() -> None:
         b.rows() for b in sample(toy_energy(), "mh", **FEW).trace.states
     ]
     assert sample(toy_energy(), MH, **FEW).settings["sampler"] == "mh"
-    with pytest.raises(InputError, match=r":Mine takes no hotness; it takes max_length"):
+    with pytest.raises(
+        InputError, match=r":Mine has no option hotness; its options are max_length"
+    ):
         sample(toy_energy(), Mine, hotness=3, **FEW)
 
 
@@ -39,7 +41,7 @@ def test_a_weighted_class() -> None:
 
     result = sample(toy_energy(), Own, n=20, max_length=4)
     assert result.settings["sampler"].endswith("Own") and len(result.samples)
-    with pytest.raises(InputError, match="Own draws n weighted texts at once and takes no chains"):
+    with pytest.raises(InputError, match="Own draws n weighted texts and runs no chains"):
         sample(toy_energy(), Own, chains=2)
 
 
@@ -106,5 +108,5 @@ def test_samplers_of_installed_packages(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_what_it_lacks_is_told_by_its_name() -> None:
-    with pytest.raises(InputError, match="the sampler Mine proposes by a causal language model"):
+    with pytest.raises(InputError, match="the sampler Mine needs a causal language model"):
         sample(et.length(3), Mine, **FEW)
