@@ -114,7 +114,7 @@ _HOME = {
     "StringMatch": "tasks.retrieval.lookahead.strings",
     "SpanReader": "tasks.read",
 }
-"""Where each name is; after a colon, what it is called there."""
+"""Module of each name; after a colon, its name there."""
 _ROOMS = {
     "automata": "lm.automata",
     "retrieval": "tasks.retrieval",

@@ -1,6 +1,11 @@
-"""Samplers over an energy, and what a sampler of one's own is made of.
+"""Samplers over an energy, registered by name when this package is imported.
 
-Importing this package registers them all.
+- ``sampling``: ``sample``, the entry point; ``registry``, ``options``: samplers by name.
+- ``base``, ``draws``, ``target``: what algorithms are built from; ``run``: the loop around chains.
+- ``chains``, ``weighted``, ``search``: the algorithms; ``checkpoint``: saved runs.
+- ``result``, ``diagnostics``, ``texts``: what comes out.
+
+>>> et.sample(et.fluency(lm) + et.length(14), "mh", chains=8, steps=300).best(3)
 """
 
 from ergotext.samplers.base import Info, Sampler, State

@@ -16,7 +16,7 @@ from ergotext.support.arrays import Ints
 def fits(automaton: Automaton, states: Ints, room: int | Ints) -> NDArray[np.bool_]:
     """bool [n]: whether ``room`` tokens may do from each state, as far as is known.
 
-    What is left out has no sequence within the room behind it, so a proposal that keeps to the
+    What is left out has no sequence within the room after it, so a proposal that keeps to the
     others misses nothing of a target of bounded length, whose masses are then its weights.
     """
     # Nothing is looked up where no sequence at all is too long.
@@ -38,13 +38,13 @@ def check_known(tokens: Ints, size: int) -> None:
 
 
 class FeasibleAutomaton(AutomatonBase):
-    """An automaton without the ways that cannot be gone to an end (``protocols.Automaton``).
+    """An automaton without the transitions that cannot reach an end (``protocols.Automaton``).
 
     Parameters
     ----------
     automaton : Automaton
     room : int
-        Tokens, the end token not counted, that may be written behind the next one.
+        Tokens, the end token not counted, that may be written after the next one.
     """
 
     def __init__(self, automaton: Automaton, room: int) -> None:

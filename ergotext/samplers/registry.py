@@ -116,7 +116,7 @@ def _sound(sampler: Any, name: str) -> Registered:
 
 
 def lacking(sampler: Registered, energy: Energy) -> list[Need]:
-    """What this sampler needs and this energy does not have."""
+    """The needs of this sampler that this energy does not meet."""
     has: dict[Need, bool] = {
         "next-token": energy.scorer is not None,
         "masked": energy.masked is not None,
@@ -127,7 +127,7 @@ def lacking(sampler: Registered, energy: Energy) -> list[Need]:
 
 
 def check_fit(sampler: Registered, energy: Energy, given: Container[Need] = ()) -> Energy:
-    """The energy as samplers take it: looked at at every call. Refuse one that does not fit.
+    """Wrap an energy to be validated at every call; refuse one that does not fit the sampler.
 
     Parameters
     ----------

@@ -60,33 +60,32 @@ def sample(
         minimum, or ``smc``, which weighs what it writes; or a sampler of your own, as its class or
         as ``file.py:Class``.
     chains, steps : int, optional
-        Chains run side by side (8), and steps of each (300). Weighted samplers have neither.
+        Number of chains (8), and steps per chain (300). Weighted samplers have neither.
     n : int, optional
         Draws or particles of a weighted sampler (64). Chains have none.
     seed : int
         The same seed gives the same run on the same machine.
     max_length : int
-        Longest text in tokens; the space is bounded there.
+        Maximum length of a text in tokens.
     max_seconds : float, optional
         Stop chains after the step that passes this limit. How far a run gets then depends on the
         machine, so the seed alone does not reproduce it.
     r_hat : float, optional
-        Stop chains when R-hat of the energy is no more than this, looked at every ``every`` steps
+        Stop chains when R-hat of the energy is no more than this, examined every ``every`` steps
         over the second half of them, and they are worth 10 independent draws a chain.
     initial : TokenBatch, optional
-        Where chains start; by default where the energy says.
+        Initial texts of the chains; by default those of the energy.
     checkpoint : path, optional
-        Keep the run in this file, every ``every`` steps and at its end.
+        Save the run to this file, every ``every`` steps and at its end.
     every : int
-        Steps between checkpoints. What the models kept is forgotten there, whether or not the run
-        is kept, so that a run that is resumed and one that never stopped have the same numbers to
-        the last bit.
+        Steps between checkpoints. The models' caches are dropped there, with or without a
+        checkpoint, so that a resumed run has the same numbers as an uninterrupted one.
     resume : bool
-        Go on from the checkpoint, if there is one. Steps and seconds count from the beginning.
+        Continue from the checkpoint, if there is one. Steps and seconds count from the beginning.
     settings : mapping, optional
-        What else the run is made of, for its records; it must be the same on resumption. JSON.
+        Other settings to record with the run, JSON; they must be the same on resumption.
     progress : bool
-        Show it on stderr, if that is a terminal.
+        Show a progress bar on stderr, if that is a terminal.
     **options
         Of the sampler: ``temperature`` (mh); ``hot``, ``cold`` (annealing).
 
@@ -101,7 +100,7 @@ def sample(
         A count is not positive, energy and sampler do not fit together, or ``max_length`` is more
         than the window of a model leaves for a text.
     EnergyError
-        The energy gives other than one number a text, NaN or −inf.
+        The energy gives other than one number per text, NaN or −inf.
     CheckpointError
         The checkpoint is broken, or of another run.
     """
@@ -150,7 +149,7 @@ def sample(
 
 
 def check_new(checkpoint: Path, resume: bool) -> None:
-    """Refuse to write over a run that is kept, or into a folder: InputError."""
+    """Raise InputError for a checkpoint that exists or is a folder."""
     if checkpoint.is_dir():
         raise InputError(f"the checkpoint {checkpoint} is a folder; give a file name")
     if checkpoint.exists() and not resume:
@@ -162,7 +161,7 @@ def check_new(checkpoint: Path, resume: bool) -> None:
 
 @dataclass(frozen=True)
 class StopRule:
-    """When chains stop."""
+    """Stopping rule of chains."""
 
     steps: int
     max_seconds: float | None
@@ -179,7 +178,7 @@ class StopRule:
             )
 
     def over(self, run: Run) -> bool:
-        """Whether the run has had all its steps, or its time."""
+        """Whether the steps or the time are used up."""
         late = self.max_seconds is not None and run.seconds >= self.max_seconds
         return late or run.steps >= self.steps
 

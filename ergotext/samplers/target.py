@@ -24,7 +24,7 @@ class Target:
     """p̃(x) = p(x, end) · 1[the automaton accepts x] · exp(−soft(x)), for x of bounded length.
 
     The space is bounded: sequences longer than ``max_length`` are outside of it, and Z is the mass
-    of the rest. Behind ``max_length`` tokens the end token is forced and its probability is a
+    of the rest. After ``max_length`` tokens the end token is forced and its probability is a
     factor of the weight, so no proposal changes the target there.
 
     Parameters

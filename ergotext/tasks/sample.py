@@ -124,7 +124,7 @@ def check(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Results carry their warnings; they need not be told twice."""
+    """Results carry their warnings, so they are not emitted again."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", HeavyWeightsWarning)
         yield
@@ -238,7 +238,7 @@ def _only(name: str, table: Mapping[str, Any], known: Sequence[str]) -> None:
 
 
 def texts_of(result: Result | WeightedResult, n: int | None) -> list[Sample]:
-    """What comes out: all weighted draws, ``n`` draws of chains, the ``n`` best of an optimiser."""
+    """The texts to print: all weighted draws, ``n`` draws of chains, or the ``n`` best."""
     if isinstance(result, WeightedResult):
         return result.all()
     if result.kind == "optimiser":
@@ -249,12 +249,12 @@ def texts_of(result: Result | WeightedResult, n: int | None) -> list[Sample]:
 
 
 def as_json(samples: Sequence[Sample], ascii_only: bool = False) -> str:
-    """One JSON object a text and line."""
+    """One JSON object per text and line."""
     return "\n".join(json.dumps(one.record(), ensure_ascii=ascii_only) for one in samples)
 
 
 def complaints(result: Result | WeightedResult, dtype: str) -> list[str]:
-    """How it came about, and what speaks against it, a line each."""
+    """One line on the run, and its warnings."""
     approximate = "; bfloat16, approximate" if dtype != "float32" else ""
     return [f"({result.text()}{approximate})", *(f"warning: {said}" for said in result.warnings)]
 
@@ -262,7 +262,7 @@ def complaints(result: Result | WeightedResult, dtype: str) -> list[str]:
 def saved(config: Mapping[str, Any], result: Result | WeightedResult) -> str:
     """The run as TOML, from which it can be repeated; with versions, and what is known of it.
 
-    The checkpoint is told among what is known: a file that is there is not written over.
+    The checkpoint is listed under the result: an existing file is not overwritten.
     """
     known: dict[str, Any] = {"kind": result.kind, "seconds": result.seconds}
     known["checkpoint"] = config.get("checkpoint")
@@ -285,7 +285,7 @@ def saved(config: Mapping[str, Any], result: Result | WeightedResult) -> str:
 
 
 def beside(output: Path | None) -> Path | None:
-    """Where to say what a run was: beside its output, if that is a file."""
+    """File for the record of a run: beside its output, if that is a file."""
     if output is None or (output.exists() and not output.is_file()):
         return None
     return output.with_suffix(".run.toml")
@@ -305,7 +305,7 @@ def interrupted(result: Result | WeightedResult) -> bool:
 
 
 def nothing_kept(sampler: str) -> str | None:
-    """What Ctrl-C cost, where a weighted sampler has nothing whole to show."""
+    """Message after a Ctrl-C that left a weighted sampler without results."""
     if sampler_named(sampler).kind != "weighted":
         return None
     if sampler in ("importance", "rejection"):

@@ -109,7 +109,7 @@ def test_a_masked_model(capsys, folder: Path) -> None:
         ((*MLM, "--threshold", 0.5), "gives no probabilities"),
         ((*MLM, "--temperature", 2), "gives no probabilities"),
         ((*MLM, "--lookahead", "strings"), "no look-ahead"),
-        ((*MLM, "--prompt", "{question}"), "must hold {answer} once"),
+        ((*MLM, "--prompt", "{question}"), "must contain {answer} exactly once"),
         ((*MLM, "-k", 3, "--beams", 2), "beams at least k"),
         ((*MLM, "-i", "none.ergo"), "cannot read the index none.ergo"),
         ((*MLM, "--model", "tiny-causal"), "a CausalLM cannot fill in blanks"),

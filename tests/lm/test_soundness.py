@@ -80,7 +80,7 @@ def masked(tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> Path:
 
 
 def test_a_layer_less_is_refused(causal: Path) -> None:
-    with pytest.raises(et.ModelError, match=r"no place for \(such as model\.layers\.1\."):
+    with pytest.raises(et.ModelError, match=r"does not describe \(such as model\.layers\.1\."):
         et.load(edited(causal, num_hidden_layers=1))
 
 
@@ -92,7 +92,7 @@ def test_biases_without_a_place_are_refused(biased: Path) -> None:
 
 def test_a_layer_less_of_an_encoder_decoder_is_refused(answering: Path) -> None:
     et.load(str(answering))
-    with pytest.raises(et.ModelError, match=r"no place for \(such as decoder\.block"):
+    with pytest.raises(et.ModelError, match=r"does not describe \(such as decoder\.block"):
         et.load(edited(answering, num_decoder_layers=1))
 
 
@@ -137,7 +137,7 @@ def test_buffers_that_older_versions_have_saved_are_harmless() -> None:
     info = {"unexpected_keys": ["mask", "decoder.version", "model.encoder.version"]}
     soundness.check_model(Buffered(), info, "m")
     info["unexpected_keys"].append("transformer.h.1.attn.c_attn.weight")
-    with pytest.raises(et.ModelError, match=r"no place for \(such as transformer\.h\.1"):
+    with pytest.raises(et.ModelError, match=r"does not describe \(such as transformer\.h\.1"):
         soundness.check_model(Buffered(), info, "m")
 
 

@@ -43,8 +43,8 @@ def walked(sampler, begin: TokenBatch, steps: int) -> None:
     ("wrong", "message"),
     [
         (lambda value: value * torch.nan, "is NaN or −inf"),
-        (lambda value: value.float(), r"is torch.float32 \[\d+\]"),
-        (lambda value: value[:, None], r"is torch.float64 \[\d+, 1\]"),
+        (lambda value: value.float(), r"got torch.float32 \[\d+\]"),
+        (lambda value: value[:, None], r"got torch.float64 \[\d+, 1\]"),
         (lambda value: value.tolist(), r"one number per row, got \["),
     ],
 )

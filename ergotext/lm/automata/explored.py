@@ -25,16 +25,16 @@ _SINK = 0
 
 @dataclass(frozen=True)
 class Outlook(Generic[Position]):
-    """What is known of how far it is to an end.
+    """Known bounds on the distance to an end.
 
     Parameters
     ----------
     least : function (position) -> int
         Fewer tokens end no sequence from there.
     behind : function (position, int64 [n]) -> int64 [n], optional
-        The same behind each of some tokens that may follow.
+        The same after each of some tokens that may follow.
     ending : function (position, token) -> tokens, optional
-        A way to the end from behind the token (from the position itself, where that is None),
+        A way to the end from after the token (from the position itself, where that is None),
         without the end token; None where none was found.
     kinds : function () -> int64 [V], optional
         Tokens of one number mostly lead to where sequences end alike.
@@ -47,11 +47,11 @@ class Outlook(Generic[Position]):
 
 
 class Explored(AutomatonBase, Generic[Position]):
-    """Token sequences told by a function from positions to what may follow (``Automaton``).
+    """An automaton defined by a function from states to next tokens (``Automaton``).
 
     A state is a plain number: -1 dead, 0 finished, 1 the start, and ``n << 32 | t`` where token t
     leads from the n-th position found. So a state can be named before anybody has looked what it
-    is like: the position behind it is found when a row comes to stand there, once. Positions that
+    is like: the position after it is found when a row comes to stand there, once. Positions that
     are equal are one, however they were come by. What has been found stays; rows are then served
     from flat arrays, all at once.
 
@@ -61,13 +61,13 @@ class Explored(AutomatonBase, Generic[Position]):
     first : Position
         Where every sequence begins.
     follow : function (position, token) -> position
-        The position behind a token that may follow. It must leave the old one as it was.
+        The position after a token that may follow. It must leave the old one as it was.
     ways : function (position) -> (int64 [n], bool)
         The tokens that may follow, rising, without the end token; and whether it may.
     outlook : Outlook, optional
-        What is known of how far it is to an end.
+        Known bounds on the distance to an end.
     recipe : function and its arguments, optional
-        What makes such an automaton anew: that is what is pickled or copied.
+        What makes such an automaton again: that is what is pickled or copied.
 
     Notes
     -----
@@ -141,9 +141,8 @@ class Explored(AutomatonBase, Generic[Position]):
         return accepts
 
     def least(self, states: Ints) -> Ints:
-        """int64 [B]: no sequence goes on with fewer tokens from there.
-
-        Nobody looks behind a token for this, and nothing depends on where rows have stood before:
+        """int64 [B]: lower bound on the remaining tokens.
+        No state is explored for this, so nothing depends on which states were visited before:
         what lies there is bounded from where it begins.
         """
         least = np.zeros(len(states), dtype=np.int64)
@@ -207,7 +206,7 @@ class Explored(AutomatonBase, Generic[Position]):
         return self._number[at]
 
     def _find(self, states: Ints) -> None:
-        """Look behind states, rising, where nobody stood before."""
+        """Explore states, sorted, that were not visited before."""
         numbers = [
             self._number_of(self._follow(self._positions[state >> _SHIFT], state & _TOKEN))
             for state in states.tolist()
@@ -239,13 +238,13 @@ class Explored(AutomatonBase, Generic[Position]):
 
 
 def surely_empty(automaton: Explored[Position], most: int = 500) -> bool:
-    """Whether no sequence is accepted; False also where so many positions do not tell."""
+    """True if no sequence is accepted; False if that is unknown after so many states."""
     states, before = automaton.start(1), 0
     while len(states) <= most and len(automaton) <= most:
         if automaton.accepting(states).any():
             return False
         if len(automaton) == before:
-            return True  # every position that can be reached has been looked at
+            return True  # every position that can be reached has been examined
         before = len(automaton)
         _, _, states = automaton.candidates(states)
     return False

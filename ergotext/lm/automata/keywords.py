@@ -39,7 +39,7 @@ class _Ways(NamedTuple):
 
 
 class KeywordCoverage(AutomatonBase):
-    """The token sequences whose text holds all of some words (``protocols.Automaton``).
+    """Accepts the token sequences whose text contains all of some words (``protocols.Automaton``).
 
     A word is held where ``words.holds_words`` finds it, so at word boundaries: ``sun`` is not in
     ``sunny``, however the text is cut into tokens. A sequence may end only where all are held.
@@ -51,7 +51,7 @@ class KeywordCoverage(AutomatonBase):
         A word given twice must stand there twice.
     pieces : Pieces
     any_order : bool
-        Whether the words may come in any order and overlap, instead of one behind the other.
+        Whether the words may come in any order and overlap, instead of one after the other.
 
     Raises
     ------
@@ -93,7 +93,7 @@ class KeywordCoverage(AutomatonBase):
             self._check(chain_number, chain)
 
     def __reduce__(self) -> tuple[Callable[..., KeywordCoverage], tuple[Any, ...]]:
-        return self._recipe  # the tables are made anew
+        return self._recipe  # the tables are rebuilt
 
     @property
     def end(self) -> int:
@@ -111,7 +111,7 @@ class KeywordCoverage(AutomatonBase):
         return np.repeat(np.arange(len(states)), np.diff(parted)), tokens, following
 
     def _distinct_candidates(self, states: Ints) -> tuple[Ints, Ints, Ints]:
-        """Where the candidates of each state begin; their tokens; the states behind."""
+        """Where the candidates of each state begin; their tokens; the states after."""
         begun, _ = self._parts(states)
         begun[states <= FINISHED] = -1
         parts: list[tuple[Ints, Ints, Ints]] = []
@@ -178,7 +178,7 @@ class KeywordCoverage(AutomatonBase):
         return digits // self._radix[-1], [digits // radix % size for radix, size in places]
 
     def _after(self, beginning: int, states: Ints, at: Ints | None = None) -> Ints:
-        """int64 [B, n]: the state behind each way on; or [B], behind the one named for each row.
+        """int64 [B, n]: the state after each way on; or [B], after the one named for each row.
 
         All states have that begun character.
         """

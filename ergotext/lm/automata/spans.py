@@ -20,7 +20,7 @@ FAR = 1 << 20
 _BITS = 21
 _MOST = (1 << _BITS) - 1
 _CONTINUES = range(0x80, 0xC0)
-"""The bytes that go on with a character that another byte began."""
+"""The bytes that continue with a character that another byte began."""
 
 
 class TextSpans(AutomatonBase):
@@ -51,7 +51,7 @@ class TextSpans(AutomatonBase):
     interval [low, high) and the number d of bytes read, as ``d << 42 | low << 21 | high``; 0 is
     finished, -1 dead. At a byte of the passage few tokens can stand, and those that lead to where
     no character can be completed are left out, so that no state is a dead end. What may follow a
-    state are the tokens that stand behind d bytes of any suffix of its interval, each with the
+    state are the tokens that stand after d bytes of any suffix of its interval, each with the
     suffixes where it does.
 
     References
@@ -115,7 +115,7 @@ class TextSpans(AutomatonBase):
         return accepts
 
     def least(self, states: Ints) -> Ints:
-        """int64 [B]: no span goes on with fewer tokens from there; exact."""
+        """int64 [B]: fewest remaining tokens; exact."""
         least = np.where(states > FINISHED, FAR, 0)
         least[self._may_end(states)] = 0
         at = np.flatnonzero(least)
@@ -139,7 +139,7 @@ class TextSpans(AutomatonBase):
         return fewest
 
     def lone(self, states: Ints) -> NDArray[np.bool_]:
-        """bool [B]: False: wherever a span may go on it may end as well."""
+        """bool [B]: False: wherever a span may continue it may end as well."""
         return np.zeros(len(states), dtype=bool)
 
     def rest(self, states: Ints) -> tuple[Ints, Ints]:
@@ -174,7 +174,7 @@ class TextSpans(AutomatonBase):
     def _table(self, pieces: Pieces) -> tuple[Ints, Ints, Ints]:
         """Tokens, their bytes and offsets: for each byte of the passage what may stand there.
 
-        Behind these lines, where spans follow a space, those of the space with each suffix behind
+        After these lines, where spans follow a space, those of the space with each suffix after
         it. A token is left out where nothing that may follow it completes a character.
         """
         text, written, border = self._text, pieces.tokens, self._border.tolist()

@@ -21,7 +21,7 @@ _MOST = (1 << _BITS) - 1
 
 
 class Substrings(AutomatonBase):
-    """The runs of tokens that stand somewhere in a passage (``protocols.Automaton``).
+    """Accepts the runs of tokens that occur in a passage (``protocols.Automaton``).
 
     The suffixes that begin with the tokens read are an interval of the sorted suffixes. A state
     is that interval [low, high) and the number d of tokens read, as ``d << 42 | low << 21 |
@@ -120,7 +120,7 @@ class Substrings(AutomatonBase):
         return accepts
 
     def least(self, states: Ints) -> Ints:
-        """int64 [B]: no run goes on with fewer tokens from there; exact."""
+        """int64 [B]: fewest remaining tokens; exact."""
         depth, _, _ = _parts(states)
         return np.where(states > FINISHED, np.maximum(self.shortest - depth, 0), 0)
 
@@ -140,7 +140,7 @@ class Substrings(AutomatonBase):
         return may_end
 
     def _token(self, place: Ints, depth: Ints) -> Ints:
-        """int64 [n]: the token at this depth of the suffix at this place; -1 behind its end."""
+        """int64 [n]: the token at this depth of the suffix at this place; -1 after its end."""
         at = self._suffixes[np.minimum(place, self._count - 1)] + depth
         return np.where(at < len(self._ids), self._ids[np.minimum(at, len(self._ids) - 1)], -1)
 

@@ -71,7 +71,7 @@ class Matches(Term):
         return torch.where(torch.from_numpy(ended >= 0), 0.0, torch.inf).double()
 
     def initial(self, count: int) -> TokenBatch:
-        """Rows found by walks that take any way on and end where they first may.
+        """Initial rows from random walks that end as soon as they may.
 
         They are the same at every call.
 
@@ -123,7 +123,7 @@ class Matches(Term):
 
 
 def matches(what: Automaton | str) -> Matches:
-    """A hard constraint: an automaton takes the whole text.
+    """A hard constraint: an automaton accepts the whole text.
 
     Parameters
     ----------

@@ -68,10 +68,10 @@ def difference(reference: str) -> Term:
 
 
 def kept_words(reference: str, lm: CausalLM) -> Term:
-    """−log of the share of the reference's information whose words the text keeps, in nats.
+    """−log of the share of the reference's information that the text repeats, in nats.
 
     A crude stand-in for a similarity of meaning where no sentence encoder is to be had. Each word
-    weighs what the model needs to be told to expect it, −log p of its tokens; so "the" counts
+    weighs its information under the model, −log p of its tokens; so "the" counts
     little and a name much. Order does not count. Between 0 and 4.6.
 
     Parameters

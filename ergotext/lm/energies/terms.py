@@ -97,7 +97,7 @@ class Length(Term):
 
 
 class Keywords(Term):
-    """0 where every word stands in the decoded text verbatim, +inf elsewhere."""
+    """0 where every word occurs in the decoded text verbatim, +inf elsewhere."""
 
     name = "keywords"
     hard = True
@@ -210,7 +210,7 @@ def length(mean: float, sd: float = 1.0) -> Length:
 
 
 def keywords(words: Sequence[str], any_order: bool = False) -> Keywords:
-    """A hard constraint: every word stands in the text verbatim, at word boundaries.
+    """A hard constraint: every word occurs in the text verbatim, at word boundaries.
 
     Checked on the decoded text. Without ``any_order`` the words keep the order given.
 

@@ -107,7 +107,7 @@ class TrieBuilder:
             self._temporary.close()
 
     def add_pairs(self, pairs: Sequence[Item]) -> None:
-        """Take in keys, or pairs of a key and an object or None, as ``build`` tells them apart."""
+        """Add keys, or pairs of a key and an object or None, as in ``build``."""
         if pairs:
             keys, objects = parted(pairs, self._seen)
             self.add(*encoded(keys, self.tokenizer), *object_bytes(objects))
@@ -117,7 +117,7 @@ class TrieBuilder:
     ) -> None:
         """Take in keys as flat ids (without end tokens) and offsets, and the objects of each.
 
-        ``objects`` is flat UTF-8 with the byte 0xFE behind each object.
+        ``objects`` is flat UTF-8 with the byte 0xFE after each object.
         """
         check_keys(self.alphabet, ids, offsets, self._seen)
         self._seen += len(offsets) - 1
@@ -170,7 +170,7 @@ class TrieBuilder:
 
 
 def faults(alphabet: Alphabet, ids: Ints, offsets: Ints) -> dict[int, str]:
-    """What is wrong with which keys: no tokens, or one that no key may hold."""
+    """Faults by key: no tokens, or an invalid one."""
     empty = np.flatnonzero(np.diff(offsets) == 0)
     found = dict.fromkeys(empty.tolist(), "a key without tokens")
     own = (ids == alphabet.pad) | (ids == alphabet.end)
@@ -192,7 +192,7 @@ def check_keys(alphabet: Alphabet, ids: Ints, offsets: Ints, before: int = 0) ->
 
 
 def parted(items: Iterable[Item], before: int = 0) -> tuple[list[Key], list[str | None]]:
-    """The keys and the objects of items, of which ``before`` came earlier; see ``build``."""
+    """Split items into keys and objects; ``before`` items came earlier (see ``build``)."""
     keys: list[Any] = []
     objects: list[str | None] = []
     for item in items:

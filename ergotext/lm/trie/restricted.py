@@ -20,7 +20,7 @@ from ergotext.support.words import counted
 
 @dataclass(frozen=True, eq=False)
 class Paths:
-    """Edges of a trie, for each of which it is told which input may go along it.
+    """Edges of a trie, with the inputs that may take each.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class RestrictedKeys(AutomatonBase):
         self.trie = settled(trie)
         self.inputs = inputs
         self._stride = trie.finished + len(trie.tail)
-        inner = paths.node < trie.nodes  # a tail goes on in one way in any case
+        inner = paths.node < trie.nodes  # a tail continues in one way in any case
         at = (paths.input * self._stride + paths.node)[inner]
         token, target = paths.token[inner], paths.target[inner]
         order = np.lexsort([token, at])
@@ -117,7 +117,7 @@ class RestrictedKeys(AutomatonBase):
         return whole | (self.plain(self.advance(states, end)) >= finished)
 
     def least(self, states: Ints) -> Ints:
-        """int64 [B]: no key goes on with fewer tokens from there."""
+        """int64 [B]: lower bound on the remaining tokens."""
         return self.trie.least(self.plain(states))
 
     def lone(self, states: Ints) -> NDArray[np.bool_]:
@@ -147,7 +147,7 @@ class BestAmong:
     automaton : TokenTrie or Within
         What is searched.
     ordinals : sequence of int64 [n]
-        For each input the keys that have a potential, in exact order.
+        For each input the keys that have a potential, in sorted order.
     potentials : sequence of float64 [n]
         In nats.
 

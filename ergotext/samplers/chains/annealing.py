@@ -57,7 +57,7 @@ class SimulatedAnnealing:
     moves : Moves, optional
     schedule : "linear", "geometric", "logarithmic" or "adaptive"
     restarts : int
-        How often the schedule begins anew, hot, from where the chains stand; the steps are shared
+        How often the schedule starts again, hot, from where the chains stand; the steps are shared
         out evenly.
 
     Raises

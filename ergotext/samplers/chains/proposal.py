@@ -14,7 +14,7 @@ from ergotext.samplers.draws import Draws
 
 @dataclass(frozen=True, eq=False)
 class Proposal:
-    """Where a step would go: one proposed row a chain, with the path's log-probabilities."""
+    """Proposed rows, one per chain, with the log-probabilities of the move and its reverse."""
 
     batch: TokenBatch
     move: Tensor

@@ -100,7 +100,7 @@ def rejection(
     """
     if min(n, max_tries, at_once) < 1:
         raise InputError(
-            f"n ({n}), max_tries ({max_tries}) and at_once ({at_once}) must be at least one"
+            f"n ({n}), max_tries ({max_tries}) and at_once ({at_once}) must be at least 1"
         )
     if log_bound is None and target.soft is not None:
         raise InputError(

@@ -18,7 +18,7 @@ FEWEST = 50
 
 @dataclass(frozen=True)
 class Judged:
-    """How N weights stood at a moment, such as before resampling, which makes them all equal.
+    """Diagnostics of N weights at one moment, such as before resampling.
 
     Parameters
     ----------
@@ -43,18 +43,18 @@ class Judged:
 
     @property
     def heavy(self) -> bool:
-        """Whether a few may carry all the weight."""
+        """Whether a few draws may carry all the weight."""
         return self.k_hat > trusted(self.tries)
 
     @property
     def tells_error(self) -> bool:
-        """Whether the variance of these weights is known well enough to state an error."""
+        """Whether the variance of the weights is known well enough for a standard error."""
         return not self.heavy and self.tries >= FEWEST and self.ess >= WORTH
 
     def shown(self) -> str:
         """k-hat beside what it may be."""
         if math.isinf(self.k_hat):
-            return "k-hat cannot be told"
+            return "k-hat is unknown"
         return f"k-hat is {self.k_hat:.2f} > {trusted(self.tries):.2f}"
 
 
@@ -78,7 +78,7 @@ def by_root(log_weight: Tensor, root: Tensor, tries: int) -> Tensor:
 
 
 def final_complaint(judged: Judged) -> str | None:
-    """Of the weights that come out."""
+    """Warning about the final weights."""
     if not judged.heavy:
         return None
     return (
@@ -103,7 +103,7 @@ def resampled_complaint(before: tuple[Judged, ...]) -> str | None:
 
 
 def few_complaint(judged: Judged) -> str:
-    """Of weights that look well and are too few to tell their error."""
+    """Warning about weights too few to estimate their error."""
     return (
         f"{judged.tries} draws are worth {judged.ess:.1f}, too few to know the error of log Z, "
         f"which takes {FEWEST} draws worth {WORTH} or more: log Z may be far outside its stated "

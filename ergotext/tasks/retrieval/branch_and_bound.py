@@ -6,7 +6,6 @@ A log-probability is never above 0, so a key's score is never above its potentia
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,17 +17,7 @@ from ergotext.lm.trie.restricted import RestrictedKeys
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.samplers.search.tails import numbers
 from ergotext.support.arrays import Floats, Ints
-
-Tokens = tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class ScoredKey:
-    """A key and its scores."""
-
-    tokens: Tokens
-    log_prob: float
-    score: float
+from ergotext.tasks.retrieval.schema import ScoredKey
 
 
 def proven_best(

@@ -16,7 +16,8 @@ from ergotext.lm.protocols import Decoding
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.samplers.search.tails import numbers
 from ergotext.support.arrays import Floats, Ints
-from ergotext.tasks.retrieval.branch_and_bound import Tokens, keys_log_prob
+from ergotext.tasks.retrieval.branch_and_bound import keys_log_prob
+from ergotext.tasks.retrieval.schema import Mass, Tokens
 
 ROWS = 64
 """Most prefixes of one pass of the network."""
@@ -24,22 +25,6 @@ BAND = 2.0
 """Nats that the prefixes of one pass differ by at most, so that heavy ones do not wait."""
 SETTLED = 0.0005
 """Distance of the bounds of a share at which no further prefix is expanded."""
-
-
-@dataclass(frozen=True)
-class Mass:
-    """log Σ p(key, end | question)^(1/T) over the keys of an index, in nats, from low to high.
-
-    The bounds hold up to the rounding of the network's float32; equal ones are the exact value.
-    """
-
-    low: float
-    high: float
-
-    def share(self, log_weight: float) -> tuple[float, float]:
-        """The least and the most that a key of this log-weight can have of all."""
-        least, most = (math.exp(min(0.0, log_weight - all_)) for all_ in (self.high, self.low))
-        return least, most
 
 
 def exact_mass(log_weights: Floats) -> Mass:
@@ -92,14 +77,14 @@ def bounded_mass(
 
 @dataclass(frozen=True, eq=False)
 class _Open:
-    """Prefixes of one question that are not expanded: each a token behind a row.
+    """Prefixes of one question that are not expanded: each a token after a row.
 
     Parameters
     ----------
     decoding : Decoding
         Of the rows; ``row`` int64 [n] picks them.
     token, state : int64 [n]
-        The next token, and the state behind it.
+        The next token, and the state after it.
     log_prob : float64 [n]
         log p of the prefix, in nats; of one with a single key, log p of its row.
     ceiling : float64 [n]

@@ -28,7 +28,7 @@ class QuestionReader(Protocol):
         """The tokenizer of an index that fits the model."""
 
     def encode(self, question: str, room: int) -> list[int]:
-        """What is read of a question, so that ``room`` tokens of an answer fit behind it."""
+        """Encode a question so that ``room`` tokens of an answer fit after it."""
 
     def read(self, questions: Sequence[Sequence[int]]) -> Decoding:
         """One row for each question as ``encode`` gives them, nothing written yet."""
@@ -62,7 +62,7 @@ class Seq2SeqReader:
 
 
 class PromptReader:
-    """Questions in a prompt behind which a causal model writes.
+    """Prompts with questions, which a causal model continues.
 
     Parameters
     ----------

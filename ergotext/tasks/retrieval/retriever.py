@@ -18,19 +18,18 @@ from ergotext.lm.trie.restricted import Paths
 from ergotext.lm.trie.tree import TokenTrie, settled
 from ergotext.support.words import check_texts, counted
 from ergotext.tasks.lookup import fields_of
-from ergotext.tasks.retrieval.branch_and_bound import ScoredKey
 from ergotext.tasks.retrieval.candidates import Candidates, Mention, Potential, Spotter, every_key
 from ergotext.tasks.retrieval.masked import MaskedSearch
-from ergotext.tasks.retrieval.probability import Mass
 from ergotext.tasks.retrieval.readers import reader_of
 from ergotext.tasks.retrieval.request import Decode, Plan, QuestionGroup
 from ergotext.tasks.retrieval.results import Hit, Hits, between
+from ergotext.tasks.retrieval.schema import Mass, ScoredKey
 from ergotext.tasks.retrieval.search import KeySearch
 
 PREFIXES = 2048
-"""Beginnings of keys that are looked at, if nothing else is said, to bound a probability."""
+"""Beginnings of keys that are examined, if nothing else is said, to bound a probability."""
 WIDEST = 0.1
-"""Most that the bounds of a probability that is told as one number are apart."""
+"""Maximum gap between the bounds of a probability that is given as one number."""
 USUAL = 64
 """Tokens of a question of usual length: of longer ones, fewer are read at a time."""
 NO_SUBJECT = (
@@ -58,7 +57,7 @@ class Retriever:
         Whether keys are subject, predicate and meaning; as the index file notes, if not given. Of
         a trie in memory nothing is noted, and its keys are lines.
     decode : "beam" or "mlm"
-        Whether the model writes keys token by token, or a ``MaskedLM`` fills in the blanks behind
+        Whether the model writes keys token by token, or a ``MaskedLM`` fills in the blanks after
         a question (``masked_search.MaskedSearch``).
 
     Raises
@@ -116,11 +115,11 @@ class Retriever:
         ----------
         questions : sequence of str
         k, beams : int
-            Answers wanted, and beginnings kept at a time (ten or ``k`` if not given), or keys of
+            Number of answers, and beam width (ten or ``k`` if not given), or keys of
             each length that a masked model scores again. There may be fewer answers: the index, or
-            what stands in the question, may have no more.
+            what occurs in the question, may have no more.
         lookahead : Potential, optional
-            What speaks for keys before the model is asked, in nats.
+            Evidence for keys before the model is asked, in nats.
         spans : bool, optional
             Whether only entries are considered whose subject (of lines: which themselves) stands
             in the question; so for triples if not given. Where there is none, all entries are

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -16,34 +15,14 @@ from ergotext.lm.trie.states import ROOT
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.samplers.search.beam import beam
 from ergotext.support.arrays import Floats, Ints
-from ergotext.tasks.retrieval.branch_and_bound import ScoredKey, Tokens, keys_log_prob, proven_best
-from ergotext.tasks.retrieval.probability import Mass, bounded_mass, exact_mass
+from ergotext.tasks.retrieval.branch_and_bound import keys_log_prob, proven_best
+from ergotext.tasks.retrieval.probability import bounded_mass, exact_mass
 from ergotext.tasks.retrieval.readers import QuestionReader
 from ergotext.tasks.retrieval.request import Plan, QuestionGroup
+from ergotext.tasks.retrieval.schema import Answers, Mass, ScoredKey, Tokens
 
 MOST_SCORED = 1024
 """Keys of a question that are scored at most where a posterior is asked for."""
-
-
-@dataclass(frozen=True)
-class Answers:
-    """Keys that answer one question, best first.
-
-    Parameters
-    ----------
-    best : list of Answer
-    exact : bool
-        Whether these are proven to be the best.
-    mass : Mass, optional
-        What all keys of the index weigh together, if that is known.
-    notes : tuple of str
-        What the asker should know.
-    """
-
-    best: list[ScoredKey]
-    exact: bool
-    mass: Mass | None
-    notes: tuple[str, ...] = ()
 
 
 class KeySearch:
@@ -71,7 +50,7 @@ class KeySearch:
         self.trie = trie
 
     def check(self, plan: Plan) -> None:
-        """Raise InputError if what is asked for cannot be told."""
+        """Raise InputError for options that this search does not support."""
         if plan.threshold > 0 and not (plan.prefixes or plan.posterior):
             raise InputError("a threshold needs probabilities: set prefixes to 1 or more")
 

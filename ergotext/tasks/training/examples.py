@@ -50,7 +50,7 @@ class Example(NamedTuple):
 
 @record
 class Shares:
-    """How much of each kind there is in the stream; the sum need not be 1.
+    """Shares of each kind of example in the stream; the sum need not be 1.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ class Shares:
 
 
 class Stream:
-    """Examples by number: block i is the same whenever and in whatever order it is asked for.
+    """Examples by number: block i does not depend on the order of access.
 
     Kinds that cannot be made (no templates, no question that holds its predicate) are left out.
 

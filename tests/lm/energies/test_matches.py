@@ -80,7 +80,7 @@ def test_keywords_and_an_automaton_start_where_both_are_met() -> None:
         1,
     ]
     impossible = Sum([*parts, (1.0, et.matches(Table(({2: 1}, {0: 2}, {}))))])
-    with pytest.raises(et.InputError, match="meets keywords and matches together"):
+    with pytest.raises(et.InputError, match="satisfies keywords and matches together"):
         impossible.initial(1)
 
 

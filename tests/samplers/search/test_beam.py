@@ -421,5 +421,5 @@ def test_an_unknown_way_to_normalise() -> None:
 
 @pytest.mark.parametrize("how", [{"k": 0}, {"k": 2, "beams": 1}, {"k": 1, "max_length": 0}])
 def test_impossible_sizes(how: dict[str, int]) -> None:
-    with pytest.raises(InputError, match="at least one"):
+    with pytest.raises(InputError, match="at least 1"):
         beam(decoding(), trie_of({(1,)}), **how)

@@ -66,7 +66,7 @@ def test_weights_are_judged_before_resampling() -> None:
     samples = WeightedSamples.of(rows, equal, root, before=(judged,))
     assert samples.k_hat == math.inf and samples.ess == pytest.approx(64)
     (said,) = samples.complaints()
-    assert "before 1 of 1 resamplings k-hat cannot be told, 64 particles were worth" in said
+    assert "before 1 of 1 resamplings k-hat is unknown, 64 particles were worth" in said
     assert WeightedSamples.of(rows, equal).complaints() == []
     few = Judged(-1.0, 7.0, 64)
     assert "as few as 7.0" in WeightedSamples.of(rows, equal, root, before=(few,)).complaints()[0]

@@ -16,9 +16,9 @@ from ergotext.lm.trie.by_ordinal import keys_numbered
 from ergotext.lm.trie.restricted import RestrictedKeys
 from ergotext.tasks.retrieval import branch_and_bound as module
 from ergotext.tasks.retrieval import search as search_module
-from ergotext.tasks.retrieval.branch_and_bound import ScoredKey
 from ergotext.tasks.retrieval.candidates import Candidates, Spotter
 from ergotext.tasks.retrieval.retriever import Retriever
+from ergotext.tasks.retrieval.schema import ScoredKey
 from tests.lm.trie import test_restricted
 from tests.tasks.retrieval import test_retriever_table as table
 from tests.tasks.retrieval.table_reader import TableDecoding, TableReader

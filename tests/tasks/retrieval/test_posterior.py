@@ -109,7 +109,7 @@ def test_thresholds_go_by_it(reader: TableReader, trie: TokenTrie) -> None:
     for above, count in ((hits[0].probability + 1e-6, 0), (hits[0].probability - 1e-6, 1)):
         (again,) = retriever.retrieve(table.QUESTIONS[:1], k=1, threshold=above, **options)
         assert len(again) == count
-    with pytest.raises(InputError, match="there is none"):
+    with pytest.raises(InputError, match="posterior needs a look-ahead"):
         retriever.retrieve(table.QUESTIONS, posterior=True)
 
 

@@ -1,8 +1,8 @@
 """Compile a JSON schema to a grammar.
 
-``document`` reads the schema, its numbers exact; ``keywords`` and ``applicators`` tell what each
-keyword says, and what its opposite is; ``logic`` finds the ways in which facts can hold together;
-``writer`` writes each way down, strings by ``patterns`` and numbers by ``numerals``.
+``document`` parses the schema with exact numbers; ``keywords`` and ``applicators`` translate each
+keyword and its negation; ``logic`` reduces them to alternatives; ``writer`` writes each as grammar
+rules, strings by ``patterns`` and numbers by ``numerals``.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ class Writer:
         return self.rules.written(self.rules.add([(*self.space, start, *self.space)]))
 
     def value(self, facts: tuple[Fact, ...]) -> str:
-        """The rule for values that fit all facts; its ways are found later."""
+        """The rule for values that satisfy all facts; its alternatives are added later."""
         key = frozenset(facts)
         if key not in self._names:
             self._names[key] = self.rules.add([], "v")
@@ -58,7 +58,7 @@ class Writer:
         return self._names[key]
 
     def token(self, text: str) -> Way:
-        """A mark of JSON's, and the space behind it."""
+        """A punctuation mark of JSON, and the space after it."""
         return (self.rules.terminal(f'"{text}"'), *self.space)
 
     def scalar(self, expression: str) -> list[Way]:

@@ -234,11 +234,11 @@ class Examples:
         same = self.asked_by[way] | {predicate}
         near = self.alike.get(predicate, [])
         drawn = rng.sample(near, min(len(near), rng.randint(0, 4)))
-        # Beside predicates in another script, one is told by that alone.
+        # Among predicates in another script, the script alone identifies it.
         for pool in self.pools[predicate.isascii()]:
             drawn += [rng.choice(pool) for _ in range(rng.randint(1, 4))]
         rivals = [p for p in dict.fromkeys(drawn) if p not in same]
-        # Rivals that are asked for in the same words cannot be told from it.
+        # Rivals that are asked for in the same words cannot be distinguished from it.
         rivals = [p for p in rivals if way not in self.templates.get(p, ())]
         rng.shuffle(rivals)
         answer, _ = rng.choice(self.known)

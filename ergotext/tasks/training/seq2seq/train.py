@@ -72,7 +72,7 @@ def train(
     templates : sequence of str or Path
         Files of questions about any subject (``material.read_templates``).
     start : str, optional
-        An encoder-decoder to go on from, instead of one from scratch.
+        An encoder-decoder to continue from, instead of one from scratch.
     minutes : float, optional
         Time after which the run is to be over; the rate falls in time.
     device : str

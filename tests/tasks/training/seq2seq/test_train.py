@@ -289,8 +289,8 @@ def test_another_run_is_not_gone_on_with(
     for settings in (replace(SMALL, seed=1), replace(SMALL, batch_size=5)):
         with pytest.raises(InputError, match="was started with"):
             run(little, folder, settings, resume=True)
-    with pytest.raises(InputError, match="was started with templates 1"):
+    with pytest.raises(InputError, match="was started with templates = 1"):
         run(little, folder, SMALL, resume=True, templates=[other])
-    with pytest.raises(InputError, match=r"was started with templates 1 [0-9a-f]+, not nothing"):
+    with pytest.raises(InputError, match=r"was started with templates = 1 [0-9a-f]+, not nothing"):
         run(little, folder, SMALL, resume=True, templates=[])
     assert all(torch.equal(before[n], w) for n, w in weights(folder).items())
