@@ -84,7 +84,7 @@ def sampler_named(sampler: str | Registered) -> Registered:
         )
     try:
         found = brought[sampler].load()
-    except Exception as error:  # whatever another package raises
+    except (Exception, SystemExit) as error:  # whatever another package raises
         raise InputError(
             f"the sampler {sampler} cannot be loaded from {brought[sampler].value}: "
             f"{type(error).__name__}: {error}"

@@ -60,7 +60,7 @@ class PrescribedDraws:
 
 
 @dataclass
-class Paths:
+class StepPaths:
     """All paths of one step from each of N states."""
 
     origin: Tensor
@@ -71,7 +71,7 @@ class Paths:
     info: Info
 
 
-def paths_of_step(sampler: Sampler, states: TokenBatch, energy: Tensor) -> Paths:
+def paths_of_step(sampler: Sampler, states: TokenBatch, energy: Tensor) -> StepPaths:
     """Widen the tree of draws level by level until no draw is left open."""
     origin = torch.arange(len(states))
     probability = torch.ones(len(states), dtype=torch.float64)
@@ -80,7 +80,7 @@ def paths_of_step(sampler: Sampler, states: TokenBatch, energy: Tensor) -> Paths
         draws = PrescribedDraws(choices)
         after, info = sampler.step(draws, State(states.select(origin), energy[origin]))
         if draws.law is None:
-            return Paths(origin, probability, after, info)
+            return StepPaths(origin, probability, after, info)
         row, choice = draws.law.nonzero(as_tuple=True)
         probability = probability[row] * draws.law[row, choice]
         origin = origin[row]
@@ -193,7 +193,7 @@ def every_run(function: Callable[[ReplayedDraws], Outcome]) -> Iterator[tuple[fl
             return
 
 
-def transitions(paths: Paths, states: TokenBatch, only: Tensor | None = None) -> np.ndarray:
+def transitions(paths: StepPaths, states: TokenBatch, only: Tensor | None = None) -> np.ndarray:
     """[N, N]: P(x → x'), or the part of it that goes by the paths in ``only`` (bool [paths])."""
     index = {row: i for i, row in enumerate(states.rows())}
     matrix = np.zeros((len(states), len(states)))

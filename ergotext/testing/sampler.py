@@ -16,7 +16,7 @@ from ergotext.lm.energies.term import Custom, Sum
 from ergotext.samplers.base import Kind, Sampler, State
 from ergotext.samplers.draws import SeededDraws
 from ergotext.samplers.target import Target
-from ergotext.testing.exhaust import Paths, paths_of_step, stationary, transitions
+from ergotext.testing.exhaust import StepPaths, paths_of_step, stationary, transitions
 from ergotext.testing.require import require
 from ergotext.testing.tables import FEW, expected, mass, require_mass, soft
 from ergotext.testing.toy import ToyFluency, ToyProposer, ToyScorer, space, toy_energy
@@ -185,7 +185,7 @@ def _check_law(
     require(bool(power.all()), "it is periodic, or does not come back to every text it has been at")
 
 
-def _reached(made: Sampler, first: TokenBatch) -> tuple[TokenBatch, Paths]:
+def _reached(made: Sampler, first: TokenBatch) -> tuple[TokenBatch, StepPaths]:
     """Every text that a chain comes to from a first one, and all paths of a step from each."""
     begin = made.init(SeededDraws(0), len(first), first)
     if type(begin) is not State:

@@ -142,6 +142,7 @@ class Explored(AutomatonBase, Generic[Position]):
 
     def least(self, states: Ints) -> Ints:
         """int64 [B]: lower bound on the remaining tokens.
+
         No state is explored for this, so nothing depends on which states were visited before:
         what lies there is bounded from where it begins.
         """
