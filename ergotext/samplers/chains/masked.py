@@ -11,7 +11,7 @@ from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy, MaskedScorer
 from ergotext.samplers.base import Info, Kind, Need, State
 from ergotext.samplers.chains.metropolis import check_temperature, decide, temperatures
-from ergotext.samplers.chains.moves import Proposal
+from ergotext.samplers.chains.proposal import Proposal
 from ergotext.samplers.chains.spans import place_law, written
 from ergotext.samplers.chains.start import start
 from ergotext.samplers.draws import Draws

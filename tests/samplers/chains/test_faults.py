@@ -16,7 +16,7 @@ from ergotext.samplers import run
 from ergotext.samplers.chains import metropolis, moves, slot
 from ergotext.samplers.chains.edits import DELETE, INSERT
 from ergotext.samplers.draws import SeededDraws
-from tests.exhaust import paths_of_step, stationary, transitions
+from ergotext.testing.exhaust import paths_of_step, stationary, transitions
 from tests.faulty import load_with_fault
 from tests.samplers.chains.test_exactness import SLOT, problem
 

@@ -15,6 +15,7 @@ import torch
 from ergotext.errors import ErgotextError
 from ergotext.lm.batch import TokenBatch
 from ergotext.samplers.draws import SeededDraws
+from ergotext.testing.tables import FEW, LOOP, NOTHING, check_unbiased, mass, target
 from tests.faulty import modules, modules_with_fault
 from tests.samplers.weighted.test_exactness import (
     GIVES_UP,
@@ -24,7 +25,6 @@ from tests.samplers.weighted.test_exactness import (
     check_step,
 )
 from tests.samplers.weighted.test_smc import check_soft_decides_nothing
-from tests.samplers.weighted.worlds import FEW, LOOP, NOTHING, check_unbiased, mass, target
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 NAMES = (
