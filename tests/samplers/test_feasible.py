@@ -16,9 +16,9 @@ from ergotext.samplers import AnnealedImportance, SeededDraws
 from ergotext.samplers.search.stochastic_beam import stochastic_beam
 from ergotext.samplers.target import Target
 from ergotext.samplers.weighted.ais import log_q
-from ergotext.samplers.weighted.growth import grown
 from ergotext.samplers.weighted.importance import importance
 from ergotext.samplers.weighted.proposals import AdaptiveRejection, TokenProposal, masked, model
+from ergotext.samplers.weighted.rollout import grown
 from ergotext.samplers.weighted.smc import smc
 from ergotext.testing.exhaust import every_run
 from ergotext.testing.tables import END, LOOP, Ints, Table, check_unbiased, mass, target
@@ -112,9 +112,15 @@ def test_too_few_tokens_for_anything() -> None:
         target(LATE, 1)
 
 
-NAMES = ("feasible", "weighted.growth", "weighted.importance", "weighted.rejection", "weighted.smc")
+NAMES = (
+    "feasible",
+    "weighted.rollout",
+    "weighted.importance",
+    "weighted.rejection",
+    "weighted.smc",
+)
 FAULTS = {
-    "the next token is not counted": ("weighted.growth", "(target.automaton, left - 1)",
+    "the next token is not counted": ("weighted.rollout", "(target.automaton, left - 1)",
                                       "(target.automaton, left - 2)"),
     "a bound that is reached is passed": ("feasible", ".least(states) <= room",
                                           ".least(states) < room"),

@@ -163,7 +163,7 @@ NAMES = (
     "finishing",
     "feasible",
     "weighted.proposals",
-    "weighted.growth",
+    "weighted.rollout",
     "weighted.importance",
     "weighted.smc",
 )
@@ -171,10 +171,10 @@ FAULTS = {
     "what is not known has no share": (
         "finishing", "np.log(SHARE / (1 - SHARE)) +", "-np.inf +"
     ),
-    "the factor is left in the weight": ("weighted.growth", "- owed[at] - new", "- new"),
-    "it is given back twice": ("weighted.growth", "owed[at] = new.where(going, 0.0)",
+    "the factor is left in the weight": ("weighted.rollout", "- owed[at] - new", "- new"),
+    "it is given back twice": ("weighted.rollout", "owed[at] = new.where(going, 0.0)",
                                "owed[at] = 2 * new.where(going, 0.0)"),
-    "copies owe what others do": ("weighted.growth", "            self.owed[index],\n",
+    "copies owe what others do": ("weighted.rollout", "            self.owed[index],\n",
                                   "            self.owed,\n"),
 }  # fmt: skip
 

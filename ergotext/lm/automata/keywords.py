@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from ergotext.errors import InputError
 from ergotext.lm.automata.chains import Chain
+from ergotext.lm.automata.keyword_bounds import Fewest
 from ergotext.lm.automata.pieces import Pieces
-from ergotext.lm.automata.remaining import Fewest
 from ergotext.lm.automata.utf8 import Utf8, run
 from ergotext.lm.automaton_base import AutomatonBase
 from ergotext.lm.ragged import take_rows

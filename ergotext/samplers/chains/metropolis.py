@@ -12,9 +12,9 @@ from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy
 from ergotext.samplers.base import Info, Kind, Need, State
+from ergotext.samplers.chains.initial import start
 from ergotext.samplers.chains.moves import EditMoves
 from ergotext.samplers.chains.proposal import Moves, Proposal
-from ergotext.samplers.chains.start import start
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.registry import check_fit, register
 

@@ -36,7 +36,7 @@ from ergotext.samplers.chains.edits import (
     source_columns,
 )
 from ergotext.samplers.chains.proposal import Proposal
-from ergotext.samplers.chains.slot import Slot
+from ergotext.samplers.chains.token_proposal import Slot
 from ergotext.samplers.draws import Draws
 
 

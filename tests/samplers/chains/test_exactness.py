@@ -11,7 +11,7 @@ from ergotext.lm.energies.term import Sum
 from ergotext.samplers.chains.edits import DELETE, INSERT, MOVES, REPLACE, SWAP
 from ergotext.samplers.chains.metropolis import MetropolisHastings
 from ergotext.samplers.chains.moves import EditMoves
-from ergotext.samplers.chains.slot import Slot
+from ergotext.samplers.chains.token_proposal import Slot
 from ergotext.samplers.draws import SeededDraws
 from ergotext.samplers.run import run
 from ergotext.testing.exhaust import one_aperiodic_class, paths_of_step, stationary, transitions

@@ -12,7 +12,7 @@ import torch
 from ergotext.lm.batch import TokenBatch
 from ergotext.samplers import SAMPLERS
 from ergotext.samplers.draws import SeededDraws
-from ergotext.samplers.weighted.growth import GrownRows
+from ergotext.samplers.weighted.rollout import GrownRows
 from ergotext.samplers.weighted.smc import smc
 from ergotext.testing.tables import LOOP, soft, target
 from tests.faulty import modules, modules_with_fault

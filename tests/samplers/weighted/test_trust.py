@@ -138,7 +138,7 @@ def test_resampling_in_blocks_is_the_same_draw(scheme: Any, monkeypatch) -> None
 
 def interrupting(monkeypatch: pytest.MonkeyPatch, module: str, whole: int) -> None:
     """Ctrl-C while the batch behind ``whole`` batches is written."""
-    from ergotext.samplers.weighted.growth import grown
+    from ergotext.samplers.weighted.rollout import grown
 
     done = []
 
