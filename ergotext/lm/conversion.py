@@ -22,7 +22,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
 from ergotext.errors import InputError, ModelError
-from ergotext.lm.soundness import check_whole
+from ergotext.lm.checks import check_whole
 from ergotext.support.extras import install
 from ergotext.support.files import locked, sweep
 

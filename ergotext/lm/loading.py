@@ -21,13 +21,13 @@ from transformers import (
 
 from ergotext.errors import InputError, ModelError
 from ergotext.lm.causal import CausalLM
+from ergotext.lm.checks import check_folder, check_model, check_tokenizer, misfit
 from ergotext.lm.conversion import (
     first_line,
     quiet,
 )
 from ergotext.lm.masked import MaskedLM
 from ergotext.lm.seq2seq import Seq2SeqLM
-from ergotext.lm.soundness import check_folder, check_model, check_tokenizer, misfit
 from ergotext.lm.sources import BUNDLED, SHIPPED, Bundled, source_of
 from ergotext.lm.tokenizers.vocabulary import Vocabulary
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -163,14 +163,6 @@ class Decoding(Protocol):
 
 
 @runtime_checkable
-class Bounded(Protocol):
-    """Optional extension of automata: bounds on the remaining tokens."""
-
-    def least(self, states: NDArray[np.int64]) -> NDArray[np.int64]:
-        """int64 [B]: lower bound on the remaining tokens, end tokens not counted."""
-
-
-@runtime_checkable
 class Ending(Protocol):
     """Optional extension of automata where ``least`` is only a bound."""
 
@@ -196,12 +188,30 @@ class LookAhead(Protocol):
         """float64 [n], nats: the potential of each state for each input (a number below Q)."""
 
 
+class Classes(NamedTuple):
+    """The tokens that may follow some states, parted by where they lead.
+
+    Class c is of state ``row[c]``; its tokens, rising, are ``tokens[offsets[c]:offsets[c + 1]]``.
+    """
+
+    row: NDArray[np.int64]
+    """int64 [C], rising"""
+    after: NDArray[np.int64]
+    """int64 [C]: the state behind its first token; what follows the others is the same"""
+    tokens: NDArray[np.int64]
+    """int64 [T]"""
+    offsets: NDArray[np.int64]
+    """int64 [C + 1]"""
+
+
 @runtime_checkable
 class Automaton(Protocol):
     """A set of token sequences, walked from left to right; states are plain values.
 
     The end token is a way on like any other: it is a candidate where a sequence may end, and
-    leads to a state whose only candidate is padding.
+    leads to a state whose only candidate is padding; so does the dead state, -1. All but ``end``,
+    ``start`` and ``candidates`` may be had from ``automaton_base.AutomatonBase``; that they agree
+    is checked by ``ergotext.testing.check_automaton``.
     """
 
     @property
@@ -219,8 +229,23 @@ class Automaton(Protocol):
     def advance(self, states: NDArray[np.int64], tokens: NDArray[np.int64]) -> NDArray[np.int64]:
         """int64 [B]: each state after one token; -1 (dead) if there is no such transition."""
 
+    def mask(self, states: NDArray[np.int64], size: int) -> NDArray[np.bool_]:
+        """bool [B, size]: which tokens may follow, of those that a model of ``size`` knows.
+
+        The model says how wide it is: its rows may be more than the tokens of its tokenizer.
+        """
+
     def accepting(self, states: NDArray[np.int64]) -> NDArray[np.bool_]:
         """bool [B]: whether the tokens read are a complete sequence, with or without end token."""
+
+    def least(self, states: NDArray[np.int64]) -> NDArray[np.int64]:
+        """int64 [B]: lower bound on the remaining tokens, end tokens not counted.
+
+        0 where nothing is known.
+        """
+
+    def classes(self, states: NDArray[np.int64]) -> Classes:
+        """The tokens that may follow each state, grouped by the state they lead to; cached."""
 
     def lone(self, states: NDArray[np.int64]) -> NDArray[np.bool_]:
         """bool [B]: where only one sequence continues; ``rest`` gives it.

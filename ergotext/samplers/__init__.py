@@ -14,6 +14,8 @@ from ergotext.samplers.chains.gibbs import Gibbs
 from ergotext.samplers.chains.independence import Independence, SuffixResampling
 from ergotext.samplers.chains.masked import MaskedGibbs, MaskedMetropolis
 from ergotext.samplers.chains.metropolis import MetropolisHastings
+from ergotext.samplers.chains.moves import EditMoves
+from ergotext.samplers.chains.proposal import Moves, Proposal
 from ergotext.samplers.chains.tempering import ParallelTempering
 from ergotext.samplers.draws import Draws, SeededDraws
 from ergotext.samplers.registry import SAMPLERS, check_fit, register, sampler_named
@@ -25,13 +27,14 @@ from ergotext.samplers.texts import Sample
 from ergotext.samplers.weighted.ais import AnnealedImportance
 from ergotext.samplers.weighted.registered import SMC, Importance, Rejection
 from ergotext.samplers.weighted.result import WeightedResult
-from ergotext.samplers.weighted.samples import WeightedSampler
+from ergotext.samplers.weighted.samples import WeightedSampler, WeightedSamples
 
 __all__ = [
     "SAMPLERS",
     "SMC",
     "AnnealedImportance",
     "Draws",
+    "EditMoves",
     "Gibbs",
     "Importance",
     "Independence",
@@ -39,7 +42,9 @@ __all__ = [
     "MaskedGibbs",
     "MaskedMetropolis",
     "MetropolisHastings",
+    "Moves",
     "ParallelTempering",
+    "Proposal",
     "Rejection",
     "Result",
     "Sample",
@@ -52,6 +57,7 @@ __all__ = [
     "Trace",
     "WeightedResult",
     "WeightedSampler",
+    "WeightedSamples",
     "check_fit",
     "register",
     "sample",

@@ -10,7 +10,7 @@ from typing import Any
 
 from ergotext.errors import InputError
 from ergotext.lm.protocols import Energy
-from ergotext.samplers.registry import sampler_named
+from ergotext.samplers.registry import Registered, name_of
 from ergotext.samplers.validation import checked
 
 
@@ -45,25 +45,25 @@ def check_window(energy: Energy, max_length: int) -> None:
             )
 
 
-def options_of(sampler: str, given: Mapping[str, Any]) -> Collection[str]:
+def options_of(sampler: Registered, given: Mapping[str, Any]) -> Collection[str]:
     """The options of a sampler; InputError if others are given."""
-    known = signature(sampler_named(sampler)).parameters
+    known = signature(sampler).parameters
     if wrong := [name for name in given if name not in known]:
         raise InputError(
-            f"the sampler {sampler} has no option {', '.join(wrong)}; its options are "
+            f"the sampler {name_of(sampler)} has no option {', '.join(wrong)}; its options are "
             f"{', '.join(name for name in known if name != 'energy')}"
         )
     return known
 
 
-def made(sampler: str, energy: Energy, max_length: int, options: Mapping[str, Any]) -> Any:
+def made(sampler: Registered, energy: Energy, max_length: int, options: Mapping[str, Any]) -> Any:
     """The sampler with its options; one of a wrong type is an InputError."""
     try:
         # Those that come along look at the energy themselves; others may not.
-        return sampler_named(sampler)(checked(energy), max_length=max_length, **options)
+        return sampler(checked(energy), max_length=max_length, **options)
     except (TypeError, AttributeError) as error:
         raise InputError(
-            f"cannot make the sampler {sampler} with {dict(options)!r:.200}: {error}"
+            f"cannot make the sampler {name_of(sampler)} with {dict(options)!r:.200}: {error}"
         ) from error
 
 

@@ -17,7 +17,7 @@ from ergotext.samplers.diagnostics import ess_bulk
 from ergotext.samplers.diagnostics import r_hat as r_hat_of
 from ergotext.samplers.draws import SeededDraws
 from ergotext.samplers.options import check_whole, check_window, made, options_of, plain, refused
-from ergotext.samplers.registry import SAMPLERS, sampler_named
+from ergotext.samplers.registry import SAMPLERS, Registered, name_of, sampler_named
 from ergotext.samplers.result import Result
 from ergotext.samplers.run import Pauses, Run, proceed
 from ergotext.samplers.weighted.result import WeightedResult
@@ -32,7 +32,7 @@ WORTH = 10
 
 def sample(
     energy: Energy,
-    sampler: str = "mh",
+    sampler: str | Registered = "mh",
     *,
     chains: int | None = None,
     steps: int | None = None,
@@ -55,9 +55,10 @@ def sample(
     ----------
     energy : Energy
         For example ``fluency(lm) + keywords(["summer", "beach"]) + length(14)``.
-    sampler : str
-        A registered name, such as ``mh``, which samples from exp(−E), ``annealing``, which looks
-        for its minimum, or ``smc``, which weighs what it writes.
+    sampler : str or class
+        A name, such as ``mh``, which samples from exp(−E), ``annealing``, which looks for its
+        minimum, or ``smc``, which weighs what it writes; or a sampler of your own, as its class or
+        as ``file.py:Class``.
     chains, steps : int, optional
         Number of chains (8), and steps per chain (300). Weighted samplers have neither.
     n : int, optional
@@ -110,9 +111,12 @@ def sample(
     check_whole(chains=chains, steps=steps, n=n, max_length=max_length, every=every)
     check_whole(0, seed=seed)
     check_window(energy, max_length)
-    factory, known = sampler_named(sampler), options_of(sampler, options)
-    sampler = next(name for name, other in SAMPLERS.items() if other is factory)  # of its aliases
-    made_of = {"sampler": sampler, "seed": seed, "max_length": max_length, **(settings or {})}
+    factory = sampler_named(sampler)
+    known = options_of(factory, options)
+    # A file is named as it was given, and an alias by the first of its names.
+    named = isinstance(sampler, str) and factory not in SAMPLERS.values()
+    name = sampler if named else name_of(factory)
+    made_of = {"sampler": name, "seed": seed, "max_length": max_length, **(settings or {})}
     if factory.kind == "weighted":
         others: dict[str, object] = {
             "chains": chains,
@@ -121,15 +125,15 @@ def sample(
             "r_hat": r_hat,
         }
         others |= {"initial": initial, "checkpoint": checkpoint}
-        if wrong := [name for name, value in others.items() if value is not None]:
+        if wrong := [one for one, value in others.items() if value is not None]:
             raise InputError(
-                f"{sampler} draws n weighted texts and runs no chains: drop {', '.join(wrong)}"
+                f"{name} draws n weighted texts and runs no chains: drop {', '.join(wrong)}"
             )
         made_of |= {"options": plain(options, repr), "n": n or 64}
-        algorithm = made(sampler, energy, max_length, options)
+        algorithm = made(factory, energy, max_length, options)
         return _weighted(energy, algorithm, made_of)
     if n is not None:
-        raise InputError(f"{sampler} runs chains: give chains and steps instead of n")
+        raise InputError(f"{name} runs chains: give chains and steps instead of n")
     chains, steps = chains or 8, steps or 300
     budget = StopRule(steps, max_seconds, r_hat, chains)
     told = plain(options, repr if checkpoint is None else refused)
@@ -137,7 +141,7 @@ def sample(
     if "steps" in known:  # of those that follow a schedule
         options.setdefault("steps", steps)
         made_of["schedule"] = options["steps"]
-    algorithm = made(sampler, energy, max_length, options)
+    algorithm = made(factory, energy, max_length, options)
     file = None if checkpoint is None else Path(checkpoint)
     if file is not None:
         check_new(file, resume)

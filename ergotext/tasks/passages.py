@@ -11,7 +11,7 @@ import torch
 from ergotext.errors import InputError
 from ergotext.lm.automata.pieces import Pieces
 from ergotext.lm.causal import CausalLM
-from ergotext.lm.decoding.closing import ClosedBy
+from ergotext.lm.decoding.end_tokens import ClosedBy
 from ergotext.lm.protocols import Decoding
 from ergotext.lm.seq2seq import Seq2SeqLM
 from ergotext.lm.tokenizers.fast import FastTokenizer

@@ -31,7 +31,7 @@ from ergotext.samplers.sampling import check_new, sample
 from ergotext.samplers.texts import Sample
 from ergotext.samplers.weighted.result import WeightedResult
 from ergotext.samplers.weighted.samples import HeavyWeightsWarning
-from ergotext.support.plugins import function_of
+from ergotext.support.plugins import own
 from ergotext.support.untrusted import read_text
 from ergotext.tasks.config import as_toml, digest, versions
 from ergotext.tasks.plot import check_plot, save_plot
@@ -141,7 +141,7 @@ def energy_of(
         ``fluency`` (a weight), ``length`` (a mean, or mean, sd and weight), ``keywords`` (a list,
         or words and any_order), ``regex``, ``json_schema`` (the schema, or a file), ``masked`` (a
         masked model to propose by, or model, weight and whole_words), ``custom`` (a list of
-        ``file.py:function``).
+        ``file.py:name``, functions of a list of texts or subclasses of ``Term``).
     lm : CausalLM
     context : str
         Text to condition on.
@@ -165,12 +165,25 @@ def energy_of(
         made.append(matches(json_schema(_schema(terms["json_schema"]), _pieces(lm))))
     if "masked" in terms:
         made.append(_masked(terms["masked"]))
-    made += [custom(*function_of(place)) for place in terms.get("custom", [])]
+    made += [_own(place) for place in terms.get("custom", [])]
     return Sum([(1.0, term) for term in made])
 
 
 def _pieces(lm: CausalLM) -> Pieces:
     return Pieces.of(lm.vocabulary.tokenizer, size=lm.vocabulary.size, end=lm.end_id)
+
+
+def _own(place: object) -> Term:
+    """The energy that ``file.py:name`` names: a function of texts, or a subclass of ``Term``."""
+    found = own(place, ("__call__", "initial", "locked")) if isinstance(place, str) else None
+    if isinstance(found, type) and issubclass(found, Term):
+        return found()
+    if found is None or isinstance(found, type):
+        raise InputError(
+            f"custom must be a list of file.py:name, functions of a list of texts or subclasses of "
+            f"ergotext.Term; got {place!r}"
+        )
+    return custom(found, str(place).rpartition(":")[2])
 
 
 def _length(told: Any) -> Term:

@@ -426,14 +426,14 @@ def test_keywords_are_written_within_the_length(call, sampler: str) -> None:
 
 
 def test_ctrl_c_on_weighted_samplers(call, tmp_path: Path, monkeypatch) -> None:
-    from ergotext.samplers.weighted import growth
+    from ergotext.samplers.weighted import rollout
 
     done = []
 
     def until(*about):
         if done:
             raise KeyboardInterrupt
-        done.append(growth.grown(*about))
+        done.append(rollout.grown(*about))
         return done[-1]
 
     monkeypatch.setattr("ergotext.samplers.weighted.importance.grown", until)

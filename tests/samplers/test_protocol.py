@@ -19,8 +19,8 @@ from ergotext.lm.masked import MaskedLM
 from ergotext.lm.tokenizers.vocabulary import Vocabulary
 from ergotext.samplers import SAMPLERS, SeededDraws, register, run, sample, sampler_named
 from ergotext.samplers.base import Kind
+from ergotext.testing.toy import ToyProposer, flat_energy, toy_energy
 from tests.lm.masked_worlds import FAMILIES, SIZE, masked_tokenizer
-from tests.toy import ToyProposer, flat_energy, toy_energy
 
 CHAINS = sorted(name for name, sampler in SAMPLERS.items() if sampler.kind != "weighted")
 

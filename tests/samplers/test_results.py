@@ -19,9 +19,9 @@ from ergotext.samplers.datatree import datatree
 from ergotext.samplers.diagnostics import Diagnosis
 from ergotext.samplers.target import EnergyError
 from ergotext.samplers.weighted.samples import HeavyWeightsWarning
-from tests.exhaust import stationary
+from ergotext.testing.exhaust import stationary
+from ergotext.testing.toy import ToyFluency, ToyScorer, flat_energy, space
 from tests.faulty import load_with_fault
-from tests.toy import ToyFluency, ToyScorer, flat_energy, space
 
 RUN = {"chains": 4, "steps": 40, "max_length": 4, "progress": False}
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from ergotext.lm.batch import TokenBatch
 from ergotext.samplers import SAMPLERS, SeededDraws
 from ergotext.samplers.target import EnergyError
-from tests.toy import ToyFluency, ToyMasked, ToyScorer
+from ergotext.testing.toy import ToyFluency, ToyMasked, ToyScorer
 
 
 class Wrong(ToyFluency):

@@ -5,7 +5,8 @@
 - ``combine``: union and intersection; ``explored``: an automaton from two functions.
 - ``logits_processor``: any of them for ``generate`` of transformers.
 
-All of them, and the tries, implement ``lm.protocols.Automaton``.
+All of them, and the tries, implement ``lm.protocols.Automaton``; an automaton of your
+own subclasses ``AutomatonBase``.
 
 >>> automaton = regex(r"[0-9]{4}-[0-9]{2}", Pieces.of(tokenizer))
 """
@@ -16,8 +17,13 @@ from ergotext.lm.automata.keywords import KeywordCoverage
 from ergotext.lm.automata.pieces import Pieces
 from ergotext.lm.automata.spans import TextSpans
 from ergotext.lm.automata.substrings import Substrings
+from ergotext.lm.automaton_base import AutomatonBase
+from ergotext.lm.protocols import Automaton, Classes
 
 __all__ = [
+    "Automaton",
+    "AutomatonBase",
+    "Classes",
     "KeywordCoverage",
     "Pieces",
     "Substrings",

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ergotext.lm.automata.growing_array import Growing
+from ergotext.lm.automaton_base import AutomatonBase, marked
 from ergotext.lm.ragged import spread
 from ergotext.support.arrays import Ints
 
@@ -45,7 +46,7 @@ class Outlook(Generic[Position]):
     kinds: Callable[[], Ints] | None = None
 
 
-class Explored(Generic[Position]):
+class Explored(AutomatonBase, Generic[Position]):
     """An automaton defined by a function from states to next tokens (``Automaton``).
 
     A state is a plain number: -1 dead, 0 finished, 1 the start, and ``n << 32 | t`` where token t
@@ -119,11 +120,11 @@ class Explored(Generic[Position]):
     def candidates(self, states: Ints) -> tuple[Ints, Ints, Ints]:
         """Flat int64 arrays (row, token, next state), by rising row and, in it, rising token."""
         number = self._found(states)
-        which = self._row.values[number]
-        low, high = self._bounds.values[which], self._bounds.values[which + 1]
-        row = np.repeat(np.arange(len(states)), high - low)
-        token = self._edges.values[spread(low, high - low)] & _TOKEN
+        row, token = self._tokens(number)
         return row, token, self._behind(states[row], number[row], token)
+
+    def mask(self, states: Ints, size: int) -> NDArray[np.bool_]:
+        return marked(len(states), size, *self._tokens(self._found(states)))
 
     def advance(self, states: Ints, tokens: Ints) -> Ints:
         number = self._found(states)
@@ -139,15 +140,8 @@ class Explored(Generic[Position]):
         accepts: NDArray[np.bool_] = (self._accepts.values[number] == 1) | (states == FINISHED)
         return accepts
 
-    def lone(self, states: Ints) -> NDArray[np.bool_]:
-        """bool [B]: always False; finding out would mean looking after every token."""
-        return np.zeros(len(states), dtype=bool)
-
-    def rest(self, states: Ints) -> tuple[Ints, Ints]:
-        return np.empty(0, dtype=np.int64), np.zeros(len(states) + 1, dtype=np.int64)
-
     def least(self, states: Ints) -> Ints:
-        """int64 [B]: lower bound on the remaining tokens (``Bounded``).
+        """int64 [B]: lower bound on the remaining tokens.
 
         No state is explored for this, so nothing depends on which states were visited before:
         what lies there is bounded from where it begins.
@@ -186,6 +180,17 @@ class Explored(Generic[Position]):
         if position not in self._nearest:
             self._nearest[position] = self._outlook.least(position)
         return self._nearest[position]
+
+    def _alike(self, states: Ints) -> Ints:
+        """int64 [B]: the position, which is looked for behind every token."""
+        return np.where(states > START, self._found(np.maximum(states, START)), -1 - states)
+
+    def _tokens(self, number: Ints) -> tuple[Ints, Ints]:
+        """Flat arrays (row, token): what may follow each position."""
+        which = self._row.values[number]
+        low, high = self._bounds.values[which], self._bounds.values[which + 1]
+        row = np.repeat(np.arange(len(number)), high - low)
+        return row, self._edges.values[spread(low, high - low)] & _TOKEN
 
     def _behind(self, states: Ints, number: Ints, token: Ints) -> Ints:
         """The state that each of these tokens, which may follow, leads to."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ergotext.errors import ErgotextError, InputError
 from ergotext.lm.automata.completions import outlook_of
 from ergotext.lm.automata.explored import Explored, surely_empty
-from ergotext.lm.automata.messages import check_grammar, check_regex, reason
+from ergotext.lm.automata.llguidance_errors import check_grammar, check_regex, reason
 from ergotext.lm.automata.pieces import Pieces
 from ergotext.lm.automata.schema import lark_of
 from ergotext.lm.automata.schema.document import parsed

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from ergotext.errors import InputError
 from ergotext.lm.automata.chains import Chain
+from ergotext.lm.automata.keyword_bounds import Fewest
 from ergotext.lm.automata.pieces import Pieces
-from ergotext.lm.automata.remaining import Fewest
 from ergotext.lm.automata.utf8 import Utf8, run
+from ergotext.lm.automaton_base import AutomatonBase
 from ergotext.lm.ragged import take_rows
 from ergotext.support.arrays import Ints
 from ergotext.support.words import check_texts
@@ -37,7 +38,7 @@ class _Ways(NamedTuple):
     """int32 [positions, n] of each chain: where each token leads from each position"""
 
 
-class KeywordCoverage:
+class KeywordCoverage(AutomatonBase):
     """Accepts the token sequences whose text contains all of some words (``protocols.Automaton``).
 
     A word is held where ``words.holds_words`` finds it, so at word boundaries: ``sun`` is not in
@@ -154,7 +155,7 @@ class KeywordCoverage:
         return covered
 
     def least(self, states: Ints) -> Ints:
-        """int64 [B]: fewer tokens than these cannot write what is missing (``Bounded``)."""
+        """int64 [B]: fewer tokens than these cannot write what is missing."""
         begun, positions = self._parts(states)
         left = self._fewest(begun, positions) if self._chains else (begun > 0).astype(np.int64)
         return np.where(states > FINISHED, left, 0)
@@ -168,13 +169,6 @@ class KeywordCoverage:
         ways = self._ways_after(beginning)
         text = ways.tokens != self.end
         return ways.begun[text], [reached[:, text] for reached in ways.reached]
-
-    def lone(self, states: Ints) -> NDArray[np.bool_]:
-        """bool [B]: False: where words are held or wanted, any others may follow."""
-        return np.zeros(len(states), dtype=bool)
-
-    def rest(self, states: Ints) -> tuple[Ints, Ints]:
-        return np.empty(0, dtype=np.int64), np.zeros(len(states) + 1, dtype=np.int64)
 
     def _parts(self, states: Ints) -> tuple[Ints, list[Ints]]:
         """The begun character, and the position in each chain."""

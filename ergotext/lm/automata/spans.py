@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ergotext.errors import InputError
 from ergotext.lm.automata.pieces import Pieces
+from ergotext.lm.automaton_base import AutomatonBase
 from ergotext.lm.ragged import offsets_of, spread
 from ergotext.lm.tokenizers.characters import points_of
 from ergotext.support.arrays import Ints
@@ -22,7 +23,7 @@ _CONTINUES = range(0x80, 0xC0)
 """The bytes that continue with a character that another byte began."""
 
 
-class TextSpans:
+class TextSpans(AutomatonBase):
     """The token sequences that write a span of a passage (``protocols.Automaton``).
 
     A span is any run of one or more whole characters. It counts in every tokenisation: also where
@@ -109,19 +110,12 @@ class TextSpans:
         after = _state(depth[row] + size[first], place[first], stop)
         return self._with_single(states, row, token, after)
 
-    def advance(self, states: Ints, tokens: Ints) -> Ints:
-        row, token, behind = self.candidates(states)
-        wanted = token == tokens[row]
-        after = np.full(len(states), DEAD, dtype=np.int64)
-        after[row[wanted]] = behind[wanted]
-        return after
-
     def accepting(self, states: Ints) -> NDArray[np.bool_]:
         accepts: NDArray[np.bool_] = self._may_end(states) | (states == FINISHED)
         return accepts
 
     def least(self, states: Ints) -> Ints:
-        """int64 [B]: fewest remaining tokens (``Bounded``); exact."""
+        """int64 [B]: fewest remaining tokens; exact."""
         least = np.where(states > FINISHED, FAR, 0)
         least[self._may_end(states)] = 0
         at = np.flatnonzero(least)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ergotext.errors import InputError
+from ergotext.lm.automaton_base import AutomatonBase
 from ergotext.lm.ragged import offsets_of, spread
 from ergotext.lm.tokenizers.characters import Alphabet
 from ergotext.lm.trie.key_ids import key_ids
@@ -19,7 +20,7 @@ _BITS = 21
 _MOST = (1 << _BITS) - 1
 
 
-class Substrings:
+class Substrings(AutomatonBase):
     """Accepts the runs of tokens that occur in a passage (``protocols.Automaton``).
 
     The suffixes that begin with the tokens read are an interval of the sorted suffixes. A state
@@ -119,7 +120,7 @@ class Substrings:
         return accepts
 
     def least(self, states: Ints) -> Ints:
-        """int64 [B]: fewest remaining tokens (``Bounded``); exact."""
+        """int64 [B]: fewest remaining tokens; exact."""
         depth, _, _ = _parts(states)
         return np.where(states > FINISHED, np.maximum(self.shortest - depth, 0), 0)
 

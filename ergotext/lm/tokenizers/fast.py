@@ -14,8 +14,8 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from ergotext.errors import InputError, ModelError
+from ergotext.lm.checks import check_tokenizer
 from ergotext.lm.ragged import offsets_of
-from ergotext.lm.soundness import check_tokenizer
 from ergotext.lm.tokenizers.characters import Alphabet, joined, points_of
 from ergotext.lm.tokenizers.spelling import decoded, misread
 from ergotext.support.arrays import Ints

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ergotext.errors import InputError
+from ergotext.lm.automaton_base import AutomatonBase
+from ergotext.lm.protocols import Classes
 from ergotext.lm.ragged import spread
 from ergotext.lm.tokenizers.characters import Alphabet, TextTokenizer
 from ergotext.lm.trie.builder import (
@@ -23,15 +25,15 @@ from ergotext.lm.trie.builder import (
     several,
 )
 from ergotext.lm.trie.distance import FAR
-from ergotext.lm.trie.edits import Changes, gone_states, within
 from ergotext.lm.trie.key_ids import Key
 from ergotext.lm.trie.mapping import Ids, Keyed
+from ergotext.lm.trie.overlay_arrays import Changes, gone_states, within
 from ergotext.lm.trie.states import DEAD
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.support.arrays import Ints
 
 
-class EditableTrie(Keyed):
+class EditableTrie(AutomatonBase, Keyed):
     """A trie and changes to it, which answers like a trie (and is an ``Automaton``).
 
     The base is never written to. What is added is a trie of its own, and what is removed a set of
@@ -198,11 +200,15 @@ class EditableTrie(Keyed):
         return self._pair(base, self._changes.added.advance(added, tokens))
 
     def least(self, states: Ints) -> Ints:
-        """int64 [B]: lower bound on the remaining tokens (``Bounded``)."""
+        """int64 [B]: lower bound on the remaining tokens."""
         base, added = self._parted(states)
         least = [np.where(base == DEAD, FAR, self.base.least(base))]
         least.append(np.where(added == DEAD, FAR, self._changes.added.least(added)))
         return np.where(states == DEAD, 0, np.minimum(*least))
+
+    def classes(self, states: Ints) -> Classes:
+        """The tokens that may follow each state; not kept, as keys come and go."""
+        return self._classes_of(states)
 
     def lone(self, states: Ints) -> NDArray[np.bool_]:
         """bool [B]: where only one key continues; ``rest`` gives it."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ergotext.errors import InputError
+from ergotext.lm.automaton_base import AutomatonBase
 from ergotext.lm.ragged import offsets_of, spread
 from ergotext.lm.trie.lookahead import Maxima
 from ergotext.lm.trie.states import DEAD, ROOT
@@ -34,7 +35,7 @@ class Paths:
     target: Ints
 
 
-class RestrictedKeys:
+class RestrictedKeys(AutomatonBase):
     """The keys of a trie that go along the paths of an input (``lm.protocols.Automaton``).
 
     Row i of ``start`` belongs to input i. A state is that of the trie and, above it, the number of
@@ -116,7 +117,7 @@ class RestrictedKeys:
         return whole | (self.plain(self.advance(states, end)) >= finished)
 
     def least(self, states: Ints) -> Ints:
-        """int64 [B]: lower bound on the remaining tokens (``Bounded``)."""
+        """int64 [B]: lower bound on the remaining tokens."""
         return self.trie.least(self.plain(states))
 
     def lone(self, states: Ints) -> NDArray[np.bool_]:

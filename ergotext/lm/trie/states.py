@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ergotext.lm.automaton_base import AutomatonBase
 from ergotext.lm.ragged import offsets_of, spread
 from ergotext.lm.tokenizers.characters import Alphabet, TextTokenizer
 from ergotext.lm.trie.distance import nearest
@@ -24,7 +25,7 @@ VALUE_END, VALUES_END = 0xFE, 0xFF
 
 
 @dataclass(frozen=True, eq=False)
-class TrieStates:
+class TrieStates(AutomatonBase):
     """A set of token sequences as an automaton (``lm.protocols.Automaton``).
 
     Inner nodes are those that several keys pass through, numbered level by level from the root,
@@ -147,7 +148,7 @@ class TrieStates:
         return after
 
     def least(self, states: Ints) -> Ints:
-        """int64 [B]: fewest remaining tokens (``Bounded``); exact."""
+        """int64 [B]: fewest remaining tokens; exact."""
         least = np.zeros(len(states), dtype=np.int64)
         inner, tail = self._is_node(states), self.lone(states)
         least[inner] = self._nearest[states[inner]]

@@ -1,7 +1,8 @@
 """Markov chains over token sequences.
 
 - ``metropolis`` (``moves``, ``edits``): Metropolis-Hastings by edits; ``annealing``, ``schedules``.
-- ``gibbs``, ``masked``: Gibbs sampling with a causal or a masked model (``slot``, ``spans``).
+- ``gibbs``, ``masked``: Gibbs sampling with a causal or a masked model (``spans``,
+  ``token_proposal``).
 - ``independence``, ``suffix``: proposals that the language model writes.
 - ``tempering``: parallel tempering over any of them (``kernels``).
 

@@ -11,9 +11,9 @@ from torch import Tensor
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy
 from ergotext.samplers.base import Info, Kind, Need, State
+from ergotext.samplers.chains.initial import start
 from ergotext.samplers.chains.metropolis import check_temperature, decide, temperatures
 from ergotext.samplers.chains.moves import sum_logs
-from ergotext.samplers.chains.start import start
 from ergotext.samplers.chains.suffix import proposal
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.registry import check_fit, register

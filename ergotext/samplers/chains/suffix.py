@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ergotext.lm.batch import TokenBatch
-from ergotext.samplers.chains.moves import Proposal
+from ergotext.samplers.chains.proposal import Proposal
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.feasible import check_known, fits
 from ergotext.samplers.target import Target

@@ -35,7 +35,7 @@ class Keeper:
 
     Parameters
     ----------
-    journal : Journal
+    journal : RecordFile
     energy : Energy
         Its terms at the last state are kept too, as a fingerprint of model and energy.
     draws : SeededDraws

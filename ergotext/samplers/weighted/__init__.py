@@ -1,7 +1,7 @@
 """Samplers whose draws carry importance weights.
 
 - ``importance``, ``rejection``, ``smc``, ``ais``: the algorithms; ``registered`` names them.
-- ``proposals``, ``growth``: how tokens are proposed and weighted; ``resampling``.
+- ``proposals``, ``rollout``: how tokens are proposed and weighted; ``resampling``.
 - ``samples``, ``result``: weighted draws; ``trust``, ``pareto``, ``averages``: their diagnostics.
 
 >>> result = et.sample(energy, "smc", n=64)

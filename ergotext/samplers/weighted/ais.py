@@ -18,8 +18,8 @@ from ergotext.samplers.draws import Draws
 from ergotext.samplers.registry import check_fit, register
 from ergotext.samplers.target import Target
 from ergotext.samplers.validation import checked
-from ergotext.samplers.weighted.growth import grown
 from ergotext.samplers.weighted.proposals import masked
+from ergotext.samplers.weighted.rollout import grown
 from ergotext.samplers.weighted.samples import WeightedSamples
 
 

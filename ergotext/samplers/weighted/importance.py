@@ -8,8 +8,8 @@ from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.target import Target
-from ergotext.samplers.weighted.growth import GrownRows, grown
 from ergotext.samplers.weighted.proposals import TokenProposal, masked
+from ergotext.samplers.weighted.rollout import GrownRows, grown
 from ergotext.samplers.weighted.samples import WeightedSamples
 
 

@@ -10,8 +10,8 @@ from ergotext.errors import ErgotextError, InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.target import Target
-from ergotext.samplers.weighted.growth import GrownRows, grown
 from ergotext.samplers.weighted.proposals import TokenProposal, model
+from ergotext.samplers.weighted.rollout import GrownRows, grown
 from ergotext.samplers.weighted.samples import WeightedSamples, ZeroWeightError
 
 ROUNDING = 1e-9

@@ -19,9 +19,9 @@ from ergotext.errors import InputError
 from ergotext.lm.protocols import LookAhead
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.target import EnergyError, Target
-from ergotext.samplers.weighted.growth import GrownRows, grow
 from ergotext.samplers.weighted.proposals import TokenProposal, masked
 from ergotext.samplers.weighted.resampling import Scheme, ancestors
+from ergotext.samplers.weighted.rollout import GrownRows, grow
 from ergotext.samplers.weighted.samples import WeightedSamples
 from ergotext.samplers.weighted.trust import Judged, by_root
 

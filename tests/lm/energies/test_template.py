@@ -18,10 +18,10 @@ from ergotext.lm.energies.terms import Length, fluency
 from ergotext.lm.loading import load
 from ergotext.samplers.chains.metropolis import MetropolisHastings
 from ergotext.samplers.chains.moves import EditMoves
-from ergotext.samplers.chains.slot import Slot
-from tests.exhaust import one_aperiodic_class, paths_of_step, stationary, transitions
+from ergotext.samplers.chains.token_proposal import Slot
+from ergotext.testing.exhaust import one_aperiodic_class, paths_of_step, stationary, transitions
+from ergotext.testing.toy import SPELLING, ToyFluency, ToyScorer, ToyVocabulary, space
 from tests.faulty import load_with_fault
-from tests.toy import SPELLING, ToyFluency, ToyScorer, ToyVocabulary, space
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from ergotext.lm.trie.lookahead import BestKey
 from ergotext.lm.trie.restricted import BestAmong, Paths, RestrictedKeys
 from ergotext.lm.trie.states import DEAD, ROOT
 from ergotext.samplers.search.beam import beam
+from ergotext.testing.toy import ToyScorer
 from tests.decoding import CausalDecoding
-from tests.toy import ToyScorer
 
 SIZE = 5
 """tokens of ToyScorer: end 0, padding its last"""

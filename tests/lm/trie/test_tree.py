@@ -11,7 +11,7 @@ from ergotext.errors import ErgotextError, InputError
 from ergotext.lm.protocols import Automaton
 from ergotext.lm.tokenizers.characters import Alphabet, CharacterTokenizer
 from ergotext.lm.trie.builder import TrieBuilder, build
-from ergotext.lm.trie.runs import Runs
+from ergotext.lm.trie.external_sort import Runs
 from ergotext.lm.trie.sort import KeyRows
 from ergotext.lm.trie.states import DEAD
 from ergotext.lm.trie.tree import TokenTrie

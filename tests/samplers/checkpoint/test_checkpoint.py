@@ -27,8 +27,8 @@ from ergotext.samplers.chains.moves import EditMoves
 from ergotext.samplers.checkpoint.file import CheckpointError, RecordFile
 from ergotext.samplers.checkpoint.saving import Keeper
 from ergotext.samplers.run import Run
+from ergotext.testing.toy import flat_energy, toy_energy
 from tests.samplers.test_protocol import CHAINS, with_all
-from tests.toy import flat_energy, toy_energy
 
 
 @pytest.fixture(scope="module")

@@ -20,8 +20,8 @@ from ergotext.lm.batch import TokenBatch
 from ergotext.lm.tokenizers.characters import Alphabet
 from ergotext.lm.trie import EditableTrie, TokenTrie, build
 from ergotext.samplers.search.beam import Found, beam
+from ergotext.testing.toy import ToyScorer
 from tests.decoding import CausalDecoding
-from tests.toy import ToyScorer
 
 END, PAD = 0, 5
 ALPHABET = Alphabet(6, PAD, END)

@@ -27,8 +27,8 @@ from ergotext.samplers.weighted.samples import (
     ZeroWeightError,
 )
 from ergotext.samplers.weighted.smc import smc
+from ergotext.testing.tables import FEW, LOOP, NOTHING, target
 from tests.samplers.weighted.test_exactness import Hopes
-from tests.samplers.weighted.worlds import FEW, LOOP, NOTHING, target
 
 SAMPLERS = [importance, smc, lambda *a: rejection(*a, log_bound=0.4, max_tries=50)]
 

@@ -27,8 +27,8 @@ from ergotext.samplers.weighted.resampling import ancestors
 from ergotext.samplers.weighted.samples import HeavyWeightsWarning, WeightedSamples, ZeroWeightError
 from ergotext.samplers.weighted.smc import smc
 from ergotext.samplers.weighted.trust import Judged
-from tests.samplers.weighted.worlds import EVERYTHING, FEW, LOOP, NOTHING, mass, target
-from tests.toy import ToyFluency, ToyScorer
+from ergotext.testing.tables import EVERYTHING, FEW, LOOP, NOTHING, mass, target
+from ergotext.testing.toy import ToyFluency, ToyScorer
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +138,7 @@ def test_resampling_in_blocks_is_the_same_draw(scheme: Any, monkeypatch) -> None
 
 def interrupting(monkeypatch: pytest.MonkeyPatch, module: str, whole: int) -> None:
     """Ctrl-C while the batch behind ``whole`` batches is written."""
-    from ergotext.samplers.weighted.growth import grown
+    from ergotext.samplers.weighted.rollout import grown
 
     done = []
 

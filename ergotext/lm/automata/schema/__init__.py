@@ -1,8 +1,8 @@
 """Compile a JSON schema to a grammar.
 
 ``document`` parses the schema with exact numbers; ``keywords`` and ``applicators`` translate each
-keyword and its negation; ``logic`` reduces them to alternatives; ``writer`` writes each as grammar
-rules, strings by ``patterns`` and numbers by ``numerals``.
+keyword and its negation; ``normal_form`` reduces them to alternatives; ``writer`` writes each as
+grammar rules, strings by ``patterns`` and numbers by ``numerals``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from ergotext.errors import InputError
 from ergotext.lm.automata.schema.document import Document, parsed
-from ergotext.lm.automata.schema.logic import Logic
+from ergotext.lm.automata.schema.normal_form import Logic
 from ergotext.lm.automata.schema.writer import Writer
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ergotext.lm.automata.schema.atoms import Atom, Either, Item, Types
+from ergotext.lm.automata.schema.conditions import Atom, Either, Item, Types
 from ergotext.lm.automata.schema.document import Document, Fact, fact, fault
 from ergotext.lm.automata.schema.keywords import Ways, only
 

@@ -7,9 +7,9 @@ from itertools import product
 from math import prod
 from typing import Any
 
-from ergotext.lm.automata.schema.atoms import Atom, Contains
+from ergotext.lm.automata.schema.conditions import Atom, Contains
 from ergotext.lm.automata.schema.document import Fact, fault
-from ergotext.lm.automata.schema.logic import ends
+from ergotext.lm.automata.schema.normal_form import ends
 from ergotext.lm.automata.schema.rules import Way, Writing
 from ergotext.lm.automata.schema.values import same
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from ergotext.lm.automata.schema.atoms import (
+from ergotext.lm.automata.schema.conditions import (
     TYPES,
     Atom,
     Contains,

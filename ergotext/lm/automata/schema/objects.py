@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import product
 
-from ergotext.lm.automata.schema.atoms import Atom, Other
+from ergotext.lm.automata.schema.conditions import Atom, Other
 from ergotext.lm.automata.schema.document import Fact, fact, fault
-from ergotext.lm.automata.schema.logic import ends, matches
+from ergotext.lm.automata.schema.normal_form import ends, matches
 from ergotext.lm.automata.schema.rules import Way, Writing
 from ergotext.lm.automata.schema.terminals import exact, string, vain
 

@@ -9,10 +9,10 @@ from functools import lru_cache
 from typing import Any
 
 from ergotext.lm.automata.schema import numerals
-from ergotext.lm.automata.schema.atoms import Alternative, Atom, Other
 from ergotext.lm.automata.schema.characters import UNIT, exactly, possible
+from ergotext.lm.automata.schema.conditions import Alternative, Atom, Other
 from ergotext.lm.automata.schema.document import fault
-from ergotext.lm.automata.schema.logic import ends
+from ergotext.lm.automata.schema.normal_form import ends
 from ergotext.lm.automata.schema.patterns import contents
 from ergotext.lm.automata.schema.values import integral
 

@@ -7,9 +7,9 @@ from typing import Any
 from ergotext.errors import InputError
 from ergotext.lm.automata.schema import numerals
 from ergotext.lm.automata.schema.arrays import array
-from ergotext.lm.automata.schema.atoms import Alternative, Atom, Other
+from ergotext.lm.automata.schema.conditions import Alternative, Atom, Other
 from ergotext.lm.automata.schema.document import Fact, fault
-from ergotext.lm.automata.schema.logic import Logic
+from ergotext.lm.automata.schema.normal_form import Logic
 from ergotext.lm.automata.schema.objects import object_
 from ergotext.lm.automata.schema.rules import MOST, Rules, Way
 from ergotext.lm.automata.schema.terminals import exact, number, string, vain

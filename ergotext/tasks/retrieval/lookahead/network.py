@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout, gelu, pad
 
 from ergotext.errors import InputError, ModelError
-from ergotext.lm.soundness import check_numbers, shapes_of
+from ergotext.lm.checks import check_numbers, shapes_of
 from ergotext.support.files import write_text
 from ergotext.support.untrusted import check_types, read_json
 from ergotext.tasks.retrieval.lookahead.features import (

@@ -9,7 +9,8 @@ from typing import Any
 
 from ergotext.errors import InputError
 from ergotext.lm.automata.schema.applicators import APPLICATORS
-from ergotext.lm.automata.schema.atoms import (
+from ergotext.lm.automata.schema.characters import matching
+from ergotext.lm.automata.schema.conditions import (
     TYPES,
     Alternative,
     Atom,
@@ -21,7 +22,6 @@ from ergotext.lm.automata.schema.atoms import (
     Other,
     Types,
 )  # fmt: skip
-from ergotext.lm.automata.schema.characters import matching
 from ergotext.lm.automata.schema.document import Document, Fact, fault
 from ergotext.lm.automata.schema.keywords import PLAIN
 from ergotext.lm.automata.schema.patterns import contents
