@@ -74,9 +74,9 @@ def load(
     Raises
     ------
     InputError
-        The name leads nowhere, or the device or dtype is unknown; the message says what was tried.
+        No such model, or an unknown device or dtype; the message says what was tried.
     ModelError
-        The model is there but cannot be read, converted or driven; or weights of it are missing,
+        The model cannot be read, converted or run; or its weights are missing,
         left unused by its configuration, NaN or infinite.
     """
     if dtype not in DTYPES:

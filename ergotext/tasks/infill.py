@@ -45,7 +45,7 @@ def infill(
     lm : CausalLM
     budget : Budget, optional
     context : str, optional
-        Text that stands before; by default a plain sentence, "" for none.
+        Text to condition on; by default a plain sentence, "" for none.
 
     Returns
     -------

@@ -59,13 +59,13 @@ class Reading:
 
 
 class SpanReader:
-    """Answers questions by spans of passages; nothing else can be written.
+    """Answers questions with spans of a passage, and with nothing else.
 
     Parameters
     ----------
     model : CausalLM or Seq2SeqLM
     tokenizer : transformers tokenizer, optional
-        Of an encoder-decoder that came without it.
+        The tokenizer of an encoder-decoder that has none.
     prompt : str, optional
         What the model reads, with ``{passage}`` and ``{question}``; by default one in English or,
         for such questions, in Chinese.
@@ -100,7 +100,7 @@ class SpanReader:
             than ``beams``), as several may spell one answer. Where both are at least as many as
             there are, the result is exact.
         max_length : int
-            Most tokens of an answer, its end counted.
+            Maximum number of tokens of an answer, its end included.
 
         Raises
         ------

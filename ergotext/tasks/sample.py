@@ -144,7 +144,7 @@ def energy_of(
         ``file.py:name``, functions of a list of texts or subclasses of ``Term``).
     lm : CausalLM
     context : str
-        Text that stands before every text.
+        Text to condition on.
     weighted : bool
         Tell keywords by an automaton: weighted samplers can write towards one.
 

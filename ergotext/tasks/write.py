@@ -21,7 +21,7 @@ from ergotext.support.words import check_texts, check_word, is_unspaced
 
 CONTEXT = "It was a quiet morning in the small town."
 CONTEXT_UNSPACED = "那是小镇上一个安静的早晨。"
-"""What stands before the sentence if nothing else is said. A language model with nothing before it
+"""Default context. A language model with nothing before it
 thinks ", " or "'s" a likely beginning; after a plain sentence it expects another one."""
 
 
@@ -69,7 +69,7 @@ def write(
     lm : CausalLM
     budget : Budget, optional
     context : str, optional
-        Text that stands before the sentence; by default a plain one, "" for none.
+        Text to condition on; by default a plain sentence, "" for none.
     mean_length : float
         Mean of the length prior, in tokens; its standard deviation is 1.
     max_length : int

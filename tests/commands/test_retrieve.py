@@ -110,7 +110,7 @@ def test_a_masked_model(capsys, folder: Path) -> None:
         ((*MLM, "--temperature", 2), "gives no probabilities"),
         ((*MLM, "--lookahead", "strings"), "no look-ahead"),
         ((*MLM, "--prompt", "{question}"), "must contain {answer} exactly once"),
-        ((*MLM, "-k", 3, "--beams", 2), "beams at least k"),
+        ((*MLM, "-k", 3, "--beams", 2), "must be at least k"),
         ((*MLM, "-i", "none.ergo"), "cannot read the index none.ergo"),
         ((*MLM, "--model", "tiny-causal"), "a CausalLM cannot fill in blanks"),
         ((*MLM, "--decode", "beam"), "with decode mlm"),

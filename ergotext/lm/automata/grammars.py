@@ -103,7 +103,7 @@ def json_schema(
         keep all their digits.
     pieces : Pieces
     whitespace : bool
-        Whether spaces and line breaks may stand around all parts: as many as one likes.
+        Whether spaces and line breaks are allowed around all parts, any number of them.
 
     Raises
     ------

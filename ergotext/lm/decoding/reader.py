@@ -28,7 +28,7 @@ class Reader:
     projection : Projection
         The model's output layer.
     opening : tuple of int
-        Start token and context: what stands before every row.
+        Start token and context, before every row.
     end_id : int
     token_budget : int
         Token positions in one forward pass, those of prefixes included.

@@ -265,11 +265,11 @@ def template(text: str) -> TemplateTerm:
     text : str
         ``The ___ sat on the ___{1,3}.``: ``___`` is a blank of one or more words, ``___{2}`` of
         two, ``___{1,3}`` of one to three; of characters, in scripts without spaces. A space
-        before closing punctuation is not kept.
+        before closing punctuation is dropped.
 
     Raises
     ------
     InputError
-        There is no blank, one of no length or a length that cannot be read, or two side by side.
+        There is no blank, one with an invalid length, or two adjacent ones.
     """
     return TemplateTerm(text)

@@ -53,18 +53,18 @@ def build(
         ``[1, 2, 3]``. So ``("ab", "a")`` is the key ``ab`` with the object ``a``, and
         ``["ab", "a"]`` are two keys.
     alphabet : Alphabet or TextTokenizer
-        The ids of the keys, or what turns texts into them (texts need a tokenizer).
+        The ids of the keys, or their tokenizer (texts need a tokenizer).
     run_bytes : int
-        Memory for keys and objects at a time; beyond it they are sorted on disk. What the
-        finished trie takes up comes on top of about six times this.
+        Memory for keys and objects at a time; beyond it they are sorted on disk. The finished trie
+        comes on top of about six times this.
     folder : str or Path, optional
-        Where temporary files go; the system's place for them if not given.
+        Folder of temporary files; by default the system's.
 
     Raises
     ------
     InputError
-        A key without tokens, or with an id that no key may hold; what is neither a key nor a
-        pair; an object with a lone surrogate.
+        A key is empty or has an invalid id, an item is neither a key nor a pair, or an object has a
+        lone surrogate.
     """
     with TrieBuilder(alphabet, run_bytes=run_bytes, folder=folder) as builder:
         bar = tqdm(several(pairs), desc="reading keys", unit=" keys", unit_scale=True, disable=None)

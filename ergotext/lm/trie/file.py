@@ -107,14 +107,14 @@ def notes_of(path: str | Path) -> dict[str, str]:
 def load(path: str | Path, tokenizer: TextTokenizer | None = None) -> TokenTrie:
     """Memory-map a trie: pages are read on demand and shared between processes.
 
-    Checks the header, the sizes, and the ends of offsets. Only ``verify`` vouches for the content;
+    Checks the header, the sizes, and the ends of offsets. Only ``verify`` checks the content;
     in a damaged file, lookups give wrong answers at worst.
 
     Parameters
     ----------
     path : str or Path
     tokenizer : TextTokenizer, optional
-        What turns texts into keys, if not the character tokenizer that the file holds.
+        Tokenizer of the keys, if not the character tokenizer in the file.
 
     Raises
     ------

@@ -76,19 +76,18 @@ def beam(
 ) -> list[Found]:
     """The ``k`` best sequences that the automaton accepts, for each row of ``decoding``.
 
-    A beam from which only one sequence continues is scored to its end in one pass and leaves its
-    place to another ("jump ahead"). What plain beam search of the same width would hold is always
-    held, so that no score is lower than its, rank by rank; the places that jumps free are filled
-    with the next best.
+    A beam with only one continuation is scored to its end in one pass and frees its place ("jump
+    ahead"); the next best row takes it. The beam always contains that of plain beam search with the
+    same width, so no score is lower, rank by rank.
 
     Parameters
     ----------
     decoding : Decoding
-        One row an input, nothing written yet.
+        One empty row per input.
     k, beams : int
-        Number of sequences, and beam width (``k`` if not
-        given). With as many beams as sequences the result is exact, unless the automaton lets
-        rows begin what cannot end (``intersection``): those take places too.
+        Number of sequences, and beam width (default ``k``). With as many beams as sequences the
+        result is exact, unless the automaton has dead ends (``intersection``), which take places
+        too.
     normalised : "vocabulary" or "allowed"
         Whether each step's probabilities are those of the model, or those of the model given that
         the token is one of the allowed ones (the product of which is not the model's
@@ -96,14 +95,14 @@ def beam(
     lookahead : LookAhead, optional
         Potentials that are added to the scores, in nats.
     max_length : int
-        Most tokens of a sequence, end token included; longer ones are let go, and so are those
-        that the model has no room for.
+        Maximum number of tokens, end token included; longer sequences are dropped, and so are those
+        beyond the model's positions.
 
     Raises
     ------
     InputError
         ``k``, ``beams`` or ``max_length`` is below one, or ``beams`` below ``k``; or the automaton
-        or the look-ahead was made for another: its end token or its tokens are not the model's.
+        or the look-ahead does not match: its end token or tokens are not the model's.
     ModelError
         The model gives NaN.
 

@@ -73,7 +73,7 @@ def leaves(
     Parameters
     ----------
     decoding : Decoding
-        One row an input, nothing written yet.
+        One empty row per input.
     automaton : Automaton
     draws : Draws
     k : int

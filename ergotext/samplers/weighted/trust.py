@@ -83,7 +83,7 @@ def final_complaint(judged: Judged) -> str | None:
         return None
     return (
         f"{judged.shown()}: {judged.tries} draws are worth {judged.ess:.1f}, and a few may carry "
-        f"all the weight; draw more, or propose closer to the target"
+        "all the weight; draw more, or use a proposal closer to the target"
     )
 
 
@@ -95,10 +95,10 @@ def resampled_complaint(before: tuple[Judged, ...]) -> str | None:
     worst, least = max(bad, key=lambda one: one.k_hat), min(one.ess for one in bad)
     k = f"{worst.shown()}, " if worst.heavy else ""
     return (
-        f"before {len(bad)} of {len(before)} resamplings {k}{worst.tries} particles were worth "
-        f"as few as {least:.1f}: continuations that few or none of them met may carry the weight, "
-        f"and log Z may be far outside its stated error; take more particles, a twist, or "
-        f"stochastic-beam"
+        f"before {len(bad)} of {len(before)} resamplings {k}{worst.tries} particles were worth as "
+        f"few as {least:.1f}: continuations that few or no particles found may carry the weight, "
+        "and log Z may be far outside its stated error; use more particles, a twist, or "
+        "stochastic-beam"
     )
 
 
@@ -106,6 +106,6 @@ def few_complaint(judged: Judged) -> str:
     """Warning about weights too few to estimate their error."""
     return (
         f"{judged.tries} draws are worth {judged.ess:.1f}, too few to know the error of log Z, "
-        f"which takes {FEWEST} draws worth {WORTH} or more: log Z may be far outside its stated "
-        f"error; draw more"
+        f"which needs {FEWEST} draws worth {WORTH} or more: log Z may be far outside its stated "
+        "error; draw more"
     )

@@ -42,7 +42,7 @@ class Seq2SeqReader:
     lm : Seq2SeqLM
         With its tokenizer.
     prompt : str, optional
-        What is read, with ``{question}`` where the question stands; it alone, if not given.
+        What is read, with ``{question}`` for the question; by default the question alone.
     """
 
     def __init__(self, lm: Seq2SeqLM, prompt: str | None = None) -> None:
@@ -68,7 +68,7 @@ class PromptReader:
     ----------
     lm : CausalLM
     prompt : str, optional
-        With ``{question}`` where the question stands.
+        Prompt template with ``{question}``.
     """
 
     def __init__(self, lm: CausalLM, prompt: str | None = None) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from ergotext.errors import InputError
 from ergotext.support.records import NotNegative, record
 from ergotext.tasks.datasets.kgclue.data import Triple
-from ergotext.tasks.training.sources import SUBJECT, Asked, Base, Name, Template
+from ergotext.tasks.training.sources import SUBJECT, Base, KnownQuestion, Name, Template
 
 PREDICATE = "{predicate}"
 FORMS = (
@@ -85,7 +85,7 @@ class Stream:
 
     Parameters
     ----------
-    asked : sequence of Asked
+    asked : sequence of KnownQuestion
     base : Base
     templates : sequence of Template
     shares : Shares
@@ -99,7 +99,7 @@ class Stream:
 
     def __init__(
         self,
-        asked: Sequence[Asked],
+        asked: Sequence[KnownQuestion],
         base: Base,
         templates: Sequence[Template],
         shares: Shares,

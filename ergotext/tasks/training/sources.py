@@ -72,7 +72,7 @@ class Base:
 
 
 @dataclass(frozen=True)
-class Asked:
+class KnownQuestion:
     """A training question, with the positions of its subject and predicate."""
 
     text: str
@@ -89,7 +89,7 @@ class Asked:
         return self.answer.predicate
 
     @classmethod
-    def of(cls, text: str, answer: Triple) -> Asked:
+    def of(cls, text: str, answer: Triple) -> KnownQuestion:
         """Of a question with its answer."""
         subject, predicate, _ = answer
         mention, _, rest = key_text(subject, predicate).partition("\t")

@@ -121,7 +121,7 @@ def test_what_does_not_go_together(lm: MaskedLM) -> None:
             retriever.retrieve([], **given)
     with pytest.raises(InputError, match="no look-ahead"):
         retriever.retrieve([], spans=True, lookahead=StringMatch())
-    with pytest.raises(InputError, match="beams at least k"):
+    with pytest.raises(InputError, match="must be at least k"):
         retriever.retrieve([], k=3, beams=2)
     with pytest.raises(InputError, match="CausalLM cannot fill in blanks"):
         Retriever(et.load("tiny-causal", device="cpu"), retriever.trie, decode="mlm")

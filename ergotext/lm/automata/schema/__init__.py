@@ -23,7 +23,7 @@ def lark_of(schema: str | bool | Mapping[str, Any], *, whitespace: bool = False)
     ----------
     schema : str, bool or mapping
     whitespace : bool
-        Whether white space may stand around all parts.
+        Whether white space is allowed around all parts.
 
     Returns
     -------

@@ -193,7 +193,7 @@ class _Parser:
         if char == "(":
             self.at += 1
             if self._next() == "?" and not self._take(_GROUP):
-                self._fail("look-around or a flag stands")
+                self._fail("look-around or a flag occurs")
             group = self._ways()
             if self._next() != ")":
                 self._fail("a bracket is not closed")

@@ -23,7 +23,7 @@ class Writer:
     ----------
     logic : Logic
     whitespace : bool
-        Whether white space may stand around all parts.
+        Whether white space is allowed around all parts.
     """
 
     def __init__(self, logic: Logic, whitespace: bool) -> None:
