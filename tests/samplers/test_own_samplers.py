@@ -10,14 +10,13 @@ import pytest
 
 import ergotext as et
 from ergotext.errors import InputError
-from ergotext.samplers import SAMPLERS, State, registry, sample, sampler_named
+from ergotext.samplers import SAMPLERS, MetropolisHastings, State, registry, sample, sampler_named
 from ergotext.testing.toy import toy_energy
 
-MH = SAMPLERS["mh"]
 FEW = {"chains": 3, "steps": 8, "max_length": 4, "progress": False}
 
 
-class Mine(MH):
+class Mine(MetropolisHastings):
     """Another name for the same chain."""
 
 
@@ -27,7 +26,7 @@ def test_a_class_is_taken_as_it_is() -> None:
     assert [b.rows() for b in result.trace.states] == [
         b.rows() for b in sample(toy_energy(), "mh", **FEW).trace.states
     ]
-    assert sample(toy_energy(), MH, **FEW).settings["sampler"] == "mh"
+    assert sample(toy_energy(), MetropolisHastings, **FEW).settings["sampler"] == "mh"
     with pytest.raises(
         InputError, match=r":Mine has no option hotness; its options are max_length"
     ):
@@ -104,7 +103,7 @@ def test_samplers_of_installed_packages(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(InputError, match=r"annealing, broken, .*theirs, .*file.py:Class"):
         sampler_named("nothere")
     monkeypatch.setattr(registry, "entry_points", None)  # our own do not wait for packages
-    assert sampler_named("mh") is MH
+    assert sampler_named("mh") is MetropolisHastings
 
 
 def test_what_it_lacks_is_told_by_its_name() -> None:

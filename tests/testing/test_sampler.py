@@ -11,7 +11,7 @@ import torch
 from ergotext import testing
 from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
-from ergotext.samplers import SAMPLERS, Info, Sampler, State, WeightedSampler
+from ergotext.samplers import SAMPLERS, Info, MetropolisHastings, Sampler, State, WeightedSampler
 from ergotext.samplers.chains import metropolis
 from ergotext.samplers.weighted.samples import WeightedSamples
 from ergotext.testing.toy import toy_energy
@@ -42,10 +42,7 @@ def test_an_energy_and_a_temperature_of_ones_own() -> None:
     testing.check_sampler(SAMPLERS["mh"], toy_energy(["a"]), temperature=0.4)
 
 
-MH = SAMPLERS["mh"]
-
-
-class Ratio(MH):
+class Ratio(MetropolisHastings):
     """Takes every second thing that Hastings' ratio takes."""
 
     def step(self, draws: Any, state: State, temperature: Any = None) -> tuple[State, Info]:
@@ -65,14 +62,14 @@ class Symmetric(Ratio):
         return metropolis.decide(draws, self.energy, state, replace(proposal, log_q_back=back), t)
 
 
-class Warmer(MH):
+class Warmer(MetropolisHastings):
     """Is told a temperature, and takes another."""
 
     def __init__(self, energy: Any, max_length: int = 40, temperature: float = 1.0) -> None:
         super().__init__(energy, max_length, temperature + 0.5)
 
 
-class Stands(MH):
+class Stands(MetropolisHastings):
     """Never moves."""
 
     def step(self, draws: Any, state: State, temperature: Any = None) -> tuple[State, Info]:
@@ -81,7 +78,7 @@ class Stands(MH):
         return replace(state, step=state.step + 1), info
 
 
-class Stale(MH):
+class Stale(MetropolisHastings):
     """Keeps the energy of the state before."""
 
     def step(self, draws: Any, state: State, temperature: Any = None) -> tuple[State, Info]:
@@ -89,7 +86,7 @@ class Stale(MH):
         return replace(after, energy=state.energy), info
 
 
-class Writes(MH):
+class Writes(MetropolisHastings):
     """Writes into the state that it was given."""
 
     def step(self, draws: Any, state: State, temperature: Any = None) -> tuple[State, Info]:
@@ -98,7 +95,7 @@ class Writes(MH):
         return after, info
 
 
-class Hides(MH):
+class Hides(MetropolisHastings):
     """Reports the state after the decision as the proposal."""
 
     def step(self, draws: Any, state: State, temperature: Any = None) -> tuple[State, Info]:
@@ -106,18 +103,18 @@ class Hides(MH):
         return after, replace(info, proposal=state.batch)
 
 
-class Long(MH):
+class Long(MetropolisHastings):
     """Does not keep to the length."""
 
     def __init__(self, energy: Any, max_length: int = 40) -> None:
         super().__init__(energy, max_length + 2)
 
 
-class Unknown(MH):
+class Unknown(MetropolisHastings):
     kind = "exact"
 
 
-class Nameless(MH):
+class Nameless(MetropolisHastings):
     needs = ()
 
 
@@ -179,4 +176,4 @@ def test_an_optimiser_that_does_not_find_is_told() -> None:
 def test_the_start_may_be_given() -> None:
     testing.check_sampler(SAMPLERS["gibbs"], initial=TokenBatch.of([(1, 2)]))
     with pytest.raises(InputError, match="more than 1000 texts"):
-        testing.check_sampler(MH, max_length=5)
+        testing.check_sampler(MetropolisHastings, max_length=5)
