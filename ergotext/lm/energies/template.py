@@ -218,12 +218,17 @@ class TemplateTerm(Term):
             begun = self._with_word(rows, "", blank.least)
             single = self._filled(rows, Blank(1, 1, spaced=False))
             for _ in range(blank.least - 1):
-                single = self._filled(single, Blank(1, 1, spaced=False))
+                longer = self._filled(single, Blank(1, 1, spaced=False))
+                if longer == single:
+                    break
+                single = longer
             pairs = zip(begun, single, strict=True)
             return [a if a and n % 2 == 0 else b for n, (a, b) in enumerate(pairs)]
         for word in range(blank.least):
             glued = not blank.spaced or (blank.glued and not word)
             found = self._with_word(rows, "" if glued else " ", None if blank.spaced else 1)
+            if not any(found):
+                break  # no further word will be found either
             rows = [longer or row for longer, row in zip(found, rows, strict=True)]
         return rows
 
