@@ -108,7 +108,9 @@ def sample(
         ),
     ] = None,
 ) -> None:
-    """Sample texts with any sampler from any energy, as JSON lines.
+    """Sample texts from any energy with any sampler.
+
+    Prints JSON lines.
 
     Chains give draws of equal weight. Weighted samplers (importance, rejection, smc, ais,
     stochastic-beam) give each draw a "log_weight".
