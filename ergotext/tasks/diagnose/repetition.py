@@ -119,9 +119,9 @@ class RepetitionReport:
         lines.append(f"\nmerged pairs: {pairs or 'none'}\n")
         head = "".join(f"{f'rep-{n}':>8}" for n in SIZES)
         lines.append(f"{'':<28}{head}" + "".join(f"{f'dist-{n}':>8}" for n in SIZES))
-        for one in self.decoders:
-            numbers = "".join(f"{value:>8.3f}" for value in (*one.rep, *one.distinct))
-            lines.append(f"{one.name:<28}{numbers}")
+        for decoder in self.decoders:
+            numbers = "".join(f"{value:>8.3f}" for value in (*decoder.rep, *decoder.distinct))
+            lines.append(f"{decoder.name:<28}{numbers}")
         how = f"({counted(self.prompts, 'prompt')}, {self.length:,} tokens each; "
         return "\n".join([*lines, f"{how}{self.seconds:.1f} s)"])
 

@@ -185,5 +185,4 @@ class Transitions:
     @cached_property
     def _visits(self) -> Floats:
         """N, float64 [S, S]: how often a text that is at i is at j from there on."""
-        solved: Floats = np.linalg.inv(np.eye(len(self.matrix)) - self.matrix)
-        return solved
+        return np.asarray(np.linalg.inv(np.eye(len(self.matrix)) - self.matrix), dtype=np.float64)

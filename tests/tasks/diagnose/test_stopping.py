@@ -16,10 +16,10 @@ from ergotext.tasks.diagnose.beams import beam_ends
 from ergotext.tasks.diagnose.laws import Law, nucleus, top_k, whole
 from ergotext.tasks.diagnose.prompts import neutral_prompts
 from ergotext.tasks.diagnose.stopping import share, stopping
-from tests.exhaust import every_run
+from ergotext.testing.exhaust import every_run
+from ergotext.testing.toy import ToyScorer
 from tests.faulty import load_with_fault
 from tests.tasks.diagnose.worlds import by_listing, by_steps, letters, markov, mean, toy, unended
-from tests.toy import ToyScorer
 
 LAWS: dict[str, Law] = {
     "whole": whole,

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from ergotext.tasks.diagnose.laws import Law
+from ergotext.testing.toy import TOKENS, ToyScorer
 from tests.decoding import CausalDecoding
 from tests.samplers.letters import Letters
-from tests.toy import TOKENS, ToyScorer
 
 Row = tuple[int, ...]
 
