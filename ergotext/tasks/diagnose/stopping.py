@@ -161,7 +161,7 @@ def stopping(
     Decoding".
     """
     lengths = _checked(lengths)
-    check_counts(k=k, beams=beams)
+    check_counts(k=k, beams=beams, samples=samples)
     check_whole(2, samples=samples)
     check_whole(0, seed=seed)
     if not 0 < p < 1:
@@ -180,10 +180,13 @@ def stopping(
 
 
 def _checked(lengths: Sequence[int]) -> list[int]:
-    found = sorted(set(lengths))
+    found = list(lengths) if isinstance(lengths, Sequence) else []
     if not found or not all(isinstance(n, int) and n > 0 for n in found):
-        raise InputError(f"lengths must be whole numbers of at least 1, got {list(lengths)!r:.60}")
-    return found
+        raise InputError(
+            "lengths must be a list of integers of at least 1, such as [16, 32]; got "
+            f"{lengths!r:.60}"
+        )
+    return sorted(set(found))
 
 
 def _along(

@@ -214,8 +214,11 @@ def test_neutral_prompts() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"lengths": [0]}, "lengths must be whole numbers of at least 1"),
-        ({"lengths": []}, "lengths must be whole numbers of at least 1"),
+        ({"lengths": [0]}, "lengths must be a list of integers of at least 1"),
+        ({"lengths": []}, "lengths must be a list of integers of at least 1"),
+        ({"lengths": 5}, "lengths must be a list of integers of at least 1"),
+        ({"lengths": [2.5]}, "lengths must be a list of integers of at least 1"),
+        ({"samples": None}, "samples must be an integer of at least 1"),
         ({"samples": 1}, "samples must be an integer of at least 2"),
         ({"p": 1.0}, "p must be between 0 and 1"),
         ({"k": 0}, "k must be an integer of at least 1"),
