@@ -202,7 +202,7 @@ def put_in(module: str, old: str, new: str, monkeypatch: pytest.MonkeyPatch) -> 
     for user in users:
         for key, value in vars(user).copy().items():
             if getattr(value, "__module__", None) == f"ergotext.{module}":
-                monkeypatch.setattr(user, key, getattr(faulty, key))
+                monkeypatch.setattr(user, key, getattr(faulty, getattr(value, "__name__", key)))
     for name, sampler in SAMPLERS.copy().items():
         if sampler.__module__ == f"ergotext.{module}":
             monkeypatch.setitem(SAMPLERS, name, getattr(faulty, sampler.__name__))

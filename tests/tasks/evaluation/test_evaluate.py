@@ -366,7 +366,7 @@ def test_killed_at_any_time(run: Run) -> None:
 import time
 from functools import partial
 from ergotext.tasks.evaluation import evaluate as module
-from tests.tasks.kgclue import plain_retriever
+from tests.tasks import plain_retriever
 
 module.BATCH = 1
 def make():

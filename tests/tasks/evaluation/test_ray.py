@@ -25,9 +25,9 @@ def ray_script(run: Run, tmp_path: Path) -> str:
     """An evaluation that goes well, and one that cannot, in a session of ray that outlives both."""
     return f"""
 from functools import partial
-from ergotext.lm.protocols import ErgotextError
+from ergotext.errors import ErgotextError
 from ergotext.tasks.evaluation import evaluate as module
-from tests.tasks.kgclue import plain_retriever
+from tests.tasks import plain_retriever
 import ray
 
 ray.init(num_cpus=3, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
