@@ -18,7 +18,8 @@ demo: $(VENV)/demo.ok
 	$(BIN)/ergotext write summer beach "ice cream"
 
 test: $(VENV)/dev.ok lint docs
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --cov --cov-report=
+	@echo "Coverage: $$($(BIN)/coverage report --format=total)% of lines"
 
 fast: $(VENV)/dev.ok
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow"

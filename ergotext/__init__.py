@@ -12,9 +12,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ergotext import samplers as samplers
+    from ergotext import testing as testing
     from ergotext.errors import ErgotextError as ErgotextError
     from ergotext.errors import InputError as InputError
     from ergotext.errors import ModelError as ModelError
+    from ergotext.lm import automata as automata
     from ergotext.lm import trie as _trie
     from ergotext.lm.automata.logits_processor import (
         AutomatonLogitsProcessor as AutomatonLogitsProcessor,
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
     from ergotext.samplers import WeightedResult as WeightedResult
     from ergotext.samplers import sample as sample
     from ergotext.samplers.search.beam import beam as beam
+    from ergotext.tasks import retrieval as retrieval
     from ergotext.tasks.read import SpanReader as SpanReader
     from ergotext.tasks.retrieval.candidates import Candidates as Candidates
     from ergotext.tasks.retrieval.candidates import Potential as Potential
@@ -110,12 +114,21 @@ _HOME = {
     "StringMatch": "tasks.retrieval.lookahead.strings",
     "SpanReader": "tasks.read",
 }
-"""Where each name is; behind a colon, what it is called there."""
-__all__ = sorted(_HOME)
+"""Module of each name; after a colon, its name there."""
+_ROOMS = {
+    "automata": "lm.automata",
+    "retrieval": "tasks.retrieval",
+    "samplers": "samplers",
+    "testing": "testing",
+}
+"""Packages whose own names are public as well: ``et.samplers.MetropolisHastings``."""
+__all__ = sorted([*_HOME, *_ROOMS])
 
 
 def __getattr__(name: str) -> object:
     """Import on first use, so that ``ergotext --help`` need not wait for torch."""
+    if name in _ROOMS:
+        return import_module(f"ergotext.{_ROOMS[name]}")
     if name not in _HOME:
         raise AttributeError(f"module 'ergotext' has no attribute {name!r}")
     module, _, other = _HOME[name].partition(":")
@@ -123,4 +136,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *_HOME]
+    return sorted({*globals(), *__all__})

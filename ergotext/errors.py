@@ -6,7 +6,7 @@ class ErgotextError(Exception):
 
 
 class InputError(ErgotextError, ValueError):
-    """The caller asked for something that cannot be (a usage error)."""
+    """Invalid input from the caller (a usage error)."""
 
 
 class ModelError(ErgotextError, RuntimeError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when transformers is imported
@@ -37,6 +38,18 @@ CORPUS = [
     "A dog ran after the ball, and the children laughed at the summer rain.",
     "海滩上的夏天很热，我们在海边吃冰淇淋。",
 ] * 4
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave long loops out of the coverage: counting lines would make them a quarter slower.
+
+    These are tests that walk through every outcome or many examples, some again with a fault.
+    """
+    if config.pluginmanager.hasplugin("_cov"):
+        for item in items:
+            loops = re.search("exactness|faults|registry", item.path.name)
+            if loops or item.get_closest_marker("slow") or item.get_closest_marker("hypothesis"):
+                item.add_marker("no_cover")
 
 
 class Deprecations(logging.Handler):

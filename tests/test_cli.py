@@ -117,12 +117,15 @@ def test_time_limit(capsys, small) -> None:
         (["summer", "--threads", "0"], "--threads"),
         (["summer", "--max-seconds", "0"], "time limit"),
         (["summer", "--sampler", "gibs"], "annealing"),
-        (["summer", "beach", "dog", "--length", "1", "--max-length", "2"], "--max-length"),
+        (
+            ["summer", "beach", "dog", "--length", "1", "--max-length", "2"],
+            "raise the maximum to 3",
+        ),
         (["summer", "--length", "50"], "maximum length"),
-        (["summer", "--max-length", "10"], "give --length 10 or less"),
+        (["summer", "--max-length", "10"], "above the maximum length (10)"),
         (["-", "summer"], "cannot be combined with other"),
         (["summer", "--model", "no-such-model"], "not a bundled name"),
-        (["summer", "--model", "./nothere"], "does not exist ./nothere"),
+        (["summer", "--model", "./nothere"], "the folder ./nothere does not exist"),
         (["sum\x00mer", "--model", "unread"], "control character"),
         (["summer", "--device", "abacus"], "unknown device"),
         (["summer", "-o", "/no/such/folder/out.txt"], "/no/such/folder does not exist"),
@@ -168,7 +171,7 @@ def test_bad_stdin_is_found_before_any_work(capsys, small, monkeypatch, text, me
         (["summer", "--model", "a/b/c/d"], "does not exist"),
         (["summer", "--model", ""], "empty"),
         (["summer", "--threads", "100000"], "--threads"),
-        (["summer", "--max-length", "1000000000"], "token positions"),
+        (["summer", "--max-length", "1000000000"], "context window leaves"),
         (["summer", "--length", "1000000000"], "maximum length"),
         (["summer", "--seed", "-1"], "--seed"),
         (["summer", "--max-seconds", "nan"], "time limit"),
@@ -226,7 +229,7 @@ def test_a_failure_leaves_the_output_file_as_it_was(capsys, small, tmp_path, mon
 def test_model_failures_exit_1(capsys, tmp_path) -> None:
     (tmp_path / "bad.gguf").write_bytes(b"GGUF" + b"\0" * 40)
     code, out, err = call(capsys, "write", "summer", "--model", str(tmp_path / "bad.gguf"))
-    assert code == 1 and out == "" and "cut short" in err and "Traceback" not in err
+    assert code == 1 and out == "" and "complete GGUF file" in err and "Traceback" not in err
 
 
 def process(*arguments: str, **options) -> subprocess.Popen[str]:

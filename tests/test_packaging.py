@@ -52,7 +52,7 @@ def test_wheel_from_sdist_is_the_same(wheel: Path, tmp_path: Path) -> None:
     with tarfile.open(sdist) as archive:
         archive.extractall(tmp_path / "source", filter="data")
     source = next((tmp_path / "source").iterdir())
-    assert (source / "tests" / "toy.py").is_file() and (source / "LICENSE").is_file()
+    assert (source / "tests" / "paths.py").is_file() and (source / "LICENSE").is_file()
     again = build("--wheel", source=source, out=tmp_path / "wheel")
     assert contents(again) == contents(wheel)
 

@@ -8,11 +8,9 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from ergotext import TokenBatch
 from tests.paths import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -132,6 +130,7 @@ PAGES = {
     "evaluation": "'EMF1': 70.0, 'EM_All': 50.0",
     "read": "False",
     "retrieve": "France",
+    "extending": "the energy of (3,) is 1, and 2 read alone",
 }  # fmt: skip
 """Pages whose first snippet stands for itself, and what it prints."""
 
@@ -180,14 +179,6 @@ def test_examples_run(example: str) -> None:
 def test_chinese_readme_has_the_same_commands_and_snippet() -> None:
     assert list(blocks(CHINESE, "console")) == blocks(README, "console")
     assert blocks(CHINESE, "python") == blocks(README, "python")
-
-
-def test_recipe_for_an_energy_works() -> None:
-    (code,) = blocks((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), "python")
-    made: dict[str, Any] = {}
-    exec(code, made)
-    batch = TokenBatch.of([[5, 5, 5], [5, 6], [0]])
-    assert (0.5 * made["Repeats"]())(batch).tolist() == [2.0, 0.0, 0.0]
 
 
 def test_links_lead_somewhere() -> None:

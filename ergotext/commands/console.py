@@ -30,14 +30,14 @@ UNEXPECTED = "unexpected"
 
 @dataclass
 class GlobalOptions:
-    """What options of the whole command line say; the context of every command has it."""
+    """Global options of the command line, in the context of every command."""
 
     debug: bool = False
     """Show tracebacks."""
 
 
 class Quit(KeyboardInterrupt):
-    """SIGTERM, or the terminal was closed: ends a run as Ctrl-C does, which keeps what was found.
+    """Raised by SIGTERM and SIGHUP; ends a run as Ctrl-C does, with the results so far.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class Quit(KeyboardInterrupt):
 
 
 class Interrupted(typer.TyperException):
-    """A signal in the middle of a run whose findings are out."""
+    """A run was interrupted after its results were printed."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -62,7 +62,7 @@ class Interrupted(typer.TyperException):
 
 
 def place(path: Path, option: str = "-o") -> Path:
-    """Where a file that is to be written really lies; what cannot be is found before any work.
+    """Resolve and check an output path, before any work is done.
 
     Raises
     ------
@@ -138,7 +138,7 @@ class Output:
 
 
 class Report(Protocol):
-    """What a command did, and what its user should know besides."""
+    """Report of a command, with warnings for its user."""
 
     def text(self) -> str:
         """For stdout."""
@@ -148,7 +148,7 @@ class Report(Protocol):
 
 
 def report(done: Report) -> None:
-    """Show what a command did."""
+    """Print the report of a command."""
     for number, line in enumerate(done.complaints()):
         typer.echo(line if number else f"ergotext: {line}", err=True)
     typer.echo(done.text())
@@ -174,7 +174,7 @@ _NO_MEMORY = "out of memory; use fewer --chains or a smaller model, or free some
 
 
 def run(app: typer.Typer, arguments: list[str] | None) -> int:
-    """Run a command line: the exit code. Whatever goes wrong is one line on stderr."""
+    """Run a command line and return the exit code; an error is one line on stderr."""
     asked, Quit.code = GlobalOptions(), INTERRUPTED
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:

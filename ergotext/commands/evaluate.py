@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class EngineName(StrEnum):
-    """Where questions are answered."""
+    """Engines of ``evaluate``."""
 
     local = "local"
     ray = "ray"

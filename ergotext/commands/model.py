@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def load(model: str, device: str, dtype: str, threads: int | None) -> CausalLM:
-    """The model that a command names."""
+    """Load the model that a command was given."""
     import torch
 
     from ergotext.lm.loading import load_causal

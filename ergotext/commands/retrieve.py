@@ -13,7 +13,7 @@ from ergotext.commands.options import FLOAT32, Device, Dtype, OutFile, Threads
 
 
 class LookAheadName(StrEnum):
-    """What may speak for an entry before the model is asked."""
+    """Names of look-aheads."""
 
     auto = "auto"
     learned = "learned"
@@ -22,7 +22,7 @@ class LookAheadName(StrEnum):
 
 
 class DecodeName(StrEnum):
-    """How the model writes entries."""
+    """Decoding methods of ``retrieve``."""
 
     beam = "beam"
     mlm = "mlm"

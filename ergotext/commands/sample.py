@@ -22,8 +22,8 @@ def sample(
     sampler: Annotated[
         str | None,
         typer.Option(
-            help="Sampler: mh, annealing, importance, rejection, smc, … [smc with a regex or "
-            "schema, else mh]"
+            help="Sampler: mh, annealing, smc, … or your own, file.py:Class. [smc with a regex "
+            "or schema, else mh]"
         ),
     ] = None,
     n: Annotated[

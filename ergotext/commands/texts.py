@@ -23,7 +23,7 @@ def show(
     records: str,
     as_json: bool,
 ) -> None:
-    """What chains found, as text or as JSON, and how; Ctrl-C is passed on behind it."""
+    """Print the texts that chains found, as text or JSON; raise Interrupted after a Ctrl-C."""
     from ergotext.tasks.write import as_text, how
 
     approximate = dtype is not DtypeName.float32

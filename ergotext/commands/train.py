@@ -15,7 +15,7 @@ from ergotext.commands.options import Device, Threads
 
 
 class ObjectiveName(StrEnum):
-    """What training makes small."""
+    """Training objectives."""
 
     cross_entropy = "cross-entropy"
     listwise = "listwise"

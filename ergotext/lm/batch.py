@@ -82,7 +82,7 @@ class TokenBatch:
 
     @property
     def inside(self) -> Tensor:
-        """bool [B, L]: True where a token stands, False on padding."""
+        """bool [B, L]: True for tokens, False for padding."""
         return torch.arange(self.width) < self.length[:, None]
 
     def rows(self) -> list[tuple[int, ...]]:

@@ -29,7 +29,7 @@ class CausalLM:
     Every number is a log-probability in nats, float64. A row is the generated text alone: the
     start token and the context stand before it and the end token, always scored, after it. What
     was computed for a row is kept for a while, so scoring an edited row costs only the part
-    behind the edit.
+    after the edit.
 
     Parameters
     ----------
@@ -88,16 +88,16 @@ class CausalLM:
 
     @property
     def allowed(self) -> Tensor:
-        """bool [V]: tokens that may stand in a text; special tokens are never among them."""
+        """bool [V]: tokens that may occur in a text; never special tokens."""
         return self.vocabulary.allowed
 
     @property
     def longest_text(self) -> int:
-        """Tokens that the model's window leaves for a text behind its context."""
+        """Tokens that the context window leaves for a text after its context."""
         return self.max_positions - 1 - len(self.context)
 
     def given(self, context: str) -> CausalLM:
-        """The same model conditioned on ``context``, a text that stands before every row."""
+        """The same model conditioned on ``context``, a text before every row."""
         ids = self.vocabulary.encode(context)
         return CausalLM(
             self.model, self.vocabulary, self.start_id, self.end_id, ids, self.token_budget
@@ -108,11 +108,11 @@ class CausalLM:
         return self.vocabulary.decode(batch)
 
     def forget(self) -> None:
-        """Drop what was kept from earlier calls: a run that begins so depends on none of them."""
+        """Drop the cache of earlier calls, so that a run does not depend on them."""
         self._reader.memo.clear()
 
     def read(self, prompts: Sequence[Sequence[int]]) -> CachedDecoding:
-        """Rows that a search writes behind these prompts (token ids, behind the context)."""
+        """Start decoding after these prompts (token ids, after the context), one row each."""
         return read_prompts(self._reader, prompts)
 
     def log_prob(self, batch: TokenBatch) -> Tensor:
@@ -120,7 +120,7 @@ class CausalLM:
         return self.token_log_prob(batch).sum(-1)
 
     def token_log_prob(self, batch: TokenBatch) -> Tensor:
-        """float64 [B, L + 1]: log p of each token, the end token's behind the last one, else 0."""
+        """float64 [B, L + 1]: log p of each token, then of the end token; 0 elsewhere."""
         rows = checked(batch, self.vocabulary.size).rows()
         known = {row: self._reader.memo.score(row) for row in rows}
         unknown = [row for row, score in known.items() if score is None]
@@ -159,7 +159,7 @@ class CausalLM:
     ) -> Tensor:
         """float64 [B, K]: log-probability with ``row[start:stop]`` replaced by one candidate.
 
-        The candidates of a row stand side by side behind one copy of its prefix's cache, each
+        The candidates of a row stand side by side after one copy of its prefix's cache, each
         seeing the prefix and itself (tree attention), so nothing is computed or copied K times
         that does not differ.
 

@@ -22,7 +22,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
 from ergotext.errors import InputError, ModelError
-from ergotext.lm.soundness import check_whole
+from ergotext.lm.checks import check_whole
 from ergotext.support.extras import install
 from ergotext.support.files import locked, sweep
 
@@ -31,7 +31,7 @@ CONVERSION = "1"
 
 
 def cache_folder() -> Path:
-    """Where converted models are kept: ``ERGOTEXT_CACHE`` or the user's cache folder."""
+    """Folder of converted models: ``ERGOTEXT_CACHE`` or the user's cache folder."""
     if folder := os.environ.get("ERGOTEXT_CACHE"):
         return expanded(folder)
     try:
@@ -43,7 +43,7 @@ def cache_folder() -> Path:
 def converted(file: Path) -> Path:
     """The safetensors folder of a GGUF file, made on first use.
 
-    The key is the file's content, so a changed file is converted anew. Conversion writes to a
+    The key is the file's content, so a changed file is converted again. Conversion writes to a
     folder of its own that is renamed when whole; a lock keeps two processes from doing it twice.
     """
     with file.open("rb") as stream:
@@ -61,7 +61,7 @@ def converted(file: Path) -> Path:
 
 
 def make_once(target: Path, make: Callable[[Path], object]) -> None:
-    """Let ``make`` write what becomes ``target`` when it is whole, one process at a time.
+    """Create ``target`` atomically with ``make``, one process at a time.
 
     Raises
     ------
@@ -133,7 +133,7 @@ def _check_gguf(file: Path) -> int:
         ) from error
     if not whole:
         raise ModelError(f"{file} contains no tensors; download or install it again")
-    # Tables of rotations are computed anew from the header.
+    # Tables of rotations are computed again from the header.
     return sum(int(t.n_elements) for t in tensors if not t.name.startswith("rope_"))
 
 
@@ -225,7 +225,7 @@ def _mute(logger: Logger) -> Callable[[], None]:
 
 
 def first_line(error: BaseException) -> str:
-    """What an exception says, in one line: more of it where that one only announces the next."""
+    """The message of an exception in one line, with more of it if the first only announces it."""
     kind = type(error).__name__
     said, *more = [line.strip() for line in str(error).splitlines() if line.strip()] or [kind]
     if "above report" in said:  # which ``quiet`` keeps from the user

@@ -21,13 +21,13 @@ from transformers import (
 
 from ergotext.errors import InputError, ModelError
 from ergotext.lm.causal import CausalLM
+from ergotext.lm.checks import check_folder, check_model, check_tokenizer, misfit
 from ergotext.lm.conversion import (
     first_line,
     quiet,
 )
 from ergotext.lm.masked import MaskedLM
 from ergotext.lm.seq2seq import Seq2SeqLM
-from ergotext.lm.soundness import check_folder, check_model, check_tokenizer, misfit
 from ergotext.lm.sources import BUNDLED, SHIPPED, Bundled, source_of
 from ergotext.lm.tokenizers.vocabulary import Vocabulary
 
@@ -74,9 +74,9 @@ def load(
     Raises
     ------
     InputError
-        The name leads nowhere, or the device or dtype is unknown; the message says what was tried.
+        No such model, or an unknown device or dtype; the message says what was tried.
     ModelError
-        The model is there but cannot be read, converted or driven; or weights of it are missing,
+        The model cannot be read, converted or run; or its weights are missing,
         left unused by its configuration, NaN or infinite.
     """
     if dtype not in DTYPES:

@@ -26,7 +26,7 @@ class MaskedLM:
     """log p(token | all other tokens) under a transformers masked model.
 
     Every number is a log-probability in nats, float64, given that the token is no special one:
-    a law over what may stand in a text. The conditionals of a masked model come from no joint
+    a law over what may occur in a text. The conditionals of a masked model come from no joint
     law, so their sum over a row, the pseudo-log-likelihood, is a score and no log-probability.
 
     Parameters
@@ -34,7 +34,7 @@ class MaskedLM:
     model : transformers.PreTrainedModel
         An encoder with a head that turns each position's hidden state into logits.
     vocabulary : Vocabulary
-        Its tokenizer names the mask and tells what stands around a text (such as [CLS], [SEP]).
+        Its tokenizer gives the mask token and the tokens around a text (such as [CLS], [SEP]).
 
     Raises
     ------
@@ -80,7 +80,7 @@ class MaskedLM:
 
     @property
     def allowed(self) -> Tensor:
-        """bool [V]: tokens that may stand in a text; special tokens are never among them."""
+        """bool [V]: tokens that may occur in a text; never special tokens."""
         return self.vocabulary.allowed
 
     def encode(self, text: str) -> list[int]:
@@ -134,7 +134,7 @@ class MaskedLM:
         """float64 [B, L]: log p of each token given the others, 0 on padding.
 
         One token is masked at a time (Salazar et al. 2020, arXiv 1910.14659, eq. 1). With
-        ``whole_words`` the tokens behind it in its word are masked too, so that a rare word of
+        ``whole_words`` the tokens after it in its word are masked too, so that a rare word of
         several tokens does not look likely because each tells the next (Kauf and Ivanova 2023,
         arXiv 2305.10588, PLL-word-l2r).
         """
@@ -260,7 +260,7 @@ def _only(model: PreTrainedModel, of: Tensor, at: Tensor) -> Iterator[None]:
 
 
 def _around(vocabulary: Vocabulary) -> tuple[list[int], list[int]]:
-    """The tokens that the tokenizer puts before and behind every text."""
+    """The tokens that the tokenizer puts before and after every text."""
     found = []
     for text in ("a", "a b a"):
         inner = vocabulary.encode(text)
@@ -296,7 +296,7 @@ def _max_positions(model: PreTrainedModel) -> int:
     """Longest input, the tokens around a text included."""
     most = getattr(model.config, "max_position_embeddings", None) or 1 << 20
     for name, module in model.named_modules():
-        # RoBERTa and its kin count positions from behind the padding index on.
+        # RoBERTa and its kin count positions from after the padding index on.
         if name.endswith("position_embeddings") and isinstance(module, torch.nn.Embedding):
             most = min(most, module.num_embeddings - _before(module.padding_idx))
     return int(most)

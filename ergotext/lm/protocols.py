@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ class NextTokenScorer(Protocol):
 
     @property
     def allowed(self) -> Tensor:
-        """bool [V]: tokens that may stand in a text; special tokens are never among them."""
+        """bool [V]: tokens that may occur in a text; never special tokens."""
 
     @property
     def end_id(self) -> int:
@@ -30,7 +30,7 @@ class NextTokenScorer(Protocol):
         """float64 [B]: log p(row, end token), in nats."""
 
     def token_log_prob(self, batch: TokenBatch) -> Tensor:
-        """float64 [B, L + 1]: log p of each token and, behind the last, of the end token; else 0.
+        """float64 [B, L + 1]: log p of each token, then of the end token; 0 elsewhere.
 
         Rows add up to ``log_prob``.
         """
@@ -57,7 +57,7 @@ class NextTokenScorer(Protocol):
         """The text of each row."""
 
     def forget(self) -> None:
-        """Drop whatever was kept from earlier calls for speed; results stay the same to 1e-4."""
+        """Drop caches of earlier calls; results change by at most 1e-4."""
 
 
 @runtime_checkable
@@ -66,7 +66,7 @@ class MaskedScorer(Protocol):
 
     @property
     def allowed(self) -> Tensor:
-        """bool [V]: tokens that may stand in a text."""
+        """bool [V]: tokens that may occur in a text."""
 
     def conditional_log_prob(self, batch: TokenBatch, position: Tensor) -> Tensor:
         """float64 [B, V]: log p(token at ``position`` [B] | all other tokens of the row)."""
@@ -86,7 +86,7 @@ class Energy(Protocol):
 
     @property
     def automaton(self) -> Automaton | None:
-        """What takes every sequence that the constraints told by automata allow, and no other."""
+        """Automaton of all hard constraints that have one."""
 
     @property
     def soft(self) -> Callable[[TokenBatch], Tensor] | None:
@@ -109,11 +109,11 @@ class Energy(Protocol):
         """``count`` states inside the support, to start chains from; locked where need be."""
 
     def forget(self) -> None:
-        """Drop whatever its models kept from earlier calls, so that a run depends on none."""
+        """Drop the caches of its models, so that a run does not depend on earlier calls."""
 
     @property
     def marks(self) -> frozenset[int]:
-        """The lock marks that every row of the support bears, each of them somewhere."""
+        """The lock marks that every row of the support has somewhere."""
 
     def locked(self, batch: TokenBatch) -> Tensor:
         """int64 [B, L]: the lock marks of each row, as a function of its token ids alone.
@@ -140,7 +140,7 @@ class Decoding(Protocol):
 
     @property
     def room(self) -> Tensor:
-        """int64 [B]: tokens, the end token counted, that may still be written behind each row."""
+        """int64 [B]: tokens, end token included, that may still be written to each row."""
 
     def __len__(self) -> int:
         """The number of rows."""
@@ -152,27 +152,19 @@ class Decoding(Protocol):
         """float64 [B]: that constant: ``logits - log_z`` is log p(token | input, row)."""
 
     def rest_log_prob(self, rows: Tensor, ids: Tensor, offsets: Tensor) -> Tensor:
-        """float64 [T]: log p of each token if row ``rows[i]`` goes on with ``ids[offsets[i]:]``.
+        """float64 [T]: log p of each token if row ``rows[i]`` continues with ``ids[offsets[i]:]``.
 
-        ``rows`` is int64 [m]; ``ids`` int64 [T] holds m runs of tokens, parted by ``offsets``
+        ``rows`` is int64 [m]; ``ids`` int64 [T] holds m runs of tokens, separated by ``offsets``
         [m + 1]. All runs are scored in one pass.
         """
 
     def advance(self, rows: Tensor, tokens: Tensor) -> Decoding:
-        """The decoding whose i-th row is row ``rows[i]`` with ``tokens[i]`` written behind it."""
-
-
-@runtime_checkable
-class Bounded(Protocol):
-    """What an automaton may know besides: how much is still to be written."""
-
-    def least(self, states: NDArray[np.int64]) -> NDArray[np.int64]:
-        """int64 [B]: no sequence goes on with fewer tokens from there; end tokens do not count."""
+        """The decoding whose i-th row is row ``rows[i]`` followed by ``tokens[i]``."""
 
 
 @runtime_checkable
 class Ending(Protocol):
-    """What an automaton may know besides, where ``least`` is no more than a bound."""
+    """Optional extension of automata where ``least`` is only a bound."""
 
     def ending(self, state: int) -> tuple[int, ...] | None:
         """Tokens that end a sequence from there, the end token left out; None if none is known.
@@ -186,14 +178,30 @@ class Ending(Protocol):
 
 @runtime_checkable
 class LookAhead(Protocol):
-    """What a search may know of the keys that are still to be reached from a state."""
+    """Optional potentials of a search: a bound for the keys reachable from a state."""
 
     @property
     def bound(self) -> bool:
-        """Whether no state that follows has a higher potential: then a search may cut by it."""
+        """Whether no later state has a higher potential, so that a search may prune by it."""
 
     def __call__(self, inputs: NDArray[np.int64], states: NDArray[np.int64]) -> NDArray[np.float64]:
         """float64 [n], nats: the potential of each state for each input (a number below Q)."""
+
+
+class Classes(NamedTuple):
+    """The tokens that may follow some states, parted by where they lead.
+
+    Class c is of state ``row[c]``; its tokens, rising, are ``tokens[offsets[c]:offsets[c + 1]]``.
+    """
+
+    row: NDArray[np.int64]
+    """int64 [C], rising"""
+    after: NDArray[np.int64]
+    """int64 [C]: the state behind its first token; what follows the others is the same"""
+    tokens: NDArray[np.int64]
+    """int64 [T]"""
+    offsets: NDArray[np.int64]
+    """int64 [C + 1]"""
 
 
 @runtime_checkable
@@ -201,7 +209,9 @@ class Automaton(Protocol):
     """A set of token sequences, walked from left to right; states are plain values.
 
     The end token is a way on like any other: it is a candidate where a sequence may end, and
-    leads to a state whose only candidate is padding.
+    leads to a state whose only candidate is padding; so does the dead state, -1. All but ``end``,
+    ``start`` and ``candidates`` may be had from ``automaton_base.AutomatonBase``; that they agree
+    is checked by ``ergotext.testing.check_automaton``.
     """
 
     @property
@@ -214,16 +224,31 @@ class Automaton(Protocol):
     def candidates(
         self, states: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Flat arrays (row, token, next state), by rising row: every way on from the states."""
+        """Flat arrays (row, token, next state), sorted by row: all transitions from the states."""
 
     def advance(self, states: NDArray[np.int64], tokens: NDArray[np.int64]) -> NDArray[np.int64]:
-        """int64 [B]: each state after one token; -1, dead for good, where there is no such way."""
+        """int64 [B]: each state after one token; -1 (dead) if there is no such transition."""
+
+    def mask(self, states: NDArray[np.int64], size: int) -> NDArray[np.bool_]:
+        """bool [B, size]: which tokens may follow, of those that a model of ``size`` knows.
+
+        The model says how wide it is: its rows may be more than the tokens of its tokenizer.
+        """
 
     def accepting(self, states: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """bool [B]: whether the tokens read are a whole sequence, its end token read or not."""
+        """bool [B]: whether the tokens read are a complete sequence, with or without end token."""
+
+    def least(self, states: NDArray[np.int64]) -> NDArray[np.int64]:
+        """int64 [B]: lower bound on the remaining tokens, end tokens not counted.
+
+        0 where nothing is known.
+        """
+
+    def classes(self, states: NDArray[np.int64]) -> Classes:
+        """The tokens that may follow each state, grouped by the state they lead to; cached."""
 
     def lone(self, states: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """bool [B]: where only one sequence goes on, and ``rest`` tells it.
+        """bool [B]: where only one sequence continues; ``rest`` gives it.
 
         False also where it is not worth finding out.
         """

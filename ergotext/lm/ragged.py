@@ -11,14 +11,14 @@ from ergotext.support.arrays import Ints
 
 
 def offsets_of(lengths: NDArray[Any]) -> Ints:
-    """int64 [n + 1]: where each row begins, and behind the last where all end."""
+    """int64 [n + 1]: start of each row, then the end of the last."""
     offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
     np.cumsum(lengths, out=offsets[1:])
     return offsets
 
 
 def spread(starts: Ints, lengths: Ints) -> Ints:
-    """int64 [sum(lengths)]: ``starts[i], starts[i] + 1, …`` for each row, one behind the other."""
+    """int64 [sum(lengths)]: ``starts[i], starts[i] + 1, …`` for each row, concatenated."""
     before = np.cumsum(lengths) - lengths
     index = np.repeat(starts - before, lengths)
     index += np.arange(len(index))

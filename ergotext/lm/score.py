@@ -34,7 +34,7 @@ def score(
         A text counts in the one tokenisation that the tokenizer gives it, exactly as written: most
         models read a space in front of the first word as part of it.
     given : str or sequence of str, optional
-        What stands before the texts of a causal model, and is not scored; the input of an
+        The context of a causal model, which is not scored; the input of an
         encoder-decoder, which needs one. One for all texts, or one for each.
 
     Returns
@@ -50,7 +50,7 @@ def score(
     InputError
         ``texts`` is one text; the tokenizer reads a special token in one of them (many spell out
         what only looks like one), or a character that the model has no token for; ``given`` is
-        missing, not wanted, or of another number; the energy has no model whose tokenizer could
+        missing, not supported, or of another length; the energy has no model whose tokenizer could
         read texts.
     """
     check_texts(texts)

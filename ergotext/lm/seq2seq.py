@@ -134,7 +134,7 @@ class _Source:
     seen: Tensor
 
     def decode(self, inputs: Tensor, ids: Tensor, cache: EncoderDecoderCache | None) -> Output:
-        """Final states [n, m, D] of ids [n, m] behind the cache, each for its input."""
+        """Final states [n, m, D] of ids [n, m] after the cache, each for its input."""
         device = self.encoded.device
         at = inputs.to(device)
         if cache is None:
@@ -184,7 +184,7 @@ class _Answers:
         one = not same and len(rows) > 0 and bool((inputs == inputs[0]).all())
 
         def read_by(of_inputs: Tensor) -> Tensor:
-            """Of one input a single copy stands for all rows, so that many prefixes fit."""
+            """A single copy of one input serves all rows, so that many prefixes fit."""
             if same:
                 return of_inputs
             return of_inputs[at[:1]].expand(len(rows), -1, -1, -1) if one else of_inputs[at]
@@ -227,7 +227,7 @@ def _positions(part: Any, own: str) -> int:
 def _projection(model: PreTrainedModel, start_id: int) -> Projection:
     """The output layer, with what the model does around it found out by a trial.
 
-    T5 scales the decoder's states, BART adds a bias to the logits: both are told from what goes
+    T5 scales the decoder's states, BART adds a bias to the logits: both are inferred from what goes
     into the layer and what comes out of the model.
     """
     layer = model.get_output_embeddings()

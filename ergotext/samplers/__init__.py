@@ -1,4 +1,12 @@
-"""Samplers over an energy. Importing this package registers them all."""
+"""Samplers over an energy, registered by name when this package is imported.
+
+- ``sampling``: ``sample``, the entry point; ``registry``, ``options``: samplers by name.
+- ``base``, ``draws``, ``target``: what algorithms are built from; ``run``: the loop around chains.
+- ``chains``, ``weighted``, ``search``: the algorithms; ``checkpoint``: saved runs.
+- ``result``, ``diagnostics``, ``texts``: what comes out.
+
+>>> et.sample(et.fluency(lm) + et.length(14), "mh", chains=8, steps=300).best(3)
+"""
 
 from ergotext.samplers.base import Info, Sampler, State
 from ergotext.samplers.chains.annealing import SimulatedAnnealing
@@ -6,6 +14,8 @@ from ergotext.samplers.chains.gibbs import Gibbs
 from ergotext.samplers.chains.independence import Independence, SuffixResampling
 from ergotext.samplers.chains.masked import MaskedGibbs, MaskedMetropolis
 from ergotext.samplers.chains.metropolis import MetropolisHastings
+from ergotext.samplers.chains.moves import EditMoves
+from ergotext.samplers.chains.proposal import Moves, Proposal
 from ergotext.samplers.chains.tempering import ParallelTempering
 from ergotext.samplers.draws import Draws, SeededDraws
 from ergotext.samplers.registry import SAMPLERS, check_fit, register, sampler_named
@@ -17,13 +27,14 @@ from ergotext.samplers.texts import Sample
 from ergotext.samplers.weighted.ais import AnnealedImportance
 from ergotext.samplers.weighted.registered import SMC, Importance, Rejection
 from ergotext.samplers.weighted.result import WeightedResult
-from ergotext.samplers.weighted.samples import WeightedSampler
+from ergotext.samplers.weighted.samples import WeightedSampler, WeightedSamples
 
 __all__ = [
     "SAMPLERS",
     "SMC",
     "AnnealedImportance",
     "Draws",
+    "EditMoves",
     "Gibbs",
     "Importance",
     "Independence",
@@ -31,7 +42,9 @@ __all__ = [
     "MaskedGibbs",
     "MaskedMetropolis",
     "MetropolisHastings",
+    "Moves",
     "ParallelTempering",
+    "Proposal",
     "Rejection",
     "Result",
     "Sample",
@@ -44,6 +57,7 @@ __all__ = [
     "Trace",
     "WeightedResult",
     "WeightedSampler",
+    "WeightedSamples",
     "check_fit",
     "register",
     "sample",

@@ -16,12 +16,12 @@ looks for its minimum. implicit: has a stationary law that nobody wrote down."""
 
 Need = Literal["next-token", "masked", "automaton", "bound"]
 """What a sampler needs of an energy: a causal or a masked language model to propose by, a
-constraint told by an automaton, or a known bound of the weights."""
+constraint given by an automaton, or a known bound of the weights."""
 
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """What the next step needs: where each chain is, and the energy there."""
+    """State of the chains: what the next step needs."""
 
     batch: TokenBatch
     energy: Tensor
@@ -31,7 +31,7 @@ class State:
 
 @dataclass(frozen=True, eq=False)
 class Info:
-    """What a person wants to know of a step. Proposals are recorded before the decision."""
+    """Report of a step; proposals are recorded before acceptance."""
 
     move: Tensor
     """int64 [B]: index into the sampler's ``moves``"""

@@ -26,7 +26,7 @@ def datatree(result: Result, features: Mapping[str, Feature] | None = None) -> A
     xarray.DataTree
         ``posterior`` holds the length in tokens and the features, ``sample_stats`` the energy and
         ``lp``, its negative; ``warmup_posterior`` and ``warmup_sample_stats`` the same of the first
-        half. The attributes tell what was run.
+        half. The attributes describe the run.
 
     Raises
     ------

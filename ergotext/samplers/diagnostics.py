@@ -19,12 +19,12 @@ AGREED = 1.01
 ENOUGH = 400.0
 """The fewest effective draws for which R-hat and ESS are stable themselves (the same place)."""
 FEWEST = 4
-"""Draws that each chain must have for anything to be told (arviz-stats')."""
+"""Minimum draws per chain for diagnostics (arviz-stats')."""
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """How far the average of one quantity over chains can be trusted.
+    """Convergence diagnostics of the average of one quantity over chains.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ class Diagnosis:
         )
 
     def warnings(self) -> list[str]:
-        """What is wrong, in plain words; nothing if nothing is."""
+        """Warnings in plain words; empty if all is well."""
         if self.infinite:
             return [
                 f"{self.infinite:.2g} of the draws have an infinite {self.name}: the sampler does "
@@ -101,7 +101,7 @@ class Diagnosis:
         if self.chains < 2:
             return "one chain has none to agree with; run 4 or more"
         if self.draws < FEWEST:
-            return f"{self.draws} draws of a chain tell nothing of {self.name}; run longer"
+            return f"{self.draws} draws per chain are too few to diagnose {self.name}; run longer"
         if self.r_hat > AGREED:
             return (
                 f"these {self.chains} chains disagree on {self.name}: R-hat {self.r_hat:.2f} > "

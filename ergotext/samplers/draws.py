@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 class Draws(Protocol):
-    """What a sampler may ask of chance; tests put an exhaustive enumerator in its place."""
+    """Source of randomness of a sampler; tests replace it by an exhaustive enumerator."""
 
     def categorical(self, probability: Tensor) -> Tensor:
         """int64 [B]: one index a row of ``probability`` (float64 [B, N], rows summing to 1)."""
@@ -37,7 +37,7 @@ class SeededDraws:
 
     @property
     def state(self) -> Mapping[str, Any]:
-        """Where the generator is, as JSON has it; to be set again."""
+        """State of the generator, as JSON; can be set."""
         return self._generator.bit_generator.state
 
     @state.setter
@@ -61,7 +61,7 @@ class SeededDraws:
         return self._uniform(len(probability)) < probability
 
     def uniform(self, count: int) -> Tensor:
-        """float64 [count], on a grid of 2⁻⁵³; 0 gives way to half a step of it."""
+        """float64 [count], on a grid of 2⁻⁵³, with 0 replaced by half a step."""
         return self._uniform(count).clamp(min=2.0**-54)
 
     def _uniform(self, count: int) -> Tensor:

@@ -7,20 +7,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ergotext.errors import InputError
-from ergotext.lm.protocols import Automaton, Bounded
+from ergotext.lm.automaton_base import AutomatonBase
+from ergotext.lm.protocols import Automaton
 from ergotext.samplers.finishing import log_trust
 from ergotext.support.arrays import Ints
 
 
 def fits(automaton: Automaton, states: Ints, room: int | Ints) -> NDArray[np.bool_]:
-    """bool [n]: whether ``room`` tokens may do from each state; True where nothing is known.
+    """bool [n]: whether ``room`` tokens may do from each state, as far as is known.
 
-    What is left out has no sequence within the room behind it, so a proposal that keeps to the
+    What is left out has no sequence within the room after it, so a proposal that keeps to the
     others misses nothing of a target of bounded length, whose masses are then its weights.
     """
     # Nothing is looked up where no sequence at all is too long.
     longest = getattr(automaton, "longest", np.inf)
-    if not isinstance(automaton, Bounded) or not len(states) or np.min(room) >= longest:
+    if not len(states) or np.min(room) >= longest:
         return np.ones(len(states), dtype=np.bool_)
     enough: NDArray[np.bool_] = automaton.least(states) <= room
     return enough
@@ -36,14 +37,14 @@ def check_known(tokens: Ints, size: int) -> None:
         )
 
 
-class FeasibleAutomaton:
-    """An automaton without the ways that cannot be gone to an end (``protocols.Automaton``).
+class FeasibleAutomaton(AutomatonBase):
+    """An automaton without the transitions that cannot reach an end (``protocols.Automaton``).
 
     Parameters
     ----------
     automaton : Automaton
     room : int
-        Tokens, the end token not counted, that may be written behind the next one.
+        Tokens, the end token not counted, that may be written after the next one.
     """
 
     def __init__(self, automaton: Automaton, room: int) -> None:
@@ -72,6 +73,9 @@ class FeasibleAutomaton:
 
     def accepting(self, states: Ints) -> NDArray[np.bool_]:
         return self._automaton.accepting(states)
+
+    def least(self, states: Ints) -> Ints:
+        return self._automaton.least(states)
 
     def lone(self, states: Ints) -> NDArray[np.bool_]:
         return self._automaton.lone(states)

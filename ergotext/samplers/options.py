@@ -10,19 +10,19 @@ from typing import Any
 
 from ergotext.errors import InputError
 from ergotext.lm.protocols import Energy
-from ergotext.samplers.registry import sampler_named
+from ergotext.samplers.registry import Registered, name_of
 from ergotext.samplers.validation import checked
 
 
 def check_whole(least: int = 1, **numbers: object) -> None:
-    """InputError where one is no whole number of at least ``least``."""
+    """Raise InputError unless each is an integer of at least ``least``."""
     for name, value in numbers.items():
         if value is not None and (not isinstance(value, int) or value < least):
             raise InputError(f"{name} must be an integer of at least {least}, got {value}")
 
 
 def check_counts(**numbers: object) -> None:
-    """InputError where one is no whole number of at least 1; None is none either."""
+    """Raise InputError unless each is an integer of at least 1; None is refused too."""
     for name, value in numbers.items():
         if not isinstance(value, int) or value < 1:
             raise InputError(f"{name} must be an integer of at least 1, got {value!r:.60}")
@@ -45,25 +45,25 @@ def check_window(energy: Energy, max_length: int) -> None:
             )
 
 
-def options_of(sampler: str, given: Mapping[str, Any]) -> Collection[str]:
-    """What a sampler may be told; InputError where it is told something else."""
-    known = signature(sampler_named(sampler)).parameters
+def options_of(sampler: Registered, given: Mapping[str, Any]) -> Collection[str]:
+    """The options of a sampler; InputError if others are given."""
+    known = signature(sampler).parameters
     if wrong := [name for name in given if name not in known]:
         raise InputError(
-            f"the sampler {sampler} has no option {', '.join(wrong)}; its options are "
+            f"the sampler {name_of(sampler)} has no option {', '.join(wrong)}; its options are "
             f"{', '.join(name for name in known if name != 'energy')}"
         )
     return known
 
 
-def made(sampler: str, energy: Energy, max_length: int, options: Mapping[str, Any]) -> Any:
+def made(sampler: Registered, energy: Energy, max_length: int, options: Mapping[str, Any]) -> Any:
     """The sampler with its options; one of a wrong type is an InputError."""
     try:
         # Those that come along look at the energy themselves; others may not.
-        return sampler_named(sampler)(checked(energy), max_length=max_length, **options)
+        return sampler(checked(energy), max_length=max_length, **options)
     except (TypeError, AttributeError) as error:
         raise InputError(
-            f"cannot make the sampler {sampler} with {dict(options)!r:.200}: {error}"
+            f"cannot make the sampler {name_of(sampler)} with {dict(options)!r:.200}: {error}"
         ) from error
 
 
@@ -84,7 +84,7 @@ def plain(options: Mapping[str, Any], other: Callable[[Any], object]) -> dict[st
 
 
 def refused(value: Any) -> object:
-    """InputError: nothing stands for it."""
+    """Raise InputError: the option has no JSON form."""
     raise InputError(
         f"{value!r:.80} is an object, which a checkpoint cannot compare when the run resumes; give "
         "a name or a number instead, or drop checkpoint"

@@ -1,14 +1,16 @@
-"""Registry of samplers by name, and the energies that each accepts."""
+"""Samplers by name, file or package, and the energies that each accepts."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Container
-from typing import Any, Protocol, TypeVar, cast
+from importlib.metadata import entry_points
+from typing import Any, Protocol, TypeVar, cast, get_args
 
 from ergotext.errors import InputError
 from ergotext.lm.protocols import Energy
 from ergotext.samplers.base import Kind, Need
 from ergotext.samplers.validation import checked
+from ergotext.support.plugins import own
 
 _MISSING: dict[Need, str] = {
     "next-token": "needs a causal language model, but this energy has none; add fluency(lm)",
@@ -38,6 +40,9 @@ class Registered(Protocol):
 
 Factory = TypeVar("Factory", bound=Callable[..., Any])
 SAMPLERS: dict[str, Registered] = {}
+GROUP = "ergotext.samplers"
+"""The entry points by which an installed package brings samplers"""
+_METHODS = ("init", "step", "draw")
 
 
 def register(*names: str) -> Callable[[Factory], Factory]:
@@ -53,21 +58,65 @@ def register(*names: str) -> Callable[[Factory], Factory]:
     return keep
 
 
-def sampler_named(name: str) -> Registered:
-    """The sampler registered under a name.
+def sampler_named(sampler: str | Registered) -> Registered:
+    """The sampler of a name, of ``file.py:Class``, or the class itself.
+
+    Names are those registered here and those that installed packages bring as entry points of
+    the group ``ergotext.samplers``.
 
     Raises
     ------
     InputError
-        No such sampler; the message lists those there are.
+        No such sampler (the message lists those there are), or no sampler at all.
     """
-    if name not in SAMPLERS:
-        raise InputError(f"no sampler {name!r}; choose one of {', '.join(sorted(SAMPLERS))}")
-    return SAMPLERS[name]
+    if not isinstance(sampler, str):
+        return _sound(sampler, name_of(sampler))
+    if sampler in SAMPLERS:
+        return SAMPLERS[sampler]
+    if ":" in sampler:
+        return _sound(own(sampler, _METHODS), sampler)
+    brought = {point.name: point for point in entry_points(group=GROUP)}
+    if sampler not in brought:
+        names = sorted({*SAMPLERS, *brought})
+        raise InputError(
+            f"no sampler {sampler!r}; choose one of {', '.join(names)}, or give your own as "
+            f"file.py:Class"
+        )
+    try:
+        found = brought[sampler].load()
+    except (Exception, SystemExit) as error:  # whatever another package raises
+        raise InputError(
+            f"the sampler {sampler} cannot be loaded from {brought[sampler].value}: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    return _sound(found, brought[sampler].value)
+
+
+def name_of(sampler: Registered) -> str:
+    """The first name that a sampler is registered under, or else where it was defined."""
+    names = (name for name, known in SAMPLERS.items() if known is sampler)
+    module = getattr(sampler, "__module__", "")
+    return next(names, f"{module}:{getattr(sampler, '__qualname__', repr(sampler))}")
+
+
+def _sound(sampler: Any, name: str) -> Registered:
+    """The class, or InputError if it lacks what makes it a sampler."""
+    chains = callable(getattr(sampler, "init", None)) and callable(getattr(sampler, "step", None))
+    writes = callable(getattr(sampler, "draw", None))
+    kind, needs = getattr(sampler, "kind", None), getattr(sampler, "needs", None)
+    if kind not in get_args(Kind) or not isinstance(needs, frozenset):
+        raise InputError(
+            f"{name} is no sampler: give the class a kind ({', '.join(get_args(Kind))}) and needs, "
+            f"a frozenset of what an energy must have"
+        )
+    if not (writes if kind == "weighted" else chains):
+        wanted = "draw" if kind == "weighted" else "init and step"
+        raise InputError(f"{name} is no sampler of kind {kind}: give the class {wanted}")
+    return cast(Registered, sampler)
 
 
 def lacking(sampler: Registered, energy: Energy) -> list[Need]:
-    """What this sampler needs and this energy does not have."""
+    """The needs of this sampler that this energy does not meet."""
     has: dict[Need, bool] = {
         "next-token": energy.scorer is not None,
         "masked": energy.masked is not None,
@@ -78,7 +127,7 @@ def lacking(sampler: Registered, energy: Energy) -> list[Need]:
 
 
 def check_fit(sampler: Registered, energy: Energy, given: Container[Need] = ()) -> Energy:
-    """The energy as samplers take it: looked at at every call. Refuse one that does not fit.
+    """Wrap an energy to be validated at every call; refuse one that does not fit the sampler.
 
     Parameters
     ----------
@@ -100,5 +149,6 @@ def check_fit(sampler: Registered, energy: Energy, given: Container[Need] = ()) 
     missing = [need for need in lacking(sampler, energy) if need not in given]
     if missing:
         names = [name for name, known in SAMPLERS.items() if known is sampler]
-        raise InputError(f"the sampler {min(names, key=len, default='')} {_MISSING[missing[0]]}")
+        name = min(names, key=len, default=getattr(sampler, "__name__", "given"))
+        raise InputError(f"the sampler {name} {_MISSING[missing[0]]}")
     return checked(energy)

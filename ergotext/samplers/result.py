@@ -20,7 +20,7 @@ from ergotext.support.arrays import Floats
 
 @dataclass(frozen=True)
 class Result:
-    """What chains visited.
+    """Result of a run of chains.
 
     Averages and warnings leave the first half of the steps out: there a chain still comes from
     where it was put.
@@ -83,7 +83,7 @@ class Result:
         return featured(self.problem, rows, of).reshape(-1, self.chains)
 
     def diagnose(self, of: Feature | None = None, name: str = "feature") -> Diagnosis:
-        """How far the chains' average of the energy, or of a feature, can be trusted."""
+        """Convergence diagnostics of the energy, or of a feature."""
         values = self.energy.numpy() if of is None else self.feature(of)
         return Diagnosis.of("energy" if of is None else name, values[self.warm_up :])
 
@@ -94,7 +94,7 @@ class Result:
 
     @property
     def warnings(self) -> list[str]:
-        """What speaks against the result, in plain words; an optimiser's states are no sample."""
+        """Warnings about the result, in plain words; an optimiser's states are not samples."""
         if self.kind == "optimiser":
             return self.unmoved
         apart = [rung for rung, rate in enumerate(self.swap_rates, 1) if rate == 0]
@@ -108,7 +108,7 @@ class Result:
 
     @property
     def unmoved(self) -> list[str]:
-        """That no chain ever left its start, in plain words; empty if one did."""
+        """A warning if no chain ever left its start; else empty."""
         if self.trace.accepted.total():
             return []
         cause = "every proposal was rejected" if self.steps else "there was no time for a step"
@@ -140,7 +140,7 @@ class Result:
         return [self._sample((self.warm_up + step, chain)) for step, chain in at]
 
     def text(self) -> str:
-        """One line on how it came about."""
+        """One line on the run."""
         rates = dict(self.acceptance)
         overall = rates.pop("all")
         by_move = ", ".join(f"{name} {rate:.0%}" for name, rate in rates.items())

@@ -21,7 +21,7 @@ AT_END = 0.1
 
 @dataclass
 class Trace:
-    """Every state of every chain, in order; on rejection the old state stands there again."""
+    """Every state of every chain, in order; a rejection repeats the old state."""
 
     states: list[TokenBatch]
     energies: list[Tensor]
@@ -44,7 +44,7 @@ class Trace:
 
 @dataclass
 class Run:
-    """A run as far as it has come."""
+    """State of a run."""
 
     state: State
     trace: Trace
@@ -63,7 +63,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Pauses:
-    """What is done between steps: every so many of them, and once the run has ended.
+    """Callback between steps: at regular intervals, and at the end of the run.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def proceed(
     progress: bool = True,
     pauses: Pauses | None = None,
 ) -> str:
-    """Go on with a run until it has ``steps`` steps; Ctrl-C ends it early and keeps what was found.
+    """Continue a run until it has ``steps`` steps; Ctrl-C ends it early with the results so far.
 
     Returns why it ended: ``steps``, ``time``, ``interrupt``, or what a pause said. Progress goes to
     stderr, and only where that is a terminal. Under a time limit that the steps would outlast, the

@@ -17,7 +17,7 @@ from ergotext.samplers.diagnostics import ess_bulk
 from ergotext.samplers.diagnostics import r_hat as r_hat_of
 from ergotext.samplers.draws import SeededDraws
 from ergotext.samplers.options import check_whole, check_window, made, options_of, plain, refused
-from ergotext.samplers.registry import SAMPLERS, sampler_named
+from ergotext.samplers.registry import SAMPLERS, Registered, name_of, sampler_named
 from ergotext.samplers.result import Result
 from ergotext.samplers.run import Pauses, Run, proceed
 from ergotext.samplers.weighted.result import WeightedResult
@@ -32,7 +32,7 @@ WORTH = 10
 
 def sample(
     energy: Energy,
-    sampler: str = "mh",
+    sampler: str | Registered = "mh",
     *,
     chains: int | None = None,
     steps: int | None = None,
@@ -55,37 +55,37 @@ def sample(
     ----------
     energy : Energy
         For example ``fluency(lm) + keywords(["summer", "beach"]) + length(14)``.
-    sampler : str
-        A registered name, such as ``mh``, which samples from exp(−E), ``annealing``, which looks
-        for its minimum, or ``smc``, which weighs what it writes.
+    sampler : str or class
+        A name, such as ``mh``, which samples from exp(−E), ``annealing``, which looks for its
+        minimum, or ``smc``, which weighs what it writes; or a sampler of your own, as its class or
+        as ``file.py:Class``.
     chains, steps : int, optional
-        Chains run side by side (8), and steps of each (300). Weighted samplers have neither.
+        Number of chains (8), and steps per chain (300). Weighted samplers have neither.
     n : int, optional
         Draws or particles of a weighted sampler (64). Chains have none.
     seed : int
         The same seed gives the same run on the same machine.
     max_length : int
-        Longest text in tokens; the space is bounded there.
+        Maximum length of a text in tokens.
     max_seconds : float, optional
         Stop chains after the step that passes this limit. How far a run gets then depends on the
         machine, so the seed alone does not reproduce it.
     r_hat : float, optional
-        Stop chains when R-hat of the energy is no more than this, looked at every ``every`` steps
+        Stop chains when R-hat of the energy is no more than this, examined every ``every`` steps
         over the second half of them, and they are worth 10 independent draws a chain.
     initial : TokenBatch, optional
-        Where chains start; by default where the energy says.
+        Initial texts of the chains; by default those of the energy.
     checkpoint : path, optional
-        Keep the run in this file, every ``every`` steps and at its end.
+        Save the run to this file, every ``every`` steps and at its end.
     every : int
-        Steps between checkpoints. What the models kept is forgotten there, whether or not the run
-        is kept, so that a run that is resumed and one that never stopped have the same numbers to
-        the last bit.
+        Steps between checkpoints. The models' caches are dropped there, with or without a
+        checkpoint, so that a resumed run has the same numbers as an uninterrupted one.
     resume : bool
-        Go on from the checkpoint, if there is one. Steps and seconds count from the beginning.
+        Continue from the checkpoint, if there is one. Steps and seconds count from the beginning.
     settings : mapping, optional
-        What else the run is made of, for its records; it must be the same on resumption. JSON.
+        Other settings to record with the run, JSON; they must be the same on resumption.
     progress : bool
-        Show it on stderr, if that is a terminal.
+        Show a progress bar on stderr, if that is a terminal.
     **options
         Of the sampler: ``temperature`` (mh); ``hot``, ``cold`` (annealing).
 
@@ -100,7 +100,7 @@ def sample(
         A count is not positive, energy and sampler do not fit together, or ``max_length`` is more
         than the window of a model leaves for a text.
     EnergyError
-        The energy gives other than one number a text, NaN or −inf.
+        The energy gives other than one number per text, NaN or −inf.
     CheckpointError
         The checkpoint is broken, or of another run.
     """
@@ -111,9 +111,12 @@ def sample(
     check_whole(chains=chains, steps=steps, n=n, max_length=max_length, every=every)
     check_whole(0, seed=seed)
     check_window(energy, max_length)
-    factory, known = sampler_named(sampler), options_of(sampler, options)
-    sampler = next(name for name, other in SAMPLERS.items() if other is factory)  # of its aliases
-    made_of = {"sampler": sampler, "seed": seed, "max_length": max_length, **(settings or {})}
+    factory = sampler_named(sampler)
+    known = options_of(factory, options)
+    # A file is named as it was given, and an alias by the first of its names.
+    named = isinstance(sampler, str) and factory not in SAMPLERS.values()
+    name = sampler if named else name_of(factory)
+    made_of = {"sampler": name, "seed": seed, "max_length": max_length, **(settings or {})}
     if factory.kind == "weighted":
         others: dict[str, object] = {
             "chains": chains,
@@ -122,15 +125,15 @@ def sample(
             "r_hat": r_hat,
         }
         others |= {"initial": initial, "checkpoint": checkpoint}
-        if wrong := [name for name, value in others.items() if value is not None]:
+        if wrong := [one for one, value in others.items() if value is not None]:
             raise InputError(
-                f"{sampler} draws n weighted texts and runs no chains: drop {', '.join(wrong)}"
+                f"{name} draws n weighted texts and runs no chains: drop {', '.join(wrong)}"
             )
         made_of |= {"options": plain(options, repr), "n": n or 64}
-        algorithm = made(sampler, energy, max_length, options)
+        algorithm = made(factory, energy, max_length, options)
         return _weighted(energy, algorithm, made_of)
     if n is not None:
-        raise InputError(f"{sampler} runs chains: give chains and steps instead of n")
+        raise InputError(f"{name} runs chains: give chains and steps instead of n")
     chains, steps = chains or 8, steps or 300
     budget = StopRule(steps, max_seconds, r_hat, chains)
     told = plain(options, repr if checkpoint is None else refused)
@@ -138,7 +141,7 @@ def sample(
     if "steps" in known:  # of those that follow a schedule
         options.setdefault("steps", steps)
         made_of["schedule"] = options["steps"]
-    algorithm = made(sampler, energy, max_length, options)
+    algorithm = made(factory, energy, max_length, options)
     file = None if checkpoint is None else Path(checkpoint)
     if file is not None:
         check_new(file, resume)
@@ -146,7 +149,7 @@ def sample(
 
 
 def check_new(checkpoint: Path, resume: bool) -> None:
-    """Refuse to write over a run that is kept, or into a folder: InputError."""
+    """Raise InputError for a checkpoint that exists or is a folder."""
     if checkpoint.is_dir():
         raise InputError(f"the checkpoint {checkpoint} is a folder; give a file name")
     if checkpoint.exists() and not resume:
@@ -158,7 +161,7 @@ def check_new(checkpoint: Path, resume: bool) -> None:
 
 @dataclass(frozen=True)
 class StopRule:
-    """When chains stop."""
+    """Stopping rule of chains."""
 
     steps: int
     max_seconds: float | None
@@ -175,7 +178,7 @@ class StopRule:
             )
 
     def over(self, run: Run) -> bool:
-        """Whether the run has had all its steps, or its time."""
+        """Whether the steps or the time are used up."""
         late = self.max_seconds is not None and run.seconds >= self.max_seconds
         return late or run.steps >= self.steps
 

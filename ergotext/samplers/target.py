@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ergotext.errors import ErgotextError, InputError
 from ergotext.lm.batch import TokenBatch
-from ergotext.lm.protocols import Automaton, Bounded, Energy, NextTokenScorer
+from ergotext.lm.protocols import Automaton, Energy, NextTokenScorer
 from ergotext.samplers.feasible import fits
 from ergotext.samplers.unconstrained import Unconstrained
 
@@ -24,7 +24,7 @@ class Target:
     """p̃(x) = p(x, end) · 1[the automaton accepts x] · exp(−soft(x)), for x of bounded length.
 
     The space is bounded: sequences longer than ``max_length`` are outside of it, and Z is the mass
-    of the rest. Behind ``max_length`` tokens the end token is forced and its probability is a
+    of the rest. After ``max_length`` tokens the end token is forced and its probability is a
     factor of the weight, so no proposal changes the target there.
 
     Parameters
@@ -55,7 +55,6 @@ class Target:
             raise InputError(f"max_length must be 0 or more, got {self.max_length}")
         start = self.automaton.start(1)
         if not fits(self.automaton, start, self.max_length)[0]:
-            assert isinstance(self.automaton, Bounded)
             raise InputError(
                 f"the shortest accepted text has {self.automaton.least(start)[0]} tokens, but "
                 f"max_length is {self.max_length}: raise it"

@@ -35,7 +35,7 @@ class Sample:
     """in nats, of a weighted draw; not normalised"""
 
     def record(self) -> dict[str, Any]:
-        """What there is to say of it, as JSON has it; tokens left out."""
+        """The sample as JSON, without tokens."""
         return {k: v for k, v in asdict(self).items() if v is not None and k != "tokens"}
 
 
@@ -49,7 +49,7 @@ def scorer_of(problem: Energy) -> NextTokenScorer:
 
 
 def featured(problem: Energy, rows: Sequence[tuple[int, ...]], of: Feature) -> Floats:
-    """float64 [rows]: a number for the text of each; asked once for each distinct row.
+    """float64 [rows]: the feature of each text, computed once per distinct row.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def featured(problem: Energy, rows: Sequence[tuple[int, ...]], of: Feature) -> F
 
 
 def described(problem: Energy, row: TokenBatch, energy: float) -> Sample:
-    """What there is to say of a batch of one row."""
+    """The sample of a batch of one row."""
     scorer = scorer_of(problem)
     return Sample(
         text=scorer.decode(row)[0].strip(),

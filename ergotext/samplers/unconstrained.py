@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ergotext.lm.automaton_base import AutomatonBase
 from ergotext.support.arrays import Ints
 
 CLOSED, OPEN = 0, 1
 
 
-class Unconstrained:
+class Unconstrained(AutomatonBase):
     """Takes every sequence of allowed tokens (``protocols.Automaton``).
 
     It pads with the first token that is not allowed and not the end token, if there is one.
@@ -52,13 +53,13 @@ class Unconstrained:
         closed = np.where(tokens == self._pad, states, -1)
         return np.where(states == OPEN, after, closed)
 
+    def mask(self, states: Ints, size: int) -> NDArray[np.bool_]:
+        mask = np.zeros((len(states), size), dtype=np.bool_)
+        mask[states == OPEN, : len(self._allowed)] = self._allowed[:size]
+        if self._pad < size:
+            mask[states != OPEN, self._pad] = True
+        return mask
+
     def accepting(self, states: Ints) -> NDArray[np.bool_]:
         accepts: NDArray[np.bool_] = states >= 0
         return accepts
-
-    def lone(self, states: Ints) -> NDArray[np.bool_]:
-        """bool [B]: False."""
-        return np.zeros(len(states), dtype=bool)
-
-    def rest(self, states: Ints) -> tuple[Ints, Ints]:
-        return np.empty(0, dtype=np.int64), np.zeros(len(states) + 1, dtype=np.int64)

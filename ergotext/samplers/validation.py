@@ -13,7 +13,7 @@ from ergotext.samplers.target import EnergyError
 
 
 class _Checked:
-    """An energy like the one within, whose values are looked at."""
+    """An energy like the one within, whose values are examined."""
 
     def __init__(self, energy: Energy) -> None:
         self.within = energy
@@ -49,5 +49,5 @@ def checked(energy: Energy) -> Energy:
 
 
 def bare(energy: Energy) -> Energy:
-    """The energy itself, looked at or not."""
+    """The energy without validation."""
     return energy.within if isinstance(energy, _Checked) else energy

@@ -1,4 +1,4 @@
-"""Files written as a whole or not at all, and locks between processes."""
+"""Atomic file replacement, and locks between processes."""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
-"""Load user functions from ``file.py:function``, with their location in error messages."""
+"""Load user functions and classes from ``file.py:name``; their errors name the line."""
 
 from __future__ import annotations
 
+import sys
 import traceback
-from collections.abc import Callable
-from functools import wraps
+from collections.abc import Callable, Sequence
+from functools import lru_cache, wraps
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
@@ -13,47 +14,74 @@ from ergotext.errors import ErgotextError, InputError
 
 
 class OwnCodeError(ErgotextError, RuntimeError):
-    """A function of the user's own raised an error."""
+    """The user's own code raised an error."""
 
 
-def function_of(place: Any) -> tuple[Callable[..., Any], str]:
-    """A function and its name, from ``file.py:function``.
+def own(place: str, called: Sequence[str] = ()) -> Any:
+    """The function or class that ``file.py:name`` names; its errors are one sentence.
+
+    Parameters
+    ----------
+    place : str
+    called : sequence of str
+        The methods of a class that are called; it is made by ``__init__``.
 
     Raises
     ------
     InputError
-        There is no such file, or no such function in it, or the file does not run.
+        There is no such file, or nothing callable of that name in it, or the file does not run.
     """
-    file, _, name = str(place).rpartition(":")
-    function = _loaded(Path(file)).get(name) if file else None
-    if not callable(function):
-        raise InputError(
-            "custom must be a list of file.py:function, functions of a list of texts; got "
-            f"{place!r}"
-        )
-    return _told(function, Path(file), name), name
+    path, _, name = place.rpartition(":")
+    file = Path(path)
+    found = _loaded(file).get(name) if path else None
+    if not callable(found):
+        raise InputError(f"{place!r} names no function or class; write file.py:name")
+    return _guarded_class(found, file, called) if isinstance(found, type) else _guarded(found, file)
 
 
-def _told(function: Callable[..., Any], file: Path, name: str) -> Callable[..., Any]:
-    """The same function, whose errors are told in a sentence."""
+def _guarded_class(found: type, file: Path, called: Sequence[str]) -> type:
+    """The same class, with an OwnCodeError where a method that the file defines goes wrong."""
+    methods = {}
+    for name in ("__init__", *called):
+        owner = next((one for one in found.__mro__ if name in vars(one)), object)
+        if owner.__module__ == found.__module__:
+            methods[name] = _guarded(vars(owner)[name], file, f"{found.__name__}.{name}")
+    about = {"__doc__": found.__doc__, "__module__": str(file)}
+    return type(found.__name__, (found,), {**about, **methods})
+
+
+def _guarded(function: Callable[..., Any], file: Path, name: str = "") -> Callable[..., Any]:
+    label = name or getattr(function, "__name__", "it")
 
     @wraps(function)
-    def telling(*given: Any) -> Any:
+    def guarded(*given: Any, **named: Any) -> Any:
         try:
-            return function(*given)
+            return function(*given, **named)
+        except ErgotextError:  # says by itself what is wrong
+            raise
         except (Exception, SystemExit) as error:  # whatever the user's own code raises
             raise OwnCodeError(
-                f"{name} of {file} failed {_where(error, file)}; fix it there"
+                f"{label} of {file} failed {_where(error, file)}; fix it there"
             ) from error
 
-    return telling
+    return guarded
 
 
 def _loaded(file: Path) -> dict[str, Any]:
-    spec = spec_from_file_location(file.stem, file) if file.is_file() else None
+    if not file.is_file():
+        raise InputError(f"there is no Python file {file}")
+    known = file.stat()
+    return _run(file, known.st_mtime_ns, known.st_size)
+
+
+@lru_cache(maxsize=32)
+def _run(file: Path, changed: int, size: int) -> dict[str, Any]:  # noqa: ARG001 - a key
+    """What the file defines; run once, and again when it was changed."""
+    name = str(file.resolve())
+    spec = spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise InputError(f"there is no Python file {file}")
-    module = module_from_spec(spec)
+    module = sys.modules[name] = module_from_spec(spec)  # where dataclasses look it up
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:  # whatever the user's own code raises

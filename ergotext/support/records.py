@@ -1,4 +1,4 @@
-"""Settings whose types and ranges are checked when they are made, through pydantic."""
+"""Settings with validated types and ranges, through pydantic."""
 
 from __future__ import annotations
 

@@ -144,7 +144,7 @@ def check_types(
 ) -> None:
     """ValueError unless these and no other names are there, with values of these types.
 
-    ``True`` is no whole number, and a whole number is a number.
+    ``True`` is not an integer, and an integer is a number.
     """
     if missing := sorted({*kinds} - {*found} - {*optional}):
         raise ValueError(f"it has no {missing[0]}")

@@ -39,7 +39,7 @@ def is_unspaced(char: str) -> bool:
 
 
 def joins(char: str) -> bool:
-    """Whether a character would run into a neighbouring word: letters, digits, marks, _."""
+    """Whether a character would merge with a neighbouring word: letters, digits, marks, _."""
     return (
         char.isalnum() or char == "_" or unicodedata.category(char).startswith("M")
     ) and not is_unspaced(char)
@@ -56,7 +56,7 @@ def _neighbour(rest: str) -> str:
 
 
 def boundaries(text: str) -> tuple[list[bool], list[bool]]:
-    """Where spans may begin and where they may end: bool [len + 1] each, before each character.
+    """Possible starts and ends of spans: bool [len + 1] each, before each character.
 
     As ``find_word`` has it, and no span begins or ends inside a number: ``7`` is not in ``7.5``,
     nor ``1`` in ``1,000``.
@@ -93,7 +93,7 @@ def find_word(text: str, word: str, start: int = 0) -> int:
         left, right = _neighbour(text[:at][::-1]), _neighbour(text[end:])
         runs_in = joins(left) and joins(word[0])
         runs_out = joins(right) and joins(word[-1])
-        # A combining mark behind the word changes its last letter, whatever that letter is.
+        # A combining mark after the word changes its last letter, whatever that letter is.
         marked = unicodedata.category(right).startswith("M")
         if not (runs_in or runs_out or marked):
             return at
@@ -102,7 +102,7 @@ def find_word(text: str, word: str, start: int = 0) -> int:
 
 
 def holds_words(text: str, words: Sequence[str], any_order: bool = False) -> bool:
-    """Whether every word stands in the text verbatim, at word boundaries.
+    """Whether every word occurs in the text verbatim, at word boundaries.
 
     Without ``any_order`` the words must follow each other in the order given, not overlapping.
     A word given twice must stand there twice.
@@ -120,7 +120,7 @@ def holds_words(text: str, words: Sequence[str], any_order: bool = False) -> boo
 
 
 def check_word(word: str) -> None:
-    """Raise InputError if a keyword is empty or holds what no sentence can show."""
+    """Raise InputError if a keyword is empty or contains unprintable characters."""
     check_unicode(word)
     if not any(unicodedata.category(char)[0] not in "ZC" for char in word):
         controls = [char for char in word if unicodedata.category(char) in ("Cc", "Cf")]

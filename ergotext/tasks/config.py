@@ -18,7 +18,7 @@ from ergotext.support.untrusted import read_bytes, read_toml, toml_of
 
 
 @with_config(STRICT)
-class Energy(TypedDict, total=False):
+class EnergyTable(TypedDict, total=False):
     """The terms that an energy may have."""
 
     fluency: float
@@ -31,7 +31,7 @@ class Energy(TypedDict, total=False):
 
 
 @with_config(STRICT)
-class Run(TypedDict, total=False):
+class RunTable(TypedDict, total=False):
     """Every name that a run may have, and of what type it is."""
 
     model: str
@@ -105,9 +105,9 @@ def read(path: Path | None, flags: Mapping[str, Any]) -> dict[str, Any]:
         if not all(isinstance(part, dict) for part in parts):
             raise InputError(f"{where}: {table} must be a table, [{table}]")
         merged[table] = {name: value for part in parts for name, value in part.items()}
-    check(Run, merged, where)
-    check(Energy, merged["energy"], f"{where}, [energy]")
-    return {name: merged[name] for name in Run.__annotations__ if name in merged}
+    check(RunTable, merged, where)
+    check(EnergyTable, merged["energy"], f"{where}, [energy]")
+    return {name: merged[name] for name in RunTable.__annotations__ if name in merged}
 
 
 def _load(path: Path) -> dict[str, Any]:

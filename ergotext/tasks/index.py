@@ -25,7 +25,7 @@ from ergotext.tasks.lookup import named, opened, seen
 
 @dataclass(frozen=True)
 class About:
-    """What there is to know of an index file without reading all of it."""
+    """Summary of an index file, without reading all of it."""
 
     path: str
     version: int
@@ -67,7 +67,7 @@ class About:
 
 @dataclass(frozen=True)
 class Change:
-    """What ``build``, ``add`` or ``remove`` did."""
+    """Result of ``build``, ``add`` or ``remove``."""
 
     path: Path
     keys: int
@@ -111,7 +111,7 @@ def build(
         Name of a fast tokenizer (``lm.fast_tokenizer.load_tokenizer``); without one, every
         character of the file has a token of its own, and the index needs nothing besides itself.
     columns : str
-        Names of the columns, parted by commas.
+        Names of the columns, separated by commas.
     strict : bool
         Stop at the first bad line.
 
@@ -178,7 +178,7 @@ def remove(
 
 
 def about(index: str | Path) -> About:
-    """What an index holds, from its header and sizes; errors as ``lm.trie.load``."""
+    """Summarise an index from its header and sizes; errors as ``lm.trie.load``."""
     index = Path(index)
     trie, notes = load(index), notes_of(index)
     own = isinstance(trie.tokenizer, CharacterTokenizer)
@@ -234,7 +234,7 @@ def _changed_alone(
 ) -> Change:
     began = time.perf_counter()
     before = state_of(index)
-    verify(index)  # damage must not be written down anew, with a checksum that says it is sound
+    verify(index)  # damage must not be written down again, with a checksum that says it is sound
     trie, notes = opened(index, tokenizer)
     noted = notes.get("columns", ",".join(TRIPLE))
     names = _columns(columns if columns is not None else noted)
@@ -258,7 +258,7 @@ def _columns(columns: str) -> list[str]:
 
 
 def _check_output(path: Path, source: Path) -> None:
-    """Find out before the work what would otherwise come to light behind it."""
+    """Check before the work what would otherwise fail after it."""
     folder = Path(os.path.realpath(path)).parent
     if path.is_dir():
         raise InputError(f"{path} is a folder: give a file name")

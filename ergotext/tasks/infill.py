@@ -34,7 +34,7 @@ def infill(
 ) -> Result:
     """Fill the blanks of a text: ``The ___ sat on the ___{1,3}.``
 
-    The energy is −log p of the whole text, so that a filling fits what is behind it as well as what
+    The energy is −log p of the whole text, so that a filling fits what is after it as well as what
     is before.
 
     Parameters
@@ -45,7 +45,7 @@ def infill(
     lm : CausalLM
     budget : Budget, optional
     context : str, optional
-        Text that stands before; by default a plain sentence, "" for none.
+        Text to condition on; by default a plain sentence, "" for none.
 
     Returns
     -------
@@ -99,7 +99,7 @@ def _problem(text: str, lm: CausalLM, context: str | None) -> tuple[Sum, int]:
 
 
 def as_json(best: Sequence[Sample], text: str, ascii_only: bool = False) -> str:
-    """One JSON object a text and line."""
+    """One JSON object per text and line."""
     parts = Parts.of(text)
     return "\n".join(
         json.dumps(

@@ -67,7 +67,7 @@ class Below:
 
 
 def get(index: str | Path, prefix: str, *, tokenizer: str | None = None) -> Below:
-    """The keys whose text begins with ``prefix``, in exact order, with their objects.
+    """The keys whose text begins with ``prefix``, in sorted order, with their objects.
 
     In an index of triples the prefix is read as a line is: subject (with its suffix in full-width
     brackets), a tab, and predicate.
@@ -104,7 +104,7 @@ class _KeyReader:
         self.trie, self.triples = trie, triples
 
     def entries(self, places: Sequence[Place]) -> Iterator[Entry]:
-        """The keys below these places, in exact order at each."""
+        """The keys below these places, in sorted order at each."""
         for place in places:
             for key in self.trie.keys(place.tokens):
                 text = self.text(key)
@@ -129,7 +129,7 @@ class _KeyReader:
         return ["end" if token == end else self.text([token]) for token in some]
 
     def text(self, ids: Sequence[int]) -> str:
-        """What these tokens say."""
+        """The text of these tokens."""
         if self.trie.tokenizer is None:
             return str(ids)
         try:

@@ -48,7 +48,7 @@ def paraphrase(
     lm : CausalLM
     budget : Budget, optional
     encoder : SentenceEncoder, optional
-        What closeness of meaning is told by; without one, by how many of the words are kept.
+        Sentence encoder for similarity; without one, word overlap is used.
     meaning, wording : float
         Weights of closeness of meaning and of difference of wording.
 
@@ -114,7 +114,7 @@ def encoder_for(text: str, name: str) -> SentenceEncoder | None:
 
 
 def as_json(found: Sequence[Sample], text: str, ascii_only: bool = False) -> str:
-    """One JSON object a paraphrase and line."""
+    """One JSON object per paraphrase and line."""
     return "\n".join(
         json.dumps(
             {

@@ -11,7 +11,7 @@ import torch
 from ergotext.errors import InputError
 from ergotext.lm.automata.pieces import Pieces
 from ergotext.lm.causal import CausalLM
-from ergotext.lm.decoding.closing import ClosedBy
+from ergotext.lm.decoding.end_tokens import ClosedBy
 from ergotext.lm.protocols import Decoding
 from ergotext.lm.seq2seq import Seq2SeqLM
 from ergotext.lm.tokenizers.fast import FastTokenizer
@@ -30,16 +30,16 @@ class PassageReader(Protocol):
 
     @property
     def pieces(self) -> Pieces:
-        """What its tokens write."""
+        """The bytes that its tokens write."""
 
     def begin(self, passage: str, question: str) -> tuple[Decoding, bool]:
         """One row with nothing written yet; and whether a space comes before the answer."""
 
 
 class PromptedPassage:
-    """A causal model behind a prompt, whose answers end where their line does.
+    """A causal model after a prompt, whose answers end with their line.
 
-    Behind a prompt such a model goes on with the next line rather than end the text. So an answer
+    After a prompt such a model continues with the next line rather than end the text. So an answer
     is closed by the end token or any token that begins with a line break, and the probability of
     its end is the sum of theirs.
 
@@ -120,7 +120,7 @@ def passage_reader(
     ------
     InputError
         The model is neither; the prompt has not one place for passage and question each; or an
-        encoder-decoder has no tokenizer, or one whose pieces cannot be told.
+        encoder-decoder has no tokenizer, or one whose pieces are unknown.
     """
     if isinstance(model, CausalLM):
         return PromptedPassage(model, prompt)

@@ -43,14 +43,14 @@ class Answer:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a passage says to a question.
+    """Answers of a passage to a question.
 
     Parameters
     ----------
     answers : list of Answer
         The most probable first; empty where the model gives no span a chance.
     exact : bool
-        Whether every span was looked at in every tokenisation. Otherwise the log-probabilities are
+        Whether every span was examined in every tokenisation. Otherwise the log-probabilities are
         lower bounds, and the probabilities relative to what was found.
     """
 
@@ -59,13 +59,13 @@ class Reading:
 
 
 class SpanReader:
-    """Answers questions by spans of passages; nothing else can be written.
+    """Answers questions with spans of a passage, and with nothing else.
 
     Parameters
     ----------
     model : CausalLM or Seq2SeqLM
     tokenizer : transformers tokenizer, optional
-        Of an encoder-decoder that came without it.
+        The tokenizer of an encoder-decoder that has none.
     prompt : str, optional
         What the model reads, with ``{passage}`` and ``{question}``; by default one in English or,
         for such questions, in Chinese.
@@ -74,11 +74,11 @@ class SpanReader:
     ------
     InputError
         The model cannot write answers; the prompt has not one place for each; or the tokenizer is
-        missing, or none whose pieces can be told.
+        missing, or its pieces are unknown.
 
     Notes
     -----
-    An answer ends with the end token of an encoder-decoder, and with the line behind the prompt of
+    An answer ends with the end token of an encoder-decoder, and with the line after the prompt of
     a causal model (``passages.PromptedPassage``). That end is part of log p: without it every
     beginning of an answer would be more probable than the answer.
     """
@@ -96,11 +96,11 @@ class SpanReader:
         passage, question : str
         k : int
         beams : int
-            Beginnings kept at a time. Twice ``k`` whole sequences of tokens are looked for (no more
+            Beam width. Twice ``k`` whole sequences of tokens are looked for (no more
             than ``beams``), as several may spell one answer. Where both are at least as many as
             there are, the result is exact.
         max_length : int
-            Most tokens of an answer, its end counted.
+            Maximum number of tokens of an answer, its end included.
 
         Raises
         ------
@@ -180,7 +180,7 @@ def as_text(reading: Reading) -> str:
 
 
 def how(reading: Reading) -> str:
-    """One line on what was looked at."""
+    """One line on the search."""
     if not reading.answers:
         return "(no answer: the model gives no span of the passage a chance)"
     return "(p among all spans)" if reading.exact else "(p among the answers that were found)"

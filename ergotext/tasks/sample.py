@@ -31,7 +31,7 @@ from ergotext.samplers.sampling import check_new, sample
 from ergotext.samplers.texts import Sample
 from ergotext.samplers.weighted.result import WeightedResult
 from ergotext.samplers.weighted.samples import HeavyWeightsWarning
-from ergotext.support.plugins import function_of
+from ergotext.support.plugins import own
 from ergotext.support.untrusted import read_text
 from ergotext.tasks.config import as_toml, digest, versions
 from ergotext.tasks.plot import check_plot, save_plot
@@ -124,7 +124,7 @@ def check(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Results carry their warnings; they need not be told twice."""
+    """Results carry their warnings, so they are not emitted again."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", HeavyWeightsWarning)
         yield
@@ -141,10 +141,10 @@ def energy_of(
         ``fluency`` (a weight), ``length`` (a mean, or mean, sd and weight), ``keywords`` (a list,
         or words and any_order), ``regex``, ``json_schema`` (the schema, or a file), ``masked`` (a
         masked model to propose by, or model, weight and whole_words), ``custom`` (a list of
-        ``file.py:function``).
+        ``file.py:name``, functions of a list of texts or subclasses of ``Term``).
     lm : CausalLM
     context : str
-        Text that stands before every text.
+        Text to condition on.
     weighted : bool
         Tell keywords by an automaton: weighted samplers can write towards one.
 
@@ -165,12 +165,25 @@ def energy_of(
         made.append(matches(json_schema(_schema(terms["json_schema"]), _pieces(lm))))
     if "masked" in terms:
         made.append(_masked(terms["masked"]))
-    made += [custom(*function_of(place)) for place in terms.get("custom", [])]
+    made += [_own(place) for place in terms.get("custom", [])]
     return Sum([(1.0, term) for term in made])
 
 
 def _pieces(lm: CausalLM) -> Pieces:
     return Pieces.of(lm.vocabulary.tokenizer, size=lm.vocabulary.size, end=lm.end_id)
+
+
+def _own(place: object) -> Term:
+    """The energy that ``file.py:name`` names: a function of texts, or a subclass of ``Term``."""
+    found = own(place, ("__call__", "initial", "locked")) if isinstance(place, str) else None
+    if isinstance(found, type) and issubclass(found, Term):
+        return found()
+    if found is None or isinstance(found, type):
+        raise InputError(
+            f"custom must be a list of file.py:name, functions of a list of texts or subclasses of "
+            f"ergotext.Term; got {place!r}"
+        )
+    return custom(found, str(place).rpartition(":")[2])
 
 
 def _length(told: Any) -> Term:
@@ -225,7 +238,7 @@ def _only(name: str, table: Mapping[str, Any], known: Sequence[str]) -> None:
 
 
 def texts_of(result: Result | WeightedResult, n: int | None) -> list[Sample]:
-    """What comes out: all weighted draws, ``n`` draws of chains, the ``n`` best of an optimiser."""
+    """The texts to print: all weighted draws, ``n`` draws of chains, or the ``n`` best."""
     if isinstance(result, WeightedResult):
         return result.all()
     if result.kind == "optimiser":
@@ -236,12 +249,12 @@ def texts_of(result: Result | WeightedResult, n: int | None) -> list[Sample]:
 
 
 def as_json(samples: Sequence[Sample], ascii_only: bool = False) -> str:
-    """One JSON object a text and line."""
+    """One JSON object per text and line."""
     return "\n".join(json.dumps(one.record(), ensure_ascii=ascii_only) for one in samples)
 
 
 def complaints(result: Result | WeightedResult, dtype: str) -> list[str]:
-    """How it came about, and what speaks against it, a line each."""
+    """One line on the run, and its warnings."""
     approximate = "; bfloat16, approximate" if dtype != "float32" else ""
     return [f"({result.text()}{approximate})", *(f"warning: {said}" for said in result.warnings)]
 
@@ -249,7 +262,7 @@ def complaints(result: Result | WeightedResult, dtype: str) -> list[str]:
 def saved(config: Mapping[str, Any], result: Result | WeightedResult) -> str:
     """The run as TOML, from which it can be repeated; with versions, and what is known of it.
 
-    The checkpoint is told among what is known: a file that is there is not written over.
+    The checkpoint is listed under the result: an existing file is not overwritten.
     """
     known: dict[str, Any] = {"kind": result.kind, "seconds": result.seconds}
     known["checkpoint"] = config.get("checkpoint")
@@ -272,7 +285,7 @@ def saved(config: Mapping[str, Any], result: Result | WeightedResult) -> str:
 
 
 def beside(output: Path | None) -> Path | None:
-    """Where to say what a run was: beside its output, if that is a file."""
+    """File for the record of a run: beside its output, if that is a file."""
     if output is None or (output.exists() and not output.is_file()):
         return None
     return output.with_suffix(".run.toml")
@@ -292,7 +305,7 @@ def interrupted(result: Result | WeightedResult) -> bool:
 
 
 def nothing_kept(sampler: str) -> str | None:
-    """What Ctrl-C cost, where a weighted sampler has nothing whole to show."""
+    """Message after a Ctrl-C that left a weighted sampler without results."""
     if sampler_named(sampler).kind != "weighted":
         return None
     if sampler in ("importance", "rejection"):

@@ -21,13 +21,13 @@ from ergotext.support.words import check_texts, check_word, is_unspaced
 
 CONTEXT = "It was a quiet morning in the small town."
 CONTEXT_UNSPACED = "那是小镇上一个安静的早晨。"
-"""What stands before the sentence if nothing else is said. A language model with nothing before it
-thinks ", " or "'s" a likely beginning; behind a plain sentence it expects another one."""
+"""Default context. A language model with nothing before it
+thinks ", " or "'s" a likely beginning; after a plain sentence it expects another one."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """How a sentence is looked for.
+    """Search budget for a sentence.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def write(
     lm : CausalLM
     budget : Budget, optional
     context : str, optional
-        Text that stands before the sentence; by default a plain one, "" for none.
+        Text to condition on; by default a plain sentence, "" for none.
     mean_length : float
         Mean of the length prior, in tokens; its standard deviation is 1.
     max_length : int
@@ -189,7 +189,7 @@ def energy_of(
 
 
 def default_context(words: Sequence[str]) -> str:
-    """A plain sentence to stand before the text, in English or, for such keywords, in Chinese."""
+    """Default context: a plain sentence in English or, for Chinese keywords, in Chinese."""
     return (
         CONTEXT_UNSPACED
         if any(is_unspaced(word.strip()[0]) for word in words if word.strip())
@@ -239,7 +239,7 @@ def _one_line(text: str) -> str:
 
 
 def as_json(best: Sequence[Sample], words: Sequence[str], ascii_only: bool = False) -> str:
-    """One JSON object a sentence and line."""
+    """One JSON object per sentence and line."""
     return "\n".join(
         json.dumps(
             {

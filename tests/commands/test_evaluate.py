@@ -145,7 +145,10 @@ def test_predictions_of_others(capsys, folder, tmp_path) -> None:
     assert (told["answered"], told["failed"], told["without_answer"]) == (2, 2, 3)
     assert "id 1: the answer 'a ||| b ||| c ||| d' is not subject ||| predicate ||| object" in err
     assert "id 3: the answer 7 is not" in err
-    for text, said in (('{"id": 99, "answer": ""}', "no id in common"), ("[]", "is none of")):
+    for text, said in (
+        ('{"id": 99, "answer": ""}', "no id in common"),
+        ("[]", "does not belong in"),
+    ):
         path.write_text(text + "\n", encoding="utf-8")
         code, out, err = scored(capsys, folder, path)
         assert (code, out) == (2, "") and said in err and err.count("\n") == 1

@@ -102,8 +102,12 @@ def test_the_sampler_fits_the_constraint(call, more: list[str], sampler: str | N
     if sampler is None:
         assert "(sampler " not in err
     else:
-        assert first.startswith(f"(sampler {sampler}, as ") and rest[0].startswith(f"({sampler}, ")
-        assert sampler == "smc" or "as steps asks" in first or "as temperature asks" in first
+        assert first.startswith(f"(sampler {sampler}, because ") and rest[0].startswith(
+            f"({sampler}, "
+        )
+        assert (
+            sampler == "smc" or "steps needs chains" in first or "temperature needs chains" in first
+        )
 
 
 def test_texts_beyond_the_window_are_found_before_the_start(call, monkeypatch) -> None:
@@ -111,7 +115,7 @@ def test_texts_beyond_the_window_are_found_before_the_start(call, monkeypatch) -
     for more in ([], ["--sampler", "smc", "--regex", "a+"], ["--context", "A dog ran."]):
         code, out, err = call("--max-length", "96", *more)
         assert code == 2 and out == "" and "context window leaves" in err, err
-        assert ("leave 9" in err) and err.count("\n") == 1
+        assert ("leaves only 9" in err) and err.count("\n") == 1
     code, _, err = call("--model", "tiny-causal", "--masked", "tiny-masked", "--max-length", "200")
     assert code == 2 and "context window leaves" in err
 
@@ -294,8 +298,8 @@ def test_a_plot_is_drawn(call, tmp_path: Path) -> None:
         (["--sampler", "gibs"], "no sampler 'gibs'"),
         (["--option", "temperature=0"], "positive"),
         (["--option", "temperature=-1.5"], "positive"),
-        (["--option", "temperature"], "name=value"),
-        (["--option", "heat=3"], "takes no heat"),
+        (["--option", "temperature"], "NAME=VALUE"),
+        (["--option", "heat=3"], "has no option heat"),
         (["--regex", "a("], "cannot be read"),
         (["--regex", "[a&&b]"], "no text"),
         (["--json-schema", "nothere.json"], "cannot read the schema nothere.json"),
@@ -321,10 +325,10 @@ def test_a_plot_is_drawn(call, tmp_path: Path) -> None:
         (["--plot", "trace.xyz"], "cannot save a plot as .xyz"),
         (["--plot", "/no/such/folder/trace.png"], "cannot be written"),
         (["--sampler", "smc", "--plot", "trace.png"], "runs none"),
-        (["--sampler", "smc", "--steps", "5"], "takes no steps"),
+        (["--sampler", "smc", "--steps", "5"], "drop steps"),
         (["--r-hat", "0.9"], "R-hat needs"),
         (["--max-seconds", "0"], "max_seconds must be positive"),
-        (["-n", "500", *SHORT[:4]], "visit 26 states; got 500"),
+        (["-n", "500", *SHORT[:4]], "the 26 states that the chains visit, got 500"),
         (["-n", "25", *SHORT[:4]], "states to draw from"),
         (["--dtype", "float8"], "--dtype"),
         (["-o", "/no/such/folder/out.txt"], "/no/such/folder does not exist"),
@@ -365,9 +369,9 @@ def test_usage_errors_are_one_line_and_exit_2(call, config: Path, arguments, mes
             "weight zero",
         ),
         (["--sampler", "rejection", "--option", "log_bound=-900", "-n", "2"], "above log_bound"),
-        (["--checkpoint", "other", "--resume", "--seed", "1", *SHORT], "there seed = 0, here 1"),
-        (["--checkpoint", "other", "--resume", "--length", "9", *SHORT], "there energy ="),
-        (["--checkpoint", "mine.py", "--resume", *SHORT], "no checkpoint"),
+        (["--checkpoint", "other", "--resume", "--seed", "1", *SHORT], "seed was 0 and is 1"),
+        (["--checkpoint", "other", "--resume", "--length", "9", *SHORT], "run: energy was"),
+        (["--checkpoint", "mine.py", "--resume", *SHORT], "not a checkpoint"),
         (["--checkpoint", "/no/such/folder/run", *SHORT], "cannot be written"),
     ],
 )
@@ -422,14 +426,14 @@ def test_keywords_are_written_within_the_length(call, sampler: str) -> None:
 
 
 def test_ctrl_c_on_weighted_samplers(call, tmp_path: Path, monkeypatch) -> None:
-    from ergotext.samplers.weighted.samples import growth
+    from ergotext.samplers.weighted import rollout
 
     done = []
 
     def until(*about):
         if done:
             raise KeyboardInterrupt
-        done.append(growth.grown(*about))
+        done.append(rollout.grown(*about))
         return done[-1]
 
     monkeypatch.setattr("ergotext.samplers.weighted.importance.grown", until)

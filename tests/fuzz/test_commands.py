@@ -86,7 +86,9 @@ SAMPLERS = [
 def test_sample(more: list[str], config: bytes | None, schema: bytes, data, good) -> None:
     weighted = {"smc", "importance", "rejection", "ais", "stochastic-beam"} & set(more)
     small = (
-        SMALL[:2] if weighted or (data.draw(st.booleans()) and "--sampler" not in more) else SMALL
+        SMALL[:2]
+        if weighted or ({"--regex", "--json-schema"} & set(more) and "--sampler" not in more)
+        else SMALL
     )
     files = {"s.json": schema, "run.ckpt": good["run.ckpt"]}
     if data.draw(st.booleans()):

@@ -327,7 +327,7 @@ def test_models_that_cannot_be_driven_are_refused(tokenizer) -> None:
 
     config = LlamaConfig(vocab_size=430, hidden_size=16, intermediate_size=16, num_hidden_layers=1,
                          num_attention_heads=2, initializer_range=0.5)  # fmt: skip
-    with pytest.raises(ModelError, match="not a projection"):
+    with pytest.raises(ModelError, match="not a known projection"):
         CausalLM(Strange(config), Vocabulary(tokenizer, 430), 0, 1)
 
 

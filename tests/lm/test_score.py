@@ -119,7 +119,7 @@ def test_what_is_no_batch_no_text_and_no_energy(placed_lm: CausalLM, tmp_path: P
     for ask, message in [
         (lambda: placed_lm.log_prob(rows), "has token 500, but the model's tokens are 0 to 429"),
         (lambda: placed_lm.given(["a"]), r"\['a'\] is not a text"),
-        (lambda: et.fluency(placed_lm, ["a"]), "is no text"),
+        (lambda: et.fluency(placed_lm, ["a"]), "is not a text"),
         (lambda: et.sample("hello"), "'hello' is not an energy"),
         (lambda: et.sample(placed_lm), "is not an energy: build one"),
         (lambda: TokenBatch.of(["a"]), "contains texts"),
@@ -136,8 +136,8 @@ def test_what_is_no_batch_no_text_and_no_energy(placed_lm: CausalLM, tmp_path: P
         (lambda: et.CharacterTokenizer("ab").encode(5), "5 is not a text"),
         (lambda: KeywordCoverage("cat", LATIN), "put it into a list"),
         (lambda: et.matches(["a", "b"]), "neither an automaton nor a regular expression"),
-        (lambda: et.difference(["a"]), "is no text"),
-        (lambda: et.kept_words(["a"], placed_lm), "is no text"),
+        (lambda: et.difference(["a"]), "is not a text"),
+        (lambda: et.kept_words(["a"], placed_lm), "is not a text"),
         (lambda: SentenceEncoder(None).encode("a dog"), "put it into a list"),
     ]:
         with pytest.raises(InputError, match=message):

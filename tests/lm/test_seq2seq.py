@@ -171,7 +171,7 @@ def test_inputs_that_do_not_fit() -> None:
     lm = Seq2SeqLM(bart())
     with pytest.raises(InputError, match="input 2 has 25 tokens, but the model takes 1 to 24"):
         lm.read([[5, END], [5] * 25])
-    with pytest.raises(InputError, match="Input 1 has 0 tokens"):
+    with pytest.raises(InputError, match="input 1 has 0 tokens"):
         lm.read([[]])
     with pytest.raises(InputError, match="contains ids from 5 to 99"):
         lm.read([[5, 99]])
@@ -237,5 +237,5 @@ class Curved(T5ForConditionalGeneration):
 
 def test_a_head_that_is_no_projection_is_refused() -> None:
     torch.manual_seed(0)
-    with pytest.raises(ModelError, match="not a projection"):
+    with pytest.raises(ModelError, match="not a known projection"):
         Seq2SeqLM(Curved(t5().config))

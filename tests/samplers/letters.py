@@ -23,7 +23,7 @@ from ergotext.samplers import SeededDraws
 from ergotext.samplers.target import Target
 from ergotext.samplers.weighted.importance import importance
 from ergotext.samplers.weighted.smc import smc
-from tests.toy import ToyFluency, ToyScorer
+from ergotext.testing.toy import ToyFluency, ToyScorer
 
 LETTERS, LONGEST, MODEL = (1, 2, 3), 6, 1
 

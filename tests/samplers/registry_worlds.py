@@ -17,6 +17,8 @@ from ergotext.lm.energies.term import Custom, Sum
 from ergotext.lm.energies.terms import Length
 from ergotext.samplers import SAMPLERS
 from ergotext.samplers.chains.moves import EditMoves
+from ergotext.testing.tables import FEW, LOOP, Table, soft
+from ergotext.testing.toy import ToyFluency, ToyProposer, ToyScorer, space, toy_energy
 from tests.samplers.chains.test_exactness import SLOTS, problem
 from tests.samplers.search.test_stochastic_beam import (
     EVERYTHING,
@@ -26,8 +28,6 @@ from tests.samplers.search.test_stochastic_beam import (
     check_integrated,
 )
 from tests.samplers.weighted.test_exactness import TWIST
-from tests.samplers.weighted.worlds import FEW, LOOP, Table, soft
-from tests.toy import ToyFluency, ToyProposer, ToyScorer, space, toy_energy
 
 
 @dataclass(frozen=True)

@@ -12,20 +12,19 @@ from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.energies.matches import matches
 from ergotext.lm.energies.term import Sum
-from ergotext.lm.protocols import Bounded
 from ergotext.samplers import AnnealedImportance, SeededDraws
 from ergotext.samplers.search.stochastic_beam import stochastic_beam
 from ergotext.samplers.target import Target
 from ergotext.samplers.weighted.ais import log_q
-from ergotext.samplers.weighted.growth import grown
 from ergotext.samplers.weighted.importance import importance
 from ergotext.samplers.weighted.proposals import AdaptiveRejection, TokenProposal, masked, model
+from ergotext.samplers.weighted.rollout import grown
 from ergotext.samplers.weighted.smc import smc
-from tests.exhaust import every_run
+from ergotext.testing.exhaust import every_run
+from ergotext.testing.tables import END, LOOP, Ints, Table, check_unbiased, mass, target
+from ergotext.testing.toy import ToyFluency, ToyScorer
 from tests.faulty import modules, modules_with_fault
 from tests.samplers.search.test_stochastic_beam import REAL, check_estimates
-from tests.samplers.weighted.worlds import END, LOOP, Ints, Table, check_unbiased, mass, target
-from tests.toy import ToyFluency, ToyScorer
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::ergotext.samplers.weighted.samples.HeavyWeightsWarning"
@@ -34,7 +33,7 @@ FAR = 99
 
 
 class Knowing(Table):
-    """A table that knows how far it is to the end from each state (``Bounded``)."""
+    """A table that knows how far it is to the end from each state."""
 
     def least(self, states: Ints) -> Ints:
         left = [0 if END in ways else FAR for ways in self.ways]
@@ -53,7 +52,7 @@ LATE = Knowing(({1: 0, 2: 0, 3: 1}, {4: 2, 1: 0}, {END: 3, 2: 2}, {}))
 
 
 def test_it_knows_how_far_it_is() -> None:
-    assert isinstance(LATE, Bounded) and not isinstance(LOOP, Bounded)
+    assert LOOP.least(np.arange(5)).tolist() == [0] * 5, "a table knows nothing"
     assert LATE.least(np.arange(4)).tolist() == [2, 1, 0, 0]
     assert LOOP_KNOWN.least(np.arange(5)).tolist() == [1, 0, 0, FAR, 0]
 
@@ -113,9 +112,15 @@ def test_too_few_tokens_for_anything() -> None:
         target(LATE, 1)
 
 
-NAMES = ("feasible", "weighted.growth", "weighted.importance", "weighted.rejection", "weighted.smc")
+NAMES = (
+    "feasible",
+    "weighted.rollout",
+    "weighted.importance",
+    "weighted.rejection",
+    "weighted.smc",
+)
 FAULTS = {
-    "the next token is not counted": ("weighted.growth", "(target.automaton, left - 1)",
+    "the next token is not counted": ("weighted.rollout", "(target.automaton, left - 1)",
                                       "(target.automaton, left - 2)"),
     "a bound that is reached is passed": ("feasible", ".least(states) <= room",
                                           ".least(states) < room"),

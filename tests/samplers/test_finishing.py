@@ -13,7 +13,7 @@ from ergotext.lm.automata import Pieces, regex
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.energies.matches import matches
 from ergotext.lm.energies.term import Sum
-from ergotext.lm.protocols import Bounded, Ending
+from ergotext.lm.protocols import Ending
 from ergotext.lm.tokenizers.characters import Alphabet
 from ergotext.samplers import SAMPLERS, SeededDraws
 from ergotext.samplers.search.stochastic_beam import stochastic_beam
@@ -21,9 +21,9 @@ from ergotext.samplers.target import Target
 from ergotext.samplers.weighted.importance import importance
 from ergotext.samplers.weighted.proposals import finishing, masked
 from ergotext.samplers.weighted.smc import smc
+from ergotext.testing.tables import END, Ints, Row, Table, check_unbiased, target
+from ergotext.testing.toy import ToyFluency, ToyScorer
 from tests.faulty import modules, modules_with_fault
-from tests.samplers.weighted.worlds import END, Ints, Row, Table, check_unbiased, target
-from tests.toy import ToyFluency, ToyScorer
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::ergotext.samplers.weighted.samples.HeavyWeightsWarning"
@@ -71,7 +71,7 @@ def check_worlds(m: Any) -> None:
 
 
 def test_every_sequence_has_its_mass() -> None:
-    assert isinstance(DETOUR, Ending) and not isinstance(DETOUR, Bounded)
+    assert isinstance(DETOUR, Ending) and not DETOUR.least(np.arange(5)).any()
     check_worlds(modules(NAMES))
 
 
@@ -163,7 +163,7 @@ NAMES = (
     "finishing",
     "feasible",
     "weighted.proposals",
-    "weighted.growth",
+    "weighted.rollout",
     "weighted.importance",
     "weighted.smc",
 )
@@ -171,10 +171,10 @@ FAULTS = {
     "what is not known has no share": (
         "finishing", "np.log(SHARE / (1 - SHARE)) +", "-np.inf +"
     ),
-    "the factor is left in the weight": ("weighted.growth", "- owed[at] - new", "- new"),
-    "it is given back twice": ("weighted.growth", "owed[at] = new.where(going, 0.0)",
+    "the factor is left in the weight": ("weighted.rollout", "- owed[at] - new", "- new"),
+    "it is given back twice": ("weighted.rollout", "owed[at] = new.where(going, 0.0)",
                                "owed[at] = 2 * new.where(going, 0.0)"),
-    "copies owe what others do": ("weighted.growth", "            self.owed[index],\n",
+    "copies owe what others do": ("weighted.rollout", "            self.owed[index],\n",
                                   "            self.owed,\n"),
 }  # fmt: skip
 

@@ -8,7 +8,7 @@ import pytest
 
 from ergotext.errors import InputError
 from ergotext.samplers import sample
-from tests.toy import toy_energy
+from ergotext.testing.toy import toy_energy
 
 WRONG = [
     *[("rejection", "log_bound", v) for v in ("x", True, math.nan, math.inf, -math.inf)],

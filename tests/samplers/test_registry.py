@@ -15,15 +15,15 @@ import torch
 
 from ergotext.samplers import SAMPLERS, SeededDraws
 from ergotext.samplers.target import Target
-from tests.exhaust import (
+from ergotext.testing.exhaust import (
     ladder_transitions,
     one_aperiodic_class,
     paths_of_step,
     stationary,
     transitions,
 )
+from ergotext.testing.tables import expected, mass, measured
 from tests.samplers.registry_worlds import CHAINS, OPTIMISERS, WEIGHTED, Chains, Weighted
-from tests.samplers.weighted.worlds import expected, mass, measured
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::ergotext.samplers.weighted.samples.HeavyWeightsWarning"

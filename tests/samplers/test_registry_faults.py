@@ -21,6 +21,7 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 SAME = "from __future__ import annotations\n"
+USERS = ("ergotext.samplers", "ergotext.testing", "tests.")
 
 FAULTS = {
     "2: the current span forced into the list": (
@@ -197,7 +198,7 @@ def check(name: str, world: str) -> None:
 def put_in(module: str, old: str, new: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The changed module in the place of the real one, wherever it is used."""
     faulty = load_with_fault(module, (old, new))
-    users = [m for n, m in sys.modules.items() if n.startswith(("ergotext.samplers", "tests."))]
+    users = [m for n, m in sys.modules.items() if n.startswith(USERS)]
     for user in users:
         for key, value in vars(user).copy().items():
             if getattr(value, "__module__", None) == f"ergotext.{module}":

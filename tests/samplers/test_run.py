@@ -14,8 +14,8 @@ from ergotext.samplers import Result, SimulatedAnnealing, Trace, run, sample, sa
 from ergotext.samplers.base import Info, State
 from ergotext.samplers.draws import SeededDraws
 from ergotext.samplers.run import Run
+from ergotext.testing.toy import flat_energy, toy_energy
 from tests.faulty import load_with_fault
-from tests.toy import flat_energy, toy_energy
 
 HOT, COLD = 1.5, 0.2
 SCHEDULES = ["linear", "geometric", "logarithmic", "adaptive"]

@@ -20,11 +20,11 @@ from ergotext.lm.loading import load
 from ergotext.samplers import SAMPLERS, Result, SeededDraws, sample
 from ergotext.samplers.diagnostics import Diagnosis
 from ergotext.samplers.run import run
-from tests.exhaust import paths_of_step, stationary, transitions
+from ergotext.testing.exhaust import paths_of_step, stationary, transitions
+from ergotext.testing.tables import END, Table
+from ergotext.testing.toy import TOKENS, ToyFluency, ToyMasked, ToyProposer, ToyScorer, flat_energy
 from tests.faulty import load_with_fault
 from tests.samplers.registry_worlds import of_length
-from tests.samplers.weighted.worlds import END, Table
-from tests.toy import TOKENS, ToyFluency, ToyMasked, ToyProposer, ToyScorer, flat_energy
 
 PAIRS = Table(({1: 1, 2: 1, 3: 1}, {2: 2, 3: 2}, {END: 3}, {}))
 JOINT = ToyFluency(ToyScorer(2))

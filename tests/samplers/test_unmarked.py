@@ -12,9 +12,9 @@ from ergotext.lm.batch import TokenBatch
 from ergotext.samplers import SAMPLERS
 from ergotext.samplers.target import Target
 from ergotext.samplers.weighted.ais import AnnealedImportance
-from tests.exhaust import paths_of_step, stationary, transitions
-from tests.samplers.weighted.worlds import expected, mass
-from tests.toy import SPELLING, toy_energy
+from ergotext.testing.exhaust import paths_of_step, stationary, transitions
+from ergotext.testing.tables import expected, mass
+from ergotext.testing.toy import SPELLING, toy_energy
 
 ENERGY = toy_energy(["b"])
 """Tokens 3 and 4 both spell " b", and one of them is marked."""

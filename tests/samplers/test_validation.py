@@ -11,7 +11,7 @@ from torch import Tensor
 from ergotext.lm.batch import TokenBatch
 from ergotext.samplers import SAMPLERS, SeededDraws
 from ergotext.samplers.target import EnergyError
-from tests.toy import ToyFluency, ToyMasked, ToyScorer
+from ergotext.testing.toy import ToyFluency, ToyMasked, ToyScorer
 
 
 class Wrong(ToyFluency):
@@ -43,8 +43,8 @@ def walked(sampler, begin: TokenBatch, steps: int) -> None:
     ("wrong", "message"),
     [
         (lambda value: value * torch.nan, "is NaN or −inf"),
-        (lambda value: value.float(), r"is torch.float32 \[\d+\]"),
-        (lambda value: value[:, None], r"is torch.float64 \[\d+, 1\]"),
+        (lambda value: value.float(), r"got torch.float32 \[\d+\]"),
+        (lambda value: value[:, None], r"got torch.float64 \[\d+, 1\]"),
         (lambda value: value.tolist(), r"one number per row, got \["),
     ],
 )

@@ -65,7 +65,7 @@ def test_a_whole_surrogate_pair_is_a_character() -> None:
 def test_names_twice_are_refused_where_asked_also_through_escapes() -> None:
     text = '{"b": {"a": 1, "\\u0061": 2}}'
     assert json_of(text) == {"b": {"a": 2}}
-    with pytest.raises(ValueError, match="the name 'a' twice"):
+    with pytest.raises(ValueError, match="the key 'a' twice"):
         json_of(text, unique=True)
 
 
@@ -76,7 +76,7 @@ def test_the_message_names_the_file_and_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"directory"):
         read_json(tmp_path)
     file.write_text("[1]")
-    with pytest.raises(ModelError, match=r"a\.json \(it holds a list, .*\): train it again"):
+    with pytest.raises(ModelError, match=r"a\.json \(it contains a list, .*\): train it again"):
         read_json(file, raises=ModelError, advice="train it again")
     file.write_text(json.dumps({"a": "x" * 100}))
     with pytest.raises(InputError, match="more than 50 bytes"):

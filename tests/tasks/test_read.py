@@ -161,9 +161,9 @@ def test_default_prompts_follow_the_question(small_lm: CausalLM) -> None:
     [
         (" \n", "What?", {}, "the passage is empty"),
         ("ab", "\t", {}, "the question is empty"),
-        ("ab", "What?", {"k": 0}, "0 answers"),
+        ("ab", "What?", {"k": 0}, "must be at least 1 and at most beams"),
         ("ab", "What?", {"k": 4, "beams": 3}, "must be at least 1 and at most beams"),
-        ("ab", "What?", {"max_length": 0}, "at least one"),
+        ("ab", "What?", {"max_length": 0}, "at least 1"),
         ("ab " * 99, "What?", {}, "positions"),
         ("a\ud800", "What?", {}, "Unicode|surrogate"),
     ],
@@ -184,7 +184,7 @@ def test_prompts_with_a_place_missing_or_twice(placed_lm: CausalLM, prompt: str)
 def test_models_that_cannot_write(t5: Any) -> None:
     with pytest.raises(InputError, match="tokenizer"):
         SpanReader(t5[0])
-    with pytest.raises(InputError, match="cannot write"):
+    with pytest.raises(InputError, match="cannot generate"):
         SpanReader("gpt2")
 
 

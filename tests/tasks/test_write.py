@@ -59,7 +59,7 @@ def test_the_context_is_the_one_told(lm: CausalLM) -> None:
         ({"mean_length": 41}, "above the maximum length"),
         ({"mean_length": 2, "max_length": 2}, "keywords alone take"),
         ({"context": "long " * 200}, "token positions"),
-        ({"max_length": 10**9}, "token positions"),
+        ({"max_length": 10**9}, "context window leaves"),
     ],
 )
 def test_what_cannot_be_is_named(lm: CausalLM, options, message: str) -> None:

@@ -1,6 +1,14 @@
-"""Sets of token sequences: by expression, schema, grammar, keywords or passage, and combined.
+"""Automata: sets of token sequences that constrain samplers, searches and ``generate``.
 
-All of them, and the tries, are walked through one protocol, ``lm.protocols.Automaton``.
+- ``grammars``: regular expressions, JSON schemas (``schema``) and grammars, through llguidance.
+- ``keywords``: texts with all of some words; ``spans``, ``substrings``: parts of a passage.
+- ``combine``: union and intersection; ``explored``: an automaton from two functions.
+- ``logits_processor``: any of them for ``generate`` of transformers.
+
+All of them, and the tries, implement ``lm.protocols.Automaton``; an automaton of your
+own subclasses ``AutomatonBase``.
+
+>>> automaton = regex(r"[0-9]{4}-[0-9]{2}", Pieces.of(tokenizer))
 """
 
 from ergotext.lm.automata.combine import intersection, union
@@ -9,8 +17,13 @@ from ergotext.lm.automata.keywords import KeywordCoverage
 from ergotext.lm.automata.pieces import Pieces
 from ergotext.lm.automata.spans import TextSpans
 from ergotext.lm.automata.substrings import Substrings
+from ergotext.lm.automaton_base import AutomatonBase
+from ergotext.lm.protocols import Automaton, Classes
 
 __all__ = [
+    "Automaton",
+    "AutomatonBase",
+    "Classes",
     "KeywordCoverage",
     "Pieces",
     "Substrings",

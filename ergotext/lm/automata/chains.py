@@ -33,7 +33,7 @@ class _Read(NamedTuple):
     """What must be known of the text read so far."""
 
     found: int = 0
-    """words that were found, one behind the other"""
+    """words that were found, one after the other"""
     begun: int = 0
     """bit i: the last i + 1 characters begin the word sought"""
     waiting: bool = False
@@ -45,7 +45,7 @@ class _Read(NamedTuple):
 
 
 class Chain:
-    """Reads characters until words stand one behind the other (``words.holds_words``, in order).
+    """Matches words that follow one another in a text (``words.holds_words``, in order).
 
     The least that must be known of a text is one of a few positions (numbered from 0, the start);
     ``step[position, kind]`` leads on. A word given twice must stand there twice.

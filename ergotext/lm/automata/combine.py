@@ -8,7 +8,7 @@ import numpy as np
 
 from ergotext.errors import InputError
 from ergotext.lm.automata.explored import DEAD, Explored, Outlook
-from ergotext.lm.protocols import Automaton, Bounded, Ending
+from ergotext.lm.protocols import Automaton, Ending
 from ergotext.support.arrays import Ints
 
 FAR = 1 << 20
@@ -75,13 +75,13 @@ def _combined(parts: Sequence[Automaton], either: bool) -> Explored[States]:
 
     def least(states: States) -> int:
         live = [(p, s) for p, s in zip(parts, states, strict=True) if s != DEAD]
-        each = [int(_least(part, np.array([state]))[0]) for part, state in live]
+        each = [int(part.least(np.array([state]))[0]) for part, state in live]
         return min(each, default=0) if either else max(each, default=0)
 
     def behind(states: States, tokens: Ints) -> Ints:
         many = [np.full(len(tokens), state) for state in states]
         after = [p.advance(s, tokens) for p, s in zip(parts, many, strict=True)]
-        each = np.stack([_least(p, s) for p, s in zip(parts, after, strict=True)])
+        each = np.stack([p.least(s) for p, s in zip(parts, after, strict=True)])
         alive = np.stack(after) != DEAD
         bound: Ints = np.where(alive, each, FAR).min(axis=0) if either else each.max(axis=0)
         return bound
@@ -100,11 +100,6 @@ def _combined(parts: Sequence[Automaton], either: bool) -> Explored[States]:
     outlook = Outlook(least, behind, ending, kinds)
     recipe = (union if either else intersection), tuple(parts)
     return Explored(end, pads[0], starts, follow, ways, outlook, recipe)
-
-
-def _least(part: Automaton, states: Ints) -> Ints:
-    """int64 [n]: as far as the part knows."""
-    return part.least(states) if isinstance(part, Bounded) else np.zeros(len(states), np.int64)
 
 
 def _ends(part: Automaton, state: int, ending: tuple[int, ...]) -> bool:

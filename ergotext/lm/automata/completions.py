@@ -33,7 +33,7 @@ _ALIKE = (range(0x30, 0x3A), range(0x41, 0x5B), range(0x61, 0x7B), range(0x80, 0
 _MANY = 40
 _LETTERS, _DIGITS = re.compile(r"[A-Za-z\x80-\ud7ff\ue000-\U0010ffff]+"), re.compile(r"[0-9]+")
 _PARTS = {0xDC00 + byte: "<2234"[max(0, (byte >> 4) - 0xB)] for byte in range(0x80, 0x100)}
-"""Bytes of characters that are not whole, by what they begin or go on with."""
+"""Bytes of characters that are not whole, by what they begin or continue with."""
 
 
 class _Bytes:
@@ -131,7 +131,7 @@ class Endings:
         return not twice and self._cut(way) is not None
 
     def _after(self, text: bytes) -> Any | None:
-        """The matcher behind a text; None where it does not go on."""
+        """The matcher after a text; None where it does not continue."""
         matcher = self._root.deep_copy()
         return matcher if not text or matcher.consume_tokens(list(text)) else None
 
@@ -158,7 +158,7 @@ class Endings:
         return tuple(tokens)
 
     def _covering(self, text: bytes) -> int:
-        """Fewest tokens that write a text which must come next, and maybe more behind it."""
+        """Fewest tokens that write a text which must come next, and maybe more after it."""
         left = [FAR] * len(text) + [0]
         for place in reversed(range(len(text))):
             rest = text[place:]
@@ -187,7 +187,7 @@ def kinds_of(pieces: Pieces) -> Ints:
 def outlook_of(
     source: str, pieces: Pieces, shortest: int = 0, names: Names | None = None
 ) -> Outlook[Any]:
-    """What is known of the ends of a grammar's texts (``Endings``), made when it is asked for."""
+    """The ``Endings`` of a grammar, computed on first use."""
     found: list[Endings] = []
 
     def endings() -> Endings:
@@ -267,6 +267,6 @@ def _ways(at: Any) -> list[int]:
 
 
 def _ends(at: Any, ending: bytes) -> bool:
-    """Whether a text may go on with these bytes and end."""
+    """Whether a text may continue with these bytes and end."""
     after = at.deep_copy()
     return bool(after.try_consume_tokens(list(ending)) == len(ending) and after.is_accepting())

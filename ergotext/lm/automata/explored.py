@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ergotext.lm.automata.growing_array import Growing
+from ergotext.lm.automaton_base import AutomatonBase, marked
 from ergotext.lm.ragged import spread
 from ergotext.support.arrays import Ints
 
@@ -24,16 +25,16 @@ _SINK = 0
 
 @dataclass(frozen=True)
 class Outlook(Generic[Position]):
-    """What is known of how far it is to an end.
+    """Known bounds on the distance to an end.
 
     Parameters
     ----------
     least : function (position) -> int
         Fewer tokens end no sequence from there.
     behind : function (position, int64 [n]) -> int64 [n], optional
-        The same behind each of some tokens that may follow.
+        The same after each of some tokens that may follow.
     ending : function (position, token) -> tokens, optional
-        A way to the end from behind the token (from the position itself, where that is None),
+        A way to the end from after the token (from the position itself, where that is None),
         without the end token; None where none was found.
     kinds : function () -> int64 [V], optional
         Tokens of one number mostly lead to where sequences end alike.
@@ -45,12 +46,12 @@ class Outlook(Generic[Position]):
     kinds: Callable[[], Ints] | None = None
 
 
-class Explored(Generic[Position]):
-    """Token sequences told by a function from positions to what may follow (``Automaton``).
+class Explored(AutomatonBase, Generic[Position]):
+    """An automaton defined by a function from states to next tokens (``Automaton``).
 
     A state is a plain number: -1 dead, 0 finished, 1 the start, and ``n << 32 | t`` where token t
     leads from the n-th position found. So a state can be named before anybody has looked what it
-    is like: the position behind it is found when a row comes to stand there, once. Positions that
+    is like: the position after it is found when a row comes to stand there, once. Positions that
     are equal are one, however they were come by. What has been found stays; rows are then served
     from flat arrays, all at once.
 
@@ -60,13 +61,13 @@ class Explored(Generic[Position]):
     first : Position
         Where every sequence begins.
     follow : function (position, token) -> position
-        The position behind a token that may follow. It must leave the old one as it was.
+        The position after a token that may follow. It must leave the old one as it was.
     ways : function (position) -> (int64 [n], bool)
         The tokens that may follow, rising, without the end token; and whether it may.
     outlook : Outlook, optional
-        What is known of how far it is to an end.
+        Known bounds on the distance to an end.
     recipe : function and its arguments, optional
-        What makes such an automaton anew: that is what is pickled or copied.
+        What makes such an automaton again: that is what is pickled or copied.
 
     Notes
     -----
@@ -119,11 +120,11 @@ class Explored(Generic[Position]):
     def candidates(self, states: Ints) -> tuple[Ints, Ints, Ints]:
         """Flat int64 arrays (row, token, next state), by rising row and, in it, rising token."""
         number = self._found(states)
-        which = self._row.values[number]
-        low, high = self._bounds.values[which], self._bounds.values[which + 1]
-        row = np.repeat(np.arange(len(states)), high - low)
-        token = self._edges.values[spread(low, high - low)] & _TOKEN
+        row, token = self._tokens(number)
         return row, token, self._behind(states[row], number[row], token)
+
+    def mask(self, states: Ints, size: int) -> NDArray[np.bool_]:
+        return marked(len(states), size, *self._tokens(self._found(states)))
 
     def advance(self, states: Ints, tokens: Ints) -> Ints:
         number = self._found(states)
@@ -139,17 +140,10 @@ class Explored(Generic[Position]):
         accepts: NDArray[np.bool_] = (self._accepts.values[number] == 1) | (states == FINISHED)
         return accepts
 
-    def lone(self, states: Ints) -> NDArray[np.bool_]:
-        """bool [B]: False: to find out would be to look behind every token."""
-        return np.zeros(len(states), dtype=bool)
-
-    def rest(self, states: Ints) -> tuple[Ints, Ints]:
-        return np.empty(0, dtype=np.int64), np.zeros(len(states) + 1, dtype=np.int64)
-
     def least(self, states: Ints) -> Ints:
-        """int64 [B]: no sequence goes on with fewer tokens from there (``Bounded``).
+        """int64 [B]: lower bound on the remaining tokens.
 
-        Nobody looks behind a token for this, and nothing depends on where rows have stood before:
+        No state is explored for this, so nothing depends on which states were visited before:
         what lies there is bounded from where it begins.
         """
         least = np.zeros(len(states), dtype=np.int64)
@@ -187,6 +181,17 @@ class Explored(Generic[Position]):
             self._nearest[position] = self._outlook.least(position)
         return self._nearest[position]
 
+    def _alike(self, states: Ints) -> Ints:
+        """int64 [B]: the position, which is looked for behind every token."""
+        return np.where(states > START, self._found(np.maximum(states, START)), -1 - states)
+
+    def _tokens(self, number: Ints) -> tuple[Ints, Ints]:
+        """Flat arrays (row, token): what may follow each position."""
+        which = self._row.values[number]
+        low, high = self._bounds.values[which], self._bounds.values[which + 1]
+        row = np.repeat(np.arange(len(number)), high - low)
+        return row, self._edges.values[spread(low, high - low)] & _TOKEN
+
     def _behind(self, states: Ints, number: Ints, token: Ints) -> Ints:
         """The state that each of these tokens, which may follow, leads to."""
         behind = np.where(token == self._end, FINISHED, number << _SHIFT | token)
@@ -202,7 +207,7 @@ class Explored(Generic[Position]):
         return self._number[at]
 
     def _find(self, states: Ints) -> None:
-        """Look behind states, rising, where nobody stood before."""
+        """Explore states, sorted, that were not visited before."""
         numbers = [
             self._number_of(self._follow(self._positions[state >> _SHIFT], state & _TOKEN))
             for state in states.tolist()
@@ -234,13 +239,13 @@ class Explored(Generic[Position]):
 
 
 def surely_empty(automaton: Explored[Position], most: int = 500) -> bool:
-    """Whether no sequence is accepted; False also where so many positions do not tell."""
+    """True if no sequence is accepted; False if that is unknown after so many states."""
     states, before = automaton.start(1), 0
     while len(states) <= most and len(automaton) <= most:
         if automaton.accepting(states).any():
             return False
         if len(automaton) == before:
-            return True  # every position that can be reached has been looked at
+            return True  # every position that can be reached has been examined
         before = len(automaton)
         _, _, states = automaton.candidates(states)
     return False

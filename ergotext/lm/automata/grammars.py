@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ergotext.errors import ErgotextError, InputError
 from ergotext.lm.automata.completions import outlook_of
 from ergotext.lm.automata.explored import Explored, surely_empty
-from ergotext.lm.automata.messages import check_grammar, check_regex, reason
+from ergotext.lm.automata.llguidance_errors import check_grammar, check_regex, reason
 from ergotext.lm.automata.pieces import Pieces
 from ergotext.lm.automata.schema import lark_of
 from ergotext.lm.automata.schema.document import parsed
@@ -32,7 +32,7 @@ _DEAD_END = "NoExtension"
 
 @dataclass(frozen=True)
 class Read:
-    """What has been read of a text, and the matcher that has read it and is never moved again.
+    """A text read so far, and the matcher in that state, which is never advanced again.
 
     A grammar speaks of text, so the bytes read are the whole of a position: tokenisations of one
     text meet.
@@ -81,8 +81,8 @@ def json_schema(
     * strings have one spelling: characters as they are, else by their shortest escape
       (``\"``, ``\n``, ``\u001f``; neither ``\/`` nor ``\u00e9``);
     * a number under bounds is written plainly or with one digit before the point and an exponent;
-      whole numbers, fractions and multiples have no exponent; ``1.0`` is a whole number;
-    * ``format`` is kept to, in the plain forms of date, time, date-time, duration, email, hostname
+      integers, fractions and multiples have no exponent; ``1.0`` is an integer;
+    * ``format`` is enforced, in the plain forms of date, time, date-time, duration, email, hostname
       (no ``xn--``), ipv4, ipv6, uuid, uri, uri-reference and both json-pointers; formats that the
       standard does not name say nothing;
     * white space stands only where ``whitespace`` lets it.
@@ -91,7 +91,7 @@ def json_schema(
     references to other documents and ``$dynamicRef`` to several anchors; look-around, references
     back and word boundaries in a ``pattern``; idn-, iri-, regex and uri-template formats;
     ``uniqueItems`` but for elements of which at most eight values are listed; ``multipleOf``
-    seven and its like beside other conditions or with a fraction; ``unevaluated…`` behind a choice
+    seven and its like beside other conditions or with a fraction; ``unevaluated…`` after a choice
     or a ``contains``; under ``not``, ``oneOf`` or ``if`` the opposite of ``patternProperties``,
     ``additionalProperties`` or ``propertyNames``, where it matters; counts and choices of many
     thousands.
@@ -103,7 +103,7 @@ def json_schema(
         keep all their digits.
     pieces : Pieces
     whitespace : bool
-        Whether spaces and line breaks may stand around all parts: as many as one likes.
+        Whether spaces and line breaks are allowed around all parts, any number of them.
 
     Raises
     ------

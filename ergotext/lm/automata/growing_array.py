@@ -19,11 +19,11 @@ class Growing:
 
     @property
     def values(self) -> Ints:
-        """What has been added so far; a view that later additions leave as it is."""
+        """The values added so far; a view that later additions do not change."""
         return self._room[: self._size]
 
     def add(self, values: Ints) -> None:
-        """Put these behind the last."""
+        """Append values."""
         size = self._size + len(values)
         if size > len(self._room):
             room = np.empty(2 * size, dtype=np.int64)

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from ergotext.errors import InputError
 from ergotext.lm.automata.chains import Chain
+from ergotext.lm.automata.keyword_bounds import Fewest
 from ergotext.lm.automata.pieces import Pieces
-from ergotext.lm.automata.remaining import Fewest
 from ergotext.lm.automata.utf8 import Utf8, run
+from ergotext.lm.automaton_base import AutomatonBase
 from ergotext.lm.ragged import take_rows
 from ergotext.support.arrays import Ints
 from ergotext.support.words import check_texts
@@ -37,8 +38,8 @@ class _Ways(NamedTuple):
     """int32 [positions, n] of each chain: where each token leads from each position"""
 
 
-class KeywordCoverage:
-    """The token sequences whose text holds all of some words (``protocols.Automaton``).
+class KeywordCoverage(AutomatonBase):
+    """Accepts the token sequences whose text contains all of some words (``protocols.Automaton``).
 
     A word is held where ``words.holds_words`` finds it, so at word boundaries: ``sun`` is not in
     ``sunny``, however the text is cut into tokens. A sequence may end only where all are held.
@@ -50,7 +51,7 @@ class KeywordCoverage:
         A word given twice must stand there twice.
     pieces : Pieces
     any_order : bool
-        Whether the words may come in any order and overlap, instead of one behind the other.
+        Whether the words may come in any order and overlap, instead of one after the other.
 
     Raises
     ------
@@ -92,7 +93,7 @@ class KeywordCoverage:
             self._check(chain_number, chain)
 
     def __reduce__(self) -> tuple[Callable[..., KeywordCoverage], tuple[Any, ...]]:
-        return self._recipe  # the tables are made anew
+        return self._recipe  # the tables are rebuilt
 
     @property
     def end(self) -> int:
@@ -110,7 +111,7 @@ class KeywordCoverage:
         return np.repeat(np.arange(len(states)), np.diff(parted)), tokens, following
 
     def _distinct_candidates(self, states: Ints) -> tuple[Ints, Ints, Ints]:
-        """Where the candidates of each state begin; their tokens; the states behind."""
+        """Where the candidates of each state begin; their tokens; the states after."""
         begun, _ = self._parts(states)
         begun[states <= FINISHED] = -1
         parts: list[tuple[Ints, Ints, Ints]] = []
@@ -154,7 +155,7 @@ class KeywordCoverage:
         return covered
 
     def least(self, states: Ints) -> Ints:
-        """int64 [B]: fewer tokens than these cannot write what is missing (``Bounded``)."""
+        """int64 [B]: fewer tokens than these cannot write what is missing."""
         begun, positions = self._parts(states)
         left = self._fewest(begun, positions) if self._chains else (begun > 0).astype(np.int64)
         return np.where(states > FINISHED, left, 0)
@@ -169,13 +170,6 @@ class KeywordCoverage:
         text = ways.tokens != self.end
         return ways.begun[text], [reached[:, text] for reached in ways.reached]
 
-    def lone(self, states: Ints) -> NDArray[np.bool_]:
-        """bool [B]: False: where words are held or wanted, any others may follow."""
-        return np.zeros(len(states), dtype=bool)
-
-    def rest(self, states: Ints) -> tuple[Ints, Ints]:
-        return np.empty(0, dtype=np.int64), np.zeros(len(states) + 1, dtype=np.int64)
-
     def _parts(self, states: Ints) -> tuple[Ints, list[Ints]]:
         """The begun character, and the position in each chain."""
         digits = np.maximum(states - 1, 0)
@@ -184,7 +178,7 @@ class KeywordCoverage:
         return digits // self._radix[-1], [digits // radix % size for radix, size in places]
 
     def _after(self, beginning: int, states: Ints, at: Ints | None = None) -> Ints:
-        """int64 [B, n]: the state behind each way on; or [B], behind the one named for each row.
+        """int64 [B, n]: the state after each way on; or [B], after the one named for each row.
 
         All states have that begun character.
         """

@@ -35,7 +35,7 @@ class _Written:
     """What rows have written, and where they stand."""
 
     ids: Ints
-    """[B, t]: tokens behind the prompt"""
+    """[B, t]: tokens after the prompt"""
     states: Ints
     finished: NDArray[np.bool_]
     """the end token has been read"""
@@ -49,7 +49,7 @@ class _Written:
         return _Written(self.ids[rows], self.states[rows], self.finished[rows])
 
     def read(self, automaton: Automaton, tokens: Ints) -> _Written:
-        """What is written with one token more in each row; behind the end token all is padding."""
+        """The rows with one more token each; everything after the end token is padding."""
         after = automaton.advance(self.states, tokens)
         return _Written(
             np.column_stack([self.ids, tokens]),
@@ -66,10 +66,10 @@ class AutomatonLogitsProcessor(LogitsProcessor):
     between two calls does not matter: the state of each row is found by what the row has written.
 
     A finished row is padded. Where nothing may follow (the automaton has no way on, others of
-    generate's processors forbid all of them, or one behind this chose a token that the automaton
+    generate's processors forbid all of them, or one after this chose a token that the automaton
     does not know) the row is a dead end: it is closed with the end token at a score of −10⁹, a
     ``DeadEndWarning`` is given and the row counted in ``dead_ends``; or a ``DeadEndError`` is
-    raised. It never goes on unconstrained. Beam search lets closed rows go
+    raised. It never continues unconstrained. Beam search lets closed rows go
     for any others. It also fills places for which it has too few ways: so with fewer sequences
     than beams, or where ``max_new_tokens`` cuts a row off, ask ``accepted`` which of the rows
     that generate returns are whole sequences.
@@ -161,7 +161,7 @@ class AutomatonLogitsProcessor(LogitsProcessor):
         return masked
 
     def accepted(self, sequences: Tensor) -> Tensor:
-        """bool [B]: which rows that generate returned are whole sequences, end token included."""
+        """bool [B]: the rows of generate's output that are complete, end token included."""
         written = self._walk(sequences[:, self.prompt_length :].cpu().numpy())
         whole = written.finished & self.automaton.accepting(written.states)
         return torch.from_numpy(whole)
@@ -209,7 +209,7 @@ class AutomatonLogitsProcessor(LogitsProcessor):
         return next(token for token in (self._pad, own, self.automaton.end) if token < size)
 
     def _check_prompts(self, ids: Ints) -> None:
-        """What is wider than a prompt must go on from one that generate has begun with."""
+        """What is wider than a prompt must continue from one that generate has begun with."""
         width = ids.shape[1]
         prompts = {row.tobytes() for row in ids[:, : self.prompt_length]}
         if width > self.prompt_length:

@@ -21,7 +21,7 @@ from ergotext.support.arrays import Ints
 class Pieces:
     """The tokens of a vocabulary as the bytes that they write.
 
-    The text of a token sequence is the UTF-8 that its pieces make up one behind the other. A
+    The text of a token sequence is the UTF-8 that its pieces make up one after the other. A
     space that a tokenizer would not show at the very beginning of a text counts as text here.
 
     Parameters
@@ -72,13 +72,13 @@ class Pieces:
             tokens beyond them are never written.
         end, pad : int, optional
             The tokenizer's own if not given. Where it has no padding token, or pads with the end
-            token, another special token stands for padding; where there is none, a number behind
+            token, another special token stands for padding; where there is none, a number after
             the last token does, and the alphabet is one larger (as in ``FastTokenizer``).
 
         Raises
         ------
         InputError
-            The tokenizer is of a kind whose pieces cannot be told (not a fast one, or one that
+            The tokenizer is of a kind whose pieces are unknown (not a fast one, or one that
             is neither byte-level nor of SentencePiece's kind), or names no end token.
         """
         if isinstance(tokenizer, CharacterTokenizer):
@@ -117,11 +117,11 @@ class Pieces:
         return np.flatnonzero(np.fromiter(map(len, self.tokens), np.int64, len(self.tokens)))
 
     def joined(self, ids: Sequence[int]) -> bytes:
-        """What these tokens write."""
+        """The bytes that these tokens write."""
         return b"".join(self.tokens[token] for token in ids)
 
     def at(self, text: bytes, place: int) -> list[int]:
-        """The tokens that write what stands at a place of a text, shortest pieces first."""
+        """The tokens that write the text at a position, shortest first."""
         if place >= len(text):
             return []
         parts = (text[place : place + size] for size in self._sizes.get(text[place], ()))

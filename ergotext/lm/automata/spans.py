@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ergotext.errors import InputError
 from ergotext.lm.automata.pieces import Pieces
+from ergotext.lm.automaton_base import AutomatonBase
 from ergotext.lm.ragged import offsets_of, spread
 from ergotext.lm.tokenizers.characters import points_of
 from ergotext.support.arrays import Ints
@@ -19,10 +20,10 @@ FAR = 1 << 20
 _BITS = 21
 _MOST = (1 << _BITS) - 1
 _CONTINUES = range(0x80, 0xC0)
-"""The bytes that go on with a character that another byte began."""
+"""The bytes that continue with a character that another byte began."""
 
 
-class TextSpans:
+class TextSpans(AutomatonBase):
     """The token sequences that write a span of a passage (``protocols.Automaton``).
 
     A span is any run of one or more whole characters. It counts in every tokenisation: also where
@@ -50,7 +51,7 @@ class TextSpans:
     interval [low, high) and the number d of bytes read, as ``d << 42 | low << 21 | high``; 0 is
     finished, -1 dead. At a byte of the passage few tokens can stand, and those that lead to where
     no character can be completed are left out, so that no state is a dead end. What may follow a
-    state are the tokens that stand behind d bytes of any suffix of its interval, each with the
+    state are the tokens that stand after d bytes of any suffix of its interval, each with the
     suffixes where it does.
 
     References
@@ -109,19 +110,12 @@ class TextSpans:
         after = _state(depth[row] + size[first], place[first], stop)
         return self._with_single(states, row, token, after)
 
-    def advance(self, states: Ints, tokens: Ints) -> Ints:
-        row, token, behind = self.candidates(states)
-        wanted = token == tokens[row]
-        after = np.full(len(states), DEAD, dtype=np.int64)
-        after[row[wanted]] = behind[wanted]
-        return after
-
     def accepting(self, states: Ints) -> NDArray[np.bool_]:
         accepts: NDArray[np.bool_] = self._may_end(states) | (states == FINISHED)
         return accepts
 
     def least(self, states: Ints) -> Ints:
-        """int64 [B]: no span goes on with fewer tokens from there (``Bounded``); exact."""
+        """int64 [B]: fewest remaining tokens; exact."""
         least = np.where(states > FINISHED, FAR, 0)
         least[self._may_end(states)] = 0
         at = np.flatnonzero(least)
@@ -145,7 +139,7 @@ class TextSpans:
         return fewest
 
     def lone(self, states: Ints) -> NDArray[np.bool_]:
-        """bool [B]: False: wherever a span may go on it may end as well."""
+        """bool [B]: False: wherever a span may continue it may end as well."""
         return np.zeros(len(states), dtype=bool)
 
     def rest(self, states: Ints) -> tuple[Ints, Ints]:
@@ -180,7 +174,7 @@ class TextSpans:
     def _table(self, pieces: Pieces) -> tuple[Ints, Ints, Ints]:
         """Tokens, their bytes and offsets: for each byte of the passage what may stand there.
 
-        Behind these lines, where spans follow a space, those of the space with each suffix behind
+        After these lines, where spans follow a space, those of the space with each suffix after
         it. A token is left out where nothing that may follow it completes a character.
         """
         text, written, border = self._text, pieces.tokens, self._border.tolist()

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ergotext.errors import InputError
+from ergotext.lm.automaton_base import AutomatonBase
 from ergotext.lm.ragged import offsets_of, spread
 from ergotext.lm.tokenizers.characters import Alphabet
 from ergotext.lm.trie.key_ids import key_ids
@@ -19,8 +20,8 @@ _BITS = 21
 _MOST = (1 << _BITS) - 1
 
 
-class Substrings:
-    """The runs of tokens that stand somewhere in a passage (``protocols.Automaton``).
+class Substrings(AutomatonBase):
+    """Accepts the runs of tokens that occur in a passage (``protocols.Automaton``).
 
     The suffixes that begin with the tokens read are an interval of the sorted suffixes. A state
     is that interval [low, high) and the number d of tokens read, as ``d << 42 | low << 21 |
@@ -119,7 +120,7 @@ class Substrings:
         return accepts
 
     def least(self, states: Ints) -> Ints:
-        """int64 [B]: no run goes on with fewer tokens from there (``Bounded``); exact."""
+        """int64 [B]: fewest remaining tokens; exact."""
         depth, _, _ = _parts(states)
         return np.where(states > FINISHED, np.maximum(self.shortest - depth, 0), 0)
 
@@ -139,7 +140,7 @@ class Substrings:
         return may_end
 
     def _token(self, place: Ints, depth: Ints) -> Ints:
-        """int64 [n]: the token at this depth of the suffix at this place; -1 behind its end."""
+        """int64 [n]: the token at this depth of the suffix at this place; -1 after its end."""
         at = self._suffixes[np.minimum(place, self._count - 1)] + depth
         return np.where(at < len(self._ids), self._ids[np.minimum(at, len(self._ids) - 1)], -1)
 

@@ -15,12 +15,12 @@ from ergotext.lm.tokenizers.characters import CODE_POINTS, points_of
 from ergotext.support.arrays import Ints
 
 _CONTINUES = range(0x80, 0xC0)
-"""The bytes that go on with a character that another byte began."""
+"""The bytes that continue with a character that another byte began."""
 
 
 @dataclass(frozen=True, eq=False)
 class Utf8Continuations:
-    """What the tokens write that may follow a begun character (or none).
+    """The bytes of the tokens that may follow an incomplete character (or none).
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class Utf8Continuations:
 
 
 class Utf8:
-    """Tells for each begun character which tokens may follow, so that the text is valid UTF-8.
+    """The tokens that may follow each incomplete character, so that the text is valid UTF-8.
 
     Beginnings of characters are numbered as they are met; 0 is none. Tokens after which a
     character could be completed by no others are left out.
@@ -64,7 +64,7 @@ class Utf8:
         return self._after[begun]
 
     def going_on(self) -> set[tuple[int, str, bytes]]:
-        """What tokens that begin inside a character write: bytes of it, text, a beginning."""
+        """The bytes, the text and the incomplete end of tokens that begin inside a character."""
         found = set()
         for piece in (self._pieces.tokens[token] for token in self._going_on):
             behind = piece.lstrip(bytes(_CONTINUES))
@@ -99,7 +99,7 @@ class Utf8:
 
     @cached_property
     def _all_bytes(self) -> bool:
-        """Whether each byte that goes on with a character is a token of its own."""
+        """Whether each byte that continues with a character is a token of its own."""
         alone = {self._pieces.tokens[token] for token in self._going_on}
         return all(bytes([byte]) in alone for byte in _CONTINUES)
 
@@ -120,7 +120,7 @@ class Utf8:
 
 
 def completions(beginning: bytes) -> tuple[int, range]:
-    """Bytes that a begun character still takes, and the code points that it may become."""
+    """Bytes that an incomplete character still needs, and the code points it may become."""
     size = 2 + (beginning[0] >= 0xE0) + (beginning[0] >= 0xF0)
     value = beginning[0] & (0xFF >> size + 1)
     for byte in beginning[1:]:

@@ -24,7 +24,7 @@ TOKEN_BUDGET = 4096
 
 
 class Past(Protocol):
-    """What a network has read of B rows, kept so that it can read on."""
+    """Key-value cache of B rows."""
 
     @property
     def positions(self) -> int:
@@ -32,15 +32,15 @@ class Past(Protocol):
 
     @property
     def room(self) -> Tensor:
-        """int64 [B]: tokens that it may still read behind each row."""
+        """int64 [B]: tokens that still fit after each row."""
 
     def read_on(self, rows: Tensor, ids: Tensor) -> tuple[Tensor, Past]:
-        """Final states [n, m, D] of ids [n, m] behind row ``rows[i]`` each, and the new past."""
+        """Final states [n, m, D] of ids [n, m] after row ``rows[i]`` each, and the new past."""
 
 
 @dataclass(frozen=True, eq=False)
 class CachedDecoding:
-    """Sequences being written, each behind what was read for it (``protocols.Decoding``).
+    """Sequences being decoded, each after its own prompt (``protocols.Decoding``).
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class CachedDecoding:
         The network's output layer.
     end : int
     hidden : [B, D]
-        The network's state behind the last token of each row.
+        The network's state after the last token of each row.
     past : Past
     """
 
@@ -100,7 +100,7 @@ class CachedDecoding:
         return CachedDecoding(self.projection, self.end, states[:, -1], past)
 
     def _runs(self, rows: Tensor, runs: list[Tensor]) -> Tensor:
-        """float64 [T]: log p of each token of runs behind these rows, in one pass."""
+        """float64 [T]: log p of each token of runs after these rows, in one pass."""
         targets = torch.cat(runs).to(self.hidden.device)
         # The first token of a run is predicted by the row's own state, its last one is not read.
         fed = pad_sequence([run[:-1] for run in runs], batch_first=True)
@@ -127,7 +127,7 @@ class CachedDecoding:
 
 
 def token_ids(rows: Iterable[Any], size: int) -> list[tuple[int, ...]]:
-    """Rows of token ids below ``size``, from whatever holds them; InputError if one does not."""
+    """Convert to rows of token ids below ``size``, or raise InputError."""
     found = []
     for number, row in enumerate(rows, 1):
         ids = row.tolist() if hasattr(row, "tolist") else row

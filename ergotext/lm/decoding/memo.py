@@ -10,7 +10,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class RowCache:
-    """What a causal model computed on reading one row of n tokens.
+    """Hidden states and key-value cache of one row of n tokens.
 
     ``hidden[i]`` predicts token i of the row; ``hidden[n]`` predicts the end token.
     """
@@ -27,7 +27,7 @@ class RowCache:
 
 
 class PrefixMemo:
-    """The most recent readings, found by any whole prefix of theirs.
+    """The most recent row caches, looked up by prefix.
 
     Keys are complete prefixes, never their last tokens or their lengths: the hidden states of a
     position depend on everything before it.

@@ -17,7 +17,7 @@ sequences in a pass."""
 
 @dataclass(frozen=True, eq=False)
 class Packed:
-    """N sequences of at most T new tokens, each behind an opening and at most P prefix tokens."""
+    """N sequences of at most T new tokens, each after an opening and at most P prefix tokens."""
 
     ids: Tensor
     """int64 [N, T]"""
@@ -32,7 +32,7 @@ class Packed:
 
 
 def pack(fed: list[Tensor], prefix: list[int], opening: int) -> Packed:
-    """Lay out branches of tokens behind the first ``prefix[r]`` tokens of each row r.
+    """Lay out branches of tokens after the first ``prefix[r]`` tokens of each row r.
 
     ``fed[r]`` is int64 [K, m]: K branches of m tokens. A token sees the opening, its row's prefix
     and what is before it in its own branch. Tokens keep their order: row by row, branch by branch.

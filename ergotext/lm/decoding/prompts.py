@@ -37,7 +37,7 @@ class Continued:
         return self.positions - self.real.sum(1)
 
     def select(self, rows: Tensor) -> Continued:
-        """These rows, in this order; nothing is copied where they are all rows as they stand."""
+        """These rows, in this order; nothing is copied if they are all rows in order."""
         if torch.equal(rows, torch.arange(len(self.real))):
             return self
         at = rows.to(self.reader.device)
@@ -60,7 +60,7 @@ class Continued:
 
 @torch.inference_mode()
 def read_prompts(reader: Reader, prompts: Sequence[Sequence[int]]) -> CachedDecoding:
-    """One row for each prompt (token ids, behind the reader's opening), nothing written yet.
+    """One empty row for each prompt (token ids, after the reader's opening).
 
     Prompts that are equal are read once.
 
@@ -95,13 +95,13 @@ def read_prompts(reader: Reader, prompts: Sequence[Sequence[int]]) -> CachedDeco
 def _read(
     start: Continued, hidden: Tensor, prompts: list[tuple[int, ...]], width: int
 ) -> tuple[Tensor, Continued]:
-    """The state [n, D] behind each prompt, and what was read, padded to ``width`` tokens."""
+    """The state [n, D] after each prompt, and what was read, padded to ``width`` tokens."""
     past = start.select(torch.zeros(len(prompts), dtype=torch.int64))
     if not width:
         return hidden.expand(len(prompts), -1), past
     lengths = torch.tensor([len(prompt) for prompt in prompts])
     ids = torch.tensor([(*[0] * (width - len(prompt)), *prompt) for prompt in prompts])
     states, past = past.read(ids, torch.arange(width) >= width - lengths[:, None])
-    # What stands behind an empty prompt is what stands behind the opening.
+    # What follows an empty prompt is what follows the opening.
     empty = (lengths == 0)[:, None].to(states.device)
     return torch.where(empty, hidden, states[:, -1]), past

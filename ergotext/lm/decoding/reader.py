@@ -20,7 +20,7 @@ MEMO_TOKENS = 8192
 
 
 class Reader:
-    """Hidden states, caches and token scores of rows behind a fixed start and context.
+    """Hidden states, caches and token scores of rows after a fixed start and context.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class Reader:
     projection : Projection
         The model's output layer.
     opening : tuple of int
-        Start token and context: what stands before every row.
+        Start token and context, before every row.
     end_id : int
     token_budget : int
         Token positions in one forward pass, those of prefixes included.
@@ -67,7 +67,7 @@ class Reader:
     ) -> list[RowCache]:
         """The reading of each row; what is not in the memo is computed, in microbatches.
 
-        Into ``logits``, if given, go those behind rows that were read on by a single token: they
+        Into ``logits``, if given, go those after rows that were read on by a single token: they
         give the normaliser as well, so that the vocabulary is gone through once and not twice.
         """
         found: dict[tuple[int, ...], RowCache] = {}
@@ -102,9 +102,9 @@ class Reader:
     def forward(
         self, readings: list[RowCache], upto: list[int], fed: list[Tensor], keep: bool = True
     ) -> tuple[Tensor, Tensor]:
-        """Run the decoder on branches of tokens behind the first ``upto`` tokens of each row.
+        """Run the decoder on branches of tokens after the first ``upto`` tokens of each row.
 
-        ``fed[r]`` is int64 [K, m]: K branches of m tokens behind the prefix of row r. They stand
+        ``fed[r]`` is int64 [K, m]: K branches of m tokens after the prefix of row r. They stand
         side by side (``packing.pack``), so rows of differing lengths cost next to no padding.
 
         Returns the final hidden states [T, D] and the new part of the key-value cache
@@ -127,7 +127,7 @@ class Reader:
     def run(
         self, ids: Tensor, seen: Tensor, position: Tensor, layers: Layers
     ) -> tuple[Tensor, Layers]:
-        """Final states [N, T, D] of ids [N, T] behind S cached ones, and the cache of all S + T.
+        """Final states [N, T, D] of ids [N, T] after S cached ones, and the cache of all S + T.
 
         ``seen`` bool [N, T, S + T] is what each token attends to; ``position`` int64 [N, T] its
         place in its own row.
@@ -146,7 +146,7 @@ class Reader:
 
     @property
     def opened(self) -> tuple[Layers, Tensor]:
-        """The cache of the opening, for one row, and the state [1, D] behind it."""
+        """The cache of the opening, for one row, and the state [1, D] after it."""
         return [(layer[0][None], layer[1][None]) for layer in self._before], self.memo.root.hidden
 
     def _past(self, readings: list[RowCache], upto: list[int], packed: Packed) -> Tensor:

@@ -14,7 +14,7 @@ from ergotext.lm.batch import TokenBatch
 def mark(batch: TokenBatch, spelled: Sequence[Sequence[int]], any_order: bool) -> Tensor:
     """int64 [B, L]: k on the tokens that hold keyword k (from 1), 0 elsewhere.
 
-    Keywords in order: each at its first occurrence behind the one before. In any order: from left
+    Keywords in order: each at its first occurrence after the one before. In any order: from left
     to right, the longest keyword not yet placed that fits. A row in which a keyword finds no place
     gets no marks for it.
     """

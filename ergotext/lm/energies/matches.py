@@ -14,7 +14,7 @@ from ergotext.lm.automata.pieces import Pieces
 from ergotext.lm.batch import TokenBatch, checked
 from ergotext.lm.causal import CausalLM
 from ergotext.lm.energies.term import Term
-from ergotext.lm.protocols import Automaton, Bounded, Ending
+from ergotext.lm.protocols import Automaton, Ending
 
 FEW_WALKS = 40
 """Walks where an ending is known to start from if they fail."""
@@ -71,7 +71,7 @@ class Matches(Term):
         return torch.where(torch.from_numpy(ended >= 0), 0.0, torch.inf).double()
 
     def initial(self, count: int) -> TokenBatch:
-        """Rows found by walks that take any way on and end where they first may.
+        """Initial rows from random walks that end as soon as they may.
 
         They are the same at every call.
 
@@ -81,7 +81,7 @@ class Matches(Term):
             No walk came to an end.
         """
         automaton, start = self.automaton, self.automaton.start(1)
-        least = int(automaton.least(start)[0]) if isinstance(automaton, Bounded) else 0
+        least = int(automaton.least(start)[0])
         if least > LIMITS[-1]:
             raise InputError(
                 f"the automaton accepts only texts of {least} tokens or more, but chains start "
@@ -123,7 +123,7 @@ class Matches(Term):
 
 
 def matches(what: Automaton | str) -> Matches:
-    """A hard constraint: an automaton takes the whole text.
+    """A hard constraint: an automaton accepts the whole text.
 
     Parameters
     ----------

@@ -44,10 +44,10 @@ def repeated(reference: str, text: str) -> float:
 
 
 def difference(reference: str) -> Term:
-    """−log(1 − repeated) in nats: what saying it in the reference's own words costs.
+    """−log(1 − repeated) in nats: the cost of repeating the reference's words.
 
     Between 0 and 4.6; Liu et al. 2020, "Unsupervised paraphrasing by simulated annealing",
-    equation 6, with ``repeated`` in the place of BLEU.
+    equation 6, with ``repeated`` instead of BLEU.
 
     Parameters
     ----------
@@ -68,10 +68,10 @@ def difference(reference: str) -> Term:
 
 
 def kept_words(reference: str, lm: CausalLM) -> Term:
-    """−log of the share of the reference's information whose words the text keeps, in nats.
+    """−log of the share of the reference's information that the text repeats, in nats.
 
-    A crude stand-in for a similarity of meaning where no sentence encoder is to be had. Each word
-    weighs what the model needs to be told to expect it, −log p of its tokens; so "the" counts
+    A crude replacement for semantic similarity, without a sentence encoder. Each word
+    weighs its information under the model, −log p of its tokens; so "the" counts
     little and a name much. Order does not count. Between 0 and 4.6.
 
     Parameters

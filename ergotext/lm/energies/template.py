@@ -19,21 +19,21 @@ from ergotext.support.words import check_word, is_unspaced
 _BLANK = re.compile(r"_{3,}(?:\{\s*(\d+)\s*(,?)\s*(\d*)\s*\})?")
 _CLOSING = re.compile(r"\s+([.,;:!?%)\]}。，；：！？、”’])")
 LISTED = 256
-"""How many of the likeliest next tokens are looked at for a first filling."""
+"""How many of the likeliest next tokens are examined for a first filling."""
 
 
 @dataclass(frozen=True)
 class Blank:
-    """How much may stand in a blank: words, or characters where there are no spaces."""
+    """Length range of a blank: in words, or in characters for scripts without spaces."""
 
     least: int = 1
     most: int | None = None
     spaced: bool = True
     glued: bool = False
-    """Whether it goes on with the word before it."""
+    """Whether it continues with the word before it."""
 
     def pattern(self) -> str:
-        """A regular expression of what may stand there."""
+        """Regular expression of its fillings."""
         more = "" if self.most is None else self.most - 1
         between = " " if self.spaced else ""
         unit = r"\S+" if self.spaced else r"\S"
@@ -46,7 +46,7 @@ class Parts:
 
     texts: tuple[str, ...]
     """One more than there are blanks; the outer ones may be empty. A text that a space parts from
-    the blank before it begins with that space; the space behind a text belongs to the blank."""
+    the blank before it begins with that space; the space after a text belongs to the blank."""
     blanks: tuple[Blank, ...]
     pattern: re.Pattern[str]
     """What the whole text must match, a group for each blank."""
@@ -94,7 +94,7 @@ class Parts:
         return cls(tuple(inner), tuple(blanks), re.compile(source))
 
     def fillings(self, text: str) -> tuple[str, ...] | None:
-        """What stands in the blanks of a text; None if it is not the template filled."""
+        """The fillings of a text's blanks; None if it does not match the template."""
         match = self.pattern.fullmatch(text.strip())
         return None if match is None else match.groups()
 
@@ -113,7 +113,7 @@ class TemplateTerm(Term):
     """0 where a text is the template with its blanks filled, +inf elsewhere.
 
     What is given is locked, in the tokens that the tokenizer makes of it there; the first place
-    where the tokens of a given part stand, behind what must stand before, is theirs. The text that
+    where the tokens of a given part stand, after what must stand before, is theirs. The text that
     comes of it is compared as a string, so that nothing runs into a given word.
 
     Parameters
@@ -218,19 +218,24 @@ class TemplateTerm(Term):
             begun = self._with_word(rows, "", blank.least)
             single = self._filled(rows, Blank(1, 1, spaced=False))
             for _ in range(blank.least - 1):
-                single = self._filled(single, Blank(1, 1, spaced=False))
+                longer = self._filled(single, Blank(1, 1, spaced=False))
+                if longer == single:
+                    break
+                single = longer
             pairs = zip(begun, single, strict=True)
             return [a if a and n % 2 == 0 else b for n, (a, b) in enumerate(pairs)]
         for word in range(blank.least):
             glued = not blank.spaced or (blank.glued and not word)
             found = self._with_word(rows, "" if glued else " ", None if blank.spaced else 1)
+            if not any(found):
+                break  # no further word will be found either
             rows = [longer or row for longer, row in zip(found, rows, strict=True)]
         return rows
 
     def _with_word(
         self, rows: Sequence[Sequence[int]], before: str, size: int | None
     ) -> list[list[int]]:
-        """Each row with a likely token of letters behind ``before``; empty if none is listed.
+        """Each row with a likely token of letters after ``before``; empty if none is listed.
 
         With a size, of so many letters.
         """
@@ -265,11 +270,11 @@ def template(text: str) -> TemplateTerm:
     text : str
         ``The ___ sat on the ___{1,3}.``: ``___`` is a blank of one or more words, ``___{2}`` of
         two, ``___{1,3}`` of one to three; of characters, in scripts without spaces. A space
-        before closing punctuation is not kept.
+        before closing punctuation is dropped.
 
     Raises
     ------
     InputError
-        There is no blank, one of no length or a length that cannot be read, or two side by side.
+        There is no blank, one with an invalid length, or two adjacent ones.
     """
     return TemplateTerm(text)

@@ -31,7 +31,7 @@ class Term(ABC):
     hard: ClassVar[bool] = False
     """A hard constraint: 0 or +inf. It says where chains start and which tokens are locked."""
     regular: ClassVar[bool] = False
-    """A hard constraint that ``automaton`` tells in full; a sum may hold several."""
+    """A hard constraint equivalent to its ``automaton``; a sum may contain several."""
     lowest: float | None = None
     """Nats that this energy is never below, if that is known."""
 
@@ -41,7 +41,7 @@ class Term(ABC):
 
     @property
     def scorer(self) -> CausalLM | None:
-        """The language model behind this energy, if there is one."""
+        """The causal language model of this energy, if any."""
         return None
 
     @property
@@ -51,17 +51,17 @@ class Term(ABC):
 
     @property
     def masked(self) -> MaskedScorer | None:
-        """The masked language model behind this energy, if there is one."""
+        """The masked language model of this energy, if any."""
         return None
 
     @property
     def automaton(self) -> Automaton | None:
-        """What takes the sequences that this term allows, if an automaton can tell."""
+        """Automaton of the sequences that this term allows, if there is one."""
         return None
 
     @property
     def soft(self) -> Function | None:
-        """What is left of the energy beside −log p and the automaton (``protocols.Energy``)."""
+        """The energy without −log p and the automaton (``protocols.Energy``)."""
         return Sum([(1.0, self)]).soft
 
     @property
@@ -70,7 +70,7 @@ class Term(ABC):
         return Sum([(1.0, self)]).floor
 
     def bind(self, scorer: CausalLM) -> Term:  # noqa: ARG002 - most terms need no model
-        """The same term, knowing the model (and so the tokenizer) of the sum it stands in."""
+        """The same term, bound to the model (and tokenizer) of its sum."""
         return self
 
     def terms(self, batch: TokenBatch) -> dict[str, Tensor]:
@@ -78,17 +78,17 @@ class Term(ABC):
         return {self.name: self(batch)}
 
     def initial(self, count: int) -> TokenBatch:
-        """``count`` states to start from: empty texts, unless a term asks for more."""
+        """``count`` initial states: empty texts, unless a term requires more."""
         return TokenBatch.of([()] * count)
 
     def forget(self) -> None:
-        """Drop what the model behind this energy kept from earlier calls."""
+        """Drop the model's cache of earlier calls."""
         if self.scorer is not None:
             self.scorer.forget()
 
     @property
     def marks(self) -> frozenset[int]:
-        """The lock marks that every text bears: those of a text that the term begins with.
+        """The lock marks that every text has: those of the term's initial text.
 
         A term that can tell them without making one does.
         """
@@ -112,7 +112,7 @@ class Term(ABC):
 
 
 class Sum(Term):
-    """A weighted sum of energies; its terms are told apart by name.
+    """A weighted sum of energies, whose terms have distinct names.
 
     Raises
     ------
@@ -211,7 +211,7 @@ class Sum(Term):
 
     @property
     def _others(self) -> list[tuple[str, float, Term]]:
-        """The terms beside the scorer's −log p and what the automaton tells."""
+        """The terms other than the scorer's −log p and the automaton."""
         return [
             (name, weight, term)
             for name, (weight, term) in zip(self.names, self.parts, strict=True)

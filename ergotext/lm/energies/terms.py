@@ -97,7 +97,7 @@ class Length(Term):
 
 
 class Keywords(Term):
-    """0 where every word stands in the decoded text verbatim, +inf elsewhere."""
+    """0 where every word occurs in the decoded text verbatim, +inf elsewhere."""
 
     name = "keywords"
     hard = True
@@ -172,7 +172,7 @@ def fluency(lm: CausalLM, context: str | None = None) -> Fluency:
     ----------
     lm : CausalLM
     context : str, optional
-        A text that stands before x, conditioned on and never edited.
+        Text to condition on; it is never edited.
     """
     return Fluency(lm if context is None else lm.given(context))
 
@@ -188,13 +188,13 @@ def pseudo_likelihood(mlm: MaskedLM, whole_words: bool = False) -> PseudoLikelih
     ----------
     mlm : MaskedLM
     whole_words : bool
-        Mask what follows a token in its word, too (Kauf and Ivanova 2023, arXiv 2305.10588).
+        Also mask the tokens after it in the same word (Kauf and Ivanova 2023, arXiv 2305.10588).
 
     Raises
     ------
     InputError
-        The model is no masked language model, or stands in a sum with a causal one that has
-        another tokenizer.
+        The model is not a masked language model, or is in a sum with a causal one that has another
+        tokenizer.
     """
     return PseudoLikelihood(mlm, whole_words)
 
@@ -202,7 +202,7 @@ def pseudo_likelihood(mlm: MaskedLM, whole_words: bool = False) -> PseudoLikelih
 def length(mean: float, sd: float = 1.0) -> Length:
     """−log of a discretised normal law over the number of generated tokens.
 
-    Context and end token are not counted. Without a length prior a text shrinks to its keywords:
+    Context and end token do not count. Without a length prior a text shrinks to its keywords:
     every further token costs 2 to 4 nats of fluency, so the spread should be small (with sd = 1
     the likeliest single text is 2 to 4 tokens shorter than ``mean``).
     """
@@ -210,7 +210,7 @@ def length(mean: float, sd: float = 1.0) -> Length:
 
 
 def keywords(words: Sequence[str], any_order: bool = False) -> Keywords:
-    """A hard constraint: every word stands in the text verbatim, at word boundaries.
+    """A hard constraint: every word occurs in the text verbatim, at word boundaries.
 
     Checked on the decoded text. Without ``any_order`` the words keep the order given.
 

@@ -51,7 +51,7 @@ class Alphabet:
 
 
 class TextTokenizer(Protocol):
-    """What an index needs of a tokenizer."""
+    """Interface of tokenizers for an index."""
 
     @property
     def alphabet(self) -> Alphabet:

@@ -14,8 +14,8 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from ergotext.errors import InputError, ModelError
+from ergotext.lm.checks import check_tokenizer
 from ergotext.lm.ragged import offsets_of
-from ergotext.lm.soundness import check_tokenizer
 from ergotext.lm.tokenizers.characters import Alphabet, joined, points_of
 from ergotext.lm.tokenizers.spelling import decoded, misread
 from ergotext.support.arrays import Ints
@@ -27,7 +27,7 @@ class FastTokenizer:
     """Keys as a model is taught to write them: token for token what ``text_target`` gives.
 
     What the tokenizer puts before every target (the start token of BART, the language of NLLB) is
-    part of every key; the one token that it puts behind closes the key. A causal model has read
+    part of every key; the one token that it puts after closes the key. A causal model has read
     its start token before the first prompt, so it is no part of the keys that it writes. A text
     that has no tokens of its own has none at all.
 
@@ -49,7 +49,7 @@ class FastTokenizer:
     -----
     Padding must be a token that no key holds and that does not close one. Where the tokenizer's
     own is the end token, or there is none, another special token takes its place; where there is
-    no other, a number behind the last token does, and the alphabet is one larger.
+    no other, a number after the last token does, and the alphabet is one larger.
     """
 
     def __init__(self, tokenizer: Any, name: str = "", causal: bool = False) -> None:
@@ -85,7 +85,7 @@ class FastTokenizer:
 
     @property
     def made(self) -> Tokenizer:
-        """What does the work: the tokenizer of the ``tokenizers`` library."""
+        """The underlying tokenizer of the ``tokenizers`` library."""
         return self._inner
 
     @cached_property
@@ -113,7 +113,7 @@ class FastTokenizer:
         return [int(i) for i in self.encode_many([text])[0]]
 
     def encode_many(self, texts: Sequence[str]) -> tuple[Ints, Ints]:
-        """Flat ids [T] and offsets [n + 1]; the texts are parted among threads."""
+        """Flat ids [T] and offsets [n + 1]; threads share the texts."""
         points_of(joined(texts))  # raises where a text is no Unicode
         rows = [e.ids for e in self._inner.encode_batch_fast(list(texts), add_special_tokens=False)]
         if self.before:
@@ -131,7 +131,7 @@ class FastTokenizer:
         return self.decode_many([ids])[0]
 
     def decode_many(self, rows: Sequence[Sequence[int]]) -> list[str]:
-        """The text of each row; the rows are parted among threads."""
+        """The text of each row; threads share the rows."""
         shown = [self._shown(row) for row in rows]
         if not self._misread:
             return list(self._inner.decode_batch(shown, skip_special_tokens=False))
@@ -224,7 +224,7 @@ def pretrained(name: str, *, offline: bool = False) -> tuple[Any, Path | str]:
 
 
 def padding_of(tokenizer: Any, taken: Container[int]) -> int | None:
-    """The tokenizer's own padding, or another special token that may stand for it.
+    """The padding token, or another special token that can serve as one.
 
     None of ``taken``, nor what stands for unknown characters.
     """
@@ -278,7 +278,7 @@ def _source(name: str) -> Path | str:
 
 
 def _around(tokenizer: Any) -> tuple[list[int], list[int]]:
-    """The ids that stand before and behind every decoder target."""
+    """The ids that stand before and after every decoder target."""
     for text in chain(_PROBES, islice(_words(tokenizer), 1000)):
         bare = list(tokenizer(text_target=text, add_special_tokens=False)["input_ids"])
         whole = list(tokenizer(text_target=text)["input_ids"])

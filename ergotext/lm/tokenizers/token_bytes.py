@@ -34,7 +34,7 @@ _SIGNS = str.maketrans(
 
 @dataclass(frozen=True, eq=False)
 class Written:
-    """What each token writes: piece t is ``flat[offsets[t] : offsets[t + 1]]``.
+    """The bytes of each token: piece t is ``flat[offsets[t] : offsets[t + 1]]``.
 
     Special tokens write nothing. A space that the tokenizer puts before every text counts.
     """
@@ -51,7 +51,7 @@ class Written:
         Raises
         ------
         InputError
-            The pieces of this tokenizer cannot be told.
+            The pieces of this tokenizer are unknown.
         """
         if isinstance(tokenizer, FastTokenizer):
             pieces = _pieces(tokenizer)
@@ -85,7 +85,7 @@ class Written:
 
     @cached_property
     def alike(self) -> Written:
-        """What each token writes, letters that are alike made the same (``alike``)."""
+        """The text of each token, with similar letters folded (``alike``)."""
         pieces = [
             self.flat[low:high].tobytes() for low, high in itertools.pairwise(self.offsets.tolist())
         ]
@@ -95,7 +95,7 @@ class Written:
         return Written(flat, offsets_of(lengths), lead)
 
     def texts(self, ids: Ints, offsets: Ints) -> list[str]:
-        """What rows of tokens write; the row i is ``ids[offsets[i] : offsets[i + 1]]``."""
+        """The text of rows of tokens; row i is ``ids[offsets[i] : offsets[i + 1]]``."""
         flat, bounds = take_rows(self.flat, self.offsets, ids)
         whole, at = flat.tobytes(), bounds[offsets].tolist()
         return [whole[low:high].decode(errors="replace") for low, high in itertools.pairwise(at)]
@@ -140,10 +140,10 @@ def _clusters(text: str) -> list[str]:
 
 
 def alike(text: str) -> list[str]:
-    """What each character of a text is where letters that are alike are the same.
+    """Each character of a text with similar letters folded together.
 
     Case, width, composition, and the forms of quotes, dashes and spaces make no difference;
-    invisible characters, and spaces behind a space, are nothing. Characters that a tokenizer writes
+    invisible characters, and spaces after a space, are nothing. Characters that a tokenizer writes
     byte by byte stay what they are in the index, so they are met in no other form.
     """
     found = [_alike(char) for char in text]

@@ -77,7 +77,7 @@ class Vocabulary:
         return [self.text(row) for row in checked(batch).rows()]
 
     def spell(self, word: str) -> list[int]:
-        """The tokens of a keyword as it stands inside a sentence.
+        """The tokens of a keyword inside a sentence.
 
         In scripts that put spaces between words the tokens begin with the space.
 
@@ -97,7 +97,7 @@ class Vocabulary:
         return ids
 
     def _inside(self, word: str) -> list[int]:
-        """The tokens of a word behind another, with one space between them where there is one.
+        """The tokens of a word after another, with one space between them where there is one.
 
         Some tokenizers put a space before every text, so encoding " word" would give two.
         """

@@ -31,7 +31,7 @@ def word_numbers(row: Sequence[int], vocabulary: Vocabulary) -> tuple[int, ...]:
 def _characters(row: Sequence[int], vocabulary: Vocabulary) -> Iterator[tuple[int, str]]:
     """Runs of tokens that spell whole characters: how many, and what they add to a text.
 
-    Spelled behind another word, so that a token which begins one shows the space in front of it.
+    Spelled after another word, so that a token which begins one shows the space in front of it.
     """
     anchor = vocabulary.encode("a")
     skip = len(vocabulary.text(anchor))

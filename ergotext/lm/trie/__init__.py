@@ -1,4 +1,12 @@
-"""The token trie: twenty million keys in a file, loaded in milliseconds, walked in microseconds."""
+r"""Token trie: millions of keys in a memory-mapped file that opens in milliseconds.
+
+- ``tree``, ``states``: ``TokenTrie`` and its vectorised steps; ``overlay``: an editable trie.
+- ``builder``, ``lines``, ``update``: build and change one; ``file``, ``header``: save and load it.
+- ``restricted``, ``by_ordinal``, ``by_length``, ``lookahead``: parts of a trie and their best key.
+- ``texts``, ``mentions``: find keys by their text; ``device``: walk a trie on a GPU.
+
+>>> trie = et.build_trie(["apple\tcolour", "apple\torigin"], et.CharacterTokenizer("aceghilnoprtu"))
+"""
 
 from ergotext.lm.trie.builder import build
 from ergotext.lm.trie.file import load, notes_of, save, verify

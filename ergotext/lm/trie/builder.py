@@ -17,10 +17,10 @@ from tqdm import tqdm
 from ergotext.errors import ErgotextError, InputError
 from ergotext.lm.ragged import offsets_of, spread, take_rows
 from ergotext.lm.tokenizers.characters import Alphabet, TextTokenizer, alphabet_of
+from ergotext.lm.trie.external_sort import Runs
 from ergotext.lm.trie.key_ids import Key, is_key, key_ids
 from ergotext.lm.trie.keys import key_blocks, object_rows
 from ergotext.lm.trie.levels import Levels, token_type
-from ergotext.lm.trie.runs import Runs
 from ergotext.lm.trie.sort import KeyRows, exact_order
 from ergotext.lm.trie.states import ROOT, VALUE_END
 from ergotext.lm.trie.tree import TokenTrie
@@ -53,18 +53,18 @@ def build(
         ``[1, 2, 3]``. So ``("ab", "a")`` is the key ``ab`` with the object ``a``, and
         ``["ab", "a"]`` are two keys.
     alphabet : Alphabet or TextTokenizer
-        The ids of the keys, or what turns texts into them (texts need a tokenizer).
+        The ids of the keys, or their tokenizer (texts need a tokenizer).
     run_bytes : int
-        Memory for keys and objects at a time; beyond it they are sorted on disk. What the
-        finished trie takes up comes on top of about six times this.
+        Memory for keys and objects at a time; beyond it they are sorted on disk. The finished trie
+        comes on top of about six times this.
     folder : str or Path, optional
-        Where temporary files go; the system's place for them if not given.
+        Folder of temporary files; by default the system's.
 
     Raises
     ------
     InputError
-        A key without tokens, or with an id that no key may hold; what is neither a key nor a
-        pair; an object with a lone surrogate.
+        A key is empty or has an invalid id, an item is neither a key nor a pair, or an object has a
+        lone surrogate.
     """
     with TrieBuilder(alphabet, run_bytes=run_bytes, folder=folder) as builder:
         bar = tqdm(several(pairs), desc="reading keys", unit=" keys", unit_scale=True, disable=None)
@@ -107,7 +107,7 @@ class TrieBuilder:
             self._temporary.close()
 
     def add_pairs(self, pairs: Sequence[Item]) -> None:
-        """Take in keys, or pairs of a key and an object or None, as ``build`` tells them apart."""
+        """Add keys, or pairs of a key and an object or None, as in ``build``."""
         if pairs:
             keys, objects = parted(pairs, self._seen)
             self.add(*encoded(keys, self.tokenizer), *object_bytes(objects))
@@ -117,7 +117,7 @@ class TrieBuilder:
     ) -> None:
         """Take in keys as flat ids (without end tokens) and offsets, and the objects of each.
 
-        ``objects`` is flat UTF-8 with the byte 0xFE behind each object.
+        ``objects`` is flat UTF-8 with the byte 0xFE after each object.
         """
         check_keys(self.alphabet, ids, offsets, self._seen)
         self._seen += len(offsets) - 1
@@ -170,7 +170,7 @@ class TrieBuilder:
 
 
 def faults(alphabet: Alphabet, ids: Ints, offsets: Ints) -> dict[int, str]:
-    """What is wrong with which keys: no tokens, or one that no key may hold."""
+    """Faults by key: no tokens, or an invalid one."""
     empty = np.flatnonzero(np.diff(offsets) == 0)
     found = dict.fromkeys(empty.tolist(), "a key without tokens")
     own = (ids == alphabet.pad) | (ids == alphabet.end)
@@ -192,7 +192,7 @@ def check_keys(alphabet: Alphabet, ids: Ints, offsets: Ints, before: int = 0) ->
 
 
 def parted(items: Iterable[Item], before: int = 0) -> tuple[list[Key], list[str | None]]:
-    """The keys and the objects of items, of which ``before`` came earlier; see ``build``."""
+    """Split items into keys and objects; ``before`` items came earlier (see ``build``)."""
     keys: list[Any] = []
     objects: list[str | None] = []
     for item in items:

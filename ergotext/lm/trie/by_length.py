@@ -35,12 +35,12 @@ class KeysByLength:
 
     Notes
     -----
-    A beginning of d tokens can come to no more than its own sum and the maxima of the laws behind
+    A beginning of d tokens can come to no more than its own sum and the maxima of the laws after
     it. So the trie is walked level by level, many nodes in one step, and what cannot beat the k-th
     best of the keys found so far is let go: branch and bound, so the result is exact. Where a
     level has more than ``CHUNK`` nodes left, the most promising go first, to the end, so that the
     others are mostly never opened. Nodes below which no key has the length are left out, as kept
-    in a bit for each length. Where only one key goes on, its rest is scored at once.
+    in a bit for each length. Where only one key continues, its rest is scored at once.
 
     References
     ----------
@@ -136,7 +136,7 @@ class KeysByLength:
         return which[np.searchsorted(among, low) < np.searchsorted(among, high)]
 
     def _rests(self, state: Ints, size: int) -> tuple[Ints, NDArray[np.bool_]]:
-        """The next ``size`` tokens of each tail [m, size], and whether it ends behind them."""
+        """The next ``size`` tokens of each tail [m, size], and whether it ends after them."""
         tail, end = self.trie.tail, self.trie.end
         at = (state - self.trie.nodes)[:, None] + np.arange(size + 1)
         run = tail[np.minimum(at, len(tail) - 1)].astype(np.int64)

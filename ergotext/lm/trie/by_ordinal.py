@@ -23,7 +23,7 @@ def keys_numbered(
     inputs : int64 [n]
         The input that may go along each key; of no matter for a ``TokenTrie``.
     ordinals : int64 [n]
-        The number of each in exact order.
+        The number of each in sorted order.
     """
     if isinstance(automaton, RestrictedKeys):
         trie, state = automaton.trie, automaton.start(automaton.inputs)[inputs]

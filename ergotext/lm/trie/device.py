@@ -86,9 +86,9 @@ class DeviceTrie:
         Returns
         -------
         tokens : int64 [B, W]
-            By rising token; behind the last, padding.
+            Sorted; padding after the last.
         following : int64 [B, W]
-            The next state; behind the last, -1. A finished state leads to itself by padding.
+            The next state; after the last, -1. A finished state leads to itself by padding.
 
         Raises
         ------
@@ -101,7 +101,7 @@ class DeviceTrie:
         return tokens, following
 
     def advance(self, states: Tensor, tokens: Tensor) -> Tensor:
-        """int64 [B]: each state after reading one token; -1 where no key goes on like that."""
+        """int64 [B]: each state after one token; -1 where no key continues with it."""
         inner, low, count = self._edges(states)
         stop = (low + count - 1).clamp(min=0)
         high = low + count
@@ -193,7 +193,7 @@ class DeviceTrie:
 
 
 def level_widths(trie: TokenTrie) -> tuple[int, ...]:
-    """The most ways on from any state, for each number of tokens read so far; at least 1."""
+    """Maximum number of transitions of a state, by tokens read so far; at least 1."""
     widths: list[int] = []
     low, high = 0, 1
     while low < high and len(widths) < max(trie.longest, 1):

@@ -11,7 +11,7 @@ from ergotext.lm.tokenizers.characters import Alphabet
 from ergotext.support.arrays import Ints
 
 FAR = 1 << 20
-"""No key goes on from there."""
+"""No key continues from there."""
 
 
 class LevelArrays(Protocol):

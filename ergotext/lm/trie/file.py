@@ -53,7 +53,7 @@ def save(
         What else readers are to know; ``notes_of`` gives it back.
     replaces : tuple, optional
         What ``state_of(path)`` was when the trie was read from there: a file that has come there
-        since is not replaced. It is looked at right before the old file makes room for the new.
+        since is not replaced. It is examined right before the old file makes room for the new.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def save(
 
 
 def state_of(path: str | Path) -> State | None:
-    """What is at ``path``, as ``save`` takes it for ``replaces``; None if there is nothing."""
+    """State of the file at ``path``, for ``replaces`` of ``save``; None if there is no file."""
     try:
         stat = Path(path).stat()
     except FileNotFoundError:
@@ -99,22 +99,22 @@ def state_of(path: str | Path) -> State | None:
 
 
 def notes_of(path: str | Path) -> dict[str, str]:
-    """What was noted when the index was saved; errors as ``load``."""
+    """The notes saved with an index; errors as ``load``."""
     meta = IndexFile.open(Path(path)).meta
     return {k.removeprefix(_NOTE): v for k, v in meta.items() if k.startswith(_NOTE)}
 
 
 def load(path: str | Path, tokenizer: TextTokenizer | None = None) -> TokenTrie:
-    """Map a trie into memory; nothing is read before it is asked for, and readers share pages.
+    """Memory-map a trie: pages are read on demand and shared between processes.
 
-    Checks the header, the sizes, and the ends of offsets. Only ``verify`` vouches for the content;
+    Checks the header, the sizes, and the ends of offsets. Only ``verify`` checks the content;
     in a damaged file, lookups give wrong answers at worst.
 
     Parameters
     ----------
     path : str or Path
     tokenizer : TextTokenizer, optional
-        What turns texts into keys, if not the character tokenizer that the file holds.
+        Tokenizer of the keys, if not the character tokenizer in the file.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def load(path: str | Path, tokenizer: TextTokenizer | None = None) -> TokenTrie:
 
 
 def verify(path: str | Path) -> None:
-    """Read the whole file and compare its checksums: finds any damage.
+    """Read the whole file and check its checksums, which finds any damage.
 
     Raises
     ------

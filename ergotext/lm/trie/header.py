@@ -32,7 +32,7 @@ ARRAYS = {
 CHARACTERS = "characters"
 """Another one, of U32: where the index holds its tokenizer."""
 NUMBERS = ("keys", "longest", "vocabulary", "pad", "end")
-"""What the header says in whole numbers, 0 or more."""
+"""What the header says in integers, 0 or more."""
 _NO_CHECKSUM = "0" * 32
 _MOST_HEADER = 1 << 20
 
@@ -42,16 +42,16 @@ class IndexFileError(ErgotextError):
 
 
 class Part(NamedTuple):
-    """Where an array lies in the file."""
+    """Location of an array in the file."""
 
     kind: np.dtype[Any]
     length: int
     begin: int
-    """behind the header"""
+    """after the header"""
 
     @property
     def end(self) -> int:
-        """Where the next one begins."""
+        """Offset of the next array."""
         return self.begin + self.kind.itemsize * self.length
 
 
@@ -89,7 +89,7 @@ class IndexFile:
 
     @property
     def intact(self) -> bool:
-        """Whether the content is what its checksum says; reads the whole file."""
+        """Whether the content matches its checksum; reads the whole file."""
         return checksum(memoryview(self.data)[self.begin :]) == self.meta["content"]
 
     def number(self, name: str) -> int:
@@ -153,7 +153,7 @@ def _check_meta(meta: dict[str, Any]) -> None:
 
 
 def _placed(tensors: dict[str, Any]) -> dict[str, Part]:
-    """The arrays, one behind the other without gap; ValueError where they are not so."""
+    """The arrays, one after the other without gap; ValueError where they are not so."""
     kinds = {**ARRAYS, CHARACTERS: ("U32",)}
     for name in (*ARRAYS, *tensors):
         if name not in tensors or name not in kinds:
@@ -191,7 +191,7 @@ def _no_index(path: Path) -> IndexFileError:
 
 
 def header_of(meta: dict[str, str], arrays: dict[str, NDArray[Any]]) -> bytes:
-    """Length and JSON, as safetensors has it, padded so that arrays behind it are aligned."""
+    """Header of a safetensors file, padded so that the arrays after it are aligned."""
     own = {"format": FORMAT, "version": str(VERSION), "header": _NO_CHECKSUM}
     content: dict[str, Any] = {
         "__metadata__": {**own, "content": checksum(*arrays.values()), **meta}
@@ -221,7 +221,7 @@ def _blanked(header: bytes, checksum: str) -> bytes:
 
 
 def checksum(*parts: Any) -> str:
-    """32 hexadecimal digits of bytes or arrays, one behind the other."""
+    """Checksum of bytes or arrays in sequence: 32 hexadecimal digits."""
     digest = hashlib.blake2b(digest_size=16)
     for part in parts:
         digest.update(part)

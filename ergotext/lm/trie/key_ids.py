@@ -27,7 +27,7 @@ def key_ids(given: Any) -> list[int]:
     Raises
     ------
     InputError
-        It is no sequence, or holds what is no whole number of 64 bits.
+        It is no sequence, or holds what is not an integer of 64 bits.
     """
     if not is_key(given) or isinstance(given, str):
         raise InputError(

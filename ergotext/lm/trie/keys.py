@@ -15,12 +15,12 @@ from ergotext.support.arrays import Ints
 
 
 def key_blocks(trie: TrieStates, state: int, limit: int) -> Iterator[tuple[Ints, Ints]]:
-    """What is left, end token included, of the keys below a state, in exact order.
+    """The remaining tokens, end token included, of the keys below a state, in order.
 
     Yields
     ------
     ids : int64 [T]
-        Keys one behind the other.
+        Keys one after the other.
     offsets : int64 [n + 1]
         Where each begins; n is at most ``limit``.
     """
@@ -35,7 +35,7 @@ def key_blocks(trie: TrieStates, state: int, limit: int) -> Iterator[tuple[Ints,
         edges = todo.pop()
         if int(edges.count.sum()) <= limit:
             ids, offsets = edges.keys(trie)
-            offsets = offsets[: left + 1]  # a damaged file cannot make it go on for ever
+            offsets = offsets[: left + 1]  # a damaged file cannot make it continue for ever
             left -= len(offsets) - 1
             yield ids[: offsets[-1]], offsets
         elif len(edges.prefix) >= trie.longest:
@@ -49,7 +49,7 @@ def key_blocks(trie: TrieStates, state: int, limit: int) -> Iterator[tuple[Ints,
 
 
 def keys_through(trie: TrieStates, states: Ints) -> tuple[Ints, Ints, Ints]:
-    """What is left of all keys that go through any of these states, in exact order.
+    """The remaining tokens of all keys through any of these states, in order.
 
     None of the states may be reached from another one, and none be a sink.
 
@@ -58,7 +58,7 @@ def keys_through(trie: TrieStates, states: Ints) -> tuple[Ints, Ints, Ints]:
     ordinals : int64 [n]
         The numbers of the keys, rising.
     ids : int64 [T]
-        Their tokens behind the states, end tokens included.
+        Their tokens after the states, end tokens included.
     offsets : int64 [n + 1]
     """
     if not len(states):
@@ -74,7 +74,7 @@ def keys_through(trie: TrieStates, states: Ints) -> tuple[Ints, Ints, Ints]:
 
 
 def object_rows(trie: TrieStates, low: int, high: int) -> tuple[NDArray[np.uint8], Ints]:
-    """Flat bytes and offsets [high - low + 1]: the objects, 0xFE behind each, of these keys."""
+    """Flat bytes and offsets [high - low + 1]: the objects of these keys, each followed by 0xFE."""
     block = low // BLOCK
     begin, stop = trie.pool_blocks[[block, -(-high // BLOCK)]].clip(0, len(trie.pool)).tolist()
     pool = trie.pool[begin:stop]

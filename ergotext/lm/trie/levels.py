@@ -38,7 +38,7 @@ class Levels:
         """the last key so far, whose right neighbour is yet to come, and what it shares"""
 
     def add(self, rows: KeyRows, shared: Ints) -> None:
-        """Take in rows in exact order, all of them behind those of earlier calls.
+        """Add rows in order, all of them after those of earlier calls.
 
         ``shared`` (int64 [n]) is what ``exact_order`` counted. Equal keys come in one call.
         """
@@ -108,7 +108,7 @@ class Levels:
             self._opens[level].append(opens[part])
 
     def _add_objects(self, rows: KeyRows, fresh: Ints) -> None:
-        """Append the objects, and behind the last row of each key what closes them."""
+        """Append the objects, and after the last row of each key what closes them."""
         last = np.append(fresh[1:], len(rows)) - 1
         lengths = np.diff(rows.object_offsets)
         lengths[last] += 1
@@ -135,7 +135,7 @@ class Levels:
 
 
 class _Blocks:
-    """Rows written one behind the other, with the place of every 32nd."""
+    """Rows written one after the other, with the place of every 32nd."""
 
     def __init__(self, kind: np.dtype[Any]) -> None:
         self.total = 0
@@ -157,7 +157,7 @@ class _Blocks:
 
 
 def state_type(nodes: int, tails: int) -> np.dtype[Any]:
-    """uint32 where that holds every state, of inner nodes and twice the tokens in tails."""
+    """uint32 if that can number every state: inner nodes and twice the tokens in tails."""
     return np.dtype(np.uint32 if nodes + 2 * tails < 2**32 else np.int64)
 
 

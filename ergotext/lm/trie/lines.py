@@ -36,7 +36,7 @@ _OPEN, _CLOSE = ord("（"), ord("）")
 
 @dataclass
 class Lines:
-    """What became of the lines of a file."""
+    """Statistics of the lines of a file."""
 
     read: int = 0
     bad: int = 0
@@ -66,7 +66,7 @@ def build_from_lines(
     Parameters
     ----------
     path : str or Path
-        UTF-8, fields parted by tabs.
+        UTF-8, fields separated by tabs.
     tokenizer : TextTokenizer, optional
         If not given, a character tokenizer of all characters of the file.
     columns : sequence of str
@@ -103,7 +103,7 @@ def read_keys(
     columns: Sequence[str] = TRIPLE,
     strict: bool = False,
 ) -> Iterator[tuple[Ints, tuple[Ints, Ints], tuple[NDArray[np.uint8], Ints]]]:
-    """The keys of the good lines of a file, many at a time; ``lines`` keeps the count.
+    """The keys of the valid lines of a file, in blocks; ``lines`` counts them.
 
     Parameters and errors are those of ``build_from_lines``.
 
@@ -114,7 +114,7 @@ def read_keys(
     keys : int64 [T] and int64 [n + 1]
         Flat ids without end tokens, and offsets into them.
     objects : uint8 [P] and int64 [n + 1]
-        UTF-8 with 0xFE behind each object, and offsets.
+        UTF-8 with 0xFE after each object, and offsets.
     """
     path, places = Path(path), _places(columns)
     for raw in _blocks(path, "reading keys"):
@@ -143,7 +143,7 @@ def key_text(subject: str, predicate: str) -> str:
 
 
 def subject_and_predicate(key: str) -> tuple[str, str] | None:
-    """What ``key_text`` was made of; None where it is no such key."""
+    """Inverse of ``key_text``; None for other keys."""
     subject, *rest = key.split("\t")
     if len(rest) not in (1, 2):
         return None
@@ -228,7 +228,7 @@ def _objects(fields: Fields, place: int | None) -> tuple[NDArray[Any], Ints]:
     if place is None:
         return np.empty(0, dtype=np.uint8), np.zeros(len(fields) + 1, dtype=np.int64)
     begin = fields.raw_begin[:, place]
-    lengths = fields.raw_stop[:, place] + 1 - begin  # with the tab or newline behind it
+    lengths = fields.raw_stop[:, place] + 1 - begin  # with the tab or newline after it
     offsets = offsets_of(lengths)
     objects = fields.raw[spread(begin, lengths)]
     objects[offsets[1:] - 1] = VALUE_END

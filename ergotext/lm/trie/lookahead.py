@@ -17,7 +17,7 @@ _BLOCK = 128
 class BestKey:
     """The potential of a state is the highest potential of the keys below it.
 
-    The keys below a state are a range of keys in exact order, so this is a range maximum: of
+    The keys below a state are a range of keys in sorted order, so this is a range maximum: of
     whole blocks by a sparse table (Bender and Farach-Colton 2000), of both ends directly. As no
     state promises less than what follows it, a search may cut by it (``protocols.LookAhead``).
 
@@ -25,7 +25,7 @@ class BestKey:
     ----------
     trie : TokenTrie
     potential : float64 [Q, N] or [N]
-        Of each input for each key in exact order, or the same for all inputs, in nats.
+        Of each input for each key in sorted order, or the same for all inputs, in nats.
 
     Raises
     ------

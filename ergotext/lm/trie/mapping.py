@@ -20,7 +20,7 @@ Ids = tuple[int, ...]
 
 
 class Keyed(Automaton):
-    """A map from keys to lists of objects, in the exact order of the keys.
+    """A map from keys to lists of objects, in the sorted order of the keys.
 
     A key is a text, which the trie's tokenizer reads, or token ids. A prefix that is a text means
     the keys whose text begins with it, whatever tokens the tokenizer parts the two into; token
@@ -36,7 +36,7 @@ class Keyed(Automaton):
 
         @property
         def tokenizer(self) -> TextTokenizer | None:
-            """What turns a text into a key."""
+            """The tokenizer of texts."""
 
         @property
         def longest(self) -> int:
@@ -44,7 +44,7 @@ class Keyed(Automaton):
 
     @abstractmethod
     def walk(self, prefix: Key) -> int:
-        """The state behind a prefix; -1 where no key begins with it."""
+        """The state after a prefix; -1 if no key begins with it."""
 
     @abstractmethod
     def objects(self, key: Key) -> list[str]:
@@ -77,20 +77,20 @@ class Keyed(Automaton):
         return hash(self.alphabet)  # as keys may change
 
     def keys(self, prefix: Key = ()) -> Iterator[Ids]:
-        """The keys that begin with this prefix, token ids without the end, in exact order."""
+        """The keys that begin with this prefix, token ids without the end, in sorted order."""
         for place in self._places(prefix):
             yield from self._keys(place)
 
     def items(self, prefix: Key = ()) -> Iterator[tuple[Ids, list[str]]]:
-        """The keys that begin with this prefix, each with its objects, in exact order."""
+        """The keys that begin with this prefix, each with its objects, in sorted order."""
         return ((key, self.objects(key)) for key in self.keys(prefix))
 
     def values(self, prefix: Key = ()) -> Iterator[list[str]]:
-        """The objects of each key that begins with this prefix, in exact order of the keys."""
+        """The objects of each key that begins with this prefix, in sorted order of the keys."""
         return (objects for _, objects in self.items(prefix))
 
     def count(self, prefix: Key = ()) -> int:
-        """How many keys begin with this prefix."""
+        """Number of keys that begin with this prefix."""
         return sum(map(self._count, self._places(prefix)))
 
     def get(self, prefix: Key) -> Ints:
@@ -125,7 +125,7 @@ class Keyed(Automaton):
         Raises
         ------
         InputError
-            A text, for a trie without a tokenizer; or neither a text nor whole numbers.
+            A text, for a trie without a tokenizer; or neither a text nor integers.
         """
         if not isinstance(key, str):
             return key_ids(key)
@@ -136,7 +136,7 @@ class Keyed(Automaton):
         return self.tokenizer.encode(key)
 
     def _places(self, prefix: Key) -> list[Ids]:
-        """The tokens below which the keys lie that begin with a prefix; in exact order."""
+        """The tokens below which the keys lie that begin with a prefix; in sorted order."""
         if isinstance(prefix, str):
             return sorted(place.tokens for place in places_of(self, prefix))
         return [tuple(self.ids(prefix))]

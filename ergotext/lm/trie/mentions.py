@@ -33,8 +33,8 @@ class Spotted:
     text, start, stop : int64 [n]
         The span ``texts[text][start:stop]``, by rising text, start and stop.
     token, state : int64 [n]
-        What closes the span (a tab, maybe with what stands behind it, or the end of the key), and
-        the state behind it. The same span elsewhere in a text has the same state.
+        What closes the span (a tab, maybe with what stands after it, or the end of the key), and
+        the state after it. The same span elsewhere in a text has the same state.
     other : bool [n]
         Whether the index writes the subject in other letters.
     paths : Paths
@@ -51,7 +51,7 @@ class Spotted:
 
 
 class Mentions:
-    """Finds spans of texts that are whole subjects: in a key, a tab stands behind a subject.
+    """Finds the subjects of keys in texts; in a key, a tab follows the subject.
 
     All places of all texts go down the trie side by side, along whatever tokens write what stands
     there, so what is found does not hang on how a tokenizer would cut a text of its own.
@@ -66,7 +66,7 @@ class Mentions:
     Raises
     ------
     InputError
-        The trie has no tokenizer, one that does not keep tabs, or one whose pieces cannot be told.
+        The trie has no tokenizer, one that does not keep tabs, or one whose pieces are unknown.
     """
 
     def __init__(self, trie: TokenTrie, whole: bool = False) -> None:
@@ -190,9 +190,9 @@ def _others(
 
 
 class _Places:
-    """The bytes of all texts, one behind the other, and the tokens that write what stands there.
+    """The bytes of all texts, one after the other, and the tokens that write what stands there.
 
-    Behind each text stands a byte that no text holds.
+    After each text stands a byte that no text holds.
     """
 
     def __init__(self, written: Written, texts: Iterable[Sequence[str]]) -> None:

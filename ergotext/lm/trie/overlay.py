@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ergotext.errors import InputError
+from ergotext.lm.automaton_base import AutomatonBase
+from ergotext.lm.protocols import Classes
 from ergotext.lm.ragged import spread
 from ergotext.lm.tokenizers.characters import Alphabet, TextTokenizer
 from ergotext.lm.trie.builder import (
@@ -23,20 +25,20 @@ from ergotext.lm.trie.builder import (
     several,
 )
 from ergotext.lm.trie.distance import FAR
-from ergotext.lm.trie.edits import Changes, gone_states, within
 from ergotext.lm.trie.key_ids import Key
 from ergotext.lm.trie.mapping import Ids, Keyed
+from ergotext.lm.trie.overlay_arrays import Changes, gone_states, within
 from ergotext.lm.trie.states import DEAD
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.support.arrays import Ints
 
 
-class EditableTrie(Keyed):
+class EditableTrie(AutomatonBase, Keyed):
     """A trie and changes to it, which answers like a trie (and is an ``Automaton``).
 
     The base is never written to. What is added is a trie of its own, and what is removed a set of
     numbers; both are meant to stay small, and ``compact`` merges them into a new base. The trie of
-    additions is built anew at the first question after a change, so many changes between two
+    additions is rebuilt at the first question after a change, so many changes between two
     questions cost as much as one: make them in batches.
 
     A state is the pair of the states in both tries as one number, (b + 1) + (a + 1)·S - 1 with S
@@ -54,7 +56,7 @@ class EditableTrie(Keyed):
         self._settled: Changes | None = None
 
     def add(self, key: Key, *objects: str) -> None:
-        """Add a key; objects go behind those that it has.
+        """Add a key; objects are appended to those it has.
 
         Raises
         ------
@@ -191,21 +193,25 @@ class EditableTrie(Keyed):
         return self._complete(states) | self._complete(self.advance(states, end))
 
     def advance(self, states: Ints, tokens: Ints) -> Ints:
-        """int64 [B]: each state after reading one token; -1 where no key goes on like that."""
+        """int64 [B]: each state after one token; -1 where no key continues with it."""
         base, added = self._parted(states)
         base = self.base.advance(base, tokens)
         base[self._gone(base)] = DEAD
         return self._pair(base, self._changes.added.advance(added, tokens))
 
     def least(self, states: Ints) -> Ints:
-        """int64 [B]: no key goes on with fewer tokens from there (``Bounded``)."""
+        """int64 [B]: lower bound on the remaining tokens."""
         base, added = self._parted(states)
         least = [np.where(base == DEAD, FAR, self.base.least(base))]
         least.append(np.where(added == DEAD, FAR, self._changes.added.least(added)))
         return np.where(states == DEAD, 0, np.minimum(*least))
 
+    def classes(self, states: Ints) -> Classes:
+        """The tokens that may follow each state; not kept, as keys come and go."""
+        return self._classes_of(states)
+
     def lone(self, states: Ints) -> NDArray[np.bool_]:
-        """bool [B]: where only one key goes on, and ``rest`` tells it."""
+        """bool [B]: where only one key continues; ``rest`` gives it."""
         base, added = self._parted(states)
         old, new = self.base.lone(base), self._changes.added.lone(added)
         lone: NDArray[np.bool_] = (old & (added == DEAD)) | (new & (base == DEAD))
@@ -216,7 +222,7 @@ class EditableTrie(Keyed):
         base, added = self._parted(np.where(self.lone(states), states, DEAD))
         ids, offsets = self.base.rest(base)
         more, its_offsets = self._changes.added.rest(added)
-        # A lone state goes on in one of the two tries only: their rows fill each other's gaps.
+        # A lone state continues in one of the two tries only: their rows fill each other's gaps.
         both = offsets + its_offsets
         flat = np.empty(both[-1], dtype=np.int64)
         flat[spread(both[:-1], np.diff(offsets))] = ids
@@ -233,7 +239,7 @@ class EditableTrie(Keyed):
         return ids in self._added or self._kept(ids)
 
     def walk(self, prefix: Key) -> int:
-        """The state behind a prefix; -1 where no key begins with it."""
+        """The state after a prefix; -1 if no key begins with it."""
         ids = self.ids(prefix)
         base = np.array([self.base.walk(ids)])
         base[self._gone(base)] = DEAD

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ergotext.errors import InputError
+from ergotext.lm.automaton_base import AutomatonBase
 from ergotext.lm.ragged import offsets_of, spread
 from ergotext.lm.trie.lookahead import Maxima
 from ergotext.lm.trie.states import DEAD, ROOT
@@ -19,7 +20,7 @@ from ergotext.support.words import counted
 
 @dataclass(frozen=True, eq=False)
 class Paths:
-    """Edges of a trie, for each of which it is told which input may go along it.
+    """Edges of a trie, with the inputs that may take each.
 
     Parameters
     ----------
@@ -34,7 +35,7 @@ class Paths:
     target: Ints
 
 
-class RestrictedKeys:
+class RestrictedKeys(AutomatonBase):
     """The keys of a trie that go along the paths of an input (``lm.protocols.Automaton``).
 
     Row i of ``start`` belongs to input i. A state is that of the trie and, above it, the number of
@@ -51,7 +52,7 @@ class RestrictedKeys:
         self.trie = settled(trie)
         self.inputs = inputs
         self._stride = trie.finished + len(trie.tail)
-        inner = paths.node < trie.nodes  # a tail goes on in one way in any case
+        inner = paths.node < trie.nodes  # a tail continues in one way in any case
         at = (paths.input * self._stride + paths.node)[inner]
         token, target = paths.token[inner], paths.target[inner]
         order = np.lexsort([token, at])
@@ -116,7 +117,7 @@ class RestrictedKeys:
         return whole | (self.plain(self.advance(states, end)) >= finished)
 
     def least(self, states: Ints) -> Ints:
-        """int64 [B]: no key goes on with fewer tokens from there (``Bounded``)."""
+        """int64 [B]: lower bound on the remaining tokens."""
         return self.trie.least(self.plain(states))
 
     def lone(self, states: Ints) -> NDArray[np.bool_]:
@@ -146,7 +147,7 @@ class BestAmong:
     automaton : TokenTrie or Within
         What is searched.
     ordinals : sequence of int64 [n]
-        For each input the keys that have a potential, in exact order.
+        For each input the keys that have a potential, in sorted order.
     potentials : sequence of float64 [n]
         In nats.
 

@@ -19,9 +19,9 @@ class KeyRows:
     Parameters
     ----------
     ids : uint16 or uint32 [T]
-        Tokens, key behind key; ``offsets`` (int64 [n + 1]) says where each begins.
+        Tokens, key after key; ``offsets`` (int64 [n + 1]) says where each begins.
     objects : uint8 [P]
-        UTF-8 with 0xFE behind each object; ``object_offsets`` (int64 [n + 1]) likewise.
+        UTF-8 with 0xFE after each object; ``object_offsets`` (int64 [n + 1]) likewise.
     """
 
     ids: NDArray[Any]
@@ -63,13 +63,13 @@ def exact_order(ids: NDArray[Any], offsets: Ints) -> tuple[Ints, Ints]:
     Returns
     -------
     order : int64 [n]
-        The i-th key in exact order is row ``order[i]``.
+        The i-th key in sorted order is row ``order[i]``.
     shared : int64 [n]
         How many tokens it has in common with the key before it: all of them for a duplicate.
 
     Notes
     -----
-    Radix sort from the left, 8 bytes at a time; only keys that tie with a neighbour go on.
+    Radix sort from the left, 8 bytes at a time; only keys that tie with a neighbour continue.
     """
     per_word = 8 // ids.itemsize
     lengths = np.diff(offsets)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ergotext.lm.automaton_base import AutomatonBase
 from ergotext.lm.ragged import offsets_of, spread
 from ergotext.lm.tokenizers.characters import Alphabet, TextTokenizer
 from ergotext.lm.trie.distance import nearest
@@ -24,13 +25,13 @@ VALUE_END, VALUES_END = 0xFE, 0xFF
 
 
 @dataclass(frozen=True, eq=False)
-class TrieStates:
+class TrieStates(AutomatonBase):
     """A set of token sequences as an automaton (``lm.protocols.Automaton``).
 
     Inner nodes are those that several keys pass through, numbered level by level from the root,
-    so that the edges of a node are consecutive. Where only one key goes on, the rest of it, end
+    so that the edges of a node are consecutive. Where only one key continues, the rest of it, end
     token included, is a run of plain tokens: its *tail*. Tails, and the pool of objects, stand in
-    the exact order of the keys, which is that of their token ids.
+    the sorted order of the keys, which is that of their token ids.
 
     A state is a plain number. With M inner nodes and T tokens in tails it is a node below M; or
     M + p: the next token is ``tail[p]``; or M + T + p: the key whose end token is ``tail[p]`` is
@@ -49,11 +50,11 @@ class TrieStates:
     tail : integer [T]
         All tails, at least an end token each.
     tail_blocks : int64 [ceil(size / 32) + 1]
-        Where the tail of every 32nd key begins; behind the last, T.
+        Where the tail of every 32nd key begins; after the last, T.
     pool : uint8 [P]
-        The objects of each key: UTF-8, 0xFE behind each object, 0xFF behind each key.
+        The objects of each key: UTF-8, 0xFE after each object, 0xFF after each key.
     pool_blocks : int64 [ceil(size / 32) + 1]
-        Where the objects of every 32nd key begin; behind the last, P.
+        Where the objects of every 32nd key begin; after the last, P.
     tokenizer : TextTokenizer, optional
         What turns a text into a key.
 
@@ -127,7 +128,7 @@ class TrieStates:
         return (states >= self.finished) | (self.advance(states, end) >= self.finished)
 
     def advance(self, states: Ints, tokens: Ints) -> Ints:
-        """int64 [B]: each state after reading one token; -1 where no key goes on like that."""
+        """int64 [B]: each state after one token; -1 where no key continues with it."""
         after = np.full(len(states), DEAD, dtype=np.int64)
         inner = self._is_node(states)
         single = np.flatnonzero(~inner)
@@ -147,7 +148,7 @@ class TrieStates:
         return after
 
     def least(self, states: Ints) -> Ints:
-        """int64 [B]: no key goes on with fewer tokens from there (``Bounded``); exact."""
+        """int64 [B]: fewest remaining tokens; exact."""
         least = np.zeros(len(states), dtype=np.int64)
         inner, tail = self._is_node(states), self.lone(states)
         least[inner] = self._nearest[states[inner]]
@@ -159,13 +160,13 @@ class TrieStates:
         return nearest(self)
 
     def lone(self, states: Ints) -> NDArray[np.bool_]:
-        """bool [B]: where only one key goes on, and ``rest`` tells it."""
+        """bool [B]: where only one key continues; ``rest`` gives it."""
         return (states >= self.nodes) & (states < self.finished)
 
     def span(self, states: Ints) -> tuple[Ints, Ints]:
         """int64 [B] each: the keys that go through a state are those from low up to high.
 
-        Keys are numbered in exact order, so whatever is kept by key is a range here.
+        Keys are numbered in sorted order, so whatever is kept by key is a range here.
         """
         low, high = self._outermost(states, last=False), self._outermost(states, last=True)
         some = (low >= self.nodes) & (high >= self.nodes)
@@ -174,7 +175,7 @@ class TrieStates:
         return begin, np.maximum(begin, stop)
 
     def ordinals(self, states: Ints) -> Ints:
-        """int64 [B]: the number, in exact order, of the one key of each tail or finished state."""
+        """int64 [B]: the number, in sorted order, of the one key of each tail or finished state."""
         position = self.positions(states)
         block = np.searchsorted(self.tail_blocks[:-1], position, side="right") - 1
         block = np.maximum(block, 0)
@@ -232,7 +233,7 @@ class TrieStates:
         return states
 
     def edges(self, nodes: Ints) -> tuple[Ints, Ints]:
-        """int64 [B] each: the first edge of each inner node, and the one behind its last."""
+        """int64 [B] each: the first edge of each inner node, and one past its last."""
         low = np.minimum(self.first[nodes].astype(np.int64), len(self.token))
         high = np.minimum(self.first[nodes + 1].astype(np.int64), len(self.token))
         return low, np.clip(high, low, low + self.alphabet.size)

@@ -17,7 +17,7 @@ _CUT = "\ufffd"
 
 
 class KeyTree(Protocol):
-    """What a search by text must know of a trie; see ``Keyed``."""
+    """Interface of tries that can be searched by text; see ``Keyed``."""
 
     @property
     def alphabet(self) -> Alphabet: ...

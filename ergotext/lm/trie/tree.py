@@ -37,7 +37,7 @@ class TokenTrie(TrieStates, Keyed):
     __hash__ = Keyed.__hash__
 
     def walk(self, prefix: Key) -> int:
-        """The state behind a prefix; -1 where no key begins with it."""
+        """The state after a prefix; -1 if no key begins with it."""
         state = ROOT
         for token in self.ids(prefix):
             state = self._after(state, token)
@@ -52,7 +52,7 @@ class TokenTrie(TrieStates, Keyed):
 
     def _count(self, prefix: Ids) -> int:
         state = self.walk(prefix)
-        if state >= self.finished:  # behind the end token, which is no part of any key
+        if state >= self.finished:  # after the end token, which is no part of any key
             return 0
         low, high = self.span(np.array([state]))
         return int(high[0] - low[0])
@@ -64,7 +64,7 @@ class TokenTrie(TrieStates, Keyed):
                 yield (*prefix, *flat[low : high - 1])
 
     def ordinal(self, key: Key) -> int | None:
-        """The number of a key in exact order; None where it is not in the trie."""
+        """The number of a key in sorted order; None where it is not in the trie."""
         state = self._after(self.walk(key), self.alphabet.end)
         return int(self.ordinals(np.array([state]))[0]) if state >= self.finished else None
 

@@ -28,7 +28,7 @@ def add_lines(
     strict: bool = False,
     run_bytes: int = RUN_BYTES,
 ) -> tuple[TokenTrie, Lines]:
-    """The trie with the lines of a file added; objects go behind those that a key has.
+    """The trie with the lines of a file added; objects are appended to those of a key.
 
     Parameters, memory and errors are those of ``build_from_lines``.
     """

@@ -12,9 +12,8 @@ from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy
 from ergotext.samplers.base import Info, Kind, Need, State
-from ergotext.samplers.chains.edits import MOVES
 from ergotext.samplers.chains.metropolis import MetropolisHastings
-from ergotext.samplers.chains.moves import EditMoves
+from ergotext.samplers.chains.proposal import Moves
 from ergotext.samplers.chains.schedules import SCHEDULES, lam_rate
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.registry import register
@@ -55,10 +54,10 @@ class SimulatedAnnealing:
         Length of the whole run.
     hot, cold : float
         Temperatures of the first and the last step.
-    moves : EditMoves, optional
+    moves : Moves, optional
     schedule : "linear", "geometric", "logarithmic" or "adaptive"
     restarts : int
-        How often the schedule begins anew, hot, from where the chains stand; the steps are shared
+        How often the schedule starts again, hot, from where the chains stand; the steps are shared
         out evenly.
 
     Raises
@@ -74,7 +73,6 @@ class SimulatedAnnealing:
 
     kind: ClassVar[Kind] = "optimiser"
     needs: ClassVar[frozenset[Need]] = frozenset({"next-token"})
-    moves: ClassVar[tuple[str, ...]] = MOVES
 
     def __init__(
         self,
@@ -83,7 +81,7 @@ class SimulatedAnnealing:
         steps: int = 300,
         hot: float = 1.2,
         cold: float = 0.3,
-        moves: EditMoves | None = None,
+        moves: Moves | None = None,
         schedule: Schedule = "geometric",
         restarts: int = 0,
     ) -> None:
@@ -96,6 +94,7 @@ class SimulatedAnnealing:
         if not 0 <= restarts < max(1, steps):
             raise InputError(f"{restarts} restarts do not fit {steps} steps")
         self.kernel = MetropolisHastings(energy, max_length, moves=moves)
+        self.moves = self.kernel.moves
         self.steps, self.hot, self.cold = steps, hot, cold
         self.schedule, self.restarts = schedule, restarts
         self.run = steps // (restarts + 1)

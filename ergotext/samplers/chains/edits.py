@@ -15,7 +15,7 @@ INSERT, DELETE, REPLACE, SWAP, STAY = range(5)
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """What can be edited where in each row."""
+    """Editable positions of each row."""
 
     batch: TokenBatch
     free: Tensor = field(init=False)

@@ -10,9 +10,9 @@ from torch import Tensor
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy
 from ergotext.samplers.base import Info, Kind, Need, State
+from ergotext.samplers.chains.initial import start
 from ergotext.samplers.chains.metropolis import check_temperature, energy_of, temperatures
 from ergotext.samplers.chains.spans import candidates, place_law, written
-from ergotext.samplers.chains.start import start
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.options import check_counts
 from ergotext.samplers.registry import check_fit, register

@@ -11,9 +11,9 @@ from torch import Tensor
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy
 from ergotext.samplers.base import Info, Kind, Need, State
+from ergotext.samplers.chains.initial import start
 from ergotext.samplers.chains.metropolis import check_temperature, decide, temperatures
 from ergotext.samplers.chains.moves import sum_logs
-from ergotext.samplers.chains.start import start
 from ergotext.samplers.chains.suffix import proposal
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.registry import check_fit, register
@@ -45,7 +45,7 @@ class _Rewriting:
 
 @register("independence")
 class Independence(_Rewriting):
-    """Chains that propose a whole new text, whatever stands there; π ∝ exp(−E/T).
+    """Chains that propose a whole new text, independent of the current one; π ∝ exp(−E/T).
 
     A text is written from left to right by the model, masked by the energy's automaton where it has
     one, and accepted by the ratio of importance weights, in which the masses that were allowed at
@@ -56,7 +56,7 @@ class Independence(_Rewriting):
     ----------
     energy : Energy
     max_length : int
-        Behind so many tokens a proposal is ended; the ratio knows.
+        After so many tokens a proposal is ended; the ratio knows.
     temperature : float
         Of the whole sequence.
 
@@ -82,7 +82,7 @@ class Independence(_Rewriting):
 
 @register("suffix")
 class SuffixResampling(_Rewriting):
-    """Chains that propose to write the rest of a text anew from a random cut; π ∝ exp(−E/T).
+    """Chains that propose to rewrite a text from a random position; π ∝ exp(−E/T).
 
     The cut is drawn uniformly from 0 … n, the number of tokens; n changes, and with it the
     probability of the cut on the way back. Otherwise as ``Independence``.
@@ -106,7 +106,7 @@ class SuffixResampling(_Rewriting):
     def step(
         self, draws: Draws, state: State, temperature: float | Tensor | None = None
     ) -> tuple[State, Info]:
-        """A new rest proposed to every chain, and decided on. Draws: cut, token after token."""
+        """Propose a new suffix to every chain, and accept or reject. Draws: cut, then tokens."""
         t = temperatures(self.temperature if temperature is None else temperature, state)
         batch = state.batch
         cuts = (torch.arange(batch.longest + 1) <= batch.length[:, None]).double()

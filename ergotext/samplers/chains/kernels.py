@@ -22,7 +22,7 @@ class Kernel(Protocol):
     def moves(self) -> tuple[str, ...]: ...
     @property
     def energy(self) -> Energy:
-        """What it was made for."""
+        """The energy it was built for."""
 
     def init(self, draws: Draws, chains: int, initial: TokenBatch | None = None) -> State:
         """As ``Sampler.init``."""
@@ -39,7 +39,7 @@ def kernel_named(name: str, energy: Energy, max_length: int) -> Kernel:
     Raises
     ------
     InputError
-        It does not keep exp(−E/T) at every T that it is told, or does not fit the energy.
+        It does not leave exp(−E/T) invariant at every T, or does not fit the energy.
     """
     factory = sampler_named(name)
     step = getattr(factory, "step", None)

@@ -10,10 +10,10 @@ from torch import Tensor
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy, MaskedScorer
 from ergotext.samplers.base import Info, Kind, Need, State
+from ergotext.samplers.chains.initial import start
 from ergotext.samplers.chains.metropolis import check_temperature, decide, temperatures
-from ergotext.samplers.chains.moves import Proposal
+from ergotext.samplers.chains.proposal import Proposal
 from ergotext.samplers.chains.spans import place_law, written
-from ergotext.samplers.chains.start import start
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.registry import check_fit, register
 

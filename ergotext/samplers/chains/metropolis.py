@@ -12,9 +12,9 @@ from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy
 from ergotext.samplers.base import Info, Kind, Need, State
-from ergotext.samplers.chains.edits import MOVES
-from ergotext.samplers.chains.moves import EditMoves, Proposal
-from ergotext.samplers.chains.start import start
+from ergotext.samplers.chains.initial import start
+from ergotext.samplers.chains.moves import EditMoves
+from ergotext.samplers.chains.proposal import Moves, Proposal
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.registry import check_fit, register
 
@@ -83,8 +83,9 @@ class MetropolisHastings:
         Must have a scorer (a causal language model) to inform the proposals.
     max_length : int
     temperature : float
-    moves : EditMoves, optional
-        Weights of the moves and the law of new tokens.
+    moves : Moves, optional
+        How texts are changed; by default ``EditMoves``. Any class of your own that proposes, with
+        the probability both ways, will do.
 
     Raises
     ------
@@ -94,23 +95,26 @@ class MetropolisHastings:
 
     kind: ClassVar[Kind] = "invariant"
     needs: ClassVar[frozenset[Need]] = frozenset({"next-token"})
-    moves: ClassVar[tuple[str, ...]] = MOVES
 
     def __init__(
         self,
         energy: Energy,
         max_length: int = 40,
         temperature: float = 1.0,
-        moves: EditMoves | None = None,
+        moves: Moves | None = None,
     ) -> None:
         energy = check_fit(type(self), energy)
         assert energy.scorer is not None
         self.energy = energy
         self.scorer = energy.scorer
         self.temperature = check_temperature(temperature)
-        self.edits = EditMoves(max_length) if moves is None else moves
-        if self.edits.max_length > max_length:
+        self.edits: Moves = EditMoves(max_length) if moves is None else moves
+        if isinstance(self.edits, EditMoves):  # which keep to a length of their own
+            max_length = min(self.edits.max_length, max_length)
             self.edits = replace(self.edits, max_length=max_length)
+        self.max_length = max_length
+        names = self.edits.names
+        self.moves = names if "stay" in names else (*names, "stay")
 
     def init(
         self,
@@ -118,7 +122,7 @@ class MetropolisHastings:
         chains: int,
         initial: TokenBatch | None = None,
     ) -> State:
-        return start(self.energy, self.scorer.allowed, chains, initial, self.edits.max_length)
+        return start(self.energy, self.scorer.allowed, chains, initial, self.max_length)
 
     def step(
         self, draws: Draws, state: State, temperature: float | Tensor | None = None
@@ -126,4 +130,7 @@ class MetropolisHastings:
         """One proposal and decision for every chain, at this sampler's temperature or others."""
         t = temperatures(self.temperature if temperature is None else temperature, state)
         proposal = self.edits.propose(draws, state.batch, self.scorer, t)
+        too_long = proposal.batch.length > self.max_length
+        back = proposal.log_q_back.masked_fill(too_long, -torch.inf)
+        proposal = replace(proposal, log_q_back=back)
         return decide(draws, self.energy, state, proposal, t)

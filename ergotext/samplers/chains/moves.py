@@ -1,4 +1,4 @@
-"""Edit moves on token sequences, with exact forward and backward log-probabilities.
+"""Edits of token sequences as ``Moves``, with exact forward and backward log-probabilities.
 
 A move is a path: kind of move, place, token. Its reverse is the one path that undoes it, and
 detailed balance is kept path by path. Units are what moves as a whole: a free token or a keyword.
@@ -25,6 +25,7 @@ from ergotext.lm.protocols import NextTokenScorer
 from ergotext.samplers.chains.edits import (
     DELETE,
     INSERT,
+    MOVES,
     REPLACE,
     STAY,
     SWAP,
@@ -34,21 +35,9 @@ from ergotext.samplers.chains.edits import (
     same_unit,
     source_columns,
 )
-from ergotext.samplers.chains.slot import Slot
+from ergotext.samplers.chains.proposal import Proposal
+from ergotext.samplers.chains.token_proposal import Slot
 from ergotext.samplers.draws import Draws
-
-
-@dataclass(frozen=True, eq=False)
-class Proposal:
-    """Where a step would go: one proposed row a chain, with the path's log-probabilities."""
-
-    batch: TokenBatch
-    move: Tensor
-    """int64 [B], index into MOVES"""
-    log_q_to: Tensor
-    """float64 [B]: log q(path from the state to the proposal)"""
-    log_q_back: Tensor
-    """float64 [B]: log q(reverse path); -inf where there is none"""
 
 
 @dataclass(frozen=True)
@@ -68,6 +57,11 @@ class EditMoves:
     max_length: int
     weights: tuple[float, float, float, float] = (3.0, 2.0, 4.0, 1.0)
     slot: Slot = field(default_factory=Slot)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """insert, delete, replace, swap and stay."""
+        return MOVES
 
     def propose(
         self, draws: Draws, batch: TokenBatch, scorer: NextTokenScorer, temperature: Tensor

@@ -16,7 +16,7 @@ from ergotext.lm.protocols import NextTokenScorer
 
 
 def place_law(batch: TokenBatch, width: int = 1) -> Tensor:
-    """float64 [B, L + 1]: uniform on the places where ``width`` free tokens stand in a row.
+    """float64 [B, L + 1]: uniform on the positions with ``width`` free tokens in a row.
 
     Column L stands for nowhere, for certain where there is no such place.
     """
@@ -40,7 +40,7 @@ def written(batch: TokenBatch, place: Tensor, tokens: Tensor) -> TokenBatch:
 def candidates(
     scorer: NextTokenScorer, batch: TokenBatch, place: Tensor, width: int, count: int
 ) -> tuple[Tensor, Tensor]:
-    """The likeliest spans behind what stands left of each place, found token by token.
+    """The most likely spans after the left context of each position, found token by token.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def candidates(
 
 
 def _continued(batch: TokenBatch, tokens: Tensor) -> TokenBatch:
-    """The rows with ``tokens`` (int64 [B, w]) behind them."""
+    """The rows with ``tokens`` (int64 [B, w]) after them."""
     columns = batch.length[:, None] + torch.arange(tokens.shape[1])
     return replace(
         batch,

@@ -1,6 +1,6 @@
 """Rewrite suffixes from left to right, with their exact proposal probability.
 
-q is the model masked by the target's automaton and renormalised at each token; behind
+q is the model masked by the target's automaton and renormalised at each token; after
 ``max_length`` tokens the end is certain.
 """
 
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ergotext.lm.batch import TokenBatch
-from ergotext.samplers.chains.moves import Proposal
+from ergotext.samplers.chains.proposal import Proposal
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.feasible import check_known, fits
 from ergotext.samplers.target import Target
@@ -52,7 +52,7 @@ def rewritten(
 
 
 def log_q_of(target: Target, batch: TokenBatch, cut: Tensor) -> Tensor:
-    """float64 [B]: log q of all that stands behind ``cut`` (int64 [B]) tokens of each row."""
+    """float64 [B]: log q of the tokens after the first ``cut`` (int64 [B]) of each row."""
     wide = batch.padded(batch.width + 1)
     state = _read(target, batch, cut)
     log_q = torch.zeros(len(batch), dtype=torch.float64)
@@ -92,7 +92,7 @@ def _law(target: Target, rows: TokenBatch, state: Ints, open_: Tensor) -> Tensor
 
 
 def _read(target: Target, batch: TokenBatch, cut: Tensor) -> Ints:
-    """[B]: the automaton's states behind the first ``cut`` tokens."""
+    """[B]: the automaton's states after the first ``cut`` tokens."""
     state = target.automaton.start(len(batch))
     for column in range(int(cut.max()) if len(cut) else 0):
         after = target.automaton.advance(state, batch.ids[:, column].numpy())
@@ -103,7 +103,7 @@ def _read(target: Target, batch: TokenBatch, cut: Tensor) -> Ints:
 def proposal(
     draws: Draws, target: Target, batch: TokenBatch, cut: Tensor, locked: Locks
 ) -> Proposal:
-    """What stands behind the cut, written anew; no proposal where a keyword is lost or gained.
+    """Rewrite the tokens after the cut; no proposal where a keyword is lost or gained.
 
     Gained: a row may hold a word in a spelling that is not marked. Were it free to go from there to
     the marked one, from which it cannot come back, the target would not be kept.

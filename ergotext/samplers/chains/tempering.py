@@ -21,7 +21,7 @@ from ergotext.samplers.validation import bare
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Ladder(State):
-    """The coldest chains, whose states are the samples, and what stands on the rungs above."""
+    """The coldest chains, whose states are the samples, and the states of the rungs above."""
 
     above: TokenBatch
     """Rows of the B chains on rung 1, then those on rung 2, …"""
@@ -42,7 +42,7 @@ class Ladder(State):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class LadderInfo(Info):
-    """What happened to the coldest chains, and the exchanges on all rungs."""
+    """Report of a step: the coldest chains, and the exchanges on all rungs."""
 
     swap_tried: Tensor
     """bool [B, rungs − 1]"""

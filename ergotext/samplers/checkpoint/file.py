@@ -1,9 +1,9 @@
 """Checkpoint file: an append-only sequence of records, each written atomically.
 
 It begins with two slots. The one of the higher number that is whole says how far the file holds and
-what the checksum of all of that is; whatever stands behind was being written when a process ended,
-and counts for nothing. A record is written behind the others and flushed to the disk; then the slot
-that does not hold is written anew. So whatever ends a process, the records are those of the
+what the checksum of all of that is; whatever stands after was being written when a process ended,
+and counts for nothing. A record is written after the others and flushed to the disk; then the slot
+that does not hold is rewritten. So whatever ends a process, the records are those of the
 last commit or of the one before, and a run of n steps writes O(n) bytes.
 """
 
@@ -39,12 +39,12 @@ Record = tuple[dict[str, Any], dict[str, Tensor]]
 
 
 class CheckpointError(ErgotextError, RuntimeError):
-    """A checkpoint that is broken, or of another run than the one that is to go on from it."""
+    """A checkpoint that is broken, or of another run than the one that is to continue from it."""
 
 
 @dataclass(frozen=True)
 class Commit:
-    """What a slot says."""
+    """Content of a slot."""
 
     number: int
     end: int
@@ -58,7 +58,7 @@ class Commit:
         return Commit(self.number + 1, self.end + len(record), digest)
 
     def slot(self) -> tuple[int, bytes]:
-        """Where it is written, and as what."""
+        """Offset and bytes of the slot."""
         told = _SLOT.pack(self.number, self.end, self.digest)
         return SLOTS[self.number % 2], told + _digest(told)
 
@@ -83,7 +83,7 @@ class RecordFile:
     def begin(
         cls, path: Path, header: Mapping[str, Any], tensors: Mapping[str, Tensor]
     ) -> RecordFile:
-        """A file of one record, in place as a whole.
+        """Create a file of one record, atomically.
 
         Raises
         ------
@@ -138,7 +138,7 @@ class RecordFile:
         return cls(path, commits[1:]), records
 
     def append(self, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-        """Put a record behind the others; it is on the disk thereafter.
+        """Append a record and flush it to disk.
 
         Raises
         ------
@@ -148,7 +148,7 @@ class RecordFile:
         record = _bytes(header, tensors)
         after = self.commits[-1].behind(record)
         with self._opened() as file:
-            os.ftruncate(file, self.commits[-1].end)  # what is behind was never committed
+            os.ftruncate(file, self.commits[-1].end)  # what is after was never committed
             _put(file, record, self.commits[-1].end)
             os.fsync(file)
             self._commit(file, after)

@@ -15,7 +15,7 @@ from ergotext.samplers.run import Trace
 
 S = TypeVar("S", bound=State)
 _WIDEST = 1 << 20
-"""Tokens of a row that anyone could want; more would fill the memory before it is looked at."""
+"""Tokens of a row that anyone could want; more would fill the memory before it is examined."""
 
 
 def of_state(state: State) -> tuple[dict[str, Tensor], dict[str, int | float]]:

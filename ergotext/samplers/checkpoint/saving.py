@@ -31,16 +31,16 @@ SAME = 1e-3
 
 @dataclass
 class Keeper:
-    """A run that is kept in a file as it goes on; each time, what is new of it is put behind.
+    """Saves a run to a file as it progresses, appending what is new.
 
     Parameters
     ----------
-    journal : Journal
+    journal : RecordFile
     energy : Energy
         Its terms at the last state are kept too, as a fingerprint of model and energy.
     draws : SeededDraws
     made_of : mapping
-        Names and values that another run must share to go on from here; JSON.
+        Names and values that another run must share to continue from here; JSON.
     steps : int
         How many of the run's are kept.
     """
@@ -76,15 +76,15 @@ class Keeper:
         made_of: Mapping[str, Any],
         over: Callable[[Run], bool],
     ) -> tuple[Keeper, Run]:
-        """The run that is kept there; ``draws`` go on as they would have.
+        """Load the saved run; ``draws`` continue as they would have.
 
-        Where it had ended between two checkpoints and is to go on, the steps behind the last one on
+        Where it had ended between two checkpoints and is to go on, the steps after the last one on
         its way are taken again: a run that had not ended there would have forgotten nothing there.
 
         Parameters
         ----------
         start : State
-            The first state of a run that begins anew.
+            The first state of a run that starts again.
         over : callable
             Whether a run has come as far as it is to come.
 
@@ -144,7 +144,7 @@ def _restored(
     made_of: Mapping[str, Any],
     over: Callable[[Run], bool],
 ) -> Run:
-    """The run to go on with, of all records or of all but the last, which then goes."""
+    """The run to continue with, of all records or of all but the last, which then goes."""
     run = _run(records, start)
     _check_start(path, run, start)
     if len(records) > 1 and run.steps % made_of["every"] and not over(run):
@@ -177,7 +177,7 @@ def _counts(told: Mapping[str, int]) -> Counter[str]:
 
 
 def _check_made(path: Path, made_of: Mapping[str, Any], made: Mapping[str, Any]) -> None:
-    """Refuse to go on with a run that is made of something else."""
+    """Refuse to continue with a run that is made of something else."""
     here, there = json.loads(json.dumps(dict(made_of))), made
     for name in [*here, *there]:
         if here.get(name) != there.get(name):
@@ -189,7 +189,7 @@ def _check_made(path: Path, made_of: Mapping[str, Any], made: Mapping[str, Any])
 
 
 def _check_start(path: Path, run: Run, start: State) -> None:
-    """Refuse to go on with a run that begins elsewhere."""
+    """Refuse to continue with a run that begins elsewhere."""
     first = run.trace.states[0]
     if first.rows() != start.batch.rows() or not torch.equal(
         first.padded(first.longest).locked, start.batch.padded(first.longest).locked

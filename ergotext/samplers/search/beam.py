@@ -26,14 +26,14 @@ Normalised = Literal["vocabulary", "allowed"]
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A whole sequence that the automaton accepts.
+    """A complete sequence that the automaton accepts.
 
     Parameters
     ----------
     tokens : tuple of int
         Without the end token.
     log_prob : float
-        log p(tokens, end | input) in nats, normalised as the search was told.
+        log p(tokens, end | input) in nats, normalised as in the search.
     score : float
         What orders the hypotheses: ``log_prob`` and the potential of its last state.
     """
@@ -45,7 +45,7 @@ class Hypothesis:
 
 @dataclass(frozen=True)
 class Found:
-    """What a search found for one input.
+    """Result of a search for one input.
 
     Parameters
     ----------
@@ -76,19 +76,18 @@ def beam(
 ) -> list[Found]:
     """The ``k`` best sequences that the automaton accepts, for each row of ``decoding``.
 
-    A beam from which only one sequence goes on is scored to its end in one pass and leaves its
-    place to another ("jump ahead"). What plain beam search of the same width would hold is always
-    held, so that no score is lower than its, rank by rank; the places that jumps free are filled
-    with the next best.
+    A beam with only one continuation is scored to its end in one pass and frees its place ("jump
+    ahead"); the next best row takes it. The beam always contains that of plain beam search with the
+    same width, so no score is lower, rank by rank.
 
     Parameters
     ----------
     decoding : Decoding
-        One row an input, nothing written yet.
+        One empty row per input.
     k, beams : int
-        How many sequences are wanted, and how many beginnings are kept at a time (``k`` if not
-        given). With as many beams as sequences the result is exact, unless the automaton lets
-        rows begin what cannot end (``intersection``): those take places too.
+        Number of sequences, and beam width (default ``k``). With as many beams as sequences the
+        result is exact, unless the automaton has dead ends (``intersection``), which take places
+        too.
     normalised : "vocabulary" or "allowed"
         Whether each step's probabilities are those of the model, or those of the model given that
         the token is one of the allowed ones (the product of which is not the model's
@@ -96,14 +95,14 @@ def beam(
     lookahead : LookAhead, optional
         Potentials that are added to the scores, in nats.
     max_length : int
-        Most tokens of a sequence, end token included; longer ones are let go, and so are those
-        that the model has no room for.
+        Maximum number of tokens, end token included; longer sequences are dropped, and so are those
+        beyond the model's positions.
 
     Raises
     ------
     InputError
         ``k``, ``beams`` or ``max_length`` is below one, or ``beams`` below ``k``; or the automaton
-        or the look-ahead was made for another: its end token or its tokens are not the model's.
+        or the look-ahead does not match: its end token or tokens are not the model's.
     ModelError
         The model gives NaN.
 
@@ -114,7 +113,7 @@ def beam(
     beams = k if beams is None else beams
     if k < 1 or beams < k or max_length < 1:
         raise InputError(
-            f"k ({k}), beams ({beams}) and max_length ({max_length}) must be at least one, and "
+            f"k ({k}), beams ({beams}) and max_length ({max_length}) must be at least 1, and "
             "beams at least k"
         )
     if normalised not in get_args(Normalised):
@@ -194,7 +193,7 @@ class _BeamSearch:
     ) -> NDArray[np.bool_]:
         """bool [n]: candidates that have places before others.
 
-        Near the greatest length those that are known to end in time. ``room`` is int64 [B]: tokens
+        Near the maximum length those that are known to end in time. ``room`` is int64 [B]: tokens
         that may follow the next one, the end token left out.
         """
         score = torch.from_numpy(step)
@@ -286,7 +285,7 @@ class _BeamSearch:
             self.decoding = self.decoding.advance(rows, tokens)
 
     def _plain_choice(self, row: Ints, inputs: Ints, rank: Floats) -> NDArray[np.bool_]:
-        """bool [n]: candidates that beam search without jumps would go on with."""
+        """bool [n]: candidates that beam search without jumps would continue with."""
         everyone = np.concatenate([np.where(self.plain[row], rank, -np.inf), self.tails.rank])
         chosen = best_of_each(
             np.concatenate([inputs, self.tails.input]), everyone, self.beams, len(self.lost)

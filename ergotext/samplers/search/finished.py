@@ -42,7 +42,7 @@ class Finished:
     def add(
         self, inputs: Ints, log_prob: Floats, rank: Floats, written: Ints, rest: Ints, offsets: Ints
     ) -> None:
-        """Take in sequences; ``rest`` (with end tokens) and ``offsets`` follow ``written``."""
+        """Add sequences; ``rest`` (with end tokens) and ``offsets`` follow ``written``."""
         if not len(inputs):
             return
         number = np.full(len(inputs), len(self._batches))

@@ -35,7 +35,7 @@ def best_of_each(inputs: Ints, rank: Floats, count: int, total: int) -> NDArray[
 class Tails:
     """Sequences already scored to their ends, and their ranks token by token.
 
-    ``flat[at[i] : stop[i]]`` are the ranks of sequence i behind the tokens still to come, its end
+    ``flat[at[i] : stop[i]]`` are the ranks of sequence i after the tokens still to come, its end
     token left out: a finished sequence holds no place.
     """
 
@@ -51,19 +51,19 @@ class Tails:
 
     @classmethod
     def of(cls, inputs: Ints, ranks: Floats, offsets: Ints) -> Tails:
-        """From ranks behind each token of the rests, end tokens included."""
+        """Build from the ranks after each token of the rests, end tokens included."""
         return cls(inputs, ranks, offsets[:-1] - 1, offsets[1:] - 1)
 
     @property
     def rank(self) -> Floats:
-        """float64 [n]: the rank of each behind its present token."""
+        """float64 [n]: the rank of each after its current token."""
         return self.flat[self.at]
 
     def only(self, chosen: NDArray[np.bool_]) -> Tails:
         return Tails(self.input[chosen], self.flat, self.at[chosen], self.stop[chosen])
 
     def advanced(self, threshold: Floats | None) -> Tails:
-        """One token on; those that end there, or fall to ``threshold`` [Q], are gone."""
+        """Advance by one token; those that end, or fall to ``threshold`` [Q], are dropped."""
         later = Tails(self.input, self.flat, self.at + 1, self.stop)
         later = later.only(later.at < later.stop)
         if threshold is not None:

@@ -49,7 +49,7 @@ def stochastic_beam(target: Target, draws: Draws, k: int) -> WithoutReplacement:
     -----
     HeavyWeightsWarning
         Something was left out, and k-hat of the weights says that it may weigh more than what was
-        met, or there are too few to tell.
+        met, or there are too few draws to know.
 
     References
     ----------

@@ -34,7 +34,7 @@ class Rests:
     def gains(self, decoding: Decoding, row: Ints, token: Ints) -> Floats:
         """float64 [T]: log p of each run up to and with each of its tokens.
 
-        Run i goes on behind row ``row[i]`` and ``token[i]``, which itself is not counted.
+        Run i continues after row ``row[i]`` and ``token[i]``, which itself is not counted.
         """
         begin = self.offsets[:-1] + np.arange(len(row))
         runs = np.insert(self.ids, self.offsets[:-1], token)
@@ -47,7 +47,7 @@ class Rests:
     def potential(
         self, lookahead: LookAhead | None, automaton: Automaton, inputs: Ints, state: Ints
     ) -> Floats:
-        """float64 [T]: the potential behind each token of runs that begin at ``state`` [m]."""
+        """float64 [T]: the potential after each token of runs that begin at ``state`` [m]."""
         if lookahead is None:
             return np.zeros(len(self.ids))
         tokens, inside = self._table(self.ids)
@@ -59,7 +59,7 @@ class Rests:
         return potential[inside]
 
     def _table(self, flat: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """Values of the tokens as rows [m, longest], zero behind their ends, and where they are."""
+        """Values of the tokens as rows [m, longest], zero after their ends, and where they are."""
         inside = np.arange(int(self.lengths.max(initial=0))) < self.lengths[:, None]
         table = np.zeros(inside.shape, dtype=flat.dtype)
         table[inside] = flat

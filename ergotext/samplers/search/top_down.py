@@ -21,7 +21,7 @@ from ergotext.support.arrays import Ints
 
 
 class RowDecoding(Protocol):
-    """What this search needs of ``protocols.Decoding``: rows that are written token by token."""
+    """The part of ``protocols.Decoding`` that this search uses."""
 
     @property
     def end(self) -> int: ...
@@ -68,17 +68,17 @@ def leaves(
     """Up to ``k`` sequences without replacement for each row of ``decoding``.
 
     The perturbed log-probability of a beginning is the highest of those of all sequences that go on
-    from it, drawn from the top down; the ``k`` highest go on, finished ones among them.
+    from it, drawn from the top down; the ``k`` highest continue, finished ones among them.
 
     Parameters
     ----------
     decoding : Decoding
-        One row an input, nothing written yet.
+        One empty row per input.
     automaton : Automaton
     draws : Draws
     k : int
     max_length : int
-        Most tokens of a sequence, the end token not counted; behind them it is forced.
+        Most tokens of a sequence, the end token not counted; after them it is forced.
 
     Raises
     ------
@@ -224,7 +224,7 @@ class _BestFirstSearch:
 
 
 def _mass(score: Tensor, row: Ints, count: int) -> Tensor:
-    """float64 [rows]: log of the probability of all that is possible behind each row."""
+    """float64 [rows]: log of the probability of all that is possible after each row."""
     rows = torch.from_numpy(row)
     highest = torch.full((count,), -torch.inf, dtype=torch.float64)
     highest = highest.scatter_reduce(0, rows, score, "amax")

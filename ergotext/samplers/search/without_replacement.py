@@ -54,7 +54,7 @@ class WithoutReplacement(WeightedSamples):
 
     @property
     def exact(self) -> bool:
-        """Whether nothing was left out: these are all sequences, and ``log_z`` is exact."""
+        """Whether these are all sequences, so that ``log_z`` is exact."""
         return self.threshold == -math.inf
 
     @property
@@ -85,7 +85,7 @@ class WithoutReplacement(WeightedSamples):
 
     @property
     def error_known(self) -> bool:
-        """Where nothing was left out, or what was left out shows in the weights."""
+        """True if no sequence is missing, or if the weights show what is missing."""
         return self.exact or self.k_hat <= trusted(self.tries)
 
     def _spread(self, part: Tensor) -> float:
@@ -93,7 +93,7 @@ class WithoutReplacement(WeightedSamples):
         return math.sqrt(float((part.square() * -torch.expm1(self.log_inclusion)).sum()))
 
     def complaints(self) -> list[str]:
-        """What speaks against them, in plain words."""
+        """Warnings in plain words."""
         if self.exact or self.k_hat <= trusted(self.tries):
             return []
         told = Judged(self.k_hat, self.ess, self.tries).shown()

@@ -17,8 +17,8 @@ from ergotext.samplers.draws import Draws
 from ergotext.samplers.registry import check_fit, register
 from ergotext.samplers.target import Target
 from ergotext.samplers.validation import checked
-from ergotext.samplers.weighted.growth import grown
 from ergotext.samplers.weighted.proposals import masked
+from ergotext.samplers.weighted.rollout import grown
 from ergotext.samplers.weighted.samples import WeightedSamples
 from ergotext.support.numerics import log_mean_exp
 
@@ -77,7 +77,7 @@ def mixed(energy: Tensor, log_proposal: Tensor, beta: float) -> Tensor:
 
 @register("ais")
 class AnnealedImportance:
-    """Draws that walk from q, the masked model, to the target, weighted for the way.
+    """Draws annealed from q, the masked model, to the target, with weights.
 
     f_β = q^(1−β) exp(−βE) with β = 0, 1/J, …, 1. A row is drawn from q; then by turns it is
     weighed with f_j(x)/f_{j−1}(x) and moved by a kernel that keeps f_j. E[w] is Z, so the mean of
@@ -134,7 +134,7 @@ class AnnealedImportance:
         Warns
         -----
         HeavyWeightsWarning
-            k-hat is too high for so many draws, or there are too few to tell.
+            k-hat is too high for so many draws, or there are too few draws to know.
         """
         first = Target(self.target.scorer, self.target.automaton, self.target.max_length)
         rows = grown(draws, first, masked, n)

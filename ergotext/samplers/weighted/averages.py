@@ -14,7 +14,7 @@ from ergotext.errors import InputError
 
 @dataclass(frozen=True)
 class Average:
-    """A weighted mean and its standard error; +inf where the draws cannot tell it."""
+    """A weighted mean and its standard error; +inf if it is unknown."""
 
     mean: float
     stderr: float

@@ -8,8 +8,8 @@ from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.target import Target
-from ergotext.samplers.weighted.growth import GrownRows, grown
 from ergotext.samplers.weighted.proposals import TokenProposal, masked
+from ergotext.samplers.weighted.rollout import GrownRows, grown
 from ergotext.samplers.weighted.samples import WeightedSamples
 
 
@@ -18,7 +18,7 @@ def importance(
 ) -> WeightedSamples:
     """``n`` independent draws with weights p̃(x)/q(x).
 
-    They are written in batches. Ctrl-C behind the first keeps those that are whole: none of a
+    They are written in batches. Ctrl-C after the first keeps those that are whole: none of a
     batch that is being written, where the short ones are ready first.
 
     Parameters
@@ -45,7 +45,7 @@ def importance(
     Warns
     -----
     HeavyWeightsWarning
-        k-hat is too high for so many draws, or there are too few to tell.
+        k-hat is too high for so many draws, or there are too few draws to know.
 
     References
     ----------

@@ -29,11 +29,11 @@ class Step:
     token: Tensor
     """int64 [B]"""
     state: Ints
-    """[B]: of the automaton behind it"""
+    """[B]: of the automaton after it"""
     log_weight: Tensor
     """float64 [B]; -inf where the row is dead, whatever its token"""
     owed: Tensor | None = None
-    """float64 [B], nats: to be taken off when the row goes on, or ends (``finishing``)"""
+    """float64 [B], nats: to be taken off when the row continues, or ends (``finishing``)"""
     doubted: bool = False
     """Whether tokens were drawn more rarely for want of a known ending (``finishing``)"""
 
@@ -42,7 +42,7 @@ Trust = Callable[[Ints, Ints, Ints, Ints, Tensor], Tensor]
 
 
 class TokenProposal(Protocol):
-    """How a sampler draws the next token of each row."""
+    """Proposal of the next token of each row."""
 
     def __call__(self, draws: Draws, log_prob: Tensor, automaton: Automaton, states: Ints) -> Step:
         """One token for each row, from log p(token | row), float64 [B, V]."""
@@ -66,7 +66,7 @@ def masked(draws: Draws, log_prob: Tensor, automaton: Automaton, states: Ints) -
 
 
 def finishing(draws: Draws, log_prob: Tensor, automaton: Automaton, states: Ints) -> Step:
-    """As ``masked``, but near the greatest length it keeps to what is known to end in time.
+    """As ``masked``, but near the maximum length only tokens known to end in time.
 
     v ~ p(v)ψ(v)/c with c = Σ p(v)ψ(v) over the allowed tokens, ψ being ``finishing.log_trust``:
     1, or less where no ending in time is known. The weight is c/ψ(v). Its 1/ψ(v) is given when the
@@ -113,7 +113,7 @@ def _drawn(
 
 @dataclass(frozen=True)
 class AdaptiveRejection:
-    """Adaptive weighted rejection (AWRS): tokens are tried, and the automaton asked, one by one.
+    """Adaptive weighted rejection sampling (AWRS): try tokens one by one against the automaton.
 
     Tokens are drawn from p without replacement until one, v, is allowed: then v ~ p(v)/p(A), and
     the tokens R that were refused are known to be outside A. What is not known is p(A). It is
@@ -226,7 +226,7 @@ class _Left:
         return block * self.mass.shape[2] + inside
 
     def take(self, rows: Tensor, token: Tensor) -> Tensor:
-        """float64 [n]: the mass of a token of each of these rows, which is gone then."""
+        """float64 [n]: remove a token of each of these rows and return its mass."""
         block, inside = token // self.mass.shape[2], token % self.mass.shape[2]
         taken = self.mass[rows, block, inside]
         self.mass[rows, block, inside] = 0.0

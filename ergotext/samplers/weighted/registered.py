@@ -138,7 +138,7 @@ class Rejection:
 
 @register("smc")
 class SMC:
-    """Particles that are resampled on the way (``smc``).
+    """Particles with resampling (``smc``).
 
     Parameters
     ----------

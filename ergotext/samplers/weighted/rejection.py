@@ -10,8 +10,8 @@ from ergotext.errors import ErgotextError, InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.target import Target
-from ergotext.samplers.weighted.growth import GrownRows, grown
 from ergotext.samplers.weighted.proposals import TokenProposal, model
+from ergotext.samplers.weighted.rollout import GrownRows, grown
 from ergotext.samplers.weighted.samples import WeightedSamples, ZeroWeightError
 
 ROUNDING = 1e-9
@@ -100,7 +100,7 @@ def rejection(
     """
     if min(n, max_tries, at_once) < 1:
         raise InputError(
-            f"n ({n}), max_tries ({max_tries}) and at_once ({at_once}) must be at least one"
+            f"n ({n}), max_tries ({max_tries}) and at_once ({at_once}) must be at least 1"
         )
     if log_bound is None and target.soft is not None:
         raise InputError(

@@ -22,7 +22,7 @@ Scheme = Literal["multinomial", "stratified", "systematic"]
 
 
 def ancestors(draws: Draws, weight: Tensor, count: int, scheme: Scheme) -> Tensor:
-    """int64 [count]: which particles to go on from; particle i on average ``count · W_i`` times.
+    """int64 [count]: which particles to continue from; particle i on average ``count · W_i`` times.
 
     A particle of weight zero is never chosen.
 

@@ -52,7 +52,7 @@ class WeightedResult:
 
     @property
     def log_z_stderr(self) -> float:
-        """Its standard error in nats; +inf where the draws cannot tell it (``error_known``)."""
+        """Its standard error in nats; +inf if unknown (``error_known``)."""
         return self.samples.log_z_stderr if self.samples.error_known else math.inf
 
     @cached_property
@@ -73,7 +73,7 @@ class WeightedResult:
     def mean(self, of: Feature | None = None) -> Average:
         """The weighted mean of the energy, or of a feature, and its standard error.
 
-        The error is +inf where the draws cannot tell it.
+        The error is +inf where it is unknown.
         """
         return self.samples.mean(self._values(of))
 
@@ -86,7 +86,7 @@ class WeightedResult:
 
     @property
     def warnings(self) -> list[str]:
-        """What speaks against the result, in plain words."""
+        """Warnings about the result, in plain words."""
         return self.samples.complaints()
 
     def all(self) -> list[Sample]:
@@ -107,7 +107,7 @@ class WeightedResult:
         return [self._sample(k) for k in chosen.tolist()]
 
     def text(self) -> str:
-        """One line on how it came about."""
+        """One line on the run."""
         samples = self.samples
         if samples.exact:
             trust = f"all of the {len(samples)} sequences, log Z {self.log_z:.2f}, exact"

@@ -122,7 +122,7 @@ class WeightedSamples:
 
     @property
     def exact(self) -> bool:
-        """Whether these are all sequences there are, so that ``log_z`` is exact."""
+        """Whether these are all sequences, so that ``log_z`` is exact."""
         return False
 
     @property
@@ -156,12 +156,12 @@ class WeightedSamples:
 
     @property
     def coalesced(self) -> bool:
-        """Whether resampling has left the descendants of a single particle."""
+        """Whether all draws descend from a single particle."""
         return bool((self.root == self.root[0]).all()) and (len(self) > 1 or bool(self.before))
 
     @property
     def log_z_stderr(self) -> float:
-        """Standard error of ``log_z`` in nats, by the delta method; +inf where nothing tells it.
+        """Standard error of ``log_z`` in nats, by the delta method; +inf if unknown.
 
         It is no more than a formula where not ``error_known``.
 
@@ -195,7 +195,7 @@ class WeightedSamples:
 
     @property
     def error_known(self) -> bool:
-        """Whether ``log_z_stderr`` may be relied on: two errors hold log Z in nine runs of ten.
+        """Whether ``log_z_stderr`` is reliable: two errors cover log Z in nine runs of ten.
 
         That takes ``trust.FEWEST`` draws and ``trust.WORTH`` effective ones, last and before every
         resampling, no heavy tail, and no doubted token. Of fewer draws some kinds of text are often
@@ -238,7 +238,7 @@ class WeightedSamples:
         return spread(part, self.root)
 
     def complaints(self) -> list[str]:
-        """What speaks against them, in plain words."""
+        """Warnings in plain words."""
         said = [final_complaint(self._judged), resampled_complaint(self.before)]
         if self.coalesced:
             said.append(
@@ -261,14 +261,14 @@ class WeightedSamples:
         return [one for one in said if one is not None]
 
     def warned(self) -> Self:
-        """The same, with a warning of what speaks against the weights."""
+        """The same, after emitting a warning if the weights are unreliable."""
         if said := self.complaints():
             warnings.warn("; ".join(said), HeavyWeightsWarning, stacklevel=3)
         return self
 
 
 class WeightedSampler(Protocol):
-    """An algorithm whose draws come with weights, made as a ``Sampler`` is."""
+    """An algorithm with weighted draws, constructed like a ``Sampler``."""
 
     kind: ClassVar[Kind]
     needs: ClassVar[frozenset[Need]]

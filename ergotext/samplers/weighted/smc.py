@@ -18,9 +18,9 @@ from ergotext.errors import InputError
 from ergotext.lm.protocols import LookAhead
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.target import EnergyError, Target
-from ergotext.samplers.weighted.growth import GrownRows, grow
 from ergotext.samplers.weighted.proposals import TokenProposal, masked
 from ergotext.samplers.weighted.resampling import Scheme, ancestors
+from ergotext.samplers.weighted.rollout import GrownRows, grow
 from ergotext.samplers.weighted.samples import WeightedSamples
 from ergotext.samplers.weighted.trust import Judged, by_root
 from ergotext.support.numerics import log_mean_exp
@@ -58,7 +58,7 @@ def smc(
         share of their places. 0 is importance sampling; at 1 all but equal weights are resampled.
     twist : LookAhead, optional
         log ψ in nats, of the automaton's states (its inputs are all 0); finite wherever an
-        accepted sequence goes on.
+        accepted sequence continues.
 
     Raises
     ------
@@ -129,7 +129,7 @@ class Pool:
         return float(1 / self.log_weight.softmax(0).square().sum())
 
     def chosen(self, draws: Draws, resampling: Scheme) -> Tensor:
-        """int64 [N]: which row goes on at each place; the others stay where they are."""
+        """int64 [N]: the row copied to each place; the others stay."""
         index = torch.arange(len(self.root))
         weight = self.log_weight.softmax(0)
         index[self.places] = self.places[ancestors(draws, weight, len(self.places), resampling)]
@@ -143,7 +143,7 @@ class Pool:
         return replace(rows.select(chosen), log_weight=log_weight)
 
     def judged(self, last: Tensor) -> Judged:
-        """How the N weights stood before the resampling, seen from the end.
+        """Diagnostics of the N weights before resampling.
 
         Open rows are weighed against closed ones by what came of them all in the end: what they
         weighed at the time cannot be compared.

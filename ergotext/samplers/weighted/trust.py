@@ -18,7 +18,7 @@ FEWEST = 50
 
 @dataclass(frozen=True)
 class Judged:
-    """How N weights stood at a moment, such as before resampling, which makes them all equal.
+    """Diagnostics of N weights at one moment, such as before resampling.
 
     Parameters
     ----------
@@ -43,18 +43,18 @@ class Judged:
 
     @property
     def heavy(self) -> bool:
-        """Whether a few may carry all the weight."""
+        """Whether a few draws may carry all the weight."""
         return self.k_hat > trusted(self.tries)
 
     @property
     def tells_error(self) -> bool:
-        """Whether the variance of these weights is known well enough to state an error."""
+        """Whether the variance of the weights is known well enough for a standard error."""
         return not self.heavy and self.tries >= FEWEST and self.ess >= WORTH
 
     def shown(self) -> str:
         """k-hat beside what it may be."""
         if math.isinf(self.k_hat):
-            return "k-hat cannot be told"
+            return "k-hat is unknown"
         return f"k-hat is {self.k_hat:.2f} > {trusted(self.tries):.2f}"
 
 
@@ -78,12 +78,12 @@ def by_root(log_weight: Tensor, root: Tensor, tries: int) -> Tensor:
 
 
 def final_complaint(judged: Judged) -> str | None:
-    """Of the weights that come out."""
+    """Warning about the final weights."""
     if not judged.heavy:
         return None
     return (
         f"{judged.shown()}: {judged.tries} draws are worth {judged.ess:.1f}, and a few may carry "
-        f"all the weight; draw more, or propose closer to the target"
+        "all the weight; draw more, or use a proposal closer to the target"
     )
 
 
@@ -95,17 +95,17 @@ def resampled_complaint(before: tuple[Judged, ...]) -> str | None:
     worst, least = max(bad, key=lambda one: one.k_hat), min(one.ess for one in bad)
     k = f"{worst.shown()}, " if worst.heavy else ""
     return (
-        f"before {len(bad)} of {len(before)} resamplings {k}{worst.tries} particles were worth "
-        f"as few as {least:.1f}: continuations that few or none of them met may carry the weight, "
-        f"and log Z may be far outside its stated error; take more particles, a twist, or "
-        f"stochastic-beam"
+        f"before {len(bad)} of {len(before)} resamplings {k}{worst.tries} particles were worth as "
+        f"few as {least:.1f}: continuations that few or no particles found may carry the weight, "
+        "and log Z may be far outside its stated error; use more particles, a twist, or "
+        "stochastic-beam"
     )
 
 
 def few_complaint(judged: Judged) -> str:
-    """Of weights that look well and are too few to tell their error."""
+    """Warning about weights too few to estimate their error."""
     return (
         f"{judged.tries} draws are worth {judged.ess:.1f}, too few to know the error of log Z, "
-        f"which takes {FEWEST} draws worth {WORTH} or more: log Z may be far outside its stated "
-        f"error; draw more"
+        f"which needs {FEWEST} draws worth {WORTH} or more: log Z may be far outside its stated "
+        "error; draw more"
     )

@@ -1,1 +1,6 @@
-"""Evaluate a retriever on a file of questions."""
+"""Evaluate a retriever on a file of questions.
+
+- ``evaluate``: answer and score the questions; ``workers``: in this process or with Ray.
+- ``predictions``, ``report``: the files it writes and the scores it prints.
+- ``calibration``, ``temperature``, ``diagram``: how reliable the probabilities are.
+"""

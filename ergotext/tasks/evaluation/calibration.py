@@ -21,7 +21,7 @@ _ROUNDED = 2.0**-53
 
 @dataclass(frozen=True)
 class Reliability:
-    """Probabilities in bins of equal width, beside how often they came true.
+    """Reliability diagram: mean probability and accuracy in bins of equal width.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class Reliability:
 
 @dataclass(frozen=True)
 class Abstention:
-    """What is answered, and how well, if the least certain questions are left.
+    """Abstention curve: score by share answered, least certain questions dropped first.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class Abstention:
 
 
 def reliability(probability: Floats, right: NDArray[np.bool_]) -> Reliability:
-    """How often what was given a probability [N] came true [N].
+    """Compare probabilities [N] with outcomes [N].
 
     A bin holds what is above its lower edge, up to and with its upper one; the first also 0.
 
@@ -112,7 +112,7 @@ def abstention(probability: Floats, score: Floats) -> Abstention:
 def fit_temperature(
     probability_at: Callable[[float], Floats], right: NDArray[np.bool_], precision: float = 0.01
 ) -> float:
-    """The temperature under which what came true was likeliest, between ``LOWEST`` and ``HIGHEST``.
+    """The maximum-likelihood temperature, between ``LOWEST`` and ``HIGHEST``.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ from ergotext.tasks.plot import figure
 
 
 def save_diagram(told: Reliability, abstaining: Abstention, path: Path) -> None:
-    """Draw how often each probability came true, and EMF1 by the share answered.
+    """Plot accuracy by probability, and EMF1 by share answered.
 
     ``tasks.plot.check_plot`` says whether ``path`` is of a kind that can be drawn.
     """

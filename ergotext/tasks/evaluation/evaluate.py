@@ -95,7 +95,7 @@ def evaluate(config: Mapping[str, Any], make: Make, *, progress: bool = True) ->
 
 
 def score(data: Path, predictions: Path, limit: int | None = None) -> Evaluation:
-    """What ready predictions are worth: JSON lines with ``id`` and ``answer``; no index is needed.
+    """Score existing predictions: JSON lines with ``id`` and ``answer``; needs no index.
 
     A question that they leave out counts as one without an answer; an answer that is not
     ``subject ||| predicate ||| object`` as a failure. Probabilities are those of the
@@ -226,7 +226,7 @@ def _alone(
 
 
 _HOW = ("data", "index", "output", "engine", "workers", "limit", "device", "threads", "plot")
-"""What a later run may do otherwise, and go on with the same predictions. Of the first two the
+"""What a later run may do otherwise, and continue with the same predictions. Of the first two the
 content must be the same."""
 
 

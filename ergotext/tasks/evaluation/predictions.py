@@ -60,14 +60,14 @@ class JsonLines:
             self._length -= len(last)
 
     def mend(self) -> None:
-        """Take a torn line away, or end a whole one; before the first ``add``."""
+        """Repair the end of the file before the first ``add``."""
         with self.path.open("ab") as file:
             file.truncate(self._length)
             file.write(self._end)
         self._end = b""
 
     def add(self, *objects: Mapping[str, Any]) -> None:
-        """Write objects at the end, so that nothing but a torn last line can come of it."""
+        """Append objects; a crash can only leave a torn last line."""
         lines = "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in objects)
         with self.path.open("ab") as file:
             file.write(lines.encode())
@@ -92,12 +92,12 @@ def beside(output: Path, suffix: str) -> Path:
 
 
 def check_same(path: Path, settings: Mapping[str, Any]) -> None:
-    """Refuse to go on with what was begun otherwise.
+    """Refuse to continue predictions made with other settings.
 
     Raises
     ------
     InputError
-        The run that the file tells of had other settings, or it cannot be read.
+        The recorded run had other settings, or the record cannot be read.
     """
     if not path.exists():
         return

@@ -20,7 +20,7 @@ SHOWN = 20
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What came of a run."""
+    """Results of a run."""
 
     output: Path
     questions: Questions
@@ -33,12 +33,12 @@ class Evaluation:
     marks: Marks | None
     """of the questions whose answer is known; None if there are none"""
     probability: list[float | None]
-    """of the first hit of each of these; 0 where there is no answer, None where nothing told it"""
+    """of the first hit of each of these; 0 where there is no answer, None where it is unknown"""
 
     def calibration(self) -> tuple[Reliability, Abstention] | None:
-        """Whether probabilities keep their word, and what abstaining by them gains (EMF1).
+        """Reliability of the probabilities, and EMF1 under abstention.
 
-        None where none were told.
+        None if there are no probabilities.
         """
         if self.marks is None or not any(self.probability):
             return None
@@ -70,7 +70,7 @@ class Evaluation:
         return json.dumps(self.record(), ensure_ascii=False)
 
     def text(self) -> str:
-        """A table, and lines on how it came about."""
+        """A table of scores, and statistics of the run."""
         asked = len(self.questions.asked)
         told = (
             f"({counted(asked, 'question')}: {self.answered:,} answered, {self.empty:,} without "
@@ -88,7 +88,7 @@ class Evaluation:
         return "\n".join([*table, told])
 
     def complaints(self) -> list[str]:
-        """What was left out, and what failed."""
+        """Skipped lines and failed questions."""
         lines, said = self.questions.lines, []
         if lines.bad:
             said.append(f"{lines.bad:,} of {counted(lines.read, 'line')} left out:")

@@ -18,7 +18,7 @@ from ergotext.tasks.datasets.kgclue.data import Triple
 
 
 class HitLike(Protocol):
-    """What is asked of an answer (``tasks.retrieve``)."""
+    """Interface of an answer (``tasks.retrieval``)."""
 
     @property
     def fields(self) -> dict[str, str]:
@@ -30,7 +30,7 @@ class HitLike(Protocol):
 
     @property
     def score(self) -> float:
-        """What hits are ranked by, in nats."""
+        """Score that hits are ranked by, in nats."""
 
     @property
     def log_prob(self) -> float:
@@ -58,7 +58,7 @@ Make = Callable[[], Ask]
 
 @dataclass(frozen=True)
 class Reply:
-    """What became of a question.
+    """Outcome of a question.
 
     Parameters
     ----------
@@ -168,14 +168,14 @@ def check_ray() -> None:
 
 
 class _Actor:
-    """An ``Asker`` behind rows of arrow tables."""
+    """An ``Asker`` over rows of Arrow tables."""
 
     def __init__(self, make: Make) -> None:
         self.asker: Asker | None = None
         self.failed, self.usage = "", False
         try:
             self.asker = Asker(make)
-        except Exception as error:  # told as a row: ray would try again, and print pages
+        except Exception as error:  # returned as a row: ray would retry, and print pages
             own = isinstance(error, ErgotextError)
             self.failed = str(error) if own else f"{type(error).__name__}: {error}"
             self.usage = isinstance(error, InputError)

@@ -21,7 +21,7 @@ from ergotext.support.arrays import Ints
 
 @dataclass(frozen=True)
 class Mention:
-    """A subject as it stands in a question, at ``question[start:stop]`` and maybe elsewhere."""
+    """A subject mentioned in a question, at ``question[start:stop]`` and maybe elsewhere."""
 
     text: str
     start: int
@@ -32,7 +32,7 @@ class Mention:
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """Keys that a question may mean, in exact order.
+    """Keys that a question may mean, in sorted order.
 
     Parameters
     ----------
@@ -44,8 +44,8 @@ class Candidates:
     mention : int64 [n]
         Which of the mentions each key begins with; -1 where none is known.
     rests : list of str [n]
-        What stands behind the subject: predicate and, behind a tab, meaning. Of lines that are
-        whole keys, nothing where they stand in the question, else all of the line.
+        The part after the subject: predicate and, after a tab, meaning. Of lines that are
+        whole keys, nothing where they occur in the question, else all of the line.
     """
 
     trie: TokenTrie
@@ -74,7 +74,7 @@ class Candidates:
 
 @runtime_checkable
 class Potential(Protocol):
-    """What speaks for each key before the model is asked; added to its log-probability."""
+    """Potential of each key, added to its log-probability."""
 
     def __call__(self, question: str, keys: Candidates) -> NDArray[np.float64]:
         """float64 [n], nats: one number a candidate; -inf for keys that are out of the question."""
@@ -87,11 +87,11 @@ class ManyPotential(Potential, Protocol):
     def many(
         self, questions: Sequence[str], keys: Sequence[Candidates]
     ) -> list[NDArray[np.float64]]:
-        """What it gives for each question and its candidates."""
+        """Potentials of the candidates of each question."""
 
 
 class Spotter:
-    """Finds the keys whose subjects (or which themselves) stand in questions.
+    """Finds the keys whose subjects (or which themselves) occur in questions.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ class Spotter:
     def find(
         self, questions: Sequence[str], other_letters: bool = False
     ) -> tuple[list[Candidates], Paths]:
-        """For each question its candidates, maybe none, and the ways to all of them.
+        """The candidates of each question, maybe none, and the trie paths to them.
 
         With ``other_letters`` also of subjects that the index writes in other letters
         (``Mentions.find``).
@@ -142,7 +142,7 @@ class Spotter:
         return each, found.paths
 
     def _rests(self, states: Ints, tokens: Ints) -> tuple[Ints, list[str]]:
-        """The keys through these states, and what stands in them behind the first tab."""
+        """The keys through these states, and what stands in them after the first tab."""
         inside = states < self.trie.finished
         ordinals, ids, offsets = keys_through(self.trie, states[inside])
         low, high = self.trie.span(states[inside])

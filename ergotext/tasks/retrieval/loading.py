@@ -26,7 +26,7 @@ _AT_ONCE = 8
 
 
 def lines(text: str) -> list[str]:
-    """The questions of a text, one a line; InputError if there is none."""
+    """The questions of a text, one per line; InputError if there are none."""
     found = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
     if not any(line.strip() for line in found):
         raise InputError("no questions on standard input; give one per line")
@@ -36,8 +36,8 @@ def lines(text: str) -> list[str]:
 def guesses(lost: int, asked: int) -> str:
     """A line on questions in which no subject of the index was found."""
     return (
-        f"{lost:,} of {counted(asked, 'question')} named no subject of the index in its letters: "
-        "their answers are guesses from all entries, without probabilities"
+        f"{lost:,} of {counted(asked, 'question')} named no subject of the index as it is written "
+        "there: their answers are guesses from all entries, without probabilities"
     )
 
 

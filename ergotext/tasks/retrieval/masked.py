@@ -19,7 +19,7 @@ PSEUDO = (
 
 
 class MaskedSearch:
-    """Looks for the keys of a trie that fit the blanks behind a question (``MaskedKeys``).
+    """Finds the keys of a trie that fill the blanks after a question (``MaskedKeys``).
 
     The best ``beams`` keys of each length are found exactly; of these the best by the mean of
     their pseudo-log-likelihood are the answers. They are proven to be the best if there were no
@@ -47,7 +47,7 @@ class MaskedSearch:
         self.reader = MaskedKeys(model, trie, prompt=prompt or PROMPT)
 
     def check(self, plan: Plan) -> None:
-        """Raise InputError if what is asked for cannot be told."""
+        """Raise InputError for options that this search does not support."""
         if plan.threshold > 0 or plan.temperature != 1:
             raise InputError('decode="mlm" gives no probabilities: drop threshold and temperature')
         if plan.lookahead is not None:

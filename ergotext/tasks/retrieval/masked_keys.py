@@ -26,7 +26,7 @@ By = Literal["mean", "sum"]
 
 @dataclass(frozen=True)
 class MaskedAnswer:
-    """A key in the blanks behind a question.
+    """A key in the blanks after a question.
 
     Parameters
     ----------
@@ -48,9 +48,9 @@ class MaskedAnswer:
 
 
 class MaskedKeys:
-    """Finds the keys of a trie that a masked model would write behind a question.
+    """Finds the keys of a trie that a masked model would write after a question.
 
-    For each length that keys have, the question is read once with so many masks behind it. Given
+    For each length that keys have, the question is read once with so many masks after it. Given
     the masks' laws, which do not know of each other, the keys with the highest sum are found
     exactly (``KeysByLength``): one pass of the model and one walk of the trie a length. Sums of
     different lengths come from different inputs and do not compare. So the best keys of every
@@ -99,7 +99,7 @@ class MaskedKeys:
     def best(self, questions: Sequence[str], k: int = 5) -> list[list[MaskedAnswer]]:
         """The ``k`` best keys for each question, best first; fewer if there are not so many.
 
-        Keys that have no room behind the question are left out.
+        Keys that have no room after the question are left out.
 
         Raises
         ------
@@ -120,7 +120,7 @@ class MaskedKeys:
         return [self.answers(row, k) for row in rows]
 
     def encode(self, question: str, room: int) -> list[int]:
-        """What stands around the blanks, so that ``room`` tokens fit into them.
+        """The tokens around the blanks, so that ``room`` tokens fit into them.
 
         The question has half of what the model takes, or more; of a longer one, the beginning.
         """
@@ -163,7 +163,7 @@ class MaskedKeys:
         return [*self._fixed, *asked] if self._asked_behind else [*asked, *self._fixed]
 
     def _laws(self, rows: list[list[int]], start: int, sizes: list[int]) -> Iterator[torch.Tensor]:
-        """float64 [n, V] for each row: at its masks, behind what stands before every key."""
+        """float64 [n, V] for each row: at its masks, after what stands before every key."""
         batch = TokenBatch.of(rows)
         place = torch.arange(batch.width)
         stop = start + torch.tensor(sizes)[:, None]

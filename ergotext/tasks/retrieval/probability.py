@@ -77,14 +77,14 @@ def bounded_mass(
 
 @dataclass(frozen=True, eq=False)
 class _Open:
-    """Prefixes of one question that are not expanded: each a token behind a row.
+    """Prefixes of one question that are not expanded: each a token after a row.
 
     Parameters
     ----------
     decoding : Decoding
         Of the rows; ``row`` int64 [n] picks them.
     token, state : int64 [n]
-        The next token, and the state behind it.
+        The next token, and the state after it.
     log_prob : float64 [n]
         log p of the prefix, in nats; of one with a single key, log p of its row.
     ceiling : float64 [n]

@@ -28,7 +28,7 @@ class QuestionReader(Protocol):
         """The tokenizer of an index that fits the model."""
 
     def encode(self, question: str, room: int) -> list[int]:
-        """What is read of a question, so that ``room`` tokens of an answer fit behind it."""
+        """Encode a question so that ``room`` tokens of an answer fit after it."""
 
     def read(self, questions: Sequence[Sequence[int]]) -> Decoding:
         """One row for each question as ``encode`` gives them, nothing written yet."""
@@ -42,7 +42,7 @@ class Seq2SeqReader:
     lm : Seq2SeqLM
         With its tokenizer.
     prompt : str, optional
-        What is read, with ``{question}`` where the question stands; it alone, if not given.
+        What is read, with ``{question}`` for the question; by default the question alone.
     """
 
     def __init__(self, lm: Seq2SeqLM, prompt: str | None = None) -> None:
@@ -62,13 +62,13 @@ class Seq2SeqReader:
 
 
 class PromptReader:
-    """Questions in a prompt behind which a causal model writes.
+    """Prompts with questions, which a causal model continues.
 
     Parameters
     ----------
     lm : CausalLM
     prompt : str, optional
-        With ``{question}`` where the question stands.
+        Prompt template with ``{question}``.
     """
 
     def __init__(self, lm: CausalLM, prompt: str | None = None) -> None:

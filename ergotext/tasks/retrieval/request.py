@@ -20,7 +20,7 @@ Decode = Literal["beam", "mlm"]
 
 @record
 class Plan:
-    """What ``Retriever.retrieve`` was asked for."""
+    """Options of ``Retriever.retrieve``."""
 
     k: Count
     beams: int

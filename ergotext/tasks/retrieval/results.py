@@ -107,7 +107,7 @@ class Hits(list[Hit]):
 
     @property
     def subject(self) -> Subject | None:
-        """How the question names its subject; None where none was looked for.
+        """How the question names its subject; None if subjects were not searched for.
 
         "as written" where a subject of the index stands in it letter by letter, "in other letters"
         where it differs in case, width, composition, quotes, dashes or spaces. Where there is

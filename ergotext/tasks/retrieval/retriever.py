@@ -27,17 +27,17 @@ from ergotext.tasks.retrieval.schema import Mass, ScoredKey
 from ergotext.tasks.retrieval.search import KeySearch
 
 PREFIXES = 2048
-"""Beginnings of keys that are looked at, if nothing else is said, to bound a probability."""
+"""Default number of key prefixes to expand to bound a probability."""
 WIDEST = 0.1
-"""Most that the bounds of a probability that is told as one number are apart."""
+"""Maximum gap between the bounds of a probability that is given as one number."""
 USUAL = 64
-"""Tokens of a question of usual length: of longer ones, fewer are read at a time."""
+"""Usual length of a question in tokens; batches of longer ones are smaller."""
 NO_SUBJECT = (
-    "no subject of the index stands in the question, so all entries were searched: a guess, "
-    "without probability"
+    "no subject of the index occurs in the question, so all entries were searched; the answers "
+    "are guesses without probabilities"
 )
 MOST_WEIGHED = 1 << 20
-"""Most keys that a potential is asked for where it is not asked for spans of the question only."""
+"""Maximum number of keys for a look-ahead over all keys."""
 
 
 class Retriever:
@@ -46,25 +46,25 @@ class Retriever:
     Parameters
     ----------
     model : Seq2SeqLM, CausalLM, MaskedLM or QuestionReader
-        As ``load`` gives it; a masked one for ``decode="mlm"``, and only for it.
+        From ``load``; a masked model for ``decode="mlm"``, and only for it.
     index : path or TokenTrie
         Built with the model's own tokenizer.
     prompt : str, optional
-        What is read, with ``{question}`` in it; of an encoder-decoder the question alone, if not
-        given, of a causal model ``questions.PROMPT``. For a masked model also with ``{answer}``,
-        where the blanks stand (``masked_keys.PROMPT``).
+        Prompt template with ``{question}`` and, for a masked model, ``{answer}`` for the blanks. By
+        default the question alone for an encoder-decoder, ``readers.PROMPT`` for a causal model and
+        ``masked_keys.PROMPT`` for a masked one.
     triples : bool, optional
-        Whether keys are subject, predicate and meaning; as the index file notes, if not given. Of
-        a trie in memory nothing is noted, and its keys are lines.
+        Whether keys are triples (subject, predicate, meaning). By default as noted in the index
+        file; False for a trie in memory.
     decode : "beam" or "mlm"
-        Whether the model writes keys token by token, or a ``MaskedLM`` fills in the blanks behind
+        Whether the model writes keys token by token, or a ``MaskedLM`` fills in the blanks after
         a question (``masked_search.MaskedSearch``).
 
     Raises
     ------
     InputError
         There is no such index, it was built with another tokenizer than the model's, or the model
-        cannot answer questions, or not in this way.
+        cannot answer questions with this ``decode``.
     IndexFileError
         The index is damaged.
     """
@@ -115,32 +115,30 @@ class Retriever:
         ----------
         questions : sequence of str
         k, beams : int
-            Answers wanted, and beginnings kept at a time (ten or ``k`` if not given), or keys of
-            each length that a masked model scores again. There may be fewer answers: the index, or
-            what stands in the question, may have no more.
+            Number of answers, and beam width (default 10 or ``k``) or, for a masked model, the keys
+            of each length that are scored twice. There may be fewer answers than ``k``.
         lookahead : Potential, optional
-            What speaks for keys before the model is asked, in nats.
+            Potentials of keys, in nats, added to their log-probability.
         spans : bool, optional
-            Whether only entries are considered whose subject (of lines: which themselves) stands
-            in the question; so for triples if not given. Where there is none, all entries are
-            searched, without look-ahead or probability, and ``Hits.subject`` and the notes say so.
+            Search only entries whose subject (or, for plain lines, the line itself) occurs in the
+            question; the default for triples. If none occurs, all entries are searched, without
+            look-ahead or probabilities, and ``Hits.subject`` and the notes say so.
             Subjects in other letters (``Mention.other``) count, and the notes name them.
         prefixes : int
-            Beginnings of keys that the model looks at, at most, for each question to bound what
-            all keys weigh together: the more, the slower, and the closer the bounds. An index of no
-            more keys than this is scored whole, and its probabilities are exact. With 0 there are
-            none.
+            Maximum number of key prefixes to expand per question to bound the probabilities: more
+            are slower and give closer bounds. If the index has no more keys than this, the
+            probabilities are exact. With 0 there are none.
         temperature : float
-            T of the probabilities p^(1/T), to be fitted so that they are calibrated.
+            T of the probabilities p^(1/T); fit it so that they are calibrated.
         posterior : bool
             Probabilities are those of model and look-ahead together, exp(score / T) over all keys
             that the look-ahead does not exclude. Every candidate is scored for them. They are NaN
             of questions that have no subject, and hence no look-ahead, or (of a large index) more
             than 1,024 candidates, some of which were not scored.
         threshold : float
-            There is no answer unless the first hit is certain to be as probable as this.
+            Return no answer unless the first hit is certainly at least this probable.
         batch_size : int
-            Questions of usual length that are read at a time.
+            Questions per batch.
 
         Raises
         ------

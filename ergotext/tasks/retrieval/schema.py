@@ -1,4 +1,4 @@
-"""The types that a search for keys gives back."""
+"""Result types of a search for keys."""
 
 from __future__ import annotations
 

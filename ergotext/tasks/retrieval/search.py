@@ -50,7 +50,7 @@ class KeySearch:
         self.trie = trie
 
     def check(self, plan: Plan) -> None:
-        """Raise InputError if what is asked for cannot be told."""
+        """Raise InputError for options that this search does not support."""
         if plan.threshold > 0 and not (plan.prefixes or plan.posterior):
             raise InputError("a threshold needs probabilities: set prefixes to 1 or more")
 

@@ -24,7 +24,7 @@ def last_checkpoint(folder: Path) -> Path | None:
 
 
 def last_whole(folder: Path) -> tuple[Path | None, list[str]]:
-    """The last checkpoint with all of its files whole, and what is wrong with those after it.
+    """The last intact checkpoint, and the faults of those after it.
 
     A file may be torn although transformers has written it to its end: a machine that loses its
     power, a full disk, a copy that was cut off.

@@ -12,7 +12,7 @@ import numpy as np
 from ergotext.errors import InputError
 from ergotext.support.records import NotNegative, record
 from ergotext.tasks.datasets.kgclue.data import Triple
-from ergotext.tasks.training.sources import SUBJECT, Asked, Base, Name, Template
+from ergotext.tasks.training.sources import SUBJECT, Base, KnownQuestion, Name, Template
 
 PREDICATE = "{predicate}"
 FORMS = (
@@ -50,7 +50,7 @@ class Example(NamedTuple):
 
 @record
 class Shares:
-    """How much of each kind there is in the stream; the sum need not be 1.
+    """Shares of each kind of example in the stream; the sum need not be 1.
 
     Parameters
     ----------
@@ -79,13 +79,13 @@ class Shares:
 
 
 class Stream:
-    """Examples by number: block i is the same whenever and in whatever order it is asked for.
+    """Examples by number: block i does not depend on the order of access.
 
     Kinds that cannot be made (no templates, no question that holds its predicate) are left out.
 
     Parameters
     ----------
-    asked : sequence of Asked
+    asked : sequence of KnownQuestion
     base : Base
     templates : sequence of Template
     shares : Shares
@@ -99,7 +99,7 @@ class Stream:
 
     def __init__(
         self,
-        asked: Sequence[Asked],
+        asked: Sequence[KnownQuestion],
         base: Base,
         templates: Sequence[Template],
         shares: Shares,

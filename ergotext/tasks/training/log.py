@@ -18,7 +18,7 @@ LOG, CURVE = "log.jsonl", "curve.png"
 
 
 class Journal(TrainerCallback):
-    """Writes a line for every loss and every score, as they come.
+    """Writes a log line for every loss and score.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class Journal(TrainerCallback):
         logs: dict[str, Any] | None = None,
         **_: object,
     ) -> None:
-        """One JSON object: step, seconds since the run (or its resumption) began, what is told."""
+        """Write a JSON line: step, seconds since the run began or resumed, logged values."""
         told = {name: value for name, value in (logs or {}).items() if name != "epoch"}
         line = {"step": state.global_step, "seconds": round(time.monotonic() - self._began, 1)}
         with self.path.open("a", encoding="utf-8") as file:
@@ -54,7 +54,7 @@ def save_curve(log: Path, path: Path, score: str) -> bool:
     page = figure()
     upper, lower = page.subplots(2, 1, sharex=True)
     for panel, name, label in ((upper, "loss", "loss"), (lower, f"eval_{score}", f"dev {score}")):
-        # A run that went on from a checkpoint has told some steps twice: the last word counts.
+        # A resumed run has logged some steps twice: the last entry counts.
         told = {line["step"]: line[name] for line in lines if name in line}
         steps = sorted(told)
         panel.plot(steps, [told[step] for step in steps], marker="." if panel is lower else "")

@@ -1,4 +1,4 @@
-"""What a run of training reads, gives back and says, whichever network it trains."""
+"""Data, results and messages shared by the training runs of both networks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SCORE = "EMF1"
 
 
 class InterruptedRunError(ErgotextError, RuntimeError):
-    """Ctrl-C in the middle of a run; the message says what is kept."""
+    """Training was interrupted by Ctrl-C; the message says which checkpoint was saved."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Trained:
         )
 
     def complaints(self) -> list[str]:
-        """What was left out."""
+        """Skipped lines."""
         if not self.lines.bad:
             return []
         return [f"{self.lines.bad:,} of {self.lines.read:,} lines left out:", *self.lines.shown]

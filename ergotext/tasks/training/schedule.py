@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 @dataclass(frozen=True)
 class Pace:
-    """How long to train, and at what rate.
+    """Training length and learning rate.
 
     Parameters
     ----------
@@ -37,12 +37,12 @@ class Pace:
     seconds: float | None = None
 
     def share(self, step: int, spent: float) -> float:
-        """How much of the run is over, from 0 to 1, after so many steps and seconds."""
+        """Progress of the run, from 0 to 1, after so many steps and seconds."""
         timed = spent / self.seconds if self.seconds is not None else 0.0
         return min(1.0, max(step / self.steps, timed))
 
     def factor(self, share: float) -> float:
-        """What the rate is multiplied by there, from 0 to 1."""
+        """Factor of the learning rate there, from 0 to 1."""
         rising = share / self.warm_up if share < self.warm_up else 1.0
         falling = (1 - share) / self.cool_down if share > 1 - self.cool_down else 1.0
         return min(rising, falling)
@@ -78,7 +78,7 @@ class PacedRate(LRScheduler):
         return [group["initial_lr"] * max(factor, 1e-3) for group in self.optimizer.param_groups]
 
     def state_dict(self) -> dict[str, Any]:
-        """Where it is; the pace is that of the run that goes on."""
+        """Where it is; the pace is that of the run that continues."""
         return {"last_epoch": self.last_epoch, "spent": self.spent, "_last_lr": self._last_lr}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -53,7 +53,7 @@ class Shape:
 
 @record
 class Settings:
-    """All that a trained model depends on, besides its data.
+    """Settings of a training run.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Record:
-    """Settings and data of a run, beside what came of it.
+    """Record of a run: its settings and data.
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ def check_same(
 
 
 def claim(folder: Path, resume: bool) -> None:
-    """Make a folder for a run; one that holds anything belongs to another run.
+    """Create the folder of a run; it must be empty.
 
     Raises
     ------

@@ -24,7 +24,7 @@ _BLOCK = 1 << 16
 
 @dataclass(frozen=True)
 class Name:
-    """A subject: how questions call it, and what tells it from others of that name."""
+    """A subject: its mention in questions, and the suffix that disambiguates it."""
 
     mention: str
     meaning: str = ""
@@ -37,7 +37,7 @@ class Name:
 
 @dataclass(frozen=True)
 class Base:
-    """The strings of an index, each once, in exact order: how often a string stands is not told.
+    """The distinct strings of an index, in order.
 
     Parameters
     ----------
@@ -72,8 +72,8 @@ class Base:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A training question, and where in it the subject and the predicate stand."""
+class KnownQuestion:
+    """A training question, with the positions of its subject and predicate."""
 
     text: str
     answer: Triple
@@ -85,11 +85,11 @@ class Asked:
 
     @property
     def predicate(self) -> str:
-        """That of its answer."""
+        """The predicate of its answer."""
         return self.answer.predicate
 
     @classmethod
-    def of(cls, text: str, answer: Triple) -> Asked:
+    def of(cls, text: str, answer: Triple) -> KnownQuestion:
         """Of a question with its answer."""
         subject, predicate, _ = answer
         mention, _, rest = key_text(subject, predicate).partition("\t")
@@ -112,7 +112,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Template:
-    """A question about any subject: ``{subject}`` stands where its name goes."""
+    """A question template with ``{subject}`` for the name of a subject."""
 
     predicate: str
     text: str
@@ -123,7 +123,7 @@ class Template:
 
 
 def key_texts(trie: TokenTrie) -> Iterable[str]:
-    """The texts of all keys, in exact order, the memory of a block of keys at a time."""
+    """The texts of all keys, in sorted order, the memory of a block of keys at a time."""
     written = Written.by(trie.tokenizer) if trie.tokenizer is not None else None
     if written is None:
         raise InputError("this index has no tokenizer to decode its keys: load it with one")
@@ -173,7 +173,7 @@ def read_templates(paths: Iterable[Path], lines: Lines) -> list[Template]:
 def digests(
     questions: str, trie: TokenTrie, templates: Sequence[Path], synonyms: Sequence[Path] = ()
 ) -> dict[str, str]:
-    """What tells the data of one run from those of another."""
+    """Digests of the training data."""
     keys = blake2b(digest_size=8)
     for text in key_texts(trie):
         keys.update(text.encode() + b"\n")

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerFast
 
 from ergotext.errors import InputError
-from ergotext.lm.automata import KeywordCoverage, Pieces, remaining
+from ergotext.lm.automata import KeywordCoverage, Pieces, keyword_bounds
 from ergotext.lm.automata.chains import Chain
-from ergotext.lm.automata.remaining import FAR
+from ergotext.lm.automata.keyword_bounds import FAR
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.tokenizers.characters import Alphabet, CharacterTokenizer
 from ergotext.samplers import SeededDraws
@@ -220,7 +220,7 @@ def test_words_in_groups_keep_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = ["a", "b", "ba"]
     whole = KeywordCoverage(wanted, LATIN, any_order=True)
     shortest = shortest_ways(LATIN, 4, lambda text: holds_words(text, wanted, any_order=True))
-    monkeypatch.setattr(remaining, "MOST_EDGES", 100)
+    monkeypatch.setattr(keyword_bounds, "MOST_EDGES", 100)
     parted = KeywordCoverage(wanted, LATIN, any_order=True)
     assert len(parted._fewest._groups) > 1
     for row, rest in shortest.items():

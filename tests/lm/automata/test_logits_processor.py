@@ -351,7 +351,7 @@ def test_what_cannot_be() -> None:
     model.generation_config.eos_token_id = [9, END]
     AutomatonLogitsProcessor(trie(), model)
     wide = AutomatonLogitsProcessor(build([((11,), None)], Alphabet(12, 0, END)), model)
-    with pytest.raises(InputError, match="allows token 11, the model has 10"):
+    with pytest.raises(InputError, match="allows token 11, but the model has only 10"):
         wide(torch.zeros(2, 1, dtype=torch.int64), torch.zeros(2, SIZE))
 
 
@@ -537,7 +537,7 @@ def test_nan_is_no_dead_end() -> None:
     scores[1, 5] = torch.nan
     with pytest.raises(ModelError, match="in row 1"):
         made(ids[:, :1], scores)
-    with pytest.raises(ModelError, match=r"behind tokens \[1, 2\] in row 0"):
+    with pytest.raises(ModelError, match=r"after the tokens \[1, 2\] in row 0"):
         made(ids, broken)
     assert made.dead_ends == 0
     scores = torch.zeros(2, SIZE)

@@ -105,7 +105,7 @@ def test_decoders_that_are_told_apart() -> None:
 
 
 def test_lists_that_do_not_fit() -> None:
-    with pytest.raises(InputError, match="do not fit"):
+    with pytest.raises(InputError, match="do not match"):
         Pieces(Alphabet(2, 0, 1), [b"", b"", b"a"])
     with pytest.raises(InputError, match="writes b'a'"):
         Pieces(Alphabet(2, 0, 1), [b"", b"a"])

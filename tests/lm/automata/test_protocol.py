@@ -21,12 +21,14 @@ from ergotext.lm.automata import (
     regex,
     union,
 )
-from ergotext.lm.protocols import Automaton, Bounded, Ending
+from ergotext.lm.automaton_base import AutomatonBase
+from ergotext.lm.protocols import Automaton, Ending
 from ergotext.lm.tokenizers.characters import CharacterTokenizer
 from ergotext.lm.trie import EditableTrie, build
 from ergotext.samplers.search.beam import beam
 from ergotext.support.arrays import Ints
 from ergotext.support.words import holds_words
+from ergotext.testing import check_automaton
 from tests.lm.automata.worlds import (
     END,
     LATIN,
@@ -118,6 +120,63 @@ def test_the_protocol(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", WORLDS)
+def test_what_follows_from_candidates_is_what_it_says(name: str) -> None:
+    """The defaults, on the candidates of every automaton, against its own."""
+    make, _, pieces = WORLDS[name]
+    automaton, size = make(), pieces.alphabet.size
+
+    class Plain(AutomatonBase):
+        end = automaton.end
+        start = automaton.start
+
+        def candidates(self, states: Ints) -> tuple[Ints, Ints, Ints]:
+            return automaton.candidates(states)
+
+    plain, states = Plain(), np.append(automaton.start(2), -1)
+    check_automaton(plain, size)
+    for _ in range(MOST + 1):
+        every = np.tile(np.arange(size), len(states))
+        many = np.repeat(states, size)
+        assert np.array_equal(plain.advance(many, every), automaton.advance(many, every))
+        assert np.array_equal(plain.mask(states, size), automaton.mask(states, size))
+        assert np.array_equal(plain.accepting(states), automaton.accepting(states))
+        assert (plain.least(states) <= automaton.least(states)).all()
+        states = np.append(np.unique(automaton.candidates(states)[2])[-20:], -1)
+
+
+def test_classes_are_as_few_as_positions() -> None:
+    """Tokens that lead alike are one class, though every token has a state of its own."""
+    automaton = regex("(a|b|ab)+ ?a", LATIN)
+    classes = automaton.classes(automaton.start(1))
+    tokens = automaton.candidates(automaton.start(1))[1]
+    assert sorted(classes.tokens.tolist()) == tokens.tolist()
+    assert 1 < len(classes.row) < len(tokens)
+
+
+def test_classes_of_a_trie_that_changes_are_new() -> None:
+    tree = EditableTrie(build([((1,), None), ((2, 2), None)], LATIN.alphabet))
+    assert tree.classes(tree.start(1)).tokens.tolist() == [1, 2]
+    tree.add((5, 1))
+    assert tree.classes(tree.start(1)).tokens.tolist() == [1, 2, 5]
+
+
+def test_classes_are_kept_by_state_and_dropped_when_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    automaton, asked = trie(), []
+    found = type(automaton).candidates
+    monkeypatch.setattr(
+        type(automaton), "candidates", lambda a, s: asked.extend(s.tolist()) or found(a, s)
+    )
+    for _ in range(3):
+        automaton.classes(automaton.start(4))
+    assert asked == automaton.start(1).tolist()
+    assert not copy.deepcopy(automaton)._classes_kept and automaton._classes_kept
+    monkeypatch.setattr("ergotext.lm.automaton_base.MOST_KEPT", 0)
+    after = automaton.candidates(automaton.start(1))[2]
+    automaton.classes(after)
+    assert set(automaton._classes_kept) == set(after.tolist()), "what is asked for is there"
+
+
+@pytest.mark.parametrize("name", WORLDS)
 def test_the_language(name: str) -> None:
     make, expected, _ = WORLDS[name]
     assert language(make(), MOST) == expected()
@@ -131,7 +190,6 @@ EXACT = ("trie", "substrings", "spans", "keywords")
 def test_how_far_it_is_to_an_end(name: str) -> None:
     """Never more than the shortest way takes, by listing; that itself where nothing is opaque."""
     automaton = WORLDS[name][0]()
-    assert isinstance(automaton, Bounded)
     rows = language(automaton, MOST + 1)
     shortest: dict[Row, int] = {}
     for row in rows:

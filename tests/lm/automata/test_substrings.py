@@ -65,5 +65,5 @@ def test_a_passage_is_any_sequence_of_whole_numbers() -> None:
     for passage in ((1, 2, 3), np.array([1, 2, 3]), torch.tensor([1, 2, 3])):
         assert language(Substrings(passage, LATIN.alphabet), 3) == expected
     for wrong in ("ab", [1.5, 2.0], [True, False], np.array([[1, 2]]), torch.tensor([1.0])):
-        with pytest.raises(InputError, match=r"is no (token id|sequence of token ids)"):
+        with pytest.raises(InputError, match=r"is not a (token id|sequence of token ids)"):
             Substrings(wrong, LATIN.alphabet)

@@ -13,7 +13,7 @@ from torch import Tensor
 from ergotext.lm.automata import Pieces
 from ergotext.lm.protocols import Automaton
 from ergotext.lm.tokenizers.characters import Alphabet
-from ergotext.support.arrays import Ints
+from ergotext.testing import check_automaton
 
 PAD, END = 0, 4
 Row = tuple[int, ...]
@@ -63,49 +63,9 @@ def language(automaton: Automaton, most: int) -> set[Row]:
 
 
 def check_protocol(automaton: Automaton, pad: int, size: int, most: int = 3) -> None:
-    """What ``lm.protocols.Automaton`` promises, of every state within so many tokens."""
-    states = np.append(automaton.start(2), -1)
-    ended = np.empty(0, dtype=np.int64)
-    for _ in range(most + 1):
-        row, token, behind = automaton.candidates(states)
-        assert row.dtype == token.dtype == behind.dtype == np.int64
-        assert np.array_equal(np.lexsort((token, row)), np.arange(len(row)))
-        assert len(set(zip(row.tolist(), token.tolist(), strict=True))) == len(row)
-        assert ((token >= 0) & (token < size) & (behind >= 0) | (states[row] < 0)).all()
-        padded = token == pad  # which is for sinks alone
-        assert np.array_equal(behind[padded], states[row[padded]])
-        ways = np.full((len(states), size), -1)
-        ways[row, token] = behind
-        every = np.tile(np.arange(size), len(states))
-        after = automaton.advance(np.repeat(states, size), every)
-        assert np.array_equal(after.reshape(-1, size), ways)
-        ending = token == automaton.end
-        ended = np.union1d(ended, behind[ending])
-        accepts = np.isin(np.arange(len(states)), row[ending]) | np.isin(states, ended)
-        assert np.array_equal(automaton.accepting(states), accepts)
-        assert automaton.accepting(ended).all()
-        for sink in (*ended.tolist(), -1):
-            ways_on = automaton.candidates(np.array([sink]))
-            assert [way.tolist() for way in ways_on] == [[0], [pad], [sink]]
-            assert not automaton.lone(np.array([sink])).any()
-        check_rest(automaton, states)
-        one_by_one = [automaton.candidates(states[i : i + 1])[2] for i in range(len(states))]
-        assert np.array_equal(np.concatenate(one_by_one), behind)
-        states = np.append(np.unique(behind[behind > 0])[:40], -1)
-
-
-def check_rest(automaton: Automaton, states: Ints) -> None:
-    """Where a state is lone, no more than its rest goes on from it."""
-    lone = automaton.lone(states)
-    ids, offsets = automaton.rest(states)
-    assert np.array_equal(np.diff(offsets) > 0, lone)
-    for i in np.flatnonzero(lone):
-        state = states[i : i + 1]
-        for token in ids[offsets[i] : offsets[i + 1]].tolist():
-            _, only, behind = automaton.candidates(state)
-            assert only.tolist() == [token]
-            state = behind
-        assert ids[offsets[i + 1] - 1] == automaton.end
+    """``ergotext.testing.check_automaton``, and that it pads with the vocabulary's padding."""
+    assert automaton.candidates(np.array([-1]))[1].tolist() == [pad]
+    check_automaton(automaton, size, most=most)
 
 
 def listed(pieces: Pieces, most: int, holds: Callable[[str], bool]) -> set[Row]:

@@ -109,7 +109,7 @@ def test_rows_up_to_the_last_position(small_lm: CausalLM) -> None:
     state = state.advance(torch.tensor([0]), torch.tensor([5]))
     state = state.advance(torch.tensor([0]), torch.tensor([5]))
     assert state.room.tolist() == [1]
-    with pytest.raises(InputError, match=f"beyond the {most + 1} positions"):
+    with pytest.raises(InputError, match=f"exceed the {most + 1} positions"):
         state.advance(torch.tensor([0]), torch.tensor([5]))
     with pytest.raises(InputError, match="token positions"):
         small_lm.read([full, (*full, 5)])

@@ -11,8 +11,8 @@ import torch
 from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.energies.locks import initial_rows, mark
+from ergotext.testing.toy import toy_energy
 from tests.faulty import load_with_fault
-from tests.toy import toy_energy
 
 A, C, B = 1, 2, 3  # " a", " c", " b"
 

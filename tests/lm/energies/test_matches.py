@@ -14,8 +14,8 @@ from ergotext.lm.batch import TokenBatch
 from ergotext.lm.causal import CausalLM
 from ergotext.lm.energies.term import Sum
 from ergotext.lm.energies.terms import Keywords, Length
-from tests.samplers.weighted.worlds import FEW, LOOP, NOTHING, Table
-from tests.toy import SPELLING, ToyFluency, ToyScorer
+from ergotext.testing.tables import FEW, LOOP, NOTHING, Table
+from ergotext.testing.toy import SPELLING, ToyFluency, ToyScorer
 
 ROWS = TokenBatch.of([r for n in range(5) for r in itertools.product(SPELLING, repeat=n)])
 PAIRS = Table(({1: 1, 4: 1}, {3: 2, 2: 2, 4: 2}, {0: 3}, {}))
@@ -80,7 +80,7 @@ def test_keywords_and_an_automaton_start_where_both_are_met() -> None:
         1,
     ]
     impossible = Sum([*parts, (1.0, et.matches(Table(({2: 1}, {0: 2}, {}))))])
-    with pytest.raises(et.InputError, match="meets keywords and matches together"):
+    with pytest.raises(et.InputError, match="satisfies keywords and matches together"):
         impossible.initial(1)
 
 

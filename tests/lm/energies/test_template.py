@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from ergotext.errors import InputError
+from ergotext.errors import InputError, ModelError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.causal import CausalLM
 from ergotext.lm.energies.template import Blank, Parts, TemplateTerm, template
@@ -18,10 +19,10 @@ from ergotext.lm.energies.terms import Length, fluency
 from ergotext.lm.loading import load
 from ergotext.samplers.chains.metropolis import MetropolisHastings
 from ergotext.samplers.chains.moves import EditMoves
-from ergotext.samplers.chains.slot import Slot
-from tests.exhaust import one_aperiodic_class, paths_of_step, stationary, transitions
+from ergotext.samplers.chains.token_proposal import Slot
+from ergotext.testing.exhaust import one_aperiodic_class, paths_of_step, stationary, transitions
+from ergotext.testing.toy import SPELLING, ToyFluency, ToyScorer, ToyVocabulary, space
 from tests.faulty import load_with_fault
-from tests.toy import SPELLING, ToyFluency, ToyScorer, ToyVocabulary, space
 
 
 @pytest.mark.parametrize(
@@ -186,3 +187,19 @@ def test_another_beginning_of_what_follows_a_blank_is_caught(step: str) -> None:
     faulty = load_with_fault("lm.energies.template", ("at += 1  # a blank", f"{step}  # a blank"))
     with pytest.raises(AssertionError):
         check_places(faulty.TemplateTerm)
+
+
+@pytest.mark.parametrize("text", ["___{99999999}", "a ___{99999999}", "夏___{99999999}天"])
+def test_more_words_than_can_be_written_are_refused_at_once(
+    lm: CausalLM, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_word, calls = TemplateTerm._with_word, []
+
+    def counted(*given: Any) -> list[list[int]]:
+        calls.append(given)
+        assert len(calls) < 500
+        return with_word(*given)
+
+    monkeypatch.setattr(TemplateTerm, "_with_word", counted)
+    with pytest.raises((InputError, ModelError)):
+        (fluency(lm) + template(text)).initial(2)

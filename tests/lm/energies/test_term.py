@@ -14,8 +14,8 @@ import ergotext.lm.energies.term as energy_module
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.causal import CausalLM
 from ergotext.lm.protocols import Energy
+from ergotext.testing.toy import ToyFluency, ToyScorer, toy_energy
 from tests.faulty import load_with_fault
-from tests.toy import ToyFluency, ToyScorer, toy_energy
 
 
 def batch_of(lm: CausalLM, *texts: str) -> TokenBatch:

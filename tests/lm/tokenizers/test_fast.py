@@ -210,7 +210,7 @@ def test_special_tokens_inside_a_key_are_text_of_it(tmp_path: Path) -> None:
             assert text in found and all(key.startswith(prefix) for key in found)
     end, pad = ours.alphabet.end, ours.alphabet.pad
     assert ours.decode([*ours.encode("a <s> b"), end, pad]) == "a <s> b"
-    with pytest.raises(InputError, match="Number 1 is a key with token 2"):
+    with pytest.raises(InputError, match="item 1 is a key with token 2"):
         build(["a </s> b"], ours)
 
 

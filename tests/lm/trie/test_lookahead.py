@@ -10,9 +10,9 @@ from ergotext.lm.trie import EditableTrie, TokenTrie, build
 from ergotext.lm.trie.lookahead import BestKey, Maxima
 from ergotext.lm.trie.states import DEAD
 from ergotext.samplers.search.beam import beam
+from ergotext.testing.toy import ToyScorer
 from tests.decoding import CausalDecoding
 from tests.samplers.search.test_beam import ALPHABET
-from tests.toy import ToyScorer
 
 
 @pytest.fixture(scope="module")

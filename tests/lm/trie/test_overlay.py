@@ -88,7 +88,7 @@ def test_it_is_an_automaton_and_names_what_cannot_be() -> None:
     with pytest.raises(InputError, match="no key \\(2,\\) to remove"):
         trie.remove((2,))
     for key in [(), (PAD,), (1, END), (99,)]:
-        with pytest.raises(InputError, match="Number 1 is a key"):
+        with pytest.raises(InputError, match="item 1 is a key"):
             trie.add(key)
     assert list(trie.keys()) == [(1,)]
 

@@ -13,8 +13,8 @@ from ergotext.lm.trie.lookahead import BestKey
 from ergotext.lm.trie.restricted import BestAmong, Paths, RestrictedKeys
 from ergotext.lm.trie.states import DEAD, ROOT
 from ergotext.samplers.search.beam import beam
+from ergotext.testing.toy import ToyScorer
 from tests.decoding import CausalDecoding
-from tests.toy import ToyScorer
 
 SIZE = 5
 """tokens of ToyScorer: end 0, padding its last"""
@@ -98,7 +98,7 @@ def test_rests_and_sinks_are_those_of_the_trie(trie: TokenTrie, within: Restrict
 
 
 def test_rows_that_are_not_the_inputs(within: RestrictedKeys) -> None:
-    with pytest.raises(InputError, match="made for 5 inputs, not 4"):
+    with pytest.raises(InputError, match="built for 5 inputs, not 4"):
         within.start(4)
 
 
@@ -139,7 +139,7 @@ def test_search_within_and_among(trie: TokenTrie, within: RestrictedKeys) -> Non
 
 
 def test_potentials_that_are_none(trie: TokenTrie) -> None:
-    with pytest.raises(InputError, match="Input 1 has 2 keys"):
+    with pytest.raises(InputError, match="input 1 has 2 keys"):
         BestAmong(trie, [np.array([0, 1])], [np.zeros(3)])
     with pytest.raises(InputError, match="1 are NaN"):
         BestAmong(trie, [np.array([0, 1])], [np.array([0.0, np.nan])])

@@ -11,7 +11,7 @@ from ergotext.errors import ErgotextError, InputError
 from ergotext.lm.protocols import Automaton
 from ergotext.lm.tokenizers.characters import Alphabet, CharacterTokenizer
 from ergotext.lm.trie.builder import TrieBuilder, build
-from ergotext.lm.trie.runs import Runs
+from ergotext.lm.trie.external_sort import Runs
 from ergotext.lm.trie.sort import KeyRows
 from ergotext.lm.trie.states import DEAD
 from ergotext.lm.trie.tree import TokenTrie
@@ -191,12 +191,12 @@ def test_what_is_neither_a_key_nor_a_pair(items, message) -> None:
 
 @pytest.mark.parametrize("key", [(1, PAD), (END,), (9,), (-1,)])
 def test_ids_that_no_key_may_hold(key: tuple[int, ...]) -> None:
-    with pytest.raises(InputError, match="Number 2 is a key with token"):
+    with pytest.raises(InputError, match="item 2 is a key with token"):
         build([((1,), None), (key, None)], SMALL)
 
 
 def test_a_key_without_tokens() -> None:
-    with pytest.raises(InputError, match="Number 1 is a key without tokens"):
+    with pytest.raises(InputError, match="item 1 is a key without tokens"):
         build([((), None)], SMALL)
 
 

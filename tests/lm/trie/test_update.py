@@ -99,7 +99,7 @@ def test_many_additions_are_as_one_by_one(old: list, new: list) -> None:
     many.add_many(new)
     assert list(one.keys()) == list(many.keys())
     assert all(one.objects(key) == many.objects(key) for key in one.keys())  # noqa: SIM118 - no dict
-    with pytest.raises(InputError, match="Number 2 is a key without"):
+    with pytest.raises(InputError, match="item 2 is a key without"):
         many.add_many([((3, 3, 3, 3, 3, 3, 3, 3), None), ((), None)])
     assert len(many) == len(one)
 

@@ -12,7 +12,7 @@ from ergotext.samplers.base import State
 from ergotext.samplers.chains.annealing import Adaptive
 from ergotext.samplers.chains.moves import EditMoves
 from ergotext.samplers.chains.schedules import lam_rate
-from tests.exhaust import PrescribedDraws, paths_of_step, stationary, transitions
+from ergotext.testing.exhaust import PrescribedDraws, paths_of_step, stationary, transitions
 from tests.samplers.chains.test_exactness import SLOT, problem
 
 

@@ -11,11 +11,11 @@ from ergotext.lm.energies.term import Sum
 from ergotext.samplers.chains.edits import DELETE, INSERT, MOVES, REPLACE, SWAP
 from ergotext.samplers.chains.metropolis import MetropolisHastings
 from ergotext.samplers.chains.moves import EditMoves
-from ergotext.samplers.chains.slot import Slot
+from ergotext.samplers.chains.token_proposal import Slot
 from ergotext.samplers.draws import SeededDraws
 from ergotext.samplers.run import run
-from tests.exhaust import one_aperiodic_class, paths_of_step, stationary, transitions
-from tests.toy import flat_energy, space, toy_energy
+from ergotext.testing.exhaust import one_aperiodic_class, paths_of_step, stationary, transitions
+from ergotext.testing.toy import flat_energy, space, toy_energy
 
 SLOT = Slot(top=2, horizon=1, prior=0.2, uniform=0.05)
 SLOTS = {"as shipped": Slot(top=2), "both sides": SLOT, "whole row": Slot(top=3, horizon=9)}

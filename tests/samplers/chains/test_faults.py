@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from ergotext.samplers import run
-from ergotext.samplers.chains import metropolis, moves, slot
+from ergotext.samplers.chains import metropolis, moves, token_proposal
 from ergotext.samplers.chains.edits import DELETE, INSERT
 from ergotext.samplers.draws import SeededDraws
-from tests.exhaust import paths_of_step, stationary, transitions
+from ergotext.testing.exhaust import paths_of_step, stationary, transitions
 from tests.faulty import load_with_fault
 from tests.samplers.chains.test_exactness import SLOT, problem
 
@@ -52,14 +52,14 @@ FAULTS = {
         "partner_there = partner",
     ),
     "2: the current token forced into the list": (
-        "chains.slot",
+        "chains.token_proposal",
         "        score = scorer.candidate_log_prob(",
         "        wide = batch.padded(batch.width + 1).ids\n"
         "        tokens[:, -1] = wide.gather(1, start[:, None])[:, 0]\n"
         "        score = scorer.candidate_log_prob(",
     ),
     "2: special tokens among the candidates": (
-        "chains.slot",
+        "chains.token_proposal",
         "log_next = scorer.next_log_prob(batch, start).masked_fill(~allowed, -torch.inf)",
         "log_next = scorer.next_log_prob(batch, start)",
     ),
@@ -123,7 +123,7 @@ FAULTS = {
 
 def check_exactness(modules: dict[str, ModuleType]) -> None:
     """The checks of test_exactness.py in short; AssertionError if one fails."""
-    law = modules["chains.slot"].Slot(SLOT.top, SLOT.horizon, SLOT.prior, SLOT.uniform)
+    law = modules["chains.token_proposal"].Slot(SLOT.top, SLOT.horizon, SLOT.prior, SLOT.uniform)
     for name in ("tilted", "ordered", "any order"):
         energy, states, longest = problem(name)
         edits = modules["chains.moves"].EditMoves(longest, slot=law)
@@ -143,7 +143,12 @@ def check_exactness(modules: dict[str, ModuleType]) -> None:
         assert torch.equal(energy(batch), kept)
 
 
-REAL = {"chains.slot": slot, "chains.moves": moves, "chains.metropolis": metropolis, "run": run}
+REAL = {
+    "chains.token_proposal": token_proposal,
+    "chains.moves": moves,
+    "chains.metropolis": metropolis,
+    "run": run,
+}
 
 
 def test_the_code_as_it_is_passes() -> None:

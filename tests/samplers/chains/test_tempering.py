@@ -9,7 +9,7 @@ import torch
 from ergotext.errors import InputError
 from ergotext.samplers import MetropolisHastings, ParallelTempering, SeededDraws, sample
 from ergotext.samplers.chains.tempering import Ladder, LadderInfo
-from tests.exhaust import stationary
+from ergotext.testing.exhaust import stationary
 from tests.samplers.chains.test_exactness import problem
 from tests.samplers.registry_worlds import of_length, tilted
 

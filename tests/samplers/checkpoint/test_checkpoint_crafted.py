@@ -84,5 +84,5 @@ def test_every_field_of_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("header", [{"a": "x" * 10**6}, {"made_of": {}}, {}])
 def test_a_header_of_something_else(tmp_path: Path, header: dict[str, Any]) -> None:
     RecordFile.begin(tmp_path / "run", header, {})
-    with pytest.raises(CheckpointError, match=r"of another (version|run)"):
+    with pytest.raises(CheckpointError, match=r"another (version|run)|of this version"):
         sample(flat_energy(), checkpoint=tmp_path / "run", resume=True, **SAME)

@@ -14,10 +14,10 @@ from ergotext.lm.loading import load
 from ergotext.samplers import sample, sampling
 from ergotext.samplers.checkpoint import saving
 from ergotext.samplers.checkpoint.file import CheckpointError, RecordFile
+from ergotext.testing.toy import toy_energy
 from tests.faulty import load_with_fault
 from tests.samplers.checkpoint import test_checkpoint
 from tests.samplers.checkpoint.test_checkpoint import check_resumption, of_model
-from tests.toy import toy_energy
 
 LIVES = (
     "        if not budget.over(run):\n            energy.forget()\n",

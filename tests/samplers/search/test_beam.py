@@ -20,8 +20,8 @@ from ergotext.lm.batch import TokenBatch
 from ergotext.lm.tokenizers.characters import Alphabet
 from ergotext.lm.trie import EditableTrie, TokenTrie, build
 from ergotext.samplers.search.beam import Found, beam
+from ergotext.testing.toy import ToyScorer
 from tests.decoding import CausalDecoding
-from tests.toy import ToyScorer
 
 END, PAD = 0, 5
 ALPHABET = Alphabet(6, PAD, END)
@@ -421,5 +421,5 @@ def test_an_unknown_way_to_normalise() -> None:
 
 @pytest.mark.parametrize("how", [{"k": 0}, {"k": 2, "beams": 1}, {"k": 1, "max_length": 0}])
 def test_impossible_sizes(how: dict[str, int]) -> None:
-    with pytest.raises(InputError, match="at least one"):
+    with pytest.raises(InputError, match="at least 1"):
         beam(decoding(), trie_of({(1,)}), **how)

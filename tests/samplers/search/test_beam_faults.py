@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from ergotext.samplers.search import beam as beam_module
+from ergotext.testing.toy import ToyScorer
 from tests.decoding import CausalDecoding
 from tests.faulty import load_with_fault
 from tests.samplers.search import test_beam
 from tests.samplers.search.test_beam import PROMPTS, Key, best, log_prob, plain_beam, trie_of
-from tests.toy import ToyScorer
 
 FAULTS = {
     "the first token of a rest is not counted": (

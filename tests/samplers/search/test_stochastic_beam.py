@@ -28,10 +28,7 @@ from ergotext.samplers.search.without_replacement import WithoutReplacement, log
 from ergotext.samplers.target import EnergyError, Target
 from ergotext.samplers.weighted.pareto import k_hat
 from ergotext.samplers.weighted.samples import WeightedSamples, ZeroWeightError
-from tests.decoding import CausalDecoding
-from tests.quadrature import GivenDraws, grid
-from tests.samplers.search.test_gumbel import plackett_luce
-from tests.samplers.weighted.worlds import (
+from ergotext.testing.tables import (
     END,
     EVERYTHING,
     FEW,
@@ -44,7 +41,10 @@ from tests.samplers.weighted.worlds import (
     measured,
     target,
 )
-from tests.toy import ToyFluency, ToyScorer
+from ergotext.testing.toy import ToyFluency, ToyScorer
+from tests.decoding import CausalDecoding
+from tests.quadrature import GivenDraws, grid
+from tests.samplers.search.test_gumbel import plackett_luce
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::ergotext.samplers.weighted.samples.HeavyWeightsWarning"

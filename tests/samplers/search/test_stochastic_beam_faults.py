@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ergotext.errors import ErgotextError
+from ergotext.testing.tables import EVERYTHING, FEW, LOOP, target
 from tests.faulty import modules, modules_with_fault
 from tests.samplers.search.test_gumbel import check_family, check_noise
 from tests.samplers.search.test_stochastic_beam import (
@@ -21,7 +22,6 @@ from tests.samplers.search.test_stochastic_beam import (
     check_samples,
     check_tail,
 )
-from tests.samplers.weighted.worlds import EVERYTHING, FEW, LOOP, target
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::ergotext.samplers.weighted.samples.HeavyWeightsWarning"

@@ -15,12 +15,12 @@ from ergotext.lm.protocols import Energy
 from ergotext.samplers import AnnealedImportance, Rejection, SeededDraws
 from ergotext.samplers.target import Target
 from ergotext.samplers.weighted.ais import Between, log_q
-from ergotext.samplers.weighted.growth import grown
 from ergotext.samplers.weighted.proposals import masked
-from tests.exhaust import every_run
+from ergotext.samplers.weighted.rollout import grown
+from ergotext.testing.exhaust import every_run
+from ergotext.testing.tables import FEW, mass
+from ergotext.testing.toy import toy_energy
 from tests.samplers.registry_worlds import LOOPED, weighted
-from tests.samplers.weighted.worlds import FEW, mass
-from tests.toy import toy_energy
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::ergotext.samplers.weighted.samples.HeavyWeightsWarning"

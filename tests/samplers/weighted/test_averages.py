@@ -15,9 +15,9 @@ from ergotext.samplers import SAMPLERS, SeededDraws, WeightedResult, sample
 from ergotext.samplers.target import Target
 from ergotext.samplers.weighted.rejection import Accepted
 from ergotext.samplers.weighted.samples import WeightedSamples
+from ergotext.testing.tables import EVERYTHING, LOOP, mass
+from ergotext.testing.toy import flat_energy, space
 from tests.samplers.registry_worlds import weighted
-from tests.samplers.weighted.worlds import EVERYTHING, LOOP, mass
-from tests.toy import flat_energy, space
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::ergotext.samplers.weighted.samples.HeavyWeightsWarning"

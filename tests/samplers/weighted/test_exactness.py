@@ -16,8 +16,8 @@ from ergotext.samplers.weighted.proposals import AdaptiveRejection, TokenProposa
 from ergotext.samplers.weighted.rejection import rejection
 from ergotext.samplers.weighted.resampling import ancestors
 from ergotext.samplers.weighted.smc import smc
-from tests.exhaust import every_run
-from tests.samplers.weighted.worlds import (
+from ergotext.testing.exhaust import every_run
+from ergotext.testing.tables import (
     FEW,
     LOOP,
     Table,
@@ -25,7 +25,7 @@ from tests.samplers.weighted.worlds import (
     mass,
     target,
 )
-from tests.toy import ToyScorer
+from ergotext.testing.toy import ToyScorer
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::ergotext.samplers.weighted.samples.HeavyWeightsWarning"

@@ -15,6 +15,7 @@ import torch
 from ergotext.errors import ErgotextError
 from ergotext.lm.batch import TokenBatch
 from ergotext.samplers.draws import SeededDraws
+from ergotext.testing.tables import FEW, LOOP, NOTHING, check_unbiased, mass, target
 from tests.faulty import modules, modules_with_fault
 from tests.samplers.weighted.test_exactness import (
     GIVES_UP,
@@ -24,7 +25,6 @@ from tests.samplers.weighted.test_exactness import (
     check_step,
 )
 from tests.samplers.weighted.test_smc import check_soft_decides_nothing
-from tests.samplers.weighted.worlds import FEW, LOOP, NOTHING, check_unbiased, mass, target
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 NAMES = (
@@ -33,7 +33,7 @@ NAMES = (
     "weighted.samples",
     "target",
     "weighted.proposals",
-    "weighted.growth",
+    "weighted.rollout",
     "weighted.importance",
     "weighted.rejection",
     "weighted.smc",
@@ -71,12 +71,12 @@ FAULTS = {
         "self.total[rows, block] += 0.0",
     ),
     "11: the end is forced and not weighed": (
-        "weighted.growth",
+        "weighted.rollout",
         "log_prob[:, end].masked_fill",
         "torch.zeros(len(states)).double().masked_fill",
     ),
     "11: sequences one longer than allowed": (
-        "weighted.growth",
+        "weighted.rollout",
         "left = target.max_length - prefix.longest",
         "left = target.max_length + 1 - prefix.longest",
     ),
@@ -137,7 +137,7 @@ FAULTS = {
         "log_weight[self.places] = torch.tensor(mean, dtype=torch.float32).double()",
     ),
     "14: states do not move with their rows": (
-        "weighted.growth",
+        "weighted.rollout",
         "self.state[index.numpy()],",
         "self.state[: len(index)],",
     ),

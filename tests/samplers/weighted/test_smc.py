@@ -12,13 +12,13 @@ import torch
 from ergotext.lm.batch import TokenBatch
 from ergotext.samplers import SAMPLERS
 from ergotext.samplers.draws import SeededDraws
-from ergotext.samplers.weighted.growth import GrownRows
+from ergotext.samplers.weighted.rollout import GrownRows
 from ergotext.samplers.weighted.smc import smc
+from ergotext.testing.tables import LOOP, soft, target
 from tests.faulty import modules, modules_with_fault
 from tests.samplers import letters
 from tests.samplers.registry_worlds import LOOPED
 from tests.samplers.weighted.test_exactness import TWIST
-from tests.samplers.weighted.worlds import LOOP, soft, target
 
 
 def check_soft_decides_nothing(smc: Any) -> None:

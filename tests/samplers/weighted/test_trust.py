@@ -27,8 +27,8 @@ from ergotext.samplers.weighted.resampling import ancestors
 from ergotext.samplers.weighted.samples import HeavyWeightsWarning, WeightedSamples, ZeroWeightError
 from ergotext.samplers.weighted.smc import smc
 from ergotext.samplers.weighted.trust import Judged
-from tests.samplers.weighted.worlds import EVERYTHING, FEW, LOOP, NOTHING, mass, target
-from tests.toy import ToyFluency, ToyScorer
+from ergotext.testing.tables import EVERYTHING, FEW, LOOP, NOTHING, mass, target
+from ergotext.testing.toy import ToyFluency, ToyScorer
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_weights_are_judged_before_resampling() -> None:
     samples = WeightedSamples.of(rows, equal, root, before=(judged,))
     assert samples.k_hat == math.inf and samples.ess == pytest.approx(64)
     (said,) = samples.complaints()
-    assert "before 1 of 1 resamplings k-hat cannot be told, 64 particles were worth" in said
+    assert "before 1 of 1 resamplings k-hat is unknown, 64 particles were worth" in said
     assert WeightedSamples.of(rows, equal).complaints() == []
     few = Judged(-1.0, 7.0, 64)
     assert "as few as 7.0" in WeightedSamples.of(rows, equal, root, before=(few,)).complaints()[0]
@@ -138,7 +138,7 @@ def test_resampling_in_blocks_is_the_same_draw(scheme: Any, monkeypatch) -> None
 
 def interrupting(monkeypatch: pytest.MonkeyPatch, module: str, whole: int) -> None:
     """Ctrl-C while the batch behind ``whole`` batches is written."""
-    from ergotext.samplers.weighted.growth import grown
+    from ergotext.samplers.weighted.rollout import grown
 
     done = []
 

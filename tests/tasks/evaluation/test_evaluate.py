@@ -245,7 +245,7 @@ def test_no_file_that_is_read_is_written(
         path.write_bytes(getattr(run, name).read_bytes())
         setattr(run, name, path)
     before = path.read_bytes()
-    with pytest.raises(InputError, match=rf"own{suffix} is the {name} itself"):
+    with pytest.raises(InputError, match=rf"own{suffix} is also the {name}"):
         run(output=str(tmp_path / "own.jsonl"), plot=str(tmp_path / "own.png"))
     assert path.read_bytes() == before and run.loaded == 0
     assert not (tmp_path / "own.jsonl").exists()
@@ -255,7 +255,7 @@ def test_what_cannot_be(run: Run, tmp_path: Path) -> None:
     for name in ("data", "index"):
         path = Path(str(getattr(run, name)))
         before = path.read_bytes()
-        with pytest.raises(InputError, match=f"is the {name} itself"):
+        with pytest.raises(InputError, match=f"is also the {name}"):
             run(output=str(path))
         assert path.read_bytes() == before
     with pytest.raises(InputError, match=r"the folder .* does not exist"):

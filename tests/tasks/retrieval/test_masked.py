@@ -121,15 +121,15 @@ def test_what_does_not_go_together(lm: MaskedLM) -> None:
             retriever.retrieve([], **given)
     with pytest.raises(InputError, match="no look-ahead"):
         retriever.retrieve([], spans=True, lookahead=StringMatch())
-    with pytest.raises(InputError, match="beams at least k"):
+    with pytest.raises(InputError, match="must be at least k"):
         retriever.retrieve([], k=3, beams=2)
     with pytest.raises(InputError, match="CausalLM cannot fill in blanks"):
         Retriever(et.load("tiny-causal", device="cpu"), retriever.trie, decode="mlm")
     with pytest.raises(InputError, match=r"MaskedLM cannot answer .* with decode mlm"):
         Retriever(lm, retriever.trie)
-    with pytest.raises(InputError, match="found by beam or mlm, not 'best'"):
+    with pytest.raises(InputError, match="must be beam or mlm, got 'best'"):
         Retriever(lm, retriever.trie, decode="best")
-    with pytest.raises(InputError, match=r"must hold \{answer\} once"):
+    with pytest.raises(InputError, match=r"must contain \{answer\} exactly once"):
         Retriever(lm, retriever.trie, prompt="{question}", decode="mlm")
     with pytest.raises(InputError, match="another tokenizer"):
         Retriever(lm, et.build_trie(["a"], et.CharacterTokenizer("a")), decode="mlm")

@@ -139,7 +139,7 @@ def test_what_does_not_fit(lm: MaskedLM, tokenizer: PreTrainedTokenizerFast) -> 
     for prompt in ("{question}", "{answer}", "{answer}{answer}{question}"):
         with pytest.raises(InputError, match="once"):
             MaskedKeys(lm, trie, prompt=prompt)
-    with pytest.raises(InputError, match="ranked"):
+    with pytest.raises(InputError, match="by must be"):
         MaskedKeys(lm, trie, by="product")
 
 

@@ -14,8 +14,8 @@ from ergotext.samplers.search.beam import beam
 from ergotext.tasks.retrieval import probability as module
 from ergotext.tasks.retrieval.probability import bounded_mass, exact_mass
 from ergotext.tasks.retrieval.schema import Mass, Tokens
+from ergotext.testing.toy import ToyScorer
 from tests.decoding import CausalDecoding
-from tests.toy import ToyScorer
 
 TEMPERATURES = [0.5, 1.0, 3.0, 24.0]
 CUT = 1e-12

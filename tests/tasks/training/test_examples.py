@@ -13,17 +13,24 @@ from ergotext.lm.trie.lines import Lines
 from ergotext.tasks.datasets.kgclue.data import Triple
 from ergotext.tasks.training.examples import Example, Shares, Stream
 from ergotext.tasks.training.seq2seq.stream import BLOCK, Feed
-from ergotext.tasks.training.sources import Asked, Base, Name, Template, key_texts, read_templates
+from ergotext.tasks.training.sources import (
+    Base,
+    KnownQuestion,
+    Name,
+    Template,
+    key_texts,
+    read_templates,
+)
 from tests.tasks.little_base import PREDICATES, LittleBase
 
 ANSWER = Triple("苹果（公司）", "创始人", "乔布斯")
-ASKED = Asked.of("请问苹果的创始人是谁？", ANSWER)
+ASKED = KnownQuestion.of("请问苹果的创始人是谁？", ANSWER)
 BASE = Base([Name("长江"), Name("李白", "诗人"), Name("IBM")], ["总长", "作者"])
 TEMPLATES = [Template("总长", "{subject}有多长"), Template("born", "when was {subject} born?")]
 ONLY = dict.fromkeys(("real", "renamed", "swapped", "template", "plain"), 0.0)
 
 
-def made(kind: str, asked: list[Asked] | None = None, count: int = 200) -> set[Example]:
+def made(kind: str, asked: list[KnownQuestion] | None = None, count: int = 200) -> set[Example]:
     shares = Shares(**{**ONLY, kind: 1.0})
     stream = Stream([ASKED] if asked is None else asked, BASE, TEMPLATES, shares, 0)
     return set(stream.block(0, count))
@@ -32,11 +39,11 @@ def made(kind: str, asked: list[Asked] | None = None, count: int = 200) -> set[E
 def test_what_a_question_is_parted_into() -> None:
     assert ASKED.name == Name("苹果", "公司") and ASKED.name.key("创始人") == "苹果\t创始人\t公司"
     assert (ASKED.subject_at, ASKED.predicate_at) == (2, 5)
-    twice = Asked.of("苹果和苹果的产地", Triple("苹果", "产地", "?"))
+    twice = KnownQuestion.of("苹果和苹果的产地", Triple("苹果", "产地", "?"))
     assert (twice.subject_at, twice.predicate_at) == (-1, -1)
-    within = Asked.of("产地证的产地", Triple("产地证", "产地", "?"))
+    within = KnownQuestion.of("产地证的产地", Triple("产地证", "产地", "?"))
     assert (within.subject_at, within.predicate_at) == (0, -1)
-    assert Asked.of("苹果产自哪里", Triple("苹果", "产地", "?")).predicate_at == -1
+    assert KnownQuestion.of("苹果产自哪里", Triple("苹果", "产地", "?")).predicate_at == -1
 
 
 def test_each_kind_is_what_it_says() -> None:

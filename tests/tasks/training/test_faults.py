@@ -18,7 +18,7 @@ from ergotext.tasks.training import examples, schedule
 from ergotext.tasks.training.examples import Example, Shares
 from ergotext.tasks.training.seq2seq import choices, objectives, scoring
 from ergotext.tasks.training.seq2seq.scoring import Coder
-from ergotext.tasks.training.sources import Asked, Base, Name
+from ergotext.tasks.training.sources import Base, KnownQuestion, Name
 from tests.faulty import load_with_fault
 from tests.tasks.little_base import LittleBase
 from tests.tiny_t5 import t5_of, tokenizer_of
@@ -85,7 +85,7 @@ def check_log_prob(module: ModuleType, _: LittleBase) -> None:
 def check_examples(module: ModuleType, _: LittleBase) -> None:
     """The key of a made-up question answers it; another block is another one."""
     base = Base([Name("长江"), Name("李白", "诗人")], ["总长", "作者"])
-    asked = Asked.of("请问苹果的创始人是谁？", Triple("苹果（公司）", "创始人", "乔布斯"))
+    asked = KnownQuestion.of("请问苹果的创始人是谁？", Triple("苹果（公司）", "创始人", "乔布斯"))
     only = Shares(0, 1, 1, 0, 1)
     stream = module.Stream([asked], base, [], only, 0)
     for one in stream.block(0, 300):

@@ -1,8 +1,8 @@
 """Compile a JSON schema to a grammar.
 
-``document`` reads the schema, its numbers exact; ``keywords`` and ``applicators`` tell what each
-keyword says, and what its opposite is; ``logic`` finds the ways in which facts can hold together;
-``writer`` writes each way down, strings by ``patterns`` and numbers by ``numerals``.
+``document`` parses the schema with exact numbers; ``keywords`` and ``applicators`` translate each
+keyword and its negation; ``normal_form`` reduces them to alternatives; ``writer`` writes each as
+grammar rules, strings by ``patterns`` and numbers by ``numerals``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from ergotext.errors import InputError
 from ergotext.lm.automata.schema.document import Document, parsed
-from ergotext.lm.automata.schema.logic import Logic
+from ergotext.lm.automata.schema.normal_form import Logic
 from ergotext.lm.automata.schema.writer import Writer
 
 
@@ -23,7 +23,7 @@ def lark_of(schema: str | bool | Mapping[str, Any], *, whitespace: bool = False)
     ----------
     schema : str, bool or mapping
     whitespace : bool
-        Whether white space may stand around all parts.
+        Whether white space is allowed around all parts.
 
     Returns
     -------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ergotext.lm.automata.schema.atoms import Atom, Either, Item, Types
+from ergotext.lm.automata.schema.conditions import Atom, Either, Item, Types
 from ergotext.lm.automata.schema.document import Document, Fact, fact, fault
 from ergotext.lm.automata.schema.keywords import Ways, only
 
@@ -92,7 +92,7 @@ def _dependent(one: Fact, word: str, _: Document, __: Apart) -> tuple[list[Item]
 
 
 def _unevaluated(one: Fact, word: str, document: Document, _: Apart) -> tuple[list[Item], Ways]:
-    """As ``additionalProperties`` or ``items``, behind all that always speaks of the same value."""
+    """As ``additionalProperties`` or ``items``, after all that always speaks of the same value."""
     place, rest = f"{one.place}/{word}", one.schema[word]
     of_items = word == "unevaluatedItems"
     named: dict[str, Any] = {}

@@ -7,9 +7,9 @@ from itertools import product
 from math import prod
 from typing import Any
 
-from ergotext.lm.automata.schema.atoms import Atom, Contains
+from ergotext.lm.automata.schema.conditions import Atom, Contains
 from ergotext.lm.automata.schema.document import Fact, fault
-from ergotext.lm.automata.schema.logic import ends
+from ergotext.lm.automata.schema.normal_form import ends
 from ergotext.lm.automata.schema.rules import Way, Writing
 from ergotext.lm.automata.schema.values import same
 
@@ -23,7 +23,7 @@ MOST = 2000
 
 
 def array(writer: Writing, atoms: Sequence[Atom]) -> list[Way]:
-    """The ways of writing an array under these atoms."""
+    """Productions of an array under these atoms."""
     low, high = ends(atoms, "items")
     told = [atom.value for atom in atoms if atom.kind == "items"]
     first = max((len(one.first) for one in told), default=0)
@@ -106,7 +106,7 @@ def _counted(
 ) -> str:
     """Elements of which so many fit other facts: a state for every number that has been met."""
     asked: list[Contains] = [atom.value for atom in atoms]
-    # One place at the least, so that the first element, which has no comma, is told from the rest.
+    # One place at the least, to tell the first element (no comma) from the rest.
     last = max(len(facts) - 1, least, 1) if most is None else most
     caps = [one.least if one.most is None else one.most for one in asked]
     if prod([last + 1, *(cap + 1 for cap in caps)]) > MOST or len(asked) > 3:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from ergotext.errors import InputError
-from ergotext.lm.automata.messages import reason
+from ergotext.lm.automata.llguidance_errors import reason
 from ergotext.lm.automata.schema.values import quoted
 from ergotext.support.extras import needed
 

@@ -59,7 +59,7 @@ _ONE += ("items", "unevaluatedItems", "contains", "not", "if", "then", "else", "
 
 @dataclass(frozen=True)
 class Fact:
-    """That a value fits a part of a schema; or, where ``holds`` is False, that it does not.
+    """A value satisfies a part of a schema or, where ``holds`` is False, does not.
 
     Two facts are equal where their parts say the same, wherever these stand.
     """
@@ -83,7 +83,7 @@ class Fact:
 
 
 def fact(schema: Any, base: str = "", place: str = "#") -> Fact:
-    """That a value fits a schema.
+    """The fact that a value satisfies a schema.
 
     Raises
     ------
@@ -99,13 +99,13 @@ def fact(schema: Any, base: str = "", place: str = "#") -> Fact:
 
 
 def base_of(schema: Any, base: str) -> str:
-    """What the references in a schema are relative to."""
+    """Base URI of the references in a schema."""
     name = schema.get("$id", schema.get("id")) if isinstance(schema, dict) else None
     return urljoin(base, name) if isinstance(name, str) and not name.startswith("#") else base
 
 
 def fault(keyword: str, place: str, why: str) -> InputError:
-    """What to raise for a keyword that cannot be followed."""
+    """The error for an unsupported keyword."""
     return InputError(f"cannot handle {keyword} at {place} of the schema: {why}")
 
 
@@ -209,7 +209,7 @@ class Document:
         return words
 
     def target(self, source: Fact, keyword: str = "$ref") -> Fact:
-        """What a reference points to.
+        """Resolve a reference.
 
         Raises
         ------

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from ergotext.lm.automata.schema.atoms import (
+from ergotext.lm.automata.schema.conditions import (
     TYPES,
     Atom,
     Contains,
@@ -141,7 +141,7 @@ def checked(pattern: Any, word: str, place: str) -> str:
 def _format(one: Fact, word: str) -> tuple[list[Item], Ways]:
     name, place = one.schema[word], f"{one.place}/{word}"
     if name in REFUSED:
-        raise fault(word, place, f"{shown(name)} is no format that can be kept to")
+        raise fault(word, place, f"{shown(name)} is not a supported format")
     if not isinstance(name, str) or name not in PATTERNS:
         return [], []
     patterns = PATTERNS[name]

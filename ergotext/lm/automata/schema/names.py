@@ -17,7 +17,7 @@ _QUOTES = {_OUT: 2, _STRING: 3, _NAME: 1}
 
 @dataclass(frozen=True)
 class Names:
-    """Where in a JSON text one stands, and the names that the objects around have so far.
+    """Position in a JSON text, and the names used so far in the enclosing objects.
 
     A grammar cannot compare two names of any kind. Names are compared as they are written: a
     string has one spelling (``characters``).
@@ -43,7 +43,7 @@ class Names:
     name: bytes = b""
 
     def after(self, text: bytes) -> Names | None:
-        """Behind more text; None if it names a member twice."""
+        """After more text; None if it names a member twice."""
         at: Names | None = self
         for byte in text:
             at = at and at._after(chr(byte), byte)

@@ -1,6 +1,6 @@
 """Regular expressions for JSON numbers within bounds.
 
-Under bounds a number is written plainly, ``-12.50``, or with an exponent behind one digit that is
+Under bounds a number is written plainly, ``-12.50``, or with an exponent after one digit that is
 not zero, ``-1.25e1``; any number of zeros may end its decimals. Numbers are exact: they are
 compared digit by digit, never as floating point.
 """
@@ -23,21 +23,21 @@ FRACTION = r"-?(?:0|[1-9][0-9]*)\.[0-9]*[1-9][0-9]*"
 
 
 def at_least(bound: int | Decimal) -> str:
-    """What writes a number that is no less than a bound."""
+    """Regular expression of the numbers of at least a bound."""
     if bound > 0:
         return _from(bound)
     return rf"(?:{_PLAIN}|{_POWER}|-(?:{_up_to(bound)}))"
 
 
 def at_most(bound: int | Decimal) -> str:
-    """What writes a number that is no more than a bound."""
+    """Regular expression of the numbers of at most a bound."""
     if bound < 0:
         return rf"-(?:{_from(bound)})"
     return rf"(?:-(?:{_PLAIN}|{_POWER})|{_up_to(bound)})"
 
 
 def equal(number: int | Decimal) -> str:
-    """What writes a number."""
+    """Regular expression of one number."""
     whole, part, exponent = _digits(number)
     if not number:
         return r"-?0(?:\.0+)?(?:[eE][+-]?[0-9]+)?"
@@ -49,7 +49,7 @@ def equal(number: int | Decimal) -> str:
 
 
 def multiples(step: int | Decimal) -> list[str] | None:
-    """What writes a multiple of a step, without an exponent: expressions that all match.
+    """Regular expressions of the multiples of a step, without exponent, which must all match.
 
     None, if the step is no power of ten times a power of two or of five, once divided by three.
     """
@@ -84,7 +84,7 @@ def _of_power(exponent: int) -> str:
 
 
 def _ending(step: int, places: int, exponent: int) -> str:
-    """Multiples of a step times a power of ten, told by so many of their last digits."""
+    """Multiples of a step times a power of ten, determined by so many of their last digits."""
     part = min(max(-exponent, 0), places)
     free, zeros = max(-exponent - places, 0), "0" * max(exponent, 0)
     ways = []
@@ -105,7 +105,7 @@ def _ending(step: int, places: int, exponent: int) -> str:
 
 
 def _digits(number: int | Decimal) -> tuple[str, str, int]:
-    """The digits before the point, those behind it without zeros at the end, and the exponent."""
+    """The digits before the point, those after it without zeros at the end, and the exponent."""
     exact = Decimal(number).copy_abs()
     whole, _, part = format(exact, "f").partition(".")
     return whole, part.rstrip("0"), exact.adjusted() if number else 0

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import product
 
-from ergotext.lm.automata.schema.atoms import Atom, Other
+from ergotext.lm.automata.schema.conditions import Atom, Other
 from ergotext.lm.automata.schema.document import Fact, fact, fault
-from ergotext.lm.automata.schema.logic import ends, matches
+from ergotext.lm.automata.schema.normal_form import ends, matches
 from ergotext.lm.automata.schema.rules import Way, Writing
 from ergotext.lm.automata.schema.terminals import exact, string, vain
 
 STRING = fact({"type": "string"})
 
 PATTERNS = 6
-"""Patterns of names that may be told apart in one object."""
+"""Maximum number of name patterns in one object."""
 
 TOLD = 100
 """Names that may be listed for an object, each then a member that is known."""
@@ -24,7 +24,7 @@ MOST = 20_000
 
 
 def object_(writer: Writing, atoms: Sequence[Atom]) -> list[Way]:
-    """The ways of writing an object under these atoms."""
+    """Productions of an object under these atoms."""
     logic = writer.logic
     has = dict.fromkeys(atom.value for atom in atoms if atom.kind == "has")
     lacks = {atom.value for atom in atoms if atom.kind == "lacks"}

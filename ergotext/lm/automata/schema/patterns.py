@@ -35,7 +35,7 @@ MOST = 256
 
 
 class PatternError(ValueError):
-    """What of an expression cannot be followed."""
+    """An unsupported part of an expression."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ Node = Anchor | Group | Repeat | Characters
 
 @lru_cache(maxsize=512)
 def contents(pattern: str) -> str:
-    """What JSON writes, between the quotes, of the texts in which a pattern matches.
+    """The JSON string contents of the texts in which a pattern matches.
 
     Raises
     ------
@@ -193,7 +193,7 @@ class _Parser:
         if char == "(":
             self.at += 1
             if self._next() == "?" and not self._take(_GROUP):
-                self._fail("look-around or a flag stands")
+                self._fail("look-around or a flag occurs")
             group = self._ways()
             if self._next() != ")":
                 self._fail("a bracket is not closed")
@@ -211,7 +211,7 @@ class _Parser:
         return self._escape(inside=False) if char == "\\" else _single(ord(char))
 
     def _escape(self, inside: bool) -> Characters:
-        """What stands behind a backslash."""
+        """The part after a backslash."""
         if found := self._take(_PROPERTY):
             return Characters(properties=(_checked(f"\\{found[0]}"),))
         if found := self._take(_CODE):

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from ergotext.lm.automata.schema.document import Fact
-from ergotext.lm.automata.schema.logic import Logic
+from ergotext.lm.automata.schema.normal_form import Logic
 
 Way = tuple[str, ...]
 
@@ -15,7 +15,7 @@ MOST = 20_000
 
 
 class Rules:
-    """Rules by name: each a list of ways, each a sequence of symbols.
+    """Rules by name: each a list of alternatives, each a sequence of symbols.
 
     A symbol is the name of a rule, or that of a terminal, in capitals.
     """
@@ -100,7 +100,7 @@ class Rules:
 
 
 class Writing(Protocol):
-    """What the rules of arrays and objects need of the grammar that they are part of."""
+    """The part of a grammar that the rules of arrays and objects use."""
 
     logic: Logic
     rules: Rules

@@ -9,10 +9,10 @@ from functools import lru_cache
 from typing import Any
 
 from ergotext.lm.automata.schema import numerals
-from ergotext.lm.automata.schema.atoms import Alternative, Atom, Other
 from ergotext.lm.automata.schema.characters import UNIT, exactly, possible
+from ergotext.lm.automata.schema.conditions import Alternative, Atom, Other
 from ergotext.lm.automata.schema.document import fault
-from ergotext.lm.automata.schema.logic import ends
+from ergotext.lm.automata.schema.normal_form import ends
 from ergotext.lm.automata.schema.patterns import contents
 from ergotext.lm.automata.schema.values import integral
 
@@ -26,7 +26,7 @@ def number(shape: Alternative) -> str:
     Raises
     ------
     InputError
-        A ``multipleOf`` that cannot be kept to exactly.
+        A ``multipleOf`` that cannot be enforced exactly.
     """
     atoms, whole = shape.of("number"), shape.types.whole
     others = [a for a in shape.atoms if isinstance(a, Other) and _is_number(a.value)]
@@ -89,7 +89,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _multiple(shape: Alternative, atoms: Sequence[Atom], others: Sequence[Other]) -> str:
-    """Left to llguidance where that is exact: one step, and bounds that are small whole numbers."""
+    """Left to llguidance where that is exact: one step, and bounds that are small integers."""
     steps = [atom for atom in atoms if atom.kind == "multiple"]
     numbers = [atom.value for atom in atoms]
     step = steps[0].value

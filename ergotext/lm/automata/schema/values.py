@@ -18,7 +18,7 @@ def type_of(value: Any) -> str:
 
 
 def key(value: Any) -> str:
-    """What equal values have in common: numbers by value, objects whatever their order."""
+    """Key that equal values share: numbers by value, objects in any order."""
     return json.dumps(value, sort_keys=True, default=_exact)
 
 
@@ -33,7 +33,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 def integral(number: int | Decimal) -> bool:
-    """Whether a number is whole."""
+    """Whether a number is an integer."""
     return isinstance(number, int) or number == number.to_integral_value()
 
 

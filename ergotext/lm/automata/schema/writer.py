@@ -7,9 +7,9 @@ from typing import Any
 from ergotext.errors import InputError
 from ergotext.lm.automata.schema import numerals
 from ergotext.lm.automata.schema.arrays import array
-from ergotext.lm.automata.schema.atoms import Alternative, Atom, Other
+from ergotext.lm.automata.schema.conditions import Alternative, Atom, Other
 from ergotext.lm.automata.schema.document import Fact, fault
-from ergotext.lm.automata.schema.logic import Logic
+from ergotext.lm.automata.schema.normal_form import Logic
 from ergotext.lm.automata.schema.objects import object_
 from ergotext.lm.automata.schema.rules import MOST, Rules, Way
 from ergotext.lm.automata.schema.terminals import exact, number, string, vain
@@ -23,7 +23,7 @@ class Writer:
     ----------
     logic : Logic
     whitespace : bool
-        Whether white space may stand around all parts.
+        Whether white space is allowed around all parts.
     """
 
     def __init__(self, logic: Logic, whitespace: bool) -> None:
@@ -50,7 +50,7 @@ class Writer:
         return self.rules.written(self.rules.add([(*self.space, start, *self.space)]))
 
     def value(self, facts: tuple[Fact, ...]) -> str:
-        """The rule for values that fit all facts; its ways are found later."""
+        """The rule for values that satisfy all facts; its alternatives are added later."""
         key = frozenset(facts)
         if key not in self._names:
             self._names[key] = self.rules.add([], "v")
@@ -58,7 +58,7 @@ class Writer:
         return self._names[key]
 
     def token(self, text: str) -> Way:
-        """A mark of JSON's, and the space behind it."""
+        """A punctuation mark of JSON, and the space after it."""
         return (self.rules.terminal(f'"{text}"'), *self.space)
 
     def scalar(self, expression: str) -> list[Way]:

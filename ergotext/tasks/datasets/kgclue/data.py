@@ -40,7 +40,7 @@ class Question(NamedTuple):
     id: Id
     text: str
     answer: Triple | None
-    """None where the file does not tell, as test sets do"""
+    """None where the file has none, as in test sets"""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def read(path: str | Path, limit: int | None = None) -> Questions:
 
 
 def triple(answer: str) -> Triple:
-    """The triple that an answer of a data file or submission tells.
+    """Parse the answer of a data file or submission as a triple.
 
     Raises
     ------

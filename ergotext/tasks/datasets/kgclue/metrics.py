@@ -20,7 +20,7 @@ _OBJECT = PARTS.index("O")
 
 @dataclass(frozen=True)
 class Marks:
-    """What each answer is worth, from 0 to 1; columns are ``PARTS``."""
+    """Scores of each answer, from 0 to 1; columns are ``PARTS``."""
 
     exact: NDArray[np.float64]
     """[N, 4]"""
@@ -51,7 +51,7 @@ class Marks:
         count = len(self.exact)
         if not count:
             raise InputError("there are no answers to score against")
-        # Added one behind the other, as the published script does it: the same to the last bit.
+        # Added one after the other, as the published script does it: the same to the last bit.
         exact = 100 * self.exact.cumsum(0)[-1] / count
         f1 = 100 * self.f1.cumsum(0)[-1] / count
         told = {"EMF1": (exact[_OBJECT] + f1[_OBJECT]) / 2}
@@ -61,7 +61,7 @@ class Marks:
 
 
 def mark(gold: Sequence[Triple], predicted: Sequence[str]) -> Marks:
-    """What each predicted answer, ``subject ||| predicate ||| object``, is worth.
+    """Score each predicted answer, ``subject ||| predicate ||| object``.
 
     Text is compared in lower case and with its white space collapsed. An answer of more or fewer
     than three fields is worth nothing.

@@ -1,1 +1,8 @@
-"""Look-aheads: what a key is worth before a model is asked."""
+"""Look-ahead: score the candidate keys of a question before the model is run.
+
+- ``strings``: by string similarity, without training.
+- ``learned``, ``network``, ``features``: by a small network; ``fitted``: its scale.
+- ``loading``: either by name.
+
+>>> et.Retriever(lm, index).retrieve(questions, lookahead=et.load_lookahead("tiny-retriever"))
+"""

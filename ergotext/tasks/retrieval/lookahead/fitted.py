@@ -17,7 +17,7 @@ NAME = "retriever.json"
 
 @dataclass(frozen=True)
 class Fitted:
-    """How a model answers best.
+    """Fitted parameters of a model.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ class Fitted:
         What a nat of the learned look-ahead counts beside one of the model's log-probability.
         Encoder-decoders that were trained for minutes know little that the look-ahead does not.
     temperature, posterior_temperature : float
-        T under which probabilities keep their word: the model's, and those of model and look-ahead
+        T under which probabilities are calibrated: the model's, and those of model and look-ahead
         together.
     """
 
@@ -35,7 +35,7 @@ class Fitted:
 
     @classmethod
     def of(cls, model: str) -> Fitted:
-        """What lies in the folder of a model; the usual numbers where nothing does.
+        """Parameters in the folder of a model, or the defaults.
 
         Raises
         ------
@@ -47,7 +47,7 @@ class Fitted:
 
     @classmethod
     def load(cls, folder: Path) -> Fitted:
-        """What ``save`` wrote; the usual numbers where nothing was written."""
+        """Load what ``save`` wrote, or the defaults."""
         path = folder / NAME
         if not path.is_file():
             return cls()
@@ -68,7 +68,7 @@ class Fitted:
 
 
 def temperature_for(model: str, asked: float | None, posterior: bool = False) -> float:
-    """The temperature asked for; if none is, the one that was fitted to the model of this name."""
+    """The given temperature or, by default, the one fitted to the named model."""
     if asked is not None:
         return asked
     fitted = Fitted.of(model)

@@ -106,7 +106,7 @@ def _known(matcher: Matcher, texts: Sequence[str]) -> float:
 
 
 def matcher_folders(folder: str | Path) -> list[Path]:
-    """Where the matchers of a model lie, the first one first."""
+    """Folders of the matchers of a model, in order."""
     found = (Path(folder) / OTHERS).glob(f"*/{CONFIG}")
     return [Path(folder), *sorted(one.parent for one in found)]
 

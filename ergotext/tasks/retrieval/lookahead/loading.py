@@ -54,7 +54,7 @@ def load_lookahead(model: str) -> Matched:
 
 
 def learned_folder(model: str) -> Path:
-    """Where the look-ahead lies that a model brings; InputError if it brings none."""
+    """Folder of the look-ahead of a model; InputError if it has none."""
     folder = _learned(model)
     if folder is None:
         raise InputError(f"the model {model} has no look-ahead ({CONFIG}): use strings")
@@ -62,7 +62,7 @@ def learned_folder(model: str) -> Path:
 
 
 def learned_digest(model: str) -> str:
-    """What tells the look-ahead that a model brings, at its scale, from others; empty for none."""
+    """Digest of a model's look-ahead and its scale; empty if there is none."""
     folder = _learned(model)
     if folder is None:
         return ""

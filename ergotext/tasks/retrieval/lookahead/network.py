@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout, gelu, pad
 
 from ergotext.errors import InputError, ModelError
-from ergotext.lm.soundness import check_numbers, shapes_of
+from ergotext.lm.checks import check_numbers, shapes_of
 from ergotext.support.files import write_text
 from ergotext.support.untrusted import check_types, read_json
 from ergotext.tasks.retrieval.lookahead.features import (
@@ -39,7 +39,7 @@ class Matcher(nn.Module):
     """Scores of keys for a question, in nats up to a constant: their log-softmax is log p(key).
 
     The characters of question and predicate are read with their neighbours, each is set beside
-    what it is aligned to on the other side, equal characters being told, and both sides are summed
+    what it is aligned to on the other side (equal characters are marked), and both sides are summed
     up; value, meaning and name say by their look what kind of thing they are.
 
     Parameters
@@ -165,7 +165,7 @@ class Matcher(nn.Module):
 
     @classmethod
     def load(cls, folder: str | Path, drop: float = 0.0) -> Matcher:
-        """What ``save`` wrote; ``drop`` matters to further training.
+        """Load what ``save`` wrote; ``drop`` is the dropout of further training.
 
         Raises
         ------
@@ -210,7 +210,7 @@ def _check_sizes(about: dict[str, Any], shapes: dict[str, tuple[int, ...]]) -> N
     embedding = shapes.get("embedding.weight")
     if embedding != (rows, about["width"]) or layers != about["layers"] or about["hidden"] < 1:
         raise ValueError(
-            f"{CONFIG} tells of {rows - FIRST:,} characters, width {about['width']:,} and "
+            f"{CONFIG} says {rows - FIRST:,} characters, width {about['width']:,} and "
             f"{about['layers']:,} layers, {WEIGHTS} of {embedding or 'no'} and {layers:,}"
         )
 

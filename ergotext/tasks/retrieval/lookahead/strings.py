@@ -14,11 +14,11 @@ from ergotext.tasks.retrieval.candidates import Candidates
 
 @dataclass(frozen=True)
 class StringMatch:
-    """A potential: long mentions, and predicates whose characters stand in the question in order.
+    """String potential: long mentions, and predicates whose characters occur in the question.
 
     ``scale`` · (``mention`` · length of the mention + ``overlap`` · LCS(predicate, rest of the
     question) − ``length`` · length of the predicate), in nats; lengths in characters, LCS the
-    longest common subsequence, the rest of the question what stands before and behind the mention.
+    longest common subsequence, the rest of the question what stands before and after the mention.
 
     Parameters
     ----------

@@ -30,7 +30,7 @@ SELDOM = 2
 
 @record
 class Recipe:
-    """How long, how fast and of what a matcher learns.
+    """Hyperparameters of the look-ahead training.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ class Recipe:
 
 
 def characters(examples: Examples) -> str:
-    """What a matcher shall know: characters of questions, templates and keys, often ones first."""
+    """Vocabulary of a matcher: characters of questions, templates and keys, by frequency."""
     groups = [group for _, asked in examples.known for group in asked]
     texts: Iterable[str] = chain(
         (group.rest for group in groups),
@@ -84,7 +84,7 @@ class Lessons:
 
     The loss is −log of the right key's share of the softmax over all keys of its question. Chance
     is torch's, for what training leaves out, and that of the examples: all of it is kept by
-    ``save``, so that a run which was put away goes on to the same weights.
+    ``save``, so that a run which was put away continues to the same weights.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ class Lessons:
 
     @property
     def about(self) -> dict[str, Any]:
-        """What the weights depend on: a GPU has a chance of its own."""
+        """Device in the record: a GPU has its own random numbers."""
         return {**asdict(self.recipe), **self.data, "device": self._device.type}
 
     @property
@@ -150,7 +150,7 @@ class Lessons:
         return [self._device] if self._device.type == "cuda" else []
 
     def save(self, path: Path) -> None:
-        """Keep all that the next step depends on, and what was kept before beside it."""
+        """Save a checkpoint, keeping the one before."""
         state = {
             "about": self.about,
             "done": self.done,
@@ -165,7 +165,7 @@ class Lessons:
                 path.replace(earlier(path))
 
     def restore(self, path: Path) -> list[str]:
-        """Go on from what ``save`` kept last, or before that if it is damaged.
+        """Restore the last checkpoint, or the one before if it is damaged.
 
         Returns
         -------
@@ -216,14 +216,14 @@ class _DamagedError(Exception):
 
 
 def earlier(path: Path) -> Path:
-    """Where the checkpoint before the last one is."""
+    """Path of the checkpoint before the last."""
     return path.with_suffix(f".before{path.suffix}")
 
 
 def score(
     matcher: Matcher, answers: Sequence[Triple], groups: Sequence[list[Asked]]
 ) -> dict[str, float]:
-    """What the matcher alone scores (``metrics.mark``): best keys and their first objects."""
+    """Scores of the matcher alone (``metrics.mark``): best keys and their first objects."""
     told = []
     for group in groups:
         keys = [(one.name, key) for one in group for key in one.keys]

@@ -29,7 +29,7 @@ MOST = 1_000_000
 
 
 @dataclass(frozen=True)
-class Example:
+class Lesson:
     """A question with the subjects it may be about, and which of all their keys is right."""
 
     asked: list[Asked]
@@ -173,7 +173,7 @@ class Examples:
 
     def draw(
         self, template: float = 0.3, swap: float = 0.5, fresh: float = 0.7, reword: float = 0.5
-    ) -> Example:
+    ) -> Lesson:
         """One more example.
 
         Shares are of templates, of swaps where one can be, of fresh rivals otherwise, and of
@@ -214,7 +214,7 @@ class Examples:
                 rivals = [key for key in rivals if key.predicate != said]
                 chosen = [right, *rivals[: MOST_KEYS - 1], *chosen]
             asked.append(Asked(group.rest, group.name, chosen))
-        return Example(self._veiled(asked), place)
+        return Lesson(self._veiled(asked), place)
 
     def _rivals(self, right: Key, mine: list[Key], fresh: bool) -> list[Key]:
         """Other keys of the right one's subject: those that it has, or others, in any order."""
@@ -225,7 +225,7 @@ class Examples:
         self.rng.shuffle(rivals)
         return rivals
 
-    def _of_template(self) -> Example:
+    def _of_template(self) -> Lesson:
         rng = self.rng
         # Either script as often, however many templates it has.
         names, ways = rng.choice(self.scripts)
@@ -234,11 +234,11 @@ class Examples:
         same = self.asked_by[way] | {predicate}
         near = self.alike.get(predicate, [])
         drawn = rng.sample(near, min(len(near), rng.randint(0, 4)))
-        # Beside predicates in another script, one is told by that alone.
+        # Among predicates in another script, the script alone identifies it.
         for pool in self.pools[predicate.isascii()]:
             drawn += [rng.choice(pool) for _ in range(rng.randint(1, 4))]
         rivals = [p for p in dict.fromkeys(drawn) if p not in same]
-        # Rivals that are asked for in the same words cannot be told from it.
+        # Rivals that are asked for in the same words cannot be distinguished from it.
         rivals = [p for p in rivals if way not in self.templates.get(p, ())]
         rng.shuffle(rivals)
         answer, _ = rng.choice(self.known)
@@ -248,7 +248,7 @@ class Examples:
         known = predicate in self.predicates.objects
         told = [p for p in told if p in self.predicates.objects or not known]
         keys = [Key(p, self.predicates.object(p, rng) if known else "", "") for p in told]
-        return Example([Asked(way.replace(SLOT, SUBJECT), name, keys)], 0)
+        return Lesson([Asked(way.replace(SLOT, SUBJECT), name, keys)], 0)
 
     def _veiled(self, asked: list[Asked], share: float = 0.1) -> list[Asked]:
         if self.rng.random() < share:

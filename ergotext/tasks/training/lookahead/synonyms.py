@@ -45,7 +45,7 @@ class Synonyms:
 
 
 def read_synonyms(paths: Iterable[Path], lines: Lines) -> list[list[str]]:
-    """The groups of files with a group a line, its words parted by tabs.
+    """Read synonym groups, one tab-separated group per line.
 
     Blank lines are none; lines of fewer than two different words are left out and counted in
     ``lines``.

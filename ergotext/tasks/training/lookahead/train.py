@@ -150,7 +150,7 @@ def train_lookahead(
 
 
 def _run(lessons: Lessons, seen: Held, output: Path, every: int, began: float) -> None:
-    """The steps that are left; a checkpoint, a score and a line of the log now and then."""
+    """The steps that are left; a checkpoint, a score and a line of the log sometimes."""
     losses: list[float] = []
     try:
         while lessons.done < lessons.recipe.steps:

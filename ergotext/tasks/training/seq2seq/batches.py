@@ -20,7 +20,7 @@ from ergotext.tasks.training.sources import key_texts
 def maker(
     begun: Started, trie: TokenTrie, settings: Settings
 ) -> Callable[[list[Example], int], Batch]:
-    """What makes the batches of the objective of these settings, out of examples.
+    """The batch maker of the objective in these settings.
 
     Those of ``policy`` and ``zeroth-order`` hold keys drawn from the model as it is when they are
     made, where a question's keys are not enumerated.

@@ -29,7 +29,7 @@ class Choices:
     ----------
     coder : Coder
     spotter : Spotter
-        Of the base: rivals are the keys whose mention stands in the question.
+        Of the base: rivals are the keys whose mention occurs in the question.
     most : int
         Keys of a question, the true one among them. Of more rivals some are taken by chance, unless
         there is a sampler.
@@ -61,7 +61,7 @@ class Choices:
             missing = at == len(found)
             keys += [*found.keys, one.key] if missing else found.keys
             worth += [*values, 1.0] if missing else values
-            # The true key is always there, and stands for itself alone.
+            # The true key is always there, and represents itself alone.
             chance += [*chances[:at], 0.0, *chances[at + 1 :]]
             row += [place] * (len(found) + missing)
         return {

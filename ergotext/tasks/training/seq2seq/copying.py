@@ -15,7 +15,7 @@ _BIAS, _SHARPNESS, _MARK, _GAIN = 8.0, 0.2, 3.0, 6.0
 
 @torch.no_grad()
 def teach_copying(model: T5ForConditionalGeneration) -> None:
-    """Set weights so that the decoder goes on with what stands behind its last token in the input.
+    """Set weights so that the decoder copies what follows its last token in the input.
 
     The first head of the encoder's first layer writes down, beside each token, which one stands
     before it; the heads of the decoder's last layer look for the place where that is the token

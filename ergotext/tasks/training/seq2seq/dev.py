@@ -22,7 +22,7 @@ ROWS = 128
 
 @dataclass(frozen=True, eq=False)
 class DevSet:
-    """Questions with their answers and the keys whose mention stands in them.
+    """Questions with their answers and candidate keys.
 
     The highest log p(key | question) of these is what search under the prefix tree finds with
     enough beams, so the score is that of the model alone.

@@ -49,7 +49,7 @@ def started(
     Parameters
     ----------
     folder : Path, optional
-        Of the run that goes on: its tokenizer is taken.
+        Of the run that continues: its tokenizer is taken.
     start : str, optional
         Name of an encoder-decoder.
     trie, notes
@@ -86,7 +86,7 @@ def started(
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Whether the processor multiplies in bfloat16: else autocast is slower than none."""
+    """Whether the processor supports bfloat16; if not, autocast would be slower."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.cpu._is_avx512_bf16_supported())

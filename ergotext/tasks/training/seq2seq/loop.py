@@ -109,7 +109,7 @@ class Loop(Trainer):
         self.paced: PacedRate | None = None
 
     def get_train_dataloader(self) -> DataLoader[Batch]:
-        """Batches in the order of their numbers; those that a checkpoint has seen are passed by."""
+        """Batches by number; those before a checkpoint are skipped."""
         feed: Any = self.train_dataset
         return DataLoader(
             feed, batch_size=1, sampler=SequentialSampler(feed), collate_fn=lambda rows: rows[0]

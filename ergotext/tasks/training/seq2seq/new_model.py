@@ -17,7 +17,7 @@ _CONFIG: Any = T5Config
 def fresh_model(
     tokenizer: PreTrainedTokenizerBase, shape: Shape, seed: int
 ) -> T5ForConditionalGeneration:
-    """A T5 with random weights, told by the seed, that can copy (``teach_copying``)."""
+    """A T5 with random weights from the seed, that can copy (``teach_copying``)."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = T5ForConditionalGeneration(

@@ -56,6 +56,6 @@ class Rivals:
 
 
 def rivals_in(spotter: Spotter, questions: Sequence[str]) -> list[Rivals]:
-    """For each question the keys of triples whose mention stands in it; maybe none."""
+    """For each question the keys of triples whose mention occurs in it; maybe none."""
     found, _ = spotter.find(questions)
     return [Rivals.of(one) for one in found]

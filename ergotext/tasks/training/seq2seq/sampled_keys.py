@@ -27,7 +27,7 @@ from ergotext.tasks.training.seq2seq.scoring import Coder
 class KeySampler:
     """Draws keys under the prefix tree without replacement, by the model as it is now.
 
-    Only keys whose mention stands in the question are drawn; of all keys, where there is none.
+    Only keys whose mention occurs in the question are drawn; of all keys, where there is none.
 
     Parameters
     ----------

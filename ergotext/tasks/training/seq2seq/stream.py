@@ -12,7 +12,7 @@ from ergotext.tasks.training.examples import Example, Stream
 from ergotext.tasks.training.seq2seq.scoring import Batch
 
 BLOCK = 8
-"""Batches that are drawn together and parted by length."""
+"""Batches that are drawn together and separated by length."""
 
 
 class Feed(Dataset[Batch]):
@@ -25,7 +25,7 @@ class Feed(Dataset[Batch]):
         Examples in a batch.
     steps : int
     make : function of examples and the number of the batch
-        What the loss is told of them.
+        Additional data for the loss.
     """
 
     def __init__(

@@ -31,7 +31,7 @@ from ergotext.tasks.training.seq2seq.objectives import Loss, cross_entropy, list
 from ergotext.tasks.training.seq2seq.scoring import Coder
 from ergotext.tasks.training.seq2seq.stream import Feed
 from ergotext.tasks.training.settings import Record, Settings, claim
-from ergotext.tasks.training.sources import Asked, Base, digests, read_templates
+from ergotext.tasks.training.sources import Base, KnownQuestion, digests, read_templates
 
 LOSSES: dict[str, Loss] = {
     "cross-entropy": cross_entropy,
@@ -72,9 +72,9 @@ def train(
     templates : sequence of str or Path
         Files of questions about any subject (``material.read_templates``).
     start : str, optional
-        An encoder-decoder to go on from, instead of one from scratch.
+        An encoder-decoder to continue from, instead of one from scratch.
     minutes : float, optional
-        Time after which the run is to be over; the rate falls in time.
+        Time limit in minutes; the learning rate reaches zero by then.
     device : str
     bfloat16 : bool, optional
         Whether products are taken in bfloat16; if not given, where the processor has them.
@@ -97,7 +97,9 @@ def train(
     patterns = read_templates([Path(path) for path in templates], lines)
     trie, notes = opened(index, None)
     base = Base.of(trie)
-    pairs = [Asked.of(one.text, one.answer) for one in asked.asked if one.answer is not None]
+    pairs = [
+        KnownQuestion.of(one.text, one.answer) for one in asked.asked if one.answer is not None
+    ]
     stream = Stream(pairs, base, patterns, chosen.shares, chosen.seed)
     record = Record(chosen, digests(asked.digest, trie, [Path(path) for path in templates]))
     claim(output, resume)

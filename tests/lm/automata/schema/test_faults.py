@@ -9,13 +9,7 @@ import pytest
 
 from ergotext.errors import ErgotextError
 from ergotext.lm.automata import grammars
-from ergotext.lm.automata.schema import (
-    document,
-    logic,
-    patterns,
-    terminals,
-    writer,
-)
+from ergotext.lm.automata.schema import document, normal_form, patterns, terminals, writer
 from tests.faulty import load_with_fault
 from tests.lm.automata.schema.bytewise import taker, takes
 
@@ -86,7 +80,7 @@ FAULTS: dict[str, tuple[str, Check, tuple[str, str]]] = {
                            'frozenset().union(*filter(None, self.around)) if char == "{" else None')
     ),
     "a name that is known is not held to patterns": (
-        "logic", members, ("self.matched(atom.value.patterns, name)", "frozenset()")
+        "normal_form", members, ("self.matched(atom.value.patterns, name)", "frozenset()")
     ),
     "members are not counted": (
         "objects", members, ("more = count + 1 if counted", "more = 0 if counted")
@@ -99,7 +93,7 @@ FAULTS: dict[str, tuple[str, Check, tuple[str, str]]] = {
         "arrays", elements, ("elif one.most is not None:", "elif False:")
     ),
     "values that are listed are not tried": (
-        "logic", denied, ("for v in listed.values if all(self.fits(v, i) for i in "
+        "normal_form", denied, ("for v in listed.values if all(self.fits(v, i) for i in "
                           "(shape.types, *shape.atoms))", "for v in listed.values")
     ),
     "one of several may be two": (
@@ -110,13 +104,13 @@ FAULTS: dict[str, tuple[str, Check, tuple[str, str]]] = {
 
 USES: dict[str, tuple[tuple[ModuleType, str], ...]] = {
     "document": ((document, "_decimal"),),
-    "keywords": ((logic, "PLAIN"),),
+    "keywords": ((normal_form, "PLAIN"),),
     "characters": ((patterns, "Characters"),),
-    "patterns": ((terminals, "contents"), (logic, "contents")),
+    "patterns": ((terminals, "contents"), (normal_form, "contents")),
     "names": ((grammars, "Names"),),
     "objects": ((writer, "object_"),),
     "arrays": ((writer, "array"),),
-    "applicators": ((logic, "APPLICATORS"),),
+    "applicators": ((normal_form, "APPLICATORS"),),
 }
 """Where what a module defines is looked up."""
 
@@ -131,7 +125,7 @@ def test_the_check_sees_it(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     name, check, change = FAULTS[fault]
     module = load_with_fault(f"lm.automata.schema.{name}", change)
     patterns.contents.cache_clear()
-    if name == "logic":
+    if name == "normal_form":
         monkeypatch.setattr("ergotext.lm.automata.schema.Logic", module.Logic)
     for user, attribute in USES.get(name, ()):
         monkeypatch.setattr(user, attribute, getattr(module, attribute))
@@ -140,4 +134,4 @@ def test_the_check_sees_it(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
             check()
     finally:
         patterns.contents.cache_clear()
-        logic.matches.cache_clear()
+        normal_form.matches.cache_clear()

@@ -83,9 +83,11 @@ def test_what_is_no_file_of_questions(tmp_path: Path) -> None:
         read(tmp_path / "none.json")
     with pytest.raises(InputError, match="cannot read the questions"):
         read(tmp_path)
-    with pytest.raises(InputError, match=r"holds no question: the first fault is in .*line 2: not"):
+    with pytest.raises(
+        InputError, match=r"contains no questions: the first fault is in .*line 2: not"
+    ):
         read(written(tmp_path / "q.json", "", "no"))
-    with pytest.raises(InputError, match=r"holds no question\. Give"):
+    with pytest.raises(InputError, match=r"contains no questions; give"):
         read(written(tmp_path / "q.json"))
 
 

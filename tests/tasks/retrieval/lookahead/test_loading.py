@@ -161,7 +161,7 @@ def test_each_question_goes_to_the_matcher_that_knows_its_characters(
 def test_a_look_ahead_must_answer_every_question() -> None:
     reader = TableReader(test_retriever_table.KEYS)
     retriever = Retriever(reader, test_retriever_table.made(reader), triples=True)
-    with pytest.raises(InputError, match="gave 1 arrays for 3 questions"):
+    with pytest.raises(InputError, match="returned 1 arrays for 3 questions"):
         retriever.retrieve(QUESTIONS, lookahead=Forgetful())
 
 

@@ -64,7 +64,7 @@ def test_what_is_written(little: LittleBase, tmp_path: Path) -> None:
     assert record["scores"] == told.scores and record["recipe"]["steps"] == told.steps == 6
     assert set(record["data"]) == {"questions", "index", "objects", "templates 1"}
     assert not (tmp_path / CHECKPOINT).exists()
-    with pytest.raises(InputError, match=f"holds {CONFIG} already"):
+    with pytest.raises(InputError, match=f"already contains {CONFIG}"):
         run(little, tmp_path)
 
 
@@ -74,13 +74,15 @@ def test_goes_on_to_the_same_weights(
     run(little, tmp_path / "whole")
     with monkeypatch.context() as patch:
         interrupted(patch, at=5)
-        with pytest.raises(InterruptedRunError, match=r"at step 5; .*lookahead\.pt is kept"):
+        with pytest.raises(
+            InterruptedRunError, match=r"at step 5; .*checkpoint is .*lookahead\.pt"
+        ):
             run(little, tmp_path / "parts")
-    with pytest.raises(InputError, match="of another run; continue with resume"):
+    with pytest.raises(InputError, match="of another run; continue that run with resume"):
         run(little, tmp_path / "parts")
-    with pytest.raises(InputError, match="started with steps 6, not 8"):
+    with pytest.raises(InputError, match="started with steps = 6, not 8"):
         run(little, tmp_path / "parts", Recipe(8, 4, warm_up=2, width=8, hidden=8), resume=True)
-    with pytest.raises(InputError, match=r"started with templates 1 [0-9a-f]+, not nothing"):
+    with pytest.raises(InputError, match=r"started with templates 1 = [0-9a-f]+, not nothing"):
         train_lookahead(
             little.questions, little.dev, little.index, tmp_path / "parts", SMALL, every=2,
             device="cpu", resume=True,

@@ -107,7 +107,7 @@ def test_a_resumed_run_ends_where_a_whole_one_does(
         patch.setattr(module.Loop, "training_step", step)
         with pytest.raises(InterruptedRunError) as error:
             run(little, tmp_path / "m")
-    assert "checkpoint-2 is kept" in str(error.value) and "--resume" in str(error.value)
+    assert "checkpoint-2; continue with resume" in str(error.value)
     # One that was cut off while it was written counts for nothing.
     (tmp_path / "m" / CHECKPOINTS / "checkpoint-3").mkdir()
     kept = last_checkpoint(tmp_path / "m")
@@ -136,7 +136,7 @@ def test_sigint_keeps_the_last_checkpoint(
     options = ["--steps", "6", "--every", "2", "--width", "32", "--layers", "1", "-o", str(output)]
     assert main(["train", *little.arguments, *options, "--batch-size", "4"]) == 130
     message = capsys.readouterr().err.strip().splitlines()[-1]
-    assert "interrupted at step 4" in message and "checkpoint-2 is kept" in message
+    assert "interrupted at step 4" in message and "checkpoint-2; continue with resume" in message
     assert last_checkpoint(output) is not None and not (output / "model.safetensors").exists()
 
 
@@ -291,6 +291,6 @@ def test_another_run_is_not_gone_on_with(
             run(little, folder, settings, resume=True)
     with pytest.raises(InputError, match="was started with templates 1"):
         run(little, folder, SMALL, resume=True, templates=[other])
-    with pytest.raises(InputError, match=r"was started with templates 1 [0-9a-f]+, not nothing"):
+    with pytest.raises(InputError, match=r"was started with templates 1 = [0-9a-f]+, not nothing"):
         run(little, folder, SMALL, resume=True, templates=[])
     assert all(torch.equal(before[n], w) for n, w in weights(folder).items())

@@ -22,7 +22,7 @@ _PARTS = ("ids", "lengths", "objects", "object_lengths")
 
 
 class Runs:
-    """Sorted runs of keys, one behind the other in a file.
+    """Sorted runs of keys, concatenated in a file.
 
     Ranges are cut at whole keys, sampled evenly by weight from all runs, whatever order the keys
     came in; equal keys always fall into one range, in the order in which they came.
@@ -47,7 +47,7 @@ class Runs:
             self._samples.append(_key(rows.ids, rows.offsets, at))
 
     def ranges(self) -> Iterator[KeyRows]:
-        """The rows of each range, in the order in which they came; ranges in exact order."""
+        """The rows of each range in their original order; ranges in sorted order."""
         samples = sorted(self._samples)
         count = len(self._runs)
         splits = sorted({samples[len(samples) * i // count] for i in range(1, count)})
@@ -80,7 +80,7 @@ class _Run:
         return cls(file, rows.ids.dtype, len(rows), places)
 
     def cuts(self, splits: list[tuple[int, ...]]) -> list[tuple[int, int, int]]:
-        """Where the ranges between ``splits`` begin and end: row, token and object byte."""
+        """Start and end of the ranges between ``splits``: row, token and object byte."""
         offsets = offsets_of(self._part("lengths", np.dtype(np.uint32), 0, self.count))
         objects = offsets_of(self._part("object_lengths", np.dtype(np.uint32), 0, self.count))
         place, count = self.places["ids"], int(offsets[-1])

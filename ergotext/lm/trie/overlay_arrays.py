@@ -23,7 +23,7 @@ class Changes:
 
 
 def gone_states(base: TokenTrie, keys: list[tuple[int, ...]], removed: Ints) -> Ints:
-    """int64 [n], rising: those on the ways of removed keys through which no other key goes.
+    """int64 [n], sorted: states that only removed keys pass through.
 
     Found once for each change; to ask for the range of every candidate at every step would cost
     half a second where the root is wide.

@@ -1,4 +1,4 @@
-"""Small targets whose every sequence can be listed, for the weighted samplers."""
+"""Automata written as a table, and targets under them whose every sequence can be listed."""
 
 from __future__ import annotations
 
@@ -11,19 +11,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ergotext.lm.automaton_base import AutomatonBase
 from ergotext.lm.batch import TokenBatch
 from ergotext.samplers.target import Target
 from ergotext.samplers.weighted.samples import WeightedSamples, ZeroWeightError
-from tests.exhaust import every_run
-from tests.toy import SPELLING, ToyScorer
+from ergotext.support.arrays import Ints
+from ergotext.testing.exhaust import every_run
+from ergotext.testing.require import require
+from ergotext.testing.toy import SPELLING, ToyScorer
 
 END = 0
-Ints = NDArray[np.int64]
 Row = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Table:
+class Table(AutomatonBase):
     """An automaton by its table: ``ways[state][token]`` is the next state; the sink is the last."""
 
     ways: tuple[dict[int, int], ...]
@@ -43,12 +45,6 @@ class Table:
 
     def accepting(self, states: Ints) -> NDArray[np.bool_]:
         return np.array([s >= 0 and (END in self.ways[s] or not self.ways[s]) for s in states])
-
-    def lone(self, states: Ints) -> NDArray[np.bool_]:
-        return np.zeros(len(states), dtype=np.bool_)
-
-    def rest(self, states: Ints) -> tuple[Ints, Ints]:
-        return np.zeros(0, np.int64), np.zeros(len(states) + 1, np.int64)
 
 
 LOOP = Table(({1: 1, 3: 2, 4: 3}, {END: 4, 2: 0}, {END: 4, 1: 2}, {}, {}))
@@ -70,6 +66,7 @@ def soft(batch: TokenBatch) -> Tensor:
 
 
 def target(table: Table, max_length: int, tilted: bool = True, seed: int = 0) -> Target:
+    """The toy model under a table, with the soft energy beside it where ``tilted``."""
     return Target(ToyScorer(seed), table, max_length, soft if tilted else None)
 
 
@@ -112,14 +109,23 @@ def expected(sampler: Any, of: Target, *args: Any, **options: Any) -> tuple[dict
         probability, paths = probability + p, paths + 1
         for row, weight in measure.items():
             total[row] = total.get(row, 0.0) + p * weight
-    assert abs(probability - 1) < 1e-9
+    require(abs(probability - 1) < 1e-9, f"the paths have {probability} in all, not 1")
     return total, paths
+
+
+def require_mass(got: dict[Row, float], wanted: dict[Row, float]) -> None:
+    """Every sequence has its mass to 1e-9, and no other has any."""
+    for row in wanted.keys() | got.keys():
+        found, meant = got.get(row, 0.0), wanted.get(row, 0.0)
+        require(
+            abs(found - meant) < 1e-9 and (row in got) == (row in wanted),
+            f"the weights of {row} are {found:.6g} on average, and its mass is {meant:.6g}",
+        )
 
 
 def check_unbiased(sampler: Any, of: Target, *args: Any, **options: Any) -> int:
     """Every sequence has its mass to 1e-9, and no other has any; the number of paths."""
     wanted = mass(of)
     got, paths = expected(sampler, of, *args, **options)
-    assert set(got) == set(wanted)
-    assert max(abs(got[row] - wanted[row]) for row in wanted) < 1e-9
+    require_mass(got, wanted)
     return paths

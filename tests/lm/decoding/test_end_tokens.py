@@ -7,7 +7,7 @@ import itertools
 import pytest
 import torch
 
-from ergotext.lm.decoding.closing import ClosedBy
+from ergotext.lm.decoding.end_tokens import ClosedBy
 from ergotext.lm.trie import build
 from ergotext.samplers.search.beam import beam
 from tests.faulty import load_with_fault
@@ -67,6 +67,6 @@ def test_probabilities_of_all_ends_add_up() -> None:
     ],
 )  # fmt: skip
 def test_faults_are_seen(old: str, new: str) -> None:
-    module = load_with_fault("lm.decoding.closing", (old, new))
+    module = load_with_fault("lm.decoding.end_tokens", (old, new))
     with pytest.raises(AssertionError):
         check(module.ClosedBy)

@@ -22,7 +22,7 @@ from transformers import (
 )
 
 import ergotext as et
-from ergotext.lm import soundness
+from ergotext.lm import checks
 from ergotext.lm.conversion import first_line
 from ergotext.tasks.retrieval.lookahead.network import CONFIG, WEIGHTS, Matcher
 from tests.conftest import SMALL
@@ -80,7 +80,7 @@ def masked(tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> Path:
 
 
 def test_a_layer_less_is_refused(causal: Path) -> None:
-    with pytest.raises(et.ModelError, match=r"no place for \(such as model\.layers\.1\."):
+    with pytest.raises(et.ModelError, match=r"does not describe \(such as model\.layers\.1\."):
         et.load(edited(causal, num_hidden_layers=1))
 
 
@@ -92,7 +92,7 @@ def test_biases_without_a_place_are_refused(biased: Path) -> None:
 
 def test_a_layer_less_of_an_encoder_decoder_is_refused(answering: Path) -> None:
     et.load(str(answering))
-    with pytest.raises(et.ModelError, match=r"no place for \(such as decoder\.block"):
+    with pytest.raises(et.ModelError, match=r"does not describe \(such as decoder\.block"):
         et.load(edited(answering, num_decoder_layers=1))
 
 
@@ -135,16 +135,16 @@ class Buffered(torch.nn.Module):
 def test_buffers_that_older_versions_have_saved_are_harmless() -> None:
     """GPT-Neo's causal masks, and the version number of fairseq's models."""
     info = {"unexpected_keys": ["mask", "decoder.version", "model.encoder.version"]}
-    soundness.check_model(Buffered(), info, "m")
+    checks.check_model(Buffered(), info, "m")
     info["unexpected_keys"].append("transformer.h.1.attn.c_attn.weight")
-    with pytest.raises(et.ModelError, match=r"no place for \(such as transformer\.h\.1"):
-        soundness.check_model(Buffered(), info, "m")
+    with pytest.raises(et.ModelError, match=r"does not describe \(such as transformer\.h\.1"):
+        checks.check_model(Buffered(), info, "m")
 
 
 def test_a_saved_buffer_may_forbid_tokens() -> None:
     model = Buffered()
     model.final_logits_bias[0, 1] = -torch.inf
-    soundness.check_model(model, {}, "m")
+    checks.check_model(model, {}, "m")
 
 
 @pytest.mark.parametrize("number", [torch.nan, torch.inf])
@@ -152,7 +152,7 @@ def test_a_saved_buffer_that_is_no_number_is_refused_by_name(number: float) -> N
     model = Buffered()
     model.final_logits_bias[0, 1] = number
     with pytest.raises(et.ModelError, match=r"\(final_logits_bias\)"):
-        soundness.check_model(model, {}, "m")
+        checks.check_model(model, {}, "m")
 
 
 @pytest.mark.parametrize("named", [None, [], ["BertModel"], ["BertForPreTraining"]])
@@ -215,7 +215,7 @@ def test_weights_of_other_shapes_are_named(causal: Path, name: str) -> None:
 
 def test_weights_of_other_shapes_under_other_names(causal: Path) -> None:
     model = torch.nn.Linear(2, 3)
-    assert soundness.misfit(causal, model).startswith("the shapes of its weights differ from")
+    assert checks.misfit(causal, model).startswith("the shapes of its weights differ from")
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ def test_what_is_wrong_in_a_config_is_said(causal: Path, change: dict[str, Any],
         (ValueError("a:"), "a: ValueError"),
         (RuntimeError("CONVERSION: see the above report!"), "its weights cannot be converted"),
         (RuntimeError("ignore_mismatched_sizes … the above report!"),
-         "the shapes of its weights differ from its config"),
+         "its weights have other shapes than its configuration says"),
     ],
 )  # fmt: skip
 def test_one_line_says_what_happened(error: Exception, said: str) -> None:
@@ -340,7 +340,7 @@ def check_refused(module: ModuleType) -> None:
 
 
 def test_our_checks_pass() -> None:
-    check_refused(soundness)
+    check_refused(checks)
 
 
 @pytest.mark.parametrize(
@@ -355,4 +355,4 @@ def test_our_checks_pass() -> None:
 )
 def test_fault_is_caught(fault: tuple[str, str]) -> None:
     with pytest.raises((AssertionError, pytest.fail.Exception)):
-        check_refused(load_with_fault("lm.soundness", fault))
+        check_refused(load_with_fault("lm.checks", fault))

@@ -31,7 +31,7 @@ _LAYERS = re.compile(r"(^|_)(layers?|blocks)$")
 def check_whole(
     info: dict[str, Any], name: str, *, body: bool = False, buffers: Collection[str] = ()
 ) -> None:
-    """ModelError if weights were missing (random ones stand for them), or were left unused.
+    """Raise ModelError if weights are missing (and so random) or unused.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def check_model(model: nn.Module, info: dict[str, Any], name: str, *, body: bool
 
 
 def misfit(folder: Path, model: nn.Module) -> str:
-    """Which weight of a folder has another shape in the model that its config.json describes."""
+    """Find a weight whose shape differs from the model that config.json describes."""
     described = model.state_dict()
     for file in sorted(folder.glob("*.safetensors")):
         for key, shape in shapes_of(file).items():
@@ -161,7 +161,7 @@ def shapes_of(file: Path) -> dict[str, tuple[int, ...]]:
 
 
 def _numbers(config: Any, key: str = "") -> Iterable[tuple[str, int]]:
-    """Every whole number in a configuration, with its name."""
+    """Every integer in a configuration, with its name."""
     if isinstance(config, dict):
         for name, value in config.items():
             yield from _numbers(value, name)

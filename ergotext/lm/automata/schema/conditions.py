@@ -13,7 +13,7 @@ TYPES = frozenset({"null", "boolean", "number", "string", "array", "object"})
 
 @dataclass(frozen=True)
 class Types:
-    """The types that a value may have; ``whole`` of numbers that are whole, or are not."""
+    """The types that a value may have; ``whole`` is for numbers that are (not) integers."""
 
     types: frozenset[str]
     whole: frozenset[bool] = frozenset({True, False})
@@ -52,7 +52,7 @@ class Atom:
 
 @dataclass(frozen=True)
 class Other:
-    """That a value is not equal to this one."""
+    """The value differs from this one."""
 
     key: str
     value: Any = field(compare=False)
@@ -61,7 +61,7 @@ class Other:
 
 @dataclass(frozen=True)
 class OneOf:
-    """That a value is equal to one of these, which have these keys."""
+    """The value equals one of these, which have these keys."""
 
     keys: frozenset[str]
     values: Any = field(compare=False)
@@ -79,7 +79,7 @@ class Opaque:
 
 @dataclass(frozen=True)
 class Either:
-    """That one of these conjunctions holds."""
+    """One of these conjunctions holds."""
 
     ways: tuple[tuple[Item, ...], ...]
 
@@ -99,7 +99,7 @@ class Items:
 
 @dataclass(frozen=True)
 class Contains:
-    """How many of an array's elements fit a fact."""
+    """Number of an array's elements that satisfy a fact."""
 
     fact: Fact
     least: int
@@ -126,7 +126,7 @@ Item = Fact | Types | Atom | Other | OneOf | Opaque | Either
 
 @dataclass(frozen=True)
 class Alternative:
-    """One way for a value to fit: all of this holds, each atom for the values of its type."""
+    """One alternative for a value: a conjunction of atoms, each for the values of its type."""
 
     types: Types = Types(TYPES)
     atoms: tuple[Atom | Other | OneOf | Opaque, ...] = ()

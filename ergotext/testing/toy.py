@@ -1,12 +1,14 @@
-"""A small world in which everything can be counted: a skewed float64 language model.
+"""A toy language model whose texts can all be listed: a skewed float64 table over four tokens.
 
 Tokens 1…4 spell " a", " c", " b", " b": two tokens have one string. Token 0 is the end token and
-the only special one. No transition is as likely as its mirror image.
+the only special one. No transition is as likely as its mirror image, so a mirrored move shows.
 """
 
 from __future__ import annotations
 
 import itertools
+from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,17 +17,24 @@ from ergotext.lm.batch import TokenBatch
 from ergotext.lm.energies.term import Custom, Sum, Term
 from ergotext.lm.energies.terms import Keywords, Length
 from ergotext.lm.protocols import Energy
+from ergotext.testing.require import require
 
 SPELLING = {1: " a", 2: " c", 3: " b", 4: " b"}
 TOKENS = 5
 
 
 class ToyVocabulary:
+    """How the toy tokens spell texts of the words a, b and c."""
+
     def spell(self, word: str) -> list[int]:
+        """The token ids of a text of words."""
         first = {text: token for token, text in reversed(SPELLING.items())}
         return [first[f" {letter}"] for letter in word.split()]
 
-    def same_as(self, other: ToyVocabulary) -> bool:
+    def encode(self, text: str) -> list[int]:
+        return self.spell(text)
+
+    def same_as(self, other: object) -> bool:
         return isinstance(other, ToyVocabulary)
 
 
@@ -87,14 +96,15 @@ class ToyScorer:
             for i, (before, token) in enumerate(zip((0, *tokens), tokens, strict=False))
         )
 
-    @property
+    @cached_property
     def _lists(self) -> list[list[list[float]]]:
-        if not hasattr(self, "_cached"):
-            self._cached = self.table.tolist()
-        return self._cached
+        lists: list[list[list[float]]] = self.table.tolist()
+        return lists
 
 
 class ToyFluency(Term):
+    """−log p(x, end) of the toy model."""
+
     name = "fluency"
     lowest = 0.0
 
@@ -102,11 +112,11 @@ class ToyFluency(Term):
         self._toy = scorer
 
     @property
-    def scorer(self) -> ToyScorer:
+    def scorer(self) -> Any:
         return self._toy
 
     @property
-    def density(self) -> ToyScorer:
+    def density(self) -> Any:
         return self._toy
 
     def __call__(self, batch: TokenBatch) -> Tensor:
@@ -125,7 +135,7 @@ class ToyMasked:
         self.allowed = torch.tensor([False, True, True, True, True])
 
     def conditional_log_prob(self, batch: TokenBatch, position: Tensor) -> Tensor:
-        assert bool((position < batch.length).all()), "asked of what no token stands on"
+        require(bool((position < batch.length).all()), "asked about a position without a token")
         wide = torch.nn.functional.pad(batch.ids, (1, 1))
         sides = [wide.gather(1, position[:, None] + step)[:, 0] for step in (0, 2)]
         return self.table[sides[0], sides[1], position % 2]
@@ -143,8 +153,8 @@ class ToyProposer(Term):
     def masked(self) -> ToyMasked:
         return self._masked
 
-    def __call__(self, batch: TokenBatch) -> Tensor:
-        raise AssertionError("it has no weight")
+    def __call__(self, batch: TokenBatch) -> Tensor:  # noqa: ARG002 - a term's
+        raise AssertionError("the proposer has weight 0, and its energy was asked for")
 
 
 def toy_energy(words: list[str] | None = None, any_order: bool = False, seed: int = 0) -> Sum:

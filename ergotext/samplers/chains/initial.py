@@ -26,7 +26,7 @@ def start(
     ----------
     energy : Energy
     allowed : bool [V]
-        Tokens that may stand in a text.
+        Tokens that may occur in a text.
     chains : int
     initial : TokenBatch or None
     max_length : int

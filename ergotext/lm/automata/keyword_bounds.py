@@ -19,11 +19,11 @@ FAR = 1 << 20
 """Where no text that holds the words can follow."""
 ANY = (1 << KINDS) - 1
 MOST_EDGES = 1 << 24
-"""Ways between states that are looked at together; beyond, the words are parted into groups."""
+"""Ways between states that are examined together; beyond, the words are parted into groups."""
 
 
 class Edges(NamedTuple):
-    """What tokens do to chains; tokens that do the same are one column."""
+    """Effect of tokens on chains; tokens with the same effect share a column."""
 
     begun: Ints
     """int64 [n]: the class of the begun character that each leaves"""
@@ -72,7 +72,7 @@ class Beginnings:
         self._others = {kind: n for n, kind in enumerate(order, len(self._class))}
 
     def behind_others(self, chains: Sequence[Chain]) -> list[Edges]:
-        """Of the classes of other beginnings, every way on and some more.
+        """A superset of the next tokens of classes with other prefixes.
 
         Which character a token completes is not asked, only of which kind it may be.
         """
@@ -203,7 +203,7 @@ def _parts(codes: Ints, radix: Ints) -> tuple[Ints, list[Ints]]:
 
 
 def _after(codes: Ints, begun: int, radix: Ints, ways: Sequence[Edges]) -> Ints:
-    """int64 [n, columns]: the states behind these, all of which have that begun character."""
+    """int64 [n, columns]: the states after these, all of which have that begun character."""
     _, positions = _parts(codes, radix)
     after = np.broadcast_to(ways[begun].begun * radix[-1], (len(codes), len(ways[begun].begun)))
     for place, reached, position in zip(radix, ways[begun].reached, positions, strict=False):
@@ -212,7 +212,7 @@ def _after(codes: Ints, begun: int, radix: Ints, ways: Sequence[Edges]) -> Ints:
 
 
 def _behind(codes: Ints, radix: Ints, ways: Sequence[Edges]) -> Ints:
-    """The states behind any of these, rising."""
+    """The states after any of these, rising."""
     begun, none = codes // radix[-1], np.zeros(0, dtype=np.int64)
     found = [none]
     for beginning in np.unique(begun).tolist():

@@ -1,4 +1,9 @@
-"""Every path of a step, with its probability: transition matrices computed, not estimated."""
+"""Every path that a sampler's draws can take, with its probability: laws computed, not estimated.
+
+>>> paths = paths_of_step(sampler, states, sampler.energy(states))
+>>> matrix = transitions(paths, states)  # P of a chain: π ∝ exp(−E) should give π @ matrix = π
+>>> for probability, result in every_run(lambda draws: anything(draws)): ...
+"""
 
 from __future__ import annotations
 
@@ -14,6 +19,20 @@ from torch import Tensor
 from ergotext.lm.batch import TokenBatch
 from ergotext.samplers.base import Info, Sampler, State
 from ergotext.samplers.chains.tempering import Ladder
+from ergotext.testing.require import require
+
+
+def _check_law(probability: Tensor) -> None:
+    total = probability.sum(-1)
+    fine = torch.allclose(total, torch.ones_like(total), atol=1e-12)
+    require(fine and bool((probability >= 0).all()), "it drew from numbers that do not add up to 1")
+
+
+def _continuous(count: int) -> Tensor:
+    raise AssertionError(
+        f"it drew {count} uniform numbers, whose values cannot be listed one by one: integrate "
+        f"over them on a grid instead"
+    )
 
 
 @dataclass
@@ -25,9 +44,7 @@ class PrescribedDraws:
     _at: int = field(default=0, init=False)
 
     def categorical(self, probability: Tensor) -> Tensor:
-        total = probability.sum(-1)
-        assert torch.allclose(total, torch.ones_like(total), atol=1e-12), "a law that is none"
-        assert bool((probability >= 0).all())
+        _check_law(probability)
         at, self._at = self._at, self._at + 1
         if at < len(self.choices):
             return self.choices[at]
@@ -38,9 +55,12 @@ class PrescribedDraws:
     def bernoulli(self, probability: Tensor) -> Tensor:
         return self.categorical(torch.stack([1 - probability, probability], dim=1)) == 1
 
+    def uniform(self, count: int) -> Tensor:
+        return _continuous(count)
+
 
 @dataclass
-class Paths:
+class StepPaths:
     """All paths of one step from each of N states."""
 
     origin: Tensor
@@ -51,7 +71,7 @@ class Paths:
     info: Info
 
 
-def paths_of_step(sampler: Sampler, states: TokenBatch, energy: Tensor) -> Paths:
+def paths_of_step(sampler: Sampler, states: TokenBatch, energy: Tensor) -> StepPaths:
     """Widen the tree of draws level by level until no draw is left open."""
     origin = torch.arange(len(states))
     probability = torch.ones(len(states), dtype=torch.float64)
@@ -60,7 +80,7 @@ def paths_of_step(sampler: Sampler, states: TokenBatch, energy: Tensor) -> Paths
         draws = PrescribedDraws(choices)
         after, info = sampler.step(draws, State(states.select(origin), energy[origin]))
         if draws.law is None:
-            return Paths(origin, probability, after, info)
+            return StepPaths(origin, probability, after, info)
         row, choice = draws.law.nonzero(as_tuple=True)
         probability = probability[row] * draws.law[row, choice]
         origin = origin[row]
@@ -84,6 +104,9 @@ class PairedDraws:
 
     def bernoulli(self, probability: Tensor) -> Tensor:
         return self.categorical(torch.stack([1 - probability, probability], dim=1)) == 1
+
+    def uniform(self, count: int) -> Tensor:
+        return _continuous(count)
 
 
 def ladder_transitions(sampler: Any, states: TokenBatch, energy: Tensor) -> list[np.ndarray]:
@@ -112,8 +135,9 @@ def ladder_transitions(sampler: Any, states: TokenBatch, energy: Tensor) -> list
             choices = [c[row] for c in choices] + [choice]
         here = np.array([index[row] for row in after.batch.rows()])
         there = np.array([index[row] for row in after.above.rows()])
-        assert torch.allclose(after.energy, energy[here], rtol=0, atol=1e-12)
-        assert torch.allclose(after.above_energy, energy[there], rtol=0, atol=1e-12)
+        for kept, of in ((after.energy, here), (after.above_energy, there)):
+            fresh = torch.allclose(kept, energy[of], rtol=0, atol=1e-12)
+            require(fresh, "the energy in the state is not that of its tokens")
         to = here * n + there
         matrix = np.zeros((n * n, n * n))
         np.add.at(matrix, (origin.numpy(), to), probability.numpy())
@@ -129,9 +153,7 @@ class ReplayedDraws:
     laws: list[list[float]] = field(default_factory=list, init=False)
 
     def categorical(self, probability: Tensor) -> Tensor:
-        total = probability.sum(-1)
-        assert torch.allclose(total, torch.ones_like(total), atol=1e-12), "a law that is none"
-        assert bool((probability >= 0).all())
+        _check_law(probability)
         drawn = []
         for law in probability.tolist():
             at = len(self.laws)
@@ -143,6 +165,9 @@ class ReplayedDraws:
 
     def bernoulli(self, probability: Tensor) -> Tensor:
         return self.categorical(torch.stack([1 - probability, probability], dim=1)) == 1
+
+    def uniform(self, count: int) -> Tensor:
+        return _continuous(count)
 
     @property
     def probability(self) -> float:
@@ -168,7 +193,7 @@ def every_run(function: Callable[[ReplayedDraws], Outcome]) -> Iterator[tuple[fl
             return
 
 
-def transitions(paths: Paths, states: TokenBatch, only: Tensor | None = None) -> np.ndarray:
+def transitions(paths: StepPaths, states: TokenBatch, only: Tensor | None = None) -> np.ndarray:
     """[N, N]: P(x → x'), or the part of it that goes by the paths in ``only`` (bool [paths])."""
     index = {row: i for i, row in enumerate(states.rows())}
     matrix = np.zeros((len(states), len(states)))
@@ -183,8 +208,8 @@ def transitions(paths: Paths, states: TokenBatch, only: Tensor | None = None) ->
         kept.tolist(),
         strict=True,
     ):
-        assert row in index, f"the chain left its space: {row}"
-        assert tuple(mark[: len(row)]) == marks[index[row]], f"stale marks on {row}"
+        require(row in index, f"the chain left its space: {row}")
+        require(tuple(mark[: len(row)]) == marks[index[row]], f"the lock marks of {row} are stale")
         if use:
             matrix[o, index[row]] += p
     return matrix

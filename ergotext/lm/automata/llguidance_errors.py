@@ -75,7 +75,7 @@ def check_grammar(lark: str) -> None:
 
 
 def check_regex(pattern: str) -> None:
-    r"""Refuse what engines read in different ways, and what would not stay within the expression.
+    r"""Refuse expressions that engines interpret differently.
 
     Raises
     ------

@@ -9,7 +9,8 @@ from typing import Any
 
 from ergotext.errors import InputError
 from ergotext.lm.automata.schema.applicators import APPLICATORS
-from ergotext.lm.automata.schema.atoms import (
+from ergotext.lm.automata.schema.characters import matching
+from ergotext.lm.automata.schema.conditions import (
     TYPES,
     Alternative,
     Atom,
@@ -21,14 +22,13 @@ from ergotext.lm.automata.schema.atoms import (
     Other,
     Types,
 )  # fmt: skip
-from ergotext.lm.automata.schema.characters import matching
 from ergotext.lm.automata.schema.document import Document, Fact, fault
 from ergotext.lm.automata.schema.keywords import PLAIN
 from ergotext.lm.automata.schema.patterns import contents
 from ergotext.lm.automata.schema.values import integral, key, quoted, same, type_of
 
 MOST = 2000
-"""The ways of one value that a schema may ask to be told apart."""
+"""Maximum number of alternatives for one value."""
 
 FEW = 200
 """Ways that are compared with one another, to leave out what others say too."""
@@ -38,7 +38,7 @@ DEPTH = 4
 
 
 class Logic:
-    """What follows from the facts of a schema."""
+    """Derives consequences from the facts of a schema."""
 
     def __init__(self, document: Document) -> None:
         self._document = document
@@ -49,7 +49,7 @@ class Logic:
         self._asked: set[frozenset[Fact]] = set()
 
     def said(self, fact: Fact) -> tuple[Item, ...]:
-        """What a fact comes down to, by one step."""
+        """Reduce a fact by one step."""
         if fact not in self._said:
             self._said[fact] = tuple(self._read(fact))
         return self._said[fact]
@@ -73,12 +73,12 @@ class Logic:
         return items if fact.holds else [Either(tuple(against))]
 
     def shapes(self, facts: Iterable[Fact]) -> list[Alternative]:
-        """The ways in which a value fits all of these facts.
+        """The alternatives under which a value satisfies all of these facts.
 
         Raises
         ------
         InputError
-            There are too many to be told apart.
+            There are too many alternatives.
         """
         known = frozenset(facts)
         if known not in self._shapes:
@@ -113,7 +113,7 @@ class Logic:
                 count += 1
                 yield Alternative(types, tuple(atoms))
             else:
-                # What is certain has been read before anything is told apart.
+                # Certain facts have been applied before any alternatives are split.
                 first, *rest = sorted(later, key=lambda either: len(either.ways))
                 stack += [
                     ([*rest, *way[::-1]], types, atoms.copy(), seen.copy())
@@ -138,7 +138,7 @@ class Logic:
         )
 
     def fits(self, value: Any, item: Item) -> bool:
-        """Whether a value that is known fits."""
+        """Whether a known value satisfies the facts."""
         if isinstance(item, Fact):
             if not item.holds:
                 return not self.fits(value, -item)
@@ -169,7 +169,7 @@ class Logic:
         return list({key(value): value for value in fit}.values())
 
     def listed(self, facts: Iterable[Fact]) -> list[Any] | None:
-        """All values that fit, where each way lists them or leaves null, true and false alone."""
+        """All values that fit, if every alternative lists them (or is null, true or false)."""
         found: list[Any] = []
         for shape in self.shapes(facts):
             values = self.values(shape)
@@ -200,11 +200,11 @@ class Logic:
         return values
 
     def impossible(self, facts: Iterable[Fact], depth: int = DEPTH) -> bool:
-        """Whether it is plain that no value fits; False also where it is not."""
+        """True if no value is known to fit; False if that is unknown."""
         return depth > 0 and all(self._dead(shape, depth) for shape in self.shapes(facts))
 
     def apart(self, *facts: Fact) -> bool:
-        """Whether it is plain that no value fits all of these."""
+        """True if no value is known to satisfy all of these."""
         both = frozenset(facts)
         if both in self._asked:  # by way of a schema that refers to itself
             return False
@@ -221,7 +221,7 @@ class Logic:
         return not any(self.alive(shape, type_, depth) for type_ in shape.types.types)
 
     def alive(self, shape: Alternative, type_: str, depth: int = 1) -> bool:
-        """Whether it is not plain that no value of a type fits a shape."""
+        """False if no value of a type is known to fit an alternative."""
         others = [atom.value for atom in shape.atoms if isinstance(atom, Other)]
         atoms = shape.of(type_)
         if type_ in ("null", "boolean"):

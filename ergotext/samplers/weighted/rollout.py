@@ -18,7 +18,7 @@ from ergotext.support.arrays import Ints
 
 @dataclass(frozen=True, eq=False)
 class GrownRows:
-    """What has been written. All rows that are still open are of one length."""
+    """The rows written so far; all unfinished rows have the same length."""
 
     batch: TokenBatch
     state: Ints
@@ -63,7 +63,7 @@ class GrownRows:
 
 
 def grow(draws: Draws, target: Target, proposal: TokenProposal, rows: GrownRows) -> GrownRows:
-    """Write one token behind every open row and multiply its weight in.
+    """Append one token to every unfinished row and update its weight.
 
     A row that is closed is multiplied by exp(−soft), a row as long as it may be is closed with the
     probability of its end token as weight.
@@ -111,7 +111,7 @@ def _closing(target: Target, log_prob: Tensor, states: Ints) -> Step:
 
 
 def _written(batch: TokenBatch, at: Tensor, token: Tensor) -> TokenBatch:
-    """The batch with one token behind each of the rows ``at``."""
+    """The batch with one token after each of the rows ``at``."""
     wide = batch.padded(batch.longest + 1)
     ids, length = wide.ids.clone(), batch.length.clone()
     ids[at, length[at]] = token
