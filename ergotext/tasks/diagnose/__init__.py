@@ -1,0 +1,1 @@
+"""Checks of a language model before anyone samples from it."""
