@@ -73,6 +73,8 @@ def place(path: Path, option: str = "-o") -> Path:
     if "\0" in str(path):
         raise typer.BadParameter("a file name cannot contain a NUL character", param_hint=option)
     real = Path(os.path.realpath(path))
+    if path.exists() and not real.exists():
+        return path  # /dev/fd/…, /dev/stdout: a pipe has no name of its own
     if real.is_symlink():
         raise typer.BadParameter(f"{path} is a link to itself", param_hint=option)
     if real.is_dir():
@@ -84,6 +86,13 @@ def place(path: Path, option: str = "-o") -> Path:
     if not os.access(real.parent, os.W_OK):
         raise typer.BadParameter(f"the folder {real.parent} is not writable", param_hint=option)
     return real
+
+
+def _is_stdout(path: Path) -> bool:
+    """Whether it is stdout by another name: to replace its file would lose what follows."""
+    with suppress(AttributeError, OSError, ValueError):  # there may be no file behind stdout
+        return os.path.samestat(path.stat(), os.fstat(sys.stdout.fileno()))
+    return False
 
 
 class Output:
@@ -99,7 +108,7 @@ class Output:
     """
 
     def __init__(self, path: Path | None, *read: Path | None) -> None:
-        self.path = path and place(path)
+        self.path = None if path is None or _is_stdout(path) else place(path)
         encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
         self.ascii_only = path is None and encoding.lower().replace("-", "") != "utf8"
         self.lines: list[str] = []

@@ -97,7 +97,10 @@ def evaluate(
         bool, typer.Option("--json", help="Print the scores as one JSON object.")
     ] = False,
 ) -> None:
-    """Answer the questions of a file from an index and compute the KgCLUE scores."""
+    """Answer a file of questions and score the answers.
+
+    Answers come from an index; the scores are those of KgCLUE.
+    """
     from ergotext.tasks.evaluation import evaluate as task
     from ergotext.tasks.plot import check_plot
     from ergotext.tasks.retrieval.lookahead.fitted import temperature_for

@@ -50,7 +50,10 @@ def infill(
     as_json: AsJson = False,
     output: OutFile = None,
 ) -> None:
-    """Fill the blanks of a text and keep the rest word for word."""
+    """Fill the blanks of a text.
+
+    The rest is kept word for word.
+    """
     emit = Output(output)
     from ergotext.tasks import infill as task
     from ergotext.tasks.write import Budget

@@ -46,7 +46,10 @@ def paraphrase(
     as_json: AsJson = False,
     output: OutFile = None,
 ) -> None:
-    """Paraphrase a text: fluent, close in meaning, worded differently."""
+    """Say a text in other words.
+
+    Paraphrases are fluent, close in meaning and worded differently.
+    """
     emit = Output(output)
     from ergotext.tasks import paraphrase as task
     from ergotext.tasks.write import Budget

@@ -111,7 +111,10 @@ def retrieve(
     ] = False,
     output: OutFile = None,
 ) -> None:
-    """Answer questions with the most probable entries of an index."""
+    """Answer questions with entries of an index.
+
+    The most probable entries under a model come first.
+    """
     emit = Output(output, index)
     if "-" in questions and len(questions) > 1:
         raise typer.BadParameter(

@@ -108,7 +108,9 @@ def sample(
         ),
     ] = None,
 ) -> None:
-    """Sample texts with any sampler from any energy, as JSON lines.
+    """Sample texts from any energy with any sampler.
+
+    Prints JSON lines.
 
     Chains give draws of equal weight. Weighted samplers (importance, rejection, smc, ais,
     stochastic-beam) give each draw a "log_weight".
@@ -143,7 +145,8 @@ def sample(
     )
     others = ["plot"] * (plot is not None) + ["resume"] * resume
     told, why = with_sampler(told, *others)
-    task.check(told, resume=resume, plot=plot, others=[config, output, task.beside(output)])
+    beside = task.beside(output) if emit.path is not None else None
+    task.check(told, resume=resume, plot=plot, others=[config, output, beside])
     lm = load(told["model"], told["device"], told["dtype"], told.get("threads"))
     try:
         result = task.sample_by(told, lm, resume=resume)
@@ -151,7 +154,7 @@ def sample(
         if (said := task.nothing_kept(told["sampler"])) is None:
             raise
         raise Interrupted(said) from None
-    record = Output(task.beside(output))
+    record = Output(beside)
     with emit, record:
         emit(task.as_json(task.texts_of(result, told.get("n")), emit.ascii_only))
         if record.path is not None:

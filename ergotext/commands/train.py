@@ -91,7 +91,10 @@ def train(
         int, typer.Option(help="Random seed; on one machine, the same seed gives the same model.")
     ] = 0,
 ) -> None:
-    """Train an encoder-decoder that answers questions with the keys of an index."""
+    """Train a retriever for an index.
+
+    The model is an encoder-decoder that answers questions with the keys of the index.
+    """
     import torch
 
     from ergotext.tasks.training.examples import Shares
@@ -178,7 +181,10 @@ def train_lookahead(
         int, typer.Option(help="Random seed; on one machine, the same seed gives the same weights.")
     ] = 0,
 ) -> None:
-    """Train the look-ahead of a retriever: it predicts the predicate a question asks for."""
+    """Train the look-ahead of a retriever.
+
+    It predicts the predicate that a question asks for.
+    """
     import torch
 
     from ergotext.tasks.training.lookahead.fit import Recipe

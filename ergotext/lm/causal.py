@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from ergotext.errors import ModelError
+from ergotext.errors import InputError, ModelError
 from ergotext.lm.batch import TokenBatch, checked, microbatches
 from ergotext.lm.decoding.cached import CachedDecoding
 from ergotext.lm.decoding.memo import RowCache
@@ -137,6 +137,11 @@ class CausalLM:
         """float64 [B, V]: log p(token | context and the first ``position`` [B] tokens)."""
         if not len(checked(batch, self.vocabulary.size)):
             return torch.zeros(0, len(self.allowed), dtype=torch.float64)
+        if bool((position > batch.length).any()):
+            raise InputError(
+                f"positions must not be above the lengths of their rows, "
+                f"{batch.length.tolist()!s:.60}, got {position.tolist()!s:.60}"
+            )
         rows, at = batch.rows(), position.tolist()
         known: dict[tuple[int, ...], Tensor] = {}
         readings = self._reader.read(rows, known)

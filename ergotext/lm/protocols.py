@@ -36,7 +36,10 @@ class NextTokenScorer(Protocol):
         """
 
     def next_log_prob(self, batch: TokenBatch, position: Tensor) -> Tensor:
-        """float64 [B, V]: log p(token | the first ``position`` [B] tokens of each row)."""
+        """float64 [B, V]: log p(token | the first ``position`` [B] tokens of each row).
+
+        No position may be above the length of its row.
+        """
 
     def candidate_log_prob(
         self,

@@ -103,9 +103,11 @@ class Diagnosis:
         if self.draws < FEWEST:
             return f"{self.draws} draws per chain are too few to diagnose {self.name}; run longer"
         if self.r_hat > AGREED:
+            # Chains that never move divide by a spread of rounding errors.
+            shown = f"{self.r_hat:.2f}" if self.r_hat < 1000 else "over 1000"
             return (
-                f"these {self.chains} chains disagree on {self.name}: R-hat {self.r_hat:.2f} > "
-                f"{AGREED}; run longer or temper"
+                f"these {self.chains} chains disagree on {self.name}: R-hat {shown} > "
+                f"{AGREED}; run longer, temper, or use a weighted sampler"
             )
         return None
 

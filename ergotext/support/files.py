@@ -41,13 +41,14 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
     part = path.with_name(f"{_BEGIN}{uuid4().hex}{_END}")
     try:
         yield part
+        if durable:
+            sync(part)  # while it can be read for sure
         if path.exists():
             shutil.copymode(path, part)
-        if durable:
-            sync(part)
         part.replace(path)
         if durable:
-            sync(path.parent)
+            with suppress(OSError):  # replaced it is; not every folder can be read, or flushed
+                sync(path.parent)
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)

@@ -41,11 +41,15 @@ def own(place: str, called: Sequence[str] = ()) -> Any:
 
 def _guarded_class(found: type, file: Path, called: Sequence[str]) -> type:
     """The same class, with an OwnCodeError where a method that the file defines goes wrong."""
-    methods = {}
+    methods: dict[str, Any] = {}
     for name in ("__init__", *called):
         owner = next((one for one in found.__mro__ if name in vars(one)), object)
         if owner.__module__ == found.__module__:
-            methods[name] = _guarded(vars(owner)[name], file, f"{found.__name__}.{name}")
+            method, label = vars(owner)[name], f"{found.__name__}.{name}"
+            if isinstance(method, staticmethod | classmethod):
+                methods[name] = type(method)(_guarded(method.__func__, file, label))
+            elif callable(method):
+                methods[name] = _guarded(method, file, label)
     about = {"__doc__": found.__doc__, "__module__": str(file)}
     return type(found.__name__, (found,), {**about, **methods})
 
@@ -96,6 +100,8 @@ def _where(error: BaseException, file: Path) -> str:
         for frame in traceback.extract_tb(error.__traceback__)
         if Path(frame.filename).resolve() == file.resolve()
     ]
-    line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
+    line = lines[-1] if lines else None
+    if isinstance(error, SyntaxError) and error.filename in (str(file), str(file.absolute())):
+        line = error.lineno  # and not that of another file, which this one imports
     place = "outside of its lines" if line is None else f"in line {line}"
     return f"{place}: {type(error).__name__}: {error}"

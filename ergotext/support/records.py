@@ -6,16 +6,24 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from typing import Annotated, Any, TypeVar, dataclass_transform
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+import numpy as np
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from ergotext.errors import InputError
 
-Count = Annotated[int, Field(ge=1)]
+
+def _plain(value: Any) -> Any:
+    """numpy's integers as Python's; everything else as it is."""
+    return int(value) if isinstance(value, np.integer) else value
+
+
+Integer = Annotated[int, BeforeValidator(_plain)]
+Count = Annotated[Integer, Field(ge=1)]
 """A whole number of at least one."""
-Whole = Annotated[int, Field(ge=0)]
+Whole = Annotated[Integer, Field(ge=0)]
 """A whole number of at least zero."""
-Share = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 """From 0 to 1."""
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]

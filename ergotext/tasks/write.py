@@ -174,8 +174,8 @@ def energy_of(
     """The energy that ``write`` minimises: fluency, keywords and a length prior of sd 1."""
     if mean_length > max_length:
         raise InputError(
-            f"the mean length ({mean_length:g}) is above the maximum length ({max_length}); lower "
-            "the mean or raise the maximum"
+            f"the mean length ({mean_length:g}) is above max_length ({max_length}); lower "
+            "length, or raise max_length"
         )
     check_window(fluency(lm), max_length)
     energy = fluency(lm) + keywords(words, any_order) + length(mean_length)

@@ -37,7 +37,9 @@ def check_automaton(automaton: Automaton, size: int | None = None, *, most: int 
     """
     pad = _padding(automaton)
     size = _size(automaton, most) if size is None else size
-    states, ended = np.append(automaton.start(2), DEAD), np.empty(0, dtype=np.int64)
+    first, ended = automaton.start(2), np.empty(0, dtype=np.int64)
+    require(first.dtype == np.int64, f"start must be int64, and is {first.dtype}")
+    states = np.append(first, DEAD)
     require(len(states) == 3, f"start(2) must be two states, and is {states[:-1].tolist()}")
     ways: list[tuple[Ints, Ints, Ints]] = []
     for _ in range(most + 1):
@@ -45,13 +47,13 @@ def check_automaton(automaton: Automaton, size: int | None = None, *, most: int 
         ended = np.union1d(ended, after[token == automaton.end])
         _check_advance(automaton, states, size)
         _check_mask(automaton, states, size)
-        _check_classes(automaton, states)
+        _check_classes(automaton, states, most)
         _check_accepting(automaton, states, ended)
         for sink in (*ended.tolist(), DEAD):
             _check_sink(automaton, sink, pad)
         _check_rest(automaton, states)
         ways.append((states[row], token, after))
-        states = np.append(np.unique(after[after > 0])[:AT_ONCE], DEAD)
+        states = np.append(np.unique(after[after >= 0])[:AT_ONCE], DEAD)
     _check_least(automaton, *(np.concatenate(each) for each in zip(*ways, strict=True)))
 
 
@@ -68,7 +70,7 @@ def _size(automaton: Automaton, most: int) -> int:
     for _ in range(most + 1):
         _, token, after = automaton.candidates(states)
         highest = max(highest, int(token.max(initial=0)))
-        states = np.append(np.unique(after[after > 0])[:AT_ONCE], DEAD)
+        states = np.append(np.unique(after[after >= 0])[:AT_ONCE], DEAD)
     return highest + 3
 
 
@@ -100,7 +102,9 @@ def _check_advance(automaton: Automaton, states: Ints, size: int) -> None:
     ways = np.full((len(states), size), DEAD)
     ways[row, token] = after
     every = np.tile(np.arange(size), len(states))
-    to = automaton.advance(np.repeat(states, size), every).reshape(-1, size)
+    to = automaton.advance(np.repeat(states, size), every)
+    require(to.dtype == np.int64, f"advance must be int64, and is {to.dtype}")
+    to = to.reshape(-1, size)
     for at, by in np.argwhere(to != ways)[:1].tolist():
         raise AssertionError(
             f"advance from state {states[at]} by token {by} leads to {to[at, by]}, and candidates "
@@ -123,7 +127,7 @@ def _check_mask(automaton: Automaton, states: Ints, size: int) -> None:
             )
 
 
-def _check_classes(automaton: Automaton, states: Ints) -> None:
+def _check_classes(automaton: Automaton, states: Ints, most: int) -> None:
     """They hold each candidate once, and all tokens of one lead to what goes on alike."""
     row, token, _ = automaton.candidates(states)
     for again in (False, True):  # the second time they may have been kept
@@ -138,21 +142,31 @@ def _check_classes(automaton: Automaton, states: Ints) -> None:
     for at in np.flatnonzero(to != classes.after[class_]).tolist():
         one, other = to[at], classes.after[class_[at]]
         require(
-            _goes_on(automaton, one) == _goes_on(automaton, other),
+            _alike(automaton, one, other, most),
             f"classes put token {classes.tokens[at]} of state {states[of[at]]} with tokens that "
             f"lead to state {other}; it leads to {one}, from which others go on",
         )
 
 
-def _goes_on(automaton: Automaton, state: int) -> tuple[list[int], bool]:
-    at = np.array([state])
-    return automaton.candidates(at)[1].tolist(), bool(automaton.accepting(at)[0])
+def _alike(automaton: Automaton, one: int, other: int, most: int) -> bool:
+    """Whether the same sequences go on from two states, within so many tokens."""
+    pairs = np.array([[one, other]])
+    for _ in range(most + 1):
+        (row, token, to), (rows, tokens, there) = (automaton.candidates(of) for of in pairs.T)
+        ends, ended = (automaton.accepting(of) for of in pairs.T)
+        same = ((row, rows), (token, tokens), (ends, ended))
+        if not all(np.array_equal(left, right) for left, right in same):
+            return False
+        pairs = np.unique(np.stack([to, there], 1), axis=0)
+        pairs = pairs[pairs[:, 0] != pairs[:, 1]][:AT_ONCE]
+    return True
 
 
 def _check_accepting(automaton: Automaton, states: Ints, ended: Ints) -> None:
     row, token, _ = automaton.candidates(states)
     may_end = np.isin(np.arange(len(states)), row[token == automaton.end])
     wanted, says = may_end | np.isin(states, ended), automaton.accepting(states)
+    require(says.dtype == np.bool_, f"accepting must be bool, and is {says.dtype}")
     for at in np.flatnonzero(says != wanted)[:1].tolist():
         raise AssertionError(
             f"accepting is {says[at]} in state {states[at]}, where the end token may"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,9 +26,9 @@ def check_energy(
     """Check that an energy keeps what samplers rely on, on some texts.
 
     It gives one finite float64 (or +inf) a text, the same every time, whatever the other texts of
-    a batch and its padding; its terms add up to it; it is never below the lowest value that it
-    states; a hard constraint is 0 or +inf, starts inside its own support, and is finite exactly
-    where its automaton accepts.
+    a batch, its padding and its lock marks, and leaves the texts as they are; its terms add up to
+    it; it is never below the lowest value that it states; a hard constraint is 0 or +inf, starts
+    inside its own support, and is finite exactly where its automaton accepts.
 
     Parameters
     ----------
@@ -46,7 +47,13 @@ def check_energy(
     """
     term = energy if isinstance(energy, Term) else Custom(energy, "energy", on_text=False)
     batch = _encoded(term, texts)
+    given = TokenBatch(batch.ids.clone(), batch.length.clone(), batch.locked.clone())
     value = term(batch)
+    same = all(
+        torch.equal(getattr(batch, name), getattr(given, name))
+        for name in ("ids", "length", "locked")
+    )
+    require(same, "it changed the texts that it was given; it must leave them as they are")
     _check_numbers(value, batch)
     _check_alone(term, batch, value)
     total = torch.stack(list(term.terms(batch).values())).sum(0)
@@ -97,6 +104,7 @@ def _check_alone(term: Term, batch: TokenBatch, value: Tensor) -> None:
         "when read a second time": lambda: term(batch),
         "after forget()": lambda: term(batch),
         "with more padding": lambda: term(batch.padded(batch.width + 2)),
+        "with other lock marks": lambda: term(replace(batch, locked=batch.inside * 7)),
         "with the other texts in another order": lambda: term(batch.select(back))[back],
         "read alone": lambda: torch.cat([term(one.padded(one.longest)) for one in alone]),
     }

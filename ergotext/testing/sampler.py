@@ -117,6 +117,10 @@ def _check_states(made: Sampler, energy: Sum, first: TokenBatch, max_length: int
     draws = SeededDraws(3)
     state = made.init(draws, 4, first)
     require(len(state.batch) == 4, f"init(…, 4 chains) gave {len(state.batch)}")
+    begun = set(state.batch.rows()) <= set(first.rows())
+    require(
+        begun, f"chains must begin at initial, {first.rows()}, and begin at {state.batch.rows()}"
+    )
     for _ in range(10):
         before, kept = state.batch.rows(), state.energy.clone()
         after, info = made.step(draws, state)
@@ -134,6 +138,13 @@ def _check_states(made: Sampler, energy: Sum, first: TokenBatch, max_length: int
         require(known, f"Info.move must number one of the moves {made.moves}")
         taken = info.proposal.where(info.accepted, state.batch).rows() == after.batch.rows()
         require(taken, "the next state must be Info.proposal where accepted, else the old state")
+        told = torch.where(info.accepted, info.proposal_energy, after.energy)
+        require(
+            torch.allclose(told, after.energy, rtol=0, atol=EXACT),
+            "Info.proposal_energy must be the energy of Info.proposal, and is another",
+        )
+        sure = bool((info.log_ratio[info.accepted] > -torch.inf).all())
+        require(sure, "Info.log_ratio is -inf for a proposal that was accepted")
         state = after
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.energies.term import Custom, Sum, Term
 from ergotext.lm.energies.terms import Keywords, Length
@@ -63,6 +64,8 @@ class ToyScorer:
         )
 
     def next_log_prob(self, batch: TokenBatch, position: Tensor) -> Tensor:
+        if bool((position > batch.length).any()):
+            raise InputError("a position is above the length of its row, which a model cannot read")
         wide = batch.padded(batch.width + 1)
         before = torch.nn.functional.pad(wide.ids, (1, 0)).gather(1, position[:, None])[:, 0]
         return self.table[before, position % 2]

@@ -212,3 +212,33 @@ def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
     os.close(reader)
     _, err = running.communicate(timeout=60)
     assert running.returncode == 1 and err == ""
+
+
+def test_stdout_by_another_name(tmp_path: Path) -> None:
+    """A pipe has no name of its own; a file that stdout is redirected to is not replaced."""
+    code = """
+        import sys
+        from pathlib import Path
+        from ergotext.commands.console import Output
+        emit = Output(Path("/dev/stdout"))
+        with emit:
+            emit("one")
+        print("two")
+        """
+    script = [sys.executable, "-c", textwrap.dedent(code)]
+    piped = subprocess.run(script, capture_output=True, text=True, check=True)
+    assert piped.stdout == "one\ntwo\n"
+    with (tmp_path / "out").open("w") as file:
+        subprocess.run(script, stdout=file, check=True)
+    assert (tmp_path / "out").read_text() == "one\ntwo\n"
+
+
+def test_a_pipe_given_as_a_descriptor() -> None:
+    """As ``-o >(gzip > file)`` of a shell."""
+    read, write = os.pipe()
+    emit = Output(Path(f"/dev/fd/{write}"))
+    with emit:
+        emit("text")
+    os.close(write)
+    with os.fdopen(read) as stream:
+        assert stream.read() == "text\n"

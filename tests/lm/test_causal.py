@@ -23,6 +23,7 @@ from ergotext.lm.batch import TokenBatch
 from ergotext.lm.causal import CausalLM
 from ergotext.lm.protocols import NextTokenScorer
 from ergotext.lm.tokenizers.vocabulary import Vocabulary
+from ergotext.testing.toy import ToyScorer
 from tests.conftest import SMALL, reference_log_prob
 
 
@@ -358,3 +359,9 @@ def test_rows_that_grow_go_through_the_vocabulary_once(
         small_lm.forget()
         afresh = small_lm.next_log_prob(TokenBatch.of(whole), torch.full((3,), n))
         assert torch.allclose(law, afresh, atol=1e-4) and blocked
+
+
+def test_a_position_behind_its_row_is_refused(small_lm: CausalLM) -> None:
+    for scorer in (small_lm, ToyScorer()):
+        with pytest.raises(InputError, match="position"):
+            scorer.next_log_prob(TokenBatch.of([(1,), (1, 2)]), torch.tensor([2, 2]))

@@ -198,7 +198,8 @@ def test_warnings_are_plain() -> None:
     apart = Diagnosis.of("energy", SAMPLES["apart"])
     disagree, few = apart.warnings()
     assert disagree == (
-        f"these 4 chains disagree on energy: R-hat {apart.r_hat:.2f} > 1.01; run longer or temper"
+        f"these 4 chains disagree on energy: R-hat {apart.r_hat:.2f} > 1.01; run longer, temper, "
+        f"or use a weighted sampler"
     )
     assert "4 × 60 draws of energy are worth" in few and "averages want 400" in few
     stuck = np.hstack([ar1(0.2, 60, 3, 1), np.zeros((60, 1))])

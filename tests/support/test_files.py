@@ -68,3 +68,27 @@ def test_a_lock_keeps_others_waiting(tmp_path: Path) -> None:
         seen.append("first")
     other.join(10)
     assert seen == ["first", "other"]
+
+
+@pytest.mark.parametrize("of", ["file", "folder"])
+def test_a_durable_file_needs_no_right_to_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of: str
+) -> None:
+    """Neither of the file that was there, nor of the folder; root may read both all the same."""
+    path = tmp_path / "file"
+    path.write_text("old")
+    path.chmod(0o200)
+    opened = os.open
+
+    def refused(file: Path, flags: int, *rest: int) -> int:
+        if Path(file).is_dir() if of == "folder" else not Path(file).stat().st_mode & 0o400:
+            raise PermissionError(13, "Permission denied", str(file))
+        return opened(file, flags, *rest)
+
+    monkeypatch.setattr("ergotext.support.files.os.open", refused)
+    with replacing(path, durable=True) as part, part.open("w") as file:
+        file.write("new")
+    monkeypatch.undo()
+    assert path.stat().st_mode & 0o777 == 0o200
+    path.chmod(0o600)
+    assert path.read_text() == "new"

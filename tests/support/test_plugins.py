@@ -82,3 +82,30 @@ def test_what_names_nothing_is_told(
     Path("mine.py").write_text(MINE, encoding="utf-8")
     with pytest.raises(InputError, match=message):
         own(place)
+
+
+def test_static_and_class_methods_stay_such(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "class A:\n    @staticmethod\n    def init(x): return 1 / x\n"
+        "    @classmethod\n    def step(cls, x): return cls.__name__ * x\n",
+        encoding="utf-8",
+    )
+    found = own(f"{file}:A", ["init", "step"])
+    assert found().init(2) == 0.5 and found().step(2) == "AA"
+    with pytest.raises(OwnCodeError, match=r"A.init of .* failed in line 3: ZeroDiv"):
+        found().init(0)
+
+
+def test_a_syntax_error_of_another_file_is_not_said_to_be_in_this_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken_helper.py").write_text("\n\n\n\n\ndef (:\n", encoding="utf-8")
+    file = tmp_path / "mine.py"
+    file.write_text("import broken_helper\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(InputError, match=r"failed in line 1: SyntaxError.*helper.py, line 6"):
+        own(f"{file}:A")
+    file.write_text("\n\nclass A(:\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"failed in line 3: SyntaxError"):
+        own(f"{file}:A")

@@ -6,6 +6,7 @@ import math
 from dataclasses import FrozenInstanceError, asdict, replace
 from typing import Any, Literal
 
+import numpy as np
 import pytest
 
 from ergotext.errors import InputError
@@ -36,7 +37,7 @@ class Settings:
         ({"steps": 2.5}, "steps must be an integer, got 2.5"),
         ({"rate": 0}, "rate must be above 0, got 0"),
         ({"rate": math.inf}, "rate must be a finite number, got inf"),
-        ({"share": math.nan}, "share must be at most 1, got nan"),
+        ({"share": math.nan}, "share must be a finite number, got nan"),
         ({"how": "slowly"}, "how must be one of 'fast' or 'well', got 'slowly'"),
         ({"table": [1]}, "table must be a table, got [1]"),
         ({"stepz": 1}, "unknown name 'stepz'; the known ones are steps, rate, share, how, table"),
@@ -47,6 +48,11 @@ def test_what_does_not_fit_is_named(given: dict[str, Any], message: str) -> None
     with pytest.raises(InputError) as error:
         Settings(**given)
     assert str(error.value) == message
+
+
+def test_integers_of_numpy_are_integers() -> None:
+    one = Settings(steps=np.int64(4))
+    assert one.steps == 4 and type(one.steps) is int
 
 
 def test_positions_have_names_too() -> None:

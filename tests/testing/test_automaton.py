@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ergotext import testing
+from ergotext.lm.automaton_base import AutomatonBase
 from ergotext.lm.protocols import Classes
 from ergotext.testing.tables import END, Ints, Table
 
@@ -81,6 +82,60 @@ class Own(Table):
             return super().rest(states)
         offsets = np.concatenate([[0], np.cumsum(states == 1)])
         return np.full(offsets[-1], END), offsets
+
+
+class Walk(AutomatonBase):
+    """Texts by a table, from any state on; and one thing wrong."""
+
+    end = END
+
+    def __init__(self, first: int, ways: dict[int, dict[int, int]], fault: str = "") -> None:
+        self.first, self.fault = first, fault
+        self.ways = ways | {-1: {PAD: -1}}
+
+    def start(self, count: int) -> Ints:
+        return np.full(count, self.first, np.int32 if self.fault == "start" else np.int64)
+
+    def candidates(self, states: Ints) -> tuple[Ints, Ints, Ints]:
+        flat = [(r, t, n) for r, s in enumerate(states) for t, n in sorted(self.ways[s].items())]
+        row, token, after = np.array(flat, dtype=np.int64).reshape(-1, 3).T.copy()
+        return row, token, after
+
+    def advance(self, states: Ints, tokens: Ints) -> Ints:
+        after = super().advance(states, tokens)
+        return after.astype(np.float64) if self.fault == "advance" else after
+
+    def accepting(self, states: Ints) -> NDArray[np.bool_]:
+        says = super().accepting(states)
+        return says.astype(np.int64) if self.fault == "accepting" else says
+
+    def least(self, states: Ints) -> Ints:
+        return np.where((states == 0) & (self.fault == "least"), 9, 0)
+
+    def _alike(self, states: Ints) -> Ints:
+        return np.where(np.isin(states, [1, 2]), 1, states) if self.fault == "alike" else states
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        ("", None),
+        ("start", "start must be int64, and is int32"),
+        ("advance", "advance must be int64, and is float64"),
+        ("accepting", "accepting must be bool, and is int64"),
+        ("least", "state 0 needs 9 tokens or more, and 0 are enough"),  # it is not where one starts
+        ("alike", "classes put token 2 of state 5 with tokens that lead to state 1; it leads to 2"),
+    ],
+)
+def test_faults_of_states_further_on_are_told(fault: str, sentence: str | None) -> None:
+    """States 1 and 2 differ in what may follow the next token."""
+    ways = {5: {1: 1, 2: 2}, 1: {3: 3}, 2: {3: 4}, 3: {1: 0}, 4: {2: 0}, 0: {END: 6}, 6: {PAD: 6}}
+    one = Walk(5, ways, fault)
+    if sentence is None:
+        testing.check_automaton(one)
+        return
+    with pytest.raises(AssertionError, match=sentence):
+        testing.check_automaton(one)
 
 
 def test_a_sound_one_passes() -> None:

@@ -77,6 +77,10 @@ class Faulty(Term):
                 return value.sum()
             case "list":
                 return value.tolist()
+            case "marks":
+                return value + batch.locked.sum(1)
+            case "input":
+                batch.ids[batch.ids == 4] = 1
         return value
 
     def terms(self, batch: TokenBatch) -> dict[str, Tensor]:
@@ -95,6 +99,8 @@ class Faulty(Term):
         ("float32", r"float64 \[6\].*returned float32 \[6\]"),
         ("one number", r"one number a text, and returned float64 \[\]"),
         ("list", "must return a tensor"),
+        ("marks", "with other lock marks"),
+        ("input", "changed the texts that it was given"),
         ("lowest", r"stated to be 1.0 or more, and is 0 for \(1, 3\)"),
         ("terms", "its terms add up to"),
     ],

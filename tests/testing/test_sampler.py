@@ -103,6 +103,21 @@ class Hides(MetropolisHastings):
         return after, replace(info, proposal=state.batch)
 
 
+class Elsewhere(MetropolisHastings):
+    """Begins where it likes."""
+
+    def init(self, draws: Any, chains: int, initial: TokenBatch | None = None) -> State:
+        return super().init(draws, chains, None)
+
+
+class Misreports(MetropolisHastings):
+    """Reports another energy of the proposal."""
+
+    def step(self, draws: Any, state: State, temperature: Any = None) -> tuple[State, Info]:
+        after, info = super().step(draws, state)
+        return after, replace(info, proposal_energy=info.proposal_energy + 1)
+
+
 class Long(MetropolisHastings):
     """Does not keep to the length."""
 
@@ -128,6 +143,8 @@ class Nameless(MetropolisHastings):
         (Stale, "the state keeps .* as the energy of"),
         (Writes, "changed the state that it was given"),
         (Hides, "must be Info.proposal where accepted"),
+        (Elsewhere, r"chains must begin at initial, \[\(4, 4, 4\)\], and begin at \[\(\)"),
+        (Misreports, "Info.proposal_energy must be the energy of Info.proposal"),
         (Long, "of 3 at most"),
         (Unknown, "kind must be one of invariant, weighted"),
         (Nameless, "needs must be a frozenset"),

@@ -104,8 +104,10 @@ def _blank(found: re.Match[str], spaced: bool, glued: bool) -> Blank:
     if least is None:
         return Blank(spaced=spaced, glued=glued)
     high = int(most) if most else None if comma else int(least)
-    if int(least) < 1 or (high is not None and high < int(least)):
+    if int(least) < 1:
         raise InputError(f"a blank must have at least one word, got {found.group()!r}")
+    if high is not None and high < int(least):
+        raise InputError(f"a blank's minimum is above its maximum in {found.group()!r}")
     return Blank(int(least), high, spaced, glued)
 
 

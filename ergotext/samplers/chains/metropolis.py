@@ -30,10 +30,15 @@ def log_acceptance(energy: Tensor, proposed: Tensor, proposal: Proposal, beta: T
 
 
 def decide(
-    draws: Draws, target: Energy, state: State, proposal: Proposal, temperature: Tensor
+    draws: Draws,
+    target: Energy,
+    state: State,
+    proposal: Proposal,
+    temperature: Tensor,
+    max_length: int | None = None,
 ) -> tuple[State, Info]:
     """Accept or reject each row of a proposal for exp(−E/T), T float64 [B]."""
-    energy = energy_of(target, proposal.batch)
+    energy = energy_of(target, proposal.batch, max_length)
     log_ratio = log_acceptance(state.energy, energy, proposal, 1.0 / temperature)
     accepted = draws.bernoulli(log_ratio.clamp(max=0.0).exp())
     after = replace(
@@ -45,13 +50,16 @@ def decide(
     return after, Info(proposal.move, proposal.batch, energy, log_ratio, accepted, temperature)
 
 
-def energy_of(target: Energy, batch: TokenBatch) -> Tensor:
+def energy_of(target: Energy, batch: TokenBatch, max_length: int | None = None) -> Tensor:
     """float64 [B]: the energy, +inf where a keyword is not where the marks say.
 
     Marks are a function of the ids; a row whose keywords would now be found elsewhere has no
-    reverse move, so it is no state that a move may reach.
+    reverse move, so it is no state that a move may reach. Nor is one longer than ``max_length``,
+    which a model may have no room to read.
     """
     kept = (target.locked(batch) == batch.locked).all(-1)
+    if max_length is not None:
+        kept &= batch.length <= max_length
     energy = torch.full(kept.shape, torch.inf, dtype=torch.float64)
     if kept.any():
         energy[kept] = target(batch.select(kept))
@@ -130,7 +138,4 @@ class MetropolisHastings:
         """One proposal and decision for every chain, at this sampler's temperature or others."""
         t = temperatures(self.temperature if temperature is None else temperature, state)
         proposal = self.edits.propose(draws, state.batch, self.scorer, t)
-        too_long = proposal.batch.length > self.max_length
-        back = proposal.log_q_back.masked_fill(too_long, -torch.inf)
-        proposal = replace(proposal, log_q_back=back)
-        return decide(draws, self.energy, state, proposal, t)
+        return decide(draws, self.energy, state, proposal, t, self.max_length)

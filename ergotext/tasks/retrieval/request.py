@@ -11,7 +11,7 @@ from pydantic import Field, SkipValidation
 from ergotext.errors import InputError
 from ergotext.lm.trie.restricted import Paths
 from ergotext.support.arrays import Floats
-from ergotext.support.records import Count, Share, Whole, record
+from ergotext.support.records import Count, Integer, Share, Whole, record
 from ergotext.tasks.retrieval.candidates import Candidates, ManyPotential, Potential
 
 Decode = Literal["beam", "mlm"]
@@ -23,7 +23,7 @@ class Plan:
     """Options of ``Retriever.retrieve``."""
 
     k: Count
-    beams: int
+    beams: Integer
     lookahead: SkipValidation[Potential | None]
     prefixes: Whole
     temperature: Annotated[float, Field(ge=1e-6, le=1e6)]  # log p / T must be a number

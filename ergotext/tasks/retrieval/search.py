@@ -44,7 +44,8 @@ class KeySearch:
         if own != built:
             raise InputError(
                 f"the index was built with another tokenizer ({built.fingerprint or 'none'}) than "
-                f"this model's ({own.fingerprint}): build it with the model's tokenizer"
+                f"this model's ({own.fingerprint}): build it with the model's "
+                "tokenizer (ergotext index build: the option tokenizer)"
             )
         self.reader = reader
         self.trie = trie

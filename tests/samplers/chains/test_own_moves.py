@@ -139,6 +139,18 @@ def test_what_is_too_long_is_rejected() -> None:
     paths = paths_of_step(kernel, states, flat_energy()(states))
     long = paths.info.proposal.length > 2
     assert long.any() and not paths.info.accepted[long].any()
+    assert paths.info.proposal_energy[long].isposinf().all()
+
+
+def test_what_is_too_long_is_not_read() -> None:
+    """A model may have no room for it."""
+
+    def short(batch: TokenBatch) -> torch.Tensor:
+        assert batch.longest <= 2, "it was read"
+        return batch.length.double()
+
+    energy = flat_energy() + short
+    sample(energy, "mh", moves=Ends(), chains=4, steps=20, max_length=2, progress=False)
 
 
 def test_runs_report_them_by_name() -> None:

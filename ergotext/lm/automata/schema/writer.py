@@ -13,7 +13,7 @@ from ergotext.lm.automata.schema.normal_form import Logic
 from ergotext.lm.automata.schema.objects import object_
 from ergotext.lm.automata.schema.rules import MOST, Rules, Way
 from ergotext.lm.automata.schema.terminals import exact, number, string, vain
-from ergotext.lm.automata.schema.values import type_of
+from ergotext.lm.automata.schema.values import integral, type_of
 
 
 class Writer:
@@ -107,13 +107,15 @@ class Writer:
         return found
 
     def literal(self, value: Any) -> Way:
-        """The text of a value."""
+        """The texts of a value; of draft-04, those whose whole numbers are integers."""
         if isinstance(value, list):
             parts = [(*self.literal(one), *self.space) for one in value]
         elif isinstance(value, dict):
             parts = [self.pair(exact(name), self.literal(value[name])) for name in value]
         else:
-            return (self.rules.terminal(exact(value)),)
+            plain = self.logic.by_text and type_of(value) == "number" and integral(value)
+            text = exact(value)
+            return (self.rules.terminal(f"{text} & ~/{numerals.WITH_POINT}/" if plain else text),)
         comma, way = self.token(","), self.token("[" if isinstance(value, list) else "{")
         for k, part in enumerate(parts):
             way += (*comma, *part) if k else part

@@ -139,6 +139,21 @@ def test_draft_04_knows_no_integer_with_a_point(schema: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "schema",
     [
+        {"enum": [[1]], "items": {"type": "integer"}},
+        {"enum": [[1], [2]], "additionalItems": {"type": "integer"}, "items": []},
+        {"items": {"type": "integer", "enum": [1, 2]}, "uniqueItems": True, "type": "array"},
+    ],
+)
+def test_nor_does_it_in_what_is_listed(schema: dict[str, Any]) -> None:
+    """jsonschema's Draft4Validator refuses [1.0] too."""
+    take = taker({"$schema": D04, **schema})
+    assert take("[1]") and not take("[1.0]")
+    assert taker({"$schema": D06, **schema})("[1.0]")
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
         {"$schema": "http://json-schema.org/draft-03/schema#"},
         {"$schema": "https://json-schema.org/draft/next/schema"},
         {"$schema": D04, "properties": {"a": {"$schema": D07}}},
