@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from ergotext.commands.console import quit_by_signals, run
+from ergotext.commands.diagnose import diagnose
 from ergotext.commands.evaluate import evaluate
 from ergotext.commands.index import index
 from ergotext.commands.infill import infill
@@ -36,6 +37,7 @@ app.command()(sample)
 app.command()(retrieve)
 app.command()(evaluate)
 app.command()(read)
+app.command()(diagnose)
 app.command()(train)
 app.command()(train_lookahead)
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ergotext.errors import ModelError
+from ergotext.errors import InputError, ModelError
 from ergotext.support.untrusted import json_of, read_json
 
 _HARMLESS = re.compile(
@@ -33,6 +33,8 @@ def check_whole(
 ) -> None:
     """Raise ModelError if weights are missing (and so random) or unused.
 
+    If only the head is missing, as in an encoder that was trained to embed texts: InputError.
+
     Parameters
     ----------
     info : dict
@@ -45,6 +47,11 @@ def check_whole(
         What the model computes by itself: older versions have saved some of it.
     """
     absent = list(info.get("missing_keys", ()))
+    if absent and all(_HEADS.search(key) for key in absent):
+        raise InputError(
+            f"the model {name} has no output matrix (such as {absent[0]}), so it writes no tokens; "
+            "use a model with a language-modelling head"
+        )
     if absent:
         raise ModelError(
             f"the model {name} lacks {len(absent)} of its weights (such as {absent[0]}); download "

@@ -125,6 +125,17 @@ def test_read(passage: bytes, place: str, question: str, more: list[str]) -> Non
     run(["read", *small, *more, "--", place, question], {"passage": passage}, passage)
 
 
+@given(
+    model=h.models,
+    more=options(check=st.sampled_from(["argmax", ""]), minutes=h.numbers, checkpoint=h.paths,
+                 report=h.paths, json=None, device=MODEL["device"], dtype=MODEL["dtype"],
+                 threads=h.numbers),
+)  # fmt: skip
+@examples(0.3)
+def test_diagnose(model: str, more: list[str]) -> None:
+    run(["diagnose", "--minutes", "0.01", *more, "--", model], {})
+
+
 LOOKAHEADS = st.sampled_from(["none", "strings", "learned", "auto", ""])
 INDEX = st.sampled_from(["kb.ergo", "plain.ergo"])
 

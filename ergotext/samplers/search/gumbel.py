@@ -14,11 +14,12 @@ from torch import Tensor
 from ergotext.errors import InputError
 from ergotext.samplers.draws import Draws
 from ergotext.support.arrays import Ints
+from ergotext.support.numerics import gumbel_quantile, log1mexp
 
 
 def gumbel(draws: Draws, shape: torch.Size | tuple[int, ...]) -> Tensor:
     """float64, of that shape: independent standard Gumbel noise."""
-    return -(-draws.uniform(int(np.prod(shape))).log()).log().view(shape)
+    return gumbel_quantile(draws.uniform(int(np.prod(shape)))).view(shape)
 
 
 def gumbel_max(draws: Draws, log_weight: Tensor) -> Tensor:
@@ -102,7 +103,7 @@ def gumbels_below(draws: Draws, log_weight: Tensor, parent: Ints, maximum: Tenso
     highest = torch.full_like(maximum, -torch.inf).scatter_reduce(0, family, free, "amax")[family]
     wanted = maximum[family]
     # v is +inf or -inf nowhere but for the highest, which becomes T itself.
-    v = wanted - free + _log1mexp(free - highest)
+    v = wanted - free + log1mexp(free - highest)
     return wanted - v.clamp(min=0.0) - torch.log1p(torch.exp(-v.abs()))
 
 
@@ -150,8 +151,3 @@ def check_finite(log_weight: Tensor) -> None:
     highest = log_weight.detach().amax(1)
     if not bool(torch.isfinite(highest).all()):
         raise InputError("cannot draw from a row of scores with NaN or +inf, or with -inf only")
-
-
-def _log1mexp(a: Tensor) -> Tensor:
-    """log(1 − exp(a)) for a ≤ 0, precise at both ends (Mächler 2012)."""
-    return torch.where(a > -0.6931, (-torch.expm1(a)).log(), torch.log1p(-a.exp()))

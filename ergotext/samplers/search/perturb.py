@@ -12,6 +12,7 @@ from torch import Tensor
 from ergotext.errors import InputError
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.search.gumbel import check_finite
+from ergotext.support.numerics import gumbel_cdf, gumbel_quantile
 
 Curve = Callable[[Tensor], Tensor]
 
@@ -52,7 +53,7 @@ def _laplace_cdf(x: Tensor) -> Tensor:
 
 
 NOISES = {
-    "gumbel": Noise(lambda u: -(-u.log()).log(), lambda x: (-(-x).exp()).exp()),
+    "gumbel": Noise(gumbel_quantile, gumbel_cdf),
     "exponential": Noise(lambda u: -(-u).log1p(), lambda x: -torch.expm1(-x.clamp(min=0.0)), (0,)),
     "logistic": Noise(torch.logit, torch.sigmoid),
     "laplace": Noise(_laplace_quantile, _laplace_cdf, (0,)),

@@ -13,6 +13,7 @@ from ergotext.lm.batch import TokenBatch
 from ergotext.samplers.weighted.pareto import k_hat, trusted
 from ergotext.samplers.weighted.samples import WeightedSamples
 from ergotext.samplers.weighted.trust import Judged
+from ergotext.support.numerics import gumbel_log_survival, log1mexp
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +81,7 @@ class WithoutReplacement(WeightedSamples):
     def _by_chance(self) -> Tensor:
         """float64 [K]: log of the weights' shares that were left to chance; finite."""
         lowest = torch.finfo(torch.float64).min / 4
-        return self.log_weight + (-torch.expm1(self.log_inclusion)).log().clamp(min=lowest)
+        return self.log_weight + log1mexp(self.log_inclusion).clamp(min=lowest)
 
     @property
     def error_known(self) -> bool:
@@ -116,7 +117,4 @@ class WithoutReplacement(WeightedSamples):
 
 def log_inclusion(log_q: Tensor, threshold: Tensor) -> Tensor:
     """log(1 − exp(−exp(log q − κ))): the chance of a Gumbel around log q to be above κ, in nats."""
-    above = log_q - threshold
-    # Far below κ the chance is exp(above), less half of its square; there expm1 would underflow.
-    near = (-torch.expm1(-above.exp())).log()
-    return torch.where(above > -30.0, near, above)
+    return gumbel_log_survival(threshold - log_q)

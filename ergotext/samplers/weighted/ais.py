@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import ClassVar
 
 import torch
@@ -21,6 +20,7 @@ from ergotext.samplers.validation import checked
 from ergotext.samplers.weighted.proposals import masked
 from ergotext.samplers.weighted.rollout import grown
 from ergotext.samplers.weighted.samples import WeightedSamples
+from ergotext.support.numerics import log_mean_exp
 
 
 class Between:
@@ -186,7 +186,7 @@ class AnnealedImportance:
                 batch = self._moved(draws, batch, energy, proposed, level)
                 energy, proposed = self.energy(batch), log_q(self.target, batch)
             log_weight += (-energy - proposed) / self.levels
-        return math.log(len(exact)) - float((-log_weight).logsumexp(0))
+        return -float(log_mean_exp(-log_weight))
 
     def _met(self, batch: TokenBatch) -> Tensor:
         """bool [B]: rows that the energy allows and q can write."""

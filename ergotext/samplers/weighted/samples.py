@@ -26,6 +26,7 @@ from ergotext.samplers.weighted.trust import (
     final_complaint,
     resampled_complaint,
 )
+from ergotext.support.numerics import log_mean_exp
 
 
 class ZeroWeightError(ErgotextError, RuntimeError):
@@ -151,7 +152,7 @@ class WeightedSamples:
     @property
     def log_z(self) -> float:
         """log of the target's total mass Z = Σ p̃(x), in nats; Z itself is unbiased."""
-        return float(self.log_weight.logsumexp(0)) - math.log(self.tries)
+        return float(log_mean_exp(self.log_weight, count=self.tries))
 
     @property
     def coalesced(self) -> bool:

@@ -8,7 +8,6 @@ survives: Z would stay unbiased, and nearly every run of it would be far off.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,6 +23,7 @@ from ergotext.samplers.weighted.resampling import Scheme, ancestors
 from ergotext.samplers.weighted.rollout import GrownRows, grow
 from ergotext.samplers.weighted.samples import WeightedSamples
 from ergotext.samplers.weighted.trust import Judged, by_root
+from ergotext.support.numerics import log_mean_exp
 
 
 def smc(
@@ -137,7 +137,7 @@ class Pool:
 
     def gone_on(self, rows: GrownRows, chosen: Tensor) -> GrownRows:
         """The chosen rows, those of the pool all of its mean weight: Z is what it was."""
-        mean = float(self.log_weight.logsumexp(0)) - math.log(len(self.places))
+        mean = float(log_mean_exp(self.log_weight))
         log_weight = rows.log_weight.clone()
         log_weight[self.places] = mean
         return replace(rows.select(chosen), log_weight=log_weight)

@@ -40,8 +40,8 @@ FAULTS = {
     ),
     "noise in single precision": (
         "search.gumbel",
-        "return -(-draws.uniform(int(np.prod(shape))).log()).log().view(shape)",
-        "return -(-draws.uniform(int(np.prod(shape))).float().log()).log().double().view(shape)",
+        "return gumbel_quantile(draws.uniform(int(np.prod(shape)))).view(shape)",
+        "return gumbel_quantile(draws.uniform(int(np.prod(shape))).float()).double().view(shape)",
     ),
     "children are shifted to the parent's noise, not held below it": (
         "search.gumbel",

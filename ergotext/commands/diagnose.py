@@ -1,0 +1,84 @@
+"""The command ``ergotext diagnose``; the work is done in ``ergotext.tasks.diagnose``."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Protocol
+
+import typer
+
+from ergotext.commands.console import Output, place
+from ergotext.commands.options import FLOAT32, Device, Dtype, Threads
+
+
+class Check(StrEnum):
+    """What can be checked; all of it by default."""
+
+    argmax = "argmax"
+
+
+class Report(Protocol):
+    """What a check returns."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+
+    def text(self) -> str:
+        """A few lines for a terminal."""
+
+    def markdown(self) -> str:
+        """A section of a page."""
+
+
+def diagnose(
+    model: Annotated[
+        str, typer.Argument(help="Model: a bundled name, folder, .gguf file or hub id.")
+    ],
+    check: Annotated[
+        list[Check] | None,
+        typer.Option("--check", help="Check to run; repeatable. [all]", show_default=False),
+    ] = None,
+    minutes: Annotated[float, typer.Option(min=0, help="Time limit of the argmax check.")] = 15.0,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(help="File that keeps what the argmax check has decided, to go on from."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    report: Annotated[
+        Path | None, typer.Option("--report", help="Save a readable page (Markdown) to this file.")
+    ] = None,
+    dtype: Dtype = FLOAT32,
+    device: Device = "auto",
+    threads: Threads = None,
+) -> None:
+    """Check a model before sampling from it: which tokens can never be the argmax."""
+    page = Output(report) if report is not None else None
+    kept = None if checkpoint is None else place(checkpoint, "--checkpoint")
+    from ergotext.tasks.diagnose.argmax import check as argmax
+
+    workers = threads or 1
+    argmax.check(minutes, workers)
+    import torch
+
+    from ergotext.lm.loading import load
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    lm = load(model, device=device, dtype=dtype.value)
+    reports: dict[str, Report] = {}
+    for one in check or list(Check):
+        if one is Check.argmax:
+            reports[one.value] = argmax.unargmaxable(lm, minutes, workers, kept)
+    if page is not None:
+        with page:
+            page(f"# {model}\n")
+            for each in reports.values():
+                page(each.markdown())
+    if as_json:
+        found = {"model": model} | {name: each.as_dict() for name, each in reports.items()}
+        typer.echo(json.dumps(found))
+    else:
+        for each in reports.values():
+            typer.echo(each.text())
