@@ -24,7 +24,7 @@ def call(capsys: pytest.CaptureFixture[str]):
 def test_text_json_and_page_say_the_same(call, tmp_path: Path) -> None:
     page, kept = tmp_path / "page.md", tmp_path / "tokens.decided"
     more = ["--checkpoint", str(kept), "--threads", "2"]
-    code, out, err = call("tiny-causal", "--report", str(page), *more)
+    code, out, err = call("tiny-causal", "--check", "argmax", "--report", str(page), *more)
     assert (code, err) == (0, "") and "8088 tokens can be the argmax, 0 never, 104 only" in out
     assert "| same row as another token | 104 |" in page.read_text(encoding="utf-8")
     code, out, err = call("tiny-causal", "--check", "argmax", "--json", *more)
@@ -81,3 +81,15 @@ def test_an_encoder_without_output_matrix_is_one_line(call, capsys, tmp_path: Pa
     capsys.readouterr()
     code, out, err = call(str(tmp_path))
     assert (code, out) == (2, "") and err.count("\n") == 1 and "has no output matrix" in err
+
+
+@pytest.mark.slow
+def test_a_causal_model_is_checked_for_repetition_and_ends(call, tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    checks = ["--check", "stopping", "--check", "repetition", "--threads", "1"]
+    code, out, err = call("tiny-causal", *checks, "--report", str(page), "--json")
+    found = json.loads(out)
+    assert (code, err) == (0, "") and {"stopping", "repetition"} <= found.keys()
+    assert {"## stopping", "## repetition"} <= set(page.read_text(encoding="utf-8").splitlines())
+    code, out, err = call("tiny-masked", "--check", "stopping")
+    assert code == 2 and out == "" and err.count("\n") == 1

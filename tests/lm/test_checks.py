@@ -242,7 +242,7 @@ def test_what_is_wrong_in_a_config_is_said(causal: Path, change: dict[str, Any],
         (ValueError("a:"), "a: ValueError"),
         (RuntimeError("CONVERSION: see the above report!"), "its weights cannot be converted"),
         (RuntimeError("ignore_mismatched_sizes … the above report!"),
-         "the shapes of its weights differ from its config"),
+         "its weights have other shapes than its configuration says"),
     ],
 )  # fmt: skip
 def test_one_line_says_what_happened(error: Exception, said: str) -> None:

@@ -242,7 +242,7 @@ def test_bad_input_is_told_in_one_line(
         (questions, "--dev", dev, "-i", index, "-o", out, "--resume"): "no run to resume",
         (questions, "--dev", dev, "-i", index, "-o", out, "--steps", "0"): "at least 1, got 0",
         (questions, "--dev", dev, "-i", index, "-o", out, "--templates", "none"): "templates none",
-        (questions, "--dev", dev, "-i", index, "-o", out, "--start", "tiny-causal"): "not an encoder-decoder",
+        (questions, "--dev", dev, "-i", index, "-o", out, "--start", "tiny-causal"): "not an enc",
         (questions, "--dev", dev, "-i", index, "-o", out, "--minutes", "nan"): "minutes is nan",
     }.items():  # fmt: skip
         assert main(["train", *given]) == 2, given
