@@ -12,6 +12,7 @@ import typer
 from ergotext.commands.console import Output, place
 from ergotext.commands.options import FLOAT32, Device, Dtype, Threads
 from ergotext.errors import InputError
+from ergotext.support.threads import use_threads
 
 
 class Check(StrEnum):
@@ -68,13 +69,10 @@ def diagnose(
 
     workers = threads or 1
     argmax.check(minutes, workers)
-    import torch
-
     from ergotext.lm.causal import CausalLM
     from ergotext.lm.loading import load
 
-    if threads is not None:
-        torch.set_num_threads(threads)
+    use_threads(threads)
     lm = load(model, device=device, dtype=dtype.value)
     reports: dict[str, Report] = {}
     fitting = list(Check) if isinstance(lm, CausalLM) else [Check.argmax]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from ergotext.support.threads import use_threads
+
 if TYPE_CHECKING:
     from ergotext.lm.causal import CausalLM
     from ergotext.lm.loading import Dtype
@@ -11,10 +13,7 @@ if TYPE_CHECKING:
 
 def load(model: str, device: str, dtype: str, threads: int | None) -> CausalLM:
     """Load the model that a command was given."""
-    import torch
-
     from ergotext.lm.loading import load_causal
 
-    if threads is not None:
-        torch.set_num_threads(threads)
+    use_threads(threads)
     return load_causal(model, device=device, dtype=cast("Dtype", dtype))

@@ -9,6 +9,7 @@ import typer
 
 from ergotext.commands.console import Output, standard_input
 from ergotext.commands.options import FLOAT32, AsJson, Device, Dtype, OutFile, Threads
+from ergotext.support.threads import use_threads
 
 
 def read(
@@ -38,12 +39,9 @@ def read(
 
     text = standard_input() if str(passage) == "-" else task.passage_at(passage)
     task.check(text, question, count, beams)
-    import torch
-
     from ergotext.lm.loading import load
 
-    if threads is not None:
-        torch.set_num_threads(threads)
+    use_threads(threads)
     reader = task.SpanReader(load(model, device=device, dtype=dtype.value), prompt=prompt)
     reading = reader.read(text, question, k=count, beams=beams, max_length=max_length)
     with emit:

@@ -12,6 +12,7 @@ import typer
 
 from ergotext.commands.console import Interrupted, report
 from ergotext.commands.options import Device, Threads
+from ergotext.support.threads import use_threads
 
 
 class ObjectiveName(StrEnum):
@@ -95,15 +96,12 @@ def train(
 
     The model is an encoder-decoder that answers questions with the keys of the index.
     """
-    import torch
-
     from ergotext.tasks.training.examples import Shares
     from ergotext.tasks.training.run import InterruptedRunError
     from ergotext.tasks.training.seq2seq.train import train as run
     from ergotext.tasks.training.settings import Settings, Shape
 
-    if threads is not None:
-        torch.set_num_threads(threads)
+    use_threads(threads)
     settings = Settings(
         steps, batch_size, learning_rate, warm_up, cool_down, objective.value, rivals, radius, seed,
         dev_limit, every, patience, Shares(**_shares(mix)),
@@ -185,14 +183,11 @@ def train_lookahead(
 
     It predicts the predicate that a question asks for.
     """
-    import torch
-
     from ergotext.tasks.training.lookahead.fit import Recipe
     from ergotext.tasks.training.lookahead.train import train_lookahead as run
     from ergotext.tasks.training.run import InterruptedRunError
 
-    if threads is not None:
-        torch.set_num_threads(threads)
+    use_threads(threads)
     recipe = Recipe(steps, batch_size, learning_rate, width=width, templated=templated, seed=seed)
     try:
         report(

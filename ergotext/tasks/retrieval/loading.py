@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from ergotext.errors import InputError
 from ergotext.lm.trie.file import load as load_index
+from ergotext.support.threads import use_threads
 from ergotext.support.words import counted
 from ergotext.tasks.retrieval.candidates import Potential
 from ergotext.tasks.retrieval.lookahead.fitted import temperature_for as temperature_for
@@ -52,13 +53,10 @@ def opened(
     decode: Decode = "beam",
 ) -> Retriever:
     """A retriever by the names of its model and its index; errors as ``load`` and ``Retriever``."""
-    import torch
-
     from ergotext.lm.loading import load
 
     load_index(index)  # says at once if there is none
-    if threads is not None:
-        torch.set_num_threads(threads)
+    use_threads(threads)
     found = load(model, device=device, dtype=dtype)
     return Retriever(found, index, prompt=prompt, decode=decode)
 

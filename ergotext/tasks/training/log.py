@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,19 +18,40 @@ from ergotext.tasks.plot import figure
 LOG, CURVE = "log.jsonl", "curve.png"
 
 
-class Journal(TrainerCallback):
-    """Writes a log line for every loss and score.
+class Log:
+    """Lines of JSON about a run, whichever network it trains.
 
     Parameters
     ----------
     path : Path
         Lines are added after those that are there; the last is ended where a kill has torn it.
+    began : float, optional
+        When the run began, by ``time.monotonic``; now, if not given.
+    """
+
+    def __init__(self, path: Path, began: float | None = None) -> None:
+        self.path = path
+        end_last_line(path)
+        self._began = time.monotonic() if began is None else began
+
+    def write(self, step: int, values: Mapping[str, object]) -> None:
+        """Add a line: the step, the seconds since the run began or resumed, and values."""
+        line = {"step": step, "seconds": round(time.monotonic() - self._began, 1), **values}
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+class Journal(TrainerCallback):
+    """Writes a log line for every loss and score of transformers' Trainer.
+
+    Parameters
+    ----------
+    path : Path
+        As ``Log`` takes it.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        end_last_line(path)
-        self._began = time.monotonic()
+        self._log = Log(path)
 
     def on_log(
         self,
@@ -39,11 +61,9 @@ class Journal(TrainerCallback):
         logs: dict[str, Any] | None = None,
         **_: object,
     ) -> None:
-        """Write a JSON line: step, seconds since the run began or resumed, logged values."""
-        told = {name: value for name, value in (logs or {}).items() if name != "epoch"}
-        line = {"step": state.global_step, "seconds": round(time.monotonic() - self._began, 1)}
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({**line, **told}) + "\n")
+        """Write the logged values."""
+        values = {name: value for name, value in (logs or {}).items() if name != "epoch"}
+        self._log.write(state.global_step, values)
 
 
 def save_curve(log: Path, path: Path, score: str) -> bool:

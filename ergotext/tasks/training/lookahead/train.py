@@ -24,7 +24,7 @@ from ergotext.tasks.retrieval.lookahead.features import Asked
 from ergotext.tasks.retrieval.lookahead.learned import grouped
 from ergotext.tasks.retrieval.lookahead.loading import learned_folder
 from ergotext.tasks.retrieval.lookahead.network import CONFIG, DROP, WEIGHTS, Matcher
-from ergotext.tasks.training.log import end_last_line, save_curve
+from ergotext.tasks.training.log import Log, save_curve
 from ergotext.tasks.training.lookahead.fit import Lessons, Recipe, characters, earlier, score
 from ergotext.tasks.training.lookahead.pairs import Examples
 from ergotext.tasks.training.lookahead.synonyms import Synonyms, read_synonyms
@@ -135,8 +135,7 @@ def train_lookahead(
             for fault in lessons.restore(output / CHECKPOINT):
                 before = earlier(output / CHECKPOINT).name
                 print(f"ergotext: {fault}; the run goes on from {before}", file=sys.stderr)
-            end_last_line(output / LOG)
-        _run(lessons, seen, output, every, began)
+        _run(lessons, seen, output, every, Log(output / LOG, began))
     matcher.save(output)
     for kept in (output / CHECKPOINT, earlier(output / CHECKPOINT)):
         kept.unlink(missing_ok=True)
@@ -149,7 +148,7 @@ def train_lookahead(
     return Trained(output, scores, lessons.done, count, seconds, lines)
 
 
-def _run(lessons: Lessons, seen: Held, output: Path, every: int, began: float) -> None:
+def _run(lessons: Lessons, seen: Held, output: Path, every: int, log: Log) -> None:
     """The steps that are left; a checkpoint, a score and a line of the log sometimes."""
     losses: list[float] = []
     try:
@@ -159,14 +158,8 @@ def _run(lessons: Lessons, seen: Held, output: Path, every: int, began: float) -
                 continue
             lessons.save(output / CHECKPOINT)
             scores = score(lessons.matcher, seen.answers, seen.groups)
-            line = {
-                "step": lessons.done,
-                "seconds": round(time.monotonic() - began, 1),
-                "loss": sum(losses) / len(losses),
-                **{f"eval_{name}": value for name, value in scores.items()},
-            }
-            with (output / LOG).open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
+            dev = {f"eval_{name}": value for name, value in scores.items()}
+            log.write(lessons.done, {"loss": sum(losses) / len(losses), **dev})
             losses = []
     except KeyboardInterrupt as error:
         path = output / CHECKPOINT
