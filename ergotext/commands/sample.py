@@ -22,8 +22,9 @@ def sample(
     sampler: Annotated[
         str | None,
         typer.Option(
-            help="Sampler: mh, annealing, smc, … or your own, file.py:Class. [smc with a regex "
-            "or schema, else mh]"
+            help="Sampler: ais, annealing, gibbs, importance, independence, mh, mlm-gibbs, mlm-mh, "
+            "rejection, smc, stochastic-beam, suffix, tempering; or your own, file.py:Class. [smc "
+            "with a regex or schema, else mh]"
         ),
     ] = None,
     n: Annotated[

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ergotext.cli import main
+from ergotext.samplers.registry import SAMPLERS
 from ergotext.samplers.run import Trace
 from ergotext.tasks import plot as plots
 from ergotext.tasks.config import as_toml, option
@@ -452,3 +453,10 @@ def test_ctrl_c_on_weighted_samplers(call, tmp_path: Path, monkeypatch) -> None:
         err
         == "ergotext: interrupted: smc finishes all its draws together, so there are no results\n"
     )
+
+
+def test_the_help_names_every_sampler(capsys) -> None:
+    assert main(["sample", "--help"]) == 0
+    shown = capsys.readouterr().out
+    names = {name: sampler for name, sampler in SAMPLERS.items() if f" {name}" in shown}
+    assert set(map(id, names.values())) == set(map(id, SAMPLERS.values()))

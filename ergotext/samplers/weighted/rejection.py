@@ -125,7 +125,7 @@ def rejection(
         tries += len(accepted) if len(kept) <= n else int(at[-1])
     if not kept:
         raise ZeroWeightError(
-            f'none of {tries} tries was accepted: raise max_tries, use proposal="masked", lower '
+            f"none of {tries} tries was accepted: raise max_tries, use the proposal masked, lower "
             f"log_bound if no draw can reach {bound:g}, or check that any text is accepted at all"
         )
     batch = TokenBatch.of(kept[:n])

@@ -83,7 +83,7 @@ class WeightedSamples:
         if not len(self.log_weight):
             raise ZeroWeightError(
                 f"all {self.tries} draws have weight zero: none satisfied the constraint within "
-                'max_length; draw more, allow more tokens, use proposal="masked", check that any '
+                "max_length; draw more, allow more tokens, use the proposal masked, check that any "
                 "text is accepted at all, or use chains (mh, annealing), which can start from a "
                 "text with the keywords"
             )
@@ -249,7 +249,7 @@ class WeightedSamples:
             said.append(
                 "near max_length only the endings that were found can be drawn, so other texts "
                 "are underrepresented and the error of log Z is unknown; allow more tokens, or "
-                'use proposal="masked"'
+                "use the proposal masked"
             )
         if not (any(said) or self.error_known):
             said.append(few_complaint(self._judged))

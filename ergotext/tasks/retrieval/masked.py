@@ -41,7 +41,7 @@ class MaskedSearch:
     def __init__(self, model: object, trie: TokenTrie, prompt: str | None) -> None:
         if not isinstance(model, MaskedLM):
             raise InputError(
-                f'a {type(model).__name__} cannot fill in blanks: use decode="beam", or a masked '
+                f'a {type(model).__name__} cannot fill in blanks: use decode "beam", or a masked '
                 "language model"
             )
         self.reader = MaskedKeys(model, trie, prompt=prompt or PROMPT)
@@ -49,9 +49,9 @@ class MaskedSearch:
     def check(self, plan: Plan) -> None:
         """Raise InputError for options that this search does not support."""
         if plan.threshold > 0 or plan.temperature != 1:
-            raise InputError('decode="mlm" gives no probabilities: drop threshold and temperature')
+            raise InputError('decode "mlm" gives no probabilities: drop threshold and temperature')
         if plan.lookahead is not None:
-            raise InputError('decode="mlm" takes no look-ahead: drop it')
+            raise InputError('decode "mlm" takes no look-ahead: drop it')
 
     def __call__(self, group: QuestionGroup, plan: Plan) -> list[Answers]:
         """For each question the best of its candidates, or of all keys."""
