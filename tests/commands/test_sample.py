@@ -457,6 +457,6 @@ def test_ctrl_c_on_weighted_samplers(call, tmp_path: Path, monkeypatch) -> None:
 
 def test_the_help_names_every_sampler(capsys) -> None:
     assert main(["sample", "--help"]) == 0
-    shown = capsys.readouterr().out
+    shown = " ".join(re.sub(r"-\n\s+", "-", capsys.readouterr().out).split())
     names = {name: sampler for name, sampler in SAMPLERS.items() if f" {name}" in shown}
     assert set(map(id, names.values())) == set(map(id, SAMPLERS.values()))
