@@ -23,7 +23,7 @@ class Check(StrEnum):
     repetition = "repetition"
 
 
-class Report(Protocol):
+class CheckReport(Protocol):
     """What a check returns."""
 
     def as_dict(self) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def diagnose(
 
     use_threads(threads)
     lm = load(model, device=device, dtype=dtype.value)
-    reports: dict[str, Report] = {}
+    reports: dict[str, CheckReport] = {}
     fitting = list(Check) if isinstance(lm, CausalLM) else [Check.argmax]
     for one in check or fitting:
         if one is Check.argmax:
@@ -96,7 +96,7 @@ def diagnose(
             typer.echo(each.text())
 
 
-def _section(name: str, report: Report) -> str:
+def _section(name: str, report: CheckReport) -> str:
     """The section of a check on a page; as on the terminal if it has no page of its own."""
     page = getattr(report, "markdown", None)
     return str(page()) if page is not None else f"## {name}\n\n```\n{report.text()}\n```\n"

@@ -68,7 +68,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Chain:
+class TokenChain:
     """Average repetition probabilities of a Markov chain (Fu et al. 2021).
 
     Parameters
@@ -94,8 +94,8 @@ class RepetitionReport:
     length: int
     seed: int
     seconds: float
-    chain: Chain
-    rebalanced: Chain
+    chain: TokenChain
+    rebalanced: TokenChain
     """the same texts with the high-inflow pairs as tokens of their own"""
     inflow: list[Inflow]
     pairs: list[Pair]
@@ -219,9 +219,9 @@ def _transitions(lm: CausalLM, ids: list[list[int]], texts: Continuations) -> Tr
     return Transitions.estimated(everywhere, behind_prompts, texts.tokens.shape[1])
 
 
-def _summary(chain: Transitions) -> Chain:
+def _summary(chain: Transitions) -> TokenChain:
     over_states, over_text = chain.repetition()
-    return Chain(
+    return TokenChain(
         int(chain.own.sum()), over_states, over_text, float(chain.bound()[chain.own].mean())
     )
 
