@@ -133,7 +133,7 @@ def test_read(passage: bytes, place: str, question: str, more: list[str]) -> Non
 )  # fmt: skip
 @examples(0.3)
 def test_diagnose(model: str, more: list[str]) -> None:
-    run(["diagnose", "--minutes", "0.01", *more, "--", model], {})
+    run(["diagnose", "--check", "argmax", "--minutes", "0.01", *more, "--", model], {})
 
 
 LOOKAHEADS = st.sampled_from(["none", "strings", "learned", "auto", ""])

@@ -148,8 +148,8 @@ FAULTS = {
     ),
     "the bound of several draws goes by their sum": (
         "weighted.ais",
-        "return math.log(len(exact)) - float(",
-        "return -float(",
+        "return -float(log_mean_exp(-log_weight))",
+        "return -float((-log_weight).logsumexp(0))",
         ("ais", "several"),
     ),
     "lock marks stay behind when rows move": (

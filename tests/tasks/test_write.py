@@ -56,7 +56,7 @@ def test_the_context_is_the_one_told(lm: CausalLM) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"mean_length": 41}, "above the maximum length"),
+        ({"mean_length": 41}, "above max_length"),
         ({"mean_length": 2, "max_length": 2}, "keywords alone take"),
         ({"context": "long " * 200}, "token positions"),
         ({"max_length": 10**9}, "context window leaves"),
