@@ -79,7 +79,7 @@ def _loaded(file: Path) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=32)
-def _run(file: Path, changed: int, size: int) -> dict[str, Any]:  # noqa: ARG001 - a key
+def _run(file: Path, changed: int, size: int) -> dict[str, Any]:  # noqa: ARG001 - keys of the cache
     """What the file defines; run once, and again when it was changed."""
     name = str(file.resolve())
     spec = spec_from_file_location(name, file)

@@ -205,7 +205,7 @@ def _reached(made: Sampler, first: TokenBatch) -> tuple[TokenBatch, StepPaths]:
             f"ergotext.testing.paths_of_step yourself, as ergotext.testing.exhaust does of ladders"
         )
     known = dict.fromkeys(begin.batch.rows())
-    new, energy = begin.batch, getattr(made, "energy")  # noqa: B009 - of every sampler of chains
+    new, energy = begin.batch, getattr(made, "energy")  # noqa: B009 - Sampler names none
     while len(new):
         after = paths_of_step(made, new, energy(new)).after.batch
         rows = {row: i for i, row in enumerate(after.rows()) if row not in known}

@@ -156,7 +156,7 @@ class ToyProposer(Term):
     def masked(self) -> ToyMasked:
         return self._masked
 
-    def __call__(self, batch: TokenBatch) -> Tensor:  # noqa: ARG002 - a term's
+    def __call__(self, batch: TokenBatch) -> Tensor:  # noqa: ARG002 - named by Term
         raise AssertionError("the proposer has weight 0, and its energy was asked for")
 
 

@@ -259,10 +259,10 @@ def test_report(tiny: CausalLM) -> None:
 )
 def test_bad_input(tiny: CausalLM, change: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
-        repetition(tiny, **{"prompts": ["The sun"], **change})  # type: ignore[arg-type]
+        repetition(tiny, **{"prompts": ["The sun"], **change})
     assert "\n" not in str(caught.value)
 
 
 def test_a_masked_model_is_refused() -> None:
     with pytest.raises(InputError, match="MaskedLM does not write text from left to right"):
-        repetition(load("tiny-masked"))  # type: ignore[arg-type]
+        repetition(load("tiny-masked"))

@@ -231,10 +231,10 @@ def test_neutral_prompts() -> None:
 def test_bad_input(tiny: CausalLM, change: dict[str, object], message: str) -> None:
     given = {"prompts": ["The sun"], "lengths": [4], **change}
     with pytest.raises(InputError, match=message) as caught:
-        stopping(tiny, **given)  # type: ignore[arg-type]
+        stopping(tiny, **given)
     assert "\n" not in str(caught.value)
 
 
 def test_a_masked_model_is_refused() -> None:
     with pytest.raises(InputError, match="MaskedLM does not write text from left to right"):
-        stopping(load("tiny-masked"), lengths=[4])  # type: ignore[arg-type]
+        stopping(load("tiny-masked"), lengths=[4])

@@ -73,7 +73,7 @@ def solve(rows: Floats, token: int, has_bias: bool, deadline: float) -> Solved:
         direction, weight = found
         if (bound := _bound(normals, weight, has_bias)) <= RADIUS:
             return Solved(radius=bound)
-        margin = own @ direction - _blocks(rows, lambda b: b @ direction)  # noqa: B023
+        margin = own @ direction - _blocks(rows, lambda b: b @ direction)  # noqa: B023 - called at once
         margin[token] = np.inf
         slack = (len(own) + 8) * np.finfo(np.float64).eps * np.linalg.norm(direction) * size
         if margin.min() > slack and (not has_bias or direction[-1] >= 0):
