@@ -191,6 +191,22 @@ class LookAhead(Protocol):
         """float64 [n], nats: the potential of each state for each input (a number below Q)."""
 
 
+@runtime_checkable
+class Twist(Protocol):
+    """How well a text may end from where it stands: ψ, for proposals and resampling.
+
+    It must be above 0 wherever an accepted text can follow; whatever else it says, weights make up
+    for it.
+    """
+
+    def psi(self, states: NDArray[np.int64], left: int, size: int) -> NDArray[np.float64]:
+        """float64 [B, size]: ψ after each next token, with ``left`` tokens to follow it.
+
+        0 where the token may not follow; for the end token, the factor exp(−energy) of the whole
+        text as far as it is known.
+        """
+
+
 class Classes(NamedTuple):
     """The tokens that may follow some states, parted by where they lead.
 

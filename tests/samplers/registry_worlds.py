@@ -27,7 +27,7 @@ from tests.samplers.search.test_stochastic_beam import (
     check_inclusion,
     check_integrated,
 )
-from tests.samplers.weighted.test_exactness import TWIST
+from tests.samplers.weighted.test_exactness import TWIST, Hopes
 
 
 @dataclass(frozen=True)
@@ -241,6 +241,10 @@ WEIGHTED: dict[str, dict[str, Weighted]] = {
         "multinomial": Weighted(*LOW, {"threshold": 0.8, "resampling": "multinomial"}, 2, 300),
         "stratified": Weighted(*LOW, {"threshold": 1.0, "resampling": "stratified"}, 2, 300),
         "dead ends": Weighted(*LOOPED, {"threshold": 0.9}, 2, 300),
-        "twisted": Weighted(*LOOPED, {"threshold": 0.9, "twist": TWIST}, 2, 300),
+        "twisted": Weighted(*LOOPED, {"threshold": 0.9, "twist": Hopes(LOOP, *TWIST)}, 2, 300),
+        "islands": Weighted(
+            *LOOPED, {"threshold": 1.0, "islands": 2, "ramp": 2}, 3, 300, {"islands": 4}
+        ),
+        "compiled": Weighted(*FREE, {"threshold": 0.9}, 2, 300),
     },
 }

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,6 +21,7 @@ from ergotext.lm.batch import TokenBatch, checked
 from ergotext.lm.causal import CausalLM
 from ergotext.lm.energies.values import numbers, weighed, zero
 from ergotext.lm.protocols import Automaton, MaskedScorer
+from ergotext.support.arrays import Floats, Ints
 
 Function = Callable[[TokenBatch], Tensor]
 
@@ -34,6 +36,8 @@ class Term(ABC):
     """A hard constraint equivalent to its ``automaton``; a sum may contain several."""
     lowest: float | None = None
     """Nats that this energy is never below, if that is known."""
+    by_length_alone: ClassVar[bool] = False
+    """Whether it depends on the number of tokens and on nothing else."""
 
     @abstractmethod
     def __call__(self, batch: TokenBatch) -> Tensor:
@@ -184,6 +188,22 @@ class Sum(Term):
         return self._beside if self._share or self._others else None
 
     @property
+    def tempered(self) -> tuple[float, Function | None]:
+        """The weight α of the scorer's −log p, and the energy beside α and the automaton."""
+        return 1.0 + self._share, self._besides if self._others else None
+
+    @property
+    def by_length(self) -> Callable[[Ints], Floats] | None:
+        """The energy of those terms that depend on the length alone; None if there is none."""
+        terms = [(weight, term) for _, weight, term in self._others if term.by_length_alone]
+
+        def energy(lengths: Ints) -> Floats:
+            batch = TokenBatch.of([(0,) * length for length in lengths.tolist()])
+            return np.sum([weight * term(batch).numpy() for weight, term in terms], axis=0)
+
+        return energy if terms else None
+
+    @property
     def floor(self) -> float | None:
         total = 0.0
         for _, weight, term in self._others:
@@ -193,10 +213,14 @@ class Sum(Term):
         # −log p is at least 0, and has no upper bound.
         return total if self._share >= 0 else None
 
-    def _beside(self, batch: TokenBatch) -> Tensor:
+    def _besides(self, batch: TokenBatch) -> Tensor:
         total = zero(batch)
         for name, weight, term in self._others:
             total = total + weighed(name, term(batch), len(batch), weight)
+        return total
+
+    def _beside(self, batch: TokenBatch) -> Tensor:
+        total = self._besides(batch)
         if self._share and self._scorer is not None:
             total = total - self._share * self._scorer.log_prob(batch)
         return total

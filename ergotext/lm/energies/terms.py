@@ -78,6 +78,7 @@ class Length(Term):
     """E(x) = −log P(n), n the number of generated tokens: a normal law on n = 0, 1, 2, …"""
 
     name = "length"
+    by_length_alone = True
 
     def __init__(self, mean: float, sd: float) -> None:
         if not (math.isfinite(mean) and mean >= 0):

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ergotext.errors import InputError
@@ -56,59 +57,145 @@ def model(draws: Draws, log_prob: Tensor, automaton: Automaton, states: Ints) ->
     return Step(token, after, torch.zeros(len(token)).double().masked_fill(dead, -torch.inf))
 
 
-def masked(draws: Draws, log_prob: Tensor, automaton: Automaton, states: Ints) -> Step:
+class Choice(Protocol):
+    """The next tokens of rows before they are drawn."""
+
+    @property
+    def log_mass(self) -> Tensor:
+        """float64 [B]: log weight of each row that is known without the draw; -inf if dead."""
+
+    def draw(self, draws: Draws, rows: Tensor) -> Step:
+        """One token for each of ``rows`` (int64 [n], none dead), weighed beside the mass."""
+
+
+@runtime_checkable
+class Looking(Protocol):
+    """A proposal that knows a weight before it draws, so that rows can be resampled by it."""
+
+    def look(self, log_prob: Tensor, automaton: Automaton, states: Ints, left: int) -> Choice:
+        """The choice of the next token, with ``left`` tokens to follow it."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Blind:
+    """The choice of a proposal that knows nothing beforehand."""
+
+    proposal: TokenProposal
+    log_prob: Tensor
+    automaton: Automaton
+    states: Ints
+
+    @property
+    def log_mass(self) -> Tensor:
+        return torch.zeros(len(self.states), dtype=torch.float64)
+
+    def draw(self, draws: Draws, rows: Tensor) -> Step:
+        return self.proposal(draws, self.log_prob[rows], self.automaton, self.states[rows.numpy()])
+
+
+def choice_of(
+    proposal: TokenProposal, log_prob: Tensor, automaton: Automaton, states: Ints, left: int
+) -> Choice:
+    """The choice of any proposal."""
+    if isinstance(proposal, Looking):
+        return proposal.look(log_prob, automaton, states, left)
+    return _Blind(proposal, log_prob, automaton, states)
+
+
+@dataclass(frozen=True)
+class Masked:
     """The model given that the token is allowed: v ~ p(v)/p(A) with weight p(A).
 
     The product of the masses p(A) is the importance weight of the whole: left out, the samples
     are those of the locally normalised model and not of the model given the constraint.
+
+    Parameters
+    ----------
+    finishing : bool
+        Near the maximum length, prefer tokens known to end in time: v ~ p(v)ψ(v)/c with
+        c = Σ p(v)ψ(v) over the allowed tokens, ψ being ``finishing.log_trust``: 1, or less where no
+        ending in time is known. The weight is c/ψ(v). Its 1/ψ(v) is given when the next token is
+        drawn, whose c will tell whether v was to be trusted: until then the row stands for p·ψ, so
+        that rows which cannot end do not grow in number on the way.
+
+        That no ending was found is no proof that there is none: where such tokens carry much of Z,
+        few draws or none meet it and log Z comes out too low. So the error of log Z is unknown
+        wherever a token was doubted, and the result says so. Automata without
+        ``protocols.Ending`` are followed as by ``masked``.
     """
-    return _drawn(draws, log_prob, automaton, states, None)
+
+    finishing: bool = False
+
+    def look(self, log_prob: Tensor, automaton: Automaton, states: Ints, left: int) -> Choice:  # noqa: ARG002 - the automaton knows what is left
+        trust = getattr(automaton, "trust", None) if self.finishing else None
+        return _Listed.of(log_prob, automaton, states, trust)
+
+    def __call__(self, draws: Draws, log_prob: Tensor, automaton: Automaton, states: Ints) -> Step:
+        return drawn(draws, self.look(log_prob, automaton, states, 0))
 
 
-def finishing(draws: Draws, log_prob: Tensor, automaton: Automaton, states: Ints) -> Step:
-    """As ``masked``, but near the maximum length only tokens known to end in time.
-
-    v ~ p(v)ψ(v)/c with c = Σ p(v)ψ(v) over the allowed tokens, ψ being ``finishing.log_trust``:
-    1, or less where no ending in time is known. The weight is c/ψ(v). Its 1/ψ(v) is given when the
-    next token is drawn, whose c will tell whether v was to be trusted: until then the row stands
-    for p·ψ, so that rows which cannot end do not grow in number on the way.
-
-    That no ending was found is no proof that there is none: where such tokens carry much of Z, few
-    draws or none meet it and log Z comes out too low. So the error of log Z is unknown wherever a
-    token was doubted, and the result says so. Automata without ``protocols.Ending`` are followed
-    as by ``masked``.
-    """
-    return _drawn(draws, log_prob, automaton, states, getattr(automaton, "trust", None))
+masked = Masked()
+finishing = Masked(finishing=True)
 
 
-def _drawn(
-    draws: Draws, log_prob: Tensor, automaton: Automaton, states: Ints, trust: Trust | None
-) -> Step:
-    """v ~ p(v)ψ(v)/c among the allowed tokens, with weight c."""
-    # Copies: an automaton may answer with views of its read-only file.
-    row, token, after = map(np.array, automaton.candidates(states))
-    check_known(token, log_prob.shape[1])
-    count = np.bincount(row, minlength=len(states))
-    column = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
-    # One column more than any row has ways, so that a row without a way has a column too.
-    ways = np.zeros((len(states), int(count.max(initial=0)) + 1, 2), dtype=np.int64)
-    ways[row, column] = np.column_stack([token, after])
-    score = torch.full(ways.shape[:2], -torch.inf, dtype=torch.float64)
-    score[row, column] = log_prob[row, token]
-    log_psi = torch.zeros_like(score)
-    if trust is not None:
-        log_psi[row, column] = trust(states, row, token, after, log_prob[row, token])
-    score = score + log_psi
-    mass = score.logsumexp(1)
-    dead = mass == -torch.inf
-    chosen = torch.zeros(len(states), dtype=torch.int64)
-    if not bool(dead.all()):
-        chosen[~dead] = draws.categorical(score[~dead].softmax(1))
-    token_, state = ways[np.arange(len(states)), chosen.numpy()].T
-    owed = log_psi.gather(1, chosen[:, None])[:, 0]
-    step = Step(torch.from_numpy(token_.copy()), np.where(dead.numpy(), -1, state), mass)
-    doubted = bool(((log_psi < 0) & (score > -torch.inf)).any())
-    return replace(step, owed=owed, doubted=doubted)
+def drawn(draws: Draws, choice: Choice) -> Step:
+    """One token for each row, with its whole weight; dead rows get token 0."""
+    mass = choice.log_mass
+    alive = (mass > -torch.inf).nonzero()[:, 0]
+    token = torch.zeros(len(mass), dtype=torch.int64)
+    state = np.full(len(mass), -1, dtype=np.int64)
+    owed = torch.zeros(len(mass), dtype=torch.float64)
+    if not len(alive):
+        return Step(token, state, mass, owed)
+    step = choice.draw(draws, alive)
+    token[alive], state[alive.numpy()] = step.token, step.state
+    if step.owed is not None:
+        owed[alive] = step.owed
+    log_weight = mass.index_add(0, alive, step.log_weight)
+    return Step(token, state, log_weight, owed, step.doubted)
+
+
+@dataclass(frozen=True, eq=False)
+class _Listed:
+    """v ~ p(v)ψ(v)/c among the listed tokens of each row."""
+
+    ways: NDArray[np.int64]
+    """[B, C, 2]: token and state after it"""
+    score: Tensor
+    """float64 [B, C]: log p ψ; -inf where nothing is listed"""
+    log_psi: Tensor
+    """float64 [B, C]"""
+
+    @classmethod
+    def of(
+        cls, log_prob: Tensor, automaton: Automaton, states: Ints, trust: Trust | None
+    ) -> _Listed:
+        # Copies: an automaton may answer with views of its read-only file.
+        row, token, after = map(np.array, automaton.candidates(states))
+        check_known(token, log_prob.shape[1])
+        count = np.bincount(row, minlength=len(states))
+        column = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
+        # One column more than any row has ways, so that a row without a way has a column too.
+        ways = np.zeros((len(states), int(count.max(initial=0)) + 1, 2), dtype=np.int64)
+        ways[row, column] = np.column_stack([token, after])
+        score = torch.full(ways.shape[:2], -torch.inf, dtype=torch.float64)
+        score[row, column] = log_prob[row, token]
+        log_psi = torch.zeros_like(score)
+        if trust is not None:
+            log_psi[row, column] = trust(states, row, token, after, log_prob[row, token])
+        return cls(ways, score + log_psi, log_psi)
+
+    @property
+    def log_mass(self) -> Tensor:
+        return self.score.logsumexp(1)
+
+    def draw(self, draws: Draws, rows: Tensor) -> Step:
+        chosen = draws.categorical(self.score[rows].softmax(1))
+        token, state = self.ways[rows.numpy(), chosen.numpy()].T
+        owed = self.log_psi[rows, chosen]
+        doubted = bool(((self.log_psi < 0) & (self.score > -torch.inf)).any())
+        weight = torch.zeros(len(rows), dtype=torch.float64)
+        return Step(torch.from_numpy(token.copy()), state.copy(), weight, owed, doubted)
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,18 @@ import math
 from typing import ClassVar, Literal, get_args
 
 from ergotext.errors import InputError
-from ergotext.lm.protocols import Energy, LookAhead
+from ergotext.lm.protocols import Ending, Energy, Twist
+from ergotext.lm.twist import has_twist
 from ergotext.samplers.base import Kind, Need
 from ergotext.samplers.draws import Draws
-from ergotext.samplers.options import check_counts
+from ergotext.samplers.options import check_counts, check_whole
 from ergotext.samplers.registry import check_fit, register
 from ergotext.samplers.target import Target
+from ergotext.samplers.unconstrained import Unconstrained
 from ergotext.samplers.weighted.importance import importance
 from ergotext.samplers.weighted.proposals import (
     AdaptiveRejection,
+    Looking,
     TokenProposal,
     finishing,
     masked,
@@ -24,6 +27,7 @@ from ergotext.samplers.weighted.rejection import rejection
 from ergotext.samplers.weighted.resampling import Scheme
 from ergotext.samplers.weighted.samples import WeightedSamples
 from ergotext.samplers.weighted.smc import smc
+from ergotext.samplers.weighted.twisted import Twisted, twist_of
 
 ProposalName = Literal["finishing", "masked", "model", "adaptive"]
 _PROPOSALS: dict[str, TokenProposal] = {
@@ -32,6 +36,7 @@ _PROPOSALS: dict[str, TokenProposal] = {
     "model": model,
     "adaptive": AdaptiveRejection(),
 }
+ISLANDS = 4
 _SCHEMES = ", ".join(get_args(Scheme))
 
 
@@ -140,15 +145,29 @@ class Rejection:
 class SMC:
     """Particles with resampling (``smc``).
 
+    A weight of the model's −log p other than 1 is a power of p, which the particles follow from
+    the first token on (power sampling).
+
     Parameters
     ----------
     energy : Energy
     max_length : int
-    proposal : "masked", "finishing", "model", "adaptive" or Proposal
-        How the next token is proposed (``next_token``).
+    proposal : "twisted", "masked", "finishing", "model", "adaptive" or TokenProposal, optional
+        How the next token is proposed. By default ``twisted`` where a twist can be compiled for
+        the constraint (keywords, or none), ``finishing`` for automata that find endings, else
+        ``masked``.
     resampling : "multinomial", "stratified" or "systematic"
     threshold : float
-    twist : LookAhead, optional
+    twist : Twist, optional
+        Of your own, for the proposal ``twisted``.
+    islands : int, optional
+        By default 4, or 1 for fewer than 32 particles.
+    ramp : int
+        Tokens over which the particles come from p to its power.
+
+    References
+    ----------
+    Karan and Du 2025, "Reasoning with sampling", for the powers of p.
     """
 
     kind: ClassVar[Kind] = "weighted"
@@ -158,22 +177,30 @@ class SMC:
         self,
         energy: Energy,
         max_length: int = 40,
-        proposal: ProposalName | TokenProposal = "masked",
+        proposal: ProposalName | Literal["twisted"] | TokenProposal | None = None,
         resampling: Scheme = "systematic",
         threshold: float = 0.5,
-        twist: LookAhead | None = None,
+        twist: Twist | None = None,
+        islands: int | None = None,
+        ramp: int = 0,
     ) -> None:
         check_fit(type(self), energy)
-        self.target = Target.of(energy, max_length)
-        self.proposal = _proposal(proposal)
         if resampling not in get_args(Scheme):
             raise InputError(f"no resampling scheme {resampling!r:.60}; choose one of {_SCHEMES}")
         if not 0 <= _finite("threshold", threshold) <= 1:
             raise InputError(f"the threshold must lie between 0 and 1, got {threshold}")
-        if not (twist is None or callable(twist)):
-            raise InputError(f"twist must be a function of states (LookAhead), got {twist!r:.60}")
+        if not (twist is None or isinstance(twist, Twist)):
+            raise InputError(f"twist must have a method psi (protocols.Twist), got {twist!r:.60}")
+        if islands is not None:
+            check_counts(islands=islands)
+        check_whole(0, ramp=ramp)
+        looks = proposal in (None, "twisted", "masked", "finishing") or isinstance(
+            proposal, Looking
+        )
+        self.target = Target.of(energy, max_length, tempered=looks, ramp=ramp)
+        self.proposal = _looking(proposal, twist, self.target)
         self.resampling: Scheme = resampling
-        self.threshold, self.twist = threshold, twist
+        self.threshold, self.islands = threshold, islands
 
     def draw(self, draws: Draws, n: int) -> WeightedSamples:
         return smc(
@@ -183,5 +210,22 @@ class SMC:
             proposal=self.proposal,
             resampling=self.resampling,
             threshold=self.threshold,
-            twist=self.twist,
+            islands=self.islands or (ISLANDS if n >= 8 * ISLANDS else 1),
         )
+
+
+def _looking(
+    given: ProposalName | Literal["twisted"] | TokenProposal | None,
+    twist: Twist | None,
+    target: Target,
+) -> TokenProposal:
+    """The proposal of a name, or the one that the automaton allows."""
+    if twist is not None and given not in (None, "twisted"):
+        raise InputError(f'a twist goes with proposal="twisted", not {given!r:.60}')
+    if given is None and twist is None:
+        twistable = has_twist(target.automaton) or isinstance(target.automaton, Unconstrained)
+        ends = isinstance(target.automaton, Ending)
+        given = "twisted" if twistable else "finishing" if ends else "masked"
+    if given is None or given == "twisted":
+        return Twisted(twist_of(target) if twist is None else twist)
+    return _proposal(given)

@@ -17,6 +17,7 @@ from ergotext.samplers.base import Kind
 from ergotext.samplers.draws import SeededDraws
 from ergotext.samplers.texts import Feature, Sample, described, distinct, featured
 from ergotext.samplers.weighted.averages import Average
+from ergotext.samplers.weighted.particles import Particles
 from ergotext.samplers.weighted.resampling import ancestors
 from ergotext.samplers.weighted.samples import WeightedSamples
 from ergotext.support.arrays import Floats
@@ -116,10 +117,12 @@ class WeightedResult:
             worth = f"{samples.ess:.1f}" if samples.ess <= samples.tries else f"> {samples.tries}"
             tail = {math.inf: "unknown", -math.inf: "no tail"}.get(self.k_hat, f"{self.k_hat:.2f}")
             error = "unknown" if math.isinf(self.log_z_stderr) else f"{self.log_z_stderr:.2g}"
-            trust = f"ESS {worth}, k-hat {tail}, log Z {self.log_z:.2f} ± {error}"
-            if samples.before:
-                least = min(one.ess for one in samples.before)
-                trust += f", ESS before a resampling down to {least:.1f}"
+            shown = f"ESS {worth}, k-hat {tail}"
+            if isinstance(samples, Particles) and samples.resampled:
+                shown = f"{samples.ancestors:.1f} effective ancestors"
+                if samples.islands > 1:
+                    shown += f", {samples.islands} islands"
+            trust = f"{shown}, log Z {self.log_z:.2f} ± {error}"
         return (
             f"{self.sampler}, {samples.tries} draws, {trust}, {self.seconds:.1f} s, "
             f"seed {self.seed}"

@@ -24,7 +24,6 @@ from ergotext.samplers.weighted.trust import (
     by_root,
     few_complaint,
     final_complaint,
-    resampled_complaint,
 )
 from ergotext.support.numerics import log_mean_exp
 
@@ -56,8 +55,6 @@ class WeightedSamples:
     root : int64 [K]
         From which of the N first particles each descends; draws with one root are not
         independent. Without resampling each has its own.
-    before : tuple of Judged
-        How the weights stood before each resampling.
     wanted : int, optional
         Draws that were asked for, where Ctrl-C ended the run with fewer.
     doubted : bool
@@ -75,7 +72,6 @@ class WeightedSamples:
     log_weight: Tensor
     tries: int
     root: Tensor
-    before: tuple[Judged, ...] = field(default=(), kw_only=True)
     wanted: int | None = field(default=None, kw_only=True)
     doubted: bool = field(default=False, kw_only=True)
 
@@ -100,7 +96,6 @@ class WeightedSamples:
         log_weight: Tensor,
         root: Tensor | None = None,
         *,
-        before: tuple[Judged, ...] = (),
         wanted: int | None = None,
         doubted: bool = False,
     ) -> WeightedSamples:
@@ -112,7 +107,6 @@ class WeightedSamples:
             log_weight[met],
             len(batch),
             root[met],
-            before=before,
             wanted=wanted,
             doubted=doubted,
         )
@@ -134,20 +128,19 @@ class WeightedSamples:
     def ess(self) -> float:
         """Effective sample size 1 / Σ W²: how many draws of equal weight would be as good.
 
-        It speaks of the last weights alone: equal draws of one ancestor each count (see ``root``),
-        and after resampling all weights are equal (see ``before``).
+        It speaks of the last weights alone: equal draws of one ancestor each count (see ``root``).
         """
         return float(1 / self.weights.square().sum())
 
     @cached_property
     def k_hat(self) -> float:
-        """Pareto k-hat (``pareto.k_hat``), the worst of the weights and those before resampling.
+        """Pareto k-hat (``pareto.k_hat``) of the weights.
 
         Of what descends from each first particle: copies are no draws of their own.
 
         Above ``pareto.trusted(tries)``, 0.7 for 2,000 draws and more, do not trust them.
         """
-        return max([self._judged.k_hat, *(one.k_hat for one in self.before)])
+        return self._judged.k_hat
 
     @property
     def log_z(self) -> float:
@@ -157,7 +150,7 @@ class WeightedSamples:
     @property
     def coalesced(self) -> bool:
         """Whether all draws descend from a single particle."""
-        return bool((self.root == self.root[0]).all()) and (len(self) > 1 or bool(self.before))
+        return bool((self.root == self.root[0]).all()) and len(self) > 1
 
     @property
     def log_z_stderr(self) -> float:
@@ -197,13 +190,11 @@ class WeightedSamples:
     def error_known(self) -> bool:
         """Whether ``log_z_stderr`` is reliable: two errors cover log Z in nine runs of ten.
 
-        That takes ``trust.FEWEST`` draws and ``trust.WORTH`` effective ones, last and before every
-        resampling, no heavy tail, and no doubted token. Of fewer draws some kinds of text are often
-        not met at all, and those that are met look alike: then the error looks smallest where it is
-        greatest.
+        That takes ``trust.FEWEST`` draws and ``trust.WORTH`` effective ones, no heavy tail, and no
+        doubted token. Of fewer draws some kinds of text are often not met at all, and those that
+        are met look alike: then the error looks smallest where it is greatest.
         """
-        known = all(one.tells_error for one in (self._judged, *self.before))
-        return known and not self.coalesced and not self.doubted
+        return self._judged.tells_error and not self.coalesced and not self.doubted
 
     def mean(self, values: Sequence[float] | Tensor) -> Average:
         """The target's mean of a quantity, with its standard error.
@@ -239,7 +230,7 @@ class WeightedSamples:
 
     def complaints(self) -> list[str]:
         """Warnings in plain words."""
-        said = [final_complaint(self._judged), resampled_complaint(self.before)]
+        said = [final_complaint(self._judged)]
         if self.coalesced:
             said.append(
                 "all draws descend from one particle, so the error of log Z is unknown; use more "

@@ -18,7 +18,7 @@ FEWEST = 50
 
 @dataclass(frozen=True)
 class Judged:
-    """Diagnostics of N weights at one moment, such as before resampling.
+    """Diagnostics of N weights.
 
     Parameters
     ----------
@@ -84,21 +84,6 @@ def final_complaint(judged: Judged) -> str | None:
     return (
         f"{judged.shown()}: {judged.tries} draws are worth {judged.ess:.1f}, and a few may carry "
         "all the weight; draw more, or use a proposal closer to the target"
-    )
-
-
-def resampled_complaint(before: tuple[Judged, ...]) -> str | None:
-    """Of the weights before each resampling; afterwards they look equal, whatever was lost."""
-    bad = [one for one in before if one.heavy or one.ess < min(WORTH, one.tries / 2)]
-    if not bad:
-        return None
-    worst, least = max(bad, key=lambda one: one.k_hat), min(one.ess for one in bad)
-    k = f"{worst.shown()}, " if worst.heavy else ""
-    return (
-        f"before {len(bad)} of {len(before)} resamplings {k}{worst.tries} particles were worth as "
-        f"few as {least:.1f}: continuations that few or no particles found may carry the weight, "
-        "and log Z may be far outside its stated error; use more particles, a twist, or "
-        "stochastic-beam"
     )
 
 

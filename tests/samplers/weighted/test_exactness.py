@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,17 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from ergotext.errors import InputError
+from ergotext.lm.batch import TokenBatch
 from ergotext.samplers.draws import SeededDraws
+from ergotext.samplers.target import Target
 from ergotext.samplers.weighted.importance import importance
 from ergotext.samplers.weighted.proposals import AdaptiveRejection, TokenProposal, masked, model
 from ergotext.samplers.weighted.rejection import rejection
 from ergotext.samplers.weighted.resampling import ancestors
+from ergotext.samplers.weighted.samples import ZeroWeightError
 from ergotext.samplers.weighted.smc import smc
+from ergotext.samplers.weighted.twisted import Twisted
 from ergotext.testing.exhaust import every_run
 from ergotext.testing.tables import (
     FEW,
@@ -34,20 +40,25 @@ SCHEMES = ["multinomial", "stratified", "systematic"]
 
 
 class Hopes:
-    """Potentials by state."""
+    """A twist by the state of a table (``protocols.Twist``)."""
 
-    bound = False
+    def __init__(self, table: Table, *log_psi: float) -> None:
+        self.table, self.log_psi = table, np.array(log_psi)
 
-    def __init__(self, *potential: float) -> None:
-        self.potential = np.array(potential)
+    def psi(self, states: NDArray[np.int64], left: int, size: int) -> NDArray[np.float64]:
+        row, token, after = self.table.candidates(states)
+        psi = np.zeros((len(states), size))
+        psi[row, token] = np.exp(self.log_psi[after] + 0.3 * left * (token % 2))
+        return psi
 
-    def __call__(self, inputs: NDArray[np.int64], states: NDArray[np.int64]) -> NDArray[np.float64]:
-        return self.potential[states]
 
-
-TWIST = Hopes(0.2, 0.9, -0.7, 1.1, 0.4)
-GIVES_UP = Hopes(0.2, 0.9, -0.7, -np.inf, 0.4)
+TWIST = (0.2, 0.9, -0.7, 1.1, 0.4)
+GIVES_UP = (0.2, 0.9, -0.7, -np.inf, 0.4)
 """Of LOOP: knows that nothing follows on state 3."""
+
+
+def twisted(table: Table, log_psi: tuple[float, ...] | None) -> TokenProposal:
+    return masked if log_psi is None else Twisted(Hopes(table, *log_psi))
 
 
 @pytest.mark.parametrize(("table", "longest"), [(LOOP, 4), (LOOP, 1), (FEW, 3)])
@@ -151,20 +162,87 @@ def test_what_is_accepted_is_exact() -> None:
 @pytest.mark.parametrize("resampling", SCHEMES)
 @pytest.mark.parametrize("threshold", [0.0, 0.8, 1.0])
 @pytest.mark.parametrize("twist", [None, TWIST])
-def test_smc(resampling: str, threshold: float, twist: Hopes | None) -> None:
-    how = {"resampling": resampling, "threshold": threshold, "twist": twist}
+def test_smc(resampling: str, threshold: float, twist: tuple[float, ...] | None) -> None:
+    how = {"resampling": resampling, "threshold": threshold, "proposal": twisted(FEW, twist)}
     check_unbiased(smc, target(FEW, 3), 2, **how)
 
 
 @pytest.mark.parametrize("twist", [None, GIVES_UP])
-def test_smc_outlives_impossible_particles(twist: Hopes | None) -> None:
+def test_smc_outlives_impossible_particles(twist: tuple[float, ...] | None) -> None:
     """Token 4 leads LOOP to a dead end, so in many runs one particle dies and one lives."""
-    check_unbiased(smc, target(LOOP, 3), 2, threshold=1.0, twist=twist)
+    check_unbiased(smc, target(LOOP, 3), 2, threshold=1.0, proposal=twisted(LOOP, twist))
 
 
 def test_smc_of_three_from_the_model() -> None:
     check_unbiased(smc, target(FEW, 3), 3, threshold=1.0, resampling="stratified")
     check_unbiased(smc, target(FEW, 1), 2, threshold=1.0, proposal=model)
+
+
+def check_power(smc: Any, target_of: Any, proposals: Any) -> None:
+    """p^α, with and without a ramp, that some texts are shorter than."""
+    plain = target(FEW, 3)
+    for power, ramp in [(2.0, 0), (3.0, 2), (0.5, 1), (2.5, 3)]:
+
+        def soft(batch: TokenBatch, power: float = power) -> torch.Tensor:
+            return plain.soft(batch) + (1 - power) * plain.scorer.log_prob(batch)
+
+        wanted = mass(target_of(plain.scorer, plain.automaton, 3, soft))
+        of = target_of(plain.scorer, plain.automaton, 3, plain.soft, power, None, ramp)
+        for proposal in proposals:
+            found: dict[tuple[int, ...], float] = {}
+
+            def run(draws: Any, of: Any = of, proposal: Any = proposal) -> Any:
+                return smc(of, draws, 1, proposal=proposal)
+
+            for p, samples in every_run(run):
+                for row, w in zip(samples.batch.rows(), samples.log_weight.exp(), strict=True):
+                    found[row] = found.get(row, 0.0) + p * float(w)
+            assert found.keys() == wanted.keys()
+            assert all(abs(found[row] - wanted[row]) < 1e-9 for row in wanted)
+
+
+def test_powers_of_the_model() -> None:
+    check_power(smc, Target, [masked, Twisted(Hopes(FEW, *TWIST))])
+    ramped = replace(target(FEW, 3), power=2.0, ramp=2)
+    whole = replace(target(FEW, 3), power=2.0)
+    assert [ramped.exponent(n) for n in (0, 1, 2)] == pytest.approx([4 / 3, 5 / 3, 2])
+    assert whole.exponent(0) == 2
+
+
+def check_islands(smc: Any) -> None:
+    """Each is a run of its own: Z is the mean of theirs, and no row crosses."""
+    samples = smc(target(LOOP, 6), SeededDraws(3), 80, threshold=0.95, islands=4)
+    assert samples.resampled > 4 and samples.islands == 4
+    assert (samples.root // 20).tolist() == samples.island.tolist()
+    each = samples.island_log_z
+    assert samples.log_z == pytest.approx(float(each.logsumexp(0)) - math.log(4), abs=1e-9)
+    share = (each - samples.log_z).exp()
+    wanted = float(share.std()) / 2 * 3.3068 / 2  # t of 3 degrees of freedom at 2 errors
+    assert samples.log_z_stderr == pytest.approx(wanted, rel=1e-3)
+    for n in (1, 2):
+        z = mass(target(LOOP, 3))
+        total = dict.fromkeys(z, 0.0)
+
+        def run(draws: Any, n: int = n) -> Any:
+            try:
+                return smc(target(LOOP, 3), draws, 2, threshold=1.0, islands=n)
+            except ZeroWeightError:
+                return None
+
+        for p, samples in every_run(run):
+            if samples is None:
+                continue
+            dead = samples.island_log_z == -torch.inf
+            assert bool(dead.any()) == (n == 2 and len(samples) == 1) or n == 1
+            for row, w in zip(samples.batch.rows(), samples.log_weight.exp(), strict=True):
+                total[row] += p * float(w) / 2
+        assert all(abs(total[row] - z[row]) < 1e-9 for row in z)
+
+
+def test_islands() -> None:
+    check_islands(smc)
+    with pytest.raises(InputError, match="islands must be from 1 to the 3"):
+        smc(target(LOOP, 3), SeededDraws(0), 3, islands=4)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

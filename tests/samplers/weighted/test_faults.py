@@ -22,6 +22,8 @@ from tests.samplers.weighted.test_exactness import (
     TWIST,
     Hopes,
     check_genealogy,
+    check_islands,
+    check_power,
     check_step,
 )
 from tests.samplers.weighted.test_smc import check_soft_decides_nothing
@@ -36,7 +38,9 @@ NAMES = (
     "weighted.rollout",
     "weighted.importance",
     "weighted.rejection",
+    "weighted.particles",
     "weighted.smc",
+    "weighted.twisted",
 )
 
 FAULTS = {
@@ -47,8 +51,8 @@ FAULTS = {
     ),
     "10: the allowed mass is no weight": (
         "weighted.proposals",
-        "np.where(dead.numpy(), -1, state), mass)",
-        "np.where(dead.numpy(), -1, state), mass.clamp(min=0.0).masked_fill(dead, -torch.inf))",
+        "return self.score.logsumexp(1)",
+        "return (self.score > -torch.inf).any(1).double().log()",
     ),
     "10: adaptive rejection takes the mass of the token for that of all": (
         "weighted.proposals",
@@ -77,8 +81,8 @@ FAULTS = {
     ),
     "11: sequences one longer than allowed": (
         "weighted.rollout",
-        "left = target.max_length - prefix.longest",
-        "left = target.max_length + 1 - prefix.longest",
+        "left = target.max_length - written",
+        "left = target.max_length + 1 - written",
     ),
     "12: no error where all weights are zero": (
         "weighted.samples",
@@ -111,35 +115,35 @@ FAULTS = {
         "else int(at[-1]) + 1",
     ),
     "14: dead particles keep being written": (
-        "weighted.smc",
-        "open=rows.open & (log_weight > -torch.inf)",
-        "open=rows.open",
+        "weighted.rollout",
+        "open_ = rows.open & (log_weight > -torch.inf)",
+        "open_ = rows.open",
     ),
     "14: one row without a way stops all": (
         "weighted.proposals",
-        "chosen[~dead] = draws.categorical(score[~dead].softmax(1))",
-        "chosen[:] = draws.categorical(score.softmax(1))",
+        "alive = (mass > -torch.inf).nonzero()[:, 0]",
+        "alive = torch.arange(len(mass))",
     ),
-    "14: roots do not move with their particles": ("weighted.smc", "root[chosen]", "root"),
-    "14: potentials do not move with their particles": (
-        "weighted.smc",
-        "potential[chosen]",
-        "potential",
+    "14: roots do not move with their particles": ("weighted.smc", "root = root[chosen]", "pass"),
+    "14: choices do not move with their particles": (
+        "weighted.rollout",
+        "place = ahead.place[row[at]]",
+        "place = ahead.place[at].clamp(min=0)",
     ),
     "14: resampling forgets the mean weight": (
         "weighted.smc",
-        "log_weight[self.places] = mean",
+        "log_weight[self.places] = log_mean_exp(self.log_weight)",
         "log_weight[self.places] = 0.0",
     ),
     "weights in single precision": (
         "weighted.smc",
-        "log_weight[self.places] = mean",
-        "log_weight[self.places] = torch.tensor(mean, dtype=torch.float32).double()",
+        "log_weight[self.places] = log_mean_exp(self.log_weight)",
+        "log_weight[self.places] = log_mean_exp(self.log_weight).float().double()",
     ),
-    "14: states do not move with their rows": (
+    "14: texts do not move with their rows": (
         "weighted.rollout",
-        "self.state[index.numpy()],",
-        "self.state[: len(index)],",
+        "self.batch.select(index),",
+        "self.batch,",
     ),
     "15: draws of one ancestor pass for independent": (
         "weighted.trust",
@@ -153,14 +157,14 @@ FAULTS = {
     ),
     "the soft energy has the wrong sign": ("target", "return -value", "return value"),
     "the twist stays in the weight": (
-        "weighted.smc",
-        "rows.log_weight + after - potential",
-        "rows.log_weight + after",
+        "weighted.rollout",
+        "choice.log_mass - rows.owed[at]",
+        "choice.log_mass",
     ),
     "26: closed rows are resampled with open ones": (
         "weighted.smc",
-        "(rows.open | (rows.log_weight == -torch.inf))",
-        "(rows.open | (rows.log_weight < torch.inf))",
+        "open_ = rows.open | (rows.log_weight == -torch.inf)",
+        "open_ = rows.open | (rows.log_weight < torch.inf)",
     ),
     "28: resampling by the weights from before the draw": (
         "weighted.smc",
@@ -168,15 +172,56 @@ FAULTS = {
         "weight = self.log_weight.clamp(min=0.0, max=0.0).where(\n"
         "            self.log_weight > -torch.inf, -torch.inf\n        ).softmax(0)",
     ),
-    "28: the last token's potential is never taken out": (
-        "weighted.smc",
-        "rows.log_weight + after - potential",
-        "rows.log_weight + after - potential.where(rows.open, 0.0)",
+    "28: the last token's twist is never taken out": (
+        "weighted.rollout",
+        "step.log_weight - new.where(ended, 0.0)",
+        "step.log_weight",
     ),
-    "28: the last token's potential is taken out twice": (
+    "28: the last token's twist is taken out twice": (
+        "weighted.rollout",
+        "step.log_weight - new.where(ended, 0.0)",
+        "step.log_weight - 2 * new.where(ended, 0.0)",
+    ),
+    "28: the power of rows that end on the ramp": (
+        "weighted.rollout",
+        "late = target.power - target.exponent(written)",
+        "late = 0.0",
+    ),
+    "28: the ramp is not weighed": (
+        "weighted.rollout",
+        "(power - before) * rows.log_prob[at]",
+        "0.0",
+    ),
+    "5: the power is of each token's law, normalised": (
+        "weighted.rollout",
+        "chance = log_prob if power == 1 else power * log_prob",
+        "chance = (power * log_prob).log_softmax(1)",
+    ),
+    "27: no token of the twist's weight is drawn by it": (
+        "weighted.twisted",
+        "token = draws.categorical(weight / weight.sum(1, keepdim=True))",
+        "token = draws.categorical((self.log_prob[rows].exp() * (weight > 0)) /"
+        " (self.log_prob[rows].exp() * (weight > 0)).sum(1, keepdim=True))",
+    ),
+    "the mass of the choice forgets its scale": (
+        "weighted.twisted",
+        "return self._weight.sum(1).log() + self._most",
+        "return self._weight.sum(1).log()",
+    ),
+    "islands resample from one another": (
         "weighted.smc",
-        "rows.log_weight + after - potential",
-        "rows.log_weight + after - potential - potential.where(~rows.open, 0.0)",
+        "(island == number).nonzero()[:, 0]",
+        "(island >= 0).nonzero()[:, 0]",
+    ),
+    "an island that died is left out of the mean": (
+        "weighted.particles",
+        "else -math.inf",
+        "else float(log_mean_exp(rows.log_weight[met]))",
+    ),
+    "the spread of the islands is that of one": (
+        "weighted.particles",
+        "(share.mean() * math.sqrt(self.islands))",
+        "(share.mean() * self.islands)",
     ),
 }  # fmt: skip
 
@@ -187,6 +232,7 @@ def check(m: Any) -> None:
     check_what_is_told(m)
     check_genealogy(m.smc.smc)
     check_soft_decides_nothing(m.smc.smc)
+    check_step(masked)
     check_step(m.proposals.AdaptiveRejection(2))
     check_step(m.proposals.AdaptiveRejection(1, 2))
     check_errors_of_log_z(m)
@@ -198,13 +244,16 @@ def check(m: Any) -> None:
         m.rejection.rejection, few, 1, proposal=masked, log_bound=0.4, max_tries=2, at_once=1
     )
     for scheme in ("multinomial", "systematic"):
-        how = {"threshold": 1.0, "twist": TWIST, "resampling": scheme, "proposal": masked}
+        twisted = m.twisted.Twisted(Hopes(FEW, *TWIST))
+        how = {"threshold": 1.0, "resampling": scheme, "proposal": twisted}
         check_unbiased(m.smc.smc, few, 2, **how)
-    far = Hopes(*(TWIST.potential + 1e4))
-    check_unbiased(m.smc.smc, few, 2, threshold=1.0, twist=far, proposal=masked)
-    for twist in (None, GIVES_UP):
-        how = {"threshold": 1.0, "twist": twist, "proposal": masked}
+    far = m.twisted.Twisted(Hopes(FEW, *(np.array(TWIST) + 200)))
+    check_unbiased(m.smc.smc, few, 2, threshold=1.0, proposal=far)
+    for proposal in (masked, m.twisted.Twisted(Hopes(LOOP, *GIVES_UP))):
+        how = {"threshold": 1.0, "proposal": proposal}
         check_unbiased(m.smc.smc, target(LOOP, 3), 2, **how)
+    check_power(m.smc.smc, m.target.Target, [masked, m.twisted.Twisted(Hopes(FEW, *TWIST))])
+    check_islands(m.smc.smc)
 
 
 def check_what_is_told(m: Any) -> None:

@@ -28,7 +28,7 @@ from ergotext.samplers.weighted.samples import (
 )
 from ergotext.samplers.weighted.smc import smc
 from ergotext.testing.tables import FEW, LOOP, NOTHING, target
-from tests.samplers.weighted.test_exactness import Hopes
+from tests.samplers.weighted.test_exactness import twisted
 
 SAMPLERS = [importance, smc, lambda *a: rejection(*a, log_bound=0.4, max_tries=50)]
 
@@ -117,7 +117,7 @@ def test_settings_of_smc_that_cannot_be() -> None:
         smc(target(FEW, 3), SeededDraws(0), 5, threshold=1.5)
     for bad in (math.nan, math.inf):
         with pytest.raises(EnergyError, match="twist"):
-            smc(target(FEW, 3), SeededDraws(0), 5, twist=Hopes(*[bad] * 5))
+            smc(target(FEW, 3), SeededDraws(0), 5, proposal=twisted(FEW, (bad,) * 5))
 
 
 def test_k_hat_is_that_of_arviz_stats() -> None:

@@ -1,0 +1,156 @@
+"""Backward sums: the mass of all ways to end a text, under a model of a few hazards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from ergotext.support.arrays import Floats
+
+MOST_SETS = 1 << 16
+"""Sets of missing keywords that are told apart; with more, only their number is."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to write a keyword.
+
+    Parameters
+    ----------
+    chance : float
+        That a place begins with it and goes on to its end.
+    tokens, words : int
+        Which it takes.
+    """
+
+    chance: float
+    tokens: int
+    words: int = 1
+
+
+@dataclass(frozen=True)
+class Rest:
+    """The rest of a text as a few hazards.
+
+    Parameters
+    ----------
+    keywords : sequence of (sequence of (sequence of Way))
+        Chains of keywords that follow one another, and the ways to write each.
+    ends, stopping, goes_on : float
+        At a place inside a sentence: the mass of the end, of tokens that stop, and of all others.
+    ends_stopped, goes_on_stopped : float
+        After a token that stops.
+    words : float64 [D]
+        Of the tokens that do not stop, the share that begins 0, 1, … words.
+    window : (int, int), optional
+        Least and most words.
+    """
+
+    keywords: Sequence[Sequence[Sequence[Way]]]
+    ends: float
+    stopping: float
+    goes_on: float
+    ends_stopped: float
+    goes_on_stopped: float
+    words: Floats
+    window: tuple[int, int] | None = None
+
+    @property
+    def coarse(self) -> bool:
+        """Whether only the number of missing keywords is told apart."""
+        return prod(len(chain) + 1 for chain in self.keywords) > MOST_SETS
+
+    @property
+    def chains(self) -> Sequence[Sequence[Sequence[Way]]]:
+        """The chains summed over: one of average keywords, if there are too many sets."""
+        if not self.coarse:
+            return self.keywords
+        ways = [ways for chain in self.keywords for ways in chain]
+        mean = float(np.exp(np.mean([np.log(sum(w.chance for w in each)) for each in ways])))
+        tokens = round(np.mean([way.tokens for each in ways for way in each]))
+        words = round(np.mean([way.words for each in ways for way in each]))
+        left = range(len(ways), 0, -1)
+        return [[[Way(min(0.5, mean * n), max(1, tokens), words)] for n in left]]
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """V by tokens left, keywords found of each chain, and words so far.
+
+    ``inside[r]`` and ``stopped[r]`` are float64 [n1 + 1, …, nK + 1, W].
+    """
+
+    inside: Floats
+    stopped: Floats
+
+
+def summed(rest: Rest, log_length: Floats) -> Sums:
+    """The sums for every number of tokens left.
+
+    V_0 = [all found, words in the window] · end · exp(log_length), and for r tokens left
+
+        V_r = end + stop · V'_{r−1} + Σ_w way_w V_{r−m_w}(found) + other · V_{r−1},
+
+    V' after a token that stops, which is over here or goes on as V does.
+
+    Parameters
+    ----------
+    rest : Rest
+    log_length : float64 [L + 1]
+        Nats for a text of each length.
+    """
+    most = len(log_length) - 1
+    sizes = [len(chain) + 1 for chain in rest.chains]
+    high = 0 if rest.window is None else rest.window[1] + 1
+    shape = (*sizes, high + 1)
+    done = np.zeros(shape)
+    met = slice(None) if rest.window is None else slice(rest.window[0], rest.window[1] + 1)
+    done[(*(size - 1 for size in sizes), met)] = 1.0
+    inside, stopped = np.zeros((most + 1, *shape)), np.zeros((most + 1, *shape))
+    begun = sum(way.chance for chain in rest.chains for ways in chain for way in ways)
+    other = max(rest.goes_on - begun, 0.5 * rest.goes_on)
+    for left in range(most + 1):
+        over = done * np.exp(log_length[most - left])
+        value = rest.ends * over
+        if left:
+            value = value + rest.stopping * stopped[left - 1]
+            value = value + other * _worded(inside[left - 1], rest.words)
+            for axis, chain in enumerate(rest.chains):
+                for stage, ways in enumerate(chain):
+                    for way in ways:
+                        if way.tokens <= left:
+                            before = inside[left - way.tokens]
+                            _add(value, axis, stage, way, before)
+        inside[left] = value
+        stopped[left] = rest.ends_stopped * over + rest.goes_on_stopped * value
+    return Sums(inside, stopped)
+
+
+def _add(value: Floats, axis: int, stage: int, way: Way, before: Floats) -> None:
+    """Add what a keyword of one chain leads to, in place."""
+    here = (slice(None),) * axis + (stage,)
+    after = (slice(None),) * axis + (stage + 1,)
+    value[here] += way.chance * _shifted(before[after], way.words)
+
+
+def _worded(value: Floats, words: Floats) -> Floats:
+    """The mean over the number of words that a token begins."""
+    if value.shape[-1] == 1:
+        return value
+    total = np.zeros_like(value)
+    for count, share in enumerate(words):
+        if share:
+            total += share * _shifted(value, count)
+    return total
+
+
+def _shifted(value: Floats, words: int) -> Floats:
+    """The value with so many words more; too many stay too many."""
+    last = value.shape[-1] - 1
+    if not (words and last):
+        return value
+    at = np.minimum(np.arange(last + 1) + words, last)
+    return value[..., at]

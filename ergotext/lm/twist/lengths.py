@@ -1,0 +1,52 @@
+"""Twist of any automaton: when a text may end, and what its length is worth."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ergotext.lm.protocols import Automaton
+from ergotext.lm.twist.backward import Rest, summed
+from ergotext.lm.twist.hazards import Hazards
+from ergotext.support.arrays import Floats, Ints
+
+
+class LengthTwist:
+    """ψ by the tokens left alone, where the automaton can still end (``protocols.Twist``).
+
+    Parameters
+    ----------
+    automaton : Automaton
+    hazards : Hazards
+    log_length : float64 [L + 1]
+        Nats for a text of each length.
+    """
+
+    def __init__(self, automaton: Automaton, hazards: Hazards, log_length: Floats) -> None:
+        self.automaton, self._stops = automaton, hazards.stops.numpy()
+        self._log_length = log_length
+        rest = Rest(
+            [],
+            hazards.ends,
+            hazards.stopping,
+            hazards.goes_on,
+            hazards.ends_stopped,
+            hazards.goes_on_stopped,
+            np.ones(1),
+        )
+        sums = summed(rest, log_length)
+        tiny = np.finfo(float).tiny
+        self._inside = np.maximum(sums.inside[:, 0], tiny)
+        self._stopped = np.maximum(sums.stopped[:, 0], tiny)
+
+    def psi(self, states: Ints, left: int, size: int) -> Floats:
+        """float64 [B, size]: of each next token, with ``left`` tokens to follow it."""
+        psi = np.zeros((len(states), size))
+        row, token, after = self.automaton.candidates(states)
+        # Copies of a text's state are looked at once.
+        distinct, which = np.unique(after, return_inverse=True)
+        room = (self.automaton.least(distinct) <= left)[which]
+        value = np.where(self._stops[token], self._stopped[left], self._inside[left])
+        over = np.exp(self._log_length[len(self._log_length) - 2 - left])
+        value = np.where(token == self.automaton.end, over, value) * room
+        psi[row, token] = value
+        return psi

@@ -1,0 +1,104 @@
+"""The twisted proposal: the model's next token, by how well the text may end after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+
+from ergotext.lm.protocols import Automaton, NextTokenScorer, Twist
+from ergotext.lm.twist import Hazards, compile_twist
+from ergotext.samplers.draws import Draws, SeededDraws
+from ergotext.samplers.target import EnergyError, Target
+from ergotext.samplers.weighted.proposals import Choice, Step, drawn
+from ergotext.support.arrays import Ints
+
+HAZARDS_SEED = 20161
+"""Seed of the draws that hazards are averaged over; one for all, so that a twist is a function of
+the model alone."""
+_KNOWN: WeakKeyDictionary[NextTokenScorer, dict[float, Hazards]] = WeakKeyDictionary()
+
+
+def hazards_of(scorer: NextTokenScorer, power: float = 1.0) -> Hazards:
+    """The hazards of a model, estimated once."""
+    known = _KNOWN.setdefault(scorer, {})
+    if power not in known:
+        draws = SeededDraws(HAZARDS_SEED)
+        known[power] = Hazards.estimate(scorer, draws.categorical, power=power)
+    return known[power]
+
+
+def twist_of(target: Target) -> Twist:
+    """The twist of a target, compiled from its automaton, its length terms and its model."""
+    return compile_twist(
+        target.automaton,
+        target.scorer,
+        target.max_length,
+        hazards_of(target.scorer, target.power),
+        by_length=target.by_length,
+    )
+
+
+@dataclass(frozen=True)
+class Twisted:
+    """v ~ p(v)ψ(v)/c with c = Σ p(v)ψ(v), weight c/ψ(v).
+
+    The 1/ψ(v) is given when the next token is drawn: until then the row stands for p·ψ.
+
+    Parameters
+    ----------
+    twist : Twist
+        Of the same automaton as the target.
+
+    References
+    ----------
+    Naesseth, Lindsten and Schön 2019, "Elements of sequential Monte Carlo", section 3; Zhao et al.
+    2024, "Probabilistic inference in language models via twisted sequential Monte Carlo".
+    """
+
+    twist: Twist
+
+    def look(self, log_prob: Tensor, automaton: Automaton, states: Ints, left: int) -> Choice:
+        psi = torch.from_numpy(self.twist.psi(states, left, log_prob.shape[1]))
+        if not bool((psi >= 0).all()) or not bool(torch.isfinite(psi).all()):
+            raise EnergyError("the twist must be 0 or more and finite for every state and token")
+        return _Dense(log_prob, psi, automaton, states)
+
+    def __call__(self, draws: Draws, log_prob: Tensor, automaton: Automaton, states: Ints) -> Step:
+        room: int = automaton.room  # type: ignore[attr-defined] # a FeasibleAutomaton's
+        return drawn(draws, self.look(log_prob, automaton, states, room))
+
+
+@dataclass(frozen=True, eq=False)
+class _Dense:
+    """The choice among all tokens of the model."""
+
+    log_prob: Tensor
+    """float64 [B, V]"""
+    psi: Tensor
+    """float64 [B, V]"""
+    automaton: Automaton
+    states: Ints
+
+    @cached_property
+    def _weight(self) -> Tensor:
+        """float64 [B, V]: pψ, of each row up to a factor"""
+        return (self.log_prob - self._most[:, None]).exp() * self.psi
+
+    @cached_property
+    def _most(self) -> Tensor:
+        return self.log_prob.max(1).values
+
+    @cached_property
+    def log_mass(self) -> Tensor:
+        return self._weight.sum(1).log() + self._most
+
+    def draw(self, draws: Draws, rows: Tensor) -> Step:
+        weight = self._weight[rows]
+        token = draws.categorical(weight / weight.sum(1, keepdim=True))
+        state = self.automaton.advance(self.states[rows.numpy()], token.numpy())
+        owed = self.psi[rows, token].log()
+        return Step(token, state, torch.zeros(len(rows), dtype=torch.float64), owed)
