@@ -24,7 +24,7 @@ from ergotext.support.arrays import Ints
 from ergotext.support.words import Keyword, ordered_groups
 
 
-class _Ways(NamedTuple):
+class Ways(NamedTuple):
     """What may follow a begun character, or none.
 
     Tokens with the same effect on every chain are of one class; the end token's is the last.
@@ -104,7 +104,7 @@ class KeywordCoverage(AutomatonBase):
             self.chains.append(WordCount(*words_between))
         self._numbering = numbering([len(chain.step) for chain in self.chains])
         self._utf8 = Utf8(pieces)
-        self._ways: dict[int, _Ways] = {}
+        self._ways: dict[int, Ways] = {}
         for number, chain in enumerate(self.chains):
             self._check(number, chain)
         if len(self.chains) > 1 and any(chain.limits for chain in self.chains):
@@ -142,8 +142,8 @@ class KeywordCoverage(AutomatonBase):
             if beginning < 0:
                 parts.append((rows, np.full(len(rows), self.alphabet.pad), states[rows]))
                 continue
-            ways = self._ways_after(beginning)
-            after = self._after(beginning, states[rows])[:, ways.of]
+            ways = self.ways(beginning)
+            after = self.after(beginning, states[rows])[:, ways.of]
             there = after != DEAD
             token = np.broadcast_to(ways.tokens, after.shape)
             parts.append((np.repeat(rows, there.sum(axis=1)), token[there], after[there]))
@@ -161,10 +161,10 @@ class KeywordCoverage(AutomatonBase):
         begun, _ = self.parts(states)
         for beginning in np.unique(begun[states > FINISHED]).tolist():
             rows = np.flatnonzero((states > FINISHED) & (begun == beginning))
-            ways = self._ways_after(beginning)
+            ways = self.ways(beginning)
             at = np.minimum(np.searchsorted(ways.tokens, tokens[rows]), len(ways.tokens) - 1)
             rows, at = rows[ways.tokens[at] == tokens[rows]], at[ways.tokens[at] == tokens[rows]]
-            after[rows] = self._after(beginning, states[rows], ways.of[at])
+            after[rows] = self.after(beginning, states[rows], ways.of[at])
         padded = (states == FINISHED) & (tokens == self.alphabet.pad)
         after[padded] = FINISHED
         return after
@@ -189,15 +189,15 @@ class KeywordCoverage(AutomatonBase):
 
     def _edges(self, beginning: int) -> tuple[Ints, list[NDArray[np.int32]]]:
         """Of the classes of text that may follow: what each leaves begun, and where they lead."""
-        ways = self._ways_after(beginning)
+        ways = self.ways(beginning)
         return ways.begun[:-1], [reached[:, :-1] for reached in ways.reached]
 
-    def _after(self, beginning: int, states: Ints, which: Ints | None = None) -> Ints:
+    def after(self, beginning: int, states: Ints, which: Ints | None = None) -> Ints:
         """int64 [B, classes]: the state after each class; or [B], after the one of each row.
 
         All states have that begun character.
         """
-        ways = self._ways_after(beginning)
+        ways = self.ways(beginning)
         if which is None:
             rows, which = np.arange(len(states))[:, None], np.arange(len(ways.begun))[None]
         else:
@@ -214,7 +214,7 @@ class KeywordCoverage(AutomatonBase):
         ends = np.where(self.accepting(states), FINISHED, DEAD)
         return np.where(which == len(ways.begun) - 1, ends[rows], after)
 
-    def _ways_after(self, beginning: int) -> _Ways:
+    def ways(self, beginning: int) -> Ways:
         if beginning not in self._ways:
             read = self._utf8.after(beginning)
             place = int(np.searchsorted(read.tokens, self.end))
@@ -224,7 +224,7 @@ class KeywordCoverage(AutomatonBase):
                 for chain in self.chains
             ]
             first, of = distinct_columns(read.begun, reached)
-            self._ways[beginning] = _Ways(
+            self._ways[beginning] = Ways(
                 np.insert(read.tokens, place, self.end),
                 np.insert(of, place, len(first)),
                 np.append(read.begun[first], 0),
