@@ -208,17 +208,20 @@ class Stated(ToyScorer):
         self.table = torch.tensor(log_prob, dtype=torch.float64).expand(TOKENS, 2, -1)
 
 
-@pytest.mark.parametrize("tiny", [-1.0, -40.0, -math.log(1e300), -5000.0])
-def test_no_mass_is_too_small_to_be_kept(tiny: float) -> None:
-    """Beside 1, or two deep: (1, 2) is left when all else is known to be dead, exactly."""
+def check_far(memory_class: Any, tiny: float) -> None:
+    """Beside 1, and up to three deep: (1, 2) is left when all else is known to be dead."""
     of = Target(Stated(tiny, tiny, tiny, 0.0, -math.inf), Table(({1: 1}, {2: 2}, {0: 3}, {})), 2)
-    memory = DeadPrefixes()
+    memory = memory_class()
     for row in ((3,), (1, 3), (1, 2, 3)):
-        # Nothing but the token 3 would be drawn: the others are taken for it here.
         assert chance(memory, of, row)[1] == len(row) - 1
         memory.learn(row[:-1])
         assert memory.log_left == pytest.approx(tiny * len(row), rel=1e-12)
     assert chance(memory, of, (1, 2)) == (pytest.approx(1.0), None)
+
+
+@pytest.mark.parametrize("tiny", [-1.0, -40.0, -math.log(1e300), -5000.0])
+def test_no_mass_is_too_small_to_be_kept(tiny: float) -> None:
+    check_far(DeadPrefixes, tiny)
 
 
 def test_masses_next_to_one() -> None:
@@ -229,6 +232,18 @@ def test_masses_next_to_one() -> None:
     chance(memory, of, (2,))
     memory.learn(())
     assert memory.log_left == 0.0 and chance(memory, of, (2,)) == (0.0, 0)
+
+
+def check_limits(memory_class: Any) -> None:
+    memory, of = memory_class(1), target(LOOP, 3, tilted=False)
+    for _ in range(2):
+        assert chance(memory, of, (1, 1))[0] > 0
+        memory.learn((1,))
+        assert memory.knows(()) and not memory.knows((1,))
+
+
+def test_one_prefix_may_be_all_that_is_learned() -> None:
+    check_limits(DeadPrefixes)
 
 
 def test_it_learns_no_more_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
