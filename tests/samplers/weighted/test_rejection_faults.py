@@ -54,7 +54,7 @@ FAULTS = {
         "self.left_at.append(self.log_left)\n                self.memory.learn(row)",
         "self.memory.learn(row)\n                self.left_at.append(self.log_left)",
     ),
-    "the acceptance that ends the count is counted": (
+    "13: the acceptance that ends the count is counted": (
         RUN,
         "log_z_of(left, len(kept))",
         "log_z_of(left, len(self.kept))",
