@@ -233,7 +233,7 @@ WEIGHTED: dict[str, dict[str, Weighted]] = {
     },
     "Rejection": {
         "stated bound": Weighted(*LOW, BOUND, 1, 60, {"log_bound": 0.8, "at_once": 256}),
-        # With its memory 60 draws learn all of FEW, and the stated error is wider than what is seen.
+        # Without its memory, by which 60 draws learn all of FEW: the stated error is wide then.
         "hard": Weighted(
             *weighted(FEW, 3, soft_too=False), {"max_tries": 2}, 1, 60, {"proposal": "masked"}
         ),

@@ -45,8 +45,8 @@ class Accepted(WeightedSamples):
         x^K Π(1 − x · a_J/a_j) over the J tries that were refused (``log_z_of``); this is the root
         mean square of log x, so weighted, about the estimate. Without a memory x is
         Beta(K + 1, N − K + 1). Where K = N it is √2/(N + 1): three of them hold the rule of three,
-        by which the share refused is below 3/N. Where a memory has removed all that is refused it is
-        wider than the errors seen: that nothing is left to refuse cannot be known from the tries.
+        by which the share refused is below 3/N. Where a memory has removed all that is refused it
+        is wider than the errors seen: the tries alone do not tell that nothing is left to refuse.
 
         References
         ----------
