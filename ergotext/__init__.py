@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from ergotext.tasks.read import SpanReader as SpanReader
     from ergotext.tasks.retrieval.candidates import Candidates as Candidates
     from ergotext.tasks.retrieval.candidates import Potential as Potential
-    from ergotext.tasks.retrieval.lookahead.loading import load_lookahead as load_lookahead
+    from ergotext.tasks.retrieval.lookahead.learned import load_lookahead as load_lookahead
     from ergotext.tasks.retrieval.lookahead.strings import StringMatch as StringMatch
     from ergotext.tasks.retrieval.results import Hit as Hit
     from ergotext.tasks.retrieval.results import Hits as Hits
@@ -84,7 +84,7 @@ _HOME = {
     "kept_words": "lm.energies.overlap",
     "load_encoder": "lm.energies.embedding",
     "similarity": "lm.energies.embedding",
-    "load_lookahead": "tasks.retrieval.lookahead.loading",
+    "load_lookahead": "tasks.retrieval.lookahead.learned",
     "load_tokenizer": "lm.tokenizers.fast",
     "load_trie": "lm.trie:load",
     "save_trie": "lm.trie:save",

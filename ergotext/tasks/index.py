@@ -17,10 +17,10 @@ from ergotext.lm.trie.header import VERSION, IndexFile, IndexFileError
 from ergotext.lm.trie.lines import TRIPLE, Lines, build_from_lines
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.lm.trie.update import add_lines, remove_lines
-from ergotext.support.words import counted
+from ergotext.support.words import counted, seen
 from ergotext.tasks.index_lock import changing
 from ergotext.tasks.key_warnings import key_warnings
-from ergotext.tasks.lookup import named, opened, seen
+from ergotext.tasks.lookup import named, opened
 
 
 @dataclass(frozen=True)

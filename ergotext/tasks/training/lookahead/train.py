@@ -11,7 +11,7 @@ from pathlib import Path
 from ergotext.errors import InputError
 from ergotext.lm.loading import device_of
 from ergotext.tasks.retrieval.candidates import Spotter
-from ergotext.tasks.retrieval.lookahead.loading import learned_folder
+from ergotext.tasks.retrieval.lookahead.learned import learned_folder
 from ergotext.tasks.retrieval.lookahead.network import CONFIG, DROP, WEIGHTS, Matcher
 from ergotext.tasks.training.checkpoints import File
 from ergotext.tasks.training.data import TrainingData
