@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     )
     from ergotext.lm.batch import TokenBatch as TokenBatch
     from ergotext.lm.causal import CausalLM as CausalLM
-    from ergotext.lm.energies.custom import custom as custom
     from ergotext.lm.energies.embedding import load_encoder as load_encoder
     from ergotext.lm.energies.embedding import similarity as similarity
     from ergotext.lm.energies.matches import matches as matches
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from ergotext.lm.energies.overlap import kept_words as kept_words
     from ergotext.lm.energies.template import template as template
     from ergotext.lm.energies.term import Term as Term
+    from ergotext.lm.energies.terms import custom as custom
     from ergotext.lm.energies.terms import fluency as fluency
     from ergotext.lm.energies.terms import keywords as keywords
     from ergotext.lm.energies.terms import length as length
@@ -73,7 +73,7 @@ _HOME = {
     "CausalLM": "lm.causal",
     "CharacterTokenizer": "lm.tokenizers.characters",
     "Term": "lm.energies.term",
-    "custom": "lm.energies.custom",
+    "custom": "lm.energies.terms",
     "DeviceTrie": "lm.trie.device",
     "EditableTrie": "lm.trie",
     "FastTokenizer": "lm.tokenizers.fast",

@@ -186,19 +186,12 @@ def proven_best(
     found: list[list[ScoredKey]] = [[] for _ in order]
 
     def score(chosen: list[Ints]) -> None:
-        row = np.repeat(np.arange(len(chosen)), [len(at) for at in chosen])
-        number = [keys[at] for keys, at in zip(ordinals, chosen, strict=True)]
-        flat, offsets = keys_numbered(automaton, row, np.concatenate(number))
-        log_prob = keys_log_prob(decoding, row, flat, offsets)
-        value = np.concatenate([v[at] for v, at in zip(potentials, chosen, strict=True)])
-        scored = zip(row.tolist(), log_prob.tolist(), value.tolist(), strict=True)
-        for place, (question, one, more) in enumerate(scored):
-            if one > -np.inf:
-                tokens = tuple(flat[offsets[place] : offsets[place + 1] - 1].tolist())
-                found[question].append(ScoredKey(tokens, one, one + more))
-        for one in found:
-            one.sort(key=lambda answer: (-answer.score, answer.tokens))
-            del one[k:]
+        keys = [of[at] for of, at in zip(ordinals, chosen, strict=True)]
+        values = [of[at] for of, at in zip(potentials, chosen, strict=True)]
+        for best, more in zip(found, _scored_keys(decoding, automaton, keys, values), strict=True):
+            best += more
+            best.sort(key=lambda answer: (-answer.score, answer.tokens))
+            del best[k:]
 
     score([at[:k] for at in order])
     least = [one[-1].score if len(one) == k else -np.inf for one in found]
@@ -209,6 +202,25 @@ def proven_best(
     few = [len(at) <= most for at in rivals]
     score([at if one else at[:0] for at, one in zip(rivals, few, strict=True)])
     return [answers if one else None for answers, one in zip(found, few, strict=True)]
+
+
+def _scored_keys(
+    decoding: Decoding,
+    automaton: TokenTrie | RestrictedKeys,
+    ordinals: Sequence[Ints],
+    potentials: Sequence[Floats],
+) -> list[list[ScoredKey]]:
+    """The keys of each question with these numbers; those of probability 0 are left out."""
+    row = np.repeat(np.arange(len(ordinals)), [len(keys) for keys in ordinals])
+    flat, offsets = keys_numbered(automaton, row, np.concatenate(ordinals))
+    log_prob = keys_log_prob(decoding, row, flat, offsets)
+    found: list[list[ScoredKey]] = [[] for _ in ordinals]
+    scored = zip(row.tolist(), log_prob.tolist(), np.concatenate(potentials).tolist(), strict=True)
+    for place, (question, one, more) in enumerate(scored):
+        if one > -np.inf:
+            tokens = tuple(flat[offsets[place] : offsets[place + 1] - 1].tolist())
+            found[question].append(ScoredKey(tokens, one, one + more))
+    return found
 
 
 def _prefixes(group: QuestionGroup, plan: Plan) -> int:

@@ -20,7 +20,7 @@ from ergotext.support.untrusted import read_json
 
 CHECKPOINTS = "checkpoints"
 State = dict[str, Any]
-"""``Run.state`` and, where it is read, the ``weights``."""
+"""``TrainingRun.state`` and, where it is read, the ``weights``."""
 _STATE, _WEIGHTS = "trainer_state.json", "model.safetensors"
 _PARTS = {"optimizer": "optimizer.pt", "schedule": "scheduler.pt", "chance": "rng_state.pth"}
 """The other parts of a state and their files, which transformers' Trainer names so, too."""

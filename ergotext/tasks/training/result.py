@@ -9,7 +9,7 @@ from pathlib import Path
 from ergotext.lm.trie.lines import Lines
 from ergotext.tasks.config import versions
 from ergotext.tasks.training.log import save_curve
-from ergotext.tasks.training.run import SCORE, Run
+from ergotext.tasks.training.run import SCORE, TrainingRun
 from ergotext.tasks.training.settings import Record
 
 
@@ -52,13 +52,18 @@ class Trained:
 
 
 def finish(
-    run: Run, record: Record, curve: str, scores: dict[str, float], began: float, lines: Lines
+    run: TrainingRun,
+    record: Record,
+    curve: str,
+    scores: dict[str, float],
+    began: float,
+    lines: Lines,
 ) -> Trained:
     """Draw the curve and write the record of a run that is over.
 
     Parameters
     ----------
-    run : Run
+    run : TrainingRun
     record : Record
     curve : str
         Name of the picture.

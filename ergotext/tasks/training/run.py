@@ -54,7 +54,7 @@ class Learner(Protocol):
         """Go back to a state."""
 
 
-class Run:
+class TrainingRun:
     """A run of training, which continues from a checkpoint to the same weights, bit by bit.
 
     Randomness is torch's, as ``seeded`` sets it, and that of the learner.

@@ -255,7 +255,7 @@ BOUNDED = {
         "return [answers if one else None for", "return [answers for",
     ),
     "rivals are not scored": ("at if one else at[:0] for", "at[:0] for"),
-    "more answers than are wanted": ("del one[k:]", "pass"),
+    "more answers than are wanted": ("del best[k:]", "pass"),
     "log p has the look-ahead in it": (
         "ScoredKey(tokens, one, one + more)", "ScoredKey(tokens, one + more, one + more)",
     ),

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from ergotext.cli import main
 from ergotext.tasks.training.checkpoints import CHECKPOINTS, File, Folders
 from ergotext.tasks.training.lookahead.train import CHECKPOINT
-from ergotext.tasks.training.run import Run
+from ergotext.tasks.training.run import TrainingRun
 from tests.tasks.little_base import LittleBase
 
 OPTIONS = ["--steps", "4", "--every", "2", "--width", "32", "--layers", "1", "--batch-size", "4"]
@@ -182,12 +182,14 @@ def test_a_look_ahead_goes_on_from_the_checkpoint_before(
         return main(["train-lookahead", *given])
 
     assert run(tmp_path / "whole") == 0
-    step = Run.step
+    step = TrainingRun.step
     for tear in (empty, cut, zeros, other):
         output = tmp_path / tear.__name__
-        monkeypatch.setattr(Run, "step", lambda self: interrupt() if self.done == 5 else step(self))
+        monkeypatch.setattr(
+            TrainingRun, "step", lambda self: interrupt() if self.done == 5 else step(self)
+        )
         assert run(output) == 130
-        monkeypatch.setattr(Run, "step", step)
+        monkeypatch.setattr(TrainingRun, "step", step)
         last = output / CHECKPOINT
         last.write_bytes(tear(last.read_bytes()))
         capsys.readouterr()

@@ -68,7 +68,7 @@ def made(
     nn.init.ones_(learner.network[0].weight)
     files = Kept(folder / "kept"), Log(folder / "log")
     pace = Pace(steps, rate=0.1, warm_up=0.5)
-    return module.Run(learner, pace, *files, every=2, **named), learner
+    return module.TrainingRun(learner, pace, *files, every=2, **named), learner
 
 
 def weight(learner: OneNumber) -> float:

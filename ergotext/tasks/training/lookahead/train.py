@@ -25,7 +25,7 @@ from ergotext.tasks.training.lookahead.learner import (
 from ergotext.tasks.training.lookahead.pairs import Examples
 from ergotext.tasks.training.lookahead.synonyms import Synonyms, read_synonyms
 from ergotext.tasks.training.result import Trained, finish
-from ergotext.tasks.training.run import Run, report_damage, seeded
+from ergotext.tasks.training.run import TrainingRun, report_damage, seeded
 from ergotext.tasks.training.settings import Record, claim_file
 
 RECORD, LOG, CURVE = "lookahead.json", "lookahead.jsonl", "lookahead.png"
@@ -101,7 +101,7 @@ def train_lookahead(
         recipe = replace(recipe, **{name: matcher.sizes[name] for name in ("width", "hidden")})
         record = Record(output, RECORD, {"recipe": asdict(recipe)}, digests)
         where = device_of(device)
-        run = Run(
+        run = TrainingRun(
             MatcherLearner(matcher.to(where), examples, seen, recipe),
             recipe.schedule,
             checkpoints,

@@ -16,7 +16,7 @@ from ergotext.tasks.training.data import TrainingData
 from ergotext.tasks.training.examples import Stream
 from ergotext.tasks.training.log import CURVE, LOG, Log
 from ergotext.tasks.training.result import Trained, finish
-from ergotext.tasks.training.run import Run, report_damage, seeded
+from ergotext.tasks.training.run import TrainingRun, report_damage, seeded
 from ergotext.tasks.training.schedule import Pace
 from ergotext.tasks.training.seq2seq.dev import DevSet
 from ergotext.tasks.training.seq2seq.initial_model import has_bfloat16, started
@@ -94,7 +94,7 @@ def train(
     seen = DevSet.of(data.dev.asked, data.trie)
     fast = has_bfloat16(begun.model.device) if bfloat16 is None else bfloat16
     with quiet(), seeded(settings.seed):
-        run = Run(
+        run = TrainingRun(
             Seq2SeqLearner(begun, stream, data.trie, seen, settings, fast),
             pace,
             checkpoints,

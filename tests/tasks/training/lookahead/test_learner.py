@@ -27,7 +27,7 @@ from ergotext.tasks.training.lookahead.pairs import (
     right_key,
 )
 from ergotext.tasks.training.lookahead.synonyms import Synonyms
-from ergotext.tasks.training.run import Run
+from ergotext.tasks.training.run import TrainingRun
 from ergotext.tasks.training.sources import Template
 
 WAYS = {
@@ -181,7 +181,7 @@ def test_trained(spotter: Spotter, tmp_path: Path) -> None:
         recipe = Recipe(steps=60, batch_size=16, learning_rate=5e-3, warm_up=10)
         learner = MatcherLearner(matcher, examples, dev, recipe)
         files = File(tmp_path / "m.pt"), Log(tmp_path / "m.jsonl")
-        run = Run(learner, recipe.schedule, *files, every=100)
+        run = TrainingRun(learner, recipe.schedule, *files, every=100)
         losses = [run.step()[0] for _ in range(recipe.steps)]
         weights.append(torch.cat([p.flatten() for p in matcher.parameters()]))
     after = dev.score(matcher.eval())

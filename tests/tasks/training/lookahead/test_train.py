@@ -19,7 +19,7 @@ from ergotext.tasks.training.lookahead.learner import MatcherLearner, Recipe
 from ergotext.tasks.training.lookahead.pairs import Examples
 from ergotext.tasks.training.lookahead.train import CHECKPOINT, LOG, RECORD, train_lookahead
 from ergotext.tasks.training.result import Trained
-from ergotext.tasks.training.run import InterruptedRunError, Run
+from ergotext.tasks.training.run import InterruptedRunError, TrainingRun
 from tests.tasks.little_base import LittleBase
 
 SMALL = Recipe(steps=6, batch_size=4, warm_up=2, width=8, hidden=8)
@@ -42,15 +42,15 @@ def other_objects(little: LittleBase, folder: Path) -> LittleBase:
 
 def interrupted(monkeypatch: pytest.MonkeyPatch, at: int) -> None:
     """Ctrl-C in the middle of a step."""
-    plain = Run.step
+    plain = TrainingRun.step
 
-    def step(run: Run) -> tuple[float, float]:
+    def step(run: TrainingRun) -> tuple[float, float]:
         loss = plain(run)
         if run.done == at:
             raise KeyboardInterrupt
         return loss
 
-    monkeypatch.setattr(Run, "step", step)
+    monkeypatch.setattr(TrainingRun, "step", step)
 
 
 def test_what_is_written(little: LittleBase, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from ergotext.tasks.index import build
 from ergotext.tasks.retrieval.retriever import Retriever
 from ergotext.tasks.training.checkpoints import CHECKPOINTS, Folders
 from ergotext.tasks.training.result import Trained
-from ergotext.tasks.training.run import InterruptedRunError, Run
+from ergotext.tasks.training.run import InterruptedRunError, TrainingRun
 from ergotext.tasks.training.seq2seq import train as module
 from ergotext.tasks.training.seq2seq.learner import Seq2SeqLearner
 from ergotext.tasks.training.seq2seq.train import train
@@ -101,15 +101,15 @@ def test_a_resumed_run_ends_where_a_whole_one_does(
     """Bit by bit, checkpoints of more steps than were asked for at first among them."""
     _, whole = trained
     # As if it had been ended right after the first checkpoint.
-    plain = Run.step
+    plain = TrainingRun.step
 
-    def step(self: Run) -> tuple[float, float]:
+    def step(self: TrainingRun) -> tuple[float, float]:
         if self.done == 3:
             raise KeyboardInterrupt
         return plain(self)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Run, "step", step)
+        patch.setattr(TrainingRun, "step", step)
         with pytest.raises(InterruptedRunError) as error:
             run(little, tmp_path / "m")
     assert "checkpoint-2; continue with resume" in str(error.value)
@@ -128,14 +128,14 @@ def test_sigint_keeps_the_last_checkpoint(
     little: LittleBase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    plain = Run.evaluate
+    plain = TrainingRun.evaluate
 
-    def evaluate(self: Run) -> dict[str, float]:
+    def evaluate(self: TrainingRun) -> dict[str, float]:
         if self.done == 4:
             os.kill(os.getpid(), signal.SIGINT)
         return plain(self)
 
-    monkeypatch.setattr(Run, "evaluate", evaluate)
+    monkeypatch.setattr(TrainingRun, "evaluate", evaluate)
     output = tmp_path / "m"
     options = ["--steps", "6", "--every", "2", "--width", "32", "--layers", "1", "-o", str(output)]
     assert main(["train", *little.arguments, *options, "--batch-size", "4"]) == 130
