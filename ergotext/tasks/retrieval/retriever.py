@@ -64,7 +64,7 @@ class Retriever:
         file; False for a trie in memory.
     decode : "beam" or "mlm"
         Whether the model writes keys token by token, or a ``MaskedLM`` fills in the blanks after
-        a question (``masked_search.MaskedSearch``).
+        a question (``masked.MaskedSearch``).
 
     Raises
     ------

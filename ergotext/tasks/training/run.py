@@ -123,8 +123,6 @@ class TrainingRun:
             raise InterruptedRunError(
                 f"interrupted at step {self.done:,}; {said}; continue with resume"
             ) from error
-        if self._patience is not None and self._best_step is not None:
-            load_weights(self.learner.network, self.checkpoints.weights(self._best_step))
 
     def _go(self) -> None:
         losses: list[float] = []
@@ -140,6 +138,8 @@ class TrainingRun:
                 losses = []
             if scored:
                 self.checkpoints.save(self.learner.network, self.state())
+        if self._patience is not None and self._best_step is not None:
+            load_weights(self.learner.network, self.checkpoints.weights(self._best_step))
 
     def step(self) -> tuple[float, float]:
         """Learn from one batch; its loss and the norm of the gradient."""

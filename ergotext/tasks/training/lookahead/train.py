@@ -60,7 +60,7 @@ def train_lookahead(
         A folder without a look-ahead, maybe one with a model.
     recipe : Recipe, optional
     templates : sequence of str or Path
-        Files of questions about any subject (``material.read_templates``).
+        Files of questions about any subject (``sources.read_templates``).
     synonyms : sequence of str or Path
         Files of words that mean the same (``synonyms.read_synonyms``).
     start : str, optional
@@ -78,7 +78,7 @@ def train_lookahead(
         A file cannot be read or holds nothing of use, a number is out of its range, or ``output``
         cannot be used.
     ModelError
-        The look-ahead to start from is damaged.
+        The look-ahead to start from is damaged, or training diverged.
     InterruptedRunError
         Ctrl-C was pressed.
     """

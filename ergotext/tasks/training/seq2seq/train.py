@@ -57,7 +57,7 @@ def train(
         A folder that is empty or not there yet.
     settings : Settings, optional
     templates : sequence of str or Path
-        Files of questions about any subject (``material.read_templates``).
+        Files of questions about any subject (``sources.read_templates``).
     start : str, optional
         An encoder-decoder to continue from, instead of one from scratch.
     minutes : float, optional
@@ -73,6 +73,8 @@ def train(
     InputError
         A file cannot be read or holds nothing of use, a setting is out of its range, the tokenizer
         is not that of the index, or ``output`` cannot be used.
+    ModelError
+        Training diverged.
     InterruptedRunError
         Ctrl-C was pressed.
     """
