@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ergotext.errors import InputError, ModelError
 from ergotext.tasks.training import run as run_module
-from ergotext.tasks.training.checkpoints import File
+from ergotext.tasks.training.checkpoints import File, Folders
 from ergotext.tasks.training.log import Log
 from ergotext.tasks.training.schedule import Pace
 from tests.faulty import load_with_fault
@@ -204,3 +205,33 @@ def test_weights_of_another_network_are_refused() -> None:
     for weights in ({}, {**network.state_dict(), "more": torch.zeros(1)}):
         with pytest.raises(ValueError, match="do not match the network"):
             run_module.load_weights(network, weights)
+
+
+class Saved(nn.Linear):
+    """Saves as transformers' models do."""
+
+    def save_pretrained(self, folder: Path) -> None:
+        folder.mkdir(parents=True)
+        save_file(self.state_dict(), folder / "model.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("best", "kept"),
+    [
+        ([2, 2, 2, 2], [[2], [4, 2], [6, 2], [8, 2]]),
+        ([2, 4, 6, 8], [[2], [4, 2], [6, 4], [8, 6]]),
+        ([2, 4, 4, 8], [[2], [4, 2], [6, 4], [8, 6]]),
+    ],
+)
+def test_the_best_checkpoint_and_the_last_are_kept(
+    best: list[int], kept: list[list[int]], tmp_path: Path
+) -> None:
+    """And one to fall back on, where these are the same."""
+    checkpoints, network = Folders(tmp_path), Saved(2, 1)
+    for step, one, wanted in zip((2, 4, 6, 8), best, kept, strict=True):
+        progress = {"global_step": step, "best_global_step": one}
+        state = {"optimizer": {}, "schedule": {}, "chance": {}, "progress": progress}
+        checkpoints.save(network, state)
+        assert [place.name for place in checkpoints.places()] == [f"checkpoint-{n}" for n in wanted]
+        assert checkpoints.last_whole() == (tmp_path / f"checkpoint-{step}", [])
+        assert checkpoints.weights(one).keys() == {"weight", "bias"}
