@@ -1,4 +1,4 @@
-"""Word boundaries, in scripts with and without spaces."""
+"""Word boundaries, in scripts with and without spaces; texts as they are shown."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from ergotext.errors import InputError
 
 _DIRECTION = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+_DRIVES = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)+")
 _UNSPACED = (
     (0x0E00, 0x0EFF),  # Thai, Lao
@@ -30,6 +31,16 @@ _UNSPACED = (
 def counted(count: int, thing: str) -> str:
     """``1 key``, ``0 keys``, ``1,200 keys``."""
     return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"
+
+
+def seen(text: str) -> str:
+    """Nothing in a text may drive the terminal, or turn the line around; tabs may stay."""
+    return _DRIVES.sub(" ", text)
+
+
+def printable(text: str) -> str:
+    """The text with a space for each character that does not print, tabs and line ends too."""
+    return "".join(char if char.isprintable() else " " for char in text)
 
 
 def is_unspaced(char: str) -> bool:

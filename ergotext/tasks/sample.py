@@ -19,10 +19,9 @@ from ergotext.lm.automata.keywords import KeywordCoverage
 from ergotext.lm.automata.pieces import Pieces
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.causal import CausalLM
-from ergotext.lm.energies.custom import custom
 from ergotext.lm.energies.matches import matches
 from ergotext.lm.energies.term import Sum, Term
-from ergotext.lm.energies.terms import fluency, keywords, length, pseudo_likelihood
+from ergotext.lm.energies.terms import custom, fluency, keywords, length, pseudo_likelihood
 from ergotext.lm.loading import load
 from ergotext.lm.masked import MaskedLM
 from ergotext.samplers.registry import sampler_named

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -84,13 +84,8 @@ class Pieces:
         if isinstance(tokenizer, CharacterTokenizer):
             tokens = [tokenizer.piece(token) for token in range(tokenizer.size)]
             own = tokenizer.alphabet
-            alphabet = Alphabet(
-                size or own.size,
-                own.pad if pad is None else pad,
-                own.end if end is None else end,
-                own.fingerprint,
-            )
-            return cls(alphabet, tokens)
+            end, pad = (own.end if end is None else end), (own.pad if pad is None else pad)
+            return cls(replace(own, size=size or own.size, pad=pad, end=end), tokens)
         if not isinstance(tokenizer, PreTrainedTokenizerBase):
             raise InputError(
                 f"{type(tokenizer).__name__} is not a transformers tokenizer: give the model's own "

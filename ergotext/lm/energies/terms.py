@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Literal, overload
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch, checked
 from ergotext.lm.causal import CausalLM
 from ergotext.lm.energies.locks import initial_rows, mark
-from ergotext.lm.energies.term import Term
+from ergotext.lm.energies.term import Custom, Function, Term
 from ergotext.lm.masked import MaskedLM
 from ergotext.support.words import holds_words
 
@@ -220,3 +221,22 @@ def keywords(words: Sequence[str], any_order: bool = False) -> Keywords:
         No word, an empty word, control characters, or a word the tokenizer cannot spell.
     """
     return Keywords(words, any_order)
+
+
+@overload
+def custom(function: Function, name: str = ..., *, of: Literal["tokens"]) -> Custom: ...
+@overload
+def custom(
+    function: Callable[[list[str]], Sequence[float]], name: str = ..., *, of: Literal["text"] = ...
+) -> Custom: ...
+def custom(
+    function: Callable[..., Tensor | Sequence[float]],
+    name: str = "custom",
+    *,
+    of: Literal["text", "tokens"] = "text",
+) -> Custom:
+    """A function of your own as an energy, in nats: a list of B texts (or a TokenBatch) → [B].
+
+    It must be deterministic; +inf forbids a text.
+    """
+    return Custom(function, name, of == "text")
