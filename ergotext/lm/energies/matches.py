@@ -12,9 +12,9 @@ from ergotext.errors import InputError
 from ergotext.lm.automata.grammars import regex
 from ergotext.lm.automata.pieces import Pieces
 from ergotext.lm.batch import TokenBatch, checked
-from ergotext.lm.causal import CausalLM
 from ergotext.lm.energies.term import Term
 from ergotext.lm.protocols import Automaton, Ending
+from ergotext.lm.text_scorer import TextScorer
 
 FEW_WALKS = 40
 """Walks where an ending is known to start from if they fail."""
@@ -30,7 +30,7 @@ class Matches(Term):
     regular = True
     lowest = 0.0
 
-    def __init__(self, what: Automaton | str, scorer: CausalLM | None = None) -> None:
+    def __init__(self, what: Automaton | str, scorer: TextScorer | None = None) -> None:
         if not isinstance(what, str) and not hasattr(what, "candidates"):
             raise InputError(f"{what!r:.60} is neither an automaton nor a regular expression (str)")
         self._what = what
@@ -42,10 +42,10 @@ class Matches(Term):
             )
 
     @property
-    def scorer(self) -> CausalLM | None:
+    def scorer(self) -> TextScorer | None:
         return self._scorer
 
-    def bind(self, scorer: CausalLM) -> Matches:
+    def bind(self, scorer: TextScorer) -> Matches:
         return self if self._scorer is scorer else Matches(self._what, scorer)
 
     @cached_property

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
-from ergotext.lm.causal import CausalLM
 from ergotext.lm.energies.term import Term
+from ergotext.lm.text_scorer import TextScorer
 from ergotext.support.words import check_word, is_unspaced
 
 _BLANK = re.compile(r"_{3,}(?:\{\s*(\d+)\s*(,?)\s*(\d*)\s*\})?")
@@ -129,16 +129,16 @@ class TemplateTerm(Term):
     hard = True
     lowest = 0.0
 
-    def __init__(self, template: str, scorer: CausalLM | None = None) -> None:
+    def __init__(self, template: str, scorer: TextScorer | None = None) -> None:
         self.template = template
         self.parts = Parts.of(template)
         self._scorer = scorer
 
     @property
-    def scorer(self) -> CausalLM | None:
+    def scorer(self) -> TextScorer | None:
         return self._scorer
 
-    def bind(self, scorer: CausalLM) -> TemplateTerm:
+    def bind(self, scorer: TextScorer) -> TemplateTerm:
         return self if self._scorer is scorer else TemplateTerm(self.template, scorer)
 
     @cached_property
@@ -258,7 +258,7 @@ class TemplateTerm(Term):
             longer.append([*row, words[number % len(words)]] if words else [])
         return longer
 
-    def _known(self) -> CausalLM:
+    def _known(self) -> TextScorer:
         if self._scorer is None:
             raise InputError("this template has no tokenizer yet: add it to fluency(lm)")
         return self._scorer

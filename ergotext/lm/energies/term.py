@@ -17,9 +17,9 @@ from torch import Tensor
 from ergotext.errors import InputError
 from ergotext.lm.automata.combine import intersection
 from ergotext.lm.batch import TokenBatch, checked
-from ergotext.lm.causal import CausalLM
 from ergotext.lm.energies.values import numbers, weighed, zero
 from ergotext.lm.protocols import Automaton, MaskedScorer
+from ergotext.lm.text_scorer import TextScorer
 
 Function = Callable[[TokenBatch], Tensor]
 
@@ -40,12 +40,12 @@ class Term(ABC):
         """float64 [B], in nats; +inf outside the support."""
 
     @property
-    def scorer(self) -> CausalLM | None:
+    def scorer(self) -> TextScorer | None:
         """The causal language model of this energy, if any."""
         return None
 
     @property
-    def density(self) -> CausalLM | None:
+    def density(self) -> TextScorer | None:
         """The model whose −log p(x, end) this energy is, if it is that of one."""
         return None
 
@@ -69,7 +69,7 @@ class Term(ABC):
         """Nats that ``soft`` is never below, if that is known."""
         return Sum([(1.0, self)]).floor
 
-    def bind(self, scorer: CausalLM) -> Term:  # noqa: ARG002 - most terms need no model
+    def bind(self, scorer: TextScorer) -> Term:  # noqa: ARG002 - most terms need no model
         """The same term, bound to the model (and tokenizer) of its sum."""
         return self
 
@@ -152,7 +152,7 @@ class Sum(Term):
         self.names = _distinct([term.name for _, term in flat])
 
     @property
-    def scorer(self) -> CausalLM | None:
+    def scorer(self) -> TextScorer | None:
         return self._scorer
 
     def __call__(self, batch: TokenBatch) -> Tensor:
@@ -265,9 +265,9 @@ class Custom(Term):
         self._function = function
         self.name = name
         self._on_text = on_text
-        self._decode: CausalLM | None = None
+        self._decode: TextScorer | None = None
 
-    def bind(self, scorer: CausalLM) -> Custom:
+    def bind(self, scorer: TextScorer) -> Custom:
         bound = Custom(self._function, self.name, self._on_text)
         bound._decode, bound.lowest = scorer, self.lowest
         return bound

@@ -11,10 +11,13 @@ from torch import Tensor
 
 from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch, checked
-from ergotext.lm.causal import CausalLM
+from ergotext.lm.endings.closing import ClosingTokens, closing_tokens
+from ergotext.lm.endings.scorer import EndingScorer
+from ergotext.lm.endings.sentence import sentence_end
 from ergotext.lm.energies.locks import initial_rows, mark
 from ergotext.lm.energies.term import Custom, Function, Term
 from ergotext.lm.masked import MaskedLM
+from ergotext.lm.text_scorer import TextScorer
 from ergotext.support.words import holds_words
 
 
@@ -24,7 +27,7 @@ class Fluency(Term):
     name = "fluency"
     lowest = 0.0
 
-    def __init__(self, lm: CausalLM) -> None:
+    def __init__(self, lm: TextScorer) -> None:
         if isinstance(lm, MaskedLM):
             raise InputError(
                 "fluency needs a causal language model, but this one is masked; use "
@@ -33,11 +36,11 @@ class Fluency(Term):
         self.lm = lm
 
     @property
-    def scorer(self) -> CausalLM:
+    def scorer(self) -> TextScorer:
         return self.lm
 
     @property
-    def density(self) -> CausalLM:
+    def density(self) -> TextScorer:
         return self.lm
 
     def __call__(self, batch: TokenBatch) -> Tensor:
@@ -63,7 +66,7 @@ class PseudoLikelihood(Term):
     def masked(self) -> MaskedLM:
         return self.mlm
 
-    def bind(self, scorer: CausalLM) -> PseudoLikelihood:
+    def bind(self, scorer: TextScorer) -> PseudoLikelihood:
         if not scorer.vocabulary.same_as(self.mlm.vocabulary):
             raise InputError(
                 "the masked and the causal model in this sum have different tokenizers, so they "
@@ -105,7 +108,7 @@ class Keywords(Term):
     lowest = 0.0
 
     def __init__(
-        self, words: Sequence[str], any_order: bool = False, scorer: CausalLM | None = None
+        self, words: Sequence[str], any_order: bool = False, scorer: TextScorer | None = None
     ) -> None:
         if isinstance(words, str):
             raise InputError(
@@ -119,10 +122,10 @@ class Keywords(Term):
         self._spelled = [] if scorer is None else [scorer.vocabulary.spell(w) for w in words]
 
     @property
-    def scorer(self) -> CausalLM | None:
+    def scorer(self) -> TextScorer | None:
         return self._scorer
 
-    def bind(self, scorer: CausalLM) -> Keywords:
+    def bind(self, scorer: TextScorer) -> Keywords:
         return self if self._scorer is scorer else Keywords(self.words, self.any_order, scorer)
 
     @property
@@ -157,7 +160,7 @@ class Keywords(Term):
     def locked(self, batch: TokenBatch) -> Tensor:
         return mark(batch, self.spelled, self.any_order)
 
-    def _known(self) -> CausalLM:
+    def _known(self) -> TextScorer:
         if self._scorer is None:
             raise InputError(
                 "these keywords have no tokenizer yet: add them to fluency(lm), or call "
@@ -166,16 +169,47 @@ class Keywords(Term):
         return self._scorer
 
 
-def fluency(lm: CausalLM, context: str | None = None) -> Fluency:
-    """−log p(x, end token | context) in nats, under a causal language model.
+def fluency(
+    lm: TextScorer,
+    context: str | None = None,
+    end: Literal["token", "sentence"] | Sequence[int | str] = "token",
+) -> Fluency:
+    """−log p(x, end | context) in nats, under a causal language model.
 
     Parameters
     ----------
     lm : CausalLM
     context : str, optional
         Text to condition on; it is never edited.
+    end : "token", "sentence" or a sequence of tokens
+        Where a text ends: at the model's end token; with its first sentence
+        (``ergotext.lm.endings.sentence.SentenceEnd``); or before any of some tokens, given as ids
+        or as texts of one token each, such as ``[".", "!"]``. The model's end token is always one.
+
+    Notes
+    -----
+    With a sentence or tokens as the end, p is the model's law of what stands before that place in
+    a text that it goes on writing: the probability of the end is the sum of all that ends the
+    text there (``ergotext.lm.endings.scorer.EndingScorer``). A text of two sentences has energy
+    +inf.
+
+    Raises
+    ------
+    InputError
+        The model is masked; ``end`` is none of these, or no token of this model.
     """
-    return Fluency(lm if context is None else lm.given(context))
+    model = Fluency(lm if context is None else lm.given(context)).lm
+    if end == "token":
+        return Fluency(model)
+    words = model.vocabulary
+    if end == "sentence":
+        return Fluency(EndingScorer(model, sentence_end(words, model.end_id)))
+    if not isinstance(end, list | tuple):
+        raise InputError(
+            f'end must be "token", "sentence" or a list of tokens that end a text, got {end!r:.60}'
+        )
+    closing = closing_tokens(end, words, model.end_id)
+    return Fluency(EndingScorer(model, ClosingTokens(closing, words.size, model.end_id)))
 
 
 def pseudo_likelihood(mlm: MaskedLM, whole_words: bool = False) -> PseudoLikelihood:

@@ -1,0 +1,139 @@
+"""Rule that ends a text with its first sentence, in scripts with and without spaces."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from ergotext.lm.automata.pieces import Pieces
+from ergotext.lm.batch import TokenBatch, checked
+from ergotext.lm.endings.abbreviations import abbreviated, before_number
+from ergotext.lm.tokenizers.vocabulary import Vocabulary
+from ergotext.support.words import is_unspaced
+
+WIDE = "。！？｡．"
+"""Terminators of scripts that write no space after them."""
+TERMINATORS = frozenset(".!?…‼⁇⁈⁉‽؟۔।॥։።።" + WIDE)
+CLOSERS = frozenset("\"'”’»›)]}」』】》〉〕〗）］｝＂＇")
+OPEN_OR_CLOSE = frozenset("“‘«‹")
+"""Quotes that close in some languages that put a space between sentences (German, Danish)."""
+BROKEN = "\ufffd"
+
+
+class Place(IntEnum):
+    """What a prefix ends with."""
+
+    INSIDE = 0
+    """no sentence terminator"""
+    STOP = 1
+    """a terminator, where a space parts sentences"""
+    STOP_SPACE = 2
+    """the same and white space: one token may write both"""
+    NUMBER = 3
+    """an abbreviation if a number follows: ``No.``"""
+    NUMBER_SPACE = 4
+    WIDE_STOP = 5
+    """a terminator in a script without spaces"""
+    WIDE_SPACE = 6
+
+
+class SentenceEnd:
+    r"""The end of a sentence: a terminator, and closing quotes or brackets after it.
+
+    There a next sentence opens with white space that no lower-case letter follows (after ``No.``
+    no digit either); in scripts without spaces with everything but a closer or another
+    terminator. So ``3.14`` and ``."`` before `` and`` go on, and abbreviations that are known
+    (``endings.abbreviations``, English) are no place at all.
+
+    Only the text of the row counts, in whole characters: a terminator spelled in several tokens
+    stands when its last byte does. A token that ends after white space (``.\n``) stands at an
+    end, one with text after the stop (``.,``) inside. The context before a row is not looked at.
+
+    Parameters
+    ----------
+    pieces : Pieces
+        What each token writes.
+    size : int
+        Tokens of the model.
+    """
+
+    def __init__(self, pieces: Pieces, size: int) -> None:
+        self._pieces = pieces
+        texts = [piece.decode(errors="replace") for piece in pieces.tokens[:size]]
+        self.absorbed = torch.zeros(len(Place), size, dtype=torch.bool)
+        self._may_stand = torch.zeros(size, dtype=torch.bool)
+        for token in pieces.text[pieces.text < size].tolist():
+            self.absorbed[opened_by(texts[token]), token] = True
+            self._may_stand[token] = _may_stand(texts[token])
+
+    def kinds(self, batch: TokenBatch) -> Tensor:
+        """int64 [B, L + 1]: the ``Place`` after each prefix of each row; 0 beyond its end."""
+        checked(batch, len(self._may_stand))
+        found = torch.zeros(len(batch), batch.width + 1, dtype=torch.int64)
+        rows = batch.rows()
+        for r, i in (self._may_stand[batch.ids] & batch.inside).nonzero().tolist():
+            found[r, i + 1] = place_after(
+                self._pieces.joined(rows[r][: i + 1]).decode(errors="replace")
+            )
+        return found
+
+
+@lru_cache(maxsize=8)
+def sentence_end(vocabulary: Vocabulary, end_id: int) -> SentenceEnd:
+    """The rule for a model's tokens, made once.
+
+    Raises
+    ------
+    InputError
+        What the tokens write cannot be found out.
+    """
+    size = vocabulary.size
+    return SentenceEnd(Pieces.of(vocabulary.tokenizer, size=size, end=end_id), size)
+
+
+def place_after(text: str) -> Place:
+    """What a text ends with."""
+    bare = text.rstrip()
+    spaced = bare != text
+    body = bare.rstrip("".join(CLOSERS | OPEN_OR_CLOSE))
+    if not body or body[-1] not in TERMINATORS:
+        return Place.INSIDE
+    words = body.rstrip("".join(TERMINATORS | CLOSERS | OPEN_OR_CLOSE))
+    wide = any(stop in WIDE for stop in body[len(words) :])
+    if wide or (words and is_unspaced(words[-1])):
+        if bare.rstrip("".join(CLOSERS)) != body:
+            return Place.INSIDE  # “ and the like open a quotation there
+        return Place.WIDE_SPACE if spaced else Place.WIDE_STOP
+    if body == words + ".":
+        if abbreviated(words):
+            return Place.INSIDE
+        if body == bare and before_number(words):
+            return Place.NUMBER_SPACE if spaced else Place.NUMBER
+    return Place.STOP_SPACE if spaced else Place.STOP
+
+
+def opened_by(text: str) -> list[int]:
+    """The places at which a token of this text opens a next sentence."""
+    rest = text.lstrip()
+    spaced, first = rest != text, rest[:1]
+    # A single space alone may stand before a number, which some tokenizers spell digit by digit.
+    numeric = first.isdigit() or text == " "
+    lower = first.islower()
+    opened = {
+        Place.STOP: spaced and not lower,
+        Place.STOP_SPACE: not lower,
+        Place.NUMBER: spaced and not lower and not numeric,
+        Place.NUMBER_SPACE: not lower and not numeric,
+        Place.WIDE_STOP: text[0] not in TERMINATORS | CLOSERS,
+        Place.WIDE_SPACE: True,
+    }
+    return [int(place) for place, opens in opened.items() if opens]
+
+
+def _may_stand(text: str) -> bool:
+    """Whether a prefix that ends with a token of this text may end a sentence."""
+    last = text[-1]
+    return last in TERMINATORS | CLOSERS | OPEN_OR_CLOSE or last.isspace() or last == BROKEN

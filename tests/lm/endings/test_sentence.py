@@ -1,0 +1,102 @@
+"""Where a sentence ends, in English and Chinese, and what opens the next one."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from ergotext.lm.batch import TokenBatch
+from ergotext.lm.endings.sentence import Place, SentenceEnd, opened_by, place_after
+from tests.lm.endings.toy import pieces_of
+
+PLACES = {
+    Place.INSIDE: (
+        "", " ", "\n", "He left", "pi is 3.14", "He paid Mr.", "He paid (Mr.) ", "Dr.", "J.",
+        "by J. R.", "e.g.", "(i.e.", "the U.S.", "the U.S.A.", "a Ph.D.", "cf.", "and vs.",
+        'He said "No." and', "Well.,", "A, b;", '"', "(", "……我", "“他走了", "他走了。“", "他,",
+        "3.14。5", "broken 。".encode()[:-1].decode(errors="replace"),
+    ),
+    Place.STOP: (
+        "He left.", "in 1990.", "is 3.", "Go!", "Who?!", "Wait...", "Wait…", '"Go!"', "(Go.)",
+        'He said "No."', "’No.’", "He said no.", "Then it was I.", "in 3D.",
+        "at 5 p.m.", "Say “no.”", "?!",
+        "Go.'\"", "He sat.", "an etc.", "«Non!»", "„Nein.“", ".", "……", "क्या।", "They met Al Mr..",
+    ),
+    Place.STOP_SPACE: ("He left.\n", 'He left." ', "Go! \n "),
+    Place.NUMBER: ("page No.", "see Fig.", "in Dec."),
+    Place.NUMBER_SPACE: ("page No. ",),
+    Place.WIDE_STOP: (
+        "他走了。", "“他走了。”", "「はい。」", "。”", "他走了……", "好！", "好?", "好.", "真的？！",
+        "（好。）", "3.14。", "A。", "《书》。", "他走了！」", "好。…", "。…",
+    ),
+    Place.WIDE_SPACE: ("他走了。\n", "好！ "),
+}  # fmt: skip
+"""Texts by what they end with."""
+
+OPENED = {
+    Place.STOP: {
+        True: (
+            " A",
+            " The",
+            " 5",
+            " ",
+            "\n",
+            "\n\n",
+            " “",
+            ' "',
+            " (",
+            " é"[:1] + "É",
+            " 我",
+            " -",
+        ),
+        False: ("A", "a", "5", "14", " a", " é", "\na", ".", ",", '"', "”", "我", ".\n"),
+    },
+    Place.STOP_SPACE: {True: ("A", " A", '"', "5", "\n"), False: ("a", " a", "é")},
+    Place.NUMBER: {True: (" A", "\n", " (", " No"), False: (" 5", " ", " a", "A", "5")},
+    Place.NUMBER_SPACE: {True: ("A", "\n"), False: ("5", " 5", " ", "a")},
+    Place.WIDE_STOP: {
+        True: ("我", "a", "A", " ", "\n", "，", "“", "「", "我。", "\ufffd", "5"),
+        False: ("”", "」", "。", "！", "……", "”，", '"', ")", "）"),
+    },
+    Place.WIDE_SPACE: {True: ("我", "”", "a"), False: ()},
+    Place.INSIDE: {True: (), False: ("A", " A", "a", "\n", "我")},
+}
+"""Tokens by whether they open a next sentence there."""
+
+
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
+def test_texts_end_where_they_should(place: Place) -> None:
+    assert {text: place_after(text).name for text in PLACES[place]} == dict.fromkeys(
+        PLACES[place], place.name
+    )
+
+
+@pytest.mark.parametrize("place", OPENED, ids=lambda place: place.name)
+def test_tokens_open_a_next_sentence_or_go_on(place: Place) -> None:
+    for opens, texts in OPENED[place].items():
+        wrong = [text for text in texts if (int(place) in opened_by(text)) is not opens]
+        assert wrong == [], f"opens: {opens}"
+
+
+def test_places_are_of_whole_characters_and_of_tokens_as_they_are_cut() -> None:
+    stop = "。".encode()
+    rule = SentenceEnd(
+        pieces_of(["我", stop[:1], stop[1:2], stop[2:], ".", ",", ".,", " He", ".\n"]), 10
+    )
+    he, dot = 8, 5
+    rows = [[1, 2, 3, 4], [2], [2, 3], [he, dot], [he, dot, 6], [he, 7], [he, 9], []]
+    kinds = rule.kinds(TokenBatch.of(rows))
+    assert kinds.tolist() == [
+        [0, 0, 0, 0, Place.WIDE_STOP],
+        [0] * 5,
+        [0] * 5,
+        [0, 0, Place.STOP, 0, 0],
+        [0, 0, Place.STOP, 0, 0],
+        [0] * 5,
+        [0, 0, Place.STOP_SPACE, 0, 0],
+        [0] * 5,
+    ]
+    # Bytes of a character may begin a next sentence, in a script without spaces.
+    assert rule.absorbed[Place.WIDE_STOP, [1, 2, 3]].all()
+    assert not rule.absorbed[:, 0].any() and not rule.absorbed[Place.INSIDE].any()
+    assert rule.absorbed.shape == (len(Place), 10) and rule.absorbed.dtype == torch.bool
