@@ -5,16 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from ergotext.errors import InputError
-from ergotext.lm.tokenizers.characters import Alphabet, CharacterTokenizer
+from ergotext.lm.tokenizers.characters import Alphabet
 from ergotext.lm.tokenizers.fast import padding_of
 from ergotext.lm.tokenizers.spelling import spelled
 from ergotext.lm.tokenizers.vocabulary import Vocabulary
 from ergotext.support.arrays import Ints
+
+
+class PiecewiseTokenizer(Protocol):
+    """A tokenizer that says what each token writes, such as ``CharacterTokenizer``."""
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def alphabet(self) -> Alphabet: ...
+
+    def piece(self, token: int) -> bytes:
+        """The bytes that a token writes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,13 +71,13 @@ class Pieces:
     @classmethod
     def of(
         cls,
-        tokenizer: CharacterTokenizer | PreTrainedTokenizerBase,
+        tokenizer: PiecewiseTokenizer | PreTrainedTokenizerBase,
         *,
         size: int | None = None,
         end: int | None = None,
         pad: int | None = None,
     ) -> Pieces:
-        """The pieces of a character tokenizer, or of a fast tokenizer of transformers.
+        """The pieces of a character tokenizer (or its like), or of a fast one of transformers.
 
         Parameters
         ----------
@@ -81,12 +95,13 @@ class Pieces:
             The tokenizer is of a kind whose pieces are unknown (not a fast one, or one that
             is neither byte-level nor of SentencePiece's kind), or names no end token.
         """
-        if isinstance(tokenizer, CharacterTokenizer):
+        if not isinstance(tokenizer, PreTrainedTokenizerBase) and hasattr(tokenizer, "piece"):
             tokens = [tokenizer.piece(token) for token in range(tokenizer.size)]
             own = tokenizer.alphabet
+            pad = own.pad if pad is None else pad
             alphabet = Alphabet(
-                size or own.size,
-                own.pad if pad is None else pad,
+                max(size or own.size, pad + 1),
+                pad,
                 own.end if end is None else end,
                 own.fingerprint,
             )
