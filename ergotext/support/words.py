@@ -153,6 +153,15 @@ def holds_words(
     return all(_follow(text, group) for group in ordered_groups(words, any_order))
 
 
+def spellings_used(text: str, words: Sequence[Keyword]) -> list[str | None]:
+    """Of each keyword the alternative that stands in the text, the first of several; None if none.
+
+    At word boundaries, wherever it stands.
+    """
+    each = map(alternatives, words)
+    return [next((w for w in keyword if find_word(text, w) >= 0), None) for keyword in each]
+
+
 def ordered_groups(words: Sequence[Keyword], any_order: bool) -> list[list[tuple[str, ...]]]:
     """Keywords in groups that each keep their order: one group, or one for each distinct keyword.
 

@@ -195,7 +195,7 @@ class Keywords(Term):
             raise InputError(
                 f"the keywords {self._shown} change when written side by side "
                 f"({self._known().decode(TokenBatch.of(rows))[0].strip()!r}); change their order "
-                "or spelling"
+                "or spelling, or give an initial text (initial=)"
             )
         return batch.select(sound.nonzero()[torch.arange(count) % int(sound.sum()), 0])
 
