@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -131,6 +132,11 @@ class Pieces:
         """int64 [n]: the tokens that write something, rising."""
         return np.flatnonzero(np.fromiter(map(len, self.tokens), np.int64, len(self.tokens)))
 
+    @cached_property
+    def read(self) -> list[tuple[str, bytes] | None]:
+        """What each token writes at the beginning of a text (``decoded``)."""
+        return [decoded(piece) for piece in self.tokens]
+
     def joined(self, ids: Sequence[int]) -> bytes:
         """The bytes that these tokens write."""
         return b"".join(self.tokens[token] for token in ids)
@@ -156,3 +162,12 @@ class Pieces:
         for piece in self._spelling:
             found.setdefault(piece[0], set()).add(len(piece))
         return {byte: sorted(sizes) for byte, sizes in found.items()}
+
+
+def decoded(text: bytes) -> tuple[str, bytes] | None:
+    """The characters of a text, and the beginning of one that it ends in; None if it is none."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        return decoder.decode(text), decoder.getstate()[0]
+    except UnicodeDecodeError:
+        return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from ergotext.lm.batch import TokenBatch, checked
 from ergotext.lm.causal import CausalLM
 from ergotext.lm.energies.term import Term
 from ergotext.lm.protocols import Automaton, Ending
+from ergotext.lm.tokenizers.vocabulary import Vocabulary
 
 FEW_WALKS = 40
 """Walks where an ending is known to start from if they fail."""
@@ -125,8 +126,13 @@ def accepted(automaton: Automaton, batch: TokenBatch) -> Tensor:
 
 
 def pieces_of(lm: CausalLM) -> Pieces:
-    """The bytes that each token of a model writes."""
-    return Pieces.of(lm.vocabulary.tokenizer, size=lm.vocabulary.size, end=lm.end_id)
+    """The bytes that each token of a model writes; the same object for the same tokenizer."""
+    return _pieces(lm.vocabulary, lm.end_id)
+
+
+@lru_cache(maxsize=8)
+def _pieces(vocabulary: Vocabulary, end: int) -> Pieces:
+    return Pieces.of(vocabulary.tokenizer, size=vocabulary.size, end=end)
 
 
 def matches(what: Automaton | str) -> Matches:
