@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter
+from bisect import bisect_right
 from collections.abc import Collection, Sequence
+from typing import Literal, TypeAlias
 
 from ergotext.errors import InputError
+
+Keyword: TypeAlias = str | Sequence[str]
+"""A word or phrase, or alternatives, one of which must occur."""
+Role: TypeAlias = Literal["part", "alone", "inner", "unseen", "other"]
+
+INNER = "'\u2019-\u2010\u2011"
+"""Apostrophes and hyphens: inside a word they part nothing."""
 
 _DIRECTION = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 _DRIVES = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
@@ -26,6 +34,7 @@ _UNSPACED = (
     (0xFF66, 0xFF9F),  # half-width Katakana
     (0x20000, 0x3FFFF),  # further CJK extensions
 )
+_BOUNDS = [bound for low, high in _UNSPACED for bound in (low, high + 1)]
 
 
 def counted(count: int, thing: str) -> str:
@@ -45,8 +54,7 @@ def printable(text: str) -> str:
 
 def is_unspaced(char: str) -> bool:
     """Whether a character belongs to a script that writes words without spaces between them."""
-    code = ord(char)
-    return any(low <= code <= high for low, high in _UNSPACED)
+    return bisect_right(_BOUNDS, ord(char)) % 2 == 1
 
 
 def joins(char: str) -> bool:
@@ -112,22 +120,103 @@ def find_word(text: str, word: str, start: int = 0) -> int:
     return -1
 
 
-def holds_words(text: str, words: Sequence[str], any_order: bool = False) -> bool:
-    """Whether every word occurs in the text verbatim, at word boundaries.
+def alternatives(keyword: Keyword) -> tuple[str, ...]:
+    """The spellings of a keyword, each once.
 
-    Without ``any_order`` the words must follow each other in the order given, not overlapping.
-    A word given twice must stand there twice.
+    Raises
+    ------
+    InputError
+        There are none, or they are no texts.
     """
-    if any_order:
-        counted = Counter(words).items()
-        return all(holds_words(text, [word] * times) for word, times in counted)
+    if isinstance(keyword, str):
+        check_unicode(keyword)
+        return (keyword,)
+    check_texts(keyword, "alternatives of a keyword")
+    if not keyword:
+        raise InputError("a keyword has no alternatives: give at least one word")
+    return tuple(dict.fromkeys(keyword))
+
+
+def find_any(text: str, words: Sequence[str], start: int = 0) -> int:
+    """Index after the occurrence of any of the words that ends first from ``start`` on, or -1."""
+    found = [(find_word(text, word, start), len(word)) for word in words]
+    return min((at + size for at, size in found if at >= 0), default=-1)
+
+
+def holds_words(
+    text: str,
+    words: Sequence[Keyword],
+    any_order: bool = False,
+    without: Sequence[str] = (),
+    words_between: tuple[int, int] | None = None,
+) -> bool:
+    """Whether every keyword occurs in the text verbatim, at word boundaries.
+
+    Without ``any_order`` the keywords must follow each other in the order given, not overlapping.
+    A keyword given twice must stand there twice. Of alternatives one is enough. None of the words
+    of ``without`` may occur, and the number of words (``count_words``) is within
+    ``words_between``, both ends included.
+    """
+    if any(find_word(text, word) >= 0 for word in without):
+        return False
+    if words_between and not words_between[0] <= count_words(text) <= words_between[1]:
+        return False
+    return all(_follow(text, group) for group in ordered_groups(words, any_order))
+
+
+def spellings_used(text: str, words: Sequence[Keyword]) -> list[str | None]:
+    """Of each keyword the alternative that stands in the text, the first of several; None if none.
+
+    At word boundaries, wherever it stands.
+    """
+    each = map(alternatives, words)
+    return [next((w for w in keyword if find_word(text, w) >= 0), None) for keyword in each]
+
+
+def ordered_groups(words: Sequence[Keyword], any_order: bool) -> list[list[tuple[str, ...]]]:
+    """Keywords in groups that each keep their order: one group, or one for each distinct keyword.
+
+    Two keywords are the same if they have the same alternatives.
+    """
+    keywords = [alternatives(word) for word in words]
+    if not any_order:
+        return [keywords] if keywords else []
+    groups: dict[frozenset[str], list[tuple[str, ...]]] = {}
+    for keyword in keywords:
+        groups.setdefault(frozenset(keyword), []).append(keyword)
+    return list(groups.values())
+
+
+def _follow(text: str, keywords: Sequence[tuple[str, ...]]) -> bool:
+    """Whether the keywords follow one another in the text."""
     at = 0
-    for word in words:
-        at = find_word(text, word, at)
+    for keyword in keywords:
+        # What ends first leaves most of the text to the others.
+        at = find_any(text, keyword, at)
         if at < 0:
             return False
-        at += len(word)
     return True
+
+
+def role(char: str) -> Role:
+    """What a character is in a count of words (``count_words``)."""
+    category = unicodedata.category(char)
+    if category == "Cf" or category.startswith("M"):
+        return "unseen"
+    if char.isalnum() or char == "_":
+        return "alone" if is_unspaced(char) else "part"
+    return "inner" if char in INNER else "other"
+
+
+def count_words(text: str) -> int:
+    """The number of words in a text.
+
+    A word is a longest run of letters, digits and underscores with single apostrophes or hyphens
+    inside: ``don't`` and ``ice-cream`` are one word each, ``3.14`` is two. Where a script writes
+    no spaces (``is_unspaced``: Chinese, Japanese, Thai, …) every character is a word.
+    """
+    signs = {"part": "w", "alone": "c", "inner": "-", "unseen": "", "other": " "}
+    return len(re.findall("w+(?:-w+)*|c", "".join(signs[role(char)] for char in text)))
 
 
 def check_word(word: str) -> None:

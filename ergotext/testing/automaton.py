@@ -218,7 +218,7 @@ def _check_least(automaton: Automaton, states: Ints, token: Ints, after: Ints) -
         if np.array_equal(before, shortest):
             break
     least = automaton.least(known)
-    for i in np.flatnonzero(least > shortest)[:1].tolist():
+    for i in np.flatnonzero((least > shortest) & (shortest < far))[:1].tolist():
         raise AssertionError(
             f"least says that state {known[i]} needs {least[i]} tokens or more, and "
             f"{shortest[i]} are enough"

@@ -1,19 +1,28 @@
-"""Automaton over characters: words that must follow one another in a text."""
+"""Small automata over characters, of which ``keywords`` makes one over tokens.
+
+A text is read character by character; the least that must be known of it is one of a few
+positions. ``word_chains`` has the kinds: words that must occur, words that must not, a number of
+words.
+"""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Hashable
 from functools import cache
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ergotext.support.arrays import Ints
-from ergotext.support.words import joins
+from ergotext.support.words import Role, joins, role
+
+Read = TypeVar("Read", bound=Hashable)
 
 
-class _Kind(NamedTuple):
+class Kind(NamedTuple):
     """What a character does to words beside it."""
 
     joins: bool
@@ -22,105 +31,92 @@ class _Kind(NamedTuple):
     """it changes the letter before it"""
     unseen: bool
     """it parts nothing: the next one counts instead"""
+    role: Role
+    """what it is in a count of words"""
 
 
-_KINDS = [_Kind(j, m, False) for j in (False, True) for m in (False, True)]
-_KINDS.append(_Kind(False, False, True))
+_KINDS = [
+    Kind(False, False, False, "other"),
+    Kind(False, False, False, "inner"),
+    Kind(False, False, False, "alone"),
+    Kind(True, False, False, "part"),
+    Kind(False, True, False, "unseen"),
+    Kind(True, True, False, "unseen"),
+    Kind(False, False, True, "unseen"),
+]
 KINDS = len(_KINDS)
 
 
-class _Read(NamedTuple):
-    """What must be known of the text read so far."""
+class Chain(ABC, Generic[Read]):
+    """Reads a text character by character and says whether it may end.
 
-    found: int = 0
-    """words that were found, one after the other"""
-    begun: int = 0
-    """bit i: the last i + 1 characters begin the word sought"""
-    waiting: bool = False
-    """the word sought stands there, and the next visible character decides whether it ends so"""
-    ahead: int = 0
-    """as ``begun``, of the word after it, while that is undecided"""
-    joined: bool = False
-    """the last visible character joins"""
-
-
-class Chain:
-    """Matches words that follow one another in a text (``words.holds_words``, in order).
-
-    The least that must be known of a text is one of a few positions (numbered from 0, the start);
-    ``step[position, kind]`` leads on. A word given twice must stand there twice.
+    Positions are numbered from 0, the start; ``step[position, symbol]`` leads on, where a symbol
+    is the kind of a character, or one of the ``letters`` that this chain tells apart.
 
     Parameters
     ----------
-    words : sequence of str
-        Each with at least one visible character.
-
-    References
-    ----------
-    Baeza-Yates and Gonnet 1992, "A new approach to text searching": all beginnings of a word that
-    the text ends in, as the bits of one number.
+    letters : iterable of str
+    start : hashable
+        What is known of an empty text.
     """
 
-    def __init__(self, words: Sequence[str]) -> None:
-        self.words = tuple(words)
-        letters = sorted(set("".join(words)))
-        self._letters = np.array([ord(letter) for letter in letters], dtype=np.int64)
-        symbols: list[tuple[str, _Kind]] = [("", kind) for kind in _KINDS]
-        symbols += [(letter, _kind(letter)) for letter in letters]
-        positions, steps = [_Read()], []
-        number = {_Read(): 0}
+    limits = False
+    """Whether every text is taken at first, and some later no more."""
+
+    def __init__(self, letters: set[str], start: Read) -> None:
+        self.letters = sorted(letters)
+        self._points = np.array([ord(letter) for letter in self.letters], dtype=np.int64)
+        symbols: list[tuple[str, Kind]] = [("", kind) for kind in _KINDS]
+        symbols += [(letter, _kind(letter)) for letter in self.letters]
+        positions, steps = [start], []
+        number = {start: 0}
         for read in positions:  # which grow meanwhile
-            after = [self._after(read, *symbol) for symbol in symbols]
+            after = [self.after(read, *symbol) for symbol in symbols]
             positions += [new for new in dict.fromkeys(after) if new not in number]
             number.update((new, len(number)) for new in positions[len(number) :])
             steps.append([number[new] for new in after])
+        self.positions = positions
+        """what is known of the text at each position"""
         self.step = np.array(steps, dtype=np.int32)
-        self.covers = np.array([read.found + read.waiting == len(words) for read in positions])
-        """bool [positions]: whether a text that ends here holds all the words"""
+        self.covers = np.array([self.accepts(read) for read in positions])
+        """bool [positions]: whether a text that ends here is accepted"""
+        self.dead = self._dead()
+        """bool [positions]: whether no text that goes on from here is accepted"""
+
+    @abstractmethod
+    def after(self, read: Read, char: str, kind: Kind) -> Read:
+        """What is known after one more character; ``char`` is empty for one of no letter."""
+
+    @abstractmethod
+    def accepts(self, read: Read) -> bool:
+        """Whether a text that ends here is accepted."""
+
+    @abstractmethod
+    def __str__(self) -> str:
+        """What this chain asks of a text: "contains 'sun'"."""
 
     def symbols(self, points: Ints) -> Ints:
         """int64 [n]: the column of ``step`` for each of these code points."""
-        others = np.array([kind_of(point) for point in points.tolist()])
-        at = np.minimum(np.searchsorted(self._letters, points), len(self._letters) - 1)
-        column: Ints = np.where(self._letters[at] == points, len(_KINDS) + at, others)
-        return column
+        column = np.array([kind_of(point) for point in points.tolist()], dtype=np.int64)
+        if not len(self._points):
+            return column
+        at = np.minimum(np.searchsorted(self._points, points), len(self._points) - 1)
+        return np.where(self._points[at] == points, KINDS + at, column)
 
-    def _after(self, read: _Read, char: str, kind: _Kind) -> _Read:
-        if read.found == len(self.words):
-            return read
-        found, begun, waiting, ahead, joined = read
-        if waiting and not kind.unseen:
-            broken = kind.mark or (kind.joins and joins(self.words[found][-1]))
-            if not broken:
-                found, begun = found + 1, ahead
-            waiting, ahead = False, 0
-            if found == len(self.words):
-                return _Read(found)
-        word = self.words[found]
-        begun = _shifted(begun, word, char, joined)
-        if waiting and found + 1 < len(self.words):
-            ahead = _shifted(ahead, self.words[found + 1], char, joined)
-        whole = 1 << len(word) - 1
-        if begun & whole:
-            begun &= ~whole
-            # What comes whole again before the first was decided will be decided like it.
-            waiting = True
-        return _Read(found, begun, waiting, ahead, joined if kind.unseen else kind.joins)
-
-
-def _shifted(begun: int, word: str, char: str, joined: bool) -> int:
-    """The beginnings of the word that the text ends in, with one character more."""
-    may_begin = not (joined and joins(word[0]))
-    places = sum(1 << at for at, letter in enumerate(word) if letter == char)
-    return (begun << 1 | may_begin) & places
+    def _dead(self) -> NDArray[np.bool_]:
+        alive, before = self.covers.copy(), 0
+        while alive.sum() > before:
+            before = int(alive.sum())
+            alive |= alive[self.step].any(axis=1)
+        return ~alive
 
 
 def kind_of(point: int) -> int:
-    """The column of ``step`` for a code point that is no letter of the words."""
+    """The column of ``step`` for a code point that is no letter of a chain."""
     return _KINDS.index(_kind(chr(point)))
 
 
 @cache
-def _kind(char: str) -> _Kind:
+def _kind(char: str) -> Kind:
     category = unicodedata.category(char)
-    return _Kind(joins(char), category.startswith("M"), category == "Cf")
+    return Kind(joins(char), category.startswith("M"), category == "Cf", role(char))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from math import prod
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,9 @@ from ergotext.support.arrays import Ints
 FAR = 1 << 20
 """Where no text that holds the words can follow."""
 ANY = (1 << KINDS) - 1
+Chains: TypeAlias = Sequence[Chain[Any]]
+MOST_CODES = 1 << 62
+"""States that can be numbered together."""
 MOST_EDGES = 1 << 24
 """Ways between states that are examined together; beyond, the words are parted into groups."""
 
@@ -31,9 +35,21 @@ class Edges(NamedTuple):
     """int32 [positions, n] of each chain"""
 
     def distinct(self) -> Edges:
-        stacked = np.concatenate([self.begun[None].astype(np.int32), *self.reached])
-        _, first = np.unique(stacked, axis=1, return_index=True)
+        first, _ = distinct_columns(self.begun, self.reached)
         return Edges(self.begun[first], [reached[:, first] for reached in self.reached])
+
+
+def distinct_columns(begun: Ints, reached: Sequence[NDArray[np.int32]]) -> tuple[Ints, Ints]:
+    """Tokens by their effect on chains: the first of each class; the class of each token."""
+    code, size = begun.astype(np.int64), int(begun.max(initial=0)) + 1
+    for table in reached:
+        for row in table:
+            if size * len(table) > MOST_CODES:
+                code = np.unique(code, return_inverse=True)[1]
+                size = int(code.max(initial=0)) + 1
+            code, size = code * len(table) + row, size * len(table)
+    _, first, of = np.unique(code, return_index=True, return_inverse=True)
+    return first, of
 
 
 class Beginnings:
@@ -44,9 +60,9 @@ class Beginnings:
     come to be of (a bit for each).
     """
 
-    def __init__(self, chains: Sequence[Chain], utf8: Utf8) -> None:
+    def __init__(self, chains: Chains, utf8: Utf8) -> None:
         self._utf8 = utf8
-        letters = sorted({char for chain in chains for word in chain.words for char in word})
+        letters = {letter for chain in chains for letter in chain.letters}
         parts = {char.encode()[:n] for char in letters for n in range(1, len(char.encode()))}
         self._class = {b"": 0} | {part: n for n, part in enumerate(sorted(parts), 1)}
         self.numbers = [utf8.number_of(part) for part in self._class]
@@ -71,7 +87,7 @@ class Beginnings:
         order = sorted(kinds | {(n, ANY) for n in (1, 2, 3)}, key=lambda c: (c[1].bit_count(), c))
         self._others = {kind: n for n, kind in enumerate(order, len(self._class))}
 
-    def behind_others(self, chains: Sequence[Chain]) -> list[Edges]:
+    def behind_others(self, chains: Chains) -> list[Edges]:
         """A superset of the next tokens of classes with other prefixes.
 
         Which character a token completes is not asked, only of which kind it may be.
@@ -108,7 +124,7 @@ def _may_become(beginning: bytes) -> tuple[int, int]:
     return left, sum(1 << kind for kind in set(map(kind_of, points)))
 
 
-def _led(chain: Chain, texts: Sequence[str]) -> NDArray[np.int32]:
+def _led(chain: Chain[Any], texts: Sequence[str]) -> NDArray[np.int32]:
     """int32 [positions, n]: where each text leads from each position."""
     points = points_of("".join(texts)).astype(np.int64)
     offsets = offsets_of(np.array([len(text) for text in texts], dtype=np.int64))
@@ -134,7 +150,7 @@ class Fewest:
 
     def __init__(
         self,
-        chains: Sequence[Chain],
+        chains: Chains,
         utf8: Utf8,
         edges: Callable[[int], tuple[Ints, list[NDArray[np.int32]]]],
     ) -> None:
@@ -144,14 +160,20 @@ class Fewest:
         ways = [Edges(self._beginnings.classes(begun), reached) for begun, reached in found]
         ways += self._beginnings.behind_others(chains)
         ways = [way.distinct() for way in ways]
-        waiting, self._groups = [list(range(len(chains)))], list[_Group]()
+        # Each group has all chains that limit: they tell what there is no room for.
+        limits = [number for number, chain in enumerate(chains) if chain.limits]
+        waiting = [[number for number, chain in enumerate(chains) if not chain.limits]]
+        self._groups: list[_Group] = []
         while waiting:
             which = waiting.pop()
-            group = _Group.of(which, chains, ways)
+            group = _Group.of(which + limits, chains, ways)
             if group is not None:
                 self._groups.append(group)
-            else:
+            elif len(which) > 1:
                 waiting += [which[: len(which) // 2], which[len(which) // 2 :]]
+            else:
+                alone = (_Group.of([number], chains, ways) for number in which + limits)
+                self._groups += [group for group in alone if group is not None]
 
     def __call__(self, begun: Ints, positions: Sequence[Ints]) -> Ints:
         """int64 [n]: of states with these beginnings and positions in the chains."""
@@ -171,10 +193,13 @@ class _Group(NamedTuple):
     left: Ints
 
     @classmethod
-    def of(cls, which: list[int], chains: Sequence[Chain], ways: Sequence[Edges]) -> _Group | None:
+    def of(cls, which: list[int], chains: Chains, ways: Sequence[Edges]) -> _Group | None:
         """None if these are too many; a single chain never is."""
+        sizes = [len(chains[k].step) for k in which]
+        if len(which) > 1 and prod(sizes) * len(ways) > MOST_CODES:
+            return None
         few = [Edges(way.begun, [way.reached[k] for k in which]).distinct() for way in ways]
-        radix = np.cumprod([1, *(len(chains[k].step) for k in which)]).astype(np.int64)
+        radix = np.cumprod([1, *sizes]).astype(np.int64)
         most = MOST_EDGES // max(len(way.begun) for way in few) if len(which) > 1 else None
         known = frontier = np.zeros(1, dtype=np.int64)
         while len(frontier):

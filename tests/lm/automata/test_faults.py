@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 
 from ergotext.errors import ErgotextError, InputError
-from ergotext.lm.automata import combine, grammars, keywords, spans, substrings
-from ergotext.support.words import holds_words
+from ergotext.lm.automata import combine, grammars, spans, substrings
 from tests.faulty import load_with_fault
 from tests.lm.automata.worlds import LATIN, PAD, SEA, check_protocol, language, listed
 
@@ -26,14 +25,6 @@ def matches() -> None:
         automaton = grammars.regex(pattern, LATIN)
         check_protocol(automaton, PAD, 10, most=2)
         expected = listed(LATIN, 3, lambda text, p=pattern: bool(re.fullmatch(p, text)))
-        assert language(automaton, 3) == expected
-
-
-def covers() -> None:
-    for wanted, pieces in ((["ab", "ab"], LATIN), (["a"], LATIN), (["海"], SEA)):
-        automaton = keywords.KeywordCoverage(wanted, pieces)
-        check_protocol(automaton, PAD, pieces.alphabet.size, most=2)
-        expected = listed(pieces, 3, lambda text, w=wanted: holds_words(text, w))
         assert language(automaton, 3) == expected
 
 
@@ -103,19 +94,6 @@ FAULTS: dict[str, tuple[str, Check, tuple[tuple[str, str], ...]]] = {
     "special tokens are text": (
         "grammars", matches, (("np.flatnonzero(allowed & text)", "np.flatnonzero(allowed)"),)
     ),
-    "a word may run into the next": (
-        "chains", covers, (("broken = kind.mark or", "broken = kind.mark and"),)
-    ),
-    "a word may begin inside another": (
-        "chains", covers, (("may_begin = not (joined and joins(word[0]))", "may_begin = True"),)
-    ),
-    "a copy of a word is enough for two": (
-        "keywords", covers, (("else ()\n        groups", "else ()\n        words = set(words)\n"
-                              "        groups"),)
-    ),
-    "a text may end inside a character": (
-        "keywords", covers, (("(states > FINISHED) & (begun == 0)", "states > FINISHED"),)
-    ),
     "beginnings too short to become runs are ways on": (
         "substrings", contains, (("self._ids, max(shortest, 1)", "self._ids, 1"),)
     ),
@@ -167,8 +145,6 @@ FAULTS: dict[str, tuple[str, Check, tuple[tuple[str, str], ...]]] = {
 
 USES: dict[str, tuple[ModuleType, tuple[str, ...]]] = {
     "grammars": (grammars, ("regex",)),
-    "chains": (keywords, ("Chain",)),
-    "keywords": (keywords, ("KeywordCoverage",)),
     "substrings": (substrings, ("Substrings",)),
     "spans": (spans, ("TextSpans",)),
     "explored": (grammars, ("Explored",)),
@@ -177,7 +153,7 @@ USES: dict[str, tuple[ModuleType, tuple[str, ...]]] = {
 """Where what a module defines is looked up by the checks."""
 
 
-@pytest.mark.parametrize("check", [matches, covers, contains, spells, combines, tells_rows_apart])
+@pytest.mark.parametrize("check", [matches, contains, spells, combines, tells_rows_apart])
 def test_without_a_fault(check: Check) -> None:
     check()
 

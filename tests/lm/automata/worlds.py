@@ -31,6 +31,13 @@ SEA = Pieces(
 """Characters in pieces: 海 is 6, 1 2, 3 5, and inside 9; no token ends what 1 leaves but 2."""
 
 
+LINE = Pieces(
+    Alphabet(11, PAD, END),
+    [b"", b"a", b"b", b" ", b"", b"-", b"a-", b"\xe6\xb5", b"\xb7", b" a b", b"a "],
+)
+"""With a hyphen, inside words and at their ends, and a character in pieces that is a word."""
+
+
 def rows(tokens: Iterable[int], most: int) -> list[Row]:
     """Every sequence of these tokens, up to a length."""
     every = sorted(tokens)
