@@ -33,10 +33,9 @@ import torch
 from ergotext import Retriever, load
 from ergotext.lm.seq2seq import Seq2SeqLM
 from ergotext.lm.trie import TokenTrie
-from ergotext.lm.trie.lines import build_from_lines
+from ergotext.lm.trie.lines import build_from_lines, fields_of
 from ergotext.tasks.datasets.kgclue.data import Question, Triple, read
 from ergotext.tasks.datasets.kgclue.metrics import mark
-from ergotext.tasks.lookup import fields_of
 from ergotext.tasks.retrieval.candidates import Potential, Spotter
 from ergotext.tasks.retrieval.lookahead.learned import Matched
 from ergotext.tasks.retrieval.lookahead.strings import StringMatch

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     )
     from ergotext.lm.batch import TokenBatch as TokenBatch
     from ergotext.lm.causal import CausalLM as CausalLM
-    from ergotext.lm.energies.custom import custom as custom
     from ergotext.lm.energies.embedding import load_encoder as load_encoder
     from ergotext.lm.energies.embedding import similarity as similarity
     from ergotext.lm.energies.matches import matches as matches
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from ergotext.lm.energies.overlap import kept_words as kept_words
     from ergotext.lm.energies.template import template as template
     from ergotext.lm.energies.term import Term as Term
+    from ergotext.lm.energies.terms import custom as custom
     from ergotext.lm.energies.terms import fluency as fluency
     from ergotext.lm.energies.terms import keywords as keywords
     from ergotext.lm.energies.terms import length as length
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from ergotext.tasks.read import SpanReader as SpanReader
     from ergotext.tasks.retrieval.candidates import Candidates as Candidates
     from ergotext.tasks.retrieval.candidates import Potential as Potential
-    from ergotext.tasks.retrieval.lookahead.loading import load_lookahead as load_lookahead
+    from ergotext.tasks.retrieval.lookahead.learned import load_lookahead as load_lookahead
     from ergotext.tasks.retrieval.lookahead.strings import StringMatch as StringMatch
     from ergotext.tasks.retrieval.results import Hit as Hit
     from ergotext.tasks.retrieval.results import Hits as Hits
@@ -73,7 +73,7 @@ _HOME = {
     "CausalLM": "lm.causal",
     "CharacterTokenizer": "lm.tokenizers.characters",
     "Term": "lm.energies.term",
-    "custom": "lm.energies.custom",
+    "custom": "lm.energies.terms",
     "DeviceTrie": "lm.trie.device",
     "EditableTrie": "lm.trie",
     "FastTokenizer": "lm.tokenizers.fast",
@@ -84,7 +84,7 @@ _HOME = {
     "kept_words": "lm.energies.overlap",
     "load_encoder": "lm.energies.embedding",
     "similarity": "lm.energies.embedding",
-    "load_lookahead": "tasks.retrieval.lookahead.loading",
+    "load_lookahead": "tasks.retrieval.lookahead.learned",
     "load_tokenizer": "lm.tokenizers.fast",
     "load_trie": "lm.trie:load",
     "save_trie": "lm.trie:save",

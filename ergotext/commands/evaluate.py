@@ -146,7 +146,7 @@ def evaluate(
 
 def _tell(done: Evaluation, as_json: bool, plot: Path | None) -> None:
     """Print the scores, and draw the plot where probabilities are known."""
-    from ergotext.tasks.evaluation.diagram import save_diagram
+    from ergotext.tasks.evaluation.calibration import save_diagram
 
     for line in done.complaints():
         typer.echo(line, err=True)

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from ergotext.commands.console import Output, standard_input
-from ergotext.commands.model import load
 from ergotext.commands.options import (
     ANNEALING,
     FLOAT32,
@@ -25,7 +24,7 @@ from ergotext.commands.options import (
     Steps,
     Threads,
 )
-from ergotext.commands.texts import show
+from ergotext.commands.texts import load, show
 
 
 def infill(

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from ergotext.commands.console import Output
-from ergotext.commands.model import load
 from ergotext.commands.options import (
     FLOAT32,
     AsJson,
@@ -22,7 +21,7 @@ from ergotext.commands.options import (
     Steps,
     Threads,
 )
-from ergotext.commands.texts import show
+from ergotext.commands.texts import load, show
 
 
 def paraphrase(

@@ -10,6 +10,8 @@ import typer
 
 from ergotext.commands.console import Output, standard_input
 from ergotext.commands.options import FLOAT32, Device, Dtype, OutFile, Threads
+from ergotext.errors import InputError
+from ergotext.support.words import counted
 
 
 class LookAheadName(StrEnum):
@@ -121,10 +123,12 @@ def retrieve(
             "- (questions from standard input) cannot be combined with other questions",
             param_hint="QUESTION",
         )
-    from ergotext.tasks.retrieval import loading as task
+    from ergotext.tasks.retrieval.lookahead.fitted import temperature_for
+    from ergotext.tasks.retrieval.lookahead.learned import lookahead_named
+    from ergotext.tasks.retrieval.retriever import answers, opened
 
-    asked = task.lines(standard_input()) if questions == ["-"] else questions
-    retriever = task.opened(
+    asked = _lines(standard_input()) if questions == ["-"] else questions
+    retriever = opened(
         model,
         index,
         prompt=prompt,
@@ -133,15 +137,15 @@ def retrieve(
         threads=threads,
         decode=decode.value,
     )
-    found = task.answers(
+    found = answers(
         retriever,
         asked[:limit],
-        lookahead=task.lookahead_named(lookahead.value, model, decode.value),
+        lookahead=lookahead_named(lookahead.value, model, decode.value),
         anywhere=anywhere,
         k=k,
         beams=beams,
         prefixes=prefixes,
-        temperature=task.temperature_for(model, temperature, posterior),
+        temperature=temperature_for(model, temperature, posterior),
         posterior=posterior,
         threshold=threshold,
         batch_size=batch_size,
@@ -152,4 +156,20 @@ def retrieve(
             lost += hits.subject == "none"
             emit(hits.json(question, emit.ascii_only) if as_json else hits.shown(question))
     if lost:
-        typer.echo(task.guesses(lost, len(asked[:limit])), err=True)
+        typer.echo(_guesses(lost, len(asked[:limit])), err=True)
+
+
+def _lines(text: str) -> list[str]:
+    """The questions of a text, one per line; InputError if there are none."""
+    found = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
+    if not any(line.strip() for line in found):
+        raise InputError("no questions on standard input; give one per line")
+    return found
+
+
+def _guesses(lost: int, asked: int) -> str:
+    """A line on questions in which no subject of the index was found."""
+    return (
+        f"{lost:,} of {counted(asked, 'question')} named no subject of the index as it is written "
+        "there: their answers are guesses from all entries, without probabilities"
+    )

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ergotext.commands.console import Interrupted, Output
-from ergotext.commands.model import load
 from ergotext.commands.options import DtypeName, Threads
+from ergotext.commands.texts import load
 
 if TYPE_CHECKING:
     pass

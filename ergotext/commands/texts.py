@@ -1,18 +1,29 @@
-"""Print the texts that chains found, and statistics of the run."""
+"""What commands that write texts share: load a model, print texts and statistics of the run."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import typer
 
 from ergotext.commands.console import Interrupted, Output
 from ergotext.commands.options import DtypeName
+from ergotext.support.threads import use_threads
 
 if TYPE_CHECKING:
+    from ergotext.lm.causal import CausalLM
+    from ergotext.lm.loading import Dtype
     from ergotext.samplers.result import Result
     from ergotext.samplers.texts import Sample
+
+
+def load(model: str, device: str, dtype: str, threads: int | None) -> CausalLM:
+    """Load the model that a command was given."""
+    from ergotext.lm.loading import load_causal
+
+    use_threads(threads)
+    return load_causal(model, device=device, dtype=cast("Dtype", dtype))
 
 
 def show(

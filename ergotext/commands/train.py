@@ -183,7 +183,7 @@ def train_lookahead(
 
     It predicts the predicate that a question asks for.
     """
-    from ergotext.tasks.training.lookahead.fit import Recipe
+    from ergotext.tasks.training.lookahead.learner import Recipe
     from ergotext.tasks.training.lookahead.train import train_lookahead as run
     from ergotext.tasks.training.run import InterruptedRunError
 

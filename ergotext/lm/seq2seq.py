@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from transformers import EncoderDecoderCache, PreTrainedModel, PreTrainedTokenizerBase
-from transformers.cache_utils import DynamicCache
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.modeling_outputs import BaseModelOutput
 
 from ergotext.errors import InputError, ModelError
-from ergotext.lm.decoding.cached import CACHE, CachedDecoding, token_ids
+from ergotext.lm.decoding.cached import CachedDecoding, token_ids
+from ergotext.lm.decoding.past import AnswerPast, EncodedInputs
 from ergotext.lm.decoding.projection import Projection
 from ergotext.lm.tokenizers.fast import FastTokenizer
 from ergotext.support.words import check_unicode
 
-Output = tuple[Tensor, EncoderDecoderCache]
 UNBOUNDED = 1 << 30
 """Length where a model sets none."""
 
@@ -118,82 +116,11 @@ class Seq2SeqLM:
         lengths = torch.tensor([len(row) for row in rows])
         seen = (torch.arange(ids.shape[1]) < lengths[:, None]).to(device)
         encoded = self.encoder(input_ids=ids, attention_mask=seen.long()).last_hidden_state
-        source = _Source(self, encoded, seen.long())
+        source = EncodedInputs(self.decoder, self.max_answer, encoded, seen.long())
         every, count = torch.arange(len(rows)), len(given)
         hidden, cache = source.decode(every, torch.full((len(rows), 1), self.start_id), None)
-        answers = _Answers(source, every[:count], cache, 1)
+        answers = AnswerPast(source, every[:count], cache, 1)
         return CachedDecoding(self.projection, self.end, hidden[:count, -1], answers)
-
-
-@dataclass(frozen=True, eq=False)
-class _Source:
-    """The encoded inputs [Q, S, D], and the decoder over them."""
-
-    lm: Seq2SeqLM
-    encoded: Tensor
-    seen: Tensor
-
-    def decode(self, inputs: Tensor, ids: Tensor, cache: EncoderDecoderCache | None) -> Output:
-        """Final states [n, m, D] of ids [n, m] after the cache, each for its input."""
-        device = self.encoded.device
-        at = inputs.to(device)
-        if cache is None:
-            # What is kept of the input is kept whole, however far the decoder's own layers see.
-            own = DynamicCache(config=self.lm.decoder.config)
-            cache = EncoderDecoderCache(own, DynamicCache())
-        output = self.lm.decoder(
-            input_ids=ids.to(device),
-            encoder_hidden_states=self.encoded[at],
-            encoder_attention_mask=self.seen[at],
-            use_cache=True,
-            **{CACHE: cache},
-        )
-        return output.last_hidden_state, output[CACHE]
-
-
-@dataclass(frozen=True, eq=False)
-class _Answers:
-    """What the decoder has read of answers to these inputs (``cached.Past``).
-
-    ``inputs`` int64 [B] are the inputs that they answer; ``length`` counts the tokens read, the
-    start token included.
-    """
-
-    source: _Source
-    inputs: Tensor
-    cache: EncoderDecoderCache
-    length: int
-
-    @property
-    def positions(self) -> int:
-        return self.source.lm.max_answer
-
-    @property
-    def room(self) -> Tensor:
-        return torch.full(self.inputs.shape, self.positions - self.length)
-
-    def read_on(self, rows: Tensor, ids: Tensor) -> tuple[Tensor, _Answers]:
-        inputs = self.inputs[rows]
-        states, cache = self.source.decode(inputs, ids, self._selected(rows))
-        return states, _Answers(self.source, inputs, cache, self.length + ids.shape[1])
-
-    def _selected(self, rows: Tensor) -> EncoderDecoderCache:
-        """A copy of the cache for these rows; that of the inputs is shared where they agree."""
-        at, inputs = rows.to(self.source.encoded.device), self.inputs[rows]
-        same = torch.equal(inputs, self.inputs)
-        one = not same and len(rows) > 0 and bool((inputs == inputs[0]).all())
-
-        def read_by(of_inputs: Tensor) -> Tensor:
-            """A single copy of one input serves all rows, so that many prefixes fit."""
-            if same:
-                return of_inputs
-            return of_inputs[at[:1]].expand(len(rows), -1, -1, -1) if one else of_inputs[at]
-
-        own_layers: Any = self.cache.self_attention_cache.layers
-        read_layers: Any = self.cache.cross_attention_cache.layers
-        own = [(layer.keys[at], layer.values[at]) for layer in own_layers]
-        read = [(read_by(layer.keys), read_by(layer.values)) for layer in read_layers]
-        return EncoderDecoderCache(DynamicCache(own), DynamicCache(read))
 
 
 def _named(model: PreTrainedModel, name: str) -> int:

@@ -45,8 +45,8 @@ def json_of(raw: bytes | str, *, unique: bool = False) -> Any:
         where = f"line {error.lineno}, column {error.colno}"
         raise ValueError(f"not JSON: {error.msg} at {where}") from error
     except RecursionError as error:
-        raise _too_deep() from error
-    _check_depth(found)
+        raise _too_deep(DEEPEST) from error
+    check_depth(found)
     if "\\u" in text:  # only an escape can make half a pair
         try:
             json.dumps(found, ensure_ascii=False).encode("utf-8")
@@ -61,10 +61,10 @@ def toml_of(raw: bytes | str) -> dict[str, Any]:
     try:
         found = tomllib.loads(text)
     except RecursionError as error:
-        raise _too_deep() from error
+        raise _too_deep(DEEPEST) from error
     except ValueError as error:
         raise ValueError(f"not TOML: {error}") from error
-    _check_depth(found)
+    check_depth(found)
     return found
 
 
@@ -175,10 +175,10 @@ def _text(raw: bytes | str) -> str:
         raise ValueError(f"not UTF-8: {error.reason} at byte {error.start:,}") from error
 
 
-def _check_depth(found: Any) -> None:
+def check_depth(found: Any, deepest: int = DEEPEST) -> None:
     """Level by level, so that the check itself cannot overflow."""
     level = [found]
-    for _ in range(DEEPEST):
+    for _ in range(deepest):
         level = [
             inner
             for one in level
@@ -188,11 +188,11 @@ def _check_depth(found: Any) -> None:
         ]
         if not level:
             return
-    raise _too_deep()
+    raise _too_deep(deepest)
 
 
-def _too_deep() -> ValueError:
-    return ValueError(f"lists and objects are nested more than {DEEPEST} deep")
+def _too_deep(deepest: int) -> ValueError:
+    return ValueError(f"lists and objects are nested more than {deepest} deep")
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Word boundaries, in scripts with and without spaces."""
+"""Word boundaries, in scripts with and without spaces; texts as they are shown."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ INNER = "'\u2019-\u2010\u2011"
 """Apostrophes and hyphens: inside a word they part nothing."""
 
 _DIRECTION = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+_DRIVES = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)+")
 _UNSPACED = (
     (0x0E00, 0x0EFF),  # Thai, Lao
@@ -39,6 +40,16 @@ _BOUNDS = [bound for low, high in _UNSPACED for bound in (low, high + 1)]
 def counted(count: int, thing: str) -> str:
     """``1 key``, ``0 keys``, ``1,200 keys``."""
     return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"
+
+
+def seen(text: str) -> str:
+    """Nothing in a text may drive the terminal, or turn the line around; tabs may stay."""
+    return _DRIVES.sub(" ", text)
+
+
+def printable(text: str) -> str:
+    """The text with a space for each character that does not print, tabs and line ends too."""
+    return "".join(char if char.isprintable() else " " for char in text)
 
 
 def is_unspaced(char: str) -> bool:
@@ -151,6 +162,15 @@ def holds_words(
     if words_between and not words_between[0] <= count_words(text) <= words_between[1]:
         return False
     return all(_follow(text, group) for group in ordered_groups(words, any_order))
+
+
+def spellings_used(text: str, words: Sequence[Keyword]) -> list[str | None]:
+    """Of each keyword the alternative that stands in the text, the first of several; None if none.
+
+    At word boundaries, wherever it stands.
+    """
+    each = map(alternatives, words)
+    return [next((w for w in keyword if find_word(text, w) >= 0), None) for keyword in each]
 
 
 def ordered_groups(words: Sequence[Keyword], any_order: bool) -> list[list[tuple[str, ...]]]:

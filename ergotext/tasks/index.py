@@ -17,10 +17,10 @@ from ergotext.lm.trie.header import VERSION, IndexFile, IndexFileError
 from ergotext.lm.trie.lines import TRIPLE, Lines, build_from_lines
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.lm.trie.update import add_lines, remove_lines
-from ergotext.support.words import counted
+from ergotext.support.words import counted, seen
 from ergotext.tasks.index_lock import changing
 from ergotext.tasks.key_warnings import key_warnings
-from ergotext.tasks.lookup import named, opened, seen
+from ergotext.tasks.lookup import named, opened
 
 
 @dataclass(frozen=True)
@@ -125,12 +125,7 @@ def build(
     """
     began = time.perf_counter()
     source, output = Path(source), Path(output)
-    _check_output(output, source)
-    if output.exists() and output.stat().st_size and not _is_index(output):
-        raise InputError(
-            f"{output} already exists and is not an index: use another file name, or remove it "
-            "first"
-        )
+    _check_new(output, source)
     names = _columns(columns)
     chosen = named(tokenizer) if tokenizer is not None else None
     trie, lines = build_from_lines(source, chosen, columns=names, strict=strict)
@@ -255,6 +250,16 @@ def _change(path: Path, trie: TokenTrie, lines: Lines, began: float, warnings: l
 
 def _columns(columns: str) -> list[str]:
     return [name.strip() for name in columns.split(",")]
+
+
+def _check_new(output: Path, source: Path) -> None:
+    """As ``_check_output``; what is replaced must be an index."""
+    _check_output(output, source)
+    if output.exists() and output.stat().st_size and not _is_index(output):
+        raise InputError(
+            f"{output} already exists and is not an index: use another file name, or remove it "
+            "first"
+        )
 
 
 def _check_output(path: Path, source: Path) -> None:

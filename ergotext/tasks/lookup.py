@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -15,14 +14,13 @@ from ergotext.errors import ErgotextError, InputError
 from ergotext.lm.tokenizers.characters import TextTokenizer
 from ergotext.lm.trie.file import load, notes_of
 from ergotext.lm.trie.header import IndexFileError
-from ergotext.lm.trie.lines import TRIPLE, subject_and_predicate
+from ergotext.lm.trie.lines import fields_of
 from ergotext.lm.trie.texts import Place, places_of
 from ergotext.lm.trie.tree import TokenTrie
-from ergotext.support.words import counted
+from ergotext.support.words import counted, seen
 
 _NEXT = 12
 """Tokens shown of those that may follow."""
-_DRIVES = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True)
@@ -91,12 +89,6 @@ def get(index: str | Path, prefix: str, *, tokenizer: str | None = None) -> Belo
     return Below(count, chain(reader.entries(places), suffixed), following)
 
 
-def fields_of(key: str, triples: bool) -> dict[str, str]:
-    """The text of a key as the fields of a line: subject and predicate, or the key itself."""
-    parts = subject_and_predicate(key) if triples else None
-    return {"key": key} if parts is None else dict(zip(TRIPLE, parts, strict=False))
-
-
 class _KeyReader:
     """Turns the keys of a trie back into the fields of lines."""
 
@@ -163,8 +155,3 @@ def named(tokenizer: str, offline: bool = False) -> TextTokenizer:
     from ergotext.lm.tokenizers.fast import load_tokenizer
 
     return load_tokenizer(tokenizer, offline=offline)
-
-
-def seen(text: str) -> str:
-    """Nothing in a text may drive the terminal, or turn the line around."""
-    return _DRIVES.sub(" ", text)

@@ -14,7 +14,7 @@ import numpy as np
 from ergotext.errors import InputError
 from ergotext.lm.automata.spans import TextSpans
 from ergotext.samplers.search.beam import Found, beam
-from ergotext.support.words import check_text
+from ergotext.support.words import check_text, printable
 from ergotext.tasks.passages import BREAKS, passage_reader
 
 
@@ -173,7 +173,7 @@ def passage_at(path: Path) -> str:
 def as_text(reading: Reading) -> str:
     """One line an answer, and one on what the probabilities are relative to."""
     lines = [
-        f"{_seen(a.text)}  [{_shown(a.places)}; p {a.probability:.3f}, log p {a.log_prob:.1f}]"
+        f"{printable(a.text)}  [{_shown(a.places)}; p {a.probability:.3f}, log p {a.log_prob:.1f}]"
         for a in reading.answers
     ]
     return "\n".join([*lines, how(reading)])
@@ -200,8 +200,3 @@ def as_json(reading: Reading, question: str, ascii_only: bool = False) -> str:
 def _shown(places: tuple[tuple[int, int], ...]) -> str:
     first = ", ".join(f"{begin}–{end}" for begin, end in places[:3])
     return first + (f" and {len(places) - 3} more" if len(places) > 3 else "")
-
-
-def _seen(text: str) -> str:
-    """Nothing in a text may drive the terminal."""
-    return "".join(char if char.isprintable() else " " for char in text)

@@ -15,14 +15,11 @@ import torch
 
 from ergotext.errors import InputError
 from ergotext.lm.automata.grammars import json_schema
-from ergotext.lm.automata.keywords import KeywordCoverage
-from ergotext.lm.automata.pieces import Pieces
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.causal import CausalLM
-from ergotext.lm.energies.custom import custom
-from ergotext.lm.energies.matches import matches
+from ergotext.lm.energies.matches import matches, pieces_of
 from ergotext.lm.energies.term import Sum, Term
-from ergotext.lm.energies.terms import fluency, keywords, length, pseudo_likelihood
+from ergotext.lm.energies.terms import custom, fluency, keywords, length, pseudo_likelihood
 from ergotext.lm.loading import load
 from ergotext.lm.masked import MaskedLM
 from ergotext.samplers.registry import sampler_named
@@ -56,7 +53,7 @@ def sample_by(
     start = config.get("start")
     if start is not None and kind == "weighted":
         raise InputError(f"{config['sampler']} does not use an initial text; drop start")
-    energy = energy_of(config["energy"], lm, config["context"], weighted=kind == "weighted")
+    energy = energy_of(config["energy"], lm, config["context"])
     named = ("model", "dtype", "context", "start", "energy")
     asked = {name: config.get(name) for name in ("chains", "steps", "max_seconds", "r_hat")}
     with _quiet():
@@ -130,23 +127,20 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def energy_of(
-    terms: Mapping[str, Any], lm: CausalLM, context: str = "", *, weighted: bool = False
-) -> Sum:
+def energy_of(terms: Mapping[str, Any], lm: CausalLM, context: str = "") -> Sum:
     """The energy that a table of terms says.
 
     Parameters
     ----------
     terms : mapping
         ``fluency`` (a weight), ``length`` (a mean, or mean, sd and weight), ``keywords`` (a list,
-        or words and any_order), ``regex``, ``json_schema`` (the schema, or a file), ``masked`` (a
-        masked model to propose by, or model, weight and whole_words), ``custom`` (a list of
-        ``file.py:name``, functions of a list of texts or subclasses of ``Term``).
+        or words, any_order, without and words_between), ``regex``, ``json_schema`` (the schema, or
+        a file), ``masked`` (a masked model to propose by, or model, weight and whole_words),
+        ``custom`` (a list of ``file.py:name``, functions of a list of texts or subclasses of
+        ``Term``).
     lm : CausalLM
     context : str
         Text to condition on.
-    weighted : bool
-        Tell keywords by an automaton: weighted samplers can write towards one.
 
     Raises
     ------
@@ -158,19 +152,15 @@ def energy_of(
     if "length" in terms:
         made.append(_length(terms["length"]))
     if "keywords" in terms:
-        made.append(_keywords(terms["keywords"], lm, weighted))
+        made.append(_keywords(terms["keywords"]))
     if "regex" in terms:
         made.append(matches(terms["regex"]))
     if "json_schema" in terms:
-        made.append(matches(json_schema(_schema(terms["json_schema"]), _pieces(lm))))
+        made.append(matches(json_schema(_schema(terms["json_schema"]), pieces_of(lm))))
     if "masked" in terms:
         made.append(_masked(terms["masked"]))
     made += [_own(place) for place in terms.get("custom", [])]
     return Sum([(1.0, term) for term in made])
-
-
-def _pieces(lm: CausalLM) -> Pieces:
-    return Pieces.of(lm.vocabulary.tokenizer, size=lm.vocabulary.size, end=lm.end_id)
 
 
 def _own(place: object) -> Term:
@@ -209,16 +199,21 @@ def _masked(told: Any) -> Term:
     return weight * pseudo_likelihood(model, bool(table.get("whole_words", False)))
 
 
-def _keywords(told: Any, lm: CausalLM, weighted: bool) -> Term:
+def _keywords(told: Any) -> Term:
     table = told if isinstance(told, dict) else {"words": told}
-    _only("keywords", table, ("words", "any_order"))
-    words = table.get("words")
-    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-        raise InputError(f"keywords must be a list of texts, or a table of words, got {told!r}")
-    any_order = bool(table.get("any_order", False))
-    if not weighted:
-        return keywords(words, any_order)
-    return matches(KeywordCoverage(words, _pieces(lm), any_order=any_order))
+    _only("keywords", table, ("words", "any_order", "without", "words_between"))
+    words = table.get("words", [])
+    if not isinstance(words, list) or not all(isinstance(word, str | list) for word in words):
+        raise InputError(
+            "keywords must be a list of texts (or of lists of alternatives), or a table of words, "
+            f"got {told!r}"
+        )
+    return keywords(
+        words,
+        bool(table.get("any_order", False)),
+        table.get("without", []),
+        table.get("words_between"),
+    )
 
 
 def _schema(told: Any) -> Any:

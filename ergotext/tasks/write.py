@@ -17,7 +17,7 @@ from ergotext.samplers.result import Result
 from ergotext.samplers.sampling import sample
 from ergotext.samplers.texts import Sample
 from ergotext.support.untrusted import json_of
-from ergotext.support.words import check_texts, check_word, is_unspaced
+from ergotext.support.words import check_texts, check_word, is_unspaced, printable
 
 CONTEXT = "It was a quiet morning in the small town."
 CONTEXT_UNSPACED = "那是小镇上一个安静的早晨。"
@@ -235,7 +235,7 @@ def as_text(result: Result, best: Sequence[Sample], approximate: bool = False) -
 
 
 def _one_line(text: str) -> str:
-    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    return " ".join(printable(text).split())
 
 
 def as_json(best: Sequence[Sample], words: Sequence[str], ascii_only: bool = False) -> str:

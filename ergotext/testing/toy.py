@@ -18,14 +18,28 @@ from ergotext.lm.batch import TokenBatch
 from ergotext.lm.energies.term import Custom, Sum, Term
 from ergotext.lm.energies.terms import Keywords, Length
 from ergotext.lm.protocols import Energy
+from ergotext.lm.tokenizers.characters import Alphabet
 from ergotext.testing.require import require
 
 SPELLING = {1: " a", 2: " c", 3: " b", 4: " b"}
 TOKENS = 5
 
 
+class ToyTokenizer:
+    """What each toy token writes."""
+
+    size = TOKENS
+    alphabet = Alphabet(TOKENS + 1, pad=TOKENS, end=0)
+
+    def piece(self, token: int) -> bytes:
+        return SPELLING.get(token, "").encode()
+
+
 class ToyVocabulary:
     """How the toy tokens spell texts of the words a, b and c."""
+
+    tokenizer = ToyTokenizer()
+    size = TOKENS
 
     def spell(self, word: str) -> list[int]:
         """The token ids of a text of words."""

@@ -12,6 +12,7 @@ import pytest
 from ergotext.cli import main
 from ergotext.samplers.registry import SAMPLERS
 from ergotext.samplers.run import Trace
+from ergotext.support.words import holds_words
 from ergotext.tasks import plot as plots
 from ergotext.tasks.config import as_toml, option
 
@@ -152,6 +153,44 @@ def test_flag_before_file_before_default(call, config: Path) -> None:
     assert set(records(out)[0]["terms"]) == {"fluency", "length", "keywords", "commas"}
     assert all("dog" in one["text"] and one["terms"]["commas"] >= 0.5 for one in records(out))
     assert "seed 0" in err
+
+
+@pytest.mark.parametrize("sampler", ["smc", "mh"])
+def test_keywords_with_alternatives_and_limits(call, config: Path, sampler: str) -> None:
+    Path("run.toml").write_text(
+        f'sampler = "{sampler}"\nn = 4\nmax_length = 10\n[energy.keywords]\n'
+        'words = [["dog", "dogs"], "summer"]\nany_order = true\nwithout = ["the"]\n'
+        "words_between = [3, 5]\n"
+    )
+    code, _, err = call("--config", "run.toml", "-o", "out.jsonl")
+    assert code == 0, err
+    found = records(Path("out.jsonl").read_text())
+    assert set(found[0]["terms"]) == {"fluency", "keywords"}
+    asked = [("dog", "dogs"), "summer"], True, ["the"], (3, 5)
+    assert found and all(holds_words(one["text"], *asked) for one in found)
+    assert call("--config", "out.run.toml", "-o", "again.jsonl")[0] == 0
+    assert Path("again.jsonl").read_text() == Path("out.jsonl").read_text()
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ("words = [[]]", "has no alternatives"),
+        ("words = [3]", "must be a list of texts"),
+        ('words = "dog"', "must be a list of texts"),
+        ("words = [[3]]", "must be one text"),
+        ('words = ["dog"]\nwithout = "cat"', "excluded words must be a list"),
+        ('words = ["dog"]\nwords_between = "8-15"', "two whole numbers"),
+        ('words = ["dog"]\nwords_between = [5, 3]', "smaller number first"),
+        ('words = ["dog", "sun"]\nwords_between = [0, 1]', "2 keywords cannot stand in 1 word"),
+        ('words = ["hot dog"]\nwithout = ["dog"]', "contains the excluded 'dog'"),
+        ("words = []", "no keywords given"),
+    ],
+)
+def test_keywords_that_cannot_be(call, config: Path, keywords: str, message: str) -> None:
+    Path("run.toml").write_text(f"[energy.keywords]\n{keywords}\n")
+    code, _, err = call("--config", "run.toml")
+    assert code == 2 and message in err and len(err.strip().splitlines()) == 1
 
 
 def test_what_a_run_was_is_saved_and_runs_again(call, config: Path) -> None:

@@ -14,7 +14,7 @@ import typer
 from ergotext.cli import main
 from ergotext.lm import loading
 from ergotext.lm.sources import SHIPPED
-from ergotext.tasks.retrieval.lookahead import loading as lookahead_loading
+from ergotext.tasks.retrieval.lookahead import learned
 from tests.fuzz.running import ASKED, SMALL
 
 KB = "Mars\tmoons\t2\nMars\tcolour\tred\nSaturn\tmoons\t146\n火星\t颜色\t红\n"
@@ -27,7 +27,7 @@ def kept_in_memory() -> Iterator[None]:
         patch.setattr(typer.main, "get_command", lru_cache(typer.main.get_command))
         for module, name, known in (
             (loading, "load", SHIPPED),
-            (lookahead_loading, "load_lookahead", ["tiny-retriever"]),
+            (learned, "load_lookahead", ["tiny-retriever"]),
         ):
             real = getattr(module, name)
             once = lru_cache(real)

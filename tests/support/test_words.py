@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ergotext.support.words import boundaries, find_word, holds_words, is_unspaced
+from ergotext.errors import InputError
+from ergotext.support.words import (
+    Keyword,
+    boundaries,
+    count_words,
+    find_word,
+    holds_words,
+    is_unspaced,
+    spellings_used,
+)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +64,64 @@ def test_find_word(text: str, word: str, at: int) -> None:
 def test_holds_words(text: str, words: list[str], in_order: bool, in_any: bool) -> None:
     assert holds_words(text, words) == in_order
     assert holds_words(text, words, any_order=True) == in_any
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "in_order", "in_any"),
+    [
+        ("she threw a ball", [("throw", "threw"), "ball"], True, True),
+        ("a ball she threw", [("throw", "threw"), "ball"], False, True),
+        ("throwing a ball", [("throw", "threw"), "ball"], False, False),
+        ("ice cream", [("ice cream", "ice"), "cream"], True, True),  # what ends first counts
+        ("cream", [("ice cream", "cream")], True, True),
+        ("a dog", ["dog", ("dog", "dogs")], False, True),
+        ("a dog", [("dog", "dogs"), ("dogs", "dog")], False, False),  # one keyword twice
+        ("dogs and a dog", [("dog", "dogs"), ("dogs", "dog")], True, True),
+    ],
+)
+def test_alternatives(text: str, words: list[Keyword], in_order: bool, in_any: bool) -> None:
+    assert holds_words(text, words) == in_order
+    assert holds_words(text, words, any_order=True) == in_any
+
+
+def test_words_that_must_not_occur_and_how_many_there_are() -> None:
+    assert holds_words("sunny", ["sunny"], without=["sun", "rain"])
+    assert not holds_words("the rain", [], without=["sun", "rain"])
+    assert holds_words("one two", [], words_between=(2, 3))
+    assert not holds_words("one", [], words_between=(2, 3))
+    assert not holds_words("1 2 3 4", [], words_between=(2, 3))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", 0),
+        (" - … ! ", 0),
+        ("The dog's well-known ball, isn’t it?", 6),
+        ("rock 'n' roll -- and -more", 5),
+        ("dogs' 3.14 snake_case", 4),
+        ("cafe\u0301 so\u00adft", 2),
+        ("我的iPhone很好。", 5),
+        ("ひらがな、カタ", 6),
+        ("привет, мир", 2),
+    ],
+)
+def test_count_words(text: str, words: int) -> None:
+    assert count_words(text) == words
+
+
+def test_which_alternative_was_used() -> None:
+    words = [("throw", "threw"), "ball", ("cat", "cats")]
+    assert spellings_used("threw a ball", words) == ["threw", "ball", None]
+
+
+@pytest.mark.parametrize(
+    ("keyword", "message"),
+    [((), "no alternatives"), ((1,), "must be one text"), (3, "must be a list of texts")],
+)
+def test_what_is_no_keyword(keyword: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        holds_words("", [keyword])
 
 
 @given(st.text("ab7_ -海\u3099é\u0301\u200b\u00ad\u1100\u1161", max_size=9))

@@ -46,19 +46,7 @@ def intersection(*parts: Automaton) -> Explored[States]:
 
 
 def _combined(parts: Sequence[Automaton], either: bool) -> Explored[States]:
-    if not parts:
-        raise InputError("no automaton to combine: give at least one")
-    pads = [int(_tokens(part, DEAD)[0]) for part in parts]
-    ends = [part.end for part in parts]
-    known = [_fingerprint(part) for part in parts]
-    tokenizers = [fingerprint for fingerprint in known if fingerprint]
-    for name, which in (("end tokens", ends), ("paddings", pads), ("tokenizers", tokenizers)):
-        if len(set(which)) > 1:
-            raise InputError(
-                f"the automata have different {name} ({', '.join(map(str, which))}): build them "
-                "for the same vocabulary"
-            )
-    end = parts[0].end
+    pad, end = _padding_and_end(parts)
 
     def follow(states: States, token: int) -> States:
         along = zip(parts, states, strict=True)
@@ -99,7 +87,24 @@ def _combined(parts: Sequence[Automaton], either: bool) -> Explored[States]:
     kinds = next((part.kinds for part in parts if isinstance(part, Ending)), None)
     outlook = Outlook(least, behind, ending, kinds)
     recipe = (union if either else intersection), tuple(parts)
-    return Explored(end, pads[0], starts, follow, ways, outlook, recipe)
+    return Explored(end, pad, starts, follow, ways, outlook, recipe)
+
+
+def _padding_and_end(parts: Sequence[Automaton]) -> tuple[int, int]:
+    """The tokens that all parts share; InputError if they are of different vocabularies."""
+    if not parts:
+        raise InputError("no automaton to combine: give at least one")
+    pads = [int(_tokens(part, DEAD)[0]) for part in parts]
+    ends = [part.end for part in parts]
+    known = [_fingerprint(part) for part in parts]
+    tokenizers = [fingerprint for fingerprint in known if fingerprint]
+    for name, which in (("end tokens", ends), ("paddings", pads), ("tokenizers", tokenizers)):
+        if len(set(which)) > 1:
+            raise InputError(
+                f"the automata have different {name} ({', '.join(map(str, which))}): build them "
+                "for the same vocabulary"
+            )
+    return pads[0], ends[0]
 
 
 def _ends(part: Automaton, state: int, ending: tuple[int, ...]) -> bool:

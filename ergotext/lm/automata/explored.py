@@ -10,7 +10,6 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ergotext.lm.automata.growing_array import Growing
 from ergotext.lm.automaton_base import AutomatonBase, marked
 from ergotext.lm.ragged import spread
 from ergotext.support.arrays import Ints
@@ -249,3 +248,29 @@ def surely_empty(automaton: Explored[Position], most: int = 500) -> bool:
         before = len(automaton)
         _, _, states = automaton.candidates(states)
     return False
+
+
+class Growing:
+    """int64 [n]: values to which others are added, at the price of those alone."""
+
+    def __init__(self, values: list[int]) -> None:
+        self._room = np.array(values, dtype=np.int64)
+        self._size = len(values)
+
+    def __len__(self) -> int:
+        return self._size
+
+    @property
+    def values(self) -> Ints:
+        """The values added so far; a view that later additions do not change."""
+        return self._room[: self._size]
+
+    def add(self, values: Ints) -> None:
+        """Append values."""
+        size = self._size + len(values)
+        if size > len(self._room):
+            room = np.empty(2 * size, dtype=np.int64)
+            room[: self._size] = self.values
+            self._room = room
+        self._room[self._size : size] = values
+        self._size = size

@@ -53,8 +53,8 @@ def check_window(words: Sequence[Keyword], window: tuple[int, int] | None) -> No
     low, high = window
     if not 0 <= low <= high:
         raise InputError(
-            f"the number of words must be between 0 or more and as many or more, got {low} to "
-            f"{high}: give the smaller number first"
+            f"the number of words must be between two numbers, 0 or more, got {low} to {high}: "
+            "give the smaller number first"
         )
     own = _of_their_own([alternatives(word) for word in words])
     if own > high:

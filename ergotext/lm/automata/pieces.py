@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from ergotext.errors import InputError
-from ergotext.lm.tokenizers.characters import Alphabet, CharacterTokenizer
+from ergotext.lm.tokenizers.characters import Alphabet
 from ergotext.lm.tokenizers.fast import padding_of
 from ergotext.lm.tokenizers.spelling import spelled
 from ergotext.lm.tokenizers.vocabulary import Vocabulary
 from ergotext.support.arrays import Ints
+
+
+class PiecewiseTokenizer(Protocol):
+    """A tokenizer that says what each token writes, such as ``CharacterTokenizer``."""
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def alphabet(self) -> Alphabet: ...
+
+    def piece(self, token: int) -> bytes:
+        """The bytes that a token writes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,13 +72,13 @@ class Pieces:
     @classmethod
     def of(
         cls,
-        tokenizer: CharacterTokenizer | PreTrainedTokenizerBase,
+        tokenizer: PiecewiseTokenizer | PreTrainedTokenizerBase,
         *,
         size: int | None = None,
         end: int | None = None,
         pad: int | None = None,
     ) -> Pieces:
-        """The pieces of a character tokenizer, or of a fast tokenizer of transformers.
+        """The pieces of a character tokenizer (or its like), or of a fast one of transformers.
 
         Parameters
         ----------
@@ -81,16 +96,12 @@ class Pieces:
             The tokenizer is of a kind whose pieces are unknown (not a fast one, or one that
             is neither byte-level nor of SentencePiece's kind), or names no end token.
         """
-        if isinstance(tokenizer, CharacterTokenizer):
+        if not isinstance(tokenizer, PreTrainedTokenizerBase) and hasattr(tokenizer, "piece"):
             tokens = [tokenizer.piece(token) for token in range(tokenizer.size)]
             own = tokenizer.alphabet
-            alphabet = Alphabet(
-                size or own.size,
-                own.pad if pad is None else pad,
-                own.end if end is None else end,
-                own.fingerprint,
-            )
-            return cls(alphabet, tokens)
+            end, pad = (own.end if end is None else end), (own.pad if pad is None else pad)
+            rows = max(size or own.size, pad + 1)
+            return cls(replace(own, size=rows, pad=pad, end=end), tokens)
         if not isinstance(tokenizer, PreTrainedTokenizerBase):
             raise InputError(
                 f"{type(tokenizer).__name__} is not a transformers tokenizer: give the model's own "
@@ -115,6 +126,11 @@ class Pieces:
     def text(self) -> Ints:
         """int64 [n]: the tokens that write something, rising."""
         return np.flatnonzero(np.fromiter(map(len, self.tokens), np.int64, len(self.tokens)))
+
+    @cached_property
+    def read(self) -> list[tuple[str, bytes] | None]:
+        """What each token writes at the beginning of a text (``decoded``)."""
+        return [decoded(piece) for piece in self.tokens]
 
     def joined(self, ids: Sequence[int]) -> bytes:
         """The bytes that these tokens write."""
@@ -141,3 +157,12 @@ class Pieces:
         for piece in self._spelling:
             found.setdefault(piece[0], set()).add(len(piece))
         return {byte: sorted(sizes) for byte, sizes in found.items()}
+
+
+def decoded(text: bytes) -> tuple[str, bytes] | None:
+    """The characters of a text, and the beginning of one that it ends in; None if it is none."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        return decoder.decode(text), decoder.getstate()[0]
+    except UnicodeDecodeError:
+        return None

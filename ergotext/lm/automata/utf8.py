@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import codecs
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ergotext.lm.automata.pieces import Pieces
+from ergotext.lm.automata.pieces import Pieces, decoded
 from ergotext.lm.ragged import offsets_of
 from ergotext.lm.tokenizers.characters import CODE_POINTS, points_of
 from ergotext.support.arrays import Ints
@@ -68,7 +67,7 @@ class Utf8:
         found = set()
         for piece in (self._pieces.tokens[token] for token in self._going_on):
             behind = piece.lstrip(bytes(_CONTINUES))
-            if (read := _decoded(behind)) is not None:
+            if (read := decoded(behind)) is not None:
                 found.add((len(piece) - len(behind), *read))
         return found
 
@@ -76,8 +75,9 @@ class Utf8:
         tokens: list[int] = []
         texts: list[str] = []
         begun: list[int] = []
+        pieces = self._pieces
         for token in self._going_on if beginning else self._initial:
-            read = _decoded(beginning + self._pieces.tokens[token])
+            read = decoded(beginning + pieces.tokens[token]) if beginning else pieces.read[token]
             if read is not None and self._can_be_completed(read[1]):
                 tokens.append(token)
                 texts.append(read[0])
@@ -107,11 +107,11 @@ class Utf8:
     def _completed(self) -> set[bytes]:
         """The beginnings that can be met and completed, for want of some bytes not all of them."""
         leads: dict[bytes, set[bytes]] = {}
-        new = {read[1] for t in self._initial if (read := _decoded(self._pieces.tokens[t]))}
+        new = {read[1] for t in self._initial if (read := decoded(self._pieces.tokens[t]))}
         while new:
             for beginning in new:
                 whole = (beginning + self._pieces.tokens[token] for token in self._going_on)
-                leads[beginning] = {read[1] for text in whole if (read := _decoded(text))}
+                leads[beginning] = {read[1] for text in whole if (read := decoded(text))}
             new = set().union(*leads.values()) - leads.keys()
         completed = {b""}
         while more := {b for b, after in leads.items() if after & completed} - completed:
@@ -128,15 +128,6 @@ def completions(beginning: bytes) -> tuple[int, range]:
     left = size - len(beginning)
     low, high = value << 6 * left, (value + 1) << 6 * left
     return left, range(max(low, (0x80, 0x800, 0x10000)[size - 2]), min(high, CODE_POINTS))
-
-
-def _decoded(text: bytes) -> tuple[str, bytes] | None:
-    """The characters of a text, and the beginning of one that it ends in; None if it is none."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    try:
-        return decoder.decode(text), decoder.getstate()[0]
-    except UnicodeDecodeError:
-        return None
 
 
 def run(step: NDArray[np.int32], columns: Ints, offsets: Ints) -> NDArray[np.int32]:

@@ -5,37 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from ergotext.errors import InputError
+from ergotext.lm.decoding.past import Past
 from ergotext.lm.decoding.projection import Projection
-
-CACHE = "cache" if "cache" in BaseModelOutputWithPast.__dataclass_fields__ else "past_key_values"
-"""What a model of transformers calls its key-value cache; the second name is that before 5.24."""
 
 TOKEN_BUDGET = 4096
 """Positions in one pass of the network over the rests of keys."""
-
-
-class Past(Protocol):
-    """Key-value cache of B rows."""
-
-    @property
-    def positions(self) -> int:
-        """The most that the network can read of a row."""
-
-    @property
-    def room(self) -> Tensor:
-        """int64 [B]: tokens that still fit after each row."""
-
-    def read_on(self, rows: Tensor, ids: Tensor) -> tuple[Tensor, Past]:
-        """Final states [n, m, D] of ids [n, m] after row ``rows[i]`` each, and the new past."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from ergotext.lm.decoding.reader import Layers, Reader
 
 @dataclass(frozen=True, eq=False)
 class Continued:
-    """Rows padded on their left, so that all of them grow at one end (``cached.Past``).
+    """Rows padded on their left, so that all of them grow at one end (a ``past.Past``).
 
     Parameters
     ----------

@@ -8,9 +8,9 @@ from transformers import DynamicCache, PreTrainedModel
 
 from ergotext.errors import InputError, ModelError
 from ergotext.lm.batch import microbatches
-from ergotext.lm.decoding.cached import CACHE
 from ergotext.lm.decoding.memo import PrefixMemo, RowCache
 from ergotext.lm.decoding.packing import Packed, pack
+from ergotext.lm.decoding.past import CACHE
 from ergotext.lm.decoding.projection import Projection
 
 Layers = list[tuple[Tensor, Tensor]]

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from ergotext.errors import InputError, ModelError
 from ergotext.lm.checks import check_model
 from ergotext.lm.conversion import first_line, quiet
-from ergotext.lm.energies.custom import custom
 from ergotext.lm.energies.term import Term
+from ergotext.lm.energies.terms import custom
 from ergotext.support.extras import install
 from ergotext.support.words import check_texts
 

@@ -1,14 +1,16 @@
-"""Lock marks: the tokens of a sequence that belong to a keyword."""
+"""Lock marks: the tokens of a sequence that belong to a keyword; and where chains start."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ergotext.lm.batch import TokenBatch
+from ergotext.lm.protocols import Automaton
 
 
 def mark(batch: TokenBatch, spelled: Sequence[Sequence[int]], any_order: bool) -> Tensor:
@@ -55,6 +57,23 @@ def initial_rows(spelled: Sequence[Sequence[int]], count: int, any_order: bool) 
             rows.append(row)
     return [rows[c * len(rows) // count if count < len(rows) else c % len(rows)]
             for c in range(count)] if rows else []  # fmt: skip
+
+
+def completed(automaton: Automaton, row: Sequence[int], most: int = 200) -> list[int] | None:
+    """A row and the fewest tokens after which it is accepted, as far as ``least`` knows them."""
+    ids, state = list(row), automaton.start(1)
+    for written in row:
+        state = automaton.advance(state, np.array([written]))
+    while state[0] >= 0 and len(ids) <= most:
+        if automaton.accepting(state)[0]:
+            return ids
+        _, token, after = automaton.candidates(state)
+        if not len(token):
+            return None
+        nearest = int(automaton.least(after).argmin())
+        ids.append(int(token[nearest]))
+        state = after[nearest : nearest + 1]
+    return None
 
 
 def _permutation(n: int, index: int) -> list[int]:

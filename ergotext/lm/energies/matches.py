@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from ergotext.lm.batch import TokenBatch, checked
 from ergotext.lm.energies.term import Term
 from ergotext.lm.protocols import Automaton, Ending
 from ergotext.lm.text_scorer import TextScorer
+from ergotext.lm.tokenizers.vocabulary import Vocabulary
 
 FEW_WALKS = 40
 """Walks where an ending is known to start from if they fail."""
@@ -57,18 +58,10 @@ class Matches(Term):
                 "this expression has no tokenizer yet: add it to fluency(lm), or build an "
                 "automaton with ergotext.lm.automata.regex(expression, Pieces.of(tokenizer))"
             )
-        words = self._scorer.vocabulary
-        pieces = Pieces.of(words.tokenizer, size=words.size, end=self._scorer.end_id)
-        return regex(self._what, pieces)
+        return regex(self._what, pieces_of(self._scorer))
 
     def __call__(self, batch: TokenBatch) -> Tensor:
-        automaton = self.automaton
-        state = automaton.start(len(checked(batch)))
-        ids, inside = batch.ids.numpy(), batch.inside.numpy()
-        for column in range(batch.longest):
-            state = np.where(inside[:, column], automaton.advance(state, ids[:, column]), state)
-        ended = automaton.advance(state, np.full(len(batch), automaton.end))
-        return torch.where(torch.from_numpy(ended >= 0), 0.0, torch.inf).double()
+        return torch.where(accepted(self.automaton, checked(batch)), 0.0, torch.inf).double()
 
     def initial(self, count: int) -> TokenBatch:
         """Initial rows from random walks that end as soon as they may.
@@ -120,6 +113,26 @@ class Matches(Term):
             row.append(int(token[at]))
             state = after[at : at + 1]
         return None
+
+
+def accepted(automaton: Automaton, batch: TokenBatch) -> Tensor:
+    """bool [B]: whether the automaton takes each row."""
+    state = automaton.start(len(batch))
+    ids, inside = batch.ids.numpy(), batch.inside.numpy()
+    for column in range(batch.longest):
+        state = np.where(inside[:, column], automaton.advance(state, ids[:, column]), state)
+    ended = automaton.advance(state, np.full(len(batch), automaton.end))
+    return torch.from_numpy(ended >= 0)
+
+
+def pieces_of(lm: TextScorer) -> Pieces:
+    """The bytes that each token of a model writes; the same object for the same tokenizer."""
+    return _pieces(lm.vocabulary, lm.end_id)
+
+
+@lru_cache(maxsize=8)
+def _pieces(vocabulary: Vocabulary, end: int) -> Pieces:
+    return Pieces.of(vocabulary.tokenizer, size=vocabulary.size, end=end)
 
 
 def matches(what: Automaton | str) -> Matches:

@@ -12,8 +12,8 @@ import torch
 from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.causal import CausalLM
-from ergotext.lm.energies.custom import custom
 from ergotext.lm.energies.term import Term
+from ergotext.lm.energies.terms import custom
 from ergotext.support.words import check_unicode, is_unspaced
 
 LONGEST = 4

@@ -33,7 +33,7 @@ class Term(ABC):
     hard: ClassVar[bool] = False
     """A hard constraint: 0 or +inf. It says where chains start and which tokens are locked."""
     regular: ClassVar[bool] = False
-    """A hard constraint equivalent to its ``automaton``; a sum may contain several."""
+    """A hard constraint equivalent to its ``automaton``."""
     lowest: float | None = None
     """Nats that this energy is never below, if that is known."""
     by_length_alone: ClassVar[bool] = False
@@ -62,6 +62,11 @@ class Term(ABC):
     def automaton(self) -> Automaton | None:
         """Automaton of the sequences that this term allows, if there is one."""
         return None
+
+    @property
+    def locking(self) -> bool:
+        """Whether this is a constraint that may hold tokens in place: one at most in a sum."""
+        return self.hard and not self.regular
 
     @property
     def soft(self) -> Function | None:
@@ -148,7 +153,7 @@ class Sum(Term):
                 raise InputError(
                     f"{term.name} is a hard constraint; a weight of {weight} would remove it"
                 )
-        if sum(term.hard and not term.regular for _, term in flat) > 1:
+        if sum(term.locking for _, term in flat) > 1:
             raise InputError(
                 "two keywords terms in one energy: give all keywords in one keywords(...)"
             )
@@ -278,8 +283,7 @@ class Sum(Term):
     @property
     def _locking(self) -> Term | None:
         """The one term that may hold tokens in place."""
-        hard = (term for _, term in self.parts if term.hard and not term.regular)
-        return next(hard, None)
+        return next((term for _, term in self.parts if term.locking), None)
 
 
 class Custom(Term):

@@ -63,11 +63,7 @@ def save(
     ErgotextError
         The disk is full, the folder cannot be written to, or the file is not ``replaces``.
     """
-    settled(trie)
-    arrays = {name: np.ascontiguousarray(getattr(trie, name)) for name in ARRAYS}
-    if isinstance(trie.tokenizer, CharacterTokenizer):
-        arrays[CHARACTERS] = trie.tokenizer.points
-    arrays = dict(sorted(arrays.items(), key=lambda item: -item[1].itemsize))
+    arrays = _arrays(settled(trie))
     own = {f"{_NOTE}{name}": text for name, text in (notes or {}).items()}
     header = header_of(_meta(trie) | own, arrays)
     path = Path(os.path.realpath(path))
@@ -142,6 +138,14 @@ def verify(path: str | Path) -> None:
     if not file.intact:
         raise IndexFileError(f"{path} is damaged: its content has changed; build it again")
     _loaded(path, file, None)  # a checksum is no proof that it was written by ``save``
+
+
+def _arrays(trie: TokenTrie) -> dict[str, NDArray[Any]]:
+    """The arrays of a trie and of its own characters, those of the widest numbers first."""
+    arrays = {name: np.ascontiguousarray(getattr(trie, name)) for name in ARRAYS}
+    if isinstance(trie.tokenizer, CharacterTokenizer):
+        arrays[CHARACTERS] = trie.tokenizer.points
+    return dict(sorted(arrays.items(), key=lambda item: -item[1].itemsize))
 
 
 def _meta(trie: TokenTrie) -> dict[str, str]:

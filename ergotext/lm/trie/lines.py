@@ -150,6 +150,12 @@ def subject_and_predicate(key: str) -> tuple[str, str] | None:
     return f"{subject}（{rest[1]}）" if len(rest) == 2 else subject, rest[0]
 
 
+def fields_of(key: str, triples: bool) -> dict[str, str]:
+    """The text of a key as the fields of a line: subject and predicate, or the key itself."""
+    parts = subject_and_predicate(key) if triples else None
+    return {"key": key} if parts is None else dict(zip(TRIPLE, parts, strict=False))
+
+
 def _places(columns: Sequence[str]) -> dict[str, int]:
     places = {name: place for place, name in enumerate(columns)}
     keys = set(places) - {"object"}

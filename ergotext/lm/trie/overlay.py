@@ -26,10 +26,9 @@ from ergotext.lm.trie.builder import (
 )
 from ergotext.lm.trie.distance import FAR
 from ergotext.lm.trie.key_ids import Key
-from ergotext.lm.trie.mapping import Ids, Keyed
 from ergotext.lm.trie.overlay_arrays import Changes, gone_states, within
 from ergotext.lm.trie.states import DEAD
-from ergotext.lm.trie.tree import TokenTrie
+from ergotext.lm.trie.tree import Ids, Keyed, TokenTrie
 from ergotext.support.arrays import Ints
 
 

@@ -1,16 +1,147 @@
-"""TokenTrie: keys in order, by prefix, with their objects."""
+"""Tries as maps: keys in order, by prefix, with their objects; ``TokenTrie`` is one of arrays."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator
+from itertools import zip_longest
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ergotext.errors import InputError
-from ergotext.lm.trie.key_ids import Key
+from ergotext.lm.protocols import Automaton
+from ergotext.lm.tokenizers.characters import Alphabet, CharacterTokenizer, TextTokenizer
+from ergotext.lm.trie.key_ids import Key, key_ids
 from ergotext.lm.trie.keys import key_blocks
-from ergotext.lm.trie.mapping import Ids, Keyed
 from ergotext.lm.trie.states import BLOCK, DEAD, ROOT, VALUE_END, VALUES_END, TrieStates
+from ergotext.lm.trie.texts import keys_that_begin, places_of
+from ergotext.support.arrays import Ints
+
+Ids = tuple[int, ...]
+
+
+class Keyed(Automaton):
+    """A map from keys to lists of objects, in the sorted order of the keys.
+
+    A key is a text, which the trie's tokenizer reads, or token ids. A prefix that is a text means
+    the keys whose text begins with it, whatever tokens the tokenizer parts the two into; token
+    ids mean the keys that begin with these tokens. Keys are given out as token ids without the
+    end token: ``trie.tokenizer.decode(key)`` is the text of one.
+    """
+
+    if TYPE_CHECKING:
+
+        @property
+        def alphabet(self) -> Alphabet:
+            """The ids of keys."""
+
+        @property
+        def tokenizer(self) -> TextTokenizer | None:
+            """The tokenizer of texts."""
+
+        @property
+        def longest(self) -> int:
+            """Tokens of the longest key, end token included."""
+
+    @abstractmethod
+    def walk(self, prefix: Key) -> int:
+        """The state after a prefix; -1 if no key begins with it."""
+
+    @abstractmethod
+    def objects(self, key: Key) -> list[str]:
+        """The objects of a key, in the order in which they were given; none for a missing key."""
+
+    @abstractmethod
+    def _keys(self, prefix: Ids) -> Iterator[Ids]:
+        """The keys that begin with these tokens."""
+
+    @abstractmethod
+    def _count(self, prefix: Ids) -> int:
+        """How many they are."""
+
+    def __len__(self) -> int:
+        return self.count()
+
+    def __iter__(self) -> Iterator[Ids]:
+        """All keys, as ``keys`` gives them."""
+        return self.keys()
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both have the same keys and objects, of the same tokenizer."""
+        if not isinstance(other, Keyed):
+            return NotImplemented
+        if self.alphabet != other.alphabet or len(self) != len(other):
+            return False
+        return all(a == b for a, b in zip_longest(self.items(), other.items()))
+
+    def __hash__(self) -> int:
+        return hash(self.alphabet)  # as keys may change
+
+    def keys(self, prefix: Key = ()) -> Iterator[Ids]:
+        """The keys that begin with this prefix, token ids without the end, in sorted order."""
+        for place in self._places(prefix):
+            yield from self._keys(place)
+
+    def items(self, prefix: Key = ()) -> Iterator[tuple[Ids, list[str]]]:
+        """The keys that begin with this prefix, each with its objects, in sorted order."""
+        return ((key, self.objects(key)) for key in self.keys(prefix))
+
+    def values(self, prefix: Key = ()) -> Iterator[list[str]]:
+        """The objects of each key that begins with this prefix, in sorted order of the keys."""
+        return (objects for _, objects in self.items(prefix))
+
+    def count(self, prefix: Key = ()) -> int:
+        """Number of keys that begin with this prefix."""
+        return sum(map(self._count, self._places(prefix)))
+
+    def get(self, prefix: Key) -> Ints:
+        """int64 [n]: the tokens that may follow, rising; the end token where a key ends here."""
+        state = self.walk(self.ids(prefix))
+        return self.candidates(np.array([state]))[1] if state >= 0 else np.empty(0, dtype=np.int64)
+
+    def prefixes(self, key: Key) -> Iterator[Ids]:
+        """The keys that this text, or these token ids, begin with: the shortest first."""
+        if isinstance(key, str) and not isinstance(self.tokenizer, CharacterTokenizer):
+            self.ids("")  # raises where there is no tokenizer
+            yield from keys_that_begin(self, key)
+            return
+        ids, state = self.ids(key), self.start(1)
+        for count, token in enumerate(ids, 1):
+            state = self.advance(state, np.array([token]))
+            if state[0] < 0 or token == self.alphabet.end:
+                return
+            if self.accepting(state)[0]:
+                yield tuple(ids[:count])
+
+    def longest_prefix(self, key: Key) -> Ids | None:
+        """The longest key that this text, or these token ids, begin with; None if there is none."""
+        longest = None
+        for longest in self.prefixes(key):  # noqa: B007 - the last one is wanted
+            pass
+        return longest
+
+    def ids(self, key: Key) -> list[int]:
+        """The token ids of a key or prefix.
+
+        Raises
+        ------
+        InputError
+            A text, for a trie without a tokenizer; or neither a text nor integers.
+        """
+        if not isinstance(key, str):
+            return key_ids(key)
+        if self.tokenizer is None:
+            raise InputError(
+                f"this trie has no tokenizer to encode {key!r}: give token ids, or set a tokenizer"
+            )
+        return self.tokenizer.encode(key)
+
+    def _places(self, prefix: Key) -> list[Ids]:
+        """The tokens below which the keys lie that begin with a prefix; in sorted order."""
+        if isinstance(prefix, str):
+            return sorted(place.tokens for place in places_of(self, prefix))
+        return [tuple(self.ids(prefix))]
 
 
 class TokenTrie(TrieStates, Keyed):

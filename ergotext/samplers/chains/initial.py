@@ -44,6 +44,18 @@ def start(
     batch = energy.initial(chains) if initial is None else initial
     if not len(batch):
         raise InputError("the initial batch is empty; give at least one text")
+    _check_tokens(batch, allowed)
+    batch = batch.select(torch.arange(chains) % len(batch))
+    batch = TokenBatch(batch.ids, batch.length, energy.locked(batch))
+    _check_texts(batch, energy.marks, max_length, redrawn)
+    value = energy(batch)
+    if not bool(torch.isfinite(value).all()):
+        raise InputError("the energy of the initial text is +inf; start from an allowed one")
+    return State(batch, value)
+
+
+def _check_tokens(batch: TokenBatch, allowed: Tensor) -> None:
+    """Only tokens that may occur in a text."""
     tokens = torch.cat([torch.tensor(row, dtype=torch.int64) for row in batch.rows()])
     known = (tokens >= 0) & (tokens < len(allowed))
     if not bool((known & allowed[tokens.clamp(0, len(allowed) - 1)]).all()):
@@ -51,9 +63,11 @@ def start(
             "the initial text contains special tokens, or ids unknown to the model, which no move "
             "can remove; remove them"
         )
-    batch = batch.select(torch.arange(chains) % len(batch))
-    batch = TokenBatch(batch.ids, batch.length, energy.locked(batch))
-    if any(not energy.marks <= set(marks) for marks in batch.locked.tolist()):
+
+
+def _check_texts(batch: TokenBatch, marks: frozenset[int], max_length: int, redrawn: int) -> None:
+    """Every keyword, a length that is allowed, and room for what a chain redraws."""
+    if any(not marks <= set(held) for held in batch.locked.tolist()):
         raise InputError(
             "the initial text does not contain every keyword as the tokenizer writes it (with a "
             "space before it, in scripts that use spaces); give another text, or none"
@@ -67,7 +81,3 @@ def start(
             "this sampler never changes the number of tokens, and an initial text has no "
             f"{redrawn} free tokens in a row; give texts of the wanted length (initial=)"
         )
-    value = energy(batch)
-    if not bool(torch.isfinite(value).all()):
-        raise InputError("the energy of the initial text is +inf; start from an allowed one")
-    return State(batch, value)

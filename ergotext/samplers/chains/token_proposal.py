@@ -10,6 +10,10 @@ from torch import Tensor
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import NextTokenScorer
 
+IMPOSSIBLE = -1e200
+"""Nats of an allowed token that the model gives no chance: still above those not allowed, so that
+the list has none of these, and the law of a place where nothing has a chance is uniform."""
+
 
 @dataclass(frozen=True)
 class Slot:
@@ -51,9 +55,11 @@ class Slot:
         weights, as the target does.
         """
         allowed = scorer.allowed
-        log_next = scorer.next_log_prob(batch, start).masked_fill(~allowed, -torch.inf)
+        log_next = scorer.next_log_prob(batch, start).clamp(min=IMPOSSIBLE)
+        log_next = log_next.masked_fill(~allowed, -torch.inf)
         tokens = log_next.topk(min(self.top, int(allowed.sum())), dim=-1).indices
         score = scorer.candidate_log_prob(batch, start, stop, tokens, self.horizon)
+        score = score.clamp(min=IMPOSSIBLE)
         t = torch.as_tensor(temperature, dtype=torch.float64).expand(len(batch))
         listed = (score / t[:, None]).softmax(-1)
         law = log_next.softmax(-1) * self.prior

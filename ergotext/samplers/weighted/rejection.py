@@ -1,49 +1,28 @@
-"""Rejection sampling: exact draws, and the mass of the target from the acceptance rate."""
+"""Rejection sampling that remembers: exact draws, and the target's mass from their rate."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from ergotext.errors import ErgotextError, InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.samplers.draws import Draws
+from ergotext.samplers.feasible import FeasibleAutomaton
 from ergotext.samplers.target import Target
+from ergotext.samplers.weighted.accepted import Accepted, log_z_of
+from ergotext.samplers.weighted.dead_prefixes import DeadPrefixes, Prefix
 from ergotext.samplers.weighted.proposals import TokenProposal, model
-from ergotext.samplers.weighted.rollout import GrownRows, grown
-from ergotext.samplers.weighted.samples import WeightedSamples, ZeroWeightError
+from ergotext.samplers.weighted.rollout import grown
+from ergotext.samplers.weighted.samples import ZeroWeightError
+from ergotext.support.arrays import Ints
 
 ROUNDING = 1e-9
 """Nats by which a weight may pass the bound: no more than rounding does."""
-
-
-@dataclass(frozen=True, eq=False)
-class Accepted(WeightedSamples):
-    """Exact draws of equal weight: the K of N tries that were accepted."""
-
-    @property
-    def error_known(self) -> bool:
-        """Always: the number of those accepted has a known law."""
-        return True
-
-    @property
-    def log_z_stderr(self) -> float:
-        """Standard error of ``log_z`` in nats, above 0 also where every try was accepted.
-
-        With all rates equally likely beforehand the acceptance rate is Beta(K + 1, N − K + 1) of
-        these tries; this is the root mean square of its log about log K/N. Where K = N it is
-        √2/(N + 1): three of them hold the rule of three, by which the share refused is below 3/N.
-
-        References
-        ----------
-        Gelman et al. 2013, "Bayesian Data Analysis", section 2.4; Hanley and Lippman-Hand 1983,
-        "If nothing goes wrong, is everything all right?".
-        """
-        met, tries = torch.tensor([len(self), self.tries], dtype=torch.float64)
-        variance = torch.polygamma(1, met + 1) - torch.polygamma(1, tries + 2)
-        shift = torch.digamma(met + 1) - torch.digamma(tries + 2) - (met / tries).log()
-        return float((variance + shift.square()).sqrt())
 
 
 class BoundError(ErgotextError, RuntimeError):
@@ -64,9 +43,21 @@ def rejection(
 
     A draw x of the proposal with weight w = p̃(x)/q(x) ≤ M is accepted with probability w/M. Tries
     go on until ``n + 1`` are accepted; the last of these only ends the count and is dropped, since
-    with it the rate would be biased (Haldane). So M · accepted/tries is Z on average, also where
+    with it the rate would be biased (Haldane). Z is M times the rate, without bias, also where
     ``max_tries`` cuts the count short: then fewer than ``n`` may come back. Ctrl-C does so too,
     once one is accepted: the tries that are being written then are left out.
+
+    The proposal ``model`` remembers. A text that the automaton refuses (or that cannot end within
+    ``max_length``) closes its prefixes: the tokens that are refused after each are not proposed
+    again, nor are prefixes after which nothing is left (``DeadPrefixes``). A text refused by
+    chance, for its soft energy, is not remembered. Each try is a draw of the model given that it
+    is not known to be dead, of mass a, so it is accepted with probability Z/(M·a): ever more are,
+    and those that are have the same law as ever. Only refused texts teach, so what is accepted is
+    independent of the memory, of the number of tries and of ``log_z``, which ``log_z_of`` gives.
+
+    Texts of one batch are drawn under the memory from before it, and gone through in their order:
+    one that an earlier one of its batch has shown to be dead would not have been drawn, and is no
+    try. Batches grow as fewer of them are wasted so, up to ``at_once``.
 
     Parameters
     ----------
@@ -75,11 +66,12 @@ def rejection(
     n : int
         Draws wanted.
     proposal : Proposal
-        With ``next_token.masked`` fewer are rejected; an estimated weight is no less exact.
+        All accept as often under one bound: Z/M on average. Only ``model`` has a memory. With
+        ``masked`` a lower bound may do; an estimated weight is no less exact.
     log_bound : float, optional
         log M in nats. 0 where there is no soft energy. With one it must be stated: −min soft(x).
     max_tries, at_once : int
-        Most tries, and how many are written side by side.
+        Most tries, and how many texts at most are written side by side.
 
     Raises
     ------
@@ -88,13 +80,14 @@ def rejection(
     BoundError
         A draw weighs more than the bound.
     ZeroWeightError
-        No try was accepted.
+        No try was accepted, or it was found that no text ever is.
     EnergyError
         The soft energy returned what is no energy.
 
     References
     ----------
-    von Neumann 1951, "Various techniques used in connection with random digits"; Haldane 1945,
+    Parys et al. 2025, "Constrained adaptive rejection sampling", arXiv 2510.01902; von Neumann
+    1951, "Various techniques used in connection with random digits"; Haldane 1945,
     "On a method of estimating frequencies"; Girshick, Mosteller and Savage 1946, "Unbiased
     estimates for certain binomial sampling problems", for a count that is cut short.
     """
@@ -108,36 +101,138 @@ def rejection(
             "log_bound to at least −min soft(x) over all possible texts"
         )
     bound = 0.0 if log_bound is None else log_bound
-    kept: list[tuple[int, ...]] = []
-    tries, wanted = 0, None
-    while len(kept) <= n and tries < max_tries:
+    run, wanted = _Run(DeadPrefixes() if proposal is model else None), None
+    size = at_once if run.memory is None else 1
+    while len(run.kept) <= n and run.tries < max_tries and run.log_left > -math.inf:
+        size = min(size, at_once, max_tries - run.tries)
         try:
-            rows = grown(draws, target, proposal, min(at_once, max_tries - tries))
+            batch = _written(draws, target, proposal, run.memory, size)
         except KeyboardInterrupt:
-            if not kept:
+            if not run.kept:
                 raise
             wanted = n
             break
-        _check(rows, bound)
-        accepted = draws.bernoulli((rows.log_weight - bound).clamp(max=0.0).exp())
-        at = accepted.nonzero()[: n + 1 - len(kept), 0]
-        kept += rows.batch.select(at).rows()
-        tries += len(accepted) if len(kept) <= n else int(at[-1])
-    if not kept:
-        raise ZeroWeightError(
-            f"none of {tries} tries was accepted: raise max_tries, use the proposal masked, lower "
-            f"log_bound if no draw can reach {bound:g}, or check that any text is accepted at all"
-        )
-    batch = TokenBatch.of(kept[:n])
-    equal = torch.full((len(batch),), bound, dtype=torch.float64)
-    return Accepted(batch, equal, tries, torch.arange(len(batch)), wanted=wanted)
+        _check(batch, bound)
+        accepted = draws.bernoulli((batch.log_weight - bound).clamp(max=0.0).exp())
+        before = run.tries
+        run.take(batch, accepted.tolist(), n)
+        size = 2 * (run.tries - before)
+    return run.accepted(n, bound, wanted)
 
 
-def _check(rows: GrownRows, bound: float) -> None:
-    worst = int(rows.log_weight.argmax())
-    if not float(rows.log_weight[worst]) <= bound + ROUNDING:
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    """Texts written side by side."""
+
+    rows: list[Prefix]
+    """their tokens, up to a refused one"""
+    log_weight: Tensor
+    """float64 [B], nats"""
+    refused: list[bool]
+    """by the automaton"""
+
+
+@dataclass(eq=False)
+class _Run:
+    """The tries so far."""
+
+    memory: DeadPrefixes | None
+    kept: list[Prefix] = field(default_factory=list)
+    left_at: list[float] = field(default_factory=list)
+    """``log_left`` at each try that was refused"""
+
+    @property
+    def log_left(self) -> float:
+        """log of the mass that proposals are drawn from, in nats."""
+        return 0.0 if self.memory is None else self.memory.log_left
+
+    @property
+    def tries(self) -> int:
+        return len(self.kept) + len(self.left_at)
+
+    def take(self, batch: _Batch, accepted: list[bool], n: int) -> None:
+        """Go through a batch in its order until ``n + 1`` are accepted."""
+        for row, met, refused in zip(batch.rows, accepted, batch.refused, strict=True):
+            if len(self.kept) > n:
+                break
+            if met:
+                self.kept.append(row)
+            elif self.memory is None or not refused:
+                self.left_at.append(self.log_left)
+            elif not self.memory.knows(row):
+                self.left_at.append(self.log_left)
+                self.memory.learn(row)
+
+    def accepted(self, n: int, bound: float, wanted: int | None) -> Accepted:
+        if self.log_left == -math.inf:
+            raise ZeroWeightError(
+                f"no text was accepted, and none can be: {self.tries} tries showed that all the "
+                "model can write within max_length is refused; raise max_length or change the "
+                "constraint"
+            )
+        if not self.kept:
+            raise ZeroWeightError(
+                f"none of {self.tries} tries was accepted: raise max_tries, lower log_bound if no "
+                f"draw can reach {bound:g}, use smc, or check that any text is accepted at all"
+            )
+        kept = self.kept[:n]
+        tries = len(kept) + len(self.left_at)
+        left = torch.tensor([*self.left_at, self.log_left], dtype=torch.float64)
+        # N/K of them have the sum that log_z is to be the mean of.
+        weight = bound + log_z_of(left, len(kept)) + math.log(tries / len(kept))
+        equal, root = torch.full((len(kept),), weight, dtype=torch.float64), torch.arange(len(kept))
+        return Accepted(TokenBatch.of(kept), equal, tries, root, wanted=wanted, log_left=left)
+
+
+def _written(
+    draws: Draws, target: Target, proposal: TokenProposal, memory: DeadPrefixes | None, count: int
+) -> _Batch:
+    if memory is not None:
+        return _remembering(draws, target, memory, count)
+    rows = grown(draws, target, proposal, count)
+    return _Batch(rows.batch.rows(), rows.log_weight, [False] * count)
+
+
+def _remembering(draws: Draws, target: Target, memory: DeadPrefixes, count: int) -> _Batch:
+    """Texts of the model, given that they are not known to be dead, written to their ends."""
+    rows: list[Prefix] = [()] * count
+    state, open_ = target.automaton.start(count), np.arange(count)
+    refused = np.zeros(count, dtype=np.bool_)
+    for left in range(target.max_length, -1, -1):
+        prefixes = [rows[i] for i in open_]
+        batch = TokenBatch.of(prefixes)
+        log_prob = target.scorer.next_log_prob(batch, batch.length)
+        allowed = _allowed(target, state[open_], left, log_prob.shape[1])
+        token, alive = (one.numpy() for one in memory.draw(draws, prefixes, log_prob, allowed))
+        refused[open_[~alive]] = True
+        going = alive & (token != target.automaton.end)
+        open_, token = open_[going], token[going]
+        state[open_] = target.automaton.advance(state[open_], token)
+        for i, one in zip(open_.tolist(), token.tolist(), strict=True):
+            rows[i] = (*rows[i], one)
+        if not len(open_):
+            break
+    log_weight = torch.full((count,), -torch.inf, dtype=torch.float64)
+    ended = torch.from_numpy(~refused)
+    log_weight[ended] = target.log_soft(TokenBatch.of(rows).select(ended))
+    return _Batch(rows, log_weight, refused.tolist())
+
+
+def _allowed(target: Target, states: Ints, left: int, size: int) -> Tensor:
+    """bool [B, size]: tokens after which a text can end, when ``left`` may be written."""
+    if left:
+        mask = FeasibleAutomaton(target.automaton, left - 1).mask(states, size)
+    else:
+        mask = np.zeros((len(states), size), dtype=np.bool_)
+        mask[:, target.automaton.end] = target.automaton.accepting(states)
+    return torch.from_numpy(mask)
+
+
+def _check(batch: _Batch, bound: float) -> None:
+    worst = int(batch.log_weight.argmax())
+    if not float(batch.log_weight[worst]) <= bound + ROUNDING:
         raise BoundError(
-            f"the draw {rows.batch.rows()[worst]} has the log-weight "
-            f"{float(rows.log_weight[worst]):.6g}, above log_bound = {bound:.6g}: set a higher "
+            f"the draw {batch.rows[worst]} has the log-weight "
+            f"{float(batch.log_weight[worst]):.6g}, above log_bound = {bound:.6g}: set a higher "
             "log_bound and draw again"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from scipy.optimize import minimize_scalar
 
 from ergotext.errors import InputError
 from ergotext.support.arrays import Floats
+from ergotext.tasks.plot import figure
 
 BINS = 15
 LOWEST, HIGHEST = 2.0**-5, 2.0**5
@@ -160,3 +162,25 @@ def _check(probability: Floats, other: NDArray[np.generic]) -> None:
         raise InputError(f"{len(probability)} probabilities do not match {len(other)} outcomes")
     if not ((probability >= 0) & (probability <= 1)).all():
         raise InputError("probabilities must be between 0 and 1; some of these are not")
+
+
+def save_diagram(told: Reliability, abstaining: Abstention, path: Path) -> None:
+    """Plot accuracy by probability, and EMF1 by share answered.
+
+    ``tasks.plot.check_plot`` says whether ``path`` is of a kind that can be drawn.
+    """
+    page = figure()
+    upper, lower = page.subplots(2, 1)
+    there = told.count > 0
+    upper.plot([0, 1], [0, 1], color="grey", linestyle=":")
+    upper.bar(
+        told.edges[:-1][there], told.accuracy[there], width=1 / len(told.count), align="edge",
+        alpha=0.4, label="right",
+    )  # fmt: skip
+    upper.plot(told.confidence[there], told.accuracy[there], marker="o", label="mean of the bin")
+    upper.set(xlabel="probability of the first hit", ylabel="share right", xlim=(0, 1), ylim=(0, 1))
+    upper.legend(loc="upper left")
+    upper.set_title(f"expected calibration error {told.error:.3f}, {told.count.sum():,} questions")
+    lower.plot(abstaining.share, abstaining.score)
+    lower.set(xlabel="share of questions answered", ylabel="EMF1 of these", xlim=(0, 1))
+    page.savefig(path, dpi=120)

@@ -22,8 +22,8 @@ from ergotext.tasks.evaluation.report import Evaluation
 from ergotext.tasks.evaluation.workers import Ask, Make, Reply, by_ray, check_ray, here
 from ergotext.tasks.index_lock import changing
 from ergotext.tasks.plot import check_plot
-from ergotext.tasks.retrieval.loading import lookahead_named, opened
-from ergotext.tasks.retrieval.lookahead.loading import learned_digest
+from ergotext.tasks.retrieval.lookahead.learned import learned_digest, lookahead_named
+from ergotext.tasks.retrieval.retriever import opened
 
 BATCH = 32
 """Questions read at a time, and lost at most if a run is killed."""

@@ -7,6 +7,7 @@ import logging
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -125,6 +126,25 @@ def by_ray(make: Make, batches: Sequence[Sequence[str]], workers: int) -> Iterat
         The actors cannot be started, or load no retriever.
     """
     check_ray()
+    # A row is a batch, so that questions are read in the company that they have here.
+    rows = [{"batch": json.dumps(list(batch))} for batch in batches]
+    with _ray_data(workers) as data:
+        replies = data.from_items(rows, override_num_blocks=len(rows)).map_batches(
+            _Actor,
+            fn_constructor_args=(make,),
+            batch_size=1,
+            compute=data.ActorPoolStrategy(size=workers),
+            num_cpus=1,
+        )
+        for row in replies.iter_rows():
+            if row["failed"]:
+                raise (InputError if row["usage"] else ErgotextError)(row["failed"])
+            yield [Reply(**one) for one in json.loads(row["replies"])]
+
+
+@contextmanager
+def _ray_data(workers: int) -> Iterator[Any]:
+    """``ray.data`` in a quiet session of ray, which is ended if it was not there before."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anyone
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     logging.getLogger("ray.data").setLevel(logging.ERROR)  # or it tells its plans
@@ -139,20 +159,8 @@ def by_ray(make: Make, batches: Sequence[Sequence[str]], workers: int) -> Iterat
     context = data.DataContext.get_current()
     before = context.enable_progress_bars, context.execution_options.preserve_order
     context.enable_progress_bars, context.execution_options.preserve_order = False, True
-    # A row is a batch, so that questions are read in the company that they have here.
-    rows = [{"batch": json.dumps(list(batch))} for batch in batches]
     try:
-        replies = data.from_items(rows, override_num_blocks=len(rows)).map_batches(
-            _Actor,
-            fn_constructor_args=(make,),
-            batch_size=1,
-            compute=data.ActorPoolStrategy(size=workers),
-            num_cpus=1,
-        )
-        for row in replies.iter_rows():
-            if row["failed"]:
-                raise (InputError if row["usage"] else ErgotextError)(row["failed"])
-            yield [Reply(**one) for one in json.loads(row["replies"])]
+        yield data
     except ray.exceptions.RayError as error:
         raise ErgotextError(f"Ray workers failed: {_last_line(error)}") from error
     finally:

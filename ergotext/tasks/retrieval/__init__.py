@@ -1,7 +1,7 @@
 """Answer questions with the entries of an index.
 
 - ``retriever``: the class ``Retriever``; ``request``, ``results``: what goes in and comes out.
-- ``search`` with ``branch_and_bound``, ``probability``: the best keys, and their probabilities.
+- ``search``, ``probability``: the best keys, and their probabilities.
 - ``readers``, ``masked``: how a model reads questions; ``candidates``, ``lookahead``: which keys
   are likely before the model is run.
 
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ergotext.tasks.retrieval.candidates import Candidates as Candidates
     from ergotext.tasks.retrieval.candidates import Potential as Potential
-    from ergotext.tasks.retrieval.lookahead.loading import load_lookahead as load_lookahead
+    from ergotext.tasks.retrieval.lookahead.learned import load_lookahead as load_lookahead
     from ergotext.tasks.retrieval.lookahead.strings import StringMatch as StringMatch
     from ergotext.tasks.retrieval.results import Hit as Hit
     from ergotext.tasks.retrieval.results import Hits as Hits
@@ -29,7 +29,7 @@ _HOME = {
     "Potential": "candidates",
     "Retriever": "retriever",
     "StringMatch": "lookahead.strings",
-    "load_lookahead": "lookahead.loading",
+    "load_lookahead": "lookahead.learned",
 }
 __all__ = sorted(_HOME)
 

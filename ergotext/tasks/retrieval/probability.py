@@ -1,4 +1,4 @@
-"""Normalise over all keys of an index: exactly, or with guaranteed bounds."""
+"""Score keys, and normalise over all keys of an index: exactly, or with guaranteed bounds."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import torch
 
 from ergotext.errors import InputError
 from ergotext.lm.protocols import Decoding
+from ergotext.lm.ragged import take_rows
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.samplers.search.tails import numbers
 from ergotext.support.arrays import Floats, Ints
-from ergotext.tasks.retrieval.branch_and_bound import keys_log_prob
-from ergotext.tasks.retrieval.schema import Mass, Tokens
+from ergotext.tasks.retrieval.results import Mass, Tokens
 
 ROWS = 64
 """Most prefixes of one pass of the network."""
@@ -25,6 +25,17 @@ BAND = 2.0
 """Nats that the prefixes of one pass differ by at most, so that heavy ones do not wait."""
 SETTLED = 0.0005
 """Distance of the bounds of a share at which no further prefix is expanded."""
+
+
+def keys_log_prob(decoding: Decoding, row: Ints, ids: Ints, offsets: Ints) -> Floats:
+    """float64 [n]: log p(key, end | its row) of keys; -inf for those the model has no room for."""
+    found = np.full(len(row), -np.inf)
+    fits = np.flatnonzero(np.diff(offsets) <= decoding.room.numpy()[row])
+    if len(fits):
+        flat, bounds = take_rows(ids, offsets, fits)
+        scores = decoding.rest_log_prob(*map(torch.from_numpy, (row[fits], flat, bounds)))
+        found[fits] = np.add.reduceat(numbers(scores), bounds[:-1])
+    return found
 
 
 def exact_mass(log_weights: Floats) -> Mass:

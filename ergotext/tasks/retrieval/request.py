@@ -32,7 +32,8 @@ class Plan:
     spans: bool
     posterior: bool = False
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """InputError if options do not go together."""
         if self.beams < self.k:
             raise InputError(f"beams ({self.beams}) must be at least k ({self.k})")
         if self.posterior and self.lookahead is None:

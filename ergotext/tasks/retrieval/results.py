@@ -1,4 +1,4 @@
-"""Results of a retriever: answers and their probabilities."""
+"""Results of a search for keys, and of a retriever: answers and their probabilities."""
 
 from __future__ import annotations
 
@@ -8,8 +8,57 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from ergotext.tasks.lookup import seen
+from ergotext.support.words import seen
 from ergotext.tasks.retrieval.candidates import Mention
+
+Tokens = tuple[int, ...]
+"""A key: token ids, the end token left out."""
+
+
+@dataclass(frozen=True)
+class ScoredKey:
+    """A key and its scores."""
+
+    tokens: Tokens
+    log_prob: float
+    score: float
+
+
+@dataclass(frozen=True)
+class Mass:
+    """log Σ p(key, end | question)^(1/T) over the keys of an index, in nats, from low to high.
+
+    The bounds hold up to the rounding of the network's float32; equal ones are the exact value.
+    """
+
+    low: float
+    high: float
+
+    def share(self, log_weight: float) -> tuple[float, float]:
+        """The least and the most that a key of this log-weight can have of all."""
+        least, most = (math.exp(min(0.0, log_weight - all_)) for all_ in (self.high, self.low))
+        return least, most
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Keys that answer one question, best first.
+
+    Parameters
+    ----------
+    best : list of ScoredKey
+    exact : bool
+        Whether these are proven to be the best.
+    mass : Mass, optional
+        What all keys of the index weigh together, if that is known.
+    notes : tuple of str
+        What the asker should know.
+    """
+
+    best: list[ScoredKey]
+    exact: bool
+    mass: Mass | None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,6 +119,22 @@ def between(low: float, high: float) -> str:
     if high - low <= 0.001:
         return f"{(low + high) / 2:.3f}"
     return f"{math.floor(low * 1000) / 1000:.3f}–{math.ceil(high * 1000) / 1000:.3f}"
+
+
+def lettering(mentions: Sequence[Mention]) -> tuple[str, ...]:
+    """A note on subjects that the index writes in other letters."""
+    other = ", ".join(repr(mention.text) for mention in mentions if mention.other)
+    return (f"the index writes {other} in other letters",) if other else ()
+
+
+def below(hit: Hit, threshold: float) -> str:
+    """Why a hit is no answer."""
+    if math.isnan(hit.probability_low):
+        return f"the probability of the best answer is not known: {threshold:g} is not reached"
+    told = between(hit.probability_low, hit.probability_high)
+    if hit.probability_high < threshold:
+        return f"the best answer has probability {told}, below {threshold:g}"
+    return f"the best answer has probability {told}, which may be below {threshold:g}"
 
 
 Subject = Literal["as written", "in other letters", "none"]

@@ -7,24 +7,28 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
+from tqdm import tqdm
 
 from ergotext.errors import InputError
 from ergotext.lm.tokenizers.token_bytes import Written
 from ergotext.lm.trie.file import load, notes_of
+from ergotext.lm.trie.lines import fields_of
 from ergotext.lm.trie.restricted import Paths
 from ergotext.lm.trie.tree import TokenTrie, settled
+from ergotext.support.threads import use_threads
 from ergotext.support.words import check_texts, counted
-from ergotext.tasks.lookup import fields_of
-from ergotext.tasks.retrieval.candidates import Candidates, Mention, Potential, Spotter, every_key
+from ergotext.tasks.retrieval.candidates import Candidates, Potential, Spotter, every_key
 from ergotext.tasks.retrieval.masked import MaskedSearch
 from ergotext.tasks.retrieval.readers import reader_of
 from ergotext.tasks.retrieval.request import Decode, Plan, QuestionGroup
-from ergotext.tasks.retrieval.results import Hit, Hits, between
-from ergotext.tasks.retrieval.schema import Mass, ScoredKey
+from ergotext.tasks.retrieval.results import Hit, Hits, Mass, ScoredKey, below, lettering
 from ergotext.tasks.retrieval.search import KeySearch
+
+if TYPE_CHECKING:
+    from ergotext.lm.loading import Dtype
 
 PREFIXES = 2048
 """Default number of key prefixes to expand to bound a probability."""
@@ -38,6 +42,8 @@ NO_SUBJECT = (
 )
 MOST_WEIGHED = 1 << 20
 """Maximum number of keys for a look-ahead over all keys."""
+AT_ONCE = 8
+"""Batches that are answered together, so that questions of like length meet."""
 
 
 class Retriever:
@@ -58,7 +64,7 @@ class Retriever:
         file; False for a trie in memory.
     decode : "beam" or "mlm"
         Whether the model writes keys token by token, or a ``MaskedLM`` fills in the blanks after
-        a question (``masked_search.MaskedSearch``).
+        a question (``masked.MaskedSearch``).
 
     Raises
     ------
@@ -154,6 +160,7 @@ class Retriever:
         plan = Plan(
             k, width, lookahead, prefixes, temperature, threshold, batch_size, restricted, posterior
         )
+        plan.check()
         self.search.check(plan)
         check_texts(questions, "questions")
         found = [Hits(notes=("the question is empty",)) for _ in questions]
@@ -210,9 +217,9 @@ class Retriever:
             mentions = group.candidates[number].mentions if group.candidates is not None else ()
             together = plan.posterior and group.candidates is not None
             hits = [self._hit(one, found.mass, plan.temperature, together) for one in found.best]
-            notes = group.notes + _lettering(mentions) + found.notes
+            notes = group.notes + lettering(mentions) + found.notes
             if hits and plan.threshold > 0 and not hits[0].probability_low >= plan.threshold:
-                notes += (_below(hits[0], plan.threshold),)
+                notes += (below(hits[0], plan.threshold),)
                 hits = []
             yield Hits(hits, found.exact, mentions, notes, plan.spans)
 
@@ -235,17 +242,47 @@ class Retriever:
         return every_key(self.trie, Written.by(self.reader.keys), self.triples)
 
 
-def _lettering(mentions: Sequence[Mention]) -> tuple[str, ...]:
-    """A note on subjects that the index writes in other letters."""
-    other = ", ".join(repr(mention.text) for mention in mentions if mention.other)
-    return (f"the index writes {other} in other letters",) if other else ()
+def opened(
+    model: str,
+    index: Path,
+    *,
+    prompt: str | None,
+    device: str,
+    dtype: Dtype,
+    threads: int | None,
+    decode: Decode = "beam",
+) -> Retriever:
+    """A retriever by the names of its model and its index; errors as ``load`` and ``Retriever``."""
+    from ergotext.lm.loading import load as load_model
+
+    load(index)  # says at once if there is none
+    use_threads(threads)
+    found = load_model(model, device=device, dtype=dtype)
+    return Retriever(found, index, prompt=prompt, decode=decode)
 
 
-def _below(hit: Hit, threshold: float) -> str:
-    """Why a hit is no answer."""
-    if math.isnan(hit.probability_low):
-        return f"the probability of the best answer is not known: {threshold:g} is not reached"
-    told = between(hit.probability_low, hit.probability_high)
-    if hit.probability_high < threshold:
-        return f"the best answer has probability {told}, below {threshold:g}"
-    return f"the best answer has probability {told}, which may be below {threshold:g}"
+def answers(
+    retriever: Retriever,
+    questions: Sequence[str],
+    *,
+    lookahead: Potential | None,
+    anywhere: bool,
+    batch_size: int,
+    **asked: Any,
+) -> Iterator[tuple[str, Hits]]:
+    """Each question with its answers, in order, as soon as they are found.
+
+    Subjects are restricted to those in the question, and the look-ahead counts; ``anywhere`` lifts
+    both. All else is as for ``Retriever.retrieve``.
+    """
+    spans = retriever.triples and not anywhere
+    ahead = lookahead if spans else None
+    step = AT_ONCE * batch_size
+    with tqdm(desc="answering", total=len(questions), unit="question", disable=None) as bar:
+        for first in range(0, len(questions), step):
+            some = questions[first : first + step]
+            found = retriever.retrieve(
+                some, spans=spans, lookahead=ahead, batch_size=batch_size, **asked
+            )
+            bar.update(len(some))
+            yield from zip(some, found, strict=True)

@@ -10,8 +10,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
-
 from ergotext.support.untrusted import json_of, read_bytes
 from ergotext.tasks.plot import figure
 
@@ -39,31 +37,6 @@ class Log:
         line = {"step": step, "seconds": round(time.monotonic() - self._began, 1), **values}
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
-
-
-class Journal(TrainerCallback):
-    """Writes a log line for every loss and score of transformers' Trainer.
-
-    Parameters
-    ----------
-    path : Path
-        As ``Log`` takes it.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._log = Log(path)
-
-    def on_log(
-        self,
-        args: TrainingArguments,  # noqa: ARG002 - transformers names them
-        state: TrainerState,
-        control: TrainerControl,  # noqa: ARG002 - transformers names them
-        logs: dict[str, Any] | None = None,
-        **_: object,
-    ) -> None:
-        """Write the logged values."""
-        values = {name: value for name, value in (logs or {}).items() if name != "epoch"}
-        self._log.write(state.global_step, values)
 
 
 def save_curve(log: Path, path: Path, score: str) -> bool:

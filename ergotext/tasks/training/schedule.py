@@ -1,18 +1,29 @@
-"""Learning-rate schedule: warm-up, plateau and decay to zero, by steps or by time."""
+"""Learning-rate schedules, by steps or by time."""
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 
+class Schedule(Protocol):
+    """Training length and learning rate."""
+
+    def share(self, step: int, spent: float) -> float:
+        """Progress of the run, from 0 to 1, after so many steps and seconds."""
+
+    def rate_at(self, step: int, spent: float) -> float:
+        """Learning rate of a step, counted from 1, after so many seconds."""
+
+
 @dataclass(frozen=True)
 class Pace:
-    """Training length and learning rate.
+    """Warm-up, plateau and decay to zero.
 
     Parameters
     ----------
@@ -47,38 +58,69 @@ class Pace:
         falling = (1 - share) / self.cool_down if share > 1 - self.cool_down else 1.0
         return min(rising, falling)
 
+    def rate_at(self, step: int, spent: float) -> float:
+        """The learning rate of a step, counted from 1: the first is not zero."""
+        return self.rate * max(self.factor(self.share(step, spent)), 1e-3)
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """A linear rise in ``warm_up`` steps, times a cosine that falls to a twentieth.
+
+    Parameters
+    ----------
+    steps : int
+        Batches.
+    rate : float
+        Peak learning rate.
+    warm_up : int
+        Steps.
+    """
+
+    steps: int
+    rate: float
+    warm_up: int
+
+    def share(self, step: int, spent: float) -> float:  # noqa: ARG002 - the clock does not count
+        """Progress of the run, from 0 to 1."""
+        return min(1.0, step / self.steps)
+
+    def rate_at(self, step: int, spent: float) -> float:  # noqa: ARG002 - as in ``share``
+        """The learning rate of a step, counted from 1."""
+        wave = 0.5 * (1 + math.cos(math.pi * step / self.steps))
+        return self.rate * min(1, step / self.warm_up) * (0.05 + 0.95 * wave)
+
 
 class PacedRate(LRScheduler):
-    """``Pace`` as a scheduler of torch; the time spent is part of its state.
+    """A schedule as a scheduler of torch; the time spent is part of its state.
 
     Parameters
     ----------
     optimizer : torch.optim.Optimizer
-    pace : Pace
+    schedule : Schedule
     """
 
-    def __init__(self, optimizer: Optimizer, pace: Pace) -> None:
+    def __init__(self, optimizer: Optimizer, schedule: Schedule) -> None:
         self.spent = 0.0
-        self._pace = pace
+        self._schedule = schedule
         self._since: float | None = None
         super().__init__(optimizer)
 
     @property
     def over(self) -> bool:
         """Whether the run is to end."""
-        return self._pace.share(self.last_epoch, self.spent) >= 1.0
+        return self._schedule.share(self.last_epoch, self.spent) >= 1.0
 
     def get_lr(self) -> list[float | Any]:
         now = time.monotonic()
         if self._since is not None:
             self.spent += now - self._since
         self._since = now
-        # The step that comes: the first one is not at rate zero.
-        factor = self._pace.factor(self._pace.share(self.last_epoch + 1, self.spent))
-        return [group["initial_lr"] * max(factor, 1e-3) for group in self.optimizer.param_groups]
+        rate = self._schedule.rate_at(self.last_epoch + 1, self.spent)  # of the step that comes
+        return [rate for _ in self.optimizer.param_groups]
 
     def state_dict(self) -> dict[str, Any]:
-        """Where it is; the pace is that of the run that continues."""
+        """Where it is; the schedule is that of the run that continues."""
         return {"last_epoch": self.last_epoch, "spent": self.spent, "_last_lr": self._last_lr}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -117,20 +117,34 @@ class Record:
 
     Parameters
     ----------
-    settings : Settings
+    folder : Path
+        Of the network.
+    name : str
+        Of the file.
+    settings : dict of str to dict
+        The settings by name, below what they are called.
     data : dict of str to str
         Digests of what was trained on.
     """
 
-    settings: Settings
+    folder: Path
+    name: str
+    settings: dict[str, dict[str, Any]]
     data: dict[str, str]
 
-    def write(self, folder: Path, **known: Any) -> None:
-        """Put it into the folder of the model."""
-        told = {"settings": asdict(self.settings), "data": self.data, **known}
-        write_text(folder / RECORD, json.dumps(told, indent=1, ensure_ascii=False) + "\n")
+    @property
+    def about(self) -> dict[str, Any]:
+        """Settings and data by name, as they are read back."""
+        (settings,) = self.settings.values()
+        told: dict[str, Any] = json.loads(json.dumps({**settings, **self.data}))
+        return told
 
-    def check(self, folder: Path) -> None:
+    def write(self, **known: Any) -> None:
+        """Write the file, with more that is known."""
+        told = {**self.settings, "data": self.data, **known}
+        write_text(self.folder / self.name, json.dumps(told, indent=1, ensure_ascii=False) + "\n")
+
+    def check(self) -> None:
         """Whether the run in the folder is this one.
 
         Raises
@@ -138,16 +152,16 @@ class Record:
         InputError
             There is no run, or it was started with other settings or data.
         """
+        (kind,) = self.settings
         try:
-            told = read_json(folder / RECORD)
-            before = {**told["settings"], **told["data"]}
+            told = read_json(self.folder / self.name)
+            before = {**told[kind], **told["data"]}
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(
-                f"{folder} contains no run to resume ({RECORD}): give the folder of a run, or "
-                "start without resume in an empty one"
+                f"{self.folder} contains no run to resume ({self.name}): give the folder of a "
+                "run, or start without resume in an empty one"
             ) from error
-        now = json.loads(json.dumps({**asdict(self.settings), **self.data}))
-        check_same(f"the run in {folder}", before, now, _MAY_CHANGE)
+        check_same(f"the run in {self.folder}", before, self.about, _MAY_CHANGE)
 
 
 def check_same(

@@ -81,7 +81,7 @@ def _edited(
     ]
     each = scorer.token_log_prob(TokenBatch.of(rows))
     upto = each.shape[1] if horizon is None else start + 1 + horizon
-    return each[:, :upto].sum(-1).view(len(batch), -1)
+    return each[:, :upto].sum(-1).view(len(batch), len(tokens))
 
 
 def assert_near(got: torch.Tensor, wanted: torch.Tensor, near: float) -> None:

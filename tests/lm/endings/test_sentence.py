@@ -18,7 +18,8 @@ PLACES = {
     ),
     Place.STOP: (
         "He left.", "in 1990.", "is 3.", "Go!", "Who?!", "Wait...", "Wait…", '"Go!"', "(Go.)",
-        'He said "No."', "’No.’", "He said no.", "Then it was I.", "at 5 p.m.", "Say “no.”", "?!",
+        'He said "No."', "’No.’", "He said no.", "Then it was I.", "in 3D.",
+        "at 5 p.m.", "Say “no.”", "?!",
         "Go.'\"", "He sat.", "an etc.", "«Non!»", "„Nein.“", ".", "……", "क्या।", "They met Al Mr..",
     ),
     Place.STOP_SPACE: ("He left.\n", 'He left." ', "Go! \n "),

@@ -13,9 +13,12 @@ import ergotext as et
 import ergotext.lm.energies.term as energy_module
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.causal import CausalLM
+from ergotext.lm.energies.matches import accepted
 from ergotext.lm.protocols import Energy
+from ergotext.support.words import holds_words
 from ergotext.testing.toy import ToyFluency, ToyScorer, toy_energy
 from tests.faulty import load_with_fault
+from tests.lm.energies.test_keyword_faults import odd_token
 
 
 def batch_of(lm: CausalLM, *texts: str) -> TokenBatch:
@@ -119,6 +122,10 @@ def test_a_term_may_return_an_array(small_lm: CausalLM) -> None:
         (lambda lm: (et.fluency(lm) + Returns("low"))(TokenBatch.of([[5]])), "'low', expected one"),
         (lambda lm: et.keywords([]), "no keyword"),
         (lambda lm: et.keywords("summer"), "must be a list"),
+        (lambda lm: et.keywords([()]), "no alternatives"),
+        (lambda lm: et.keywords([], without="sun"), "must be a list"),
+        (lambda lm: et.keywords(["a", "b"], words_between=(0, 1)), "2 keywords cannot stand"),
+        (lambda lm: et.fluency(lm) + et.keywords(["sun"], without=["sun"]), "both demanded and"),
         (lambda lm: et.fluency(lm) + et.keywords(["sun", "  "]), "empty"),
         (lambda lm: et.fluency(lm) + et.keywords(["a\x07b"]), "control character"),
         (lambda lm: et.fluency(lm) + et.keywords(["</s>"]), "cannot spell"),
@@ -169,6 +176,60 @@ def test_initial_states_hold_the_keywords(small_lm: CausalLM) -> None:
     assert len(set(loose.initial(6).rows())) == 6
     assert len(set(loose.initial(4).rows())) == 4
     assert torch.isfinite(loose(loose.initial(13))).all()
+
+
+def test_keywords_with_alternatives_and_limits(small_lm: CausalLM) -> None:
+    term = et.keywords(
+        [("beach", "beaches"), "dog"], any_order=True, without=["sun"], words_between=(3, 6)
+    ).bind(small_lm)
+    good = ["a dog on beaches", "the beach and a dog", "sunny beach dog"]
+    bad = ["dog beach", "a dog in the sun on a beach", "the dogs on the beach", "a dog",
+           "one two three four five dog beach"]  # fmt: skip
+    for text in good + bad:
+        batch = batch_of(small_lm, text)
+        assert bool(term(batch) == 0) == (text in good)
+        assert bool(accepted(term.automaton, batch)) == (text in good)
+    start = term.initial(4)
+    assert torch.isfinite(term(start)).all() and len(start) == 4
+    # Only the keyword of one spelling is held in place.
+    assert set(start.locked.unique().tolist()) == {0, 1} and term.marks == {1}
+
+
+def test_limits_alone(small_lm: CausalLM) -> None:
+    term = et.keywords([], without=["dog"], words_between=(2, 2)).bind(small_lm)
+    start = term.initial(3)
+    assert torch.isfinite(term(start)).all() and not start.locked.any() and not term.marks
+
+
+def test_bytes_that_are_no_text_are_for_the_automaton_to_judge(small_lm: CausalLM) -> None:
+    odd, dog = odd_token(small_lm), small_lm.vocabulary.encode(" dog")
+    term = et.keywords(["dog"]).bind(small_lm)
+    for row in ([odd, *dog], [*dog, odd]):
+        batch = TokenBatch.of([row])
+        assert "\ufffd" in small_lm.decode(batch)[0]
+        assert not torch.isfinite(term(batch)) and not accepted(term.automaton, batch)
+
+
+def test_chains_start_where_keywords_do_not_touch(small_lm: CausalLM) -> None:
+    """A start is found by writing on."""
+    term = et.keywords(["dog", "sun"], without=["dog sun"]).bind(small_lm)
+    assert torch.isfinite(term(term.initial(2))).all()
+
+
+@pytest.mark.filterwarnings("ignore::ergotext.samplers.weighted.samples.HeavyWeightsWarning")
+def test_weighted_samplers_write_under_the_automaton(small_lm: CausalLM) -> None:
+    energy = et.fluency(small_lm) + et.keywords([("dog", "dogs"), "ball"], words_between=(2, 4))
+    assert energy.soft is None and energy.automaton is not None
+    found = et.sample(energy, "importance", n=8, max_length=8, progress=False)
+    assert len(found.all()) == 8
+    assert all(holds_words(one.text, [("dog", "dogs"), "ball"]) for one in found.all())
+
+
+@pytest.mark.parametrize("sampler", ["mh", "suffix"])
+def test_chains_keep_the_limits(small_lm: CausalLM, sampler: str) -> None:
+    energy = et.fluency(small_lm) + et.keywords([("dog", "dogs"), "sun"], words_between=(3, 5))
+    found = et.sample(energy, sampler, chains=2, steps=10, max_length=12, progress=False)
+    assert all(math.isfinite(one.energy) for one in found.best(3))
 
 
 def test_marks_depend_on_the_tokens_alone() -> None:

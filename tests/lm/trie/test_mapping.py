@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from ergotext.errors import InputError
 from ergotext.lm.tokenizers.characters import Alphabet, CharacterTokenizer
 from ergotext.lm.trie import EditableTrie, build, load, save
-from ergotext.lm.trie.mapping import Keyed
+from ergotext.lm.trie.tree import Keyed
 from tests.lm.tokenizers.test_fast import KINDS, FastTokenizer
 from tests.lm.trie.test_tree import END, PAD, SMALL, Model, model_of, ordered, pairs
 

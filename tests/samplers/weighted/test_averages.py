@@ -13,7 +13,7 @@ from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.samplers import SAMPLERS, SeededDraws, WeightedResult, sample
 from ergotext.samplers.target import Target
-from ergotext.samplers.weighted.rejection import Accepted
+from ergotext.samplers.weighted.accepted import Accepted
 from ergotext.samplers.weighted.samples import WeightedSamples
 from ergotext.testing.tables import EVERYTHING, LOOP, mass
 from ergotext.testing.toy import flat_energy, space

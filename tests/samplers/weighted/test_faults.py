@@ -46,8 +46,8 @@ NAMES = (
 FAULTS = {
     "9: a correction step left out": (
         "weighted.rejection",
-        "(rows.log_weight - bound).clamp(max=0.0).exp()",
-        "(rows.log_weight > -torch.inf).double()",
+        "(batch.log_weight - bound).clamp(max=0.0).exp()",
+        "(batch.log_weight > -torch.inf).double()",
     ),
     "10: the allowed mass is no weight": (
         "weighted.proposals",
@@ -101,18 +101,13 @@ FAULTS = {
     ),
     "13: a broken bound passes": (
         "weighted.rejection",
-        "if not float(rows.log_weight[worst]) <= bound + ROUNDING:",
+        "if not float(batch.log_weight[worst]) <= bound + ROUNDING:",
         "if False:",
     ),
     "13: a soft energy without a bound passes": (
         "weighted.rejection",
         "if log_bound is None and target.soft is not None:",
         "if False:",
-    ),
-    "13: the acceptance that ends the count is counted": (
-        "weighted.rejection",
-        "else int(at[-1])",
-        "else int(at[-1]) + 1",
     ),
     "14: dead particles keep being written": (
         "weighted.rollout",

@@ -19,10 +19,11 @@ from ergotext.samplers import SAMPLERS, sample
 from ergotext.samplers.draws import SeededDraws
 from ergotext.samplers.search.stochastic_beam import stochastic_beam
 from ergotext.samplers.target import EnergyError, Target
+from ergotext.samplers.weighted.accepted import Accepted
 from ergotext.samplers.weighted.importance import importance
 from ergotext.samplers.weighted.pareto import trusted
 from ergotext.samplers.weighted.proposals import masked
-from ergotext.samplers.weighted.rejection import Accepted, rejection
+from ergotext.samplers.weighted.rejection import rejection
 from ergotext.samplers.weighted.resampling import ancestors
 from ergotext.samplers.weighted.samples import HeavyWeightsWarning, WeightedSamples, ZeroWeightError
 from ergotext.samplers.weighted.smc import smc
@@ -116,6 +117,10 @@ def test_rates_near_one_are_held_by_three_errors(rate: float, tries: int) -> Non
 
 def test_rejection_says_what_to_do_where_nothing_is_accepted() -> None:
     with pytest.raises(ZeroWeightError, match=r"none of 30 tries was accepted: .*max_tries"):
+        rejection(
+            target(NOTHING, 4, tilted=False), SeededDraws(0), 5, proposal=masked, max_tries=30
+        )
+    with pytest.raises(ZeroWeightError, match=r"no text was accepted, and none can be: 2 tries"):
         rejection(target(NOTHING, 4, tilted=False), SeededDraws(0), 5, max_tries=30)
 
 

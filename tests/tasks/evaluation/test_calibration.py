@@ -17,8 +17,8 @@ from ergotext.tasks.evaluation.calibration import (
     abstention,
     fit_temperature,
     reliability,
+    save_diagram,
 )
-from ergotext.tasks.evaluation.diagram import save_diagram
 from tests.faulty import load_with_fault
 
 Floats = NDArray[np.float64]

@@ -191,7 +191,7 @@ def with_fault(name: str, *change: str) -> ModuleType:
 
 SEARCH: dict[str, tuple[str, str, str, str]] = {
     "look-ahead passes for log p": (
-        "retrieval.branch_and_bound",
+        "retrieval.search",
         "proven_best",
         "ScoredKey(tokens, one, one + more)",
         "ScoredKey(tokens, one + more, one + more)",
@@ -203,7 +203,7 @@ SEARCH: dict[str, tuple[str, str, str, str]] = {
         "np.argsort(-each[keys], kind",
     ),
     "the end token is not scored": (
-        "retrieval.branch_and_bound",
+        "retrieval.probability",
         "keys_log_prob",
         "np.add.reduceat(numbers(scores), bounds[:-1])",
         "np.add.reduceat(numbers(scores) * (flat != 1), bounds[:-1])",
@@ -227,7 +227,8 @@ SEARCH: dict[str, tuple[str, str, str, str]] = {
 def test_faults_of_the_search_are_seen(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     name, what, *change = SEARCH[fault]
     faulty = getattr(with_fault(name, *change), what)
-    monkeypatch.setattr(search if name == "retrieval.branch_and_bound" else retriever, what, faulty)
+    monkeypatch.setattr(search, what, faulty, raising=False)
+    monkeypatch.setattr(retriever, what, faulty, raising=False)
     monkeypatch.setattr(
         test_candidates, "Spotter", faulty if name == "retrieval.candidates" else None
     )
@@ -254,7 +255,7 @@ BOUNDED = {
         "return [answers if one else None for", "return [answers for",
     ),
     "rivals are not scored": ("at if one else at[:0] for", "at[:0] for"),
-    "more answers than are wanted": ("del one[k:]", "pass"),
+    "more answers than are wanted": ("del best[k:]", "pass"),
     "log p has the look-ahead in it": (
         "ScoredKey(tokens, one, one + more)", "ScoredKey(tokens, one + more, one + more)",
     ),
@@ -266,8 +267,12 @@ BOUNDED = {
 
 @pytest.mark.parametrize("fault", BOUNDED)
 def test_faults_of_the_proof_are_seen(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    faulty = with_fault("retrieval.branch_and_bound", *BOUNDED[fault])
-    monkeypatch.setattr(test_branch_and_bound.module, "proven_best", faulty.proven_best)
+    change = BOUNDED[fault]
+    name, what = (
+        ("probability", "keys_log_prob") if "room" in change[0] else ("search", "proven_best")
+    )
+    faulty = with_fault(f"retrieval.{name}", *change)
+    monkeypatch.setattr(test_branch_and_bound.module, what, getattr(faulty, what))
     reader = TableReader(test_retriever_table.KEYS)
     trie = test_branch_and_bound.made(reader)
     check = test_branch_and_bound.test_what_is_proven_is_the_best_and_all_that_few_keys_prove

@@ -92,8 +92,7 @@ def test_kinds_without_material_are_left_out() -> None:
 
 def test_batches_hold_the_examples_of_their_block_by_length() -> None:
     stream = Stream([ASKED], BASE, TEMPLATES, Shares(), 0)
-    feed = Feed(stream, 4, 20, lambda examples, number: {})
-    assert len(feed) == 20
+    feed = Feed(stream, 4, lambda examples, number: {})
     batches = [feed.examples(number) for number in range(BLOCK)]
     assert sorted(chain.from_iterable(batches), key=str) == sorted(
         stream.block(0, 4 * BLOCK), key=str
@@ -101,7 +100,7 @@ def test_batches_hold_the_examples_of_their_block_by_length() -> None:
     lengths = [[len(one.question) + len(one.key) for one in batch] for batch in batches]
     spans = sorted((min(each), max(each)) for each in lengths)
     assert all(a[1] <= b[0] for a, b in pairwise(spans))
-    later = Feed(stream, 4, 20, lambda examples, number: {})
+    later = Feed(stream, 4, lambda examples, number: {})
     assert later.examples(13) == feed.examples(13)
 
 

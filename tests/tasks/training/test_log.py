@@ -8,11 +8,10 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from ergotext.tasks.plot import figure
 from ergotext.tasks.training import log as log_module
-from ergotext.tasks.training.log import Journal, save_curve
+from ergotext.tasks.training.log import Log, save_curve
 from tests.faulty import load_with_fault
 
 LINES: list[dict[str, Any]] = [
@@ -68,9 +67,6 @@ def test_a_torn_line_is_lost_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     log = tmp_path / "log.jsonl"
     whole = json.dumps(LINES[0]) + "\n"
     log.write_text(whole + json.dumps(LINES[1])[:-4], encoding="utf-8")
-    going_on = Journal(log)
-    arguments = TrainingArguments(output_dir=str(tmp_path), use_cpu=True, report_to=[])
-    state = TrainerState(global_step=30)
-    going_on.on_log(arguments, state, TrainerControl(), {"loss": 2.0, "eval_EMF1": 0.5})
+    Log(log).write(30, {"loss": 2.0, "eval_EMF1": 0.5})
     assert curves(log_module, log, monkeypatch) == [[(10, 5.0), (30, 2.0)], [(30, 0.5)]]
     assert save_curve(log, tmp_path / "curve.png", "EMF1")

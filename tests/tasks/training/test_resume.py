@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import load_file
 
 from ergotext.cli import main
-from ergotext.tasks.training.checkpoints import CHECKPOINTS, last_whole
-from ergotext.tasks.training.lookahead.fit import earlier
+from ergotext.tasks.training.checkpoints import CHECKPOINTS, File, Folders
 from ergotext.tasks.training.lookahead.train import CHECKPOINT
+from ergotext.tasks.training.run import TrainingRun
 from tests.tasks.little_base import LittleBase
 
 OPTIONS = ["--steps", "4", "--every", "2", "--width", "32", "--layers", "1", "--batch-size", "4"]
@@ -23,6 +23,10 @@ FILES = ("model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
     return load_file(folder / "model.safetensors")
+
+
+def last_whole(folder: Path) -> tuple[Path | None, list[str]]:
+    return Folders(folder / CHECKPOINTS).last_whole()
 
 
 def train(little: LittleBase, output: Path, *more: str) -> int:
@@ -93,7 +97,7 @@ def test_one_flipped_byte_is_found(run: Path) -> None:
 def test_a_run_goes_on_from_the_checkpoint_before(
     whole: Path, run: Path, little: LittleBase, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With an empty file, which transformers reads as an end of input; bit by bit."""
+    """With an empty file, which torch reads as an end of input; bit by bit."""
     (run / CHECKPOINTS / "checkpoint-4" / "optimizer.pt").write_bytes(b"")
     assert train(little, run, "--resume") == 0
     (line,) = capsys.readouterr().err.splitlines()
@@ -172,38 +176,36 @@ def test_a_look_ahead_goes_on_from_the_checkpoint_before(
     little: LittleBase, tmp_path: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    from ergotext.tasks.training.lookahead import train as train_module
-
     def run(output: Path, *more: str) -> int:
         options = ["--steps", "6", "--every", "2", "--batch-size", "4", "--width", "8"]
         given = [*little.arguments, *options, "--device", "cpu", "-o", str(output), *more]
         return main(["train-lookahead", *given])
 
     assert run(tmp_path / "whole") == 0
-    step = train_module.Lessons.step
+    step = TrainingRun.step
     for tear in (empty, cut, zeros, other):
         output = tmp_path / tear.__name__
         monkeypatch.setattr(
-            train_module.Lessons, "step", lambda self: interrupt() if self.done == 5 else step(self)
+            TrainingRun, "step", lambda self: interrupt() if self.done == 5 else step(self)
         )
         assert run(output) == 130
-        monkeypatch.setattr(train_module.Lessons, "step", step)
+        monkeypatch.setattr(TrainingRun, "step", step)
         last = output / CHECKPOINT
         last.write_bytes(tear(last.read_bytes()))
         capsys.readouterr()
         assert run(output, "--resume") == 0
         (line,) = capsys.readouterr().err.splitlines()
-        assert f"{CHECKPOINT} is damaged" in line and f"from {earlier(last).name}" in line
+        assert f"{CHECKPOINT} is damaged" in line and f"from {File(last).before.name}" in line
         kept, whole = (load_file(f / "matcher.safetensors") for f in (output, tmp_path / "whole"))
         assert all(torch.equal(kept[name], whole[name]) for name in whole)
-        assert not last.exists() and not earlier(last).exists()
+        assert not last.exists() and not File(last).before.exists()
     output = tmp_path / "none"
     output.mkdir()
-    for path in (output / CHECKPOINT, earlier(output / CHECKPOINT)):
+    for path in (output / CHECKPOINT, File(output / CHECKPOINT).before):
         path.write_bytes(b"")
     assert run(output, "--resume") == 2
     assert "remove the damaged files, or start a new run" in capsys.readouterr().err
 
 
-def interrupt() -> float:
+def interrupt() -> tuple[float, float]:
     raise KeyboardInterrupt

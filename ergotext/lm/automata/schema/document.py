@@ -12,6 +12,7 @@ from urllib.parse import unquote, urldefrag, urljoin
 
 from ergotext.errors import InputError
 from ergotext.lm.automata.schema.values import MARK
+from ergotext.support.untrusted import check_depth
 
 OLD = ("draft-04", "draft-06", "draft-07")
 """Drafts in which what stands beside a ``$ref`` is passed over."""
@@ -37,6 +38,8 @@ _WIDER = frozenset({"minContains", "prefixItems"})
 _DENIES = frozenset({"not", "oneOf", "if", "maxContains"})
 """Keywords under which a schema may count where it does not fit."""
 
+DEEPEST = 256
+"""Levels of lists and objects: how many Python itself can follow depends on its version."""
 DIGITS = 400
 """The largest power of ten, either way, that a number of a schema may have."""
 
@@ -121,13 +124,14 @@ def parsed(given: str | bool | Mapping[str, Any]) -> Any:
     Raises
     ------
     InputError
-        It is no JSON, nested deeper than Python can follow, or has a number of too many digits.
+        It is no JSON, nested more than ``DEEPEST`` deep, or has a number of too many digits.
     """
     text = given if isinstance(given, str) else ""
     try:
         text = text or json.dumps(given, ensure_ascii=False)
         text.encode()
         read = json.loads(text, parse_float=_decimal, parse_int=_decimal, parse_constant=_no_number)
+        check_depth(read, DEEPEST)
         for part in strings(read):
             part.encode()
     except RecursionError as error:

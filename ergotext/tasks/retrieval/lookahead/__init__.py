@@ -2,7 +2,6 @@
 
 - ``strings``: by string similarity, without training.
 - ``learned``, ``network``, ``features``: by a small network; ``fitted``: its scale.
-- ``loading``: either by name.
 
 >>> et.Retriever(lm, index).retrieve(questions, lookahead=et.load_lookahead("tiny-retriever"))
 """

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
-from torch.utils.data import Dataset
 
 from ergotext.tasks.training.examples import Example, Stream
 from ergotext.tasks.training.seq2seq.scoring import Batch
@@ -15,28 +14,24 @@ BLOCK = 8
 """Batches that are drawn together and separated by length."""
 
 
-class Feed(Dataset[Batch]):
-    """``steps`` batches of a stream.
+class Feed:
+    """Batches of a stream by their numbers.
 
     Parameters
     ----------
     stream : Stream
     size : int
         Examples in a batch.
-    steps : int
     make : function of examples and the number of the batch
         Additional data for the loss.
     """
 
     def __init__(
-        self, stream: Stream, size: int, steps: int, make: Callable[[list[Example], int], Batch]
+        self, stream: Stream, size: int, make: Callable[[list[Example], int], Batch]
     ) -> None:
-        self.stream, self.size, self.steps = stream, size, steps
+        self.stream, self.size = stream, size
         self._make = make
         self._block = lru_cache(maxsize=2)(self._parted)
-
-    def __len__(self) -> int:
-        return self.steps
 
     def __getitem__(self, number: int) -> Batch:
         return self._make(self.examples(number), number)

@@ -3,42 +3,29 @@
 from __future__ import annotations
 
 import math
-import sys
 import time
 from collections.abc import Sequence
-from importlib.util import find_spec
+from dataclasses import asdict
 from pathlib import Path
 
-from transformers import PreTrainedModel
-
-from ergotext.errors import ErgotextError, InputError
-from ergotext.lm.conversion import first_line, quiet
-from ergotext.lm.trie.lines import Lines
-from ergotext.lm.trie.tree import TokenTrie
-from ergotext.support.extras import install
+from ergotext.errors import InputError
+from ergotext.lm.conversion import quiet
 from ergotext.tasks.config import versions
-from ergotext.tasks.lookup import opened
-from ergotext.tasks.training.checkpoints import CHECKPOINTS, last_checkpoint, last_whole
+from ergotext.tasks.training.checkpoints import CHECKPOINTS, Folders
+from ergotext.tasks.training.data import TrainingData
 from ergotext.tasks.training.examples import Stream
-from ergotext.tasks.training.log import CURVE, LOG, Journal, save_curve
-from ergotext.tasks.training.run import SCORE, Trained, interrupted, read_questions
+from ergotext.tasks.training.log import CURVE, LOG, Log
+from ergotext.tasks.training.result import Trained, finish
+from ergotext.tasks.training.run import TrainingRun, report_damage, seeded
 from ergotext.tasks.training.schedule import Pace
-from ergotext.tasks.training.seq2seq.batches import maker
 from ergotext.tasks.training.seq2seq.dev import DevSet
-from ergotext.tasks.training.seq2seq.initial_model import Started, has_bfloat16, started
-from ergotext.tasks.training.seq2seq.loop import Loop
-from ergotext.tasks.training.seq2seq.objectives import Loss, cross_entropy, listwise, shortfall
-from ergotext.tasks.training.seq2seq.scoring import Coder
-from ergotext.tasks.training.seq2seq.stream import Feed
-from ergotext.tasks.training.settings import Record, Settings, claim
-from ergotext.tasks.training.sources import Base, KnownQuestion, digests, read_templates
+from ergotext.tasks.training.seq2seq.initial_model import has_bfloat16, started
+from ergotext.tasks.training.seq2seq.learner import Seq2SeqLearner
+from ergotext.tasks.training.settings import RECORD, Record, Settings, claim
+from ergotext.tasks.training.sources import Base, KnownQuestion
 
-LOSSES: dict[str, Loss] = {
-    "cross-entropy": cross_entropy,
-    "listwise": listwise,
-    "policy": shortfall,
-    "zeroth-order": shortfall,
-}
+LOGGED = 50
+"""Steps between two lines of the log, at most."""
 
 
 def train(
@@ -70,7 +57,7 @@ def train(
         A folder that is empty or not there yet.
     settings : Settings, optional
     templates : sequence of str or Path
-        Files of questions about any subject (``material.read_templates``).
+        Files of questions about any subject (``sources.read_templates``).
     start : str, optional
         An encoder-decoder to continue from, instead of one from scratch.
     minutes : float, optional
@@ -86,116 +73,71 @@ def train(
     InputError
         A file cannot be read or holds nothing of use, a setting is out of its range, the tokenizer
         is not that of the index, or ``output`` cannot be used.
+    ModelError
+        Training diverged.
     InterruptedRunError
         Ctrl-C was pressed.
     """
     began = time.monotonic()
-    chosen, output = settings or Settings(), Path(output)
-    _check(minutes)
-    lines = Lines()
-    asked, held = read_questions(questions, lines), read_questions(dev, lines)
-    patterns = read_templates([Path(path) for path in templates], lines)
-    trie, notes = opened(index, None)
-    base = Base.of(trie)
-    pairs = [
-        KnownQuestion.of(one.text, one.answer) for one in asked.asked if one.answer is not None
-    ]
-    stream = Stream(pairs, base, patterns, chosen.shares, chosen.seed)
-    record = Record(chosen, digests(asked.digest, trie, [Path(path) for path in templates]))
+    settings, output = settings or Settings(), Path(output)
+    pace = _pace(settings, minutes)
+    data = TrainingData.read(questions, dev, index, templates)
+    stream = _stream(data, settings)
+    record = Record(output, RECORD, {"settings": asdict(settings)}, data.digests())
+    checkpoints = Folders(output / CHECKPOINTS)
     claim(output, resume)
-    if resume:
-        record.check(output)
-    at = _going_on_from(output) if resume else None
-    begun = started(None if at is None else output, start, trie, notes, stream, chosen, device)
-    if at is None:
+    place = _last(checkpoints, record) if resume else None
+    source = None if place is None else output
+    begun = started(source, start, data.trie, data.notes, stream, settings, device)
+    if place is None:
         # The record first: from then on the folder is one that --resume takes, whatever happens.
-        record.write(output, versions=versions())
+        record.write(versions=versions())
         begun.tokenizer.save_pretrained(output)
-    seen = DevSet.of(held.asked, trie)
-    with quiet():
-        loop = _loop(begun, stream, seen, trie, chosen, output, minutes, bfloat16)
-    _run(loop, output, at)
-    steps = int(loop.state.global_step)
-    scores = _saved(begun.model, begun.coder, seen, output)
-    save_curve(output / LOG, output / CURVE, SCORE)
-    count = sum(p.numel() for p in begun.model.parameters())
-    seconds = time.monotonic() - began
-    record.write(
-        output, versions=versions(), scores=scores, steps=steps, parameters=count, seconds=seconds
-    )
-    return Trained(output, scores, steps, count, seconds, lines)
+    seen = DevSet.of(data.dev.asked, data.trie)
+    fast = has_bfloat16(begun.model.device) if bfloat16 is None else bfloat16
+    with quiet(), seeded(settings.seed):
+        run = TrainingRun(
+            Seq2SeqLearner(begun, stream, data.trie, seen, settings, fast),
+            pace,
+            checkpoints,
+            Log(output / LOG),
+            every=settings.every,
+            logged=LOGGED,
+            patience=settings.patience,
+        )
+        if place is not None:
+            run.restore(place)
+        run.go()
+        begun.model.eval().half().save_pretrained(output)
+    scores = seen.score(begun.model.float(), begun.coder)  # of what was saved
+    return finish(run, record, CURVE, scores, began, data.lines)
 
 
-def _loop(
-    begun: Started,
-    stream: Stream,
-    seen: DevSet,
-    trie: TokenTrie,
-    settings: Settings,
-    output: Path,
-    minutes: float | None,
-    bfloat16: bool | None,
-) -> Loop:
-    first = seen.first(settings.dev_limit)
-    pace = Pace(
+def _pace(settings: Settings, minutes: float | None) -> Pace:
+    if minutes is not None and not 0 < minutes < math.inf:
+        raise InputError(f"minutes is {minutes}; it must be above 0")
+    return Pace(
         settings.steps,
         settings.learning_rate,
         settings.warm_up,
         settings.cool_down,
         None if minutes is None else 60 * minutes,
     )
-    loop = Loop(
-        begun.model,
-        Feed(stream, settings.batch_size, settings.steps, maker(begun, trie, settings)),
-        LOSSES[settings.objective],
-        lambda model: first.score(model, begun.coder),
-        pace,
-        output / CHECKPOINTS,
-        every=settings.every,
-        patience=settings.patience,
-        bfloat16=has_bfloat16(begun.model.device) if bfloat16 is None else bfloat16,
-        seed=settings.seed,
-        device=begun.model.device.type,
-        radius=settings.radius if settings.objective == "zeroth-order" else None,
-    )
-    loop.add_callback(Journal(output / LOG))
-    return loop
 
 
-def _going_on_from(output: Path) -> Path | None:
-    """The last whole checkpoint of a run; one that is passed over is named on stderr."""
-    at, damaged = last_whole(output)
-    following = "starting from scratch" if at is None else f"resuming from {at.name}"
-    for fault in damaged:
-        print(f"ergotext: {' '.join(fault.split())}; {following}", file=sys.stderr)
-    return at
+def _stream(data: TrainingData, settings: Settings) -> Stream:
+    base = Base.of(data.trie)
+    pairs = [
+        KnownQuestion.of(one.text, one.answer)
+        for one in data.questions.asked
+        if one.answer is not None
+    ]
+    return Stream(pairs, base, data.templates, settings.shares, settings.seed)
 
 
-def _run(loop: Loop, output: Path, at: Path | None) -> None:
-    try:
-        with quiet():
-            loop.train(resume_from_checkpoint=None if at is None else str(at))
-    except KeyboardInterrupt as error:
-        raise interrupted(loop.state.global_step, last_checkpoint(output)) from error
-    except Exception as error:
-        if at is None or loop.stepped or isinstance(error, ErgotextError):
-            raise
-        # Its files are whole, and what they say is none of this run.
-        raise InputError(
-            f"cannot resume from {at} ({type(error).__name__}: {first_line(error)}): remove that "
-            "folder to resume from the checkpoint before it"
-        ) from error
-
-
-def _saved(model: PreTrainedModel, coder: Coder, seen: DevSet, output: Path) -> dict[str, float]:
-    """Save in float16, and score what was saved."""
-    with quiet():
-        model.eval().half().save_pretrained(output)
-    return seen.score(model.float(), coder)
-
-
-def _check(minutes: float | None) -> None:
-    if minutes is not None and not 0 < minutes < math.inf:
-        raise InputError(f"minutes is {minutes}; it must be above 0")
-    if find_spec("accelerate") is None:
-        raise InputError(f"accelerate is not installed; run: {install('train')}")
+def _last(checkpoints: Folders, record: Record) -> Path | None:
+    """The checkpoint of this run to resume from; one that is passed over is named on stderr."""
+    record.check()
+    place, damaged = checkpoints.last_whole()
+    report_damage(damaged, place)
+    return place

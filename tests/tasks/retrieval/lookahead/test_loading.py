@@ -19,7 +19,7 @@ from ergotext.tasks.retrieval.candidates import Candidates, ManyPotential, Spott
 from ergotext.tasks.retrieval.lookahead import learned
 from ergotext.tasks.retrieval.lookahead.features import Asked, Key
 from ergotext.tasks.retrieval.lookahead.fitted import Fitted
-from ergotext.tasks.retrieval.lookahead.loading import learned_digest, lookahead_named
+from ergotext.tasks.retrieval.lookahead.learned import learned_digest, lookahead_named
 from ergotext.tasks.retrieval.lookahead.network import CONFIG, Matcher
 from ergotext.tasks.retrieval.lookahead.strings import StringMatch
 from ergotext.tasks.retrieval.retriever import Retriever

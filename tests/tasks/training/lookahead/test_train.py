@@ -15,9 +15,11 @@ from ergotext.errors import InputError, ModelError
 from ergotext.tasks.index import build
 from ergotext.tasks.retrieval.lookahead.learned import Matched
 from ergotext.tasks.retrieval.lookahead.network import CONFIG, DROP, WEIGHTS
-from ergotext.tasks.training.lookahead.fit import Lessons, Recipe
+from ergotext.tasks.training.lookahead.learner import MatcherLearner, Recipe
+from ergotext.tasks.training.lookahead.pairs import Examples
 from ergotext.tasks.training.lookahead.train import CHECKPOINT, LOG, RECORD, train_lookahead
-from ergotext.tasks.training.run import InterruptedRunError, Trained
+from ergotext.tasks.training.result import Trained
+from ergotext.tasks.training.run import InterruptedRunError, TrainingRun
 from tests.tasks.little_base import LittleBase
 
 SMALL = Recipe(steps=6, batch_size=4, warm_up=2, width=8, hidden=8)
@@ -40,15 +42,15 @@ def other_objects(little: LittleBase, folder: Path) -> LittleBase:
 
 def interrupted(monkeypatch: pytest.MonkeyPatch, at: int) -> None:
     """Ctrl-C in the middle of a step."""
-    plain = Lessons.step
+    plain = TrainingRun.step
 
-    def step(lessons: Lessons) -> float:
-        loss = plain(lessons)
-        if lessons.done == at:
+    def step(run: TrainingRun) -> tuple[float, float]:
+        loss = plain(run)
+        if run.done == at:
             raise KeyboardInterrupt
         return loss
 
-    monkeypatch.setattr(Lessons, "step", step)
+    monkeypatch.setattr(TrainingRun, "step", step)
 
 
 def test_what_is_written(little: LittleBase, tmp_path: Path) -> None:
@@ -101,16 +103,15 @@ def test_goes_on_from_another(
     """Its weights and sizes are the first; with next to no learning rate they are the last, too."""
     first = run(little, tmp_path / "first").folder
     drawn: list[float] = []
-    plain = Lessons.step
+    plain, draw = MatcherLearner.gradients, Examples.draw
 
-    def step(lessons: Lessons) -> float:
-        left_out = {m.p for m in lessons.matcher.modules() if isinstance(m, torch.nn.Dropout)}
-        assert left_out == {lessons.matcher.drop} == {DROP}
-        draw = lessons.examples.draw
-        monkeypatch.setattr(lessons.examples, "draw", lambda t: drawn.append(t) or draw(t))
-        return plain(lessons)
+    def gradients(learner: MatcherLearner, step: int) -> torch.Tensor:
+        left_out = {m.p for m in learner.network.modules() if isinstance(m, torch.nn.Dropout)}
+        assert left_out == {learner.network.drop} == {DROP}
+        return plain(learner, step)
 
-    monkeypatch.setattr(Lessons, "step", step)
+    monkeypatch.setattr(MatcherLearner, "gradients", gradients)
+    monkeypatch.setattr(Examples, "draw", lambda self, t: drawn.append(t) or draw(self, t))
     still = Recipe(steps=1, batch_size=4, learning_rate=1e-12, templated=1.0)
     told = train_lookahead(
         little.questions, little.dev, little.index, tmp_path / "next", still,

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import PreTrainedModel
 
 from ergotext.cli import main
 from ergotext.errors import InputError
@@ -20,9 +19,11 @@ from ergotext.lm.loading import load
 from ergotext.lm.seq2seq import Seq2SeqLM
 from ergotext.tasks.index import build
 from ergotext.tasks.retrieval.retriever import Retriever
-from ergotext.tasks.training.checkpoints import CHECKPOINTS, last_checkpoint
-from ergotext.tasks.training.run import InterruptedRunError, Trained
+from ergotext.tasks.training.checkpoints import CHECKPOINTS, Folders
+from ergotext.tasks.training.result import Trained
+from ergotext.tasks.training.run import InterruptedRunError, TrainingRun
 from ergotext.tasks.training.seq2seq import train as module
+from ergotext.tasks.training.seq2seq.learner import Seq2SeqLearner
 from ergotext.tasks.training.seq2seq.train import train
 from ergotext.tasks.training.settings import OBJECTIVES, Settings, Shape
 from tests.tasks.little_base import LittleBase
@@ -46,6 +47,10 @@ def run(little: LittleBase, output: Path, settings: Settings = SMALL, **named: o
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
     return load_file(folder / "model.safetensors")
+
+
+def last_checkpoint(folder: Path) -> Path:
+    return Folders(folder / CHECKPOINTS).places()[0]
 
 
 def log_of(folder: Path) -> list[dict[str, float]]:
@@ -96,22 +101,21 @@ def test_a_resumed_run_ends_where_a_whole_one_does(
     """Bit by bit, checkpoints of more steps than were asked for at first among them."""
     _, whole = trained
     # As if it had been ended right after the first checkpoint.
-    plain = module.Loop.training_step
+    plain = TrainingRun.step
 
-    def step(self: module.Loop, *rest: object, **named: object) -> torch.Tensor:
-        if self.state.global_step == 3:
+    def step(self: TrainingRun) -> tuple[float, float]:
+        if self.done == 3:
             raise KeyboardInterrupt
-        return plain(self, *rest, **named)
+        return plain(self)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module.Loop, "training_step", step)
+        patch.setattr(TrainingRun, "step", step)
         with pytest.raises(InterruptedRunError) as error:
             run(little, tmp_path / "m")
     assert "checkpoint-2; continue with resume" in str(error.value)
     # One that was cut off while it was written counts for nothing.
     (tmp_path / "m" / CHECKPOINTS / "checkpoint-3").mkdir()
-    kept = last_checkpoint(tmp_path / "m")
-    assert kept is not None and kept.name == "checkpoint-2"
+    assert last_checkpoint(tmp_path / "m").name == "checkpoint-2"
     again = run(little, tmp_path / "m", resume=True)
     for checkpoint in (tmp_path / "m" / CHECKPOINTS).glob("checkpoint-4"):
         one, other = weights(checkpoint), weights(whole / CHECKPOINTS / checkpoint.name)
@@ -124,20 +128,20 @@ def test_sigint_keeps_the_last_checkpoint(
     little: LittleBase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    plain = module.Loop.evaluate
+    plain = TrainingRun.evaluate
 
-    def evaluate(self: module.Loop, *rest: object, **named: object) -> dict[str, float]:
-        if self.state.global_step == 4:
+    def evaluate(self: TrainingRun) -> dict[str, float]:
+        if self.done == 4:
             os.kill(os.getpid(), signal.SIGINT)
-        return plain(self, *rest, **named)
+        return plain(self)
 
-    monkeypatch.setattr(module.Loop, "evaluate", evaluate)
+    monkeypatch.setattr(TrainingRun, "evaluate", evaluate)
     output = tmp_path / "m"
     options = ["--steps", "6", "--every", "2", "--width", "32", "--layers", "1", "-o", str(output)]
     assert main(["train", *little.arguments, *options, "--batch-size", "4"]) == 130
     message = capsys.readouterr().err.strip().splitlines()[-1]
     assert "interrupted at step 4" in message and "checkpoint-2; continue with resume" in message
-    assert last_checkpoint(output) is not None and not (output / "model.safetensors").exists()
+    assert last_checkpoint(output).is_dir() and not (output / "model.safetensors").exists()
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES[1:])
@@ -173,12 +177,12 @@ def test_dev_questions_are_never_trained_on(
     little: LittleBase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[str] = []
-    plain = module.Loop.compute_loss
+    plain = Seq2SeqLearner.loss
 
-    def loss(self: module.Loop, model: PreTrainedModel, inputs: dict[str, torch.Tensor]) -> object:
-        ids = inputs["input_ids"]
+    def loss(self: Seq2SeqLearner, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        ids = batch["input_ids"]
         seen.extend(begun[0].tokenizer.batch_decode(ids, skip_special_tokens=True))
-        return plain(self, model, inputs)
+        return plain(self, batch)
 
     begun = []
     make = module.started
@@ -191,7 +195,7 @@ def test_dev_questions_are_never_trained_on(
     told = {"id": 0, "question": "Mercury 秘密是什么", "answer": "Mercury ||| 颜色 ||| ?"}
     dev.write_text(json.dumps(told, ensure_ascii=False) + "\n", encoding="utf-8")
     monkeypatch.setattr(module, "started", started)
-    monkeypatch.setattr(module.Loop, "compute_loss", lambda s, m, i, *_, **__: loss(s, m, i))
+    monkeypatch.setattr(Seq2SeqLearner, "loss", loss)
     train(little.questions, dev, little.index, tmp_path / "m", replace(SMALL, steps=6))
     assert len(seen) == 24 and not any("秘" in text for text in seen)
 
@@ -249,15 +253,6 @@ def test_bad_input_is_told_in_one_line(
         told = capsys.readouterr().err.strip().splitlines()
         assert len(told) == 1 and message in told[0], told
     assert file.read_text() == (tmp_path / "full" / "mine").read_text() == "mine"
-
-
-def test_without_accelerate_nothing_is_begun(
-    little: LittleBase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "find_spec", lambda _: None)
-    with pytest.raises(InputError, match="run: pip install 'accelerate"):
-        run(little, tmp_path / "m")
-    assert not (tmp_path / "m").exists()
 
 
 def test_an_index_of_another_tokenizer_is_refused(

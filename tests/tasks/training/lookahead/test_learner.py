@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -14,7 +16,9 @@ from ergotext.tasks.retrieval.candidates import Spotter
 from ergotext.tasks.retrieval.lookahead.features import SUBJECT, Asked, Key
 from ergotext.tasks.retrieval.lookahead.learned import Matched, grouped
 from ergotext.tasks.retrieval.lookahead.network import Matcher
-from ergotext.tasks.training.lookahead.fit import Lessons, Recipe, characters, score
+from ergotext.tasks.training.checkpoints import File
+from ergotext.tasks.training.log import Log
+from ergotext.tasks.training.lookahead.learner import DevKeys, MatcherLearner, Recipe, characters
 from ergotext.tasks.training.lookahead.pairs import (
     Examples,
     lookalikes,
@@ -23,6 +27,7 @@ from ergotext.tasks.training.lookahead.pairs import (
     right_key,
 )
 from ergotext.tasks.training.lookahead.synonyms import Synonyms
+from ergotext.tasks.training.run import TrainingRun
 from ergotext.tasks.training.sources import Template
 
 WAYS = {
@@ -164,38 +169,42 @@ def test_lookalikes() -> None:
     assert found["作者"] == []
 
 
-def test_trained(spotter: Spotter) -> None:
+def test_trained(spotter: Spotter, tmp_path: Path) -> None:
     """A few steps tell most keys of the training questions apart; a seed gives the same weights."""
-    gold = [q.answer for q in QUESTIONS if q.answer is not None]
-    found = [groups(spotter, q.text) for q in QUESTIONS]
+    dev = DevKeys.of(QUESTIONS, spotter)
     weights = []
     for _ in range(2):
         examples = Examples(QUESTIONS, spotter, TEMPLATES, SAME, seed=0)
         torch.manual_seed(0)
         matcher = Matcher(characters(examples), width=24, hidden=24)
-        before = score(matcher, gold, found)
+        before = dev.score(matcher)
         recipe = Recipe(steps=60, batch_size=16, learning_rate=5e-3, warm_up=10)
-        lessons = Lessons(matcher, examples, recipe, {})
-        losses = [lessons.step() for _ in range(recipe.steps)]
+        learner = MatcherLearner(matcher, examples, dev, recipe)
+        files = File(tmp_path / "m.pt"), Log(tmp_path / "m.jsonl")
+        run = TrainingRun(learner, recipe.schedule, *files, every=100)
+        losses = [run.step()[0] for _ in range(recipe.steps)]
         weights.append(torch.cat([p.flatten() for p in matcher.parameters()]))
-    after = score(matcher, gold, found)
+    after = dev.score(matcher.eval())
     assert before["EM_P"] < 40 and after["EM_P"] > 85
-    assert lessons.done == 60 and np.mean(losses[-10:]) < 0.5 * np.mean(losses[:5])
+    assert run.done == 60 and run.over and np.mean(losses[-10:]) < 0.5 * np.mean(losses[:5])
     assert torch.equal(*weights)
 
 
 def test_score_without_candidates() -> None:
     matcher = Matcher("作者", width=8, hidden=8)
     key = Key("作者", "曹雪芹", "小说")
-    told = score(matcher, [Triple("红楼梦（小说）", "作者", "曹雪芹")] * 2, [
-        [Asked(f"{SUBJECT}谁写的", "红楼梦", [key])], [],
-    ])  # fmt: skip
+    dev = DevKeys(
+        [Triple("红楼梦（小说）", "作者", "曹雪芹")] * 2,
+        [[Asked(f"{SUBJECT}谁写的", "红楼梦", [key])], []],
+    )
+    told = dev.score(matcher)
     assert told["EMF1"] == 50.0 and told["EM_All"] == 50.0
 
 
 def test_recipe() -> None:
-    recipe = Recipe(steps=1000, learning_rate=1.0)
-    assert recipe.rate(50) == pytest.approx(0.5, rel=0.01)
-    assert recipe.rate(1000) == pytest.approx(0.05)
+    schedule = Recipe(steps=1000, learning_rate=1.0).schedule
+    assert schedule.rate_at(50, 0.0) == pytest.approx(0.5, rel=0.01)
+    assert schedule.rate_at(1000, 0.0) == pytest.approx(0.05)
+    assert schedule.share(999, 1e9) < schedule.share(1000, 0.0) == 1.0
     with pytest.raises(InputError, match="steps"):
         Recipe(steps=0)
