@@ -204,7 +204,8 @@ class Sum(Term):
 
         def energy(lengths: Ints) -> Floats:
             batch = TokenBatch.of([(0,) * length for length in lengths.tolist()])
-            return np.sum([weight * term(batch).numpy() for weight, term in terms], axis=0)
+            total: Floats = np.sum([weight * term(batch).numpy() for weight, term in terms], axis=0)
+            return total
 
         return energy if terms else None
 

@@ -87,20 +87,23 @@ class Sums:
     stopped: Floats
 
 
-def summed(rest: Rest, log_length: Floats) -> Sums:
+def summed(rest: Rest, log_length: Floats, power: float) -> Sums:
     """The sums for every number of tokens left.
 
     V_0 = [all found, words in the window] · end · exp(log_length), and for r tokens left
 
         V_r = end + stop · V'_{r−1} + Σ_w way_w V_{r−m_w}(found) + other · V_{r−1},
 
-    V' after a token that stops, which is over here or goes on as V does.
+    V' after a token that stops, which is over here or goes on as V does. For a target of p^α all
+    sums are taken to the power α.
 
     Parameters
     ----------
     rest : Rest
     log_length : float64 [L + 1]
         Nats for a text of each length.
+    power : float
+        α.
     """
     most = len(log_length) - 1
     sizes = [len(chain) + 1 for chain in rest.chains]
@@ -108,12 +111,12 @@ def summed(rest: Rest, log_length: Floats) -> Sums:
     shape = (*sizes, high + 1)
     done = np.zeros(shape)
     met = slice(None) if rest.window is None else slice(rest.window[0], rest.window[1] + 1)
-    done[(*(size - 1 for size in sizes), met)] = 1.0
+    done[tuple(size - 1 for size in sizes)][met] = 1.0
     inside, stopped = np.zeros((most + 1, *shape)), np.zeros((most + 1, *shape))
     begun = sum(way.chance for chain in rest.chains for ways in chain for way in ways)
-    other = max(rest.goes_on - begun, 0.5 * rest.goes_on)
+    other = max(rest.goes_on - begun, rest.goes_on / 2)
     for left in range(most + 1):
-        over = done * np.exp(log_length[most - left])
+        over = done * np.exp(log_length[most - left] / power)
         value = rest.ends * over
         if left:
             value = value + rest.stopping * stopped[left - 1]
@@ -126,14 +129,13 @@ def summed(rest: Rest, log_length: Floats) -> Sums:
                             _add(value, axis, stage, way, before)
         inside[left] = value
         stopped[left] = rest.ends_stopped * over + rest.goes_on_stopped * value
-    return Sums(inside, stopped)
+    return Sums(inside**power, stopped**power)
 
 
 def _add(value: Floats, axis: int, stage: int, way: Way, before: Floats) -> None:
     """Add what a keyword of one chain leads to, in place."""
-    here = (slice(None),) * axis + (stage,)
-    after = (slice(None),) * axis + (stage + 1,)
-    value[here] += way.chance * _shifted(before[after], way.words)
+    here, after = (np.moveaxis(part, axis, 0) for part in (value, before))
+    here[stage] += way.chance * _shifted(after[stage + 1], way.words)
 
 
 def _worded(value: Floats, words: Floats) -> Floats:

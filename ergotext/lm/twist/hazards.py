@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -23,21 +22,33 @@ BEGINNINGS = 4
 """Beginnings of texts after which the words of a phrase are scored."""
 
 
+TINY = 1e-12
+"""No hazard is below it: what the draws never met may be possible."""
+PATIENCE = 1e-4
+"""The same for a power above 1. Such a target is that of a search: of many beginnings it keeps
+those where a word comes to suit, so a word should wait for its place."""
+
+
 @dataclass(frozen=True, eq=False)
 class Hazards:
-    """Averages of p^power over places inside the sentences that a model writes.
+    """Averages over places inside the sentences that a model writes.
+
+    Of p^α they are means to the power 1/α, so that they can be added up like probabilities before
+    the sum is taken to the power α.
 
     Parameters
     ----------
     scorer : NextTokenScorer
     power : float
-        That of the target, p^power.
+        α: the target has p^α.
     stops : bool [V]
         Tokens after which a sentence may end.
     mass : float64 [V]
-        The mean of p(token)^power inside a sentence, end token included.
+        Of each token inside a sentence, the end token included.
+    stopping, goes_on : float
+        Of all tokens that stop together, and of all others of text.
     ends_stopped, goes_on_stopped : float
-        After a token that stops: the mean of p(end)^power, and of the sum over all other tokens.
+        After a token that stops: of the end, and of all tokens of text together.
     beginnings : sequence of (tuple of int)
         Some of the texts drawn.
     """
@@ -46,6 +57,8 @@ class Hazards:
     power: float
     stops: Tensor
     mass: Tensor
+    stopping: float
+    goes_on: float
     ends_stopped: float
     goes_on_stopped: float
     beginnings: Sequence[tuple[int, ...]] = field(repr=False)
@@ -80,60 +93,49 @@ class Hazards:
         inside = allowed & ~stops
         inside[scorer.end_id] = False
         texts: list[tuple[int, ...]] = [()] * rows
-        total = torch.zeros(len(allowed), dtype=torch.float64)
+        mass = torch.zeros(len(allowed), dtype=torch.float64)
+        each: list[Tensor] = []
         for _ in range(places):
             chance = _powered(scorer, texts, power)
-            total += chance.sum(0)
+            mass += chance.mean(0) / places
+            each.append(torch.stack([(chance * stops).sum(1), (chance * inside).sum(1)]))
             chance = chance * inside
             if not bool((chance.sum(1) > 0).all()):
                 break
             token = categorical(chance / chance.sum(1, keepdim=True)).tolist()
             texts = [(*text, t) for text, t in zip(texts, token, strict=True)]
-        ends, goes_on = _after_stops(scorer, texts, power, stops, categorical)
-        mass = total / (rows * places)
-        return cls(scorer, power, stops, mass, ends, goes_on, texts[:BEGINNINGS])
+        stopping, goes_on = torch.cat(each, 1).mean(1).pow(1 / power).tolist()
+        ended = _after_stops(scorer, texts, power, stops, categorical)
+        mass = mass.pow(1 / power)
+        return cls(scorer, power, stops, mass, stopping, goes_on, *ended, texts[:BEGINNINGS])
 
     @property
     def ends(self) -> float:
-        """The mean of p(end)^power inside a sentence."""
+        """Of the end inside a sentence."""
         return float(self.mass[self.scorer.end_id])
 
-    @property
-    def stopping(self) -> float:
-        """The mean mass of the tokens that stop."""
-        return float(self.mass[self.stops].sum())
-
-    @cached_property
-    def goes_on(self) -> float:
-        """The mean mass of all tokens of text that do not stop."""
-        inside = self.scorer.allowed & ~self.stops
-        return float(self.mass[inside].sum())
-
     def phrases(self, spelled: Sequence[Sequence[int]]) -> list[Floats]:
-        """Of each run of tokens: p^power of what is left of it after its first n, n = 0, 1, ….
+        """Of each run of tokens: the chance of what is left of it after its first n, n = 0, 1, ….
 
         float64 [m] for a run of m tokens. The first entry takes ``mass`` for its first token; the
         others are averages over the beginnings of a few texts.
         """
-        rows = [(*text, *run) for text in self.beginnings for run in spelled]
-        batch = TokenBatch.of(rows)
+        batch = TokenBatch.of([(*text, *run) for text in self.beginnings for run in spelled])
         scores = self.scorer.token_log_prob(batch)
+        least = TINY if self.power <= 1 else PATIENCE
         found: list[Floats] = []
         for number, run in enumerate(spelled):
-            rest = []
-            for place, text in enumerate(self.beginnings):
-                row = scores[place * len(spelled) + number]
-                rest.append(row[len(text) : len(text) + len(run)])
-            each = torch.stack(rest).flip(1).cumsum(1).flip(1)  # [beginnings, m]
-            left = (self.power * each).exp().mean(0)
+            rows = [
+                scores[place * len(spelled) + number][len(text) : len(text) + len(run)]
+                for place, text in enumerate(self.beginnings)
+            ]
+            rest = torch.stack(rows).flip(1).cumsum(1).flip(1)  # [beginnings, m]
+            left = rest.exp().mean(0)
             first = self.mass[run[0]]
             left[0] = first if len(run) == 1 else first * left[1]
+            left[0] = left[0].clamp(min=least)
             found.append(np.maximum(left.numpy(), TINY))
         return found
-
-
-TINY = 1e-12
-"""No hazard is below it: what the draws never met may be possible."""
 
 
 def _powered(scorer: NextTokenScorer, texts: Sequence[tuple[int, ...]], power: float) -> Tensor:
@@ -157,6 +159,5 @@ def _after_stops(
         return 0.0, 1.0
     token = categorical(chance[there] / chance[there].sum(1, keepdim=True)).tolist()
     after = _powered(scorer, [(*texts[r], t) for r, t in zip(there, token, strict=True)], power)
-    ends = after[:, scorer.end_id]
-    goes_on = (after * scorer.allowed).sum(1)
-    return float(ends.mean()), float(goes_on.mean())
+    ends, goes_on = after[:, scorer.end_id], (after * scorer.allowed).sum(1)
+    return float(ends.mean()) ** (1 / power), float(goes_on.mean()) ** (1 / power)

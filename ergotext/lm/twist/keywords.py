@@ -17,8 +17,8 @@ from ergotext.support.words import count_words
 
 UNUSUAL = 1e-3
 """Chance that a phrase goes on to its end where it was not begun as the tokenizer would."""
-FLOOR = 1e-12
-"""Of the greatest value of a row, what is left to states that the model of the rest gives up."""
+FLOOR = 1e-290
+"""Value of states that the model of the rest gives up, and that the automaton does not."""
 
 
 class _Begun(NamedTuple):
@@ -81,7 +81,8 @@ class KeywordTwist:
             window,
         )
         self._coarse = rest.coarse
-        self._sums: Sums = summed(rest, log_length)
+        self._power = hazards.power
+        self._sums: Sums = summed(rest, log_length, hazards.power)
         self._begun = [_begun(chain, spelled, left, vocabulary) for chain in demanded]
 
     def psi(self, states: Ints, left: int, size: int) -> Floats:
@@ -111,8 +112,7 @@ class KeywordTwist:
         inside, stopped = np.zeros(len(states)), np.zeros(len(states))
         inside[alive], stopped[alive] = self._of(states[alive], left)
         room = self.automaton.least(states) <= left
-        most = max(float(inside.max(initial=0.0)), float(stopped.max(initial=0.0)))
-        floor = np.where(alive & room, max(FLOOR * most, np.finfo(float).tiny), 0.0)
+        floor = np.where(alive & room, FLOOR, 0.0)
         over = np.exp(self._log_length[len(self._log_length) - 2 - left])
         ended = np.where(states == 0, over, 0.0)
         inside = np.where(room, inside, 0.0)
@@ -140,7 +140,9 @@ class KeywordTwist:
                 more = [each[rows] for each in found]
                 more[number] = more[number] + 1
                 there = self._index(more, counted[rows])
-                value[rows] += chance[rows] * self._sums.inside[(left - tokens[rows], *there)]
+                value[rows] += (
+                    chance[rows] ** self._power * self._sums.inside[(left - tokens[rows], *there)]
+                )
         return value, stopped
 
     def _index(self, found: Sequence[Ints], counted: Ints) -> tuple[Ints, ...]:
@@ -171,7 +173,8 @@ class KeywordTwist:
         text = (ways.tokens < len(hazards.mass)) & (ways.tokens != self.automaton.end)
         mass = hazards.mass.numpy()[ways.tokens[text]] * ~self._stops[ways.tokens[text]]
         share = np.bincount(more[ways.of[text]], weights=mass)
-        return share / share.sum()
+        mean: Floats = share / share.sum()
+        return mean
 
 
 def _begun(

@@ -33,7 +33,7 @@ class LengthTwist:
             hazards.goes_on_stopped,
             np.ones(1),
         )
-        sums = summed(rest, log_length)
+        sums = summed(rest, log_length, hazards.power)
         tiny = np.finfo(float).tiny
         self._inside = np.maximum(sums.inside[:, 0], tiny)
         self._stopped = np.maximum(sums.stopped[:, 0], tiny)

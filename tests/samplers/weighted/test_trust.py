@@ -22,12 +22,12 @@ from ergotext.samplers.target import EnergyError, Target
 from ergotext.samplers.weighted.accepted import Accepted
 from ergotext.samplers.weighted.importance import importance
 from ergotext.samplers.weighted.pareto import trusted
+from ergotext.samplers.weighted.particles import Particles
 from ergotext.samplers.weighted.proposals import masked
 from ergotext.samplers.weighted.rejection import rejection
 from ergotext.samplers.weighted.resampling import ancestors
 from ergotext.samplers.weighted.samples import HeavyWeightsWarning, WeightedSamples, ZeroWeightError
 from ergotext.samplers.weighted.smc import smc
-from ergotext.samplers.weighted.trust import Judged
 from ergotext.testing.tables import EVERYTHING, FEW, LOOP, NOTHING, mass, target
 from ergotext.testing.toy import ToyFluency, ToyScorer
 
@@ -55,22 +55,38 @@ def test_a_log_z_far_off_is_warned_of(rare: Target, sampler: Any, n: int) -> Non
     assert off
 
 
-def test_weights_are_judged_before_resampling() -> None:
-    """Four of 64 carry all; then all are equal, and the result still knows."""
-    log_weight = torch.full((64,), -9.0, dtype=torch.float64)
-    log_weight[:4] = 0.0
-    judged = Judged.of(log_weight)
-    assert judged.ess == pytest.approx(4, abs=0.1) and judged.heavy and judged.tries == 64
-    equal = torch.zeros(64, dtype=torch.float64)
-    rows = TokenBatch.of([(1,)] * 64)
-    root = torch.arange(4).repeat(16)
-    samples = WeightedSamples.of(rows, equal, root, before=(judged,))
-    assert samples.k_hat == math.inf and samples.ess == pytest.approx(64)
-    (said,) = samples.complaints()
-    assert "before 1 of 1 resamplings k-hat is unknown, 64 particles were worth" in said
-    assert WeightedSamples.of(rows, equal).complaints() == []
-    few = Judged(-1.0, 7.0, 64)
-    assert "as few as 7.0" in WeightedSamples.of(rows, equal, root, before=(few,)).complaints()[0]
+def particles(root: list[int], log_z: list[float], resampled: int = 1) -> Particles:
+    n = len(root)
+    return Particles(
+        TokenBatch.of([(1,)] * n),
+        torch.zeros(n, dtype=torch.float64),
+        n,
+        torch.tensor(root),
+        island_log_z=torch.tensor(log_z, dtype=torch.float64),
+        island=torch.arange(n) * len(log_z) // n,
+        resampled=resampled,
+    )
+
+
+def test_after_resampling_ancestors_are_counted() -> None:
+    """All weights are equal then, whatever was lost, so no k-hat is told."""
+    few = particles([0, 1, 2, 3] * 16, [0.0, 0.1, -0.1, 0.0])
+    assert few.k_hat == math.inf and few.ess == pytest.approx(64)
+    assert few.ancestors == pytest.approx(4)
+    (said,) = few.complaints()
+    assert "64 particles descend from 4.0 effective ancestors" in said
+    many = particles(list(range(64)), [0.0, 0.1, -0.1, 0.0])
+    assert many.error_known and not many.complaints() and not many.coalesced
+    assert particles([3] * 8, [0.0]).coalesced
+    assert not particles([3], [0.0], resampled=0).coalesced
+
+
+def test_islands_that_disagree_tell_no_error() -> None:
+    apart = particles(list(range(64)), [0.0, -9.0, -math.inf, -8.0])
+    assert not apart.error_known
+    (said,) = apart.complaints()
+    assert "the 4 islands disagree on log Z, 1 of which found nothing" in said
+    assert particles(list(range(64)), [0.0, 0.1]).error_known is True  # too few: the genealogy's
 
 
 def test_a_coalesced_genealogy_tells_no_error() -> None:
