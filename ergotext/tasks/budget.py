@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from ergotext.lm.energies.term import Sum, Term
 from ergotext.samplers.result import Result
 from ergotext.samplers.sampling import sample
 from ergotext.samplers.weighted.result import WeightedResult
+from ergotext.samplers.weighted.samples import HeavyWeightsWarning
 
 CHAINS, STEPS, PARTICLES = 8, 300, 64
 POWER = 1.5
@@ -81,14 +83,17 @@ def grown(
     budget : Budget
     max_length : int
     """
-    found = sample(
-        budget.power * fluent + demanded,
-        budget.sampler,
-        n=budget.particles or PARTICLES,
-        seed=budget.seed,
-        max_length=max_length,
-        progress=progress,
-    )
+    with warnings.catch_warnings():
+        # The weights are those of p^power, and no average is taken over them.
+        warnings.simplefilter("ignore", HeavyWeightsWarning)
+        found = sample(
+            budget.power * fluent + demanded,
+            budget.sampler,
+            n=budget.particles or PARTICLES,
+            seed=budget.seed,
+            max_length=max_length,
+            progress=progress,
+        )
     assert isinstance(found, WeightedResult)
     return replace(found, problem=fluent + demanded)
 

@@ -175,10 +175,13 @@ def _found(problem: Problem, budget: Budget, progress: bool) -> Result | Weighte
 def check_sets(sets: Sequence[Sequence[Keyword]]) -> None:
     """Raise InputError at a keyword that no model could write; needs none to be loaded."""
     for words in sets:
-        check_texts([one for word in words for one in alternatives(word)], "keywords")
-        for word in words:
-            for one in alternatives(word):
-                check_word(one)
+        if isinstance(words, str | bytes):
+            check_texts(words, "keywords")
+        each = [word if isinstance(word, list | tuple) else [word] for word in words]
+        for one in each:
+            check_texts(one, "keywords")
+            for spelling in alternatives(one):
+                check_word(spelling)
 
 
 def default_context(words: Sequence[Keyword]) -> str:
