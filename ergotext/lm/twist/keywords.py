@@ -7,18 +7,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ergotext.lm.automata.keyword_states import FINISHED
 from ergotext.lm.automata.keywords import KeywordCoverage
 from ergotext.lm.automata.word_chains import Demanded, WordCount
 from ergotext.lm.tokenizers.vocabulary import Vocabulary
-from ergotext.lm.twist.backward import Rest, Sums, Way, summed
+from ergotext.lm.twist.backward import FLOOR, Rest, Sums, Way, summed
 from ergotext.lm.twist.hazards import TINY, Hazards
 from ergotext.support.arrays import Floats, Ints
 from ergotext.support.words import count_words
 
 UNUSUAL = 1e-3
 """Chance that a phrase goes on to its end where it was not begun as the tokenizer would."""
-FLOOR = 1e-290
-"""Value of states that the model of the rest gives up, and that the automaton does not."""
 
 
 class _Begun(NamedTuple):
@@ -59,7 +58,6 @@ class KeywordTwist:
         log_length: Floats,
     ) -> None:
         self.automaton, self._stops = automaton, hazards.stops.numpy()
-        self._log_length = log_length
         demanded = [chain for chain in automaton.chains if type(chain) is Demanded]
         words = sorted({word for chain in demanded for each in chain.keywords for word in each})
         spelled = dict(zip(words, map(vocabulary.spell, words), strict=True))
@@ -108,18 +106,14 @@ class KeywordTwist:
         """float64 [n, classes]: inside a sentence, and after a token that stops."""
         states, which = np.unique(after, return_inverse=True)
         which = which.reshape(after.shape)
-        alive = states > 0
+        alive = states > FINISHED
         inside, stopped = np.zeros(len(states)), np.zeros(len(states))
         inside[alive], stopped[alive] = self._of(states[alive], left)
         room = self.automaton.least(states) <= left
         floor = np.where(alive & room, FLOOR, 0.0)
-        over = np.exp(self._log_length[len(self._log_length) - 2 - left])
-        ended = np.where(states == 0, over, 0.0)
-        inside = np.where(room, inside, 0.0)
-        stopped = np.where(room, stopped, 0.0)
-        return (np.maximum(inside, floor) + ended)[which], (np.maximum(stopped, floor) + ended)[
-            which
-        ]
+        ended = np.where(states == FINISHED, self._sums.over[left], 0.0)
+        one, other = (np.maximum(value * room, floor) + ended for value in (inside, stopped))
+        return one[which], other[which]
 
     def _of(self, states: Ints, left: int) -> tuple[Floats, Floats]:
         """float64 [n] each: of states that are neither dead nor finished."""
@@ -140,9 +134,10 @@ class KeywordTwist:
                 more = [each[rows] for each in found]
                 more[number] = more[number] + 1
                 there = self._index(more, counted[rows])
-                value[rows] += (
-                    chance[rows] ** self._power * self._sums.inside[(left - tokens[rows], *there)]
-                )
+                after = left - tokens[rows]
+                share = np.exp(self._sums.log_scale[after] - self._sums.log_scale[left])
+                share *= chance[rows] ** self._power
+                value[rows] += share * self._sums.inside[(after, *there)]
         return value, stopped
 
     def _index(self, found: Sequence[Ints], counted: Ints) -> tuple[Ints, ...]:

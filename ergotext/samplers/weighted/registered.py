@@ -62,10 +62,12 @@ class Importance:
     ----------
     energy : Energy
     max_length : int
-    proposal : "masked", "finishing", "model", "adaptive" or Proposal
-        How the next token is proposed (``next_token``).
+    proposal : "masked", "twisted", "finishing", "model", "adaptive" or TokenProposal
+        How the next token is proposed (``proposals``, ``twisted``).
     at_once : int
         How many are written side by side.
+    twist : Twist, optional
+        Of your own, for the proposal ``twisted``.
     """
 
     kind: ClassVar[Kind] = "weighted"
@@ -75,13 +77,15 @@ class Importance:
         self,
         energy: Energy,
         max_length: int = 40,
-        proposal: ProposalName | TokenProposal = "masked",
+        proposal: ProposalName | Literal["twisted"] | TokenProposal = "masked",
         at_once: int = 64,
+        twist: Twist | None = None,
     ) -> None:
         check_fit(type(self), energy)
         check_counts(at_once=at_once)
-        self.target = Target.of(energy, max_length)
-        self.proposal, self.at_once = _proposal(proposal), at_once
+        _check_twist(twist)
+        self.target = Target.of(energy, max_length, tempered=proposal == "twisted")
+        self.proposal, self.at_once = _looking(proposal, twist, self.target), at_once
 
     def draw(self, draws: Draws, n: int) -> WeightedSamples:
         return importance(self.target, draws, n, proposal=self.proposal, at_once=self.at_once)
@@ -188,8 +192,7 @@ class SMC:
             raise InputError(f"no resampling scheme {resampling!r:.60}; choose one of {_SCHEMES}")
         if not 0 <= _finite("threshold", threshold) <= 1:
             raise InputError(f"the threshold must lie between 0 and 1, got {threshold}")
-        if not (twist is None or isinstance(twist, Twist)):
-            raise InputError(f"twist must have a method psi (protocols.Twist), got {twist!r:.60}")
+        _check_twist(twist)
         if islands is not None:
             check_counts(islands=islands)
         check_whole(0, ramp=ramp)
@@ -211,6 +214,11 @@ class SMC:
             threshold=self.threshold,
             islands=self.islands or (ISLANDS if n >= 8 * ISLANDS else 1),
         )
+
+
+def _check_twist(twist: Twist | None) -> None:
+    if not (twist is None or isinstance(twist, Twist)):
+        raise InputError(f"twist must have a method psi (protocols.Twist), got {twist!r:.60}")
 
 
 def _looking(
