@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ergotext.lm.automata.keyword_states import FINISHED
 from ergotext.lm.automata.keywords import KeywordCoverage
 from ergotext.lm.automata.word_chains import Demanded, WordCount
 from ergotext.lm.tokenizers.vocabulary import Vocabulary
-from ergotext.lm.twist.backward import FLOOR, Rest, Sums, Way, summed
+from ergotext.lm.twist.backward import Rest, Sums, Way, summed
 from ergotext.lm.twist.hazards import TINY, Hazards
+from ergotext.lm.twist.product import ProductTwist
 from ergotext.support.arrays import Floats, Ints
 from ergotext.support.words import count_words
 
@@ -31,7 +31,7 @@ class _Begun(NamedTuple):
     """int64 [positions]: which that takes"""
 
 
-class KeywordTwist:
+class KeywordTwist(ProductTwist):
     """ψ for the states of ``KeywordCoverage`` (``protocols.Twist``).
 
     Parameters
@@ -57,7 +57,7 @@ class KeywordTwist:
         hazards: Hazards,
         log_length: Floats,
     ) -> None:
-        self.automaton, self._stops = automaton, hazards.stops.numpy()
+        super().__init__(automaton, hazards, log_length)
         demanded = [chain for chain in automaton.chains if type(chain) is Demanded]
         words = sorted({word for chain in demanded for each in chain.keywords for word in each})
         spelled = dict(zip(words, map(vocabulary.spell, words), strict=True))
@@ -83,40 +83,10 @@ class KeywordTwist:
         self._sums: Sums = summed(rest, log_length, hazards.power)
         self._begun = [_begun(chain, spelled, left, vocabulary) for chain in demanded]
 
-    def psi(self, states: Ints, left: int, size: int) -> Floats:
-        """float64 [B, size]: of each next token, with ``left`` tokens to follow it."""
-        psi = np.zeros((len(states), size))
-        distinct, which = np.unique(states, return_inverse=True)
-        begun, _ = self.automaton.parts(distinct)
-        for beginning in np.unique(begun[distinct > 0]).tolist():
-            rows = np.flatnonzero((distinct > 0) & (begun == beginning))
-            ways = self.automaton.ways(beginning)
-            after = self.automaton.after(beginning, distinct[rows])
-            inside, stopped = self._values(after, left)
-            within = ways.tokens < size
-            tokens, of = ways.tokens[within], ways.of[within]
-            stops = self._stops[tokens]
-            for row, one, other in zip(rows, inside, stopped, strict=True):
-                at = np.flatnonzero(which == row)
-                value = np.where(stops, other[of], one[of])
-                psi[at[:, None], tokens] = value
-        return psi
-
-    def _values(self, after: Ints, left: int) -> tuple[Floats, Floats]:
-        """float64 [n, classes]: inside a sentence, and after a token that stops."""
-        states, which = np.unique(after, return_inverse=True)
-        which = which.reshape(after.shape)
-        alive = states > FINISHED
-        inside, stopped = np.zeros(len(states)), np.zeros(len(states))
-        inside[alive], stopped[alive] = self._of(states[alive], left)
-        room = self.automaton.least(states) <= left
-        floor = np.where(alive & room, FLOOR, 0.0)
-        ended = np.where(states == FINISHED, self._sums.over[left], 0.0)
-        one, other = (np.maximum(value * room, floor) + ended for value in (inside, stopped))
-        return one[which], other[which]
+    def _over(self, left: int) -> float:
+        return float(self._sums.over[left])
 
     def _of(self, states: Ints, left: int) -> tuple[Floats, Floats]:
-        """float64 [n] each: of states that are neither dead nor finished."""
         _, positions = self.automaton.parts(states)
         by_chain = zip(self.automaton.chains, positions, strict=True)
         demanded = [position for chain, position in by_chain if type(chain) is Demanded]
