@@ -13,7 +13,7 @@ from ergotext.lm.protocols import Automaton, NextTokenScorer, Twist
 from ergotext.lm.twist import Hazards, compile_twist
 from ergotext.samplers.draws import Draws, SeededDraws
 from ergotext.samplers.target import EnergyError, Target
-from ergotext.samplers.weighted.proposals import Choice, Step, drawn
+from ergotext.samplers.weighted.proposals import Choice, Step, drawn, pinned
 from ergotext.support.arrays import Ints
 
 HAZARDS_SEED = 20161
@@ -96,9 +96,13 @@ class _Dense:
     def log_mass(self) -> Tensor:
         return self._weight.sum(1).log() + self._most
 
-    def draw(self, draws: Draws, rows: Tensor) -> Step:
+    def draw(self, draws: Draws, rows: Tensor, given: Tensor | None = None) -> Step:
         weight = self._weight[rows]
-        token = draws.categorical(weight / weight.sum(1, keepdim=True))
+        law = weight / weight.sum(1, keepdim=True)
+        if given is not None:
+            possible = (self.psi[rows] > 0) & (self.log_prob[rows] > -torch.inf)
+            law = pinned(law, possible & (torch.arange(law.shape[1]) == given[:, None]), given)
+        token = draws.categorical(law)
         state = self.automaton.advance(self.states[rows.numpy()], token.numpy())
         owed = self.psi[rows, token].log()
         return Step(token, state, torch.zeros(len(rows), dtype=torch.float64), owed)
