@@ -1,10 +1,11 @@
-"""Sentences from 100 concept sets, beside the same model prompted to write them.
+"""Sentences from 100 concept sets, beside the human references and the same model prompted.
 
-    python benchmarks/commongen.py ../shared/commongen/dev_100.jsonl
+    python benchmarks/commongen.py ../shared/commongen/dev_100.jsonl --words 8-15
 
-For each set: the words joined by spaces, the sentence that ``ergotext write --any-order`` finds,
-and what the model answers when asked for such a sentence (greedy ``generate`` with its chat
-template). All are scored alike: log p(text, end) a token, behind the default context of ``write``.
+For each set: the sentence that ``ergotext write`` finds, and what the model answers when asked for
+such a sentence (greedy ``generate`` with its chat template). All are scored alike: log p(text, end)
+a token after the default context of ``write``, the sentence ended by the next one's beginning.
+``--sampler annealing`` (with ``--chains`` and ``--steps``) shows what edits find.
 """
 
 from __future__ import annotations
@@ -18,19 +19,28 @@ from pathlib import Path
 
 import torch
 
-from ergotext import TokenBatch, load
+from ergotext import TokenBatch, fluency, load
+from ergotext.commands.keyword_options import window_of
 from ergotext.lm.causal import CausalLM
-from ergotext.tasks.write import CONTEXT, Budget, write
+from ergotext.lm.text_scorer import TextScorer
+from ergotext.support.forms import with_forms
+from ergotext.support.words import Keyword, alternatives
+from ergotext.tasks.budget import Budget
+from ergotext.tasks.selection import chosen, repeats
+from ergotext.tasks.write import CONTEXT, Demands, write_all
 
 PROMPT = "Write one short sentence that contains all of these words exactly as given: {}."
 
 
-def holds_all(text: str, words: list[str]) -> bool:
+def holds_all(text: str, words: list[Keyword]) -> bool:
     """Every word stands in the text on its own; told without the engine's own check."""
-    return all(re.search(rf"\b{re.escape(word)}\b", text) for word in words)
+    return all(
+        any(re.search(rf"\b{re.escape(one)}\b", text) for one in alternatives(word))
+        for word in words
+    )
 
 
-def per_token(lm: CausalLM, text: str) -> float:
+def per_token(lm: TextScorer, text: str) -> float:
     """log p(text, end) a token, the end token counted."""
     ids = lm.vocabulary.encode(" " + text)
     return float(lm.log_prob(TokenBatch.of([ids]))[0]) / (len(ids) + 1)
@@ -60,55 +70,55 @@ def prompted(lm: CausalLM, words: list[str]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sets", type=Path)
-    parser.add_argument("--steps", type=int, default=80)
-    parser.add_argument("--chains", type=int, default=4)
+    parser.add_argument("--sampler", default="smc")
+    parser.add_argument("--particles", type=int)
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--chains", type=int)
+    parser.add_argument("--words", default=None)
+    parser.add_argument("--forms", action="store_true")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--count", type=int, default=100)
+    parser.add_argument("--prompted", action="store_true", help="Ask the model as well.")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    lm = load("smollm2").given(CONTEXT)
+    lm = load("smollm2")
+    scorer = fluency(lm, CONTEXT, end="sentence").scorer
     lines = arguments.sets.read_text(encoding="utf-8").splitlines()[: arguments.count]
-    budget = Budget(chains=arguments.chains, steps=arguments.steps)
-    held = better = answered = 0
-    ours_rate, joined_rate, answer_rate, ours_beside = [], [], [], []
-    began = time.perf_counter()
-    writing = 0.0
-    for line in lines:
-        words = json.loads(line)["concepts"]
-        found = write(words, lm, budget, context=CONTEXT, any_order=True, progress=False)
-        writing += found.seconds
-        best = found.best(1)[0]
-        ours = best.log_prob / (len(best.tokens) + 1)
-        joined = per_token(lm, " ".join(words))
-        answer = prompted(lm, words)
-        kept = holds_all(answer, words)
+    given = [json.loads(line) for line in lines]
+    sets: list[list[Keyword]] = [list(one["concepts"]) for one in given]
+    if arguments.forms:
+        sets = [list(with_forms(words)) for words in sets]
+    budget = Budget(arguments.sampler, arguments.particles, arguments.chains, arguments.steps)
+    demands = Demands(words_between=None if arguments.words is None else window_of(arguments.words))
+    held = repeated = answered = 0
+    ours, references, answers, seconds = [], [], [], []
+    results = write_all(sets, lm, budget, demands, context=CONTEXT, progress=False)
+    for one, words in zip(given, sets, strict=True):
+        began = time.perf_counter()
+        best = chosen(next(results), 1)[0]
+        seconds.append(time.perf_counter() - began)
         held += holds_all(best.text, words)
-        better += ours > joined
-        ours_rate.append(ours)
-        joined_rate.append(joined)
-        if kept:
-            answered += 1
-            answer_rate.append(per_token(lm, answer))
-            ours_beside.append(ours)
-        print(
-            f"{' '.join(words)}\n  ours     {ours:6.2f}  {best.text}\n  joined   {joined:6.2f}\n"
-            f"  prompted {'all   ' if kept else 'not all'} {answer}",
-            flush=True,
-        )
-    n = len(lines)
+        repeated += repeats(best.tokens)
+        ours.append(per_token(scorer, best.text))
+        references += [per_token(scorer, text) for text in one["references"]]
+        print(f"{' '.join(one['concepts'])}\n  {ours[-1]:6.2f}  {best.text}", flush=True)
+        if arguments.prompted:
+            answer = prompted(lm.given(CONTEXT), one["concepts"])
+            kept = holds_all(answer, words)
+            answered += kept
+            answers += [per_token(scorer, answer)] if kept else []
+            print(f"  prompted {'all   ' if kept else 'not all'} {answer}", flush=True)
     print(
-        f"\n{n} sets, {arguments.chains} chains × {arguments.steps} steps, {arguments.threads} "
-        f"threads: writing {writing:.0f} s, all {time.perf_counter() - began:.0f} s\n"
-        f"hold every word          ours {held}/{n}   prompted {answered}/{n}\n"
-        f"log p a token, mean      ours {statistics.mean(ours_rate):.2f}   "
-        f"joined {statistics.mean(joined_rate):.2f}\n"
-        f"ours better than joined  {better}/{n}"
+        f"\n{len(sets)} sets, {arguments.threads} threads, seconds a set: mean "
+        f"{statistics.mean(seconds):.2f}, median {statistics.median(seconds):.2f}, first "
+        f"{seconds[0]:.2f}, most {max(seconds):.2f}\n"
+        f"hold every word {held}, a trigram twice {repeated}\n"
+        f"log p a token, mean: ours {statistics.mean(ours):.2f}, references "
+        f"{statistics.mean(references):.2f}"
     )
-    if answer_rate:
-        print(
-            f"where prompted holds all prompted {statistics.mean(answer_rate):.2f}   "
-            f"ours on the same sets {statistics.mean(ours_beside):.2f}"
-        )
+    if arguments.prompted:
+        shown = f"{statistics.mean(answers):.2f}" if answers else "-"
+        print(f"prompted: {answered} hold every word, log p a token {shown}")
 
 
 if __name__ == "__main__":

@@ -22,8 +22,9 @@ from plain import LIST, PlainChain, PlainScorer
 
 from ergotext import TokenBatch, load
 from ergotext.lm.causal import CausalLM
+from ergotext.lm.energies.terms import fluency, keywords, length
 from ergotext.samplers import SeededDraws, sample, sampler_named
-from ergotext.tasks.write import CONTEXT, energy_of
+from ergotext.tasks.write import CONTEXT
 
 SENTENCE = "The old man sat by the river and watched the boats go slowly past"
 
@@ -95,7 +96,7 @@ def steps(seconds: float) -> None:
     for _ in range(12):
         plain.step(1.0)
     for chains in (1, 16):
-        energy = energy_of(words, lm, 14, 40, any_order=True)
+        energy = fluency(lm) + keywords(words, any_order=True) + length(14)
         kernel = sampler_named("mh")(energy, max_length=40)
         draws = SeededDraws(0)
         state = [kernel.init(draws, chains)]
@@ -125,7 +126,7 @@ def energy(sets: Path, seconds: float, count: int) -> None:
             plain.step(1.2 * 0.25**share)
             plain_steps += 1
             best = min(best, plain.energy)
-        problem = energy_of(words, lm)
+        problem = fluency(lm) + keywords(words) + length(14)
         found = sample(
             problem, "annealing", chains=8, steps=300, max_seconds=seconds, progress=False
         )

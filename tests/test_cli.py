@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,7 +17,8 @@ import pytest
 from ergotext.cli import main
 from ergotext.lm import loading
 from ergotext.samplers import sampling
-from ergotext.tasks import write as task
+from ergotext.support.words import count_words, holds_words
+from ergotext.tasks import budget
 
 
 def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -25,9 +27,12 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str,
     return code, out, err
 
 
+EDITED = ("--sampler", "annealing")
+
+
 @pytest.fixture
 def small(model_folder: Path) -> list[str]:
-    return ["--model", str(model_folder), "--chains", "3", "--steps", "12"]
+    return ["--model", str(model_folder), *EDITED, "--chains", "3", "--steps", "12"]
 
 
 def test_sentences_and_how_they_were_found(capsys, small) -> None:
@@ -39,12 +44,63 @@ def test_sentences_and_how_they_were_found(capsys, small) -> None:
     assert "3 chains × 12 steps" in how and "accepted" in how and " s, seed 0" in how
 
 
+def test_particles_write_by_default(capsys, model_folder) -> None:
+    arguments = ["summer", "sun|dog", "--model", str(model_folder), "--particles", "24"]
+    limits = ["--without", "cat", "--words", "2-6", "--max-length", "12"]
+    code, out, err = call(capsys, "write", *arguments, *limits)
+    assert code == 0 and err == ""
+    *sentences, how = out.splitlines()
+    assert 1 <= len(sentences) <= 3 and how.startswith("(smc, 24 particles, ")
+    code, out, err = call(capsys, "write", *arguments, *limits, "--json", "-n", "20")
+    records = [json.loads(line) for line in out.splitlines()]
+    assert code == 0 and "24 particles" in err and records
+    for record in records:
+        words = re.findall(r"[A-Za-z0-9'’-]+", record["text"])
+        assert record["keywords"] == ["summer", "sun|dog"] and "chain" not in record
+        assert record["spellings"][0] == "summer" and record["spellings"][1] in ("sun", "dog")
+        assert holds_words(record["text"], ["summer", ("sun", "dog")], any_order=True)
+        assert "cat" not in words and 2 <= count_words(record["text"]) <= 6
+        assert record["energy"] == pytest.approx(-record["log_prob"])
+    assert call(capsys, "write", *arguments, *limits, "--json", "-n", "20")[1] == out
+
+
+def test_forms_are_shown(capsys, model_folder) -> None:
+    arguments = ["sit", "--forms", "--model", str(model_folder), "--json", "-n", "40"]
+    code, out, _ = call(capsys, "write", *arguments, "--max-length", "6")
+    used = {json.loads(line)["spellings"][0] for line in out.splitlines()}
+    assert code == 0 and used <= {"sit", "sits", "sat", "sitting"} and len(used) > 1
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--steps", "5"], "steps goes with the sampler annealing or mh, not smc"),
+        (["--chains", "2", "--max-seconds", "1"], "chains, max_seconds goes with the sampler"),
+        (["--length", "9"], "a mean length goes with the sampler annealing or mh"),
+        (["--sampler", "mh", "--particles", "9"], "particles goes with the sampler smc, not mh"),
+        (["--end", "stop"], "'stop' is neither sentence nor token"),
+        (["--words", "9-2"], "the smaller number first"),
+        (["--without", "sun"], "sun"),
+        (["--words", "1-1", "dog", "cat"], "words"),
+        (["|"], "has no alternatives"),
+        (["--max-length", "0"], "equal to 1"),
+        ([*"abcdefghijkl", "--max-length", "5"], "keywords alone take"),
+    ],
+)
+def test_what_cannot_be_written_is_named(capsys, model_folder, more, message) -> None:
+    began = time.monotonic()
+    code, out, err = call(capsys, "write", "sun", "--model", str(model_folder), *more)
+    assert code == 2 and out == "" and message in " ".join(err.split()) and "Traceback" not in err
+    assert time.monotonic() - began < 20
+
+
 def test_json(capsys, small) -> None:
     code, out, err = call(capsys, "write", "summer", "beach", *small, "--json")
     records = [json.loads(line) for line in out.splitlines()]
     assert code == 0 and len(records) == 3 and "12 steps" in err
+    names = ["text", "log_prob", "log_prob_per_token", "energy", "terms"]
     for record in records:
-        assert list(record) == ["text", "log_prob", "energy", "terms", "keywords", "chain", "step"]
+        assert list(record) == [*names, "keywords", "spellings", "chain", "step"]
         assert sum(record["terms"].values()) == pytest.approx(record["energy"])
         assert record["terms"]["fluency"] == pytest.approx(-record["log_prob"])
         assert record["keywords"] == ["summer", "beach"]
@@ -54,7 +110,7 @@ def test_json(capsys, small) -> None:
 
 
 def test_same_seed_same_output(capsys, small) -> None:
-    arguments = ["write", "summer", "beach", *small, "--json", "--any-order", "--seed"]
+    arguments = ["write", "summer", "beach", *small, "--json", "--in-order", "--seed"]
     one, two, three = (call(capsys, *arguments, seed)[1] for seed in ("5", "5", "6"))
     assert one == two != three
 
@@ -87,6 +143,7 @@ def test_output_file(capsys, small, tmp_path) -> None:
 def test_options_reach_the_run(capsys, small) -> None:
     _, plain, _ = call(capsys, "write", "summer", *small, "--json")
     for more in (["--context", "A dog ran."], ["--length", "5"], ["--sampler", "mh"],
+                 ["--end", "token"], ["--without", "ra"],
                  ["--dtype", "bfloat16"], ["--max-length", "3", "--length", "2"]):  # fmt: skip
         code, out, err = call(capsys, "write", "summer", *small, "--json", *more)
         assert code == 0 and out != plain, more
@@ -118,11 +175,11 @@ def test_time_limit(capsys, small) -> None:
         (["summer", "--max-seconds", "0"], "time limit"),
         (["summer", "--sampler", "gibs"], "annealing"),
         (
-            ["summer", "beach", "dog", "--length", "1", "--max-length", "2"],
+            ["summer", "beach", "dog", *EDITED, "--length", "1", "--max-length", "2"],
             "raise the maximum to 3",
         ),
-        (["summer", "--length", "50"], "above max_length"),
-        (["summer", "--max-length", "10"], "above max_length (10)"),
+        (["summer", *EDITED, "--length", "50"], "above max_length"),
+        (["summer", *EDITED, "--max-length", "10"], "above max_length (10)"),
         (["-", "summer"], "cannot be combined with other"),
         (["summer", "--model", "no-such-model"], "not a bundled name"),
         (["summer", "--model", "./nothere"], "the folder ./nothere does not exist"),
@@ -172,7 +229,7 @@ def test_bad_stdin_is_found_before_any_work(capsys, small, monkeypatch, text, me
         (["summer", "--model", ""], "empty"),
         (["summer", "--threads", "100000"], "--threads"),
         (["summer", "--max-length", "1000000000"], "context window leaves"),
-        (["summer", "--length", "1000000000"], "above max_length"),
+        (["summer", *EDITED, "--length", "1000000000"], "above max_length"),
         (["summer", "--seed", "-1"], "--seed"),
         (["summer", "--max-seconds", "nan"], "time limit"),
     ],
@@ -220,7 +277,7 @@ def test_a_failure_leaves_the_output_file_as_it_was(capsys, small, tmp_path, mon
             raise MemoryError
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(task, "sample", failing)
+    monkeypatch.setattr(budget, "sample", failing)
     code, _, err = call(capsys, "write", "-", *small, "-o", str(target))
     assert code == 1 and "out of memory" in err and "summer" in target.read_text()
     assert list(tmp_path.iterdir()) == [target]
@@ -267,7 +324,7 @@ entry()
 
 
 def test_ctrl_c_keeps_the_best_so_far(model_folder: Path, tmp_path: Path) -> None:
-    arguments = ["write", "summer", "--model", str(model_folder), "--steps", "1000000"]
+    arguments = ["write", "summer", "--model", str(model_folder), *EDITED, "--steps", "1000000"]
     code, out, err = interrupted_at("ergotext.samplers.run:Trace.record", *arguments)
     assert code == 130
     assert "summer" in out.splitlines()[0] and "interrupted" in out
@@ -298,7 +355,7 @@ def test_ctrl_c_that_a_lazy_import_has_wrapped(capsys, small, monkeypatch) -> No
 
 
 def test_a_reader_that_leaves(model_folder: Path) -> None:
-    running = process("write", "summer", "--model", str(model_folder), "--steps", "5")
+    running = process("write", "summer", "--model", str(model_folder), *EDITED, "--steps", "5")
     assert running.stdout is not None and running.stderr is not None
     running.stdout.close()
     with running.stderr:
@@ -307,7 +364,9 @@ def test_a_reader_that_leaves(model_folder: Path) -> None:
 
 
 def test_progress_is_silent_off_a_terminal(model_folder: Path) -> None:
-    out, err = process("write", "sun", "--model", str(model_folder), "--steps", "5").communicate()
+    out, err = process(
+        "write", "sun", "--model", str(model_folder), *EDITED, "--steps", "5"
+    ).communicate()
     assert err == "" and "sun" in out
 
 
@@ -333,7 +392,7 @@ def test_no_arguments_show_the_help() -> None:
 
 def test_json_on_a_terminal_that_is_not_utf_8(model_folder: Path) -> None:
     running = process(
-        "write", "👍", "--model", str(model_folder), "--steps", "5", "--json", "-n", "1",
+        "write", "👍", "--model", str(model_folder), *EDITED, "--steps", "5", "--json", "-n", "1",
         env={**os.environ, "PYTHONIOENCODING": "latin-1"}, encoding="latin-1",
     )  # fmt: skip
     out, _ = running.communicate()
@@ -351,7 +410,7 @@ def test_findings_are_shown_where_they_cannot_be_written(
         folder.rmdir()
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(task, "sample", sample)
+    monkeypatch.setattr(budget, "sample", sample)
     code, out, err = call(capsys, "write", "summer", *small, "-o", str(folder / "out"))
     assert code == 1 and "summer" in out and "No such file" in err and err.count("\n") == 1
 

@@ -60,8 +60,8 @@ def complaints(stderr: str) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_run(command: str) -> None:
-    """As printed, but for a smaller budget."""
-    out = shell(f"{command} --chains 2 --steps 12")
+    """As printed, but for fewer particles."""
+    out = shell(f"{command} --particles 32")
     words = {"summer": 3, "dog": 5, "dinner": 3}
     for word, count in words.items():
         if f"write {word}" in command:

@@ -55,11 +55,11 @@ def infill(
     """
     emit = Output(output)
     from ergotext.tasks import infill as task
-    from ergotext.tasks.write import Budget
+    from ergotext.tasks.budget import Budget
 
     texts = task.lines(standard_input()) if text == "-" else [text]
     task.check_texts(texts)
-    budget = Budget(sampler.value, chains, steps, max_seconds, seed)
+    budget = Budget(sampler.value, None, chains, steps, max_seconds, seed)
     loaded = load(model, device, dtype.value, threads)
     results = task.infill_all(texts, loaded, budget, context=context)
     with emit:

@@ -17,19 +17,35 @@ class DtypeName(StrEnum):
 
 
 class ChainName(StrEnum):
-    """Samplers that can write."""
+    """Chains that can write."""
 
     annealing = "annealing"
     mh = "mh"
 
 
-FLOAT32, ANNEALING = DtypeName.float32, ChainName.annealing
+class WriterName(StrEnum):
+    """Samplers that can write."""
+
+    smc = "smc"
+    annealing = "annealing"
+    mh = "mh"
+
+
+FLOAT32, ANNEALING, SMC = DtypeName.float32, ChainName.annealing, WriterName.smc
 Count = Annotated[int, typer.Option("-n", min=1, help="Number of texts to show.")]
 Chains = Annotated[int, typer.Option(min=1, help="Number of chains, run in parallel.")]
 Steps = Annotated[int, typer.Option(min=1, help="Steps per chain.")]
 Sampler = Annotated[
     ChainName, typer.Option(help="annealing searches for the best text; mh samples.")
 ]
+Writer = Annotated[
+    WriterName,
+    typer.Option(
+        help="smc grows sentences towards the keywords; annealing edits them for the best; mh "
+        "samples by edits."
+    ),
+]
+Particles = Annotated[int | None, typer.Option(min=1, help="Particles of smc (64).")]
 Context = Annotated[
     str | None,
     typer.Option(

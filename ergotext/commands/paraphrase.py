@@ -51,9 +51,9 @@ def paraphrase(
     """
     emit = Output(output)
     from ergotext.tasks import paraphrase as task
-    from ergotext.tasks.write import Budget
+    from ergotext.tasks.budget import Budget
 
-    budget = Budget("annealing", chains, steps, max_seconds, seed)
+    budget = Budget("annealing", None, chains, steps, max_seconds, seed)
     encoder = task.encoder_for(text, similarity)
     loaded = load(model, device, dtype.value, threads)
     result = task.paraphrase(text, loaded, budget, encoder=encoder)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ergotext.lm.loading import Dtype
     from ergotext.samplers.result import Result
     from ergotext.samplers.texts import Sample
+    from ergotext.samplers.weighted.result import WeightedResult
 
 
 def load(model: str, device: str, dtype: str, threads: int | None) -> CausalLM:
@@ -28,14 +29,15 @@ def load(model: str, device: str, dtype: str, threads: int | None) -> CausalLM:
 
 def show(
     emit: Output,
-    result: Result,
+    result: Result | WeightedResult,
     found: Sequence[Sample],
     dtype: DtypeName,
     records: str,
     as_json: bool,
 ) -> None:
-    """Print the texts that chains found, as text or JSON; raise Interrupted after a Ctrl-C."""
-    from ergotext.tasks.write import as_text, how
+    """Print the texts that were found, as text or JSON; raise Interrupted after a Ctrl-C."""
+    from ergotext.samplers.result import Result
+    from ergotext.tasks.texts import as_text, how
 
     approximate = dtype is not DtypeName.float32
     if as_json:
@@ -43,6 +45,8 @@ def show(
         typer.echo(how(result, approximate), err=True)
     else:
         emit(as_text(result, found, approximate))
+    if not isinstance(result, Result):
+        return
     for line in result.unmoved:
         typer.echo(f"warning: {line}", err=True)
     if result.stopped == "interrupt":

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ergotext.commands.console import Output, standard_input
 from ergotext.commands.options import (
-    ANNEALING,
     FLOAT32,
+    SMC,
     AsJson,
-    Chains,
     Context,
     Count,
     Device,
     Dtype,
     Model,
     OutFile,
-    Sampler,
+    Particles,
     Seconds,
     Seed,
-    Steps,
     Threads,
+    Writer,
 )
 from ergotext.commands.texts import load, show
+
+if TYPE_CHECKING:
+    from ergotext.support.words import Keyword
 
 
 def write(
@@ -32,21 +34,54 @@ def write(
         list[str],
         typer.Argument(
             metavar="KEYWORD...",
-            help="Words that must occur verbatim, or - to read keyword sets from standard input, "
-            "one JSON list of strings per line.",
+            help="Words or phrases that must occur verbatim; throw|threw is either. Or - to read "
+            "keyword sets from standard input, one JSON list of strings per line.",
         ),
     ],
     count: Count = 3,
-    chains: Chains = 8,
-    steps: Steps = 300,
-    sampler: Sampler = ANNEALING,
-    length: Annotated[int, typer.Option(min=1, help="Mean length in tokens.")] = 14,
-    context: Context = None,
-    max_length: Annotated[int, typer.Option(min=1, help="Maximum length in tokens.")] = 40,
-    max_seconds: Seconds = None,
-    any_order: Annotated[
-        bool, typer.Option("--any-order", help="Allow the keywords in any order.")
+    in_order: Annotated[
+        bool, typer.Option("--in-order", help="Keep the keywords in the order given.")
     ] = False,
+    forms: Annotated[
+        bool,
+        typer.Option(
+            "--forms", help="Allow inflected forms of English keywords: sit, sat, sitting."
+        ),
+    ] = False,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(metavar="WORD", help="Word or phrase that must not occur; may be repeated."),
+    ] = None,
+    length: Annotated[
+        str | None,
+        typer.Option("--words", metavar="8-15", help="Number of words, or least and most."),
+    ] = None,
+    end: Annotated[
+        str,
+        typer.Option(help="Where a text ends: sentence, or token (the model's end token)."),
+    ] = "sentence",
+    sampler: Writer = SMC,
+    particles: Particles = None,
+    chains: Annotated[
+        int | None, typer.Option(min=1, help="Chains of annealing and mh (8), run in parallel.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Steps per chain of annealing and mh (300).")
+    ] = None,
+    mean_length: Annotated[
+        int | None,
+        typer.Option("--length", min=1, help="Mean length in tokens for annealing and mh (14)."),
+    ] = None,
+    max_seconds: Seconds = None,
+    context: Context = None,
+    max_length: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Maximum length in tokens: 40 for annealing and mh; for smc 22, or "
+            "more for many words.",
+        ),
+    ] = None,
     model: Model = "smollm2",
     dtype: Dtype = FLOAT32,
     device: Device = "auto",
@@ -57,26 +92,45 @@ def write(
 ) -> None:
     """Write fluent sentences that contain every keyword."""
     emit = Output(output)
+    from ergotext.commands.keyword_options import window_of
+    from ergotext.support.words import spellings_used
     from ergotext.tasks import write as task
+    from ergotext.tasks.budget import Budget
+    from ergotext.tasks.selection import chosen
+    from ergotext.tasks.texts import as_json as records
 
     if "-" in words and len(words) > 1:
         raise typer.BadParameter(
             "- (keyword sets from standard input) cannot be combined with other keywords",
             param_hint="KEYWORD",
         )
-    sets = task.parse_keyword_sets(standard_input()) if words == ["-"] else [words]
+    if end not in ("sentence", "token"):
+        raise typer.BadParameter(f"{end!r} is neither sentence nor token", param_hint="--end")
+    given = task.parse_keyword_sets(standard_input()) if words == ["-"] else [words]
+    sets = [_keywords(one, forms) for one in given]
     task.check_sets(sets)
-    budget = task.Budget(sampler.value, chains, steps, max_seconds, seed)
+    window = None if length is None else window_of(length)
+    demands = task.Demands(in_order, without or (), window, end, max_length, mean_length)
+    budget = Budget(sampler.value, particles, chains, steps, max_seconds, seed)
     results = task.write_all(
-        sets,
-        load(model, device, dtype.value, threads),
-        budget,
-        context=context,
-        mean_length=length,
-        max_length=max_length,
-        any_order=any_order,
+        sets, load(model, device, dtype.value, threads), budget, demands, context=context
     )
     with emit:
-        for one, result in zip(sets, results, strict=True):
-            best = result.best(count)
-            show(emit, result, best, dtype, task.as_json(best, one, emit.ascii_only), as_json)
+        for named, one, result in zip(given, sets, results, strict=True):
+            best = chosen(result, count)
+            beside = [
+                {"keywords": named, "spellings": spellings_used(each.text, one)} for each in best
+            ]
+            show(emit, result, best, dtype, records(best, beside, emit.ascii_only), as_json)
+
+
+def _keywords(words: list[str], forms: bool) -> list[Keyword]:
+    """Keywords as they were typed, with their forms if asked for."""
+    from ergotext.commands.keyword_options import keyword_of
+
+    found = [keyword_of(word) for word in words]
+    if not forms:
+        return found
+    from ergotext.support.forms import with_forms
+
+    return list(with_forms(found))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 
 from ergotext.errors import InputError
@@ -16,7 +15,9 @@ from ergotext.samplers.result import Result
 from ergotext.samplers.texts import Sample
 from ergotext.support.words import check_text
 from ergotext.support.words import check_texts as check_all_texts
-from ergotext.tasks.write import Budget, chained, default_context
+from ergotext.tasks.budget import Budget, chained
+from ergotext.tasks.texts import as_json as records
+from ergotext.tasks.write import default_context
 
 ROOM = 12
 """Tokens by which each blank may grow beyond its first filling."""
@@ -73,7 +74,7 @@ def infill_all(
 ) -> Iterator[Result]:
     """``infill`` for several texts; all are checked before time is spent on the first."""
     check_texts(texts)
-    b = budget or Budget()
+    b = budget or Budget("annealing")
     made = [_problem(text, lm, context) for text in texts]
     return (
         chained(energy, b, most, moves=EditMoves(most, MOVES), progress=progress)
@@ -101,12 +102,8 @@ def _problem(text: str, lm: CausalLM, context: str | None) -> tuple[Sum, int]:
 def as_json(best: Sequence[Sample], text: str, ascii_only: bool = False) -> str:
     """One JSON object per text and line."""
     parts = Parts.of(text)
-    return "\n".join(
-        json.dumps(
-            {"blanks": parts.fillings(one.text) or (), **one.record()}, ensure_ascii=ascii_only
-        )
-        for one in best
-    )
+    beside = [{"blanks": parts.fillings(one.text) or ()} for one in best]
+    return records(best, beside, ascii_only)
 
 
 def lines(given: str) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from ergotext.errors import InputError
@@ -21,7 +20,9 @@ from ergotext.lm.energies.terms import fluency, length
 from ergotext.samplers.result import Result
 from ergotext.samplers.texts import Sample
 from ergotext.support.words import check_text, is_unspaced
-from ergotext.tasks.write import Budget, chained, default_context
+from ergotext.tasks.budget import Budget, chained
+from ergotext.tasks.texts import as_json as records
+from ergotext.tasks.write import default_context
 
 MEANING, WORDING = 40.0, 10.0
 """Weights of closeness of meaning and difference of wording beside a fluency of 3 to 4 nats a
@@ -68,7 +69,7 @@ def paraphrase(
     the objective. The chain here accepts by energies of whole texts and exact proposal ratios.
     """
     check_text(text, "what is paraphrased")
-    b = budget or Budget()
+    b = budget or Budget("annealing")
     text = text.strip()
     own = lm.given(default_context([text]))
     start = _spelled(text, own)
@@ -115,21 +116,7 @@ def encoder_for(text: str, name: str) -> SentenceEncoder | None:
 
 def as_json(found: Sequence[Sample], text: str, ascii_only: bool = False) -> str:
     """One JSON object per paraphrase and line."""
-    return "\n".join(
-        json.dumps(
-            {
-                "text": s.text,
-                "paraphrase_of": text,
-                "log_prob": s.log_prob,
-                "energy": s.energy,
-                "terms": s.terms,
-                "chain": s.chain,
-                "step": s.step,
-            },
-            ensure_ascii=ascii_only,
-        )
-        for s in found
-    )
+    return records(found, [{"paraphrase_of": text}] * len(found), ascii_only)
 
 
 def _spelled(text: str, lm: CausalLM) -> list[int]:

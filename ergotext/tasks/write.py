@@ -1,198 +1,196 @@
-"""Write fluent sentences with given keywords, by annealing or Metropolis-Hastings."""
+"""Write fluent sentences with given keywords."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ergotext.errors import InputError
-from ergotext.lm.batch import TokenBatch
-from ergotext.lm.causal import CausalLM
-from ergotext.lm.energies.term import Sum
-from ergotext.lm.energies.terms import fluency, keywords, length
+from ergotext.lm.energies.term import Term
+from ergotext.lm.energies.terms import End, Fluency, Keywords, fluency, keywords, length
+from ergotext.lm.text_scorer import TextScorer
 from ergotext.samplers.options import check_window
 from ergotext.samplers.result import Result
-from ergotext.samplers.sampling import sample
-from ergotext.samplers.texts import Sample
+from ergotext.samplers.weighted.result import WeightedResult
+from ergotext.samplers.weighted.samples import ZeroWeightError
 from ergotext.support.untrusted import json_of
-from ergotext.support.words import check_texts, check_word, is_unspaced, printable
+from ergotext.support.words import Keyword, alternatives, check_texts, check_word, is_unspaced
+from ergotext.tasks.budget import Budget, chained, grown
 
 CONTEXT = "It was a quiet morning in the small town."
 CONTEXT_UNSPACED = "那是小镇上一个安静的早晨。"
 """Default context. A language model with nothing before it
 thinks ", " or "'s" a likely beginning; after a plain sentence it expects another one."""
+LENGTH, LONGEST = 14, 40
+"""Mean and greatest length in tokens of texts that are edited."""
+GROWN, MORE = 22, 12
+"""Greatest length of texts that are grown, and tokens that it has beside the keywords'."""
+TOKENS_A_WORD = 1.4
+"""Tokens that a word takes where so many words are asked for."""
 
 
 @dataclass(frozen=True)
-class Budget:
-    """Search budget for a sentence.
+class Demands:
+    """What a sentence must be, beside fluent.
 
     Parameters
     ----------
-    sampler : str
-        ``annealing`` looks for the best sentences; ``mh`` samples from exp(−energy).
-    chains, steps : int
-    max_seconds : float, optional
-        Time limit of each run; the annealing schedule then follows the clock.
-    seed : int
+    in_order : bool
+        Whether the keywords must come in the order given.
+    without : sequence of str
+        Words that must not occur.
+    words_between : (int, int), optional
+        Least and most words.
+    end : "sentence", "token" or a sequence of tokens
+        Where a text ends (``fluency``).
+    max_length : int, optional
+        Most tokens. By default 40 where texts are edited; where they are grown 22, or more for
+        long keywords or many words.
+    mean_length : float, optional
+        Mean of the length prior of texts that are edited (14 tokens); its standard deviation is 1.
     """
 
-    sampler: str = "annealing"
-    chains: int = 8
-    steps: int = 300
-    max_seconds: float | None = None
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.max_seconds is not None and not self.max_seconds > 0:
-            raise InputError(f"the time limit must be above 0 seconds, got {self.max_seconds}")
+    in_order: bool = False
+    without: Sequence[str] = ()
+    words_between: tuple[int, int] | None = None
+    end: End = "sentence"
+    max_length: int | None = None
+    mean_length: float | None = None
 
 
 def write(
-    words: Sequence[str],
-    lm: CausalLM,
+    words: Sequence[Keyword],
+    lm: TextScorer,
     budget: Budget | None = None,
+    demands: Demands | None = None,
     *,
     context: str | None = None,
-    mean_length: float = 14,
-    max_length: int = 40,
-    any_order: bool = False,
     progress: bool = True,
-) -> Result:
-    """Look for fluent sentences in which every word occurs verbatim.
+) -> Result | WeightedResult:
+    """Look for fluent sentences in which every keyword occurs verbatim.
 
     Parameters
     ----------
-    words : sequence of str
+    words : sequence of (str or sequence of str)
+        Words, phrases, or alternatives of which one must occur.
     lm : CausalLM
     budget : Budget, optional
+    demands : Demands, optional
     context : str, optional
         Text to condition on; by default a plain sentence, "" for none.
-    mean_length : float
-        Mean of the length prior, in tokens; its standard deviation is 1.
-    max_length : int
-        Longest sentence in tokens.
-    any_order : bool
-        Let keywords trade places; otherwise they keep the order given.
 
     Returns
     -------
-    Result
-        ``.best(n)`` are the n best distinct sentences.
+    WeightedResult or Result
+        Of particles or of chains; ``selection.chosen`` gives the n best.
 
     Raises
     ------
     InputError
-        A keyword is empty or cannot be spelled, or all of them are longer than ``max_length``.
+        A keyword is empty or cannot be spelled, all of them are longer than ``max_length``, or they
+        cannot stand together.
     """
-    (result,) = write_all(
-        [words],
-        lm,
-        budget,
-        context=context,
-        mean_length=mean_length,
-        max_length=max_length,
-        any_order=any_order,
-        progress=progress,
-    )
+    (result,) = write_all([words], lm, budget, demands, context=context, progress=progress)
     return result
 
 
 def write_all(
-    sets: Sequence[Sequence[str]],
-    lm: CausalLM,
+    sets: Sequence[Sequence[Keyword]],
+    lm: TextScorer,
     budget: Budget | None = None,
+    demands: Demands | None = None,
     *,
     context: str | None = None,
-    mean_length: float = 14,
-    max_length: int = 40,
-    any_order: bool = False,
     progress: bool = True,
-) -> Iterator[Result]:
+) -> Iterator[Result | WeightedResult]:
     """``write`` for several keyword sets; all are checked before time is spent on the first."""
-    b = budget or Budget()
+    b, asked = budget or Budget(), demands or Demands()
     check_sets(sets)
+    if b.grows and asked.mean_length is not None:
+        raise InputError("a mean length goes with the sampler annealing or mh, not smc")
     texts = [default_context(words) if context is None else context for words in sets]
-    given = {text: lm.given(text) for text in dict.fromkeys(texts)}
-    energies = [
-        energy_of(words, given[text], mean_length, max_length, any_order)
-        for words, text in zip(sets, texts, strict=True)
+    given = {text: fluency(lm, text, asked.end) for text in dict.fromkeys(texts)}
+    problems = [
+        problem_of(words, given[text], b, asked) for words, text in zip(sets, texts, strict=True)
     ]
-    return (chained(energy, b, max_length, progress=progress) for energy in energies)
+    return (_found(problem, b, progress) for problem in problems)
 
 
-def chained(
-    energy: Sum,
-    budget: Budget,
-    max_length: int,
-    *,
-    initial: TokenBatch | None = None,
-    progress: bool = True,
-    **options: Any,
-) -> Result:
-    """The chains of a budget, run over an energy with options of the sampler.
+@dataclass(frozen=True)
+class Problem:
+    """Sentences to look for."""
 
-    Raises
-    ------
-    InputError
-        The budget's sampler runs no chains.
-    """
-    result = sample(
-        energy,
-        budget.sampler,
-        chains=budget.chains,
-        steps=budget.steps,
-        seed=budget.seed,
-        max_length=max_length,
-        max_seconds=budget.max_seconds,
-        initial=initial,
-        progress=progress,
-        **options,
-    )
-    if not isinstance(result, Result):
-        raise InputError(f"{budget.sampler} runs no chains; use annealing or mh")
-    return result
+    fluent: Fluency
+    demanded: Keywords
+    prior: Term | None
+    max_length: int
 
 
-def check_sets(sets: Sequence[Sequence[str]]) -> None:
+def problem_of(
+    words: Sequence[Keyword], fluent: Fluency, budget: Budget, demands: Demands
+) -> Problem:
+    """What ``write`` looks for; InputError if no text can be that."""
+    demanded = keywords(
+        words, not demands.in_order, without=demands.without, words_between=demands.words_between
+    ).bind(fluent.scorer)
+    needed = sum(map(len, demanded.spelled))
+    if not budget.grows:
+        mean, most = demands.mean_length or LENGTH, demands.max_length or LONGEST
+        if mean > most:
+            raise InputError(
+                f"the mean length ({mean:g}) is above max_length ({most}); lower length, or raise "
+                "max_length"
+            )
+        problem = Problem(fluent, demanded, length(mean), most)
+    else:
+        window = demands.words_between
+        usual = max(GROWN, needed + MORE)
+        if window is not None:
+            usual = max(needed + MORE, 4 + round(TOKENS_A_WORD * window[1]))
+        problem = Problem(fluent, demanded, None, demands.max_length or usual)
+    check_window(fluent, problem.max_length)
+    if needed > problem.max_length:
+        raise InputError(
+            f"the keywords alone take {needed} tokens, but the maximum length is "
+            f"{problem.max_length}; give fewer keywords, or raise the maximum to {needed} or more"
+        )
+    return problem
+
+
+def _found(problem: Problem, budget: Budget, progress: bool) -> Result | WeightedResult:
+    if problem.prior is not None:
+        energy = problem.fluent + problem.demanded + problem.prior
+        return chained(energy, budget, problem.max_length, progress=progress)
+    try:
+        return grown(
+            problem.fluent, problem.demanded, budget, problem.max_length, progress=progress
+        )
+    except ZeroWeightError as error:
+        raise ZeroWeightError(
+            f"no particle could be ended within {problem.max_length} tokens: allow more "
+            "(max_length), give fewer keywords, or use more particles"
+        ) from error
+
+
+def check_sets(sets: Sequence[Sequence[Keyword]]) -> None:
     """Raise InputError at a keyword that no model could write; needs none to be loaded."""
     for words in sets:
-        check_texts(words, "keywords")
+        if isinstance(words, str | bytes):
+            check_texts(words, "keywords")
         for word in words:
-            check_word(word)
+            given: Any = word  # whatever a caller may have put there
+            spellings = list(given) if isinstance(given, list | tuple) else [given]
+            check_texts(spellings, "keywords")
+            for spelling in alternatives(spellings):
+                check_word(spelling)
 
 
-def energy_of(
-    words: Sequence[str],
-    lm: CausalLM,
-    mean_length: float = 14,
-    max_length: int = 40,
-    any_order: bool = False,
-) -> Sum:
-    """The energy that ``write`` minimises: fluency, keywords and a length prior of sd 1."""
-    if mean_length > max_length:
-        raise InputError(
-            f"the mean length ({mean_length:g}) is above max_length ({max_length}); lower "
-            "length, or raise max_length"
-        )
-    check_window(fluency(lm), max_length)
-    energy = fluency(lm) + keywords(words, any_order) + length(mean_length)
-    needed = energy.initial(1).longest
-    if needed > max_length:
-        raise InputError(
-            f"the keywords alone take {needed} tokens, but the maximum length is {max_length}; "
-            f"give fewer keywords, or raise the maximum to {needed} or more"
-        )
-    return energy
-
-
-def default_context(words: Sequence[str]) -> str:
+def default_context(words: Sequence[Keyword]) -> str:
     """Default context: a plain sentence in English or, for Chinese keywords, in Chinese."""
     return (
         CONTEXT_UNSPACED
-        if any(is_unspaced(word.strip()[0]) for word in words if word.strip())
+        if any(is_unspaced(w.strip()[0]) for each in words for w in alternatives(each) if w.strip())
         else CONTEXT
     )
 
@@ -222,41 +220,3 @@ def parse_keyword_sets(text: str) -> list[list[str]]:
     if not sets:
         raise InputError("no keyword sets on standard input; give one JSON list per line")
     return sets
-
-
-def as_text(result: Result, best: Sequence[Sample], approximate: bool = False) -> str:
-    """The sentences with their log-probabilities, and a line on how they were found.
-
-    Line breaks and control characters inside a text are shown as spaces, so that every line is
-    one text and nothing in it drives the terminal.
-    """
-    lines = [f"{_one_line(s.text)}  [log p {s.log_prob:.1f}]" for s in best]
-    return "\n".join([*lines, how(result, approximate)])
-
-
-def _one_line(text: str) -> str:
-    return " ".join(printable(text).split())
-
-
-def as_json(best: Sequence[Sample], words: Sequence[str], ascii_only: bool = False) -> str:
-    """One JSON object per sentence and line."""
-    return "\n".join(
-        json.dumps(
-            {
-                "text": s.text,
-                "log_prob": s.log_prob,
-                "energy": s.energy,
-                "terms": s.terms,
-                "keywords": list(words),
-                "chain": s.chain,
-                "step": s.step,
-            },
-            ensure_ascii=ascii_only,
-        )
-        for s in best
-    )
-
-
-def how(result: Result, approximate: bool = False) -> str:
-    """One line on how a result was found: chains, steps, acceptance, seconds."""
-    return f"({result.text()}{'; bfloat16, approximate' if approximate else ''})"

@@ -46,12 +46,19 @@ WRITING = {
 
 @given(
     words=st.lists(h.words, max_size=3),
-    more=options(**WRITING, length=h.numbers, max_length=h.numbers, any_order=None),
+    more=options(
+        **WRITING, length=h.numbers, max_length=h.numbers, in_order=None, forms=None,
+        without=h.words, words=st.one_of(h.numbers, st.just("2-9")), end=h.words,
+        particles=h.small,
+    ),
     stdin=h.as_file(h.json_lines),
-)
+    grown=st.booleans(),
+)  # fmt: skip
 @examples()
-def test_write(words: list[str], more: list[str], stdin: bytes) -> None:
-    run(["write", *SMALL, "--length", "4", *more, *(words or ["-"])], {}, stdin)
+def test_write(words: list[str], more: list[str], stdin: bytes, grown: bool) -> None:
+    edited = ["--sampler", "annealing", *SMALL, "--length", "4"]
+    small = [*SMALL[: SMALL.index("--chains")], "--particles", "4"] if grown else edited
+    run(["write", *small, *more, *(words or ["-"])], {}, stdin)
 
 
 @given(text=h.texts, more=options(**WRITING), stdin=h.as_file(h.texts))
@@ -222,7 +229,7 @@ def test_train(asked: bytes, templates: bytes, command: str, data, more, good) -
 
 
 OF_MODELS = {
-    "tiny-causal": ["write", "--chains", "1", "--steps", "1", "dog"],
+    "tiny-causal": ["write", "--particles", "2", "--max-length", "4", "dog"],
     "tiny-masked": ["retrieve", "-i", "kb.ergo", "--decode", "mlm", "--beams", "1", "Mars?"],
     "tiny-retriever": ["retrieve", "-i", "kb.ergo", "--beams", "2", "--prefixes", "4", "Mars?"],
 }

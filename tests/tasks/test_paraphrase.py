@@ -9,11 +9,11 @@ from ergotext.errors import InputError
 from ergotext.lm.causal import CausalLM
 from ergotext.lm.energies.embedding import load_encoder
 from ergotext.lm.energies.overlap import words_of
+from ergotext.tasks.budget import Budget
 from ergotext.tasks.paraphrase import as_json, encoder_for, others, paraphrase
-from ergotext.tasks.write import Budget
 
 TEXT = "The summer sun is on the beach"
-SHORT = Budget(chains=3, steps=25)
+SHORT = Budget("annealing", chains=3, steps=25)
 
 
 def test_it_starts_from_the_text_and_leaves_it(placed_lm: CausalLM) -> None:
@@ -34,7 +34,12 @@ def test_it_starts_from_the_text_and_leaves_it(placed_lm: CausalLM) -> None:
 def test_a_run_that_found_nothing_else_says_so(placed_lm: CausalLM) -> None:
     """Behind a wall of meaning the chain stays where it is: the text itself is no paraphrase."""
     stuck = paraphrase(
-        TEXT, placed_lm, Budget(chains=1, steps=1), meaning=1e6, wording=0.0, progress=False
+        TEXT,
+        placed_lm,
+        Budget("annealing", chains=1, steps=1),
+        meaning=1e6,
+        wording=0.0,
+        progress=False,
     )
     assert all(words_of(s.text) == words_of(TEXT) for s in stuck.best(5))
     assert others(stuck, TEXT, 5) == []
@@ -60,7 +65,7 @@ def test_which_encoder() -> None:
 def test_real_paraphrases(smollm2: CausalLM) -> None:
     """Fluent, close in meaning, other words: each by its own measure, and better than the start."""
     text, encoder = "The weather is very nice today, so we want to go to the beach.", load_encoder()
-    budget = Budget(chains=3, steps=40)
+    budget = Budget("annealing", chains=3, steps=40)
     result = paraphrase(text, smollm2, budget, encoder=encoder, progress=False)
     best = others(result, text, 1)[0]
     assert best.terms["similarity"] / 40 < 0.35  # a cosine above 0.7

@@ -60,7 +60,7 @@ ONE: dict[str, Callable[..., object]] = {
         ("one text", "must be a list of texts, got the text 'one text': put it into a list"),
         (b"one", "must be a list of texts"),
         ([b"one"], "must be one text, got b'one'"),
-        ([["one"]], "must be one text"),
+        ([{"one": 1}], "must be one text"),
         (["fine", None], "must be one text, got None"),
         ([3], "must be one text, got 3"),
         (["\ud800"], "not valid Unicode"),

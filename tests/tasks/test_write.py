@@ -6,10 +6,19 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 import ergotext as et
 from ergotext.lm.causal import CausalLM
+from ergotext.lm.energies.term import Sum
+from ergotext.samplers.weighted.particles import Particles
+from ergotext.samplers.weighted.result import WeightedResult
+from ergotext.support.words import count_words, holds_words
+from ergotext.tasks import texts
 from ergotext.tasks import write as task
+from ergotext.tasks.budget import Budget
+from ergotext.tasks.selection import alike, chosen, per_token, repeats
+from ergotext.testing.toy import ToyFluency, ToyScorer
 
 
 @pytest.fixture(scope="module")
@@ -17,11 +26,12 @@ def lm(model_folder: Path) -> CausalLM:
     return et.load(str(model_folder))
 
 
-SMALL = task.Budget(chains=3, steps=15)
+SMALL = Budget("annealing", chains=3, steps=15)
 
 
 def test_every_text_holds_every_word(lm: CausalLM) -> None:
-    result = task.write(["summer", "ice cream"], lm, SMALL, progress=False)
+    in_order = task.Demands(in_order=True)
+    result = task.write(["summer", "ice cream"], lm, SMALL, in_order, progress=False)
     assert result.sampler == "annealing" and result.kind == "optimiser"
     assert (result.chains, result.steps, result.stopped) == (3, 15, "steps")
     for s in result.best(20):
@@ -30,8 +40,8 @@ def test_every_text_holds_every_word(lm: CausalLM) -> None:
 
 
 def test_any_order_lets_words_trade_places(lm: CausalLM) -> None:
-    result = task.write(["summer", "dog"], lm, task.Budget(steps=60), any_order=True, max_length=8,
-                        mean_length=4, progress=False)  # fmt: skip
+    short = task.Demands(max_length=8, mean_length=4)
+    result = task.write(["summer", "dog"], lm, Budget("annealing", steps=60), short, progress=False)
     first = {s.text.index("summer") < s.text.index("dog") for s in result.best(200)}
     assert first == {True, False}
 
@@ -49,7 +59,7 @@ def test_the_context_is_the_one_told(lm: CausalLM) -> None:
         result = task.write(["summer"], lm, SMALL, context=context, progress=False)
         best = result.best(1)[0]
         batch = et.TokenBatch.of([best.tokens])
-        alone = lm.given(expected).log_prob(batch)
+        alone = et.fluency(lm, expected, end="sentence").scorer.log_prob(batch)
         assert best.log_prob == pytest.approx(float(alone[0]), abs=1e-4)
 
 
@@ -63,8 +73,10 @@ def test_the_context_is_the_one_told(lm: CausalLM) -> None:
     ],
 )
 def test_what_cannot_be_is_named(lm: CausalLM, options, message: str) -> None:
+    context = options.get("context")
+    demands = task.Demands(**{k: v for k, v in options.items() if k != "context"})
     with pytest.raises(et.InputError, match=message):
-        task.write(["summer", "beach", "ice cream"], lm, SMALL, **options)
+        task.write(["summer", "beach", "ice cream"], lm, SMALL, demands, context=context)
 
 
 def test_keyword_sets() -> None:
@@ -81,8 +93,59 @@ def test_nothing_in_a_text_drives_the_terminal(lm: CausalLM) -> None:
     result = task.write(["summer"], lm, SMALL, progress=False)
     best = result.best(1)[0]
     odd = et.samplers.Sample("a\x1b[31m\nb\u202ec", -1.0, 1.0, {}, 0, 0, ())
-    lines = task.as_text(result, [odd, best], approximate=True).split("\n")
-    assert lines[0] == "a [31m b c  [log p -1.0]" and len(lines) == 3
+    lines = texts.as_text(result, [odd, best], approximate=True).split("\n")
+    assert lines[0] == "a [31m b c  [log p -1.0, -1.00 a token]" and len(lines) == 3
     assert "approximate" in lines[2] and "15 steps" in lines[2]
-    record = json.loads(task.as_json([odd], ["a"]))
+    record = json.loads(texts.as_json([odd], [{"keywords": ["a"]}]))
     assert record["text"] == odd.text and record["keywords"] == ["a"]
+
+
+def test_particles_hold_every_word(lm: CausalLM) -> None:
+    asked = task.Demands(without=["cat"], words_between=(2, 8), max_length=16)
+    result = task.write(["summer", ("dog", "dogs")], lm, Budget(), asked, progress=False)
+    assert result.sampler == "smc" and len(result.samples) > 1
+    best = chosen(result, 5)
+    for one in best:
+        assert holds_words(one.text, ["summer", ("dog", "dogs")], True, without=["cat"])
+        assert 2 <= count_words(one.text) <= 8
+        assert one.energy == pytest.approx(-one.log_prob, abs=1e-4)
+    rates = [per_token(one) for one in best]
+    assert rates == sorted(rates, reverse=True)
+    again = task.write(["summer", ("dog", "dogs")], lm, Budget(), asked, progress=False)
+    assert [one.text for one in chosen(again, 5)] == [one.text for one in best]
+
+
+def test_the_best_differ() -> None:
+    """Ancestors first, then texts that differ in more than a word, then what there is."""
+    texts = {
+        (1, 2): (-2.0, 0, "the dog ran home"),
+        (1, 3): (-2.2, 0, "one cat sat there"),  # of the same ancestor
+        (4, 4): (-9.0, 1, "a bird flew off"),
+        (4, 3): (-3.0, 2, "the cat ran home"),  # one word apart from the first
+        (2, 2, 2, 2): (-1.0, 3, "so so so so"),  # repeats itself
+    }
+    found = particles(texts)
+    assert [one.tokens for one in chosen(found, 2)] == [(1, 2), (4, 4)]
+    assert [one.tokens for one in chosen(found, 3)] == [(1, 2), (1, 3), (4, 4)]
+    assert (2, 2, 2, 2) in [one.tokens for one in chosen(found, 4)]
+    assert len(chosen(found, 9)) == 5
+    assert repeats((1, 2, 3, 9, 1, 2, 3)) and not repeats((1, 2, 3, 1, 2, 4))
+    assert alike("The dog ran.", "the cat ran.") and not alike("a dog ran", "the cat ran")
+    assert alike("a b c", "a b") and not alike("a b c d", "a b")
+
+
+def particles(texts: dict[tuple[int, ...], tuple[float, int, str]]) -> WeightedResult:
+    """Particles of these tokens, each with log p, ancestor and text."""
+
+    class Told(ToyScorer):
+        def log_prob(self, batch):
+            return torch.tensor([texts[row][0] for row in batch.rows()], dtype=torch.float64)
+
+        def decode(self, batch):
+            return [texts[row][2] for row in batch.rows()]
+
+    energy = ToyFluency(Told())
+    batch = et.TokenBatch.of(list(texts))
+    root = torch.tensor([root for _, root, _ in texts.values()])
+    samples = Particles(batch, torch.zeros(len(texts)).double(), len(texts), root)
+    return WeightedResult(Sum([(1.0, energy)]), samples, "smc", 0, 0.0)

@@ -24,6 +24,9 @@ from ergotext.lm.masked import MaskedLM
 from ergotext.lm.text_scorer import TextScorer
 from ergotext.support.words import Keyword, alternatives, check_texts, holds_words
 
+End = Literal["token", "sentence"] | Sequence[int | str]
+"""Where a text ends: at the model's end token, with its first sentence, or before some tokens."""
+
 
 class Fluency(Term):
     """E(x) = −log p(x, end | context) under a causal language model."""
@@ -233,7 +236,7 @@ class Keywords(Term):
 def fluency(
     lm: TextScorer,
     context: str | None = None,
-    end: Literal["token", "sentence"] | Sequence[int | str] = "token",
+    end: End = "token",
 ) -> Fluency:
     """−log p(x, end | context) in nats, under a causal language model.
 

@@ -1,0 +1,131 @@
+"""The search budget of a text, and a search by it."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ergotext.errors import InputError
+from ergotext.lm.batch import TokenBatch
+from ergotext.lm.energies.term import Sum, Term
+from ergotext.samplers.result import Result
+from ergotext.samplers.sampling import sample
+from ergotext.samplers.weighted.result import WeightedResult
+from ergotext.samplers.weighted.samples import HeavyWeightsWarning
+
+CHAINS, STEPS, PARTICLES = 8, 300, 64
+POWER = 1.5
+"""A search looks for texts of high p^1.5: above 1 likely texts count for more, and far above 1 all
+particles would come from the likeliest beginning."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Search budget of a text.
+
+    Parameters
+    ----------
+    sampler : str
+        ``smc`` grows particles towards what is asked for, and the best of them count;
+        ``annealing`` looks for the best sentences by edits; ``mh`` samples from exp(−energy).
+    particles : int, optional
+        Of smc (64).
+    chains, steps : int, optional
+        Of the others (8 and 300).
+    max_seconds : float, optional
+        Time limit of their runs; the annealing schedule then follows the clock.
+    seed : int
+    power : float
+        smc follows p to this power.
+
+    Raises
+    ------
+    InputError
+        A number goes with another sampler, or is out of range.
+    """
+
+    sampler: str = "smc"
+    particles: int | None = None
+    chains: int | None = None
+    steps: int | None = None
+    max_seconds: float | None = None
+    seed: int = 0
+    power: float = POWER
+
+    def __post_init__(self) -> None:
+        if self.max_seconds is not None and not self.max_seconds > 0:
+            raise InputError(f"the time limit must be above 0 seconds, got {self.max_seconds}")
+        others = ("chains", "steps", "max_seconds") if self.grows else ("particles",)
+        if wrong := [name for name in others if getattr(self, name) is not None]:
+            goes_with = "annealing or mh" if self.grows else "smc"
+            raise InputError(
+                f"{', '.join(wrong)} goes with the sampler {goes_with}, not {self.sampler}"
+            )
+        if not self.power > 0:
+            raise InputError(f"the power must be above 0, got {self.power}")
+
+    @property
+    def grows(self) -> bool:
+        """Whether texts are grown from left to right, not edited."""
+        return self.sampler == "smc"
+
+
+def grown(
+    fluent: Term, demanded: Term, budget: Budget, max_length: int, *, progress: bool = True
+) -> WeightedResult:
+    """Texts grown by smc towards p^power under a constraint, with their own energies.
+
+    Parameters
+    ----------
+    fluent, demanded : Term
+        −log p, and the constraint.
+    budget : Budget
+    max_length : int
+    """
+    with warnings.catch_warnings():
+        # The weights are those of p^power, and no average is taken over them.
+        warnings.simplefilter("ignore", HeavyWeightsWarning)
+        found = sample(
+            budget.power * fluent + demanded,
+            budget.sampler,
+            n=budget.particles or PARTICLES,
+            seed=budget.seed,
+            max_length=max_length,
+            progress=progress,
+        )
+    assert isinstance(found, WeightedResult)
+    return replace(found, problem=fluent + demanded)
+
+
+def chained(
+    energy: Sum,
+    budget: Budget,
+    max_length: int,
+    *,
+    initial: TokenBatch | None = None,
+    progress: bool = True,
+    **options: Any,
+) -> Result:
+    """The chains of a budget, run over an energy with options of the sampler.
+
+    Raises
+    ------
+    InputError
+        The budget's sampler runs no chains.
+    """
+    result = sample(
+        energy,
+        budget.sampler,
+        chains=budget.chains or CHAINS,
+        steps=budget.steps or STEPS,
+        seed=budget.seed,
+        max_length=max_length,
+        max_seconds=budget.max_seconds,
+        initial=initial,
+        progress=progress,
+        **options,
+    )
+    if not isinstance(result, Result):
+        raise InputError(f"{budget.sampler} runs no chains; use annealing or mh")
+    return result
