@@ -30,6 +30,7 @@ from ergotext.samplers.weighted.smc import smc
 from ergotext.samplers.weighted.twisted import Twisted, twist_of
 
 ProposalName = Literal["finishing", "masked", "model", "adaptive"]
+SMCProposal = ProposalName | Literal["twisted"] | TokenProposal
 _PROPOSALS: dict[str, TokenProposal] = {
     "finishing": finishing,
     "masked": masked,
@@ -180,7 +181,7 @@ class SMC:
         self,
         energy: Energy,
         max_length: int = 40,
-        proposal: ProposalName | Literal["twisted"] | TokenProposal | None = None,
+        proposal: SMCProposal | None = None,
         resampling: Scheme = "systematic",
         threshold: float = 0.5,
         twist: Twist | None = None,
@@ -222,7 +223,7 @@ def _check_twist(twist: Twist | None) -> None:
 
 
 def _looking(
-    given: ProposalName | Literal["twisted"] | TokenProposal | None,
+    given: SMCProposal | None,
     twist: Twist | None,
     target: Target,
 ) -> TokenProposal:
