@@ -136,6 +136,7 @@ def check_values(make: Any) -> None:
         sums.inside[1][1, 1, 0]
     )
     assert b[0] == pytest.approx(float(h.mass[2]))
+    assert twist.psi(both, 1, 7)[0].tolist() == [*psi, 0.0, 0.0]
     # No room for what is begun: only the rest counts.
     tight = twist.psi(after(cover, 2), 1, 5)[0]
     assert tight[1] > 0 and twist.psi(after(cover, 2), 0, 5)[0].tolist() == [0.0] * 5
@@ -242,8 +243,8 @@ FAULTS = {
         "np.where(states == FINISHED, 1e-9, 0.0)",
     ),
     "stops and others the wrong way round": (
-        "np.where(stops, other[of], one[of])",
-        "np.where(stops, one[of], other[of])",
+        "classes * self._stops[tokens]",
+        "classes * ~self._stops[tokens]",
     ),
     "words are not counted": (
         "[positions[number]]\n\n    def _worded",
@@ -253,9 +254,10 @@ FAULTS = {
         " * ~self._stops[ways.tokens[text]]",
         "",
     ),
-    "values of the first row of each state alone": (
-        "at = np.flatnonzero(which == row)",
-        "at = np.flatnonzero(which == row)[:1]",
+    "values of distinct states in the order of the batch": ("known[which]", "known"),
+    "tokens that may not follow are of the last class": (
+        "np.full(size, 2 * classes)",
+        "np.full(size, 2 * classes - 1)",
     ),
     "the least likely alternative": ("if h > chance[number]:", "if not chance[number]:"),
 }
