@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ergotext.lm.automata.keyword_states import FINISHED
 from ergotext.lm.automata.keywords import KeywordCoverage
 from ergotext.lm.automata.word_chains import Demanded, WordCount
 from ergotext.lm.tokenizers.vocabulary import Vocabulary
-from ergotext.lm.twist.backward import FLOOR, Rest, Sums, Way, summed
+from ergotext.lm.twist.backward import Rest, Sums, Way, summed
 from ergotext.lm.twist.hazards import TINY, Hazards
+from ergotext.lm.twist.product import ProductTwist
 from ergotext.support.arrays import Floats, Ints
 from ergotext.support.words import count_words
 
@@ -31,7 +31,7 @@ class _Begun(NamedTuple):
     """int64 [positions]: which that takes"""
 
 
-class KeywordTwist:
+class KeywordTwist(ProductTwist):
     """ψ for the states of ``KeywordCoverage`` (``protocols.Twist``).
 
     Parameters
@@ -57,7 +57,7 @@ class KeywordTwist:
         hazards: Hazards,
         log_length: Floats,
     ) -> None:
-        self.automaton, self._stops = automaton, hazards.stops.numpy()
+        super().__init__(automaton, hazards, log_length)
         demanded = [chain for chain in automaton.chains if type(chain) is Demanded]
         words = sorted({word for chain in demanded for each in chain.keywords for word in each})
         spelled = dict(zip(words, map(vocabulary.spell, words), strict=True))
@@ -80,52 +80,13 @@ class KeywordTwist:
         )
         self._coarse = rest.coarse
         self._power = hazards.power
-        self._kept: dict[tuple[int, int], Ints] = {}
         self._sums: Sums = summed(rest, log_length, hazards.power)
         self._begun = [_begun(chain, spelled, left, vocabulary) for chain in demanded]
 
-    def psi(self, states: Ints, left: int, size: int) -> Floats:
-        """float64 [B, size]: of each next token, with ``left`` tokens to follow it."""
-        psi = np.zeros((len(states), size))
-        begun, _ = self.automaton.parts(states)
-        for beginning in np.unique(begun[states > FINISHED]).tolist():
-            rows = np.flatnonzero((states > FINISHED) & (begun == beginning))
-            # Copies of a text's state are looked at once.
-            distinct, which = np.unique(states[rows], return_inverse=True)
-            values = self._values(self.automaton.after(beginning, distinct), left)
-            known = np.concatenate([*values, np.zeros((len(distinct), 1))], axis=1)
-            there = known[which].take(self._places(beginning, size), axis=1, mode="clip")
-            if len(rows) == len(states):
-                return there
-            psi[rows] = there
-        return psi
-
-    def _places(self, beginning: int, size: int) -> Ints:
-        """int64 [size]: of each token its class, or that class after a stop; the last: none."""
-        if (beginning, size) not in self._kept:
-            ways = self.automaton.ways(beginning)
-            classes, within = len(ways.begun), ways.tokens < size
-            places = np.full(size, 2 * classes)
-            tokens = ways.tokens[within]
-            places[tokens] = ways.of[within] + classes * self._stops[tokens]
-            self._kept[beginning, size] = places
-        return self._kept[beginning, size]
-
-    def _values(self, after: Ints, left: int) -> tuple[Floats, Floats]:
-        """float64 [n, classes]: inside a sentence, and after a token that stops."""
-        states, which = np.unique(after, return_inverse=True)
-        which = which.reshape(after.shape)
-        alive = states > FINISHED
-        inside, stopped = np.zeros(len(states)), np.zeros(len(states))
-        inside[alive], stopped[alive] = self._of(states[alive], left)
-        room = self.automaton.least(states) <= left
-        floor = np.where(alive & room, FLOOR, 0.0)
-        ended = np.where(states == FINISHED, self._sums.over[left], 0.0)
-        one, other = (np.maximum(value * room, floor) + ended for value in (inside, stopped))
-        return one[which], other[which]
+    def _over(self, left: int) -> float:
+        return float(self._sums.over[left])
 
     def _of(self, states: Ints, left: int) -> tuple[Floats, Floats]:
-        """float64 [n] each: of states that are neither dead nor finished."""
         _, positions = self.automaton.parts(states)
         by_chain = zip(self.automaton.chains, positions, strict=True)
         demanded = [position for chain, position in by_chain if type(chain) is Demanded]

@@ -6,7 +6,7 @@ import math
 from typing import ClassVar, Literal, get_args
 
 from ergotext.errors import InputError
-from ergotext.lm.protocols import Ending, Energy, Twist
+from ergotext.lm.protocols import Energy, Twist
 from ergotext.lm.twist import has_twist
 from ergotext.samplers.base import Kind, Need
 from ergotext.samplers.draws import Draws
@@ -30,6 +30,7 @@ from ergotext.samplers.weighted.smc import smc
 from ergotext.samplers.weighted.twisted import Twisted, twist_of
 
 ProposalName = Literal["finishing", "masked", "model", "adaptive"]
+SMCProposal = ProposalName | Literal["twisted"] | TokenProposal
 _PROPOSALS: dict[str, TokenProposal] = {
     "finishing": finishing,
     "masked": masked,
@@ -158,8 +159,7 @@ class SMC:
     max_length : int
     proposal : "twisted", "masked", "finishing", "model", "adaptive" or TokenProposal, optional
         How the next token is proposed. By default ``twisted`` where a twist can be compiled for
-        the constraint (keywords, or none), ``finishing`` for automata that find endings, else
-        ``masked``.
+        the constraint (keywords, or none), else ``masked``.
     resampling : "multinomial", "stratified" or "systematic"
     threshold : float
     twist : Twist, optional
@@ -181,7 +181,7 @@ class SMC:
         self,
         energy: Energy,
         max_length: int = 40,
-        proposal: ProposalName | Literal["twisted"] | TokenProposal | None = None,
+        proposal: SMCProposal | None = None,
         resampling: Scheme = "systematic",
         threshold: float = 0.5,
         twist: Twist | None = None,
@@ -223,7 +223,7 @@ def _check_twist(twist: Twist | None) -> None:
 
 
 def _looking(
-    given: ProposalName | Literal["twisted"] | TokenProposal | None,
+    given: SMCProposal | None,
     twist: Twist | None,
     target: Target,
 ) -> TokenProposal:
@@ -232,8 +232,7 @@ def _looking(
         raise InputError(f'a twist goes with proposal="twisted", not {given!r:.60}')
     if given is None and twist is None:
         twistable = has_twist(target.automaton) or isinstance(target.automaton, Unconstrained)
-        ends = isinstance(target.automaton, Ending)
-        given = "twisted" if twistable else "finishing" if ends else "masked"
+        given = "twisted" if twistable else "masked"
     if given is None or given == "twisted":
         return Twisted(twist_of(target) if twist is None else twist)
     return _proposal(given)

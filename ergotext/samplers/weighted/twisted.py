@@ -13,7 +13,7 @@ from ergotext.lm.protocols import Automaton, NextTokenScorer, Twist
 from ergotext.lm.twist import Hazards, compile_twist
 from ergotext.samplers.draws import Draws, SeededDraws
 from ergotext.samplers.target import EnergyError, Target
-from ergotext.samplers.weighted.proposals import Choice, Step, drawn
+from ergotext.samplers.weighted.proposals import Choice, Step, drawn, pinned
 from ergotext.support.arrays import Ints
 
 HAZARDS_SEED = 20161
@@ -112,8 +112,12 @@ class _Dense:
     def log_mass(self) -> Tensor:
         return self._total.log() + self._weight[1]
 
-    def draw(self, draws: Draws, rows: Tensor) -> Step:
-        token = draws.categorical(self._weight[0][rows].div_(self._total[rows, None]))
+    def draw(self, draws: Draws, rows: Tensor, given: Tensor | None = None) -> Step:
+        law = self._weight[0][rows].div_(self._total[rows, None])
+        if given is not None:
+            possible = (self.psi[rows] > 0) & (self.log_prob[rows] > -torch.inf)
+            law = pinned(law, possible & (torch.arange(law.shape[1]) == given[:, None]), given)
+        token = draws.categorical(law)
         state = self.automaton.advance(self.states[rows.numpy()], token.numpy())
         owed = self.psi[rows, token].log()
         return Step(token, state, torch.zeros(len(rows), dtype=torch.float64), owed)

@@ -204,8 +204,8 @@ FAULTS = {
     ),
     "islands resample from one another": (
         "weighted.smc",
-        "(island == number).nonzero()[:, 0]",
-        "(island >= 0).nonzero()[:, 0]",
+        "chosen.clone().split(members)",
+        "[chosen.clone()] * len(members)",
     ),
     "an island that died is left out of the mean": (
         "weighted.particles",
