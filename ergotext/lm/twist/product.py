@@ -52,13 +52,13 @@ class ProductTwist(ABC):
             distinct, which = np.unique(states[rows], return_inverse=True)
             values = self._values(self.automaton.after(beginning, distinct), left)
             known = np.concatenate([*values, np.zeros((len(distinct), 1))], axis=1)
-            there = known[which].take(self._places(beginning, size), axis=1, mode="clip")
+            there = known[which].take(self._columns(beginning, size), axis=1, mode="clip")
             if len(rows) == len(states):
                 return there
             psi[rows] = there
         return psi
 
-    def _places(self, beginning: int, size: int) -> Ints:
+    def _columns(self, beginning: int, size: int) -> Ints:
         """int64 [size]: of each token its class, or that class after a stop; the last: none."""
         if (beginning, size) not in self._kept:
             ways = self.automaton.ways(beginning)

@@ -270,7 +270,7 @@ def with_fault(old: str, new: str) -> Any:
         return load_with_fault("lm.twist.keywords", (old, new)).KeywordTwist
     base = load_with_fault("lm.twist.product", (old, new)).ProductTwist
     return type(
-        "Faulty", (KeywordTwist,), {n: vars(base)[n] for n in ("psi", "_places", "_values")}
+        "Faulty", (KeywordTwist,), {n: vars(base)[n] for n in ("psi", "_columns", "_values")}
     )
 
 
