@@ -29,6 +29,7 @@ class ProductTwist(ABC):
     def __init__(self, automaton: ChainProduct, hazards: Hazards, log_length: Floats) -> None:
         self.automaton, self._stops = automaton, hazards.stops.numpy()
         self._log_length = log_length
+        self._kept: dict[tuple[int, int], Ints] = {}
 
     @abstractmethod
     def _of(self, states: Ints, left: int) -> tuple[Floats, Floats]:
@@ -44,21 +45,29 @@ class ProductTwist(ABC):
     def psi(self, states: Ints, left: int, size: int) -> Floats:
         """float64 [B, size]: of each next token, with ``left`` tokens to follow it."""
         psi = np.zeros((len(states), size))
-        distinct, which = np.unique(states, return_inverse=True)
-        begun, _ = self.automaton.parts(distinct)
-        for beginning in np.unique(begun[distinct > 0]).tolist():
-            rows = np.flatnonzero((distinct > 0) & (begun == beginning))
-            ways = self.automaton.ways(beginning)
-            after = self.automaton.after(beginning, distinct[rows])
-            inside, stopped = self._values(after, left)
-            within = ways.tokens < size
-            tokens, of = ways.tokens[within], ways.of[within]
-            stops = self._stops[tokens]
-            for row, one, other in zip(rows, inside, stopped, strict=True):
-                at = np.flatnonzero(which == row)
-                value = np.where(stops, other[of], one[of])
-                psi[at[:, None], tokens] = value
+        begun, _ = self.automaton.parts(states)
+        for beginning in np.unique(begun[states > FINISHED]).tolist():
+            rows = np.flatnonzero((states > FINISHED) & (begun == beginning))
+            # Copies of a text's state are looked at once.
+            distinct, which = np.unique(states[rows], return_inverse=True)
+            values = self._values(self.automaton.after(beginning, distinct), left)
+            known = np.concatenate([*values, np.zeros((len(distinct), 1))], axis=1)
+            there = known[which].take(self._columns(beginning, size), axis=1, mode="clip")
+            if len(rows) == len(states):
+                return there
+            psi[rows] = there
         return psi
+
+    def _columns(self, beginning: int, size: int) -> Ints:
+        """int64 [size]: of each token its class, or that class after a stop; the last: none."""
+        if (beginning, size) not in self._kept:
+            ways = self.automaton.ways(beginning)
+            classes, within = len(ways.begun), ways.tokens < size
+            places = np.full(size, 2 * classes)
+            tokens = ways.tokens[within]
+            places[tokens] = ways.of[within] + classes * self._stops[tokens]
+            self._kept[beginning, size] = places
+        return self._kept[beginning, size]
 
     def _values(self, after: Ints, left: int) -> tuple[Floats, Floats]:
         """float64 [n, classes]: inside a sentence, and after a token that stops."""

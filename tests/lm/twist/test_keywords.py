@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from ergotext.lm.automata.keyword_states import FINISHED
 from ergotext.lm.automata.keywords import KeywordCoverage
-from ergotext.lm.twist import backward
+from ergotext.lm.twist import backward, product
 from ergotext.lm.twist.keywords import KeywordTwist
 from ergotext.support.arrays import Ints
 from tests.faulty import load_with_fault
@@ -136,6 +137,7 @@ def check_values(make: Any) -> None:
         sums.inside[1][1, 1, 0]
     )
     assert b[0] == pytest.approx(float(h.mass[2]))
+    assert twist.psi(both, 1, 7)[0].tolist() == [*psi, 0.0, 0.0]
     # No room for what is begun: only the rest counts.
     tight = twist.psi(after(cover, 2), 1, 5)[0]
     assert tight[1] > 0 and twist.psi(after(cover, 2), 0, 5)[0].tolist() == [0.0] * 5
@@ -238,12 +240,12 @@ FAULTS = {
     "what is begun is found": ("found = [b.found[p]", "found = [b.found[p] + (b.chance[p] > 0)"),
     "another keyword is found by it": ("more[number] = more[number] + 1", "more[0] = more[0] + 1"),
     "the end is worth nothing": (
-        "np.where(states == FINISHED, self._sums.over[left], 0.0)",
+        "np.where(states == FINISHED, self._over(left), 0.0)",
         "np.where(states == FINISHED, 1e-9, 0.0)",
     ),
     "stops and others the wrong way round": (
-        "np.where(stops, other[of], one[of])",
-        "np.where(stops, one[of], other[of])",
+        "classes * self._stops[tokens]",
+        "classes * ~self._stops[tokens]",
     ),
     "words are not counted": (
         "[positions[number]]\n\n    def _worded",
@@ -253,20 +255,31 @@ FAULTS = {
         " * ~self._stops[ways.tokens[text]]",
         "",
     ),
-    "values of the first row of each state alone": (
-        "at = np.flatnonzero(which == row)",
-        "at = np.flatnonzero(which == row)[:1]",
+    "values of distinct states in the order of the batch": ("known[which]", "known"),
+    "tokens that may not follow are of the last class": (
+        "np.full(size, 2 * classes)",
+        "np.full(size, 2 * classes - 1)",
     ),
     "the least likely alternative": ("if h > chance[number]:", "if not chance[number]:"),
 }
 
 
+def with_fault(old: str, new: str) -> Any:
+    """The class with a piece replaced, in its own module or in that of its base."""
+    if old not in inspect.getsource(product):
+        return load_with_fault("lm.twist.keywords", (old, new)).KeywordTwist
+    base = load_with_fault("lm.twist.product", (old, new)).ProductTwist
+    return type(
+        "Faulty", (KeywordTwist,), {n: vars(base)[n] for n in ("psi", "_columns", "_values")}
+    )
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_fault_is_caught(fault: str) -> None:
-    faulty = load_with_fault("lm.twist.keywords", FAULTS[fault])
+    faulty = with_fault(*FAULTS[fault])
 
     def make(cover: KeywordCoverage, *args: Any) -> Any:
-        return keyword_twist(cover, *args, of=faulty.KeywordTwist)
+        return keyword_twist(cover, *args, of=faulty)
 
     with pytest.raises((AssertionError, IndexError, ValueError)), np.errstate(all="ignore"):
         check_all(make)
