@@ -8,21 +8,20 @@ import typer
 
 from ergotext.commands.console import Output, standard_input
 from ergotext.commands.options import (
-    ANNEALING,
     FLOAT32,
+    SMC,
     AsJson,
-    Chains,
     Context,
     Count,
     Device,
     Dtype,
     Model,
     OutFile,
-    Sampler,
+    Particles,
     Seconds,
     Seed,
-    Steps,
     Threads,
+    Writer,
 )
 from ergotext.commands.texts import load, show
 
@@ -36,9 +35,14 @@ def infill(
         ),
     ],
     count: Count = 3,
-    chains: Chains = 8,
-    steps: Steps = 150,
-    sampler: Sampler = ANNEALING,
+    sampler: Writer = SMC,
+    particles: Particles = None,
+    chains: Annotated[
+        int | None, typer.Option(min=1, help="Chains of annealing and mh (8), run in parallel.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Steps per chain of annealing and mh (150).")
+    ] = None,
     context: Context = None,
     max_seconds: Seconds = None,
     model: Model = "smollm2",
@@ -56,13 +60,14 @@ def infill(
     emit = Output(output)
     from ergotext.tasks import infill as task
     from ergotext.tasks.budget import Budget
+    from ergotext.tasks.selection import chosen
 
     texts = task.lines(standard_input()) if text == "-" else [text]
     task.check_texts(texts)
-    budget = Budget(sampler.value, None, chains, steps, max_seconds, seed)
+    budget = Budget(sampler.value, particles, chains, steps, max_seconds, seed)
     loaded = load(model, device, dtype.value, threads)
     results = task.infill_all(texts, loaded, budget, context=context)
     with emit:
         for one, result in zip(texts, results, strict=True):
-            best = result.best(count)
+            best = chosen(result, count)
             show(emit, result, best, dtype, task.as_json(best, one, emit.ascii_only), as_json)

@@ -1,26 +1,32 @@
-"""Fill the blanks of a text by annealing or sampling, with the given words locked."""
+"""Fill the blanks of a text and keep what is given word for word."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
 from ergotext.errors import InputError
+from ergotext.lm.automata.template_chain import Blank
 from ergotext.lm.causal import CausalLM
-from ergotext.lm.energies.template import Parts, template
-from ergotext.lm.energies.term import Sum
-from ergotext.lm.energies.terms import fluency
+from ergotext.lm.endings.sentence import Place, opened_by, place_after
+from ergotext.lm.energies.template import Parts, TemplateTerm, template
+from ergotext.lm.energies.terms import End, Fluency, fluency
 from ergotext.samplers.chains.moves import EditMoves
 from ergotext.samplers.options import check_window
 from ergotext.samplers.result import Result
 from ergotext.samplers.texts import Sample
+from ergotext.samplers.weighted.result import WeightedResult
 from ergotext.support.words import check_text
 from ergotext.support.words import check_texts as check_all_texts
-from ergotext.tasks.budget import Budget, chained
+from ergotext.tasks.budget import Budget, chained, grown
 from ergotext.tasks.texts import as_json as records
 from ergotext.tasks.write import default_context
 
-ROOM = 12
-"""Tokens by which each blank may grow beyond its first filling."""
+ROOM, GROWN = 12, 8
+"""Tokens by which each blank may grow beyond its first filling, by edits or from left to right."""
+STEPS = 150
+"""Of chains: fewer than for a whole sentence, most of which is given here."""
 MOVES = (3.0, 2.0, 4.0, 0.0)
 """Weights of insert, delete and replace; no swaps: given texts have their places."""
 
@@ -32,11 +38,12 @@ def infill(
     *,
     context: str | None = None,
     progress: bool = True,
-) -> Result:
+) -> Result | WeightedResult:
     """Fill the blanks of a text: ``The ___ sat on the ___{1,3}.``
 
     The energy is −log p of the whole text, so that a filling fits what is after it as well as what
-    is before.
+    is before. Particles (smc) grow the text from left to right and know what is given further on;
+    they end with the sentence if the template is one, else at the model's end token.
 
     Parameters
     ----------
@@ -50,9 +57,9 @@ def infill(
 
     Returns
     -------
-    Result
-        ``.best(n)`` are the n best distinct texts; ``lm.template.Parts.of(text).fillings`` tells
-        what stands in the blanks of one.
+    WeightedResult or Result
+        Of particles or of chains; ``selection.chosen`` gives the n best;
+        ``lm.energies.template.Parts.of(text).fillings`` tells what stands in the blanks of one.
 
     Raises
     ------
@@ -71,15 +78,12 @@ def infill_all(
     *,
     context: str | None = None,
     progress: bool = True,
-) -> Iterator[Result]:
+) -> Iterator[Result | WeightedResult]:
     """``infill`` for several texts; all are checked before time is spent on the first."""
     check_texts(texts)
-    b = budget or Budget("annealing")
-    made = [_problem(text, lm, context) for text in texts]
-    return (
-        chained(energy, b, most, moves=EditMoves(most, MOVES), progress=progress)
-        for energy, most in made
-    )
+    b = budget or Budget()
+    made = [_problem(text, lm, context, b) for text in texts]
+    return (_found(problem, b, progress) for problem in made)
 
 
 def check_texts(texts: Sequence[str]) -> None:
@@ -89,14 +93,50 @@ def check_texts(texts: Sequence[str]) -> None:
         Parts.of(text)
 
 
-def _problem(text: str, lm: CausalLM, context: str | None) -> tuple[Sum, int]:
-    """The energy of a text with blanks, and the most tokens that it may take."""
+class _Problem(NamedTuple):
+    """A text with blanks to fill."""
+
+    fluent: Fluency
+    demanded: TemplateTerm
+    max_length: int
+
+
+def _problem(text: str, lm: CausalLM, context: str | None, budget: Budget) -> _Problem:
+    """The terms for a text with blanks, and the most tokens that it may take."""
     parts = Parts.of(text)
     before = default_context(parts.texts) if context is None else context
-    energy = fluency(lm.given(before) if before else lm) + template(text)
-    max_length = energy.initial(1).longest + ROOM * len(parts.blanks)
-    check_window(energy, max_length)
-    return energy, max_length
+    end: End = "sentence" if budget.grows and is_sentence(parts) else "token"
+    fluent = fluency(lm, before or None, end)
+    demanded = template(text).bind(fluent.lm)
+    room = [_grown(blank) if budget.grows else ROOM for blank in parts.blanks]
+    max_length = demanded.initial(1).longest + sum(room)
+    check_window(fluent, max_length)
+    return _Problem(fluent, demanded, max_length)
+
+
+def _grown(blank: Blank) -> int:
+    """Tokens by which a blank may grow beyond the least that it may have."""
+    return GROWN if blank.most is None else min(GROWN, 1 + 2 * (blank.most - blank.least))
+
+
+def _found(problem: _Problem, budget: Budget, progress: bool) -> Result | WeightedResult:
+    fluent, demanded, most = problem
+    if budget.grows:
+        return grown(fluent, demanded, budget, most, progress=progress)
+    moves = EditMoves(most, MOVES)
+    steps = budget.steps or STEPS
+    return chained(
+        fluent + demanded, replace(budget, steps=steps), most, moves=moves, progress=progress
+    )
+
+
+def is_sentence(parts: Parts) -> bool:
+    """Whether a template is one sentence, with its end, as far as what is given tells."""
+    whole = "x".join(parts.given)
+    if place_after(whole) == Place.INSIDE:
+        return False
+    places = ((place_after(whole[:at]), whole[at:]) for at in range(1, len(whole)))
+    return not any(place in opened_by(rest) for place, rest in places)
 
 
 def as_json(best: Sequence[Sample], text: str, ascii_only: bool = False) -> str:

@@ -18,8 +18,10 @@ PARTS = Parts.of("The ___ sat on the ___ .")
 @pytest.fixture
 def call(capsys: pytest.CaptureFixture[str], model_folder: Path):
     def run(*arguments: str) -> tuple[int, str, str]:
-        small = ["--model", str(model_folder), "--chains", "2", "--steps", "8"]
-        code = main(["infill", *small, *arguments])
+        small = ["--particles", "8"]
+        if {"annealing", "mh"} & set(arguments):
+            small = ["--chains", "2", "--steps", "8"]
+        code = main(["infill", "--model", str(model_folder), *small, *arguments])
         return code, *capsys.readouterr()
 
     return run
@@ -29,17 +31,21 @@ def feed(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
 
 
-def test_what_is_given_stays(call) -> None:
-    code, out, err = call("The ___ sat on the ___ .", "-n", "2")
+@pytest.mark.parametrize(
+    ("chosen", "named"),
+    [([], "smc, 8 particles"), (["--sampler", "annealing"], "annealing, 2 chains × 8 steps")],
+)
+def test_what_is_given_stays(call, chosen: list[str], named: str) -> None:
+    code, out, err = call("The ___ sat on the ___ .", "-n", "2", *chosen)
     *texts, how = out.splitlines()
     assert code == 0 and err == "" and len(set(texts)) == 2
     for text in texts:
         filled = PARTS.fillings(text.split("  [log p")[0])
         assert filled and len(filled) == 2 and all(part.strip() == part != "" for part in filled)
-    assert "annealing, 2 chains × 8 steps" in how
+    assert named in how
 
 
-@pytest.mark.parametrize("sampler", ["annealing", "mh"])
+@pytest.mark.parametrize("sampler", ["smc", "annealing", "mh"])
 def test_json_names_what_stands_in_the_blanks(call, sampler: str) -> None:
     text = "A ___{2} ran after the ___{1,2}."
     code, out, err = call(text, "--json", "--sampler", sampler)
@@ -69,8 +75,9 @@ def test_texts_from_stdin(call, monkeypatch) -> None:
         (["The ___ ___ cat"], "are adjacent"),
         (["The ___{0} cat"], "at least one word"),
         (["a\x07 ___"], "control character"),
-        (["The ___ cat", "--sampler", "smc"], "annealing"),
-        (["The ___ cat", "--max-seconds", "0"], "time limit"),
+        (["The ___ cat", "--sampler", "beam"], "annealing"),
+        (["The ___ cat", "--chains", "2"], "goes with the sampler annealing"),
+        (["The ___ cat", "--sampler", "mh", "--max-seconds", "0"], "time limit"),
         (["The ___ cat", "--context", "long " * 200], "token positions"),
         (["The ___ </s>"], "cannot spell"),
         (["___", "--model", "./nothere"], "does not exist"),

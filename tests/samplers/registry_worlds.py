@@ -268,6 +268,8 @@ WEIGHTED: dict[str, dict[str, Weighted]] = {
         "model": Weighted(*LOW, {"proposal": "model"}, 2, 800),
         "adaptive": Weighted(*weighted(FLAT, 1), {"proposal": "adaptive"}, 1, 200),
         "no constraint": Weighted(*FREE, {}, 1, 200),
+        "twisted": Weighted(*LOOPED, {"proposal": "twisted", "twist": Hopes(LOOP, *TWIST)}, 1, 400),
+        "compiled": Weighted(*FREE, {"proposal": "twisted"}, 1, 200),
     },
     "AnnealedImportance": {
         "edits": Weighted(

@@ -11,7 +11,10 @@ import torch
 from torch import Tensor
 
 from ergotext.errors import InputError
+from ergotext.lm.automata.template import TemplateAutomaton, spelled_texts
+from ergotext.lm.automata.template_chain import Blank
 from ergotext.lm.batch import TokenBatch
+from ergotext.lm.energies.matches import accepted, pieces_of
 from ergotext.lm.energies.term import Term
 from ergotext.lm.text_scorer import TextScorer
 from ergotext.support.words import check_word, is_unspaced
@@ -20,24 +23,6 @@ _BLANK = re.compile(r"_{3,}(?:\{\s*(\d+)\s*(,?)\s*(\d*)\s*\})?")
 _CLOSING = re.compile(r"\s+([.,;:!?%)\]}。，；：！？、”’])")
 LISTED = 256
 """How many of the likeliest next tokens are examined for a first filling."""
-
-
-@dataclass(frozen=True)
-class Blank:
-    """Length range of a blank: in words, or in characters for scripts without spaces."""
-
-    least: int = 1
-    most: int | None = None
-    spaced: bool = True
-    glued: bool = False
-    """Whether it continues with the word before it."""
-
-    def pattern(self) -> str:
-        """Regular expression of its fillings."""
-        more = "" if self.most is None else self.most - 1
-        between = " " if self.spaced else ""
-        unit = r"\S+" if self.spaced else r"\S"
-        return rf"{unit}(?:{between}{unit}){{{self.least - 1},{more}}}"
 
 
 @dataclass(frozen=True)
@@ -50,6 +35,8 @@ class Parts:
     blanks: tuple[Blank, ...]
     pattern: re.Pattern[str]
     """What the whole text must match, a group for each blank."""
+    given: tuple[str, ...]
+    """The texts with the spaces before blanks."""
 
     @classmethod
     def of(cls, template: str) -> Parts:
@@ -91,7 +78,11 @@ class Parts:
             re.escape(text) + group for text, group in zip(texts, [*groups, ""], strict=True)
         )
         inner = (text.rstrip() if n < len(found) else text for n, text in enumerate(texts))
-        return cls(tuple(inner), tuple(blanks), re.compile(source))
+        return cls(tuple(inner), tuple(blanks), re.compile(source), tuple(texts))
+
+    def filled(self, text: str) -> bool:
+        """Whether a text is the template with its blanks filled; a space may stand before it."""
+        return self.pattern.fullmatch(text.removeprefix(" ")) is not None
 
     def fillings(self, text: str) -> tuple[str, ...] | None:
         """The fillings of a text's blanks; None if it does not match the template."""
@@ -114,9 +105,10 @@ def _blank(found: re.Match[str], spaced: bool, glued: bool) -> Blank:
 class TemplateTerm(Term):
     """0 where a text is the template with its blanks filled, +inf elsewhere.
 
-    What is given is locked, in the tokens that the tokenizer makes of it there; the first place
-    where the tokens of a given part stand, after what must stand before, is theirs. The text that
-    comes of it is compared as a string, so that nothing runs into a given word.
+    The text is compared as a string, so that nothing runs into a given word. Weighted samplers
+    write under its automaton. Chains lock what is given, in the tokens that the tokenizer makes of
+    it there; the first place where the tokens of a given part stand, after what must stand before,
+    is theirs.
 
     Parameters
     ----------
@@ -127,6 +119,8 @@ class TemplateTerm(Term):
 
     name = "template"
     hard = True
+    regular = True
+    locking = True
     lowest = 0.0
 
     def __init__(self, template: str, scorer: TextScorer | None = None) -> None:
@@ -144,17 +138,19 @@ class TemplateTerm(Term):
     @cached_property
     def spelled(self) -> list[list[int]]:
         """The tokens of each given text; none of an empty one."""
-        words = self._known().vocabulary
-        return [
-            words.spell(text) if text and (n == 0 or text.startswith(" ")) else words.encode(text)
-            for n, text in enumerate(self.parts.texts)
-        ]
+        return spelled_texts(self.parts.given, self._known().vocabulary)
+
+    @cached_property
+    def automaton(self) -> TemplateAutomaton:
+        return TemplateAutomaton(self.parts.given, self.parts.blanks, pieces_of(self._known()))
 
     def __call__(self, batch: TokenBatch) -> Tensor:
         texts = self._known().decode(batch)
-        whole = [self._places(row) is not None for row in batch.rows()]
-        fits = [self.parts.fillings(text) is not None for text in texts]
-        met = torch.tensor(whole, dtype=torch.bool) & torch.tensor(fits, dtype=torch.bool)
+        met = torch.tensor([self.parts.filled(text) for text in texts], dtype=torch.bool)
+        # Bytes that are no text are shown by this sign, and the automaton knows them.
+        odd = torch.tensor(["\ufffd" in text for text in texts], dtype=torch.bool)
+        if bool((met & odd).any()):
+            met[odd] = accepted(self.automaton, batch.select(odd))
         return torch.where(met, 0.0, torch.inf).double()
 
     @property

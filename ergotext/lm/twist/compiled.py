@@ -7,16 +7,18 @@ from collections.abc import Callable
 import numpy as np
 
 from ergotext.lm.automata.keywords import KeywordCoverage
+from ergotext.lm.automata.template import TemplateAutomaton
 from ergotext.lm.protocols import Automaton, NextTokenScorer, Twist
 from ergotext.lm.twist.hazards import Hazards
 from ergotext.lm.twist.keywords import KeywordTwist
 from ergotext.lm.twist.lengths import LengthTwist
+from ergotext.lm.twist.templates import TemplateTwist
 from ergotext.support.arrays import Floats, Ints
 
 
 def has_twist(automaton: Automaton) -> bool:
     """Whether more than lengths is known of this kind of automaton."""
-    return isinstance(automaton, KeywordCoverage)
+    return isinstance(automaton, KeywordCoverage | TemplateAutomaton)
 
 
 def compile_twist(
@@ -44,4 +46,6 @@ def compile_twist(
     vocabulary = getattr(scorer, "vocabulary", None)
     if isinstance(automaton, KeywordCoverage) and vocabulary is not None:
         return KeywordTwist(automaton, vocabulary, hazards, log_length)
+    if isinstance(automaton, TemplateAutomaton) and vocabulary is not None:
+        return TemplateTwist(automaton, vocabulary, hazards, log_length)
     return LengthTwist(automaton, hazards, log_length)

@@ -12,13 +12,12 @@ from ergotext.lm.automata.word_chains import Demanded, WordCount
 from ergotext.lm.tokenizers.vocabulary import Vocabulary
 from ergotext.lm.twist.backward import Rest, Sums, Way, summed
 from ergotext.lm.twist.hazards import TINY, Hazards
+from ergotext.lm.twist.product import ProductTwist
 from ergotext.support.arrays import Floats, Ints
 from ergotext.support.words import count_words
 
 UNUSUAL = 1e-3
 """Chance that a phrase goes on to its end where it was not begun as the tokenizer would."""
-FLOOR = 1e-290
-"""Value of states that the model of the rest gives up, and that the automaton does not."""
 
 
 class _Begun(NamedTuple):
@@ -32,7 +31,7 @@ class _Begun(NamedTuple):
     """int64 [positions]: which that takes"""
 
 
-class KeywordTwist:
+class KeywordTwist(ProductTwist):
     """ψ for the states of ``KeywordCoverage`` (``protocols.Twist``).
 
     Parameters
@@ -58,8 +57,7 @@ class KeywordTwist:
         hazards: Hazards,
         log_length: Floats,
     ) -> None:
-        self.automaton, self._stops = automaton, hazards.stops.numpy()
-        self._log_length = log_length
+        super().__init__(automaton, hazards, log_length)
         demanded = [chain for chain in automaton.chains if type(chain) is Demanded]
         words = sorted({word for chain in demanded for each in chain.keywords for word in each})
         spelled = dict(zip(words, map(vocabulary.spell, words), strict=True))
@@ -85,44 +83,10 @@ class KeywordTwist:
         self._sums: Sums = summed(rest, log_length, hazards.power)
         self._begun = [_begun(chain, spelled, left, vocabulary) for chain in demanded]
 
-    def psi(self, states: Ints, left: int, size: int) -> Floats:
-        """float64 [B, size]: of each next token, with ``left`` tokens to follow it."""
-        psi = np.zeros((len(states), size))
-        distinct, which = np.unique(states, return_inverse=True)
-        begun, _ = self.automaton.parts(distinct)
-        for beginning in np.unique(begun[distinct > 0]).tolist():
-            rows = np.flatnonzero((distinct > 0) & (begun == beginning))
-            ways = self.automaton.ways(beginning)
-            after = self.automaton.after(beginning, distinct[rows])
-            inside, stopped = self._values(after, left)
-            within = ways.tokens < size
-            tokens, of = ways.tokens[within], ways.of[within]
-            stops = self._stops[tokens]
-            for row, one, other in zip(rows, inside, stopped, strict=True):
-                at = np.flatnonzero(which == row)
-                value = np.where(stops, other[of], one[of])
-                psi[at[:, None], tokens] = value
-        return psi
-
-    def _values(self, after: Ints, left: int) -> tuple[Floats, Floats]:
-        """float64 [n, classes]: inside a sentence, and after a token that stops."""
-        states, which = np.unique(after, return_inverse=True)
-        which = which.reshape(after.shape)
-        alive = states > 0
-        inside, stopped = np.zeros(len(states)), np.zeros(len(states))
-        inside[alive], stopped[alive] = self._of(states[alive], left)
-        room = self.automaton.least(states) <= left
-        floor = np.where(alive & room, FLOOR, 0.0)
-        over = np.exp(self._log_length[len(self._log_length) - 2 - left])
-        ended = np.where(states == 0, over, 0.0)
-        inside = np.where(room, inside, 0.0)
-        stopped = np.where(room, stopped, 0.0)
-        return (np.maximum(inside, floor) + ended)[which], (np.maximum(stopped, floor) + ended)[
-            which
-        ]
+    def _over(self, left: int) -> float:
+        return float(self._sums.over[left])
 
     def _of(self, states: Ints, left: int) -> tuple[Floats, Floats]:
-        """float64 [n] each: of states that are neither dead nor finished."""
         _, positions = self.automaton.parts(states)
         by_chain = zip(self.automaton.chains, positions, strict=True)
         demanded = [position for chain, position in by_chain if type(chain) is Demanded]
@@ -140,9 +104,10 @@ class KeywordTwist:
                 more = [each[rows] for each in found]
                 more[number] = more[number] + 1
                 there = self._index(more, counted[rows])
-                value[rows] += (
-                    chance[rows] ** self._power * self._sums.inside[(left - tokens[rows], *there)]
-                )
+                after = left - tokens[rows]
+                share = np.exp(self._sums.log_scale[after] - self._sums.log_scale[left])
+                share *= chance[rows] ** self._power
+                value[rows] += share * self._sums.inside[(after, *there)]
         return value, stopped
 
     def _index(self, found: Sequence[Ints], counted: Ints) -> tuple[Ints, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ergotext.errors import ErgotextError, InputError
-from ergotext.lm.automata import Pieces, keywords
+from ergotext.lm.automata import Pieces, keywords, product
 from ergotext.lm.automata.keyword_bounds import FAR
 from ergotext.lm.protocols import Automaton
 from ergotext.support import words
@@ -69,7 +69,7 @@ def dies() -> None:
 
 def by_table() -> None:
     """As by digits, where these do not fit."""
-    module = keywords.numbering.__globals__
+    module = product.numbering.__globals__
     most, module["MOST"] = module["MOST"], 1
     try:
         covers()
@@ -125,7 +125,7 @@ FAULTS: dict[str, tuple[str, Check, tuple[tuple[str, str], ...]]] = {
           "ordered_groups([*dict.fromkeys(words)], any_order)"),),
     ),
     "a text may end inside a character": (
-        "lm.automata.keywords", covers,
+        "lm.automata.product", covers,
         (("(states > FINISHED) & (begun == 0)", "states > FINISHED"),)
     ),
     "of alternatives only the first counts": (
@@ -144,7 +144,7 @@ FAULTS: dict[str, tuple[str, Check, tuple[tuple[str, str], ...]]] = {
         (("not super().accepts(read)", "read.found == 0"),),
     ),
     "an excluded word is noticed only at the end": (
-        "lm.automata.keywords", dies, (("if chain.dead.any():", "if False:"),)
+        "lm.automata.product", dies, (("if chain.dead.any():", "if False:"),)
     ),
     "the greatest number of words is too many": (
         "lm.automata.word_chains", limits, (("read.words <= self.high", "read.words < self.high"),)
@@ -192,15 +192,16 @@ FAULTS: dict[str, tuple[str, Check, tuple[tuple[str, str], ...]]] = {
         "lm.automata.keyword_checks", refuses, (("if own > high:", "if False:"),)
     ),
     "what cannot stand together is asked for": (
-        "lm.automata.keywords", refuses, (("[0]) >= FAR", "[0]) > FAR"),)
+        "lm.automata.product", refuses, (("[0]) >= FAR", "[0]) > FAR"),)
     ),
 }  # fmt: skip
 
 USES: dict[str, tuple[ModuleType, tuple[str, ...]]] = {
     "word_chains": (keywords, ("Demanded", "Excluded", "WordCount")),
     "keywords": (keywords, ("KeywordCoverage",)),
-    "keyword_bounds": (keywords, ("Fewest", "distinct_columns")),
-    "keyword_states": (keywords, ("numbering",)),
+    "product": (product, ("ChainProduct",)),
+    "keyword_bounds": (product, ("Fewest", "distinct_columns")),
+    "keyword_states": (product, ("numbering",)),
     "keyword_checks": (keywords, ("check_keywords", "check_window")),
     "words": (words, ("holds_words",)),
 }
@@ -216,6 +217,10 @@ def test_without_a_fault(check: Check) -> None:
 def test_the_check_sees_it(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     name, check, changes = FAULTS[fault]
     module = load_with_fault(name, *changes)
+    if name == "lm.automata.product":
+        monkeypatch.setattr(product, "ChainProduct", module.ChainProduct)
+        of_it = load_with_fault("lm.automata.keywords")
+        monkeypatch.setattr(keywords, "KeywordCoverage", of_it.KeywordCoverage)
     user, names = USES[name.rpartition(".")[2]]
     for attribute in names:
         monkeypatch.setattr(user, attribute, getattr(module, attribute))
