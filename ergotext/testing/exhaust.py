@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -211,7 +212,7 @@ def joint_paths(sampler: Sampler, begin: State) -> StepPaths:
     origin, probability, found = [], [], []
     for i in range(len(begin.batch)):
         one = _each(lambda b, i=i: b[0].select([i]), lambda v, i=i: v[0][[i]], begin)
-        for p, outcome in every_run(lambda draws, one=one: sampler.step(draws, one)):
+        for p, outcome in every_run(partial(sampler.step, state=one)):
             origin.append(i)
             probability.append(p)
             found.append(outcome)

@@ -221,7 +221,7 @@ CHAINS: dict[str, dict[str, Callable[[], Chains]]] = {
             "dead ends": (weighted(LOOP, 3, seed=0), {"threshold": 0.9}),
             "a twist": (weighted(LOOP, 3, seed=0), hoped(LOOP, *GIVES_UP)),
             "a misleading twist": (weighted(FEW, 3), hoped(FEW, *EXTREME)),
-            "islands": (weighted(FEW, 2), {"threshold": 1.0, "particles": 4, "islands": 2}),
+            "islands": (weighted(FEW, 2), {"threshold": 1.0, "particles": 3, "islands": 2}),
             "power": (powered(2.5, 3), {"threshold": 1.0, "ramp": 2}),
             "keywords": ((toy_energy(["b"]), 2), {"threshold": 1.0}),
         }.items()

@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy, Twist
 from ergotext.samplers.base import Kind, Need, State
@@ -15,6 +16,7 @@ from ergotext.samplers.chains.initial import check_chains, start
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.options import check_counts
 from ergotext.samplers.registry import check_fit
+from ergotext.samplers.weighted.proposals import Looking
 from ergotext.samplers.weighted.registered import SMC, SMCProposal
 from ergotext.samplers.weighted.resampling import Scheme
 from ergotext.samplers.weighted.samples import ZeroWeightError
@@ -70,6 +72,11 @@ class ParticleChains:
         self.energy = check_fit(type(self), energy)
         check_counts(particles=particles, islands=islands)
         self.smc = SMC(energy, max_length, proposal, resampling, threshold, twist, islands, ramp)
+        if not isinstance(self.smc.proposal, Looking):
+            raise InputError(
+                f"{proposal!r:.60} cannot be conditioned on a text, as these chains need; use the "
+                "proposal twisted, masked or finishing"
+            )
         self.island = islands_of(particles, islands)
         """int64 [N]: that of each particle of a chain"""
 
