@@ -2,7 +2,8 @@
 
 - ``sampling``: ``sample``, the entry point; ``registry``, ``options``: samplers by name.
 - ``base``, ``draws``, ``target``: what algorithms are built from; ``run``: the loop around chains.
-- ``chains``, ``weighted``, ``search``: the algorithms; ``checkpoint``: saved runs.
+- ``chains``, ``weighted``, ``search``, ``particle_chains``: the algorithms; ``checkpoint``: saved
+  runs.
 - ``result``, ``diagnostics``, ``texts``: what comes out.
 
 >>> et.sample(et.fluency(lm) + et.length(14), "mh", chains=8, steps=300).best(3)
@@ -18,6 +19,8 @@ from ergotext.samplers.chains.moves import EditMoves
 from ergotext.samplers.chains.proposal import Moves, Proposal
 from ergotext.samplers.chains.tempering import ParallelTempering
 from ergotext.samplers.draws import Draws, SeededDraws
+from ergotext.samplers.particle_chains.gibbs import ParticleGibbs
+from ergotext.samplers.particle_chains.pimh import ParticleMetropolis
 from ergotext.samplers.registry import SAMPLERS, check_fit, register, sampler_named
 from ergotext.samplers.result import Result
 from ergotext.samplers.run import Trace
@@ -44,6 +47,8 @@ __all__ = [
     "MetropolisHastings",
     "Moves",
     "ParallelTempering",
+    "ParticleGibbs",
+    "ParticleMetropolis",
     "Proposal",
     "Rejection",
     "Result",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ergotext.errors import InputError
 from ergotext.lm.energies.term import Term
@@ -177,10 +178,11 @@ def check_sets(sets: Sequence[Sequence[Keyword]]) -> None:
     for words in sets:
         if isinstance(words, str | bytes):
             check_texts(words, "keywords")
-        each = [word if isinstance(word, list | tuple) else [word] for word in words]
-        for one in each:
-            check_texts(one, "keywords")
-            for spelling in alternatives(one):
+        for word in words:
+            given: Any = word  # whatever a caller may have put there
+            spellings = list(given) if isinstance(given, list | tuple) else [given]
+            check_texts(spellings, "keywords")
+            for spelling in alternatives(spellings):
                 check_word(spelling)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -72,15 +72,28 @@ class StepPaths:
 
 
 def paths_of_step(sampler: Sampler, states: TokenBatch, energy: Tensor) -> StepPaths:
-    """Widen the tree of draws level by level until no draw is left open."""
-    origin = torch.arange(len(states))
-    probability = torch.ones(len(states), dtype=torch.float64)
+    """All paths of one step from each text, of a chain whose state is its text (``paths_from``)."""
+    return paths_from(sampler, State(states, energy))
+
+
+def paths_from(sampler: Sampler, begin: State) -> StepPaths:
+    """All paths of one step from each of the states of ``begin``, of any class.
+
+    Widens the tree of draws level by level until no draw is left open. Where a chain draws more
+    than one row at a time, goes path by path (``joint_paths``).
+    """
+    origin = torch.arange(len(begin.batch))
+    probability = torch.ones(len(begin.batch), dtype=torch.float64)
     choices: list[Tensor] = []
     while True:
         draws = PrescribedDraws(choices)
-        after, info = sampler.step(draws, State(states.select(origin), energy[origin]))
+        at = origin
+        before = _each(lambda b, at=at: b[0].select(at), lambda v, at=at: v[0][at], begin)
+        after, info = sampler.step(draws, before)
         if draws.law is None:
             return StepPaths(origin, probability, after, info)
+        if len(draws.law) != len(origin):
+            return joint_paths(sampler, begin)
         row, choice = draws.law.nonzero(as_tuple=True)
         probability = probability[row] * draws.law[row, choice]
         origin = origin[row]
@@ -191,6 +204,42 @@ def every_run(function: Callable[[ReplayedDraws], Outcome]) -> Iterator[tuple[fl
                 break
         else:
             return
+
+
+def joint_paths(sampler: Sampler, begin: State) -> StepPaths:
+    """All paths of one step from each of the states of ``begin``, of any class, one by one."""
+    origin, probability, found = [], [], []
+    for i in range(len(begin.batch)):
+        one = _each(lambda b, i=i: b[0].select([i]), lambda v, i=i: v[0][[i]], begin)
+        for p, outcome in every_run(lambda draws, one=one: sampler.step(draws, one)):
+            origin.append(i)
+            probability.append(p)
+            found.append(outcome)
+    after, info = (_each(_joined, torch.cat, *parts) for parts in zip(*found, strict=True))
+    law = torch.tensor(probability, dtype=torch.float64)
+    return StepPaths(torch.tensor(origin), law, after, info)
+
+
+Record = TypeVar("Record", State, Info)
+
+
+def _each(of_rows: Callable[..., Any], of_numbers: Callable[..., Any], *records: Record) -> Record:
+    """A record whose batches and tensors are made of those of others of its class."""
+    made = {}
+    for part in fields(records[0]):
+        values = [getattr(record, part.name) for record in records]
+        if isinstance(values[0], TokenBatch):
+            made[part.name] = of_rows(values)
+        elif isinstance(values[0], Tensor):
+            made[part.name] = of_numbers(values)
+    return replace(records[0], **made)
+
+
+def _joined(batches: list[TokenBatch]) -> TokenBatch:
+    width = max(batch.longest for batch in batches)
+    wide = [batch.padded(width) for batch in batches]
+    parts = ([getattr(b, name) for b in wide] for name in ("ids", "length", "locked"))
+    return TokenBatch(*map(torch.cat, parts))
 
 
 def transitions(paths: StepPaths, states: TokenBatch, only: Tensor | None = None) -> np.ndarray:

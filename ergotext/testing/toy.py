@@ -40,6 +40,11 @@ class ToyVocabulary:
 
     tokenizer = ToyTokenizer()
     size = TOKENS
+    allowed = torch.tensor([False, True, True, True, True])
+
+    def text(self, tokens: list[int]) -> str:
+        """What tokens write."""
+        return "".join(SPELLING[token] for token in tokens)
 
     def spell(self, word: str) -> list[int]:
         """The token ids of a text of words."""

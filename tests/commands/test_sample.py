@@ -35,7 +35,8 @@ def records(out: str) -> list[dict]:
 
 
 def test_chains(call) -> None:
-    code, out, err = call(*SHORT, "--keyword", "summer", "--keyword", "dog", "--length", "6")
+    asked = [*SHORT, "--sampler", "mh", "--keyword", "summer", "--keyword", "dog", "--length", "6"]
+    code, out, err = call(*asked)
     assert code == 0 and len(records(out)) == 4
     for one in records(out):
         assert list(one) == ["text", "log_prob", "energy", "terms", "chain", "step"]
@@ -45,7 +46,7 @@ def test_chains(call) -> None:
     how, *said = err.splitlines()
     assert "mh, 2 chains × 12 steps" in how and "accepted" in how
     assert said and all(line.startswith("warning: ") for line in said)
-    assert call(*SHORT, "--keyword", "summer", "--keyword", "dog", "--length", "6")[1] == out
+    assert call(*asked)[1] == out
 
 
 @pytest.mark.parametrize("sampler", ["importance", "smc"])
@@ -93,7 +94,8 @@ def test_an_optimiser_shows_its_best(call) -> None:
         (["--regex", "[ab]{1,3}", "--option", "temperature=0.5", "-n", "2"], "mh"),
         (["--regex", "[ab]{1,3}", "--sampler", "importance", "-n", "20"], None),
         (["--steps", "4", "-n", "2"], None),
-        (["--keyword", "dog", "--steps", "4", "-n", "2"], None),
+        (["--keyword", "dog", "--steps", "4", "-n", "2"], "mh"),
+        (["--keyword", "dog", "-n", "20"], "smc"),
     ],
 )
 def test_the_sampler_fits_the_constraint(call, more: list[str], sampler: str | None) -> None:
@@ -485,7 +487,7 @@ def test_ctrl_c_on_weighted_samplers(call, tmp_path: Path, monkeypatch) -> None:
     def stop(*_about):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ergotext.samplers.weighted.smc.grow", stop)
+    monkeypatch.setattr("ergotext.samplers.weighted.smc.look", stop)
     code, out, err = call("--sampler", "smc", "-n", "10", "--regex", "[ab]+")
     assert (code, out) == (130, "")
     assert (

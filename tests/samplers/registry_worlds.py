@@ -20,6 +20,7 @@ from ergotext.samplers.chains.moves import EditMoves
 from ergotext.testing.tables import FEW, LOOP, Table, soft
 from ergotext.testing.toy import ToyFluency, ToyProposer, ToyScorer, space, toy_energy
 from tests.samplers.chains.test_exactness import SLOTS, problem
+from tests.samplers.pairs import Pairs
 from tests.samplers.search.test_stochastic_beam import (
     EVERYTHING,
     FLAT,
@@ -27,7 +28,7 @@ from tests.samplers.search.test_stochastic_beam import (
     check_inclusion,
     check_integrated,
 )
-from tests.samplers.weighted.test_exactness import TWIST, Hopes
+from tests.samplers.weighted.test_exactness import GIVES_UP, TWIST, Hopes
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class Chains:
     """Whether it reaches all of them, which a list of candidates may be too short for"""
     hot: float | None = None
     """The temperature of the other rung, of a ladder of two"""
+    pairs: Pairs | None = None
+    """Every (x, Ẑ), of a chain with that state"""
 
 
 @dataclass(frozen=True)
@@ -139,10 +142,29 @@ def rewriting(name: str, constraint: str, temperature: float = 1.0) -> Chains:
     return Chains(sampler, space(energy, longest, len(words)), temperature)
 
 
+EXTREME = (5.0, -30.0, 25.0, -14.0, 9.0)
+"""Log ψ that mislead wherever they can."""
+
+
+def runs(name: str, energy: Sum, longest: int, **options: Any) -> Chains:
+    """Chains of runs of SMC, with two particles unless told."""
+    sampler = SAMPLERS[name](energy, longest, **({"particles": 2} | options))
+    pairs = Pairs.of(sampler) if name == "pimh" else None
+    return Chains(sampler, space(energy, longest), pairs=pairs)
+
+
+def hoped(table: Table, *log_psi: float, **options: Any) -> dict[str, Any]:
+    return {"twist": Hopes(table, *log_psi), "threshold": 0.9, **options}
+
+
 def weighted(table: Table, longest: int, seed: int = 2, soft_too: bool = True) -> tuple[Sum, int]:
     terms = [(1.0, ToyFluency(ToyScorer(seed))), (1.0, matches(table))]
     terms += [(1.0, Custom(soft, "soft", False))] if soft_too else []
     return Sum(terms), longest
+
+
+def powered(power: float, longest: int) -> tuple[Sum, int]:
+    return Sum([(power, ToyFluency(ToyScorer(2))), (1.0, matches(FEW))]), longest
 
 
 def without_replacement() -> None:
@@ -188,6 +210,36 @@ CHAINS: dict[str, dict[str, Callable[[], Chains]]] = {
         "masked model": lambda: ladder("mlm-mh", 2, 1.0, 3.0),
         "suffix": lambda: ladder("suffix", 1, 1.0, 2.0),
     },
+    "ParticleMetropolis": {
+        name: lambda make=make: runs("pimh", *make[0], **make[1])
+        for name, make in {
+            "systematic": (weighted(FEW, 3), {"threshold": 1.0}),
+            "multinomial": (
+                weighted(FEW, 3),
+                hoped(FEW, *TWIST, threshold=1.0, resampling="multinomial"),
+            ),
+            "dead ends": (weighted(LOOP, 3, seed=0), {"threshold": 0.9}),
+            "a twist": (weighted(LOOP, 3, seed=0), hoped(LOOP, *GIVES_UP)),
+            "a misleading twist": (weighted(FEW, 3), hoped(FEW, *EXTREME)),
+            "islands": (weighted(FEW, 2), {"threshold": 1.0, "particles": 4, "islands": 2}),
+            "power": (powered(2.5, 3), {"threshold": 1.0, "ramp": 2}),
+            "keywords": ((toy_energy(["b"]), 2), {"threshold": 1.0}),
+        }.items()
+    },
+    "ParticleGibbs": {
+        name: lambda make=make: runs("particle-gibbs", *make[0], **make[1])
+        for name, make in {
+            "every step": (weighted(FEW, 3), {"threshold": 1.0}),
+            "by threshold": (weighted(LOOP, 4, seed=0), {"threshold": 0.7}),
+            "never": (weighted(LOOP, 3, seed=0), {"threshold": 0.0}),
+            "three": (weighted(FEW, 3), {"threshold": 0.9, "particles": 3}),
+            "dead ends": (weighted(LOOP, 3, seed=0), {"threshold": 0.9}),
+            "a twist": (weighted(LOOP, 3, seed=0), hoped(LOOP, *GIVES_UP)),
+            "a misleading twist": (weighted(FEW, 3), hoped(FEW, *EXTREME)),
+            "power": (powered(2.5, 3), {"threshold": 1.0, "ramp": 2}),
+            "keywords": ((toy_energy(["b"]), 2), {"threshold": 1.0}),
+        }.items()
+    },
     "MaskedGibbs": {
         "free": lambda: fixed("mlm-gibbs", 3),
         "tempered": lambda: fixed("mlm-gibbs", 2, 0.4),
@@ -216,6 +268,8 @@ WEIGHTED: dict[str, dict[str, Weighted]] = {
         "model": Weighted(*LOW, {"proposal": "model"}, 2, 800),
         "adaptive": Weighted(*weighted(FLAT, 1), {"proposal": "adaptive"}, 1, 200),
         "no constraint": Weighted(*FREE, {}, 1, 200),
+        "twisted": Weighted(*LOOPED, {"proposal": "twisted", "twist": Hopes(LOOP, *TWIST)}, 1, 400),
+        "compiled": Weighted(*FREE, {"proposal": "twisted"}, 1, 200),
     },
     "AnnealedImportance": {
         "edits": Weighted(

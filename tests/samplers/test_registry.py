@@ -18,6 +18,7 @@ from ergotext.samplers.target import Target
 from ergotext.testing.exhaust import (
     ladder_transitions,
     one_aperiodic_class,
+    paths_from,
     paths_of_step,
     stationary,
     transitions,
@@ -59,7 +60,13 @@ def chains(cls: str, world: str) -> tuple[Chains, list[np.ndarray], np.ndarray]:
     of = CHAINS[cls][world]()
     value = of.sampler.energy(of.states)
     pi = stationary(value, 1 / of.temperature)
-    if of.hot is None:
+    if of.pairs is not None:
+        law, pi = pi, of.pairs.invariant(float((-value).logsumexp(0)))
+        assert pi.sum() == pytest.approx(1, abs=1e-9)
+        assert np.abs(of.pairs.marginal(pi, of.states) - law).max() < 1e-9, "of x alone"
+        paths = paths_from(of.pairs.tabled(of.sampler), of.pairs.state)
+        matrices = [of.pairs.transitions(paths)]
+    elif of.hot is None:
         paths = paths_of_step(of.sampler, of.states, value)
         fresh = of.sampler.energy(paths.after.batch)
         assert torch.allclose(paths.after.energy, fresh, rtol=0, atol=1e-12), "a stale energy"
@@ -122,12 +129,17 @@ def test_production_draws_follow_the_matrix(name: str, world: str) -> None:
     of, matrices, _ = chains(SAMPLERS[name].__name__, world)
     first, count, steps = len(of.states) // 3, 3000, 6
     draws = SeededDraws(7)
-    state = of.sampler.init(draws, count, of.states.select([first]))
+    # The Ẑ of a given text is that of a run: of such chains, the first state is a run's.
+    given = of.states.select([first]) if of.pairs is None else None
+    state = of.sampler.init(draws, count, given)
     for _ in range(steps):
         state, _ = of.sampler.step(draws, state)
     index = {row: i for i, row in enumerate(of.states.rows())}
-    at = np.array([index[row] for row in state.batch.rows()])
-    law = np.eye(len(of.states))[first]
+    if of.pairs is not None:
+        at, law = of.pairs.at(state), of.pairs.law / of.pairs.law.sum()
+    else:
+        at = np.array([index[row] for row in state.batch.rows()])
+        law = np.eye(len(of.states))[first]
     if of.hot is not None:
         at = at * len(of.states) + [index[row] for row in state.above.rows()]
         law = np.outer(law, law).flatten()

@@ -24,8 +24,13 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "rejection": {"max_tries": 2, "n": 1},
     "ais": {"levels": 2, "n": 1, "max_length": 2},
     "smc": {"threshold": 1.0},
+    "particle-gibbs": {"particles": 2, "threshold": 1.0, "max_length": 1},
 }
-NOT_LISTED = {"tempering": "its state is a Ladder", "stochastic-beam": "uniform numbers"}
+NOT_LISTED = {
+    "tempering": "its state is a Ladder",
+    "pimh": "its state is a RunState",
+    "stochastic-beam": "uniform numbers",
+}
 NAMES = sorted({sampler.__name__: name for name, sampler in reversed(SAMPLERS.items())}.values())
 
 

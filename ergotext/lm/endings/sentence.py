@@ -68,6 +68,10 @@ class SentenceEnd:
         for token in pieces.text[pieces.text < size].tolist():
             self.absorbed[opened_by(texts[token]), token] = True
             self._may_stand[token] = _may_stand(texts[token])
+        self.stops = torch.zeros_like(self._may_stand)
+        """bool [V]: tokens after which a sentence may end, whatever stands before them"""
+        for token in self._may_stand.nonzero()[:, 0].tolist():
+            self.stops[token] = place_after(texts[token]) != Place.INSIDE
 
     def kinds(self, batch: TokenBatch) -> Tensor:
         """int64 [B, L + 1]: the ``Place`` after each prefix of each row; 0 beyond its end."""

@@ -13,6 +13,10 @@ from ergotext.support.arrays import Floats
 MOST_SETS = 1 << 16
 """Sets of missing keywords that are told apart; with more, only their number is."""
 
+FLOOR = 1e-200
+"""Value, beside the largest, of states that the model of the rest gives up and the automaton does
+not; a product with any probability that matters is no denormal number."""
+
 
 @dataclass(frozen=True)
 class Way:
@@ -78,13 +82,18 @@ class Rest:
 
 @dataclass(frozen=True, eq=False)
 class Sums:
-    """V by tokens left, keywords found of each chain, and words so far.
+    """V^α by tokens left, keywords found of each chain, and words so far.
 
-    ``inside[r]`` and ``stopped[r]`` are float64 [n1 + 1, …, nK + 1, W].
+    ``inside[r]`` and ``stopped[r]`` are float64 [n1 + 1, …, nK + 1, W], over the largest of them,
+    whose log in nats is ``log_scale[r]``: rows that are compared have the same number of tokens.
     """
 
     inside: Floats
     stopped: Floats
+    log_scale: Floats
+    """float64 [L + 1]"""
+    over: Floats
+    """float64 [L]: a text that ends where r tokens could follow its end token, on the same scale"""
 
 
 def summed(rest: Rest, log_length: Floats, power: float) -> Sums:
@@ -101,35 +110,51 @@ def summed(rest: Rest, log_length: Floats, power: float) -> Sums:
     ----------
     rest : Rest
     log_length : float64 [L + 1]
-        Nats for a text of each length.
+        Nats for a text of each length; -inf forbids it.
     power : float
         α.
     """
     most = len(log_length) - 1
-    sizes = [len(chain) + 1 for chain in rest.chains]
-    high = 0 if rest.window is None else rest.window[1] + 1
-    shape = (*sizes, high + 1)
-    done = np.zeros(shape)
-    met = slice(None) if rest.window is None else slice(rest.window[0], rest.window[1] + 1)
-    done[tuple(size - 1 for size in sizes)][met] = 1.0
-    inside, stopped = np.zeros((most + 1, *shape)), np.zeros((most + 1, *shape))
-    begun = sum(way.chance for chain in rest.chains for ways in chain for way in ways)
+    log_length = log_length / power
+    chains = rest.chains
+    done = _done(rest, [len(chain) + 1 for chain in chains])
+    inside, stopped = (np.zeros((most + 1, *done.shape)) for _ in range(2))
+    log_scale = np.zeros(most + 1)
+    begun = sum(way.chance for chain in chains for ways in chain for way in ways)
+    longest = max((w.tokens for chain in chains for ways in chain for w in ways), default=1)
     other = max(rest.goes_on - begun, rest.goes_on / 2)
     for left in range(most + 1):
-        over = done * np.exp(log_length[most - left] / power)
+        seen = log_scale[max(0, left - longest) : left]
+        scale = max([*seen, log_length[most - left]])
+        scale = scale if np.isfinite(scale) else 0.0
+        share = np.exp(seen[::-1] - scale)  # by tokens from here
+        over = done * np.exp(log_length[most - left] - scale)
         value = rest.ends * over
         if left:
-            value = value + rest.stopping * stopped[left - 1]
-            value = value + other * _worded(inside[left - 1], rest.words)
-            for axis, chain in enumerate(rest.chains):
+            value = value + rest.stopping * share[0] * stopped[left - 1]
+            value = value + other * share[0] * _worded(inside[left - 1], rest.words)
+            for axis, chain in enumerate(chains):
                 for stage, ways in enumerate(chain):
                     for way in ways:
                         if way.tokens <= left:
-                            before = inside[left - way.tokens]
+                            before = share[way.tokens - 1] * inside[left - way.tokens]
                             _add(value, axis, stage, way, before)
-        inside[left] = value
-        stopped[left] = rest.ends_stopped * over + rest.goes_on_stopped * value
-    return Sums(inside**power, stopped**power)
+        after = rest.ends_stopped * over + rest.goes_on_stopped * value
+        top = max(value.max(), after.max()) or 1.0
+        inside[left], stopped[left] = value / top, after / top
+        log_scale[left] = scale + np.log(top)
+    log_over = power * (log_length[:most][::-1] - log_scale[:most])
+    over = np.where(log_over > -np.inf, np.exp(np.clip(log_over, *np.log([FLOOR, 1 / FLOOR]))), 0.0)
+    return Sums(inside**power, stopped**power, power * log_scale, over)
+
+
+def _done(rest: Rest, sizes: Sequence[int]) -> Floats:
+    """float64 [n1 + 1, …, nK + 1, W]: 1 where a text may end, else 0."""
+    high = 0 if rest.window is None else rest.window[1] + 1
+    done = np.zeros((*sizes, high + 1))
+    met = slice(None) if rest.window is None else slice(rest.window[0], rest.window[1] + 1)
+    done[tuple(size - 1 for size in sizes)][met] = 1.0
+    return done
 
 
 def _add(value: Floats, axis: int, stage: int, way: Way, before: Floats) -> None:

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
+from ergotext.lm.endings.sentence import SentenceEnd, sentence_end
 from ergotext.lm.protocols import NextTokenScorer
-from ergotext.lm.twist.stops import stops_of
 from ergotext.support.arrays import Floats
 
 Categorical = Callable[[Tensor], Tensor]
@@ -87,9 +88,7 @@ class Hazards:
         rows, places : int
         """
         allowed = scorer.allowed
-        if stops is None:
-            stops = stops_of(getattr(scorer, "vocabulary", None))
-        stops = torch.zeros_like(allowed) if stops is None else stops & allowed
+        stops = (_stops_of(scorer) if stops is None else stops) & allowed
         inside = allowed & ~stops
         inside[scorer.end_id] = False
         texts: list[tuple[int, ...]] = [()] * rows
@@ -136,6 +135,19 @@ class Hazards:
             left[0] = left[0].clamp(min=least)
             found.append(np.maximum(left.numpy(), TINY))
         return found
+
+
+def _stops_of(scorer: NextTokenScorer) -> Tensor:
+    """bool [V]: tokens after which a sentence may end; none where it is unknown what they write."""
+    rule, vocabulary = getattr(scorer, "rule", None), getattr(scorer, "vocabulary", None)
+    if isinstance(rule, SentenceEnd):
+        return rule.stops
+    try:
+        if vocabulary is not None:
+            return sentence_end(vocabulary, scorer.end_id).stops
+    except InputError:
+        pass
+    return torch.zeros_like(scorer.allowed)
 
 
 def _powered(scorer: NextTokenScorer, texts: Sequence[tuple[int, ...]], power: float) -> Tensor:

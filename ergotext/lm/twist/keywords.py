@@ -83,8 +83,10 @@ class KeywordTwist(ProductTwist):
         self._sums: Sums = summed(rest, log_length, hazards.power)
         self._begun = [_begun(chain, spelled, left, vocabulary) for chain in demanded]
 
+    def _over(self, left: int) -> float:
+        return float(self._sums.over[left])
+
     def _of(self, states: Ints, left: int) -> tuple[Floats, Floats]:
-        """float64 [n] each: of states that are neither dead nor finished."""
         _, positions = self.automaton.parts(states)
         by_chain = zip(self.automaton.chains, positions, strict=True)
         demanded = [position for chain, position in by_chain if type(chain) is Demanded]
@@ -102,9 +104,10 @@ class KeywordTwist(ProductTwist):
                 more = [each[rows] for each in found]
                 more[number] = more[number] + 1
                 there = self._index(more, counted[rows])
-                value[rows] += (
-                    chance[rows] ** self._power * self._sums.inside[(left - tokens[rows], *there)]
-                )
+                after = left - tokens[rows]
+                share = np.exp(self._sums.log_scale[after] - self._sums.log_scale[left])
+                share *= chance[rows] ** self._power
+                value[rows] += share * self._sums.inside[(after, *there)]
         return value, stopped
 
     def _index(self, found: Sequence[Ints], counted: Ints) -> tuple[Ints, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ergotext.lm.protocols import Automaton
-from ergotext.lm.twist.backward import Rest, summed
+from ergotext.lm.twist.backward import FLOOR, Rest, summed
 from ergotext.lm.twist.hazards import Hazards
 from ergotext.support.arrays import Floats, Ints
 
@@ -23,7 +23,6 @@ class LengthTwist:
 
     def __init__(self, automaton: Automaton, hazards: Hazards, log_length: Floats) -> None:
         self.automaton, self._stops = automaton, hazards.stops.numpy()
-        self._log_length = log_length
         rest = Rest(
             [],
             hazards.ends,
@@ -34,9 +33,9 @@ class LengthTwist:
             np.ones(1),
         )
         sums = summed(rest, log_length, hazards.power)
-        tiny = np.finfo(float).tiny
-        self._inside = np.maximum(sums.inside[:, 0], tiny)
-        self._stopped = np.maximum(sums.stopped[:, 0], tiny)
+        self._inside = np.maximum(sums.inside[:, 0], FLOOR)
+        self._stopped = np.maximum(sums.stopped[:, 0], FLOOR)
+        self._over = sums.over
 
     def psi(self, states: Ints, left: int, size: int) -> Floats:
         """float64 [B, size]: of each next token, with ``left`` tokens to follow it."""
@@ -46,7 +45,6 @@ class LengthTwist:
         distinct, which = np.unique(after, return_inverse=True)
         room = (self.automaton.least(distinct) <= left)[which]
         value = np.where(self._stops[token], self._stopped[left], self._inside[left])
-        over = np.exp(self._log_length[len(self._log_length) - 2 - left])
-        value = np.where(token == self.automaton.end, over, value) * room
+        value = np.where(token == self.automaton.end, self._over[left], value) * room
         psi[row, token] = value
         return psi

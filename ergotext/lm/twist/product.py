@@ -6,12 +6,11 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
+from ergotext.lm.automata.keyword_states import FINISHED
 from ergotext.lm.automata.product import ChainProduct
+from ergotext.lm.twist.backward import FLOOR
 from ergotext.lm.twist.hazards import Hazards
 from ergotext.support.arrays import Floats, Ints
-
-FLOOR = 1e-290
-"""Value of states that the model of the rest gives up, and that the automaton does not."""
 
 
 class ProductTwist(ABC):
@@ -38,6 +37,10 @@ class ProductTwist(ABC):
         Inside a sentence, and after a token that stops.
         """
 
+    def _over(self, left: int) -> float:
+        """What a text is worth that ends where ``left`` tokens could follow its end token."""
+        return float(np.exp(self._log_length[len(self._log_length) - 2 - left]))
+
     def psi(self, states: Ints, left: int, size: int) -> Floats:
         """float64 [B, size]: of each next token, with ``left`` tokens to follow it."""
         psi = np.zeros((len(states), size))
@@ -61,15 +64,11 @@ class ProductTwist(ABC):
         """float64 [n, classes]: inside a sentence, and after a token that stops."""
         states, which = np.unique(after, return_inverse=True)
         which = which.reshape(after.shape)
-        alive = states > 0
+        alive = states > FINISHED
         inside, stopped = np.zeros(len(states)), np.zeros(len(states))
         inside[alive], stopped[alive] = self._of(states[alive], left)
         room = self.automaton.least(states) <= left
         floor = np.where(alive & room, FLOOR, 0.0)
-        over = np.exp(self._log_length[len(self._log_length) - 2 - left])
-        ended = np.where(states == 0, over, 0.0)
-        inside = np.where(room, inside, 0.0)
-        stopped = np.where(room, stopped, 0.0)
-        return (np.maximum(inside, floor) + ended)[which], (np.maximum(stopped, floor) + ended)[
-            which
-        ]
+        ended = np.where(states == FINISHED, self._over(left), 0.0)
+        one, other = (np.maximum(value * room, floor) + ended for value in (inside, stopped))
+        return one[which], other[which]

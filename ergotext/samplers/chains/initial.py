@@ -39,8 +39,7 @@ def start(
     InputError
         No chain, no row, or a row that the chain could not stand on.
     """
-    if chains < 1:
-        raise InputError(f"at least one chain is needed, got {chains}")
+    check_chains(chains)
     batch = energy.initial(chains) if initial is None else initial
     if not len(batch):
         raise InputError("the initial batch is empty; give at least one text")
@@ -52,6 +51,12 @@ def start(
     if not bool(torch.isfinite(value).all()):
         raise InputError("the energy of the initial text is +inf; start from an allowed one")
     return State(batch, value)
+
+
+def check_chains(chains: int) -> None:
+    """Raise InputError for no chain."""
+    if chains < 1:
+        raise InputError(f"at least one chain is needed, got {chains}")
 
 
 def _check_tokens(batch: TokenBatch, allowed: Tensor) -> None:

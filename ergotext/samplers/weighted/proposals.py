@@ -20,6 +20,7 @@ from ergotext.errors import InputError
 from ergotext.lm.protocols import Automaton
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.feasible import check_known
+from ergotext.samplers.target import EnergyError
 from ergotext.support.arrays import Ints
 
 
@@ -38,6 +39,11 @@ class Step:
     doubted: bool = False
     """Whether tokens were drawn more rarely for want of a known ending (``finishing``)"""
 
+
+NEVER_WRITTEN = (
+    "the proposal never writes a text that the target allows: a twist must be above 0 wherever an "
+    "accepted text can follow, and the automaton must accept what the energy allows"
+)
 
 Trust = Callable[[Ints, Ints, Ints, Ints, Tensor], Tensor]
 
@@ -64,8 +70,12 @@ class Choice(Protocol):
     def log_mass(self) -> Tensor:
         """float64 [B]: log weight of each row that is known without the draw; -inf if dead."""
 
-    def draw(self, draws: Draws, rows: Tensor) -> Step:
-        """One token for each of ``rows`` (int64 [n], none dead), weighed beside the mass."""
+    def draw(self, draws: Draws, rows: Tensor, given: Tensor | None = None) -> Step:
+        """One token for each of ``rows`` (int64 [n], none dead), weighed beside the mass.
+
+        ``given``, int64 [n], are tokens that rows must take, as in conditional SMC; -1 for a row
+        that draws.
+        """
 
 
 @runtime_checkable
@@ -89,7 +99,11 @@ class _Blind:
     def log_mass(self) -> Tensor:
         return torch.zeros(len(self.states), dtype=torch.float64)
 
-    def draw(self, draws: Draws, rows: Tensor) -> Step:
+    def draw(self, draws: Draws, rows: Tensor, given: Tensor | None = None) -> Step:
+        if given is not None:
+            raise InputError(
+                "this proposal cannot be conditioned on a text; use twisted, masked or finishing"
+            )
         return self.proposal(draws, self.log_prob[rows], self.automaton, self.states[rows.numpy()])
 
 
@@ -155,6 +169,28 @@ def drawn(draws: Draws, choice: Choice) -> Step:
     return Step(token, state, log_weight, owed, step.doubted)
 
 
+def pinned(law: Tensor, there: Tensor, given: Tensor) -> Tensor:
+    """float64 [n, C]: the law of each row, sure of the column of the given token where one is.
+
+    Parameters
+    ----------
+    law : float64 [n, C]
+    there : bool [n, C]
+        The column of each row's given token, if it has any probability.
+    given : int64 [n]
+        -1 where none is given.
+
+    Raises
+    ------
+    EnergyError
+        A given token cannot be drawn.
+    """
+    sure = given >= 0
+    if not bool(there.any(1)[sure].all()):
+        raise EnergyError(NEVER_WRITTEN)
+    return torch.where(sure[:, None], there.double(), law)
+
+
 @dataclass(frozen=True, eq=False)
 class _Listed:
     """v ~ p(v)ψ(v)/c among the listed tokens of each row."""
@@ -189,8 +225,13 @@ class _Listed:
     def log_mass(self) -> Tensor:
         return self.score.logsumexp(1)
 
-    def draw(self, draws: Draws, rows: Tensor) -> Step:
-        chosen = draws.categorical(self.score[rows].softmax(1))
+    def draw(self, draws: Draws, rows: Tensor, given: Tensor | None = None) -> Step:
+        law = self.score[rows].softmax(1)
+        if given is not None:
+            listed = self.score[rows] > -torch.inf
+            token = torch.from_numpy(self.ways[rows.numpy(), :, 0])
+            law = pinned(law, listed & (token == given[:, None]), given)
+        chosen = draws.categorical(law)
         token, state = self.ways[rows.numpy(), chosen.numpy()].T
         owed = self.log_psi[rows, chosen]
         doubted = bool(((self.log_psi < 0) & (self.score > -torch.inf)).any())

@@ -6,7 +6,7 @@ import math
 from typing import ClassVar, Literal, get_args
 
 from ergotext.errors import InputError
-from ergotext.lm.protocols import Ending, Energy, Twist
+from ergotext.lm.protocols import Energy, Twist
 from ergotext.lm.twist import has_twist
 from ergotext.samplers.base import Kind, Need
 from ergotext.samplers.draws import Draws
@@ -30,6 +30,7 @@ from ergotext.samplers.weighted.smc import smc
 from ergotext.samplers.weighted.twisted import Twisted, twist_of
 
 ProposalName = Literal["finishing", "masked", "model", "adaptive"]
+SMCProposal = ProposalName | Literal["twisted"] | TokenProposal
 _PROPOSALS: dict[str, TokenProposal] = {
     "finishing": finishing,
     "masked": masked,
@@ -62,10 +63,12 @@ class Importance:
     ----------
     energy : Energy
     max_length : int
-    proposal : "masked", "finishing", "model", "adaptive" or Proposal
-        How the next token is proposed (``next_token``).
+    proposal : "masked", "twisted", "finishing", "model", "adaptive" or TokenProposal
+        How the next token is proposed (``proposals``, ``twisted``).
     at_once : int
         How many are written side by side.
+    twist : Twist, optional
+        Of your own, for the proposal ``twisted``.
     """
 
     kind: ClassVar[Kind] = "weighted"
@@ -75,13 +78,15 @@ class Importance:
         self,
         energy: Energy,
         max_length: int = 40,
-        proposal: ProposalName | TokenProposal = "masked",
+        proposal: ProposalName | Literal["twisted"] | TokenProposal = "masked",
         at_once: int = 64,
+        twist: Twist | None = None,
     ) -> None:
         check_fit(type(self), energy)
         check_counts(at_once=at_once)
-        self.target = Target.of(energy, max_length)
-        self.proposal, self.at_once = _proposal(proposal), at_once
+        _check_twist(twist)
+        self.target = Target.of(energy, max_length, tempered=proposal == "twisted")
+        self.proposal, self.at_once = _looking(proposal, twist, self.target), at_once
 
     def draw(self, draws: Draws, n: int) -> WeightedSamples:
         return importance(self.target, draws, n, proposal=self.proposal, at_once=self.at_once)
@@ -154,8 +159,7 @@ class SMC:
     max_length : int
     proposal : "twisted", "masked", "finishing", "model", "adaptive" or TokenProposal, optional
         How the next token is proposed. By default ``twisted`` where a twist can be compiled for
-        the constraint (keywords, or none), ``finishing`` for automata that find endings, else
-        ``masked``.
+        the constraint (keywords, or none), else ``masked``.
     resampling : "multinomial", "stratified" or "systematic"
     threshold : float
     twist : Twist, optional
@@ -177,7 +181,7 @@ class SMC:
         self,
         energy: Energy,
         max_length: int = 40,
-        proposal: ProposalName | Literal["twisted"] | TokenProposal | None = None,
+        proposal: SMCProposal | None = None,
         resampling: Scheme = "systematic",
         threshold: float = 0.5,
         twist: Twist | None = None,
@@ -189,8 +193,7 @@ class SMC:
             raise InputError(f"no resampling scheme {resampling!r:.60}; choose one of {_SCHEMES}")
         if not 0 <= _finite("threshold", threshold) <= 1:
             raise InputError(f"the threshold must lie between 0 and 1, got {threshold}")
-        if not (twist is None or isinstance(twist, Twist)):
-            raise InputError(f"twist must have a method psi (protocols.Twist), got {twist!r:.60}")
+        _check_twist(twist)
         if islands is not None:
             check_counts(islands=islands)
         check_whole(0, ramp=ramp)
@@ -214,8 +217,13 @@ class SMC:
         )
 
 
+def _check_twist(twist: Twist | None) -> None:
+    if not (twist is None or isinstance(twist, Twist)):
+        raise InputError(f"twist must have a method psi (protocols.Twist), got {twist!r:.60}")
+
+
 def _looking(
-    given: ProposalName | Literal["twisted"] | TokenProposal | None,
+    given: SMCProposal | None,
     twist: Twist | None,
     target: Target,
 ) -> TokenProposal:
@@ -224,8 +232,7 @@ def _looking(
         raise InputError(f'a twist goes with proposal="twisted", not {given!r:.60}')
     if given is None and twist is None:
         twistable = has_twist(target.automaton) or isinstance(target.automaton, Unconstrained)
-        ends = isinstance(target.automaton, Ending)
-        given = "twisted" if twistable else "finishing" if ends else "masked"
+        given = "twisted" if twistable else "masked"
     if given is None or given == "twisted":
         return Twisted(twist_of(target) if twist is None else twist)
     return _proposal(given)

@@ -104,7 +104,14 @@ def look(target: Target, proposal: TokenProposal, rows: GrownRows) -> tuple[Grow
     return replace(rows, log_weight=log_weight, open=open_), Ahead(place, log_prob, choice)
 
 
-def extend(draws: Draws, target: Target, rows: GrownRows, ahead: Ahead, row: Tensor) -> GrownRows:
+def extend(
+    draws: Draws,
+    target: Target,
+    rows: GrownRows,
+    ahead: Ahead,
+    row: Tensor,
+    given: Tensor | None = None,
+) -> GrownRows:
     """Draw the next token of every open row.
 
     A row that is closed is multiplied by exp(−soft), and gets the power of its target.
@@ -113,12 +120,15 @@ def extend(draws: Draws, target: Target, rows: GrownRows, ahead: Ahead, row: Ten
     ----------
     row : int64 [B]
         Which row of those looked at each is: others than its own after resampling.
+    given : int64 [B], optional
+        Tokens that rows must take; -1 for those that draw.
     """
     at = rows.open.nonzero()[:, 0]
     if not len(at):
         return rows
     place = ahead.place[row[at]]
-    step = ahead.choice.draw(draws, place)
+    chosen = () if given is None else (given[at],)
+    step = ahead.choice.draw(draws, place, *chosen)
     prefix = rows.batch.select(at)
     written = prefix.longest
     log_prob = rows.log_prob.clone()
@@ -167,7 +177,7 @@ class _Closing:
     log_mass: Tensor
     state: Ints
 
-    def draw(self, draws: Draws, rows: Tensor) -> Step:  # noqa: ARG002 - nothing is left to draw
+    def draw(self, draws: Draws, rows: Tensor, given: Tensor | None = None) -> Step:  # noqa: ARG002 - nothing is left to draw
         token = torch.full((len(rows),), self.end)
         return Step(token, self.state[rows.numpy()], torch.zeros(len(rows), dtype=torch.float64))
 

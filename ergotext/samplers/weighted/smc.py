@@ -17,10 +17,11 @@ import torch
 from torch import Tensor
 
 from ergotext.errors import InputError
+from ergotext.lm.batch import TokenBatch
 from ergotext.samplers.draws import Draws
-from ergotext.samplers.target import Target
+from ergotext.samplers.target import EnergyError, Target
 from ergotext.samplers.weighted.particles import Particles
-from ergotext.samplers.weighted.proposals import TokenProposal, masked
+from ergotext.samplers.weighted.proposals import NEVER_WRITTEN, TokenProposal, masked
 from ergotext.samplers.weighted.resampling import Scheme, ancestors
 from ergotext.samplers.weighted.rollout import GrownRows, extend, look
 from ergotext.support.numerics import log_mean_exp
@@ -88,25 +89,115 @@ def smc(
     """
     if not 0 <= threshold <= 1:
         raise InputError(f"the threshold must lie between 0 and 1, got {threshold}")
+    island = islands_of(particles, islands)
+    rows, root, resampled = grow_islands(
+        target, draws, island, proposal=proposal, resampling=resampling, threshold=threshold
+    )
+    return Particles.grown(rows, root, island, islands, resampled).warned()
+
+
+def islands_of(particles: int, islands: int) -> Tensor:
+    """int64 [particles]: the island of each particle, as many on each as can be.
+
+    Raises
+    ------
+    InputError
+        There are more islands than particles, or none.
+    """
     if not 1 <= islands <= max(1, particles):
         raise InputError(f"islands must be from 1 to the {particles} particles, got {islands}")
-    rows = GrownRows.start(target, particles)
-    root = torch.arange(particles)
-    island = root * islands // particles
-    resampled = 0
+    return torch.arange(particles) * islands // max(1, particles)
+
+
+def grow_islands(
+    target: Target,
+    draws: Draws,
+    island: Tensor,
+    *,
+    proposal: TokenProposal,
+    resampling: Scheme,
+    threshold: float,
+    kept: Kept | None = None,
+) -> tuple[GrownRows, Tensor, int]:
+    """Independent runs side by side: the rows, their first particles, and how often one resampled.
+
+    Parameters
+    ----------
+    island : int64 [N]
+        That of each particle, 0, 1, … in ascending order.
+    kept : Kept, optional
+        Texts that are held fixed (``Kept``).
+    """
+    rows, root = GrownRows.start(target, len(island)), torch.arange(len(island))
+    resampled, given = 0, None
+    members = torch.bincount(island).tolist()
     while bool(rows.open.any()):
-        rows, ahead = look(target, proposal, rows)
-        chosen = torch.arange(particles)
-        for number in range(islands):
-            pool = Pool.of(rows, (island == number).nonzero()[:, 0])
+        was, (rows, ahead) = rows, look(target, proposal, rows)
+        if kept is not None:
+            kept.check(was, rows)
+            given = kept.tokens(rows, target.automaton.end)
+        chosen = torch.arange(len(island))
+        for places in chosen.clone().split(members):
+            pool = Pool.of(rows, places)
             if pool.ess < threshold * len(pool.places) * (1 - 1e-9):
-                chosen[pool.places] = pool.chosen(draws, resampling)
+                held = 0 if kept is None else kept.among(pool.places)
+                chosen[pool.places] = pool.chosen(draws, resampling, held)
                 rows = pool.levelled(rows)
                 resampled += 1
-        rows = rows.select(chosen)
-        root = root[chosen]
-        rows = extend(draws, target, rows, ahead, chosen)
-    return Particles.grown(rows, root, island, islands, resampled).warned()
+        rows, root = rows.select(chosen), root[chosen]
+        rows = extend(draws, target, rows, ahead, chosen, given)
+    return rows, root, resampled
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """Texts that some particles write whatever the others do: conditional SMC.
+
+    A kept particle takes the tokens of its text, and where its island is resampled it descends from
+    itself. This is the law of a run of SMC given that it wrote the text in that place if resampling
+    is multinomial. For a particle's weight w_k times the probability of its descent loses all
+    weights on the way: where M particles are resampled, one of weight w is the parent with
+    probability w/Σ and hands on the weight Σ/M, so that the factor is 1/M, whichever it was. What
+    is left is p̃(x) times a law of the others, in which they are drawn as ever, be they resampled at
+    every step or by a threshold on their weights, and whether the kept text is still open or has
+    been closed, and then keeps its place.
+
+    Parameters
+    ----------
+    place : int64 [K]
+        Of each, the first of its island.
+    batch : TokenBatch
+        [K]: texts that the target allows.
+
+    References
+    ----------
+    Andrieu, Doucet and Holenstein 2010, "Particle Markov chain Monte Carlo methods", section 4.3.
+    """
+
+    place: Tensor
+    batch: TokenBatch
+
+    def tokens(self, rows: GrownRows, end: int) -> Tensor:
+        """int64 [N]: the next token of each kept row that is open, and -1 for all others."""
+        written = rows.batch.length[self.place]
+        wide = self.batch.padded(max(self.batch.longest, int(written.max())) + 1)
+        token = wide.ids.gather(1, written[:, None])[:, 0]
+        token = torch.where(written < self.batch.length, token, end)
+        given = torch.full((len(rows.open),), -1)
+        given[self.place] = torch.where(rows.open[self.place], token, -1)
+        return given
+
+    def among(self, places: Tensor) -> int:
+        """How many of the places that are resampled hold a kept text: 1, the first of them, or 0.
+
+        Of a text that is closed, the place is not among them.
+        """
+        return int(torch.isin(places[:1], self.place).sum())
+
+    def check(self, before: GrownRows, after: GrownRows) -> None:
+        """Raise EnergyError if a kept row died."""
+        if bool((before.open & ~after.open)[self.place].any()):
+            raise EnergyError(NEVER_WRITTEN)
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,10 +223,11 @@ class Pool:
             return torch.inf
         return float(1 / self.log_weight.softmax(0).square().sum())
 
-    def chosen(self, draws: Draws, resampling: Scheme) -> Tensor:
-        """int64 [M]: the row to copy to each of the places."""
-        weight = self.log_weight.softmax(0)
-        return self.places[ancestors(draws, weight, len(self.places), resampling)]
+    def chosen(self, draws: Draws, resampling: Scheme, held: int = 0) -> Tensor:
+        """int64 [M]: the row to copy to each of the places; the first ``held`` stay as they are."""
+        weight, count = self.log_weight.softmax(0), len(self.places) - held
+        drawn = self.places[ancestors(draws, weight, count, resampling)]
+        return torch.cat([self.places[:held], drawn])
 
     def levelled(self, rows: GrownRows) -> GrownRows:
         """The rows, those of the pool all of its mean weight: Z is what it was."""

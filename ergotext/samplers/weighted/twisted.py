@@ -13,12 +13,14 @@ from ergotext.lm.protocols import Automaton, NextTokenScorer, Twist
 from ergotext.lm.twist import Hazards, compile_twist
 from ergotext.samplers.draws import Draws, SeededDraws
 from ergotext.samplers.target import EnergyError, Target
-from ergotext.samplers.weighted.proposals import Choice, Step, drawn
+from ergotext.samplers.weighted.proposals import Choice, Step, drawn, pinned
 from ergotext.support.arrays import Ints
 
 HAZARDS_SEED = 20161
 """Seed of the draws that hazards are averaged over; one for all, so that a twist is a function of
 the model alone."""
+FAINT = 1e-150
+"""Sum of a row's weights from which they are taken in logs: denormal numbers would be near."""
 _KNOWN: WeakKeyDictionary[NextTokenScorer, dict[float, Hazards]] = WeakKeyDictionary()
 
 
@@ -63,7 +65,13 @@ class Twisted:
 
     def look(self, log_prob: Tensor, automaton: Automaton, states: Ints, left: int) -> Choice:
         psi = torch.from_numpy(self.twist.psi(states, left, log_prob.shape[1]))
-        if not bool((psi >= 0).all()) or not bool(torch.isfinite(psi).all()):
+        if psi.shape != log_prob.shape or psi.dtype != torch.float64:
+            raise EnergyError(
+                f"the twist must be float64 {list(log_prob.shape)}, one number for each state and "
+                f"token, got {psi.dtype} {list(psi.shape)}"
+            )
+        least, most = psi.aminmax()  # NaN, if there is one
+        if not (least >= 0 and most < torch.inf):
             raise EnergyError("the twist must be 0 or more and finite for every state and token")
         return _Dense(log_prob, psi, automaton, states)
 
@@ -84,21 +92,32 @@ class _Dense:
     states: Ints
 
     @cached_property
-    def _weight(self) -> Tensor:
-        """float64 [B, V]: pψ, of each row up to a factor"""
-        return (self.log_prob - self._most[:, None]).exp() * self.psi
+    def _weight(self) -> tuple[Tensor, Tensor]:
+        """float64 [B, V] and [B]: pψ of each row over a factor, and the factor's log"""
+        scale = self.log_prob.amax(1)
+        weight = (self.log_prob - scale[:, None]).exp_().mul_(self.psi)
+        # What may follow can be far less probable than what may not.
+        low = (weight.sum(1) < FAINT).nonzero()[:, 0]
+        if len(low):
+            log_weight = self.log_prob[low] + self.psi[low].log()
+            scale[low] = log_weight.amax(1).clamp(min=torch.finfo(torch.float64).min)
+            weight[low] = (log_weight - scale[low, None]).exp_()
+        return weight, scale
 
     @cached_property
-    def _most(self) -> Tensor:
-        return self.log_prob.max(1).values
+    def _total(self) -> Tensor:
+        return self._weight[0].sum(1)
 
     @cached_property
     def log_mass(self) -> Tensor:
-        return self._weight.sum(1).log() + self._most
+        return self._total.log() + self._weight[1]
 
-    def draw(self, draws: Draws, rows: Tensor) -> Step:
-        weight = self._weight[rows]
-        token = draws.categorical(weight / weight.sum(1, keepdim=True))
+    def draw(self, draws: Draws, rows: Tensor, given: Tensor | None = None) -> Step:
+        law = self._weight[0][rows].div_(self._total[rows, None])
+        if given is not None:
+            possible = (self.psi[rows] > 0) & (self.log_prob[rows] > -torch.inf)
+            law = pinned(law, possible & (torch.arange(law.shape[1]) == given[:, None]), given)
+        token = draws.categorical(law)
         state = self.automaton.advance(self.states[rows.numpy()], token.numpy())
         owed = self.psi[rows, token].log()
         return Step(token, state, torch.zeros(len(rows), dtype=torch.float64), owed)

@@ -194,19 +194,18 @@ FAULTS = {
     ),
     "27: no token of the twist's weight is drawn by it": (
         "weighted.twisted",
-        "token = draws.categorical(weight / weight.sum(1, keepdim=True))",
-        "token = draws.categorical((self.log_prob[rows].exp() * (weight > 0)) /"
-        " (self.log_prob[rows].exp() * (weight > 0)).sum(1, keepdim=True))",
+        "self._weight[0][rows].div_(self._total[rows, None])",
+        "(self.log_prob + self.psi.sign().log())[rows].softmax(1)",
     ),
     "the mass of the choice forgets its scale": (
         "weighted.twisted",
-        "return self._weight.sum(1).log() + self._most",
-        "return self._weight.sum(1).log()",
+        "return self._total.log() + self._weight[1]",
+        "return self._total.log()",
     ),
     "islands resample from one another": (
         "weighted.smc",
-        "(island == number).nonzero()[:, 0]",
-        "(island >= 0).nonzero()[:, 0]",
+        "chosen.clone().split(members)",
+        "[chosen.clone()] * len(members)",
     ),
     "an island that died is left out of the mean": (
         "weighted.particles",

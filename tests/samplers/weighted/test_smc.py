@@ -91,6 +91,18 @@ def test_log_z_over_three_letters(name: str) -> None:
         check_letters(smc, name, seeds=6, n=500)
 
 
+@pytest.mark.filterwarnings("error::ergotext.samplers.weighted.samples.HeavyWeightsWarning")
+@pytest.mark.parametrize("name", ["fluency -20", "fluency +20", "0.7 fluency", "3 fluency"])
+@pytest.mark.parametrize("islands", [4, 8])
+def test_two_errors_of_islands_hold(name: str, islands: int) -> None:
+    """Of 200 seeds in at least 92%, as of a normal law, and no run is warned of."""
+    of, log_z = letters.problem(name)
+    runs = [smc(of, SeededDraws(seed), 96, islands=islands) for seed in range(200)]
+    held = sum(abs(run.log_z - log_z) <= 2 * run.log_z_stderr for run in runs)
+    assert held >= 0.92 * len(runs)
+    assert not any(run.complaints() for run in runs)
+
+
 def check_mass_is_kept(module: Any) -> None:
     """Rows 0 to 2 are open, row 3 has closed, row 4 has died."""
     log_weight = torch.tensor([0.0, -1.0, -2.0, 3.0, -torch.inf], dtype=torch.float64)

@@ -1,0 +1,147 @@
+"""Runs of SMC for all chains at once, each chain on islands of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from ergotext.lm.batch import TokenBatch
+from ergotext.lm.protocols import Energy, Twist
+from ergotext.samplers.base import Kind, Need, State
+from ergotext.samplers.chains.initial import check_chains, start
+from ergotext.samplers.draws import Draws
+from ergotext.samplers.options import check_counts
+from ergotext.samplers.registry import check_fit
+from ergotext.samplers.weighted.registered import SMC, SMCProposal
+from ergotext.samplers.weighted.resampling import Scheme
+from ergotext.samplers.weighted.samples import ZeroWeightError
+from ergotext.samplers.weighted.smc import Kept, grow_islands, islands_of
+from ergotext.support.numerics import log_mean_exp
+
+BEGINNINGS = 8
+"""Runs in which a chain must find a first text."""
+REWRITE = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Picked:
+    """A text of each chain's run, picked by its weight, and the run's estimate of Z."""
+
+    batch: TokenBatch
+    energy: Tensor
+    """float64 [B]: +inf where all particles died; then the text is none"""
+    log_z: Tensor
+    """float64 [B]: log Ẑ, -inf where all particles died"""
+    place: Tensor
+    """int64 [B]: of the particle within its run"""
+
+    def where(self, mask: Tensor, other: Picked) -> Picked:
+        """These where ``mask`` (bool [B]) holds, those of ``other`` elsewhere."""
+        return Picked(
+            self.batch.where(mask, other.batch),
+            torch.where(mask, self.energy, other.energy),
+            torch.where(mask, self.log_z, other.log_z),
+            torch.where(mask, self.place, other.place),
+        )
+
+
+class ParticleChains:
+    """What chains over runs of SMC share: the runs, and where a chain begins."""
+
+    kind: ClassVar[Kind] = "invariant"
+    needs: ClassVar[frozenset[Need]] = frozenset({"next-token"})
+    moves: ClassVar[tuple[str, ...]] = ("rewrite", "stay")
+
+    def __init__(
+        self,
+        energy: Energy,
+        max_length: int,
+        particles: int,
+        proposal: SMCProposal | None,
+        resampling: Scheme,
+        threshold: float,
+        twist: Twist | None,
+        islands: int,
+        ramp: int,
+    ) -> None:
+        self.energy = check_fit(type(self), energy)
+        check_counts(particles=particles, islands=islands)
+        self.smc = SMC(energy, max_length, proposal, resampling, threshold, twist, islands, ramp)
+        self.island = islands_of(particles, islands)
+        """int64 [N]: that of each particle of a chain"""
+
+    @property
+    def particles(self) -> int:
+        return len(self.island)
+
+    def begin(self, draws: Draws, chains: int, initial: TokenBatch | None) -> tuple[State, Tensor]:
+        """First states, and log Ẑ (float64 [B]) of a run in which each was written.
+
+        Given texts get that of a conditional run. So a chain that begins at a draw from π is in
+        equilibrium from the start.
+
+        Raises
+        ------
+        InputError
+            No chain, or a text that it cannot stand on.
+        ZeroWeightError
+            All particles of a chain died, in every one of several runs.
+        """
+        if initial is not None:
+            target = self.smc.target
+            state = start(self.energy, target.scorer.allowed, chains, initial, target.max_length)
+            return state, self.run(draws, chains, state.batch).log_z
+        check_chains(chains)
+        found = self.run(draws, chains)
+        for _ in range(BEGINNINGS - 1):
+            alive = found.log_z > -torch.inf
+            if bool(alive.all()):
+                break
+            found = found.where(alive, self.run(draws, chains))
+        if dead := int((found.log_z == -torch.inf).sum()):
+            raise ZeroWeightError(
+                f"no first text for {dead} of {chains} chains: in {BEGINNINGS} runs all "
+                f"{self.particles} particles died; use more particles, allow more tokens "
+                "(max_length), or give texts to start from (initial)"
+            )
+        return State(found.batch, found.energy), found.log_z
+
+    def run(self, draws: Draws, chains: int, kept: TokenBatch | None = None) -> Picked:
+        """A run for each chain, of which one text is picked.
+
+        Ẑ is the mean weight of all particles, which is the mean of the islands' Ẑ; to pick a
+        particle by its weight is to pick an island by its Ẑ and then a particle of it.
+
+        Parameters
+        ----------
+        draws : Draws
+        chains : int
+        kept : TokenBatch, optional
+            [B]: texts that the first particle of each chain writes (``Kept``).
+        """
+        first = torch.arange(chains) * self.particles
+        each = int(self.island[-1]) + 1
+        rows, _, _ = grow_islands(
+            self.smc.target,
+            draws,
+            (torch.arange(chains)[:, None] * each + self.island).flatten(),
+            proposal=self.smc.proposal,
+            resampling=self.smc.resampling,
+            threshold=self.smc.threshold,
+            kept=None if kept is None else Kept(first, kept),
+        )
+        log_weight = rows.log_weight.view(chains, -1)
+        log_z = log_mean_exp(log_weight)
+        alive = log_z > -torch.inf
+        law = log_weight.softmax(1)
+        law[~alive] = torch.eye(1, self.particles, dtype=torch.float64)  # there is none to pick
+        place = draws.categorical(law)
+        batch = rows.batch.select(first + place)
+        batch = TokenBatch(batch.ids, batch.length, self.energy.locked(batch))
+        energy = torch.full((chains,), torch.inf, dtype=torch.float64)
+        if bool(alive.any()):
+            energy[alive] = self.energy(batch.select(alive))
+        return Picked(batch, energy, log_z, place)
