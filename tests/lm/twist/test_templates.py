@@ -91,7 +91,7 @@ def check_sums(module: Any) -> None:
                         assert sums.at(left, words)[stopped] == pytest.approx(wanted, abs=1e-12)
 
 
-def check_exact(module: Any, template: str, power: float, most: int = 4) -> None:
+def check_exact(module: Any, template: str, power: float, most: int = 3) -> None:
     """The weighted share of every text is its mass, to the power that is asked for."""
     parts, scorer = Parts.of(template), Scorer()
     pieces = Pieces.of(ToyTokenizer(), size=5, end=0)
@@ -128,7 +128,7 @@ def test_sums() -> None:
     check_sums(templates)
 
 
-@pytest.mark.parametrize("template", ["a ___", "a ___{1,2} b", "___ c", "___{2} b ___"])
+@pytest.mark.parametrize("template", ["a ___", "a ___{1,2} b", "___ c", "___{1} b ___"])
 @pytest.mark.parametrize("power", [1.0, 1.5])
 def test_samples_are_exact(template: str, power: float) -> None:
     check_exact(templates, template, power)
