@@ -23,7 +23,7 @@ from ergotext.tasks.budget import Budget, chained, grown
 from ergotext.tasks.texts import as_json as records
 from ergotext.tasks.write import default_context
 
-ROOM, GROWN = 12, 8
+ROOM, GROWN = 12, 6
 """Tokens by which each blank may grow beyond its first filling, by edits or from left to right."""
 STEPS = 150
 """Of chains: fewer than for a whole sentence, most of which is given here."""

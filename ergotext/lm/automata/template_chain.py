@@ -71,8 +71,6 @@ class Filled(Chain[frozenset[Place]]):
 
     def __init__(self, texts: Sequence[str], blanks: Sequence[Blank]) -> None:
         self.texts, self.blanks = tuple(texts), tuple(blanks)
-        plain = not any(" " in text for text in texts[1:])
-        self._takes_all = [blank.most is None and (blank.spaced or plain) for blank in blanks]
         size = sum(map(len, texts)) + sum(blank.least for blank in blanks)
         if size > MOST_READ:
             raise InputError(
@@ -114,8 +112,7 @@ class Filled(Chain[frozenset[Place]]):
         high = blank.least if blank.most is None else blank.most
         new = not blank.spaced or between or not words
         if char in SPACES:
-            more = blank.most is None or words < high
-            goes_on = char == " " and blank.spaced and not new and more
+            goes_on = char == " " and blank.spaced and not new
             return [Place(number, at, words, True)] if goes_on else []
         if not new:
             return [Place(number, at, words)]
@@ -130,14 +127,11 @@ class Filled(Chain[frozenset[Place]]):
             ends = 0 <= number < len(self.blanks) and at == len(self.texts[number])
             if ends and not between and words >= self.blanks[number].least:
                 found.add(Place(number + 1, 0))
-        # What a blank that takes everything stands at, no earlier place adds to.
-        full = (p.number for p in found if self._endless(p))
-        first = max(full, default=-1)
-        return frozenset(place for place in found if place.number >= first)
+        # A blank of any number of words takes whatever an earlier place would still have to read.
+        first = max((place[:2] for place in found if self._endless(place)), default=(-1, 0))
+        return frozenset(place for place in found if place[:2] >= first)
 
     def _endless(self, place: Place) -> bool:
-        """Whether a place is in a blank that takes whatever earlier places could."""
-        number, at, words, _ = place
-        if not 0 <= number < len(self.blanks) or at < len(self.texts[number]):
-            return False
-        return self._takes_all[number] and words >= self.blanks[number].least
+        """Whether a place is in a blank that has begun and may have any number of words."""
+        number, _, words, _ = place
+        return words > 0 and self.blanks[number].most is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -110,23 +111,24 @@ class _Given:
 
     size: int
     """its characters"""
+    letters: int
+    """those before the space that it may end with"""
     chances: Sequence[float]
     """of what is left after its first n tokens"""
     written: Mapping[int, int]
     """characters to the tokens that wrote them, where others follow"""
     stops: bool
     """whether its last token stops"""
-    tokens: Sequence[int]
-    """those of what is left after each character"""
+    done: Sequence[int]
+    """tokens that are begun or written after so many characters"""
 
     def left(self, at: int) -> tuple[float, int]:
         """The chance that it goes on to its end after so many characters, and the tokens."""
-        if not self.tokens[at]:
-            return 1.0, 0
+        begun, size = self.done[at], len(self.chances)
         if at in self.written:
-            done = self.written[at]
-            return self.chances[done], len(self.chances) - done
-        return UNUSUAL, self.tokens[at]
+            return self.chances[self.written[at]], size - self.written[at]
+        rest = self.chances[begun] if begun < size else 1.0
+        return (rest, size - begun) if at >= self.letters else (UNUSUAL * rest, size - begun + 1)
 
 
 def _read(texts: Sequence[str], vocabulary: Vocabulary, hazards: Hazards) -> list[_Given]:
@@ -142,10 +144,10 @@ def _read(texts: Sequence[str], vocabulary: Vocabulary, hazards: Hazards) -> lis
         skipped = len(vocabulary.text(spelled)) - len(bare)
         parts = (vocabulary.text(spelled[:n]) for n in range(1, len(spelled)))
         written = {len(part) - skipped: n for n, part in enumerate(parts, 1)}
-        tokens = [max(1, round(len(spelled) * (1 - n / len(bare)))) for n in range(len(bare))]
-        tokens += [0] * (len(text) - len(bare) + 1)
+        ends = sorted(written)
+        done = [min(len(spelled), 1 + bisect_left(ends, at)) for at in range(len(text) + 1)]
         stops = bool(spelled) and bool(hazards.stops[spelled[-1]])
-        found.append(_Given(len(text), chances, written, stops, tokens))
+        found.append(_Given(len(text), len(bare), chances, written, stops, done))
     return found
 
 
