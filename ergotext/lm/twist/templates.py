@@ -56,7 +56,7 @@ class TemplateTwist(ProductTwist):
         filled = automaton.filled
         self._texts = _read(filled.texts, vocabulary, hazards)
         self._places = [sorted(read) for read in filled.positions]
-        shares = self._shares(hazards)
+        shares = self._shares(hazards, filled.blanks[0].spaced)
         over = np.exp(log_length[::-1] / hazards.power)
         last = self._texts[-1]
         ends = hazards.ends_stopped if last.stops else hazards.ends
@@ -92,10 +92,9 @@ class TemplateTwist(ProductTwist):
         rest, most = max(0.0, 1 - chance), max(1.0, chance)
         return begun / most + rest * inside, begun / most + rest * stopped
 
-    def _shares(self, hazards: Hazards) -> Floats:
+    def _shares(self, hazards: Hazards, spaced: bool) -> Floats:
         """float64 [D]: of tokens that do not stop, the share that begins 0, 1, … words."""
         tokens = self.automaton.pieces.tokens
-        spaced = self.automaton.filled.blanks[0].spaced
         begins = [_words(piece) if spaced else _characters(piece) for piece in tokens]
         text = np.fromiter(map(bool, tokens), np.bool_, len(tokens))
         size = min(len(tokens), len(hazards.mass))
