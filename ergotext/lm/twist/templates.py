@@ -54,6 +54,7 @@ class TemplateTwist(ProductTwist):
         super().__init__(automaton, hazards, log_length)
         self._power = hazards.power
         filled = automaton.filled
+        self._spaced = filled.blanks[0].spaced
         self._texts = _read(filled.texts, vocabulary, hazards)
         self._places = [sorted(read) for read in filled.positions]
         shares = self._shares(hazards)
@@ -95,7 +96,7 @@ class TemplateTwist(ProductTwist):
     def _shares(self, hazards: Hazards) -> Floats:
         """float64 [D]: of tokens that do not stop, the share that begins 0, 1, … words."""
         tokens = self.automaton.pieces.tokens
-        spaced = self.automaton.filled.blanks[0].spaced
+        spaced = self._spaced
         begins = [_words(piece) if spaced else _characters(piece) for piece in tokens]
         text = np.fromiter(map(bool, tokens), np.bool_, len(tokens))
         size = min(len(tokens), len(hazards.mass))
