@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -166,3 +166,9 @@ def decoded(text: bytes) -> tuple[str, bytes] | None:
         return decoder.decode(text), decoder.getstate()[0]
     except UnicodeDecodeError:
         return None
+
+
+@lru_cache(maxsize=8)
+def written_by(vocabulary: Vocabulary, end: int) -> Pieces:
+    """The bytes that each token of a model writes, made once."""
+    return Pieces.of(vocabulary.tokenizer, size=vocabulary.size, end=end)

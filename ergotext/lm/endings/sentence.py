@@ -5,10 +5,11 @@ from __future__ import annotations
 from enum import IntEnum
 from functools import lru_cache
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from ergotext.lm.automata.pieces import Pieces
+from ergotext.lm.automata.pieces import Pieces, written_by
 from ergotext.lm.batch import TokenBatch, checked
 from ergotext.lm.endings.abbreviations import abbreviated, before_number
 from ergotext.lm.tokenizers.vocabulary import Vocabulary
@@ -63,11 +64,18 @@ class SentenceEnd:
     def __init__(self, pieces: Pieces, size: int) -> None:
         self._pieces = pieces
         texts = [piece.decode(errors="replace") for piece in pieces.tokens[:size]]
-        self.absorbed = torch.zeros(len(Place), size, dtype=torch.bool)
-        self._may_stand = torch.zeros(size, dtype=torch.bool)
+        absorbed = np.zeros((len(Place), size), dtype=np.bool_)
+        may_stand = np.zeros(size, dtype=np.bool_)
+        opens: dict[str, list[int]] = {}
         for token in pieces.text[pieces.text < size].tolist():
-            self.absorbed[opened_by(texts[token]), token] = True
-            self._may_stand[token] = _may_stand(texts[token])
+            text = texts[token]
+            # Nothing after the first visible character says what a token opens.
+            begun = text[: len(text) - len(text.lstrip()) + 1]
+            if begun not in opens:
+                opens[begun] = opened_by(begun)
+            absorbed[opens[begun], token] = True
+            may_stand[token] = _may_stand(text)
+        self.absorbed, self._may_stand = torch.from_numpy(absorbed), torch.from_numpy(may_stand)
         self.stops = torch.zeros_like(self._may_stand)
         """bool [V]: tokens after which a sentence may end, whatever stands before them"""
         for token in self._may_stand.nonzero()[:, 0].tolist():
@@ -94,8 +102,7 @@ def sentence_end(vocabulary: Vocabulary, end_id: int) -> SentenceEnd:
     InputError
         What the tokens write cannot be found out.
     """
-    size = vocabulary.size
-    return SentenceEnd(Pieces.of(vocabulary.tokenizer, size=size, end=end_id), size)
+    return SentenceEnd(written_by(vocabulary, end_id), vocabulary.size)
 
 
 def place_after(text: str) -> Place:

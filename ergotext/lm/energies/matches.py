@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -10,12 +10,11 @@ from torch import Tensor
 
 from ergotext.errors import InputError
 from ergotext.lm.automata.grammars import regex
-from ergotext.lm.automata.pieces import Pieces
+from ergotext.lm.automata.pieces import Pieces, written_by
 from ergotext.lm.batch import TokenBatch, checked
 from ergotext.lm.energies.term import Term
 from ergotext.lm.protocols import Automaton, Ending
 from ergotext.lm.text_scorer import TextScorer
-from ergotext.lm.tokenizers.vocabulary import Vocabulary
 
 FEW_WALKS = 40
 """Walks where an ending is known to start from if they fail."""
@@ -127,12 +126,7 @@ def accepted(automaton: Automaton, batch: TokenBatch) -> Tensor:
 
 def pieces_of(lm: TextScorer) -> Pieces:
     """The bytes that each token of a model writes; the same object for the same tokenizer."""
-    return _pieces(lm.vocabulary, lm.end_id)
-
-
-@lru_cache(maxsize=8)
-def _pieces(vocabulary: Vocabulary, end: int) -> Pieces:
-    return Pieces.of(vocabulary.tokenizer, size=vocabulary.size, end=end)
+    return written_by(lm.vocabulary, lm.end_id)
 
 
 def matches(what: Automaton | str) -> Matches:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
-from scipy.stats import t as student
+from scipy.special import stdtrit
 from torch import Tensor
 
 from ergotext.samplers.weighted.rollout import GrownRows
@@ -102,7 +102,7 @@ class Particles(WeightedSamples):
             return super().log_z_stderr
         share = (self.island_log_z - self.island_log_z.max()).exp()
         relative = float(share.std() / (share.mean() * math.sqrt(self.islands)))
-        return relative * float(student.ppf(0.97725, self.islands - 1)) / 2
+        return relative * float(stdtrit(self.islands - 1, 0.97725)) / 2
 
     @property
     def error_known(self) -> bool:
