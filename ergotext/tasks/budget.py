@@ -9,8 +9,10 @@ from typing import Any
 from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.energies.term import Sum, Term
+from ergotext.samplers.options import check_whole
 from ergotext.samplers.result import Result
 from ergotext.samplers.sampling import sample
+from ergotext.samplers.weighted.particles import Particles
 from ergotext.samplers.weighted.result import WeightedResult
 from ergotext.samplers.weighted.samples import HeavyWeightsWarning
 
@@ -62,6 +64,7 @@ class Budget:
             raise InputError(
                 f"{', '.join(wrong)} goes with the sampler {goes_with}, not {self.sampler}"
             )
+        check_whole(particles=self.particles, chains=self.chains, steps=self.steps)
         if not self.power > 0:
             raise InputError(f"the power must be above 0, got {self.power}")
 
@@ -84,18 +87,27 @@ def grown(
     max_length : int
     """
     with warnings.catch_warnings():
-        # The weights are those of p^power, and no average is taken over them.
+        # What it says against its weights is said of p^power.
         warnings.simplefilter("ignore", HeavyWeightsWarning)
         found = sample(
             budget.power * fluent + demanded,
             budget.sampler,
-            n=budget.particles or PARTICLES,
+            n=PARTICLES if budget.particles is None else budget.particles,
             seed=budget.seed,
             max_length=max_length,
             progress=progress,
         )
     assert isinstance(found, WeightedResult)
-    return replace(found, problem=fluent + demanded)
+    samples = found.samples
+    assert isinstance(samples, Particles)
+    # Weighed for p itself: what is said of log Z and of means is said of that.
+    log_prob = -fluent(samples.batch)
+    return replace(
+        found,
+        problem=fluent + demanded,
+        samples=samples.reweighed((1 - budget.power) * log_prob),
+        settings={**found.settings, "power": budget.power},
+    )
 
 
 def chained(
@@ -117,8 +129,8 @@ def chained(
     result = sample(
         energy,
         budget.sampler,
-        chains=budget.chains or CHAINS,
-        steps=budget.steps or STEPS,
+        chains=CHAINS if budget.chains is None else budget.chains,
+        steps=STEPS if budget.steps is None else budget.steps,
         seed=budget.seed,
         max_length=max_length,
         max_seconds=budget.max_seconds,

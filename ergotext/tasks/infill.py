@@ -124,7 +124,7 @@ def _found(problem: _Problem, budget: Budget, progress: bool) -> Result | Weight
     if budget.grows:
         return grown(fluent, demanded, budget, most, progress=progress)
     moves = EditMoves(most, MOVES)
-    steps = budget.steps or STEPS
+    steps = STEPS if budget.steps is None else budget.steps
     return chained(
         fluent + demanded, replace(budget, steps=steps), most, moves=moves, progress=progress
     )

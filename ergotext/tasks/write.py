@@ -136,7 +136,8 @@ def problem_of(
     ).bind(fluent.scorer)
     needed = sum(map(len, demanded.spelled))
     if not budget.grows:
-        mean, most = demands.mean_length or LENGTH, demands.max_length or LONGEST
+        mean = LENGTH if demands.mean_length is None else demands.mean_length
+        most = LONGEST if demands.max_length is None else demands.max_length
         if mean > most:
             raise InputError(
                 f"the mean length ({mean:g}) is above max_length ({most}); lower length, or raise "
@@ -148,7 +149,9 @@ def problem_of(
         usual = max(GROWN, needed + MORE)
         if window is not None:
             usual = max(needed + MORE, 4 + round(TOKENS_A_WORD * window[1]))
-        problem = Problem(fluent, demanded, None, demands.max_length or usual)
+        most = usual if demands.max_length is None else demands.max_length
+        problem = Problem(fluent, demanded, None, most)
+        needed = int(demanded.automaton.least(demanded.automaton.start(1))[0])
     check_window(fluent, problem.max_length)
     if needed > problem.max_length:
         raise InputError(

@@ -120,6 +120,8 @@ class EndingScorer:
         at = ((last > 0) & torch.tensor(whole, dtype=torch.bool)).nonzero()[:, 0]
         plain, ended = self._ends(edited.select(at), last[at])
         total = total.index_add(0, at, ended - plain)
+        if bool((lost := total.isnan()).any()):  # where the model itself never ends
+            total[lost] = self.log_prob(edited.select(lost))
         refused = self._refused(edited, kinds).any(-1)
         return total.masked_fill(refused, -torch.inf).view(tokens.shape)
 

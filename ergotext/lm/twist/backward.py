@@ -11,7 +11,8 @@ import numpy as np
 from ergotext.support.arrays import Floats
 
 MOST_SETS = 1 << 16
-"""Sets of missing keywords that are told apart; with more, only their number is."""
+"""Sets of missing keywords, times numbers of words, that are told apart; with more, only the number
+of missing keywords is."""
 
 FLOOR = 1e-200
 """Value, beside the largest, of states that the model of the rest gives up and the automaton does
@@ -65,7 +66,8 @@ class Rest:
     @property
     def coarse(self) -> bool:
         """Whether only the number of missing keywords is told apart."""
-        return prod(len(chain) + 1 for chain in self.keywords) > MOST_SETS
+        counts = 1 if self.window is None else self.window[1] + 2
+        return counts * prod(len(chain) + 1 for chain in self.keywords) > MOST_SETS
 
     @property
     def chains(self) -> Sequence[Sequence[Sequence[Way]]]:

@@ -92,6 +92,7 @@ class Hazards:
         inside = allowed & ~stops
         inside[scorer.end_id] = False
         texts: list[tuple[int, ...]] = [()] * rows
+        places = max(1, min(places, _room(scorer) - 1))
         mass = torch.zeros(len(allowed), dtype=torch.float64)
         each: list[Tensor] = []
         for _ in range(places):
@@ -119,14 +120,16 @@ class Hazards:
         float64 [m] for a run of m tokens. The first entry takes ``mass`` for its first token; the
         others are averages over the beginnings of a few texts.
         """
-        batch = TokenBatch.of([(*text, *run) for text in self.beginnings for run in spelled])
+        most = max(0, _room(self.scorer) - max(map(len, spelled), default=0))
+        beginnings = [text[:most] for text in self.beginnings]
+        batch = TokenBatch.of([(*text, *run) for text in beginnings for run in spelled])
         scores = self.scorer.token_log_prob(batch)
         least = TINY if self.power <= 1 else PATIENCE
         found: list[Floats] = []
         for number, run in enumerate(spelled):
             rows = [
                 scores[place * len(spelled) + number][len(text) : len(text) + len(run)]
-                for place, text in enumerate(self.beginnings)
+                for place, text in enumerate(beginnings)
             ]
             rest = torch.stack(rows).flip(1).cumsum(1).flip(1)  # [beginnings, m]
             left = rest.exp().mean(0)
@@ -148,6 +151,11 @@ def _stops_of(scorer: NextTokenScorer) -> Tensor:
     except InputError:
         pass
     return torch.zeros_like(scorer.allowed)
+
+
+def _room(scorer: NextTokenScorer) -> int:
+    """Tokens that the window of the model leaves for a text."""
+    return int(getattr(scorer, "longest_text", 1 << 20))
 
 
 def _powered(scorer: NextTokenScorer, texts: Sequence[tuple[int, ...]], power: float) -> Tensor:

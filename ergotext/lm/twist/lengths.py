@@ -44,7 +44,9 @@ class LengthTwist:
         # Copies of a text's state are looked at once.
         distinct, which = np.unique(after, return_inverse=True)
         room = (self.automaton.least(distinct) <= left)[which]
-        value = np.where(self._stops[token], self._stopped[left], self._inside[left])
+        stops = np.pad(self._stops, (0, max(0, int(token.max(initial=0)) + 1 - len(self._stops))))
+        value = np.where(stops[token], self._stopped[left], self._inside[left])
         value = np.where(token == self.automaton.end, self._over[left], value) * room
-        psi[row, token] = value
+        known = token < size  # others have no probability
+        psi[row[known], token[known]] = value[known]
         return psi

@@ -12,6 +12,20 @@ from ergotext.lm.twist.backward import FLOOR
 from ergotext.lm.twist.hazards import Hazards
 from ergotext.support.arrays import Floats, Ints
 
+FARTHEST = 300.0
+"""Nats by which lengths are told apart: more would not be numbers any more."""
+
+
+def bounded(log_length: Floats) -> Floats:
+    """float64 [L + 1]: over the best length, and no less than ``FARTHEST`` where one is possible.
+
+    A twist may be wrong about unlikely lengths, and may not be 0 where a text can end.
+    """
+    best = log_length.max()
+    if best == -np.inf:
+        return log_length
+    return np.where(log_length > -np.inf, np.maximum(log_length - best, -FARTHEST), -np.inf)
+
 
 class ProductTwist(ABC):
     """ψ for the states of a ``ChainProduct`` (``protocols.Twist``).
@@ -28,7 +42,7 @@ class ProductTwist(ABC):
 
     def __init__(self, automaton: ChainProduct, hazards: Hazards, log_length: Floats) -> None:
         self.automaton, self._stops = automaton, hazards.stops.numpy()
-        self._log_length = log_length
+        self._log_length = log_length = bounded(log_length)
         self._kept: dict[tuple[int, int], Ints] = {}
 
     @abstractmethod

@@ -57,7 +57,7 @@ class TemplateTwist(ProductTwist):
         self._texts = _read(filled.texts, vocabulary, hazards)
         self._places = [sorted(read) for read in filled.positions]
         shares = self._shares(hazards, filled.blanks[0].spaced)
-        over = np.exp(log_length[::-1] / hazards.power)
+        over = np.exp(self._log_length[::-1] / hazards.power)
         last = self._texts[-1]
         ends = hazards.ends_stopped if last.stops else hazards.ends
         # V of what follows each given text, from the last one back.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
@@ -64,6 +64,23 @@ class Particles(WeightedSamples):
             island=island[met],
             resampled=resampled,
         )
+
+    def reweighed(self, log_factor: Tensor) -> Particles:
+        """The same sequences with weights multiplied by a factor each: those of another target.
+
+        Parameters
+        ----------
+        log_factor : float64 [K]
+            In nats: log of that target over this one.
+        """
+        log_weight = self.log_weight + log_factor
+        places = torch.arange(self.tries) * self.islands // self.tries
+        each = [
+            float(log_weight[self.island == n].logsumexp(0)) - math.log(int((places == n).sum()))
+            for n in range(self.islands)
+        ]
+        log_z = torch.tensor(each, dtype=torch.float64)
+        return replace(self, log_weight=log_weight, island_log_z=log_z)
 
     @property
     def islands(self) -> int:

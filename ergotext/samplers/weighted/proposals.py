@@ -56,11 +56,14 @@ class TokenProposal(Protocol):
 
 
 def model(draws: Draws, log_prob: Tensor, automaton: Automaton, states: Ints) -> Step:
-    """The model itself: v ~ p with weight 1 where v is allowed and 0 where it is not."""
-    token = draws.categorical(log_prob.exp())
+    """The model itself: v ~ p with weight 1 where v is allowed and 0 where it is not.
+
+    For a power of p the weight is the sum of it over all tokens.
+    """
+    token = draws.categorical(log_prob.softmax(1))
     after = automaton.advance(states, token.numpy())
     dead = torch.from_numpy(after < 0)
-    return Step(token, after, torch.zeros(len(token)).double().masked_fill(dead, -torch.inf))
+    return Step(token, after, log_prob.logsumexp(1).masked_fill(dead, -torch.inf))
 
 
 class Choice(Protocol):

@@ -95,6 +95,11 @@ def rejection(
         raise InputError(
             f"n ({n}), max_tries ({max_tries}) and at_once ({at_once}) must be at least 1"
         )
+    if target.power != 1:
+        raise InputError(
+            f"rejection needs p itself, but the target has p^{target.power:g}: make the power a "
+            "part of the soft energy"
+        )
     if log_bound is None and target.soft is not None:
         raise InputError(
             "rejection needs a bound of the weights, and none is known for this soft energy: set "

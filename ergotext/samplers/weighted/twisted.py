@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from weakref import WeakKeyDictionary
+from weakref import finalize, proxy
 
 import torch
 from torch import Tensor
@@ -21,15 +21,20 @@ HAZARDS_SEED = 20161
 the model alone."""
 FAINT = 1e-150
 """Sum of a row's weights from which they are taken in logs: denormal numbers would be near."""
-_KNOWN: WeakKeyDictionary[NextTokenScorer, dict[float, Hazards]] = WeakKeyDictionary()
+_KNOWN: dict[int, dict[float, Hazards]] = {}
+"""By the identity of the model, as long as it lives."""
 
 
 def hazards_of(scorer: NextTokenScorer, power: float = 1.0) -> Hazards:
     """The hazards of a model, estimated once."""
-    known = _KNOWN.setdefault(scorer, {})
+    if id(scorer) not in _KNOWN:
+        _KNOWN[id(scorer)] = {}
+        finalize(scorer, _KNOWN.pop, id(scorer), None)
+    known = _KNOWN[id(scorer)]
     if power not in known:
         draws = SeededDraws(HAZARDS_SEED)
-        known[power] = Hazards.estimate(scorer, draws.categorical, power=power)
+        # What is kept must not keep the model.
+        known[power] = Hazards.estimate(proxy(scorer), draws.categorical, power=power)
     return known[power]
 
 

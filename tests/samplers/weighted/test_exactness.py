@@ -202,7 +202,9 @@ def check_power(smc: Any, target_of: Any, proposals: Any) -> None:
 
 
 def test_powers_of_the_model() -> None:
-    check_power(smc, Target, [masked, Twisted(Hopes(FEW, *TWIST))])
+    check_power(smc, Target, [masked, model, Twisted(Hopes(FEW, *TWIST))])
+    with pytest.raises(InputError, match="needs p itself"):
+        rejection(replace(target(FEW, 3, tilted=False), power=2.0), SeededDraws(0), 3)
     ramped = replace(target(FEW, 3), power=2.0, ramp=2)
     whole = replace(target(FEW, 3), power=2.0)
     assert [ramped.exponent(n) for n in (0, 1, 2)] == pytest.approx([4 / 3, 5 / 3, 2])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -272,3 +273,15 @@ def test_a_result_of_few_draws_prints_no_error() -> None:
     assert few.log_z_stderr == math.inf and "± unknown" in few.text()
     many = sample(energy, "importance", n=100, max_length=3, progress=False)
     assert 0 < many.log_z_stderr < 1 and "unknown" not in many.text() and not many.warnings
+
+
+def test_particles_weighed_for_another_target() -> None:
+    """A factor of every weight shifts log Z, islands that died stay dead."""
+    found = particles(list(range(9)), [0.0, 0.1, -0.1, 0.0])
+    again = found.reweighed(torch.full((9,), -3.0, dtype=torch.float64))
+    assert again.log_z == pytest.approx(found.log_z - 3)
+    # Nine particles in four islands of 3, 2, 2 and 2, all of weight exp(-3).
+    assert again.island_log_z.tolist() == pytest.approx([-3.0] * 4)
+    dead = particles([5, 6, 7, 8], [-math.inf, 0.0])
+    dead = replace(dead, tries=8, island=torch.ones(4).long())
+    assert dead.reweighed(torch.zeros(4).double()).island_log_z.tolist() == [-math.inf, 0.0]

@@ -1,0 +1,83 @@
+"""Hazards of a model: what they are of, and that keeping them keeps no model."""
+
+from __future__ import annotations
+
+import gc
+from dataclasses import dataclass
+from weakref import ref
+
+import numpy as np
+import pytest
+import torch
+
+import ergotext as et
+from ergotext.lm.twist.hazards import Hazards
+from ergotext.lm.twist.product import FARTHEST, bounded
+from ergotext.samplers import sample
+from ergotext.samplers.draws import SeededDraws
+from ergotext.samplers.weighted import twisted
+from ergotext.testing.toy import ToyScorer
+
+
+def test_a_seed_gives_the_same_hazards_whatever_was_asked_before() -> None:
+    scorer = ToyScorer(3)
+    one, two = (Hazards.estimate(scorer, SeededDraws(5).categorical) for _ in range(2))
+    assert torch.equal(one.mass, two.mass) and one.beginnings == two.beginnings
+    other = Hazards.estimate(scorer, SeededDraws(6).categorical)
+    assert not torch.equal(one.mass, other.mass)
+    total = one.ends + one.stopping + one.goes_on
+    assert total == pytest.approx(1, abs=1e-9)
+
+
+def test_powers_are_means_of_powers() -> None:
+    hazards = Hazards.estimate(ToyScorer(3), SeededDraws(5).categorical, power=2.0, places=1)
+    batch = et.TokenBatch.of([()])
+    law = ToyScorer(3).next_log_prob(batch, batch.length)[0].exp()
+    torch.testing.assert_close(hazards.mass, law, rtol=0, atol=1e-12)
+
+
+def test_what_is_kept_keeps_no_model() -> None:
+    scorer = ToyScorer(3)
+    twisted.hazards_of(scorer)
+    known, seen = id(scorer), ref(scorer)
+    assert known in twisted._KNOWN
+    del scorer
+    gc.collect()
+    assert seen() is None and known not in twisted._KNOWN
+
+
+def test_models_that_equal_another_have_hazards_of_their_own() -> None:
+    @dataclass
+    class Plain(ToyScorer):
+        seed: int = 0
+
+        def __post_init__(self) -> None:
+            super().__init__(self.seed)
+
+    one, two = Plain(1), Plain(2)  # unhashable, as dataclasses are
+    assert not torch.equal(twisted.hazards_of(one).mass, twisted.hazards_of(two).mass)
+
+
+@pytest.mark.filterwarnings("ignore::ergotext.samplers.weighted.samples.HeavyWeightsWarning")
+def test_a_text_that_fits_the_window_is_written(tiny_causal: et.CausalLM) -> None:
+    most = tiny_causal.longest_text
+    context = "a"
+    while tiny_causal.given(context).longest_text > 6:
+        context += " a" * max(1, (tiny_causal.given(context).longest_text - 6) // 2)
+    lm = tiny_causal.given(context)
+    assert 0 < lm.longest_text <= 6 < most
+    energy = et.fluency(lm) + et.keywords(["dog"])
+    found = sample(energy, "smc", n=16, max_length=lm.longest_text, progress=False)
+    assert len(found.samples)
+
+
+def test_unlikely_lengths_are_told_apart_as_far_as_numbers_go() -> None:
+    log_length = np.array([-np.inf, -5000.0, -1003.0, -1000.0])
+    assert bounded(log_length).tolist() == [-np.inf, -FARTHEST, -3.0, 0.0]
+    never = np.full(2, -np.inf)
+    assert bounded(never).tolist() == never.tolist()
+
+
+@pytest.fixture(scope="module")
+def tiny_causal() -> et.CausalLM:
+    return et.load("tiny-causal")
