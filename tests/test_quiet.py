@@ -78,7 +78,7 @@ BROKEN = ("lacking", "unused", "shaped", "nan", "config", "words")
 
 def test_a_broken_model_is_one_line_of_ours(files: Path, tmp_path: Path) -> None:
     causal = [
-        ["write", "summer", "--steps", "1", "--model"],
+        ["write", "summer", "--particles", "1", "--model"],
         ["infill", "The ___.", "--model"],
         ["sample", "--regex", "a+", "--model"],
     ]
@@ -119,7 +119,7 @@ def test_a_good_run_says_nothing(files: Path, tmp_path: Path) -> None:
             ["train", questions, "--dev", questions, "-i", index, "-o", str(trained),
              "--start", model, "--steps", "2", "--device", "cpu"],
             ["retrieve", "-i", index, "--model", str(trained), "苹果什么颜色？"],
-            ["infill", "The ___.", "--model", str(files / "causal"), "--steps", "2"],
+            ["infill", "The ___.", "--model", str(files / "causal"), "--particles", "8"],
         ]
     ):  # fmt: skip
         assert (lines, code) == ([], 0), (command, lines)

@@ -110,7 +110,7 @@ def test_runs_run(tmp_path: Path) -> None:
     """As printed, but for smaller budgets."""
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     infill, paraphrase, weighted, chains = RUNS
-    out = shell(f"{infill} --chains 2 --steps 12", tmp_path)
+    out = shell(f"{infill} --particles 16", tmp_path)
     filled = [line for line in out.splitlines() if re.match(r"The \S.* sat on the \S.*\.", line)]
     assert 1 <= len(filled) <= 5
     others = shell(f"{paraphrase} --chains 2 --steps 25", tmp_path)
@@ -155,7 +155,7 @@ def test_complaints_are_seen() -> None:
 
 
 def test_there_are_commands_to_run() -> None:
-    assert len(COMMANDS) == 4 and "make demo" in README and "make test" in README
+    assert len(COMMANDS) == 5 and "make demo" in README and "make test" in README
 
 
 @pytest.mark.slow
@@ -164,6 +164,7 @@ def test_snippets_run(number: int, tmp_path: Path) -> None:
     """As printed, but for a smaller budget."""
     code = blocks(README, "python")[number]
     smaller = re.sub(r"chains=\d+, steps=\d+", "chains=2, steps=12", code)
+    smaller = re.sub(r"n=64, max_length=22", "n=32, max_length=12", smaller)
     assert smaller != code
     script = tmp_path / "snippet.py"
     script.write_text(smaller)

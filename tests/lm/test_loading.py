@@ -101,7 +101,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000_000, 50_000_000))\n"
         "from ergotext.cli import main\n"
-        "sys.exit(main(['write', 'summer', '--steps', '1']))\n"
+        "sys.exit(main(['write', 'summer', '--particles', '1']))\n"
     )
     environment = {"ERGOTEXT_CACHE": str(tmp_path), "HF_HUB_OFFLINE": "1", "PATH": ""}
     done = subprocess.run(

@@ -300,7 +300,7 @@ WEIGHTED: dict[str, dict[str, Weighted]] = {
         "dead ends": Weighted(*LOOPED, {"threshold": 0.9}, 2, 300),
         "twisted": Weighted(*LOOPED, {"threshold": 0.9, "twist": Hopes(LOOP, *TWIST)}, 2, 300),
         "islands": Weighted(
-            *LOOPED, {"threshold": 1.0, "islands": 2, "ramp": 2}, 3, 300, {"islands": 4}
+            *LOOPED, {"threshold": 1.0, "islands": 2, "ramp": 2}, 3, 300, {"islands": 10}
         ),
         "compiled": Weighted(*FREE, {"threshold": 0.9}, 2, 300),
     },

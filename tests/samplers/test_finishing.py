@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -121,7 +122,7 @@ class Letters:
 LETTERS = Letters()
 
 
-@pytest.mark.parametrize("sample", [importance, smc])
+@pytest.mark.parametrize("sample", [importance, partial(smc, islands=8)])
 def test_log_z_of_the_default_proposal_near_the_greatest_length(sample: Any) -> None:
     exact, held, known = LETTERS.log_z(8, 3), 0, 0
     for seed in range(12):
@@ -171,11 +172,11 @@ FAULTS = {
     "what is not known has no share": (
         "finishing", "np.log(SHARE / (1 - SHARE)) +", "-np.inf +"
     ),
-    "the factor is left in the weight": ("weighted.rollout", "- owed[at] - new", "- new"),
+    "the factor is left in the weight": ("weighted.rollout", "- rows.owed[at]", ""),
     "it is given back twice": ("weighted.rollout", "owed[at] = new.where(going, 0.0)",
                                "owed[at] = 2 * new.where(going, 0.0)"),
-    "copies owe what others do": ("weighted.rollout", "            self.owed[index],\n",
-                                  "            self.owed,\n"),
+    "copies take the choices of others": ("weighted.rollout", "place = ahead.place[row[at]]",
+                                          "place = ahead.place[at].clamp(min=0)"),
 }  # fmt: skip
 
 

@@ -15,7 +15,7 @@ WRONG = [
     *[("rejection", "max_tries", v) for v in ("x", 1.5, 0, None)],
     *[("rejection", "at_once", v) for v in ("x", 2.5, None)],
     *[("importance", "at_once", v) for v in ("x", 2.5, 0, None)],
-    *[("importance", "proposal", v) for v in ("x", 3, None, [])],
+    *[("importance", "proposal", v) for v in ("x", 3, [])],
     *[("smc", "threshold", v) for v in ("x", None, math.nan, -1, 1.5)],
     *[("smc", "resampling", v) for v in ("x", 3, None)],
     *[("smc", "twist", v) for v in ("x", 3)],

@@ -94,7 +94,8 @@ def _padding_and_end(parts: Sequence[Automaton]) -> tuple[int, int]:
     """The tokens that all parts share; InputError if they are of different vocabularies."""
     if not parts:
         raise InputError("no automaton to combine: give at least one")
-    pads = [int(_tokens(part, DEAD)[0]) for part in parts]
+    # A part that says nothing of its padding takes that of the others.
+    pads = [int(pad[0]) for part in parts if len(pad := _tokens(part, DEAD))]
     ends = [part.end for part in parts]
     known = [_fingerprint(part) for part in parts]
     tokenizers = [fingerprint for fingerprint in known if fingerprint]
@@ -104,7 +105,7 @@ def _padding_and_end(parts: Sequence[Automaton]) -> tuple[int, int]:
                 f"the automata have different {name} ({', '.join(map(str, which))}): build them "
                 "for the same vocabulary"
             )
-    return pads[0], ends[0]
+    return pads[0] if pads else ends[0], ends[0]
 
 
 def _ends(part: Automaton, state: int, ending: tuple[int, ...]) -> bool:

@@ -37,7 +37,8 @@ _PROPOSALS: dict[str, TokenProposal] = {
     "model": model,
     "adaptive": AdaptiveRejection(),
 }
-ISLANDS = 4
+ISLANDS, MOST_ISLANDS, ON_EACH = 4, 16, 32
+"""Islands by default: as many as have so many particles, but four from 32 particles on."""
 _SCHEMES = ", ".join(get_args(Scheme))
 
 
@@ -165,7 +166,7 @@ class SMC:
     twist : Twist, optional
         Of your own, for the proposal ``twisted``.
     islands : int, optional
-        By default 4, or 1 for fewer than 32 particles.
+        By default one for 32 particles, but at least 4 and at most 16; 1 for fewer than 32.
     ramp : int
         Tokens over which the particles come from p to its power.
 
@@ -213,13 +214,18 @@ class SMC:
             proposal=self.proposal,
             resampling=self.resampling,
             threshold=self.threshold,
-            islands=self.islands or (ISLANDS if n >= 8 * ISLANDS else 1),
+            islands=self.islands or _islands(n),
         )
 
 
 def _check_twist(twist: Twist | None) -> None:
     if not (twist is None or isinstance(twist, Twist)):
         raise InputError(f"twist must have a method psi (protocols.Twist), got {twist!r:.60}")
+
+
+def _islands(n: int) -> int:
+    """Islands of n particles."""
+    return 1 if n < ON_EACH else max(ISLANDS, min(MOST_ISLANDS, n // ON_EACH))
 
 
 def _looking(

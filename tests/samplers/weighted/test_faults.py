@@ -119,7 +119,7 @@ FAULTS = {
         "alive = (mass > -torch.inf).nonzero()[:, 0]",
         "alive = torch.arange(len(mass))",
     ),
-    "14: roots do not move with their particles": ("weighted.smc", "root = root[chosen]", "pass"),
+    "14: roots do not move with their particles": ("weighted.smc", "root[chosen]", "root"),
     "14: choices do not move with their particles": (
         "weighted.rollout",
         "place = ahead.place[row[at]]",
@@ -163,9 +163,8 @@ FAULTS = {
     ),
     "28: resampling by the weights from before the draw": (
         "weighted.smc",
-        "weight = self.log_weight.softmax(0)",
-        "weight = self.log_weight.clamp(min=0.0, max=0.0).where(\n"
-        "            self.log_weight > -torch.inf, -torch.inf\n        ).softmax(0)",
+        "weight, count = self.log_weight.softmax(0), ",
+        "weight, count = (self.log_weight > -torch.inf).double().log().softmax(0), ",
     ),
     "28: the last token's twist is never taken out": (
         "weighted.rollout",
