@@ -9,7 +9,7 @@ UV = $(VENV)-lock/bin/uv pip compile pyproject.toml constraints/build.in --all-e
 export HF_HUB_OFFLINE ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 
-.PHONY: demo test fast lint docs api lock test-newest test-lowest clean
+.PHONY: demo test coverage fast lint docs api lock test-newest test-lowest clean
 
 demo: $(VENV)/demo.ok
 	$(BIN)/ergotext index build examples/facts.tsv -o examples/facts.ergo --tokenizer tiny-retriever
@@ -18,6 +18,9 @@ demo: $(VENV)/demo.ok
 	$(BIN)/ergotext write summer beach "ice cream"
 
 test: $(VENV)/dev.ok lint docs
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+coverage: $(VENV)/dev.ok
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --cov --cov-report=
 	@echo "Coverage: $$($(BIN)/coverage report --format=total)% of lines"
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import re
 import statistics
 import time
@@ -108,13 +109,14 @@ def main() -> None:
             answered += kept
             answers += [per_token(scorer, answer)] if kept else []
             print(f"  prompted {'all   ' if kept else 'not all'} {answer}", flush=True)
+    one_sentence = [rate for rate in references if rate > -math.inf]
     print(
         f"\n{len(sets)} sets, {arguments.threads} threads, seconds a set: mean "
         f"{statistics.mean(seconds):.2f}, median {statistics.median(seconds):.2f}, first "
         f"{seconds[0]:.2f}, most {max(seconds):.2f}\n"
         f"hold every word {held}, a trigram twice {repeated}\n"
-        f"log p a token, mean: ours {statistics.mean(ours):.2f}, references "
-        f"{statistics.mean(references):.2f}"
+        f"log p a token, mean: ours {statistics.mean(ours):.2f}, the {len(one_sentence)} references "
+        f"of one sentence {statistics.mean(one_sentence):.2f}"
     )
     if arguments.prompted:
         shown = f"{statistics.mean(answers):.2f}" if answers else "-"
