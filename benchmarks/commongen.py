@@ -115,8 +115,8 @@ def main() -> None:
         f"{statistics.mean(seconds):.2f}, median {statistics.median(seconds):.2f}, first "
         f"{seconds[0]:.2f}, most {max(seconds):.2f}\n"
         f"hold every word {held}, a trigram twice {repeated}\n"
-        f"log p a token, mean: ours {statistics.mean(ours):.2f}, the {len(one_sentence)} references "
-        f"of one sentence {statistics.mean(one_sentence):.2f}"
+        f"log p a token, mean: ours {statistics.mean(ours):.2f}, {len(one_sentence)} references of "
+        f"one sentence {statistics.mean(one_sentence):.2f}"
     )
     if arguments.prompted:
         shown = f"{statistics.mean(answers):.2f}" if answers else "-"
