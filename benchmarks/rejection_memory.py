@@ -17,6 +17,7 @@ import math
 import time
 import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -46,9 +47,9 @@ class Counting:
         return self.inner.next_log_prob(batch, position)
 
 
-def plain(*about: object) -> object:
+def plain(*about: Any) -> Any:
     """The model's own draws under another name, so that they have no memory."""
-    return model(*about)  # type: ignore[arg-type]  # handed through
+    return model(*about)
 
 
 def nearest(patterns: list[str], lm: CausalLM, max_length: int) -> list[tuple[str, Target, float]]:
@@ -57,7 +58,8 @@ def nearest(patterns: list[str], lm: CausalLM, max_length: int) -> list[tuple[st
     found = []
     for pattern in patterns:
         try:
-            target = Target(Counting(lm), regex(pattern, pieces), max_length)  # type: ignore[arg-type]  # by __getattr__
+            scorer: Any = Counting(lm)  # by ``__getattr__`` a scorer
+            target = Target(scorer, regex(pattern, pieces), max_length)
             log_z = smc(target, SeededDraws(0), 64, proposal=finishing).log_z
         except (InputError, ErgotextError):
             continue
@@ -66,13 +68,14 @@ def nearest(patterns: list[str], lm: CausalLM, max_length: int) -> list[tuple[st
 
 
 def measured(target: Target, proposal: TokenProposal, n: int, most: int) -> str:
-    target.scorer.begun = 0  # type: ignore[attr-defined]  # Counting
+    counting: Any = target.scorer  # a ``Counting``
+    counting.begun = 0
     began = time.perf_counter()
     try:
         found = module.rejection(target, SeededDraws(1), n, proposal=proposal, max_tries=most)
     except ErgotextError as error:
         return f"{str(error)[:50]:>54}"
-    seconds, begun = time.perf_counter() - began, target.scorer.begun  # type: ignore[attr-defined]  # Counting
+    seconds, begun = time.perf_counter() - began, counting.begun
     left = math.exp(float(found.log_left[-1])) if len(found.log_left) else 1.0
     return (
         f"{found.tries / len(found):9.1f} {begun / len(found):9.1f} {len(found):4d} "

@@ -48,11 +48,11 @@ class FeasibleAutomaton(AutomatonBase):
     """
 
     def __init__(self, automaton: Automaton, room: int) -> None:
-        self._automaton, self._room = automaton, room
+        self._automaton, self.room = automaton, room
 
     def trust(self, states: Ints, row: Ints, token: Ints, after: Ints, score: Tensor) -> Tensor:
         """float64 [n], nats: ``finishing.log_trust`` of candidates."""
-        room = np.full(len(states), self._room)
+        room = np.full(len(states), self.room)
         return log_trust(self._automaton, states, room, row, token, after, score)
 
     @property
@@ -64,12 +64,12 @@ class FeasibleAutomaton(AutomatonBase):
 
     def candidates(self, states: Ints) -> tuple[Ints, Ints, Ints]:
         row, token, after = self._automaton.candidates(states)
-        kept = fits(self._automaton, after, self._room)
+        kept = fits(self._automaton, after, self.room)
         return row[kept], token[kept], after[kept]
 
     def advance(self, states: Ints, tokens: Ints) -> Ints:
         after = self._automaton.advance(states, tokens)
-        return np.where(fits(self._automaton, after, self._room), after, -1)
+        return np.where(fits(self._automaton, after, self.room), after, -1)
 
     def accepting(self, states: Ints) -> NDArray[np.bool_]:
         return self._automaton.accepting(states)

@@ -9,9 +9,11 @@ from weakref import finalize, proxy
 import torch
 from torch import Tensor
 
+from ergotext.errors import InputError
 from ergotext.lm.protocols import Automaton, NextTokenScorer, Twist
 from ergotext.lm.twist import Hazards, compile_twist
 from ergotext.samplers.draws import Draws, SeededDraws
+from ergotext.samplers.feasible import FeasibleAutomaton
 from ergotext.samplers.target import EnergyError, Target
 from ergotext.samplers.weighted.proposals import Choice, Step, drawn, pinned
 from ergotext.support.arrays import Ints
@@ -81,8 +83,11 @@ class Twisted:
         return _Dense(log_prob, psi, automaton, states)
 
     def __call__(self, draws: Draws, log_prob: Tensor, automaton: Automaton, states: Ints) -> Step:
-        room: int = automaton.room  # type: ignore[attr-defined] # a FeasibleAutomaton's
-        return drawn(draws, self.look(log_prob, automaton, states, room))
+        if not isinstance(automaton, FeasibleAutomaton):
+            raise InputError(
+                "a twist must know how many tokens are left: give a FeasibleAutomaton, or use look"
+            )
+        return drawn(draws, self.look(log_prob, automaton, states, automaton.room))
 
 
 @dataclass(frozen=True, eq=False)

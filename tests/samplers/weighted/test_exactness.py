@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ergotext.errors import ErgotextError, InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.samplers.draws import SeededDraws
+from ergotext.samplers.feasible import FeasibleAutomaton
 from ergotext.samplers.target import Target
 from ergotext.samplers.weighted.importance import importance
 from ergotext.samplers.weighted.proposals import AdaptiveRejection, TokenProposal, masked, model
@@ -104,6 +105,25 @@ def check_step(proposal: TokenProposal, table: Table = FEW, seed: int = 0) -> No
 @pytest.mark.parametrize("table", [FEW, LOOP])
 def test_one_token(proposal: TokenProposal, table: Table) -> None:
     check_step(proposal, table)
+
+
+def test_one_token_by_a_twist() -> None:
+    """E[w/ψ(v) · 1[v]] = p(v) · 1[v allowed], and the tokens left must be known."""
+    proposal = Twisted(Hopes(FEW, *TWIST))
+    automaton, log_prob = FeasibleAutomaton(FEW, 2), ToyScorer(0).table[1, 1][None]
+    total = np.zeros(5)
+
+    def step(draws: Any) -> tuple[int, float]:
+        taken = proposal(draws, log_prob, automaton, FEW.start(1))
+        assert taken.owed is not None
+        return int(taken.token[0]), float((taken.log_weight - taken.owed)[0].exp())
+
+    for p, (token, weight) in every_run(step):
+        total[token] += p * weight
+    allowed = np.isin(np.arange(5), list(FEW.ways[0]))
+    assert np.abs(total - log_prob[0].exp().numpy() * allowed).max() < 1e-12
+    with pytest.raises(InputError, match="how many tokens are left"):
+        proposal(SeededDraws(0), log_prob, FEW, FEW.start(1))
 
 
 def test_adaptive_rejection_does_not_ask_about_every_token() -> None:
