@@ -33,7 +33,7 @@ from ergotext.lm.sources import BUNDLED, source_of
 from ergotext.samplers import SeededDraws
 from ergotext.samplers.search.stochastic_beam import stochastic_beam
 from ergotext.samplers.target import Target
-from ergotext.samplers.weighted.proposals import AdaptiveRejection
+from ergotext.samplers.weighted.adaptive import AdaptiveRejection
 from ergotext.samplers.weighted.samples import WeightedSamples
 from ergotext.samplers.weighted.smc import smc
 

@@ -16,9 +16,10 @@ from ergotext.lm.energies.term import Sum
 from ergotext.samplers import AnnealedImportance, SeededDraws
 from ergotext.samplers.search.stochastic_beam import stochastic_beam
 from ergotext.samplers.target import Target
+from ergotext.samplers.weighted.adaptive import AdaptiveRejection
 from ergotext.samplers.weighted.ais import log_q
 from ergotext.samplers.weighted.importance import importance
-from ergotext.samplers.weighted.proposals import AdaptiveRejection, TokenProposal, masked, model
+from ergotext.samplers.weighted.proposals import TokenProposal, masked, model
 from ergotext.samplers.weighted.rollout import grown
 from ergotext.samplers.weighted.smc import smc
 from ergotext.testing.exhaust import every_run

@@ -14,9 +14,9 @@ from ergotext.samplers.options import check_counts, check_whole
 from ergotext.samplers.registry import check_fit, register
 from ergotext.samplers.target import Target
 from ergotext.samplers.unconstrained import Unconstrained
+from ergotext.samplers.weighted.adaptive import AdaptiveRejection
 from ergotext.samplers.weighted.importance import importance
 from ergotext.samplers.weighted.proposals import (
-    AdaptiveRejection,
     Looking,
     TokenProposal,
     finishing,

@@ -16,8 +16,9 @@ from ergotext.lm.batch import TokenBatch
 from ergotext.samplers.draws import SeededDraws
 from ergotext.samplers.feasible import FeasibleAutomaton
 from ergotext.samplers.target import Target
+from ergotext.samplers.weighted.adaptive import AdaptiveRejection
 from ergotext.samplers.weighted.importance import importance
-from ergotext.samplers.weighted.proposals import AdaptiveRejection, TokenProposal, masked, model
+from ergotext.samplers.weighted.proposals import TokenProposal, masked, model
 from ergotext.samplers.weighted.rejection import rejection
 from ergotext.samplers.weighted.resampling import ancestors
 from ergotext.samplers.weighted.samples import ZeroWeightError

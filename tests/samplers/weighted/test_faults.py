@@ -35,6 +35,7 @@ NAMES = (
     "weighted.samples",
     "target",
     "weighted.proposals",
+    "weighted.adaptive",
     "weighted.rollout",
     "weighted.importance",
     "weighted.rejection",
@@ -55,22 +56,22 @@ FAULTS = {
         "return (self.score > -torch.inf).any(1).double().log()",
     ),
     "10: adaptive rejection takes the mass of the token for that of all": (
-        "weighted.proposals",
+        "weighted.adaptive",
         "total[rows] += known[rows] + rest[rows] * allowed",
         "total[rows] += known[rows]",
     ),
     "10: adaptive rejection counts what it has seen among what is left": (
-        "weighted.proposals",
+        "weighted.adaptive",
         "self._mass(draws, left, known,",
         "self._mass(draws, _Left.of(log_prob), known,",
     ),
     "10: what is listed after refusals is estimated once more": (
-        "weighted.proposals",
+        "weighted.adaptive",
         "left.total[rows] = 0.0  # nothing is left to ask",
         "pass",
     ),
     "10: a token that was taken away stays in the sum of its block": (
-        "weighted.proposals",
+        "weighted.adaptive",
         "self.total[rows, block] = self.mass[rows, block].sum(1)",
         "self.total[rows, block] += 0.0",
     ),
@@ -226,8 +227,8 @@ def check(m: Any) -> None:
     check_genealogy(m.smc.smc)
     check_soft_decides_nothing(m.smc.smc)
     check_step(masked)
-    check_step(m.proposals.AdaptiveRejection(2))
-    check_step(m.proposals.AdaptiveRejection(1, 2))
+    check_step(m.adaptive.AdaptiveRejection(2))
+    check_step(m.adaptive.AdaptiveRejection(1, 2))
     check_errors_of_log_z(m)
     check_unbiased(m.importance.importance, target(LOOP, 3), 1, proposal=masked)
     check_unbiased(m.importance.importance, target(LOOP, 1), 1, proposal=model)
