@@ -22,7 +22,8 @@ from plain import LIST, PlainChain, PlainScorer
 
 from ergotext import TokenBatch, load
 from ergotext.lm.causal import CausalLM
-from ergotext.lm.energies.terms import fluency, keywords, length
+from ergotext.lm.energies.keywords import keywords
+from ergotext.lm.energies.terms import fluency, length
 from ergotext.samplers import SeededDraws, sample, sampler_named
 from ergotext.tasks.write import CONTEXT
 

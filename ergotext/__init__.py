@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ergotext.lm.causal import CausalLM as CausalLM
     from ergotext.lm.energies.embedding import load_encoder as load_encoder
     from ergotext.lm.energies.embedding import similarity as similarity
+    from ergotext.lm.energies.keywords import keywords as keywords
     from ergotext.lm.energies.matches import matches as matches
     from ergotext.lm.energies.overlap import difference as difference
     from ergotext.lm.energies.overlap import kept_words as kept_words
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from ergotext.lm.energies.term import Term as Term
     from ergotext.lm.energies.terms import custom as custom
     from ergotext.lm.energies.terms import fluency as fluency
-    from ergotext.lm.energies.terms import keywords as keywords
     from ergotext.lm.energies.terms import length as length
     from ergotext.lm.energies.terms import pseudo_likelihood as pseudo_likelihood
     from ergotext.lm.loading import load as load
@@ -91,7 +91,7 @@ _HOME = {
     "verify_trie": "lm.trie:verify",
     "fluency": "lm.energies.terms",
     "template": "lm.energies.template",
-    "keywords": "lm.energies.terms",
+    "keywords": "lm.energies.keywords",
     "length": "lm.energies.terms",
     "pseudo_likelihood": "lm.energies.terms",
     "load": "lm.loading",

@@ -46,6 +46,13 @@ Writer = Annotated[
     ),
 ]
 Particles = Annotated[int | None, typer.Option(min=1, help="Particles of smc (64).")]
+EditedChains = Annotated[
+    int | None, typer.Option(min=1, help="Chains of annealing and mh (8), run in parallel.")
+]
+EditSteps = Annotated[
+    int | None,
+    typer.Option(min=1, help="Steps per chain of annealing and mh (write: 300, infill: 150)."),
+]
 Context = Annotated[
     str | None,
     typer.Option(

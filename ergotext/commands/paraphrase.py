@@ -7,26 +7,14 @@ from typing import Annotated
 import typer
 
 from ergotext.commands.console import Output
-from ergotext.commands.options import (
-    FLOAT32,
-    AsJson,
-    Chains,
-    Count,
-    Device,
-    Dtype,
-    Model,
-    OutFile,
-    Seconds,
-    Seed,
-    Steps,
-    Threads,
-)
-from ergotext.commands.texts import load, show
+from ergotext.commands.groups import ModelOptions, OutputOptions, grouped
+from ergotext.commands.options import Chains, Seconds, Seed, Steps
+from ergotext.commands.texts import show
 
 
+@grouped
 def paraphrase(
     text: Annotated[str, typer.Argument(help="The text to paraphrase.")],
-    count: Count = 3,
     chains: Chains = 8,
     steps: Steps = 300,
     similarity: Annotated[
@@ -37,26 +25,23 @@ def paraphrase(
         ),
     ] = "auto",
     max_seconds: Seconds = None,
-    model: Model = "smollm2",
-    dtype: Dtype = FLOAT32,
-    device: Device = "auto",
-    threads: Threads = None,
     seed: Seed = 0,
-    as_json: AsJson = False,
-    output: OutFile = None,
+    *,
+    lm: ModelOptions,
+    shown: OutputOptions,
 ) -> None:
     """Say a text in other words.
 
     Paraphrases are fluent, close in meaning and worded differently.
     """
-    emit = Output(output)
+    emit = Output(shown.output)
     from ergotext.tasks import paraphrase as task
     from ergotext.tasks.budget import Budget
 
     budget = Budget("annealing", None, chains, steps, max_seconds, seed)
     encoder = task.encoder_for(text, similarity)
-    loaded = load(model, device, dtype.value, threads)
-    result = task.paraphrase(text, loaded, budget, encoder=encoder)
-    found = task.others(result, text.strip(), count)
+    result = task.paraphrase(text, lm.load(), budget, encoder=encoder)
+    found = task.others(result, text.strip(), shown.count)
     with emit:
-        show(emit, result, found, dtype, task.as_json(found, text, emit.ascii_only), as_json)
+        records = task.as_json(found, text, emit.ascii_only)
+        show(emit, result, found, lm.dtype, records, shown.as_json)

@@ -7,28 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ergotext.commands.console import Output, standard_input
-from ergotext.commands.options import (
-    FLOAT32,
-    SMC,
-    AsJson,
-    Context,
-    Count,
-    Device,
-    Dtype,
-    Model,
-    OutFile,
-    Particles,
-    Seconds,
-    Seed,
-    Threads,
-    Writer,
-)
-from ergotext.commands.texts import load, show
+from ergotext.commands.groups import ModelOptions, OutputOptions, SearchOptions, grouped
+from ergotext.commands.options import Context
+from ergotext.commands.texts import show
 
 if TYPE_CHECKING:
     from ergotext.support.words import Keyword
 
 
+@grouped
 def write(
     words: Annotated[
         list[str],
@@ -38,7 +25,6 @@ def write(
             "keyword sets from standard input, one JSON list of strings per line.",
         ),
     ],
-    count: Count = 3,
     in_order: Annotated[
         bool, typer.Option("--in-order", help="Keep the keywords in the order given.")
     ] = False,
@@ -60,19 +46,10 @@ def write(
         str,
         typer.Option(help="Where a text ends: sentence, or token (the model's end token)."),
     ] = "sentence",
-    sampler: Writer = SMC,
-    particles: Particles = None,
-    chains: Annotated[
-        int | None, typer.Option(min=1, help="Chains of annealing and mh (8), run in parallel.")
-    ] = None,
-    steps: Annotated[
-        int | None, typer.Option(min=1, help="Steps per chain of annealing and mh (300).")
-    ] = None,
     mean_length: Annotated[
         int | None,
         typer.Option("--length", min=1, help="Mean length in tokens for annealing and mh (14)."),
     ] = None,
-    max_seconds: Seconds = None,
     context: Context = None,
     max_length: Annotated[
         int | None,
@@ -82,20 +59,16 @@ def write(
             "more for many words.",
         ),
     ] = None,
-    model: Model = "smollm2",
-    dtype: Dtype = FLOAT32,
-    device: Device = "auto",
-    threads: Threads = None,
-    seed: Seed = 0,
-    as_json: AsJson = False,
-    output: OutFile = None,
+    *,
+    search: SearchOptions,
+    lm: ModelOptions,
+    shown: OutputOptions,
 ) -> None:
     """Write fluent sentences that contain every keyword."""
-    emit = Output(output)
+    emit = Output(shown.output)
     from ergotext.commands.keyword_options import window_of
     from ergotext.support.words import spellings_used
     from ergotext.tasks import write as task
-    from ergotext.tasks.budget import Budget
     from ergotext.tasks.selection import chosen
     from ergotext.tasks.texts import as_json as records
 
@@ -111,17 +84,16 @@ def write(
     task.check_sets(sets)
     window = None if length is None else window_of(length)
     demands = task.Demands(in_order, without or (), window, end, max_length, mean_length)
-    budget = Budget(sampler.value, particles, chains, steps, max_seconds, seed)
-    results = task.write_all(
-        sets, load(model, device, dtype.value, threads), budget, demands, context=context
-    )
+    budget = search.budget()
+    results = task.write_all(sets, lm.load(), budget, demands, context=context)
     with emit:
         for named, one, result in zip(given, sets, results, strict=True):
-            best = chosen(result, count)
+            best = chosen(result, shown.count)
             beside = [
                 {"keywords": named, "spellings": spellings_used(each.text, one)} for each in best
             ]
-            show(emit, result, best, dtype, records(best, beside, emit.ascii_only), as_json)
+            listed = records(best, beside, emit.ascii_only)
+            show(emit, result, best, lm.dtype, listed, shown.as_json)
 
 
 def _keywords(words: list[str], forms: bool) -> list[Keyword]:

@@ -17,9 +17,10 @@ from ergotext.errors import InputError
 from ergotext.lm.automata.grammars import json_schema
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.causal import CausalLM
+from ergotext.lm.energies.keywords import keywords
 from ergotext.lm.energies.matches import matches, pieces_of
 from ergotext.lm.energies.term import Sum, Term
-from ergotext.lm.energies.terms import custom, fluency, keywords, length, pseudo_likelihood
+from ergotext.lm.energies.terms import custom, fluency, length, pseudo_likelihood
 from ergotext.lm.loading import load
 from ergotext.lm.masked import MaskedLM
 from ergotext.samplers.registry import sampler_named

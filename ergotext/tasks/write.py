@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ergotext.errors import InputError
+from ergotext.lm.energies.keywords import Keywords, keywords
 from ergotext.lm.energies.term import Term
-from ergotext.lm.energies.terms import End, Fluency, Keywords, fluency, keywords, length
+from ergotext.lm.energies.terms import End, Fluency, fluency, length
 from ergotext.lm.text_scorer import TextScorer
 from ergotext.samplers.options import check_window
 from ergotext.samplers.result import Result

@@ -15,8 +15,9 @@ from torch import Tensor
 
 from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
+from ergotext.lm.energies.keywords import Keywords
 from ergotext.lm.energies.term import Custom, Sum, Term
-from ergotext.lm.energies.terms import Keywords, Length
+from ergotext.lm.energies.terms import Length
 from ergotext.lm.protocols import Energy
 from ergotext.lm.tokenizers.characters import Alphabet
 from ergotext.testing.require import require

@@ -60,7 +60,7 @@ FAULTS = {
         SMC, "held = 0 if kept is None else kept.among(pool.places)", "held = 0", "gibbs",
     ),
     "conditional SMC resamples systematically": (
-        GIBBS, '"multinomial", threshold', '"systematic", threshold', "lengths",
+        GIBBS, 'return "multinomial"', 'return "systematic"', "lengths",
     ),
     "a closed text's island holds a place for it": (
         SMC, "return int(torch.isin(places[:1], self.place).sum())", "return min(1, len(places))",

@@ -12,10 +12,11 @@ from torch import Tensor
 
 from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
+from ergotext.lm.energies.keywords import Keywords
 from ergotext.lm.energies.matches import Matches, matches
 from ergotext.lm.energies.template import template
 from ergotext.lm.energies.term import Sum
-from ergotext.lm.energies.terms import Keywords, fluency
+from ergotext.lm.energies.terms import fluency
 from ergotext.lm.loading import load
 from ergotext.samplers import SAMPLERS, Result, SeededDraws, sample
 from ergotext.samplers.diagnostics import Diagnosis

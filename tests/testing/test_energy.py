@@ -9,9 +9,10 @@ from torch import Tensor
 from ergotext import testing
 from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
+from ergotext.lm.energies.keywords import Keywords
 from ergotext.lm.energies.matches import matches
 from ergotext.lm.energies.term import Sum, Term
-from ergotext.lm.energies.terms import Keywords, Length
+from ergotext.lm.energies.terms import Length
 from ergotext.testing.tables import FEW
 from ergotext.testing.toy import ToyFluency, ToyScorer, flat_energy, toy_energy
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 
 from ergotext.lm.batch import TokenBatch
-from ergotext.lm.protocols import Energy, Twist
 from ergotext.samplers.base import Info, State
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.options import check_whole
 from ergotext.samplers.particle_chains.runs import REWRITE, ParticleChains
 from ergotext.samplers.registry import register
-from ergotext.samplers.weighted.registered import SMCProposal
+from ergotext.samplers.weighted.resampling import Scheme
 
 
 @register("particle-gibbs")
+@dataclass(eq=False, repr=False)
 class ParticleGibbs(ParticleChains):
     """Chains whose next text is picked from a run of SMC that has the current one among its own.
 
@@ -55,20 +57,12 @@ class ParticleGibbs(ParticleChains):
     Lindsten, Jordan and Schön 2014, "Particle Gibbs with ancestor sampling", for what is left out.
     """
 
-    def __init__(
-        self,
-        energy: Energy,
-        max_length: int = 40,
-        particles: int = 16,
-        proposal: SMCProposal | None = None,
-        threshold: float = 0.5,
-        twist: Twist | None = None,
-        ramp: int = 0,
-    ) -> None:
-        super().__init__(
-            energy, max_length, particles, proposal, "multinomial", threshold, twist, 1, ramp
-        )
-        check_whole(2, particles=particles)
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_whole(2, particles=self.particles)
+
+    def resampled_by(self) -> tuple[Scheme, int]:
+        return "multinomial", 1
 
     def init(self, draws: Draws, chains: int, initial: TokenBatch | None = None) -> State:
         """Chains at texts of their own runs, or at ``initial``."""

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from ergotext.lm.batch import TokenBatch
-from ergotext.lm.protocols import Energy, Twist
 from ergotext.samplers.base import Info, State
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.particle_chains.runs import REWRITE, ParticleChains
 from ergotext.samplers.registry import register
-from ergotext.samplers.weighted.registered import SMCProposal
 from ergotext.samplers.weighted.resampling import Scheme
 
 
@@ -26,6 +24,7 @@ class RunState(State):
 
 
 @register("pimh")
+@dataclass(eq=False, repr=False)
 class ParticleMetropolis(ParticleChains):
     """Chains that propose a text from a run of SMC, accepted with min(1, Ẑ'/Ẑ).
 
@@ -64,21 +63,11 @@ class ParticleMetropolis(ParticleChains):
     Andrieu, Doucet and Holenstein 2010, "Particle Markov chain Monte Carlo methods", section 4.2.
     """
 
-    def __init__(
-        self,
-        energy: Energy,
-        max_length: int = 40,
-        particles: int = 16,
-        proposal: SMCProposal | None = None,
-        resampling: Scheme = "systematic",
-        threshold: float = 0.5,
-        twist: Twist | None = None,
-        islands: int = 1,
-        ramp: int = 0,
-    ) -> None:
-        super().__init__(
-            energy, max_length, particles, proposal, resampling, threshold, twist, islands, ramp
-        )
+    resampling: Scheme = field(default="systematic", kw_only=True)
+    islands: int = field(default=1, kw_only=True)
+
+    def resampled_by(self) -> tuple[Scheme, int]:
+        return self.resampling, self.islands
 
     def init(self, draws: Draws, chains: int, initial: TokenBatch | None = None) -> RunState:
         """Chains at texts of their own runs, or at ``initial``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
 import torch
@@ -50,39 +50,49 @@ class Picked:
         )
 
 
+@dataclass(eq=False, repr=False)
 class ParticleChains:
-    """What chains over runs of SMC share: the runs, and where a chain begins."""
+    """What chains over runs of SMC share: their options, the runs, and where a chain begins."""
 
     kind: ClassVar[Kind] = "invariant"
     needs: ClassVar[frozenset[Need]] = frozenset({"next-token"})
     moves: ClassVar[tuple[str, ...]] = ("rewrite", "stay")
 
-    def __init__(
-        self,
-        energy: Energy,
-        max_length: int,
-        particles: int,
-        proposal: SMCProposal | None,
-        resampling: Scheme,
-        threshold: float,
-        twist: Twist | None,
-        islands: int,
-        ramp: int,
-    ) -> None:
-        self.energy = check_fit(type(self), energy)
-        check_counts(particles=particles, islands=islands)
-        self.smc = SMC(energy, max_length, proposal, resampling, threshold, twist, islands, ramp)
+    energy: Energy
+    max_length: int = 40
+    particles: int = 16
+    proposal: SMCProposal | None = None
+    _: KW_ONLY
+    threshold: float = 0.5
+    twist: Twist | None = None
+    ramp: int = 0
+
+    def __post_init__(self) -> None:
+        validated = check_fit(type(self), self.energy)
+        resampling, islands = self.resampled_by()
+        check_counts(particles=self.particles, islands=islands)
+        self.smc = SMC(
+            self.energy,
+            self.max_length,
+            self.proposal,
+            resampling,
+            self.threshold,
+            self.twist,
+            islands,
+            self.ramp,
+        )
+        self.energy = validated
         if not isinstance(self.smc.proposal, Looking):
             raise InputError(
-                f"{proposal!r:.60} cannot be conditioned on a text, as these chains need; use the "
-                "proposal twisted, masked, finishing or adaptive"
+                f"{self.proposal!r:.60} cannot be conditioned on a text, as these chains need; use "
+                "the proposal twisted, masked, finishing or adaptive"
             )
-        self.island = islands_of(particles, islands)
+        self.island = islands_of(self.particles, islands)
         """int64 [N]: that of each particle of a chain"""
 
-    @property
-    def particles(self) -> int:
-        return len(self.island)
+    def resampled_by(self) -> tuple[Scheme, int]:
+        """The scheme by which particles are resampled, and on how many islands."""
+        raise NotImplementedError
 
     def begin(self, draws: Draws, chains: int, initial: TokenBatch | None) -> tuple[State, Tensor]:
         """First states, and log Ẑ (float64 [B]) of a run in which each was written.

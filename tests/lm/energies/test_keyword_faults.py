@@ -11,7 +11,7 @@ import torch
 
 from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
-from ergotext.lm.energies import terms
+from ergotext.lm.energies import keywords
 from ergotext.lm.energies.matches import accepted, pieces_of
 from ergotext.support.words import holds_words
 from ergotext.testing.toy import SPELLING, ToyScorer
@@ -58,20 +58,20 @@ FAULTS = {
 
 
 def test_without_a_fault() -> None:
-    check(terms)
+    check(keywords)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_check_sees_it(fault: str) -> None:
     with pytest.raises((AssertionError, InputError)):
-        check(load_with_fault("lm.energies.terms", FAULTS[fault]))
+        check(load_with_fault("lm.energies.keywords", FAULTS[fault]))
 
 
 def test_bytes_that_are_no_text_would_be_noticed(small_lm: Any) -> None:
     fault = ("held[odd] = accepted(self.automaton, batch.select(odd))", "pass")
-    module = load_with_fault("lm.energies.terms", fault)
+    module = load_with_fault("lm.energies.keywords", fault)
     batch = TokenBatch.of([[odd_token(small_lm), *small_lm.vocabulary.encode(" dog")]])
-    values = [m.Keywords(["dog"]).bind(small_lm)(batch).item() for m in (terms, module)]
+    values = [m.Keywords(["dog"]).bind(small_lm)(batch).item() for m in (keywords, module)]
     assert values == [float("inf"), 0.0]
 
 

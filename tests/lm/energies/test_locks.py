@@ -45,9 +45,9 @@ def test_a_keyword_in_another_stands_beside_it() -> None:
 
 
 def test_keywords_that_eat_each_other_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    from ergotext.lm.energies import terms
+    from ergotext.lm.energies import keywords as term
 
-    monkeypatch.setattr(terms, "initial_rows", lambda *_: [])
+    monkeypatch.setattr(term, "initial_rows", lambda *_: [])
     with pytest.raises(InputError, match="merge with one another"):
         toy_energy(["a", "b"], any_order=True).initial(2)
 

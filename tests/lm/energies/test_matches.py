@@ -12,8 +12,9 @@ import ergotext as et
 from ergotext.lm.automata import Pieces, json_schema, regex
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.causal import CausalLM
+from ergotext.lm.energies.keywords import Keywords
 from ergotext.lm.energies.term import Sum
-from ergotext.lm.energies.terms import Keywords, Length
+from ergotext.lm.energies.terms import Length
 from ergotext.testing.tables import FEW, LOOP, NOTHING, Table
 from ergotext.testing.toy import SPELLING, ToyFluency, ToyScorer
 

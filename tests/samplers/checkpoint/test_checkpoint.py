@@ -19,7 +19,8 @@ from torch import Tensor
 from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.causal import CausalLM
-from ergotext.lm.energies.terms import fluency, keywords, length
+from ergotext.lm.energies.keywords import keywords
+from ergotext.lm.energies.terms import fluency, length
 from ergotext.lm.loading import load
 from ergotext.samplers import Result, SeededDraws, Trace, sample, sampler_named
 from ergotext.samplers.base import State

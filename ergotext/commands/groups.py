@@ -1,0 +1,109 @@
+"""Groups of options that several commands share: one parameter of a command for each group."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from inspect import Parameter, signature
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from ergotext.commands.options import (
+    FLOAT32,
+    SMC,
+    AsJson,
+    Count,
+    Device,
+    Dtype,
+    EditedChains,
+    EditSteps,
+    Model,
+    OutFile,
+    Particles,
+    Seconds,
+    Seed,
+    Threads,
+    Writer,
+)
+from ergotext.commands.texts import load
+
+if TYPE_CHECKING:
+    from ergotext.lm.causal import CausalLM
+    from ergotext.tasks.budget import Budget
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """Which model, and how it runs."""
+
+    model: Model = "smollm2"
+    dtype: Dtype = FLOAT32
+    device: Device = "auto"
+    threads: Threads = None
+
+    def load(self) -> CausalLM:
+        """The model, once the rest of the command line is known to be sound."""
+        return load(self.model, self.device, self.dtype.value, self.threads)
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """How texts are looked for."""
+
+    sampler: Writer = SMC
+    particles: Particles = None
+    chains: EditedChains = None
+    steps: EditSteps = None
+    max_seconds: Seconds = None
+    seed: Seed = 0
+
+    def budget(self) -> Budget:
+        """The same for a task; InputError if they do not go together."""
+        from ergotext.tasks.budget import Budget
+
+        return Budget(
+            self.sampler.value,
+            self.particles,
+            self.chains,
+            self.steps,
+            self.max_seconds,
+            self.seed,
+        )
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """How many texts are shown, as what and where."""
+
+    count: Count = 3
+    as_json: AsJson = False
+    output: OutFile = None
+
+
+def grouped(command: Callable[..., None]) -> Callable[..., None]:
+    """A command for typer whose parameters of a dataclass are options, one for each field."""
+    hints, groups = get_type_hints(command, include_extras=True), dict[str, Any]()
+    options: list[Parameter] = []
+    for name, parameter in signature(command).parameters.items():
+        kind = hints[name]
+        if not is_dataclass(kind):
+            options.append(parameter.replace(annotation=kind, kind=Parameter.KEYWORD_ONLY))
+            continue
+        groups[name], each = kind, get_type_hints(kind, include_extras=True)
+        options += [
+            Parameter(
+                one.name, Parameter.KEYWORD_ONLY, default=one.default, annotation=each[one.name]
+            )
+            for one in fields(kind)
+        ]
+
+    def flat(**given: Any) -> None:
+        made = {
+            name: kind(**{one.name: given.pop(one.name) for one in fields(kind)})
+            for name, kind in groups.items()
+        }
+        command(**given, **made)
+
+    flat.__name__, flat.__doc__ = command.__name__, command.__doc__
+    flat.__annotations__ = {one.name: one.annotation for one in options}
+    flat.__signature__ = signature(command).replace(parameters=options)  # type: ignore[attr-defined]
+    return flat

@@ -1,0 +1,48 @@
+"""Groups of options: one parameter of a command, several options on the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import pytest
+import typer
+
+from ergotext.commands.console import run
+from ergotext.commands.groups import SearchOptions, grouped
+from ergotext.errors import InputError
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two options."""
+
+    first: Annotated[int, typer.Option(min=1, help="The first of them.")] = 3
+    second: Annotated[bool, typer.Option("--other")] = False
+
+
+def test_fields_of_a_group_are_options(capsys: pytest.CaptureFixture[str]) -> None:
+    seen: list[tuple[str, int, Pair]] = []
+    app = typer.Typer(add_completion=False)
+
+    @app.command()
+    @grouped
+    def act(name: str, more: int = 5, *, pair: Pair) -> None:
+        """What it does."""
+        seen.append((name, more, pair))
+
+    assert run(app, ["a"]) == 0 and run(app, ["b", "--first", "7", "--other", "--more", "1"]) == 0
+    assert seen == [("a", 5, Pair()), ("b", 1, Pair(7, True))]
+    assert run(app, ["a", "--first", "0"]) == 2
+    assert "--first" in capsys.readouterr().err
+    assert run(app, ["--help"]) == 0
+    shown = capsys.readouterr().out
+    assert "What it does." in shown and "The first of them." in shown and "default: 3" in shown
+    assert act.__name__ == "act"
+
+
+def test_a_search_is_a_budget() -> None:
+    budget = SearchOptions(particles=8, seed=4).budget()
+    assert (budget.sampler, budget.particles, budget.chains, budget.seed) == ("smc", 8, None, 4)
+    with pytest.raises(InputError, match="steps goes with the sampler annealing or mh"):
+        SearchOptions(steps=3).budget()
