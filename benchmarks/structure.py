@@ -108,14 +108,19 @@ def last(node: ast.FunctionDef) -> int:
     return node.end_lineno or node.lineno
 
 
+def class_homes(checkout: Checkout) -> dict[str, set[str]]:
+    """The modules that define a class of each name."""
+    homes = defaultdict(set)
+    for module in checkout.modules.values():
+        for node in module.nodes(ast.ClassDef):
+            homes[node.name].add(module.name)
+    return dict(homes)
+
+
 def sizes(checkout: Checkout) -> dict[str, int]:
     """The rows on files, functions and classes."""
     modules = checkout.modules.values()
     functions = [node for module in modules for node in module.nodes(ast.FunctionDef)]
-    homes = defaultdict(set)
-    for module in modules:
-        for node in module.nodes(ast.ClassDef):
-            homes[node.name].add(module.name)
     return {
         "modules": len(modules),
         "lines": sum(module.lines for module in modules),
@@ -124,7 +129,9 @@ def sizes(checkout: Checkout) -> dict[str, int]:
         "modules under 40 lines, without `__init__`": sum(
             module.lines < 40 and not module.is_package for module in modules
         ),
-        "class names used twice or more": sum(len(where) > 1 for where in homes.values()),
+        "class names used twice or more": sum(
+            len(where) > 1 for where in class_homes(checkout).values()
+        ),
     }
 
 

@@ -12,7 +12,7 @@ from tests.paths import ROOT
 sys.path.append(str(ROOT / "benchmarks"))
 
 from imports import Checkout
-from structure import Chains, rooms, sizes
+from structure import Chains, class_homes, rooms, sizes
 
 TOY = {
     "__init__.py": "from toy.commands.write import write\n",
@@ -91,3 +91,8 @@ def test_this_tree_has_no_circle_and_no_arrow_up() -> None:
 def test_a_folder_without_the_package_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="root of a checkout"):
         Checkout(tmp_path)
+
+
+def test_no_class_name_of_the_package_means_two_things() -> None:
+    homes = class_homes(Checkout(ROOT, "ergotext"))
+    assert {name: where for name, where in homes.items() if len(where) > 1} == {}

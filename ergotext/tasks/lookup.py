@@ -15,7 +15,7 @@ from ergotext.lm.tokenizers.characters import TextTokenizer
 from ergotext.lm.trie.file import load, notes_of
 from ergotext.lm.trie.header import IndexFileError
 from ergotext.lm.trie.lines import fields_of
-from ergotext.lm.trie.texts import Place, places_of
+from ergotext.lm.trie.texts import KeyPrefix, places_of
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.support.words import counted, seen
 
@@ -95,7 +95,7 @@ class _KeyReader:
     def __init__(self, trie: TokenTrie, triples: bool) -> None:
         self.trie, self.triples = trie, triples
 
-    def entries(self, places: Sequence[Place]) -> Iterator[Entry]:
+    def entries(self, places: Sequence[KeyPrefix]) -> Iterator[Entry]:
         """The keys below these places, in sorted order at each."""
         for place in places:
             for key in self.trie.keys(place.tokens):
@@ -111,7 +111,7 @@ class _KeyReader:
                 if entry.key.startswith(prefix):
                     yield entry
 
-    def following(self, places: Sequence[Place]) -> list[str]:
+    def following(self, places: Sequence[KeyPrefix]) -> list[str]:
         """Texts of some tokens that may come next, if there is one place."""
         if len(places) != 1:
             return []

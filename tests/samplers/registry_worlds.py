@@ -17,6 +17,7 @@ from ergotext.lm.energies.term import Custom, Sum
 from ergotext.lm.energies.terms import Length
 from ergotext.samplers import SAMPLERS
 from ergotext.samplers.chains.moves import EditMoves
+from ergotext.samplers.weighted.adaptive import AdaptiveRejection
 from ergotext.testing.tables import FEW, LOOP, Table, soft
 from ergotext.testing.toy import ToyFluency, ToyProposer, ToyScorer, space, toy_energy
 from tests.samplers.chains.test_exactness import SLOTS, problem
@@ -142,6 +143,9 @@ def rewriting(name: str, constraint: str, temperature: float = 1.0) -> Chains:
     return Chains(sampler, space(energy, longest, len(words)), temperature)
 
 
+ASKS_ONE = AdaptiveRejection(1, 1e9)
+"""Asks about one token of each row, whatever is left then."""
+
 EXTREME = (5.0, -30.0, 25.0, -14.0, 9.0)
 """Log ψ that mislead wherever they can."""
 
@@ -237,6 +241,7 @@ CHAINS: dict[str, dict[str, Callable[[], Chains]]] = {
             "a twist": (weighted(LOOP, 3, seed=0), hoped(LOOP, *GIVES_UP)),
             "a misleading twist": (weighted(FEW, 3), hoped(FEW, *EXTREME)),
             "power": (powered(2.5, 3), {"threshold": 1.0, "ramp": 2}),
+            "adaptive": (powered(2.0, 2), {"threshold": 0.9, "proposal": ASKS_ONE}),
             "keywords": ((toy_energy(["b"]), 2), {"threshold": 1.0}),
         }.items()
     },
@@ -266,7 +271,7 @@ WEIGHTED: dict[str, dict[str, Weighted]] = {
     "Importance": {
         "masked": Weighted(*weighted(LOOP, 4), {}, 1, 400),
         "model": Weighted(*LOW, {"proposal": "model"}, 2, 800),
-        "adaptive": Weighted(*weighted(FLAT, 1), {"proposal": "adaptive"}, 1, 200),
+        "adaptive": Weighted(*weighted(FLAT, 1), {"proposal": ASKS_ONE}, 1, 200),
         "no constraint": Weighted(*FREE, {}, 1, 200),
         "twisted": Weighted(*LOOPED, {"proposal": "twisted", "twist": Hopes(LOOP, *TWIST)}, 1, 400),
         "compiled": Weighted(*FREE, {"proposal": "twisted"}, 1, 200),

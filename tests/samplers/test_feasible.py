@@ -72,7 +72,7 @@ def test_every_sequence_has_its_mass() -> None:
     check_worlds(modules(NAMES))
 
 
-@pytest.mark.parametrize("proposal", [model, AdaptiveRejection(1, 1)])
+@pytest.mark.parametrize("proposal", [model, AdaptiveRejection(1, 1e9)])
 def test_other_proposals(proposal: TokenProposal) -> None:
     check_unbiased(importance, target(LATE, 2), 1, proposal=proposal)
 

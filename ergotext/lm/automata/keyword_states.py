@@ -28,7 +28,7 @@ class Numbering(Protocol):
 
 def numbering(sizes: Sequence[int]) -> Numbering:
     """Of states of chains with so many positions: by digits where they fit, else by a table."""
-    return Digits(sizes) if prod(sizes) <= MOST else Table(len(sizes))
+    return Digits(sizes) if prod(sizes) <= MOST else NumberTable(len(sizes))
 
 
 class Digits:
@@ -50,7 +50,7 @@ class Digits:
         return digits // self._radix[-1], [digits // radix % size for radix, size in places]
 
 
-class Table:
+class NumberTable:
     """The parts of every state met so far, in the order in which they were."""
 
     def __init__(self, chains: int) -> None:

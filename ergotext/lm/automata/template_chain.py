@@ -33,7 +33,7 @@ class Blank:
         return rf"{unit}(?:{between}{unit}){{{self.least - 1},{more}}}"
 
 
-class Place(NamedTuple):
+class Progress(NamedTuple):
     """A place in a template."""
 
     number: int
@@ -47,7 +47,7 @@ class Place(NamedTuple):
     """after a space in the blank"""
 
 
-class Filled(Chain[frozenset[Place]]):
+class Filled(Chain[frozenset[Progress]]):
     """The text is a template with its blanks filled; one space may stand before it.
 
     A given text may also stand in a blank, so a text may be read in several ways at once. What is
@@ -76,19 +76,19 @@ class Filled(Chain[frozenset[Place]]):
             raise InputError(
                 f"this template has {size} letters and words, more than {MOST_READ}: shorten it"
             )
-        self._met: set[frozenset[Place]] = set()
-        start = self._known([Place(0, 0)])
-        super().__init__({*SPACES, *"".join(texts)}, start | {Place(-1, 0)})
+        self._met: set[frozenset[Progress]] = set()
+        start = self._known([Progress(0, 0)])
+        super().__init__({*SPACES, *"".join(texts)}, start | {Progress(-1, 0)})
         del self._met
 
     def __str__(self) -> str:
         return f"is {'___'.join(self.texts)!r} with its blanks filled"
 
-    def accepts(self, read: frozenset[Place]) -> bool:
+    def accepts(self, read: frozenset[Progress]) -> bool:
         last = len(self.blanks)
-        return Place(last, len(self.texts[last])) in read
+        return Progress(last, len(self.texts[last])) in read
 
-    def after(self, read: frozenset[Place], char: str, kind: Kind) -> frozenset[Place]:  # noqa: ARG002 - a template asks what is a space, not what joins
+    def after(self, read: frozenset[Progress], char: str, kind: Kind) -> frozenset[Progress]:  # noqa: ARG002 - a template asks what is a space, not what joins
         led = self._known(place for one in read for place in self._led(one, char))
         self._met.add(led)
         if len(self._met) > MOST_READ:
@@ -98,14 +98,14 @@ class Filled(Chain[frozenset[Place]]):
             )
         return led
 
-    def _led(self, place: Place, char: str) -> list[Place]:
+    def _led(self, place: Progress, char: str) -> list[Progress]:
         """Where one character leads from a place."""
         number, at, words, between = place
         if number < 0:  # before the text
-            return [Place(0, 0)] if char == " " else []
+            return [Progress(0, 0)] if char == " " else []
         text = self.texts[number]
         if at < len(text):
-            return [Place(number, at + 1)] if char == text[at] else []
+            return [Progress(number, at + 1)] if char == text[at] else []
         if number == len(self.blanks):
             return []
         blank = self.blanks[number]
@@ -113,25 +113,25 @@ class Filled(Chain[frozenset[Place]]):
         new = not blank.spaced or between or not words
         if char in SPACES:
             goes_on = char == " " and blank.spaced and not new
-            return [Place(number, at, words, True)] if goes_on else []
+            return [Progress(number, at, words, True)] if goes_on else []
         if not new:
-            return [Place(number, at, words)]
+            return [Progress(number, at, words)]
         if words == high:
-            return [Place(number, at, words)] if blank.most is None else []
-        return [Place(number, at, words + 1)]
+            return [Progress(number, at, words)] if blank.most is None else []
+        return [Progress(number, at, words + 1)]
 
-    def _known(self, places: Iterable[Place]) -> frozenset[Place]:
+    def _known(self, places: Iterable[Progress]) -> frozenset[Progress]:
         """The places, and those where a blank may be over, without those that add nothing."""
         found = set(places)
         for number, at, words, between in list(found):
             ends = 0 <= number < len(self.blanks) and at == len(self.texts[number])
             if ends and not between and words >= self.blanks[number].least:
-                found.add(Place(number + 1, 0))
+                found.add(Progress(number + 1, 0))
         # A blank of any number of words takes whatever an earlier place would still have to read.
         first = max((place[:2] for place in found if self._endless(place)), default=(-1, 0))
         return frozenset(place for place in found if place[:2] >= first)
 
-    def _endless(self, place: Place) -> bool:
+    def _endless(self, place: Progress) -> bool:
         """Whether a place is in a blank that has begun and may have any number of words."""
         number, _, words, _ = place
         return words > 0 and self.blanks[number].most is None

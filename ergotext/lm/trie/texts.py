@@ -32,14 +32,14 @@ class KeyTree(Protocol):
 
 
 @dataclass(frozen=True)
-class Place:
+class KeyPrefix:
     """A state of a trie, and the tokens that lead to it."""
 
     tokens: tuple[int, ...]
     state: int
 
 
-def places_of(trie: KeyTree, text: str) -> list[Place]:
+def places_of(trie: KeyTree, text: str) -> list[KeyPrefix]:
     """The places below which exactly the keys lie whose text begins with ``text``.
 
     Where every character has its own tokens this is one walk. Other tokenizers part a text and a
@@ -55,9 +55,9 @@ def places_of(trie: KeyTree, text: str) -> list[Place]:
     if isinstance(tokenizer, CharacterTokenizer) or (tokenizer is not None and not text):
         ids = trie.ids(text) if text else []
         state = trie.walk(ids)
-        return [] if state == DEAD else [Place(tuple(ids), state)]
+        return [] if state == DEAD else [KeyPrefix(tuple(ids), state)]
     text = _as_read(trie, text)
-    found: list[Place] = []
+    found: list[KeyPrefix] = []
     whole: set[tuple[int, ...]] = set()
 
     def goes_on(written: str) -> bool:
@@ -74,9 +74,9 @@ def places_of(trie: KeyTree, text: str) -> list[Place]:
     return [p for p in found if not any(p.tokens[:n] in whole for n in range(len(p.tokens)))]
 
 
-def _all_begin(trie: KeyTree, way: Place, text: str) -> bool:
+def _all_begin(trie: KeyTree, way: KeyPrefix, text: str) -> bool:
     """Whether all keys below do; if not, the one that ends here is cut off within a character."""
-    below = [Place(key, DEAD) for key in trie.keys(way.tokens)]
+    below = [KeyPrefix(key, DEAD) for key in trie.keys(way.tokens)]
     return all(written.startswith(text) for written in _decoded(trie, below))
 
 
@@ -99,17 +99,17 @@ def _as_read(trie: KeyTree, text: str) -> str:
 
 def _levels(
     trie: KeyTree, goes_on: Callable[[str], bool]
-) -> Iterator[tuple[list[Place], list[tuple[Place, str]]]]:
+) -> Iterator[tuple[list[KeyPrefix], list[tuple[KeyPrefix, str]]]]:
     """Go down level by level, from the ways of which ``goes_on`` holds for what is written.
 
     Yields
     ------
-    list of Place
+    list of KeyPrefix
         Keys that end here.
-    list of (Place, str)
+    list of (KeyPrefix, str)
         The ways on, and what is written there.
     """
-    level = [Place((), trie.walk(()))]
+    level = [KeyPrefix((), trie.walk(()))]
     for _ in range(trie.longest):
         if not level:
             break
@@ -117,7 +117,7 @@ def _levels(
         inside = token != trie.alphabet.end
         ended = [level[r] for r in row[~inside].tolist()]
         ways = [
-            Place((*level[r].tokens, t), s)
+            KeyPrefix((*level[r].tokens, t), s)
             for r, t, s in zip(*(a[inside].tolist() for a in (row, token, following)), strict=True)
         ]
         read = list(zip(ways, _decoded(trie, ways), strict=True))
@@ -125,7 +125,7 @@ def _levels(
         level = [way for way, written in read if goes_on(written)]
 
 
-def _decoded(trie: KeyTree, ways: list[Place]) -> list[str]:
+def _decoded(trie: KeyTree, ways: list[KeyPrefix]) -> list[str]:
     tokenizer = trie.tokenizer
     many = getattr(tokenizer, "decode_many", None)
     if many is not None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ergotext.lm.automata.template import TemplateAutomaton, spelled_texts
-from ergotext.lm.automata.template_chain import Blank, Place
+from ergotext.lm.automata.template_chain import Blank, Progress
 from ergotext.lm.tokenizers.vocabulary import Vocabulary
 from ergotext.lm.twist.hazards import PATIENCE, Hazards
 from ergotext.lm.twist.product import ProductTwist
@@ -74,7 +74,7 @@ class TemplateTwist(ProductTwist):
         value = each.reshape(-1, 2)[which] ** self._power
         return value[:, 0], value[:, 1]
 
-    def _at(self, places: Sequence[Place], left: int) -> tuple[float, float]:
+    def _at(self, places: Sequence[Progress], left: int) -> tuple[float, float]:
         """The value of a position, inside a sentence and after a token that stops."""
         begun, chance, inside, stopped = 0.0, 0.0, 0.0, 0.0
         for number, at, words, between in places:

@@ -85,7 +85,7 @@ class ParticleChains:
         if not isinstance(self.smc.proposal, Looking):
             raise InputError(
                 f"{self.proposal!r:.60} cannot be conditioned on a text, as these chains need; use "
-                "the proposal twisted, masked or finishing"
+                "the proposal twisted, masked, finishing or adaptive"
             )
         self.island = islands_of(self.particles, islands)
         """int64 [N]: that of each particle of a chain"""

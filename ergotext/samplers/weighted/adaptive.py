@@ -1,143 +1,166 @@
-"""Proposals that ask the automaton about few tokens: adaptive weighted rejection sampling."""
+"""A proposal that asks the automaton about few tokens, the likeliest, and lists where it must."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ergotext.errors import InputError
 from ergotext.lm.protocols import Automaton
 from ergotext.samplers.draws import Draws
-from ergotext.samplers.weighted.proposals import Step, masked
+from ergotext.samplers.options import check_whole
+from ergotext.samplers.weighted.proposals import Choice, Listed, Step, drawn, pinned
 from ergotext.support.arrays import Ints
+
+FIRST, GROWTH = 32, 4
+"""Tokens asked about at first, and how many times as many where these do not do."""
 
 
 @dataclass(frozen=True)
 class AdaptiveRejection:
-    """Adaptive weighted rejection sampling (AWRS): try tokens one by one against the automaton.
+    """Ask the automaton about the likeliest tokens only, and weigh for what that leaves open.
 
-    Tokens are drawn from p without replacement until one, v, is allowed: then v ~ p(v)/p(A), and
-    the tokens R that were refused are known to be outside A. What is not known is p(A). It is
-    estimated without bias by ``checks`` more draws y₁, y₂, … without replacement from what is
-    neither in R nor v (Raj's estimator): the mean over j of
+    Of the tokens asked about, those that are allowed have the mass h. The others have the mass s;
+    one of them, y, is drawn by p and asked about as well. Then
 
-        p(v) + Σ_{i<j} p(y_i) 1[y_i ∈ A] + s_j 1[y_j ∈ A],
+        h + s · 1[y is allowed]
 
-    s_j being the mass that is left when y_j is drawn. So no weight is zero once v is found, and
-    the automaton is asked about few tokens where ``masked`` lists them all.
+    is an estimate of p(A) without bias, and v is drawn from its parts: an allowed token by its p,
+    and y by s. Tokens are asked about until s is at most ``doubt`` · h, so that no weight is off by
+    more than that share. Where s stays above, as where what is allowed is unlikely, the automaton
+    lists what it allows, and p(A) is known. All this is settled before anything is drawn, so that
+    rows can be resampled by h.
 
-    Where p(A) is small that turns round, and a dead end would be known by asking about every token
-    of the vocabulary. So after ``patience`` refusals the automaton lists what it allows: whatever
-    was refused before, v is still to be drawn from p(v)/p(A), and p(A) is known then.
+    Rejection as it was published draws tokens until one is allowed, and a few more to estimate
+    p(A). With one more its estimate is mostly near p(v) and rarely near 1: where p(A) is small it
+    spreads by a factor of about √(1/p(A)), where this one keeps within 1 + ``doubt``.
 
     Parameters
     ----------
-    checks : int
-        At least 1; more make the weights vary less.
     patience : int
-        Tries before the automaton is asked for all that it allows; 0 is ``masked``.
+        Tokens of each row that are asked about before all are listed; 0 is ``masked``.
+    doubt : float
+        Most of s / h.
+
+    Raises
+    ------
+    InputError
+        ``patience`` is negative, or ``doubt`` is negative or not finite.
 
     References
     ----------
     Lipkin et al. 2025, "Fast controlled generation from language models with adaptive weighted
-    rejection sampling", arXiv 2504.05410, for the draw and the idea of its weight; Raj 1956, "Some
-    estimators in sampling with varying probabilities without replacement", for the estimator.
+    rejection sampling", arXiv 2504.05410, for weights from few questions.
     """
 
-    checks: int = 1
-    patience: int = 32
+    patience: int = 512
+    doubt: float = 0.1
 
     def __post_init__(self) -> None:
-        if self.checks < 1 or self.patience < 0:
-            raise InputError(
-                f"checks ({self.checks}) must be at least 1 and patience ({self.patience}) at "
-                "least 0"
-            )
+        check_whole(0, patience=self.patience)
+        if not 0 <= self.doubt < math.inf:
+            raise InputError(f"doubt must be 0 or more and finite, got {self.doubt}")
+
+    def look(self, log_prob: Tensor, automaton: Automaton, states: Ints, left: int) -> Choice:  # noqa: ARG002 - the automaton knows what is left
+        scale = log_prob.logsumexp(1)
+        mass = (log_prob - scale[:, None]).exp_()
+        ways, unsure = self._asked(mass, automaton, states)
+        token, allowed = torch.from_numpy(ways[:, :, 0]), torch.from_numpy(ways[:, :, 1] >= 0)
+        score = log_prob.gather(1, token).masked_fill(~allowed, -torch.inf)
+        mass.scatter_(1, token, 0.0)
+        if len(rows := np.flatnonzero(unsure)):
+            listed = Listed.of(log_prob[rows], automaton, states[rows], None)
+            ways, score = _replaced(ways, score, rows, listed)
+            mass[rows] = 0.0  # nothing is left to ask
+        return _Asked(ways, score, mass, scale, automaton, states)
 
     def __call__(self, draws: Draws, log_prob: Tensor, automaton: Automaton, states: Ints) -> Step:
-        left = _Left.of(log_prob)
-        token = torch.zeros(len(states), dtype=torch.int64)
-        after = np.full(len(states), -1, dtype=np.int64)
-        open_ = left.sum() > 0
-        for _ in range(self.patience):
-            rows = open_.nonzero()[:, 0]
-            if not len(rows):
-                break
-            token[rows] = drawn = left.draw(draws, rows)
-            after[rows.numpy()] = automaton.advance(states[rows.numpy()], drawn.numpy())
-            left.take(rows, drawn)
-            open_ = torch.from_numpy(after < 0) & (left.sum() > 0)
-        known = log_prob.gather(1, token[:, None])[:, 0].exp() * torch.from_numpy(after >= 0)
-        if len(rows := open_.nonzero()[:, 0]):
-            listed = masked(draws, log_prob[rows], automaton, states[rows.numpy()])
-            token[rows], after[rows.numpy()] = listed.token, listed.state
-            known[rows] = listed.log_weight.exp()
-            left.total[rows] = 0.0  # nothing is left to ask
-        return Step(token, after, self._mass(draws, left, known, automaton, states).log())
+        return drawn(draws, self.look(log_prob, automaton, states, 0))
 
-    def _mass(
-        self, draws: Draws, left: _Left, known: Tensor, automaton: Automaton, states: Ints
-    ) -> Tensor:
-        """float64 [B]: the unbiased estimate of p(A); ``known`` where nothing is left to ask.
+    def _asked(
+        self, mass: Tensor, automaton: Automaton, states: Ints
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """[B, C, 2], the tokens asked about and the states after them, and who must list: [B].
 
-        Where no token was found, all have been asked, so that nothing is left there either.
+        A row that asked about fewer than others has its first token again in the columns left, with
+        the dead state.
         """
-        total, asked = torch.zeros_like(known), torch.zeros_like(known)
-        for _ in range(self.checks):
-            rest = left.sum()
-            rows = (rest > 0).nonzero()[:, 0]
-            if not len(rows):
-                break
-            drawn = left.draw(draws, rows)
-            allowed = torch.from_numpy(automaton.advance(states[rows.numpy()], drawn.numpy()) >= 0)
-            total[rows] += known[rows] + rest[rows] * allowed
-            asked[rows] += 1
-            known[rows] += left.take(rows, drawn) * allowed
-        # A row that has been asked of everything is known exactly: the terms to come are equal.
-        return (total + known * (self.checks - asked)) / self.checks
+        top = mass.topk(min(self.patience, mass.shape[1]))
+        token, chance = top.indices.numpy(), top.values.numpy()
+        ways = np.stack([np.repeat(token[:, :1], token.shape[1], 1), np.full_like(token, -1)], 2)
+        unsure = np.ones(len(states), dtype=np.bool_)
+        begin, end = 0, FIRST
+        while begin < token.shape[1] and unsure.any():
+            rows, some = np.flatnonzero(unsure), token[unsure, begin:end]
+            after = automaton.advance(np.repeat(states[rows], some.shape[1]), some.flatten())
+            ways[rows, begin:end] = np.stack([some, after.reshape(some.shape)], 2)
+            allowed = chance[rows, :end] * (ways[rows, :end, 1] >= 0)
+            rest = 1.0 - chance[rows, :end].sum(1)
+            unsure[rows] = rest > self.doubt * allowed.sum(1)
+            begin, end = end, end * GROWTH
+        return ways, unsure
+
+
+def _replaced(
+    ways: NDArray[np.int64], score: Tensor, rows: Ints, listed: Listed
+) -> tuple[NDArray[np.int64], Tensor]:
+    """The ways and their scores with those of ``rows`` listed."""
+    width = max(ways.shape[1], listed.ways.shape[1])
+    wide = np.zeros((len(ways), width, 2), dtype=np.int64)
+    wide[:, : ways.shape[1]] = ways
+    wide[rows, : listed.ways.shape[1]] = listed.ways
+    scores = torch.full((len(ways), width), -torch.inf, dtype=torch.float64)
+    scores[:, : score.shape[1]] = score
+    scores[rows] = -torch.inf
+    scores[rows, : listed.score.shape[1]] = listed.score
+    return wide, scores
 
 
 @dataclass(frozen=True, eq=False)
-class _Left:
-    """Masses of tokens that are taken away one by one, in blocks of about √V tokens.
+class _Asked:
+    """The choice among the tokens that are known to be allowed, and one of the others."""
 
-    To draw from them is to draw a block and then a token of it, so that it costs 2√V and not V.
-    """
+    ways: NDArray[np.int64]
+    """[B, C, 2]: token and state after it"""
+    score: Tensor
+    """float64 [B, C]: log p; -inf where nothing is allowed"""
+    rest: Tensor
+    """float64 [B, V]: masses of the tokens that were not asked about, over exp(scale)"""
+    scale: Tensor
+    """float64 [B]"""
+    automaton: Automaton
+    states: Ints
 
-    mass: Tensor
-    """float64 [B, blocks, width]"""
-    total: Tensor
-    """float64 [B, blocks]: always the sum of what is left of each block"""
+    @cached_property
+    def log_mass(self) -> Tensor:
+        return self.score.logsumexp(1)
 
-    @classmethod
-    def of(cls, log_prob: Tensor) -> _Left:
-        count, size = log_prob.shape
-        width = math.isqrt(max(0, size - 1)) + 1
-        mass = torch.nn.functional.pad(log_prob.exp(), (0, -size % width)).view(count, -1, width)
-        return cls(mass, mass.sum(2))
-
-    def sum(self) -> Tensor:
-        """float64 [B]: all that is left."""
-        return self.total.sum(1)
-
-    def draw(self, draws: Draws, rows: Tensor) -> Tensor:
-        """int64 [n]: one token for each of these rows, by the masses that are left."""
-        block = draws.categorical(_normalised(self.total[rows]))
-        inside = draws.categorical(_normalised(self.mass[rows, block]))
-        return block * self.mass.shape[2] + inside
-
-    def take(self, rows: Tensor, token: Tensor) -> Tensor:
-        """float64 [n]: remove a token of each of these rows and return its mass."""
-        block, inside = token // self.mass.shape[2], token % self.mass.shape[2]
-        taken = self.mass[rows, block, inside]
-        self.mass[rows, block, inside] = 0.0
-        self.total[rows, block] = self.mass[rows, block].sum(1)
-        return taken
-
-
-def _normalised(mass: Tensor) -> Tensor:
-    return mass / mass.sum(1, keepdim=True)
+    def draw(self, draws: Draws, rows: Tensor, given: Tensor | None = None) -> Step:
+        rest, states = self.rest[rows], self.states[rows.numpy()]
+        left = rest.sum(1)
+        law = rest / left.where(left > 0, 1.0)[:, None]
+        law[left == 0, 0] = 1.0
+        if given is not None:  # given a token that was not asked about, y is that token
+            here = torch.arange(law.shape[1]) == given[:, None]
+            law = torch.where((here & (rest > 0)).any(1, keepdim=True), here.double(), law)
+        other = draws.categorical(law)
+        after = self.automaton.advance(states, other.numpy())
+        possible = (left > 0) & torch.from_numpy(after >= 0)
+        found = (left.log() + self.scale[rows]).masked_fill(~possible, -torch.inf)
+        score = torch.cat([self.score[rows], found[:, None]], 1)
+        ways = self.ways[rows.numpy()]
+        ways = np.concatenate([ways, np.stack([other.numpy(), after], 1)[:, None]], 1)
+        law = score.softmax(1)
+        if given is not None:
+            there = torch.from_numpy(ways[:, :, 0]) == given[:, None]
+            law = pinned(law, there & (score > -torch.inf), given)
+        chosen = draws.categorical(law).numpy()
+        token, state = ways[np.arange(len(rows)), chosen].T
+        weight = score.logsumexp(1) - self.log_mass[rows]
+        return Step(torch.from_numpy(token.copy()), state.copy(), weight)

@@ -27,9 +27,9 @@ def importance(
     draws : Draws
     n : int
     proposal : Proposal
-        ``next_token.masked`` (the weight is the product of the allowed masses of all steps),
-        ``next_token.finishing`` (as that, and near ``max_length`` it keeps to known endings),
-        ``next_token.model``, or ``next_token.AdaptiveRejection()`` (the same product, estimated).
+        ``proposals.masked`` (the weight is the product of the allowed masses of all steps),
+        ``proposals.finishing`` (as that, and near ``max_length`` it keeps to known endings),
+        ``proposals.model``, or ``adaptive.AdaptiveRejection()`` (the same product, estimated).
     at_once : int
         How many are written side by side.
 

@@ -104,7 +104,8 @@ class _Blind:
     def draw(self, draws: Draws, rows: Tensor, given: Tensor | None = None) -> Step:
         if given is not None:
             raise InputError(
-                "this proposal cannot be conditioned on a text; use twisted, masked or finishing"
+                "this proposal cannot be conditioned on a text; use twisted, masked, finishing "
+                "or adaptive"
             )
         return self.proposal(draws, self.log_prob[rows], self.automaton, self.states[rows.numpy()])
 
@@ -144,7 +145,7 @@ class Masked:
 
     def look(self, log_prob: Tensor, automaton: Automaton, states: Ints, left: int) -> Choice:  # noqa: ARG002 - the automaton knows what is left
         trust = getattr(automaton, "trust", None) if self.finishing else None
-        return _Listed.of(log_prob, automaton, states, trust)
+        return Listed.of(log_prob, automaton, states, trust)
 
     def __call__(self, draws: Draws, log_prob: Tensor, automaton: Automaton, states: Ints) -> Step:
         return drawn(draws, self.look(log_prob, automaton, states, 0))
@@ -194,7 +195,7 @@ def pinned(law: Tensor, there: Tensor, given: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, eq=False)
-class _Listed:
+class Listed:
     """v ~ p(v)ψ(v)/c among the listed tokens of each row."""
 
     ways: NDArray[np.int64]
@@ -207,7 +208,7 @@ class _Listed:
     @classmethod
     def of(
         cls, log_prob: Tensor, automaton: Automaton, states: Ints, trust: Trust | None
-    ) -> _Listed:
+    ) -> Listed:
         # Copies: an automaton may answer with views of its read-only file.
         row, token, after = map(np.array, automaton.candidates(states))
         check_known(token, log_prob.shape[1])

@@ -7,13 +7,12 @@ from typing import ClassVar, Literal, get_args
 
 from ergotext.errors import InputError
 from ergotext.lm.protocols import Energy, Twist
-from ergotext.lm.twist import has_twist
 from ergotext.samplers.base import Kind, Need
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.options import check_counts, check_whole
 from ergotext.samplers.registry import check_fit, register
 from ergotext.samplers.target import Target
-from ergotext.samplers.unconstrained import Unconstrained
+from ergotext.samplers.twists import check_twist, chosen_twist
 from ergotext.samplers.weighted.adaptive import AdaptiveRejection
 from ergotext.samplers.weighted.importance import importance
 from ergotext.samplers.weighted.proposals import (
@@ -27,7 +26,7 @@ from ergotext.samplers.weighted.rejection import rejection
 from ergotext.samplers.weighted.resampling import Scheme
 from ergotext.samplers.weighted.samples import WeightedSamples
 from ergotext.samplers.weighted.smc import smc
-from ergotext.samplers.weighted.twisted import Twisted, twist_of
+from ergotext.samplers.weighted.twisted import Twisted
 
 ProposalName = Literal["finishing", "masked", "model", "adaptive"]
 SMCProposal = ProposalName | Literal["twisted"] | TokenProposal
@@ -85,7 +84,7 @@ class Importance:
     ) -> None:
         check_fit(type(self), energy)
         check_counts(at_once=at_once)
-        _check_twist(twist)
+        check_twist(twist)
         self.target = Target.of(energy, max_length, tempered=proposal == "twisted")
         self.proposal, self.at_once = _looking(proposal, twist, self.target), at_once
 
@@ -194,7 +193,7 @@ class SMC:
             raise InputError(f"no resampling scheme {resampling!r:.60}; choose one of {_SCHEMES}")
         if not 0 <= _finite("threshold", threshold) <= 1:
             raise InputError(f"the threshold must lie between 0 and 1, got {threshold}")
-        _check_twist(twist)
+        check_twist(twist)
         if islands is not None:
             check_counts(islands=islands)
         check_whole(0, ramp=ramp)
@@ -218,11 +217,6 @@ class SMC:
         )
 
 
-def _check_twist(twist: Twist | None) -> None:
-    if not (twist is None or isinstance(twist, Twist)):
-        raise InputError(f"twist must have a method psi (protocols.Twist), got {twist!r:.60}")
-
-
 def _islands(n: int) -> int:
     """Islands of n particles."""
     return 1 if n < ON_EACH else max(ISLANDS, min(MOST_ISLANDS, n // ON_EACH))
@@ -234,11 +228,10 @@ def _looking(
     target: Target,
 ) -> TokenProposal:
     """The proposal of a name, or the one that the automaton allows."""
-    if twist is not None and given not in (None, "twisted"):
+    match given:
+        case None | "twisted" | "masked":
+            found = chosen_twist(target, given, twist)
+            return masked if found is None else Twisted(found)
+    if twist is not None:
         raise InputError(f'a twist goes with proposal="twisted", not {given!r:.60}')
-    if given is None and twist is None:
-        twistable = has_twist(target.automaton) or isinstance(target.automaton, Unconstrained)
-        given = "twisted" if twistable else "masked"
-    if given is None or given == "twisted":
-        return Twisted(twist_of(target) if twist is None else twist)
     return _proposal(given)

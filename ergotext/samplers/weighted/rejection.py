@@ -106,7 +106,7 @@ def rejection(
             "log_bound to at least −min soft(x) over all possible texts"
         )
     bound = 0.0 if log_bound is None else log_bound
-    run, wanted = _Run(DeadPrefixes() if proposal is model else None), None
+    run, wanted = _Collected(DeadPrefixes() if proposal is model else None), None
     size = at_once if run.memory is None else 1
     while len(run.kept) <= n and run.tries < max_tries and run.log_left > -math.inf:
         size = min(size, at_once, max_tries - run.tries)
@@ -126,7 +126,7 @@ def rejection(
 
 
 @dataclass(frozen=True, eq=False)
-class _Batch:
+class _Tries:
     """Texts written side by side."""
 
     rows: list[Prefix]
@@ -138,7 +138,7 @@ class _Batch:
 
 
 @dataclass(eq=False)
-class _Run:
+class _Collected:
     """The tries so far."""
 
     memory: DeadPrefixes | None
@@ -155,7 +155,7 @@ class _Run:
     def tries(self) -> int:
         return len(self.kept) + len(self.left_at)
 
-    def take(self, batch: _Batch, accepted: list[bool], n: int) -> None:
+    def take(self, batch: _Tries, accepted: list[bool], n: int) -> None:
         """Go through a batch in its order until ``n + 1`` are accepted."""
         for row, met, refused in zip(batch.rows, accepted, batch.refused, strict=True):
             if len(self.kept) > n:
@@ -191,14 +191,14 @@ class _Run:
 
 def _written(
     draws: Draws, target: Target, proposal: TokenProposal, memory: DeadPrefixes | None, count: int
-) -> _Batch:
+) -> _Tries:
     if memory is not None:
         return _remembering(draws, target, memory, count)
     rows = grown(draws, target, proposal, count)
-    return _Batch(rows.batch.rows(), rows.log_weight, [False] * count)
+    return _Tries(rows.batch.rows(), rows.log_weight, [False] * count)
 
 
-def _remembering(draws: Draws, target: Target, memory: DeadPrefixes, count: int) -> _Batch:
+def _remembering(draws: Draws, target: Target, memory: DeadPrefixes, count: int) -> _Tries:
     """Texts of the model, given that they are not known to be dead, written to their ends."""
     rows: list[Prefix] = [()] * count
     state, open_ = target.automaton.start(count), np.arange(count)
@@ -220,7 +220,7 @@ def _remembering(draws: Draws, target: Target, memory: DeadPrefixes, count: int)
     log_weight = torch.full((count,), -torch.inf, dtype=torch.float64)
     ended = torch.from_numpy(~refused)
     log_weight[ended] = target.log_soft(TokenBatch.of(rows).select(ended))
-    return _Batch(rows, log_weight, refused.tolist())
+    return _Tries(rows, log_weight, refused.tolist())
 
 
 def _allowed(target: Target, states: Ints, left: int, size: int) -> Tensor:
@@ -233,7 +233,7 @@ def _allowed(target: Target, states: Ints, left: int, size: int) -> Tensor:
     return torch.from_numpy(mask)
 
 
-def _check(batch: _Batch, bound: float) -> None:
+def _check(batch: _Tries, bound: float) -> None:
     worst = int(batch.log_weight.argmax())
     if not float(batch.log_weight[worst]) <= bound + ROUNDING:
         raise BoundError(

@@ -4,51 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from weakref import finalize, proxy
 
 import torch
 from torch import Tensor
 
 from ergotext.errors import InputError
-from ergotext.lm.protocols import Automaton, NextTokenScorer, Twist
-from ergotext.lm.twist import Hazards, compile_twist
-from ergotext.samplers.draws import Draws, SeededDraws
+from ergotext.lm.protocols import Automaton, Twist
+from ergotext.samplers.draws import Draws
 from ergotext.samplers.feasible import FeasibleAutomaton
-from ergotext.samplers.target import EnergyError, Target
+from ergotext.samplers.twists import psi_of, weighed
 from ergotext.samplers.weighted.proposals import Choice, Step, drawn, pinned
 from ergotext.support.arrays import Ints
-
-HAZARDS_SEED = 20161
-"""Seed of the draws that hazards are averaged over; one for all, so that a twist is a function of
-the model alone."""
-FAINT = 1e-150
-"""Sum of a row's weights from which they are taken in logs: denormal numbers would be near."""
-_KNOWN: dict[int, dict[float, Hazards]] = {}
-"""By the identity of the model, as long as it lives."""
-
-
-def hazards_of(scorer: NextTokenScorer, power: float = 1.0) -> Hazards:
-    """The hazards of a model, estimated once."""
-    if id(scorer) not in _KNOWN:
-        _KNOWN[id(scorer)] = {}
-        finalize(scorer, _KNOWN.pop, id(scorer), None)
-    known = _KNOWN[id(scorer)]
-    if power not in known:
-        draws = SeededDraws(HAZARDS_SEED)
-        # What is kept must not keep the model.
-        known[power] = Hazards.estimate(proxy(scorer), draws.categorical, power=power)
-    return known[power]
-
-
-def twist_of(target: Target) -> Twist:
-    """The twist of a target, compiled from its automaton, its length terms and its model."""
-    return compile_twist(
-        target.automaton,
-        target.scorer,
-        target.max_length,
-        hazards_of(target.scorer, target.power),
-        by_length=target.by_length,
-    )
 
 
 @dataclass(frozen=True)
@@ -71,15 +37,7 @@ class Twisted:
     twist: Twist
 
     def look(self, log_prob: Tensor, automaton: Automaton, states: Ints, left: int) -> Choice:
-        psi = torch.from_numpy(self.twist.psi(states, left, log_prob.shape[1]))
-        if psi.shape != log_prob.shape or psi.dtype != torch.float64:
-            raise EnergyError(
-                f"the twist must be float64 {list(log_prob.shape)}, one number for each state and "
-                f"token, got {psi.dtype} {list(psi.shape)}"
-            )
-        least, most = psi.aminmax()  # NaN, if there is one
-        if not (least >= 0 and most < torch.inf):
-            raise EnergyError("the twist must be 0 or more and finite for every state and token")
+        psi = psi_of(self.twist, states, left, log_prob.shape[1])
         return _Dense(log_prob, psi, automaton, states)
 
     def __call__(self, draws: Draws, log_prob: Tensor, automaton: Automaton, states: Ints) -> Step:
@@ -103,16 +61,7 @@ class _Dense:
 
     @cached_property
     def _weight(self) -> tuple[Tensor, Tensor]:
-        """float64 [B, V] and [B]: pψ of each row over a factor, and the factor's log"""
-        scale = self.log_prob.amax(1)
-        weight = (self.log_prob - scale[:, None]).exp_().mul_(self.psi)
-        # What may follow can be far less probable than what may not.
-        low = (weight.sum(1) < FAINT).nonzero()[:, 0]
-        if len(low):
-            log_weight = self.log_prob[low] + self.psi[low].log()
-            scale[low] = log_weight.amax(1).clamp(min=torch.finfo(torch.float64).min)
-            weight[low] = (log_weight - scale[low, None]).exp_()
-        return weight, scale
+        return weighed(self.log_prob, self.psi)
 
     @cached_property
     def _total(self) -> Tensor:

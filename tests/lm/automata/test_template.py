@@ -95,7 +95,7 @@ def test_what_cannot_be_read_or_written_is_refused() -> None:
 
 
 FAULTS = {
-    "no space may stand before it": ("start | {Place(-1, 0)}", "start"),
+    "no space may stand before it": ("start | {Progress(-1, 0)}", "start"),
     "a blank ends after a space": ("ends and not between and words", "ends and words"),
     "a word more than the least": ("not between and words >= self", "not between and words > self"),
     "what has not begun takes everything": (
@@ -108,10 +108,13 @@ FAULTS = {
     "a word more than the most": ("if words == high:", "if words > high:"),
     "two spaces part words": ("blank.spaced and not new", "blank.spaced"),
     "the last text may be missing": (
-        "Place(last, len(self.texts[last])) in read", "Place(last, 0) in read"
+        "Progress(last, len(self.texts[last])) in read", "Progress(last, 0) in read"
     ),
     "characters are words": ("not blank.spaced or between or not words", "between or not words"),
-    "words are not counted": ("Place(number, at, words + 1)", "Place(number, at, max(words, 1))"),
+    "words are not counted": (
+        "Progress(number, at, words + 1)",
+        "Progress(number, at, max(words, 1))",
+    ),
     "a given text is read anywhere": ("if char == text[at] else", "if char else"),
     "a blank may be empty": ("words >= self.blanks[number].least:", "words >= 0:"),
 }  # fmt: skip

@@ -13,9 +13,8 @@ import torch
 import ergotext as et
 from ergotext.lm.twist.hazards import Hazards
 from ergotext.lm.twist.product import FARTHEST, bounded
-from ergotext.samplers import sample
+from ergotext.samplers import sample, twists
 from ergotext.samplers.draws import SeededDraws
-from ergotext.samplers.weighted import twisted
 from ergotext.testing.toy import ToyScorer
 
 
@@ -38,12 +37,12 @@ def test_powers_are_means_of_powers() -> None:
 
 def test_what_is_kept_keeps_no_model() -> None:
     scorer = ToyScorer(3)
-    twisted.hazards_of(scorer)
+    twists.hazards_of(scorer)
     known, seen = id(scorer), ref(scorer)
-    assert known in twisted._KNOWN
+    assert known in twists._KNOWN
     del scorer
     gc.collect()
-    assert seen() is None and known not in twisted._KNOWN
+    assert seen() is None and known not in twists._KNOWN
 
 
 def test_models_that_equal_another_have_hazards_of_their_own() -> None:
@@ -55,7 +54,7 @@ def test_models_that_equal_another_have_hazards_of_their_own() -> None:
             super().__init__(self.seed)
 
     one, two = Plain(1), Plain(2)  # unhashable, as dataclasses are
-    assert not torch.equal(twisted.hazards_of(one).mass, twisted.hazards_of(two).mass)
+    assert not torch.equal(twists.hazards_of(one).mass, twists.hazards_of(two).mass)
 
 
 @pytest.mark.filterwarnings("ignore::ergotext.samplers.weighted.samples.HeavyWeightsWarning")

@@ -193,7 +193,7 @@ def test_more_keywords_than_digits_hold(monkeypatch: pytest.MonkeyPatch) -> None
     """13 in any order: states are numbered by a table, whatever was met before."""
     words = ["a" + "b" * n for n in range(9, 22)]
     cover = automaton(words)
-    assert type(cover._numbering).__name__ == "Table"
+    assert type(cover._numbering).__name__ == "NumberTable"
     twist = keyword_twist(cover, np.zeros(251))
     states = cover.start(1)
     psi = twist.psi(states, 249, 5)

@@ -16,8 +16,9 @@ from ergotext.lm.energies.template import Parts
 from ergotext.lm.twist import templates
 from ergotext.samplers.draws import SeededDraws
 from ergotext.samplers.target import Target
+from ergotext.samplers.twists import hazards_of
 from ergotext.samplers.weighted.smc import smc
-from ergotext.samplers.weighted.twisted import Twisted, hazards_of
+from ergotext.samplers.weighted.twisted import Twisted
 from ergotext.testing.exhaust import every_run
 from ergotext.testing.tables import mass
 from ergotext.testing.toy import SPELLING, ToyScorer, ToyTokenizer, ToyVocabulary

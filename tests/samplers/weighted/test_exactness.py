@@ -84,7 +84,7 @@ def check_step(proposal: TokenProposal, table: Table = FEW, seed: int = 0) -> No
         def step(draws: Any, log_prob: Any = log_prob, state: int = state) -> tuple[int, float]:
             taken = proposal(draws, log_prob, automaton, np.array([state]))
             if taken.log_weight[0] > -torch.inf:
-                assert table.ways[state][int(taken.token[0])] == taken.state[0]
+                assert table.ways[state].get(int(taken.token[0])) == taken.state[0]
             return int(taken.token[0]), float(taken.log_weight[0].exp())
 
         total = np.zeros(5)
@@ -99,8 +99,7 @@ def check_step(proposal: TokenProposal, table: Table = FEW, seed: int = 0) -> No
     [
         model,
         masked,
-        *map(AdaptiveRejection, (1, 2, 7)),
-        *[AdaptiveRejection(checks, patience) for checks in (1, 2) for patience in (0, 1, 2)],
+        *[AdaptiveRejection(asked, doubt) for asked in (0, 1, 2, 5) for doubt in (0.0, 0.4, 1e9)],
     ],
 )
 @pytest.mark.parametrize("table", [FEW, LOOP])
@@ -127,23 +126,74 @@ def test_one_token_by_a_twist() -> None:
         proposal(SeededDraws(0), log_prob, FEW, FEW.start(1))
 
 
-def test_adaptive_rejection_does_not_ask_about_every_token() -> None:
-    """Where few or no tokens of many are allowed, the automaton is asked to list them."""
-    size, asked = 1000, []
+class Counting(Table):
+    """Counts the tokens that it is asked about one by one, and the states that it lists."""
 
-    class Narrow(Table):
-        def advance(self, states: Any, tokens: Any) -> Any:
-            asked.extend(tokens.tolist())
-            return super().advance(states, tokens)
+    asked, listed = 0, 0
 
-    automaton = Narrow(({7: 1, 9: 1}, {}))
-    log_prob = torch.linspace(0, 1, size, dtype=torch.float64).log_softmax(0).expand(50, -1)
-    taken = AdaptiveRejection()(SeededDraws(0), log_prob, automaton, np.arange(50) % 2)
-    dead = taken.log_weight == -torch.inf
-    assert dead.tolist() == [False, True] * 25 and len(asked) <= 50 * 33
-    mass = float(log_prob[0, [7, 9]].exp().sum())
-    assert set(taken.token[~dead].tolist()) == {7, 9}
-    assert float((taken.log_weight[~dead].exp() - mass).abs().median()) < 1e-12
+    def advance(self, states: Any, tokens: Any) -> Any:
+        self.asked += len(tokens)
+        return super().advance(states, tokens)
+
+    def candidates(self, states: Any) -> Any:
+        self.listed += len(states)
+        return super().candidates(states)
+
+
+def check_few_questions(adaptive: Any) -> None:
+    """Where few or none of the likely tokens are allowed the automaton lists; else it need not."""
+    automaton = Counting(({7: 1, 9: 1}, {}, dict.fromkeys(range(0, 1000, 3), 2)))
+    log_prob = (-torch.arange(1000) / 100).double().log_softmax(0).expand(60, -1)
+    choice = adaptive.look(log_prob, automaton, np.arange(60) % 3, 9)
+    assert automaton.listed == 40 and automaton.asked == 60 * 512
+    exact = torch.stack([log_prob[0, [7, 9]].logsumexp(0), log_prob[0, ::3].logsumexp(0)])
+    dead = choice.log_mass.view(20, 3)[:, 1] == -torch.inf
+    assert bool(dead.all())
+    assert float((choice.log_mass.view(20, 3)[:, 0] - exact[0]).abs().max()) < 1e-12
+    assert float((choice.log_mass.view(20, 3)[:, 2] - exact[1]).abs().max()) < 0.05
+    rows = (torch.arange(60) % 3 == 2).nonzero()[:, 0].repeat(50)
+    step = choice.draw(SeededDraws(0), rows)
+    weight = choice.log_mass[rows] + step.log_weight - exact[1]
+    assert 0 < float(weight.std()) < 0.02 and float(weight.exp().mean()) == pytest.approx(
+        1, abs=2e-3
+    )
+
+
+def test_adaptive_rejection_asks_about_few_tokens() -> None:
+    check_few_questions(AdaptiveRejection())
+    with pytest.raises(InputError, match="patience must be an integer"):
+        AdaptiveRejection(-1)
+    with pytest.raises(InputError, match="doubt must be 0 or more"):
+        AdaptiveRejection(doubt=math.nan)
+
+
+def check_given(adaptive: Any) -> None:
+    """With tokens given, the law of weights is that of free draws of these tokens, by weight.
+
+    Of all E[w 1[v]] 1[w] / p(v), that of a free draw, and E[1[w]] of one that is given v.
+    """
+    log_prob, states = ToyScorer(0).table[1, 1][None], FEW.start(1)
+    choice, one = adaptive.look(log_prob, FEW, states, 3), torch.tensor([0])
+    free: dict[int, dict[float, float]] = {}
+    for p, step in every_run(lambda draws: choice.draw(draws, one)):
+        w = float((step.log_weight + choice.log_mass).exp())
+        if w > 0:
+            law = free.setdefault(int(step.token[0]), {})
+            law[round(w, 9)] = law.get(round(w, 9), 0.0) + p * w
+    assert set(free) == set(FEW.ways[0])
+    for token, law in free.items():
+        given: dict[float, float] = {}
+        for p, step in every_run(lambda d, v=token: choice.draw(d, one, torch.tensor([v]))):
+            assert int(step.token[0]) == token
+            w = round(float((step.log_weight + choice.log_mass).exp()), 9)
+            given[w] = given.get(w, 0.0) + p
+        mass = sum(law.values())
+        assert {w: p / mass for w, p in law.items()} == pytest.approx(given, abs=1e-9)
+
+
+@pytest.mark.parametrize("asked", [0, 1, 2, 3])
+def test_adaptive_rejection_of_given_tokens(asked: int) -> None:
+    check_given(AdaptiveRejection(asked, 1e9))
 
 
 @pytest.mark.parametrize(

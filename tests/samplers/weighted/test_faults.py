@@ -21,7 +21,9 @@ from tests.samplers.weighted.test_exactness import (
     GIVES_UP,
     TWIST,
     Hopes,
+    check_few_questions,
     check_genealogy,
+    check_given,
     check_islands,
     check_power,
     check_step,
@@ -55,25 +57,40 @@ FAULTS = {
         "return self.score.logsumexp(1)",
         "return (self.score > -torch.inf).any(1).double().log()",
     ),
-    "10: adaptive rejection takes the mass of the token for that of all": (
+    "10: adaptive rejection takes the mass it knows for that of all": (
         "weighted.adaptive",
-        "total[rows] += known[rows] + rest[rows] * allowed",
-        "total[rows] += known[rows]",
+        "weight = score.logsumexp(1) - self.log_mass[rows]",
+        "weight = torch.zeros(len(rows), dtype=torch.float64)",
     ),
     "10: adaptive rejection counts what it has seen among what is left": (
         "weighted.adaptive",
-        "self._mass(draws, left, known,",
-        "self._mass(draws, _Left.of(log_prob), known,",
+        "mass.scatter_(1, token, 0.0)",
+        "mass.scatter_(1, token[:, :1], 0.0)",
     ),
-    "10: what is listed after refusals is estimated once more": (
+    "10: what is listed after questions is estimated once more": (
         "weighted.adaptive",
-        "left.total[rows] = 0.0  # nothing is left to ask",
+        "mass[rows] = 0.0  # nothing is left to ask",
         "pass",
     ),
-    "10: a token that was taken away stays in the sum of its block": (
+    "10: one of the others stands for itself only": (
         "weighted.adaptive",
-        "self.total[rows, block] = self.mass[rows, block].sum(1)",
-        "self.total[rows, block] += 0.0",
+        "found = (left.log() + self.scale[rows])",
+        "found = (rest[torch.arange(len(rows)), other].log() + self.scale[rows])",
+    ),
+    "10: a token of the others is allowed unasked": (
+        "weighted.adaptive",
+        "possible = (left > 0) & torch.from_numpy(after >= 0)",
+        "possible = left > 0",
+    ),
+    "a token that is given leaves the one of the others free": (
+        "weighted.adaptive",
+        "law = torch.where((here & (rest > 0))",
+        "law = torch.where((here & (rest > 1))",
+    ),
+    "a listed row keeps what it asked": (
+        "weighted.adaptive",
+        "    scores[rows] = -torch.inf\n",
+        "",
     ),
     "11: the end is forced and not weighed": (
         "weighted.rollout",
@@ -227,8 +244,10 @@ def check(m: Any) -> None:
     check_genealogy(m.smc.smc)
     check_soft_decides_nothing(m.smc.smc)
     check_step(masked)
-    check_step(m.adaptive.AdaptiveRejection(2))
-    check_step(m.adaptive.AdaptiveRejection(1, 2))
+    for asked, doubt in ((2, 0.0), (1, 1e9), (2, 1e9)):
+        check_step(m.adaptive.AdaptiveRejection(asked, doubt))
+    check_few_questions(m.adaptive.AdaptiveRejection())
+    check_given(m.adaptive.AdaptiveRejection(2, 1e9))
     check_errors_of_log_z(m)
     check_unbiased(m.importance.importance, target(LOOP, 3), 1, proposal=masked)
     check_unbiased(m.importance.importance, target(LOOP, 1), 1, proposal=model)

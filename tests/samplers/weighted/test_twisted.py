@@ -17,12 +17,13 @@ from ergotext.lm.twist import compile_twist
 from ergotext.samplers import SAMPLERS
 from ergotext.samplers.draws import SeededDraws
 from ergotext.samplers.target import EnergyError, Target
+from ergotext.samplers.twists import hazards_of, twist_of
 from ergotext.samplers.weighted.importance import importance
 from ergotext.samplers.weighted.smc import smc
-from ergotext.samplers.weighted.twisted import Twisted, hazards_of, twist_of
+from ergotext.samplers.weighted.twisted import Twisted
 from ergotext.testing.tables import FEW, LOOP, Table, expected, mass, require_mass, soft, target
 from ergotext.testing.toy import toy_energy
-from tests.faulty import load_with_fault
+from tests.faulty import modules_with_fault
 from tests.lm.twist.worlds import Spelled, automaton
 
 pytestmark = pytest.mark.filterwarnings(
@@ -195,30 +196,37 @@ def test_importance_takes_the_twist_by_name() -> None:
 
 
 FAULTS = {
-    "rows in logs only where all are 0": ("weight.sum(1) < FAINT", "weight.sum(1) < 0"),
+    "rows in logs only where all are 0": ("twists", "weight.sum(1) < FAINT", "weight.sum(1) < 0"),
     "the factor of rows in logs is that of others": (
+        "twists",
         "scale[low] = log_weight.amax(1)",
         "scale[low] = scale[low]",
     ),
-    "a twist below 0": ("least >= 0 and most < torch.inf", "most < torch.inf"),
-    "a twist without end": ("least >= 0 and most < torch.inf", "least >= 0"),
-    "nothing is owed": ("owed = self.psi[rows, token].log()", "owed = self.psi[rows, token] * 0"),
+    "a twist below 0": ("twists", "least >= 0 and most < torch.inf", "most < torch.inf"),
+    "a twist without end": ("twists", "least >= 0 and most < torch.inf", "least >= 0"),
+    "nothing is owed": (
+        "weighted.twisted",
+        "owed = self.psi[rows, token].log()",
+        "owed = self.psi[rows, token] * 0",
+    ),
     "owed by the token of another row": (
+        "weighted.twisted",
         "owed = self.psi[rows, token].log()",
         "owed = self.psi[rows.flip(0), token].clamp(min=1e-300).log()",
     ),
     "states of other rows": (
+        "weighted.twisted",
         "self.automaton.advance(self.states[rows.numpy()]",
         "self.automaton.advance(self.states[: len(rows)]",
     ),
-    "one number for all": ("psi.shape != log_prob.shape or ", ""),
+    "one number for all": ("twists", "psi.shape != (len(states), size) or ", ""),
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_fault_is_caught(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    faulty = load_with_fault("samplers.weighted.twisted", FAULTS[fault])
-    monkeypatch.setitem(globals(), "Twisted", faulty.Twisted)
+    faulty = modules_with_fault(("twists", "weighted.twisted"), FAULTS[fault], monkeypatch)
+    monkeypatch.setitem(globals(), "Twisted", faulty.twisted.Twisted)
     with pytest.raises(
         (AssertionError, ErgotextError, ValueError, IndexError, pytest.fail.Exception)
     ):
