@@ -28,7 +28,8 @@ from numpy.typing import NDArray
 from transformers import T5Config, T5ForConditionalGeneration
 from transformers.generation import LogitsProcessorList, PrefixConstrainedLogitsProcessor
 
-from ergotext.lm.automata.logits_processor import AutomatonLogitsProcessor, _Written
+from ergotext.lm.automata.generated_rows import WrittenRows
+from ergotext.lm.automata.logits_processor import AutomatonLogitsProcessor
 from ergotext.lm.ragged import offsets_of, spread
 from ergotext.lm.seq2seq import Seq2SeqLM
 from ergotext.lm.tokenizers.characters import Alphabet
@@ -197,7 +198,7 @@ def step(keys: Flat) -> None:
         read = np.zeros(
             (BATCH, int(depth != 0)), dtype=np.int64
         )  # whether anything was, and no more
-        written = _Written(read, states, np.zeros(BATCH, dtype=bool))
+        written = WrittenRows(read, states, np.zeros(BATCH, dtype=bool))
         width = max(map(len, rows)) + 1
         # The prefixes differ in length, as they do not in generate; so rows are told by number.
         ids = torch.full((BATCH, width), START)

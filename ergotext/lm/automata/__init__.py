@@ -3,7 +3,8 @@
 - ``grammars``: regular expressions, JSON schemas (``schema``) and grammars, through llguidance.
 - ``keywords``: texts with all of some words; ``spans``, ``substrings``: parts of a passage.
 - ``combine``: union and intersection; ``explored``: an automaton from two functions.
-- ``logits_processor``: any of them for ``generate`` of transformers.
+- ``logits_processor``: any of them for ``generate`` of transformers; ``prefix_function``: a trie as
+  its ``prefix_allowed_tokens_fn``; ``generated_rows``: what both share.
 
 All of them, and the tries, implement ``lm.protocols.Automaton``; an automaton of your
 own subclasses ``AutomatonBase``.

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from ergotext.errors import InputError
 from ergotext.lm.automaton_base import AutomatonBase
+from ergotext.lm.key_ids import key_ids
 from ergotext.lm.ragged import offsets_of, spread
 from ergotext.lm.tokenizers.characters import Alphabet
-from ergotext.lm.trie.key_ids import key_ids
 from ergotext.support.arrays import Ints
 from ergotext.support.extras import needed
 

@@ -84,6 +84,42 @@ BEFORE_NUMBERS = frozenset(
 TIMES = frozenset({"a.m", "p.m", "A.M", "P.M"})
 """Dotted letters that end a sentence when white space and no lower-case letter follow."""
 
+BEFORE_LOWER = frozenset(
+    [
+        "etc",
+        "ca",
+        "incl",
+        "excl",
+        "esp",
+        "resp",
+        "est",
+        "eg",
+        "ie",
+        "sec",
+        "eds",
+        "min",
+        "max",
+        "avg",
+        "temp",
+        "dept",
+        "govt",
+        "univ",
+        "assoc",
+        "inc",
+        "co",
+        "corp",
+        "bros",
+        "orig",
+        "oz",
+        "cu",
+        "gal",
+        "tel",
+        "ext",
+    ]
+)
+"""They end a sentence when white space and no lower-case letter follow (``apples, etc. and``)."""
+_VOWEL = re.compile("[aeiouyà-æè-ïò-öù-ü]")
+
 _WORD = re.compile(r"(?<![^\W_])(?:[^\W\d_]+\.)*[^\W\d_]+\Z")
 _DOTTED = re.compile(r"(?:[^\W\d_]{1,2}\.)+[^\W\d_]{1,2}")
 
@@ -103,6 +139,17 @@ def abbreviated(before: str) -> bool:
 def before_number(before: str) -> bool:
     """Whether a full stop after this text belongs to an abbreviation if a number follows."""
     return _last_word(before) in BEFORE_NUMBERS
+
+
+def ordinary(before: str) -> bool:
+    """Whether a text ends in a word of small letters that is not known to be abbreviated.
+
+    After such a word a full stop ends the sentence, whatever follows. What no vowel is in (``bzw``,
+    ``km``) is no word.
+    """
+    word = _last_word(before)
+    plain = len(word) > 1 and word.islower() and "." not in word and _VOWEL.search(word) is not None
+    return plain and word not in ALWAYS | BEFORE_NUMBERS | BEFORE_LOWER
 
 
 def _last_word(text: str) -> str:

@@ -35,6 +35,10 @@ class ClosingTokens:
         checked(batch, self.absorbed.shape[1])
         return (torch.arange(batch.width + 1) <= batch.length[:, None]).long()
 
+    def spare(self, batch: TokenBatch) -> Tensor:
+        """bool [B]: never."""
+        return torch.zeros(len(batch), dtype=torch.bool)
+
 
 def closing_tokens(tokens: Sequence[int | str], vocabulary: Vocabulary, end_id: int) -> list[int]:
     """Token ids of a list of ids and texts; of a text every token that writes exactly it.

@@ -21,3 +21,6 @@ class EndingRule(Protocol):
 
     def kinds(self, batch: TokenBatch) -> Tensor:
         """int64 [B, L + 1]: the kind of place after each prefix of each row; 0 beyond its end."""
+
+    def spare(self, batch: TokenBatch) -> Tensor:
+        """bool [B]: whether the bytes that a row ends in are part of no character of its text."""

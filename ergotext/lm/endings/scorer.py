@@ -12,6 +12,8 @@ from ergotext.lm.endings.rule import EndingRule
 from ergotext.lm.text_scorer import TextScorer
 from ergotext.lm.tokenizers.vocabulary import Vocabulary
 
+BROKEN = "\ufffd"
+"""What a tokenizer writes for bytes that are no character."""
 ENDS_KEPT = 20_000
 """Rows whose end score is kept: chains see half of their proposals again."""
 ROWS_AT_ONCE = 2048
@@ -64,7 +66,9 @@ class EndingScorer:
         return EndingScorer(self.lm.given(context), self.rule)
 
     def decode(self, batch: TokenBatch) -> list[str]:
-        return self.lm.decode(batch)
+        """The texts, without bytes at their ends that the rule finds to be none of it."""
+        texts, spare = self.lm.decode(batch), self.rule.spare(batch).tolist()
+        return [t.rstrip(BROKEN) if cut else t for t, cut in zip(texts, spare, strict=True)]
 
     def forget(self) -> None:
         """Drop the caches of earlier calls."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import getincrementaldecoder
 from enum import IntEnum
 from functools import lru_cache
 
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from ergotext.lm.automata.pieces import Pieces, written_by
 from ergotext.lm.batch import TokenBatch, checked
-from ergotext.lm.endings.abbreviations import abbreviated, before_number
+from ergotext.lm.endings.abbreviations import abbreviated, before_number, ordinary
 from ergotext.lm.tokenizers.vocabulary import Vocabulary
 from ergotext.support.words import is_unspaced
 
@@ -22,6 +23,13 @@ CLOSERS = frozenset("\"'”’»›)]}」』】》〉〕〗）］｝＂＇")
 OPEN_OR_CLOSE = frozenset("“‘«‹")
 """Quotes that close in some languages that put a space between sentences (German, Danish)."""
 BROKEN = "\ufffd"
+BEGUN = sorted(
+    {char.encode()[:n] for char in TERMINATORS | CLOSERS for n in range(1, len(char.encode()))}
+)
+"""Bytes that may begin a closer or a terminator, or some other character."""
+_CLOSING = frozenset(char.encode() for char in TERMINATORS | CLOSERS)
+_CONTINUES = range(0x80, 0xC0)
+"""Bytes that go on with a character."""
 
 
 class Place(IntEnum):
@@ -39,19 +47,27 @@ class Place(IntEnum):
     WIDE_STOP = 5
     """a terminator in a script without spaces"""
     WIDE_SPACE = 6
+    WORD = 7
+    """a full stop after an ordinary word: ``of it.``"""
+    WORD_SPACE = 8
 
 
 class SentenceEnd:
     r"""The end of a sentence: a terminator, and closing quotes or brackets after it.
 
     There a next sentence opens with white space that no lower-case letter follows (after ``No.``
-    no digit either); in scripts without spaces with everything but a closer or another
-    terminator. So ``3.14`` and ``."`` before `` and`` go on, and abbreviations that are known
-    (``endings.abbreviations``, English) are no place at all.
+    no digit either; after an ordinary word and one full stop with any white space); in scripts
+    without spaces with everything but a closer or another terminator. So ``3.14`` and ``."`` before
+    `` and`` go on, and abbreviations that are known (``endings.abbreviations``, English) are no
+    place at all.
 
     Only the text of the row counts, in whole characters: a terminator spelled in several tokens
     stands when its last byte does. A token that ends after white space (``.\n``) stands at an
     end, one with text after the stop (``.,``) inside. The context before a row is not looked at.
+
+    Bytes after a wide terminator that may begin a closer are written, as what they begin is not
+    known yet. Then the tokens that make anything else of them end the text, and what it says
+    (``spare``) is what stands before them.
 
     Parameters
     ----------
@@ -64,7 +80,7 @@ class SentenceEnd:
     def __init__(self, pieces: Pieces, size: int) -> None:
         self._pieces = pieces
         texts = [piece.decode(errors="replace") for piece in pieces.tokens[:size]]
-        absorbed = np.zeros((len(Place), size), dtype=np.bool_)
+        absorbed = np.zeros((len(Place) + len(BEGUN), size), dtype=np.bool_)
         may_stand = np.zeros(size, dtype=np.bool_)
         opens: dict[str, list[int]] = {}
         for token in pieces.text[pieces.text < size].tolist():
@@ -75,6 +91,11 @@ class SentenceEnd:
                 opens[begun] = opened_by(begun)
             absorbed[opens[begun], token] = True
             may_stand[token] = _may_stand(text)
+            piece = pieces.tokens[token]
+            absorbed[Place.WIDE_STOP, token] &= piece not in BEGUN
+            absorbed[len(Place) :, token] = True
+            if piece[0] in _CONTINUES:
+                absorbed[len(Place) :, token] = [not _may_close(begun + piece) for begun in BEGUN]
         self.absorbed, self._may_stand = torch.from_numpy(absorbed), torch.from_numpy(may_stand)
         self.stops = torch.zeros_like(self._may_stand)
         """bool [V]: tokens after which a sentence may end, whatever stands before them"""
@@ -82,15 +103,21 @@ class SentenceEnd:
             self.stops[token] = place_after(texts[token]) != Place.INSIDE
 
     def kinds(self, batch: TokenBatch) -> Tensor:
-        """int64 [B, L + 1]: the ``Place`` after each prefix of each row; 0 beyond its end."""
+        """int64 [B, L + 1]: the ``Place`` after each prefix of each row; 0 beyond its end.
+
+        After bytes that may begin a closer, numbers above those of all places.
+        """
         checked(batch, len(self._may_stand))
         found = torch.zeros(len(batch), batch.width + 1, dtype=torch.int64)
         rows = batch.rows()
         for r, i in (self._may_stand[batch.ids] & batch.inside).nonzero().tolist():
-            found[r, i + 1] = place_after(
-                self._pieces.joined(rows[r][: i + 1]).decode(errors="replace")
-            )
+            found[r, i + 1] = _kind_after(self._pieces.joined(rows[r][: i + 1]))
         return found
+
+    def spare(self, batch: TokenBatch) -> Tensor:
+        """bool [B]: whether the bytes that a row ends in are part of no character of its text."""
+        kinds = self.kinds(batch)
+        return kinds.gather(1, batch.length[:, None])[:, 0] >= len(Place)
 
 
 @lru_cache(maxsize=8)
@@ -123,6 +150,8 @@ def place_after(text: str) -> Place:
             return Place.INSIDE
         if body == bare and before_number(words):
             return Place.NUMBER_SPACE if spaced else Place.NUMBER
+        if body == bare and ordinary(words):
+            return Place.WORD_SPACE if spaced else Place.WORD
     return Place.STOP_SPACE if spaced else Place.STOP
 
 
@@ -140,8 +169,26 @@ def opened_by(text: str) -> list[int]:
         Place.NUMBER_SPACE: not lower and not numeric,
         Place.WIDE_STOP: text[0] not in TERMINATORS | CLOSERS,
         Place.WIDE_SPACE: True,
+        Place.WORD: spaced,
+        Place.WORD_SPACE: True,
     }
     return [int(place) for place, opens in opened.items() if opens]
+
+
+def _kind_after(written: bytes) -> int:
+    """``place_after`` of what bytes write, or the number of what they have begun behind a stop."""
+    decoder = getincrementaldecoder("utf-8")("replace")
+    text = decoder.decode(written)
+    begun = decoder.getstate()[0]
+    if not begun:
+        return place_after(text)
+    wide = begun in BEGUN and place_after(text) == Place.WIDE_STOP
+    return len(Place) + BEGUN.index(begun) if wide else Place.INSIDE
+
+
+def _may_close(written: bytes) -> bool:
+    """Whether bytes begin with a closer or a terminator, or are the beginning of one."""
+    return written in BEGUN or any(written[:n] in _CLOSING for n in (2, 3, 4))
 
 
 def _may_stand(text: str) -> bool:

@@ -13,7 +13,7 @@ from ergotext.lm.automata.keyword_checks import check_keywords, check_window
 from ergotext.lm.automata.keywords import KeywordCoverage
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.energies.locks import completed, initial_rows, mark
-from ergotext.lm.energies.matches import accepted, pieces_of
+from ergotext.lm.energies.matches import is_text, pieces_of
 from ergotext.lm.energies.term import Term
 from ergotext.lm.text_scorer import TextScorer
 from ergotext.support.words import Keyword, alternatives, check_texts, holds_words
@@ -83,10 +83,7 @@ class Keywords(Term):
         texts = self._known().decode(batch)
         limits = self.any_order, self.without, self.words_between
         held = torch.tensor([holds_words(t, self.words, *limits) for t in texts], dtype=torch.bool)
-        # Bytes that are no text are shown by this sign, and the automaton knows them.
-        odd = torch.tensor(["\ufffd" in text for text in texts], dtype=torch.bool)
-        if bool((held & odd).any()):
-            held[odd] = accepted(self.automaton, batch.select(odd))
+        held[held.clone()] = is_text(self._known(), batch.select(held))
         return torch.where(held, 0.0, torch.inf).double()
 
     def initial(self, count: int) -> TokenBatch:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ergotext.errors import InputError
 from ergotext.lm.automata.grammars import regex
-from ergotext.lm.automata.pieces import Pieces, written_by
+from ergotext.lm.automata.pieces import Pieces, decoded, written_by
 from ergotext.lm.batch import TokenBatch, checked
 from ergotext.lm.energies.term import Term
 from ergotext.lm.protocols import Automaton, Ending
@@ -122,6 +122,13 @@ def accepted(automaton: Automaton, batch: TokenBatch) -> Tensor:
         state = np.where(inside[:, column], automaton.advance(state, ids[:, column]), state)
     ended = automaton.advance(state, np.full(len(batch), automaton.end))
     return torch.from_numpy(ended >= 0)
+
+
+def is_text(scorer: TextScorer, batch: TokenBatch) -> Tensor:
+    """bool [B]: whether the bytes of each row are UTF-8, as those of all that automata take are."""
+    pieces = pieces_of(scorer)
+    read = (decoded(pieces.joined(row)) for row in batch.rows())
+    return torch.tensor([one is not None and not one[1] for one in read], dtype=torch.bool)
 
 
 def pieces_of(lm: TextScorer) -> Pieces:

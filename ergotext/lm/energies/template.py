@@ -14,7 +14,7 @@ from ergotext.errors import InputError
 from ergotext.lm.automata.template import TemplateAutomaton, spelled_texts
 from ergotext.lm.automata.template_chain import Blank
 from ergotext.lm.batch import TokenBatch
-from ergotext.lm.energies.matches import accepted, pieces_of
+from ergotext.lm.energies.matches import is_text, pieces_of
 from ergotext.lm.energies.term import Term
 from ergotext.lm.text_scorer import TextScorer
 from ergotext.support.words import check_word, is_unspaced
@@ -147,10 +147,7 @@ class TemplateTerm(Term):
     def __call__(self, batch: TokenBatch) -> Tensor:
         texts = self._known().decode(batch)
         met = torch.tensor([self.parts.filled(text) for text in texts], dtype=torch.bool)
-        # Bytes that are no text are shown by this sign, and the automaton knows them.
-        odd = torch.tensor(["\ufffd" in text for text in texts], dtype=torch.bool)
-        if bool((met & odd).any()):
-            met[odd] = accepted(self.automaton, batch.select(odd))
+        met[met.clone()] = is_text(self._known(), batch.select(met))
         return torch.where(met, 0.0, torch.inf).double()
 
     @property

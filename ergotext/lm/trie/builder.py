@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ergotext.errors import ErgotextError, InputError
+from ergotext.lm.key_ids import Key, is_key, key_ids
 from ergotext.lm.ragged import offsets_of, spread, take_rows
 from ergotext.lm.tokenizers.characters import Alphabet, TextTokenizer, alphabet_of
 from ergotext.lm.trie.external_sort import Runs
-from ergotext.lm.trie.key_ids import Key, is_key, key_ids
 from ergotext.lm.trie.keys import key_blocks, object_rows
 from ergotext.lm.trie.levels import Levels, token_type
 from ergotext.lm.trie.sort import KeyRows, exact_order

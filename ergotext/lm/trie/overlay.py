@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ergotext.errors import InputError
 from ergotext.lm.automaton_base import AutomatonBase
+from ergotext.lm.key_ids import Key
 from ergotext.lm.protocols import Classes
 from ergotext.lm.ragged import spread
 from ergotext.lm.tokenizers.characters import Alphabet, TextTokenizer
@@ -25,7 +26,6 @@ from ergotext.lm.trie.builder import (
     several,
 )
 from ergotext.lm.trie.distance import FAR
-from ergotext.lm.trie.key_ids import Key
 from ergotext.lm.trie.overlay_arrays import Changes, gone_states, within
 from ergotext.lm.trie.states import DEAD
 from ergotext.lm.trie.tree import Ids, Keyed, TokenTrie

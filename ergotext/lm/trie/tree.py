@@ -5,18 +5,25 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from itertools import zip_longest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ergotext.errors import InputError
+from ergotext.lm.key_ids import Key, key_ids
 from ergotext.lm.protocols import Automaton
 from ergotext.lm.tokenizers.characters import Alphabet, CharacterTokenizer, TextTokenizer
-from ergotext.lm.trie.key_ids import Key, key_ids
 from ergotext.lm.trie.keys import key_blocks
 from ergotext.lm.trie.states import BLOCK, DEAD, ROOT, VALUE_END, VALUES_END, TrieStates
 from ergotext.lm.trie.texts import keys_that_begin, places_of
 from ergotext.support.arrays import Ints
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from ergotext.lm.automata.prefix_function import PrefixFunction
+    from ergotext.lm.causal import CausalLM
+    from ergotext.lm.seq2seq import Seq2SeqLM
 
 Ids = tuple[int, ...]
 
@@ -136,6 +143,42 @@ class Keyed(Automaton):
                 f"this trie has no tokenizer to encode {key!r}: give token ids, or set a tokenizer"
             )
         return self.tokenizer.encode(key)
+
+    def prefix_fn(
+        self,
+        model: PreTrainedModel | Seq2SeqLM | CausalLM,
+        prompt_length: int | None = None,
+        tokenizer: Any = None,
+    ) -> PrefixFunction:
+        """A ``prefix_allowed_tokens_fn`` for transformers' ``generate`` that allows these keys.
+
+        Parameters
+        ----------
+        model : transformers.PreTrainedModel, Seq2SeqLM or CausalLM
+            The model that generates, or what ``load`` gave.
+        prompt_length : int, optional
+            Width of ``input_ids``, left padding included; only a causal model needs it.
+        tokenizer : transformers tokenizer, optional
+            The model's, to be compared with the trie's.
+
+        Raises
+        ------
+        InputError
+            As ``PrefixFunction``.
+
+        Examples
+        --------
+        >>> allowed = trie.prefix_fn(model)
+        >>> model.generate(
+        ...     **inputs,
+        ...     prefix_allowed_tokens_fn=allowed,
+        ...     max_new_tokens=allowed.max_new_tokens,
+        ... )
+        """
+        # Here, as a trie needs neither torch nor transformers for anything else.
+        from ergotext.lm.automata.prefix_function import PrefixFunction
+
+        return PrefixFunction(self, model, prompt_length, tokenizer)
 
     def _places(self, prefix: Key) -> list[Ids]:
         """The tokens below which the keys lie that begin with a prefix; in sorted order."""

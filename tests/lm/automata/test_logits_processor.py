@@ -27,11 +27,8 @@ from transformers import (
 
 from ergotext.errors import InputError, ModelError
 from ergotext.lm.automata import Substrings, intersection, logits_processor, regex, union
-from ergotext.lm.automata.logits_processor import (
-    AutomatonLogitsProcessor,
-    DeadEndError,
-    DeadEndWarning,
-)
+from ergotext.lm.automata.generated_rows import DeadEndError, DeadEndWarning, WrittenRows
+from ergotext.lm.automata.logits_processor import AutomatonLogitsProcessor
 from ergotext.lm.protocols import Automaton
 from ergotext.lm.tokenizers.characters import Alphabet
 from ergotext.lm.trie import EditableTrie, TokenTrie, build
@@ -523,7 +520,7 @@ def test_another_token_at_which_generate_stops(causal: PreTrainedModel) -> None:
 
 @pytest.mark.parametrize("how", [{"prompt_length": -3}, {"dead_ends": "rasie"}])
 def test_arguments_that_mean_nothing(causal: PreTrainedModel, how: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match="must be 0 or more, and dead_ends"):
+    with pytest.raises(InputError, match=rf"{next(iter(how))} must be"):
         AutomatonLogitsProcessor(trie(), causal, **{"prompt_length": 1, **how})
 
 
@@ -564,7 +561,12 @@ def test_no_row_is_walked_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     model = t5().eval()
     made = processor(model, trie())
     walked: list[int] = []
-    walk = made._walk
-    monkeypatch.setattr(made, "_walk", lambda ids: (walked.append(ids.shape[1]), walk(ids))[1])
+    walk = WrittenRows.walk
+
+    def counted(automaton: Automaton, ids: np.ndarray) -> WrittenRows:
+        walked.append(ids.shape[1])
+        return walk(automaton, ids)
+
+    monkeypatch.setattr(WrittenRows, "walk", counted)
     run(model, made, INPUTS, num_beams=6)
     assert walked == [0]

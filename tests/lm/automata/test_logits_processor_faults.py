@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -17,6 +18,8 @@ from tests.lm.automata import test_logits_processor
 from tests.lm.automata.test_logits_processor import INPUTS, KEYS, Row, llama, log_prob, t5, trie
 from tests.lm.automata.worlds import END
 
+ROWS = ("generated_rows", "")
+"""Before faults of that module."""
 FAULTS: dict[str, tuple[tuple[str, str], ...]] = {
     "18: rows are found by their place": (
         ("source = _same_rows(before, last.ids)", "source = np.arange(len(ids)) % len(last.ids)"),
@@ -31,6 +34,7 @@ FAULTS: dict[str, tuple[tuple[str, str], ...]] = {
          "masked[torch.from_numpy(idle)] = scores[torch.from_numpy(idle)]"),
     ),
     "21: a row is finished by its padding": (
+        ROWS,
         ("self.finished | (tokens == automaton.end)", "tokens == automaton.end"),
     ),
     "24: a dead end goes on unconstrained": (
@@ -42,6 +46,7 @@ FAULTS: dict[str, tuple[tuple[str, str], ...]] = {
          "idle = np.flatnonzero(written.finished | (written.states == DEAD))"),
     ),
     "24: a dead end passes for a whole sequence": (
+        ROWS,
         ("whole = written.finished & self.automaton.accepting(written.states)",
          "whole = written.finished"),
     ),
@@ -94,6 +99,15 @@ def dead_ends_are_told() -> None:
         test_logits_processor.test_dead_ends_are_closed_and_told(t5().eval())
 
 
+def faulty(changes: tuple[tuple[str, str], ...]) -> ModuleType:
+    """The module of the logits processor, with faults in it or in that of its rows."""
+    if changes[0] != ROWS:
+        return load_with_fault("lm.automata.logits_processor", *changes)
+    rows = load_with_fault("lm.automata.generated_rows", *changes[1:])
+    source = "from ergotext.lm.automata.generated_rows import"
+    return load_with_fault("lm.automata.logits_processor", (source, f"from {rows.__name__} import"))
+
+
 KNOWN = (AssertionError, ValueError, RuntimeError, IndexError, UserWarning, pytest.fail.Exception)
 
 CHECKS: list[Callable[[], Any]] = [
@@ -103,7 +117,7 @@ CHECKS: list[Callable[[], Any]] = [
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_checks_see_it(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = load_with_fault("lm.automata.logits_processor", *FAULTS[fault])
+    module = faulty(FAULTS[fault])
     for name in ("AutomatonLogitsProcessor", "DeadEndWarning", "DeadEndError"):
         monkeypatch.setattr(test_logits_processor, name, getattr(module, name))
 

@@ -12,7 +12,7 @@ from ergotext.samplers.chains import token_proposal
 from ergotext.testing.toy import TOKENS, ToyScorer
 from tests.faulty import load_with_fault
 from tests.lm.endings.checks import check_agreement, check_definition, check_mass, every_row
-from tests.lm.endings.test_scorer import ends_by_text
+from tests.lm.endings.test_scorer import check_cut, ends_by_text
 from tests.lm.endings.test_sentence import OPENED, PLACES
 from tests.lm.endings.toy import TEXTS, pieces_of
 
@@ -90,6 +90,43 @@ FAULTS = {
         SENTENCE, 'body = bare.rstrip("".join(CLOSERS | OPEN_OR_CLOSE))',
         'body = bare.rstrip("".join(CLOSERS | OPEN_OR_CLOSE) + ",")',
     ),
+    "a byte that may begin a closer opens a sentence": (
+        SENTENCE, "absorbed[Place.WIDE_STOP, token] &= piece not in BEGUN", "",
+    ),
+    "whatever is begun goes on": (
+        SENTENCE, "absorbed[len(Place) :, token] = True", "",
+    ),
+    "what is begun is never whole": (
+        SENTENCE, "[not _may_close(begun + piece) for begun in BEGUN]", "True",
+    ),
+    "two bytes begin nothing": (SENTENCE, "for n in range(1, len(char.encode()))", "for n in [1]"),
+    "bytes are begun everywhere": (
+        SENTENCE, "begun in BEGUN and place_after(text) == Place.WIDE_STOP", "begun in BEGUN",
+    ),
+    "bytes after the end are text": (
+        SCORER, "t.rstrip(BROKEN) if cut else t", "t",
+    ),
+    "all bytes that are no character are cut": (
+        SCORER, "t.rstrip(BROKEN) if cut else t", "t.rstrip(BROKEN)",
+    ),
+    "a small letter opens nothing after a word": (
+        SENTENCE, "Place.WORD: spaced,", "Place.WORD: spaced and not lower,",
+    ),
+    "a word before a closing quote is ordinary": (
+        SENTENCE, "if body == bare and ordinary(words):", "if ordinary(words):",
+    ),
+    "initials are ordinary words": (
+        "lm.endings.abbreviations", "len(word) > 1 and word.islower()", "word.islower()",
+    ),
+    "names are ordinary words": (
+        "lm.endings.abbreviations", "len(word) > 1 and word.islower()", "len(word) > 1",
+    ),
+    "known abbreviations are ordinary words": (
+        "lm.endings.abbreviations", "plain and word not in", "plain and '' in",
+    ),
+    "what has no vowel is an ordinary word": (
+        "lm.endings.abbreviations", " and _VOWEL.search(word) is not None", "",
+    ),
     "white space ends nothing": (SENTENCE, "bare = text.rstrip()", "bare = text"),
     "any letter is an initial": (
         "lm.endings.abbreviations", 'word.isupper() and word != "I"', "word.isupper()",
@@ -129,9 +166,8 @@ def check(code: SimpleNamespace) -> None:
     for world in TEXTS:
         rule = code.sentence.SentenceEnd(pieces_of(TEXTS[world]), TOKENS)
         _check_law(code.scorer.EndingScorer(ToyScorer(0), rule), ends_by_text(world))
-    split = code.sentence.SentenceEnd(pieces_of([b"\xe3", b"\x80\x82", " He", ".,"]), TOKENS)
-    wide = code.scorer.EndingScorer(ToyScorer(0), split)
-    _check_law(wide, lambda row, token: row[-2:] == (1, 2) and token != 4)
+    begun = code.sentence.SentenceEnd(pieces_of(TEXTS["bytes"]), TOKENS)
+    check_cut(code.scorer.EndingScorer(ToyScorer(0), begun))
     closing_rule = code.closing.ClosingTokens([2, 4], TOKENS, 0)
     closed = code.scorer.EndingScorer(ToyScorer(1), closing_rule)
     _check_law(closed, lambda _row, token: token in (2, 4))
@@ -165,7 +201,7 @@ def modules(fault: str | None, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespa
     if fault is not None:
         name, old, new = FAULTS[fault]
         found[name] = load_with_fault(name, (old, new))
-        for used in ("abbreviated", "before_number"):
+        for used in ("abbreviated", "before_number", "ordinary"):
             changed = getattr(found["lm.endings.abbreviations"], used)
             if name == "lm.endings.abbreviations":
                 monkeypatch.setattr(sentence, used, changed)

@@ -15,22 +15,28 @@ from ergotext.lm.causal import CausalLM
 from ergotext.lm.endings import scorer as scorer_module
 from ergotext.lm.endings.closing import ClosingTokens
 from ergotext.lm.endings.scorer import EndingScorer
+from ergotext.lm.energies.matches import pieces_of as pieces_of_model
 from ergotext.testing.toy import TOKENS, ToyScorer
 from tests.lm.endings.checks import check_agreement, check_definition, check_mass, every_row
-from tests.lm.endings.toy import TEXTS, sentence_toy
+from tests.lm.endings.toy import TEXTS, pieces_of, sentence_toy
 
 
 def ends_by_text(world: str) -> Callable[[tuple[int, ...], int], bool]:
     """The rule of a world over plain strings, written without the code that is tested."""
-    texts = ("", *TEXTS[world])
+    written = (b"", *(t.encode() if isinstance(t, str) else t for t in TEXTS[world]))
+    texts = [piece.decode(errors="replace") for piece in written]
 
     def ends(row: tuple[int, ...], token: int) -> bool:
+        if world == "bytes":
+            return _ends_by_bytes(b"".join(written[t] for t in row), written[token])
         text = "".join(texts[t] for t in row)
         if world == "english":
-            return bool(re.search(r"\.\"?$", text)) and texts[token] == " He"
+            word = re.search(r"\bhe\.$", text) and texts[token] == " he"
+            return bool(word or (re.search(r"\.\"?$", text) and texts[token] == " He"))
         if world == "split":
             after = bool(re.search(r"\.$", text)) and texts[token] == " He"
-            return after or (bool(re.search(r"\.\n$", text)) and texts[token] != "he")
+            lower = texts[token] == "he" and not re.search(r"\b(he)+\.\n$", text)
+            return after or (bool(re.search(r"\.\n$", text)) and not lower)
         if world == "numbers":
             number = bool(re.search(r" No\.$", text))
             opens = texts[token] in (" No", " He") or (texts[token] == " 5" and not number)
@@ -40,6 +46,43 @@ def ends_by_text(world: str) -> Callable[[tuple[int, ...], int], bool]:
         return bool(stands) and texts[token] == "我"
 
     return ends
+
+
+def _ends_by_bytes(text: bytes, piece: bytes) -> bool:
+    """Behind 。 and 」, and whatever may begin one of them, nothing else can follow."""
+    stop, closer = "。".encode(), "」".encode()
+    for begun in (b"", stop[:1], stop[:2]):
+        whole = text.removesuffix(begun)
+        if text.endswith(begun) and re.search(b"%b(%b)*$" % (stop, closer), whole):
+            after = begun + piece
+            return not any(one.startswith(after) or after.startswith(one) for one in (stop, closer))
+    return False
+
+
+def check_cut(toy: EndingScorer) -> None:
+    """Bytes after the end that are no character are no part of a text; others are."""
+    pieces = pieces_of(TEXTS["bytes"])
+    rows = TokenBatch.of([(1,), (1, 2), (1, 2, 3), (1, 2, 3, 4), (1, 2, 3, 4, 2), (2,), (1, 3)])
+    assert toy.rule.spare(rows).tolist() == [False, True, True, False, True, False, False]
+    toy.lm.decode = lambda batch: [pieces.joined(r).decode(errors="replace") for r in batch.rows()]
+    assert toy.decode(rows) == ["。", "。", "。", "。」", "。」", "\ufffd", "。\ufffd"]
+
+
+def test_bytes_behind_the_end_are_no_part_of_the_text(small_lm: CausalLM) -> None:
+    check_cut(sentence_toy("bytes"))
+    scorer = et.fluency(small_lm, end="sentence").scorer
+    assert scorer.rule.spare(TokenBatch.of([()])).tolist() == [False]
+
+
+def test_a_text_with_bytes_behind_its_end_holds_no_keyword(small_lm: CausalLM) -> None:
+    """Automata take whole characters alone, so the term of keywords does as well."""
+    odd = pieces_of_model(small_lm).tokens.index("」".encode()[:1])
+    rows = [small_lm.vocabulary.encode("海滩。")]
+    batch = TokenBatch.of([*rows, [*rows[0], odd]])
+    energy = et.fluency(small_lm, end="sentence") + et.keywords(["海滩"])
+    assert energy.scorer.decode(batch) == ["海滩。", "海滩。"]
+    assert torch.isfinite(energy(batch)).tolist() == [True, False]
+    assert torch.isfinite(et.fluency(small_lm, end="sentence")(batch)).all()
 
 
 @pytest.mark.parametrize("world", TEXTS)
@@ -53,7 +96,8 @@ def test_the_law_is_that_of_the_definition(world: str) -> None:
 
 
 TEXTS_OF_MODELS = [
-    "The summer sun shone on the beach.", "A dog ran. The ball", "ran. and", "we ate ice cream",
+    "The summer sun shone on the beach.", "A dog ran. The ball", "ran. and", "ran! and",
+    "we ate ice cream",
     "海滩上的夏天很热。", "海滩。我们", "我们在海边吃冰淇淋。", "the summer", "", "rain?!", ".",
 ]  # fmt: skip
 
@@ -76,7 +120,7 @@ def _check_model(lm: CausalLM) -> None:
     encode = lm.vocabulary.encode
     rows = TokenBatch.of([encode(text) for text in TEXTS_OF_MODELS])
     assert torch.isinf(scorer.log_prob(rows)).tolist() == [
-        text in ("A dog ran. The ball", "海滩。我们") for text in TEXTS_OF_MODELS
+        text in ("A dog ran. The ball", "ran. and", "海滩。我们") for text in TEXTS_OF_MODELS
     ]
     tokens = [encode(text)[-1] for text in ("sun.", "sun。", " the", "The", "我", "”")]
     check_agreement(scorer, rows, torch.tensor(tokens), 1e-4)

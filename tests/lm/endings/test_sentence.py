@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ergotext.lm.batch import TokenBatch
-from ergotext.lm.endings.sentence import Place, SentenceEnd, opened_by, place_after
+from ergotext.lm.endings.sentence import BEGUN, Place, SentenceEnd, opened_by, place_after
 from tests.lm.endings.toy import pieces_of
 
 PLACES = {
@@ -17,12 +17,14 @@ PLACES = {
         "3.14。5", "broken 。".encode()[:-1].decode(errors="replace"),
     ),
     Place.STOP: (
-        "He left.", "in 1990.", "is 3.", "Go!", "Who?!", "Wait...", "Wait…", '"Go!"', "(Go.)",
-        'He said "No."', "’No.’", "He said no.", "Then it was I.", "in 3D.",
-        "at 5 p.m.", "Say “no.”", "?!",
-        "Go.'\"", "He sat.", "an etc.", "«Non!»", "„Nein.“", ".", "……", "क्या।", "They met Al Mr..",
+        "in 1990.", "is 3.", "Go!", "Who?!", "Wait...", "Wait…", '"Go!"', "(Go.)", "he left!",
+        'He said "No."', "’No.’", 'he said "no."', "Then it was I.", "in 3D.", "He met Ann.",
+        "at 5 p.m.", "Say “no.”", "?!", "so...", "bzw.", "the USA.", "Then a.",
+        "Go.'\"", "an etc.", "Foo Inc.", "«Non!»", "„Nein.“", ".", "……", "क्या।", "They met Al Mr..",
     ),
-    Place.STOP_SPACE: ("He left.\n", 'He left." ', "Go! \n "),
+    Place.STOP_SPACE: ("He met Ann.\n", 'He left." ', "Go! \n ", "etc. "),
+    Place.WORD: ("He left.", "He said no.", "He sat.", "of it.", "a café.", "the plan to re-do."),
+    Place.WORD_SPACE: ("He left.\n", "He left. "),
     Place.NUMBER: ("page No.", "see Fig.", "in Dec."),
     Place.NUMBER_SPACE: ("page No. ",),
     Place.WIDE_STOP: (
@@ -59,6 +61,11 @@ OPENED = {
         False: ("”", "」", "。", "！", "……", "”，", '"', ")", "）"),
     },
     Place.WIDE_SPACE: {True: ("我", "”", "a"), False: ()},
+    Place.WORD: {
+        True: (" A", " a", " ", "\n", " 5"),
+        False: ("a", "A", ".", ".\n", '"', "-", "com"),
+    },
+    Place.WORD_SPACE: {True: ("a", "A", '"', "\n"), False: ()},
     Place.INSIDE: {True: (), False: ("A", " A", "a", "\n", "我")},
 }
 """Tokens by whether they open a next sentence there."""
@@ -96,7 +103,10 @@ def test_places_are_of_whole_characters_and_of_tokens_as_they_are_cut() -> None:
         [0, 0, Place.STOP_SPACE, 0, 0],
         [0] * 5,
     ]
-    # Bytes of a character may begin a next sentence, in a script without spaces.
-    assert rule.absorbed[Place.WIDE_STOP, [1, 2, 3]].all()
+    # What goes on with no character opens a next sentence, in a script without spaces.
+    assert rule.absorbed[Place.WIDE_STOP].tolist() == [False, True, False, True, True, False,
+                                                       True, False, True, False]  # fmt: skip
     assert not rule.absorbed[:, 0].any() and not rule.absorbed[Place.INSIDE].any()
-    assert rule.absorbed.shape == (len(Place), 10) and rule.absorbed.dtype == torch.bool
+    assert (
+        rule.absorbed.shape == (len(Place) + len(BEGUN), 10) and rule.absorbed.dtype == torch.bool
+    )

@@ -12,13 +12,14 @@ from ergotext.lm.energies.terms import Length
 from ergotext.lm.tokenizers.characters import Alphabet
 from ergotext.testing.toy import TOKENS, ToyFluency, ToyScorer
 
-TEXTS = {
+TEXTS: dict[str, Sequence[str | bytes]] = {
     "english": (".", " He", " he", '."'),
     "split": (".", " He", "he", ".\n"),
     "chinese": ("。", "我", "”", "…"),
     "numbers": (" No", ".", " 5", " He"),
+    "bytes": ("。", b"\xe3", b"\x80", b"\x8d"),
 }
-"""What the tokens 1…4 of each toy write; 0 is the end token."""
+"""What the tokens 1…4 of each toy write; 0 is the end token. (e3 80 8d is 」, e3 80 80 a space.)"""
 
 
 def pieces_of(texts: Sequence[str | bytes]) -> Pieces:
