@@ -13,6 +13,7 @@ from ergotext.lm.causal import CausalLM
 from ergotext.lm.energies.term import Sum
 from ergotext.samplers.weighted.particles import Particles
 from ergotext.samplers.weighted.result import WeightedResult
+from ergotext.samplers.weighted.samples import ZeroWeightError
 from ergotext.support.words import count_words, holds_words
 from ergotext.tasks import texts
 from ergotext.tasks import write as task
@@ -113,6 +114,18 @@ def test_particles_hold_every_word(lm: CausalLM) -> None:
     assert rates == sorted(rates, reverse=True)
     again = task.write(["summer", ("dog", "dogs")], lm, Budget(), asked, progress=False)
     assert [one.text for one in chosen(again, 5)] == [one.text for one in best]
+
+
+def test_particles_that_all_die_say_what_would_do(
+    lm: CausalLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(*_: object, **__: object) -> None:
+        raise ZeroWeightError("all draws have weight zero")
+
+    monkeypatch.setattr(task, "grown", none)
+    says = r"ended within 9 tokens \(side by side the keywords take \d+\): allow more"
+    with pytest.raises(ZeroWeightError, match=says):
+        task.write(["dog", "sun"], lm, demands=task.Demands(max_length=9), progress=False)
 
 
 def test_the_best_differ() -> None:
