@@ -11,7 +11,8 @@ import torch
 
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.energies.keywords import keywords
-from ergotext.samplers import sample
+from ergotext.lm.energies.terms import custom
+from ergotext.samplers import SAMPLERS, SeededDraws, sample
 from ergotext.samplers.progress import Bar
 from ergotext.testing.toy import ToyFluency, ToyScorer
 
@@ -63,6 +64,25 @@ def test_a_whole_text_comes_first_and_a_beginning_has_dots(monkeypatch: pytest.M
     assert shown(monkeypatch, [dead, -2.0], [False, True]).endswith("], plain…")
     assert shown(monkeypatch, [-3.0, -2.0], [True, True]).endswith("], plain…")
     assert shown(monkeypatch, [dead, dead], [False, False]).endswith("]")
+
+
+def test_the_dead_are_not_among_the_best() -> None:
+    def never(batch: TokenBatch) -> torch.Tensor:
+        held = torch.tensor([1 in row for row in batch.rows()], dtype=torch.bool)
+        return torch.where(held, torch.inf, 0.0).double()
+
+    seen: list[tuple[TokenBatch, torch.Tensor, torch.Tensor]] = []
+    sampler = SAMPLERS["smc"](ToyFluency(ToyScorer()) + custom(never, of="tokens"), 3)
+    sampler.watch = lambda *told: seen.append(told)
+    sampler.draw(SeededDraws(0), 32)
+    ended = [
+        (row, merit)
+        for texts, merits, open_ in seen
+        for row, merit, more in zip(texts.rows(), merits.tolist(), open_.tolist(), strict=True)
+        if not more
+    ]
+    assert {1 in row for row, _ in ended} == {True, False}
+    assert all((merit == -torch.inf) == (1 in row) for row, merit in ended)
 
 
 @pytest.mark.parametrize("name", ["smc", "mh"])

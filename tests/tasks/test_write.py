@@ -142,6 +142,7 @@ def test_the_best_differ() -> None:
     assert [one.tokens for one in chosen(found, 3)] == [(1, 2), (1, 3), (4, 4)]
     assert [one.tokens for one in chosen(found, 4)][-1] == (2, 2, 2, 2)
     assert len(chosen(found, 9)) == 5
+    assert per_token(chosen(found, 1)[0]) == pytest.approx(-2.0 / 3)  # the end is one
     assert repeats((1, 2, 3, 9, 1, 2, 3)) and not repeats((1, 2, 3, 1, 2, 4))
     assert alike("The dog ran.", "the cat ran.") and not alike("a dog ran", "the cat ran")
     assert alike("a b c", "a b") and not alike("a b c d", "a b")
