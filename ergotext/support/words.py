@@ -17,6 +17,8 @@ Role: TypeAlias = Literal["part", "alone", "inner", "unseen", "other"]
 INNER = "'\u2019-\u2010\u2011"
 """Apostrophes and hyphens: inside a word they part nothing."""
 
+LINE_BREAKS = frozenset("\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029")
+"""Characters at which ``str.splitlines`` begins a new line."""
 _DIRECTION = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 _DRIVES = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)+")
@@ -149,14 +151,17 @@ def holds_words(
     any_order: bool = False,
     without: Sequence[str] = (),
     words_between: tuple[int, int] | None = None,
+    one_line: bool = False,
 ) -> bool:
     """Whether every keyword occurs in the text verbatim, at word boundaries.
 
     Without ``any_order`` the keywords must follow each other in the order given, not overlapping.
     A keyword given twice must stand there twice. Of alternatives one is enough. None of the words
-    of ``without`` may occur, and the number of words (``count_words``) is within
-    ``words_between``, both ends included.
+    of ``without`` may occur, the number of words (``count_words``) is within ``words_between``,
+    both ends included, and in one line there is no line break.
     """
+    if one_line and not LINE_BREAKS.isdisjoint(text):
+        return False
     if any(find_word(text, word) >= 0 for word in without):
         return False
     if words_between and not words_between[0] <= count_words(text) <= words_between[1]:

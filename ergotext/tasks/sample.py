@@ -135,10 +135,10 @@ def energy_of(terms: Mapping[str, Any], lm: CausalLM, context: str = "") -> Sum:
     ----------
     terms : mapping
         ``fluency`` (a weight), ``length`` (a mean, or mean, sd and weight), ``keywords`` (a list,
-        or words, any_order, without and words_between), ``regex``, ``json_schema`` (the schema, or
-        a file), ``masked`` (a masked model to propose by, or model, weight and whole_words),
-        ``custom`` (a list of ``file.py:name``, functions of a list of texts or subclasses of
-        ``Term``).
+        or words, any_order, without, words_between and one_line), ``regex``, ``json_schema`` (the
+        schema, or a file), ``masked`` (a masked model to propose by, or model, weight and
+        whole_words), ``custom`` (a list of ``file.py:name``, functions of a list of texts or
+        subclasses of ``Term``).
     lm : CausalLM
     context : str
         Text to condition on.
@@ -202,7 +202,7 @@ def _masked(told: Any) -> Term:
 
 def _keywords(told: Any) -> Term:
     table = told if isinstance(told, dict) else {"words": told}
-    _only("keywords", table, ("words", "any_order", "without", "words_between"))
+    _only("keywords", table, ("words", "any_order", "without", "words_between", "one_line"))
     words = table.get("words", [])
     if not isinstance(words, list) or not all(isinstance(word, str | list) for word in words):
         raise InputError(
@@ -214,6 +214,7 @@ def _keywords(told: Any) -> Term:
         bool(table.get("any_order", False)),
         table.get("without", []),
         table.get("words_between"),
+        bool(table.get("one_line", False)),
     )
 
 

@@ -8,6 +8,7 @@ from difflib import SequenceMatcher
 from ergotext.samplers.result import Result
 from ergotext.samplers.texts import Sample
 from ergotext.samplers.weighted.result import WeightedResult
+from ergotext.support.words import is_unspaced
 
 
 def chosen(result: Result | WeightedResult, count: int) -> list[Sample]:
@@ -45,10 +46,15 @@ def repeats(tokens: Sequence[int]) -> bool:
 
 
 def alike(one: str, other: str) -> bool:
-    """Whether two texts differ in at most one word."""
-    a, b = (text.casefold().split() for text in (one, other))
+    """Whether two texts differ in at most one word, or two characters of an unspaced script."""
+    a, b = (_units(text.casefold()) for text in (one, other))
     same = sum(block.size for block in SequenceMatcher(None, a, b, False).get_matching_blocks())
-    return max(len(a), len(b)) - same <= 1
+    return max(len(a), len(b)) - same <= 1 + any(map(is_unspaced, one))
+
+
+def _units(text: str) -> list[str]:
+    """Words, and the characters of scripts without spaces between them."""
+    return "".join(f" {char} " if is_unspaced(char) else char for char in text).split()
 
 
 def _new(k: int, found: Sequence[int], texts: Sequence[Sample]) -> bool:

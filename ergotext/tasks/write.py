@@ -133,7 +133,11 @@ def problem_of(
 ) -> Problem:
     """What ``write`` looks for; InputError if no text can be that."""
     demanded = keywords(
-        words, not demands.in_order, without=demands.without, words_between=demands.words_between
+        words,
+        not demands.in_order,
+        without=demands.without,
+        words_between=demands.words_between,
+        one_line=True,
     ).bind(fluent.scorer)
     needed = sum(map(len, demanded.spelled))
     if not budget.grows:

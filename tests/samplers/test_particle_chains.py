@@ -11,6 +11,8 @@ import pytest
 import torch
 
 from ergotext.errors import InputError
+from ergotext.lm.batch import TokenBatch
+from ergotext.lm.energies.keywords import keywords
 from ergotext.lm.energies.matches import matches
 from ergotext.lm.energies.term import Sum
 from ergotext.samplers import SAMPLERS, SeededDraws, sample
@@ -127,6 +129,22 @@ def test_what_is_refused(name: str) -> None:
         sample(energy, name, temperature=2.0)
     with pytest.raises(InputError, match="cannot run at given temperatures"):
         SAMPLERS["tempering"](energy, longest, kernel=name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_start_may_hold_a_keyword_in_other_tokens(name: str) -> None:
+    energy = ToyFluency(ToyScorer()) + keywords(["b"])
+    usual, other = TokenBatch.of([(1, 3)]), TokenBatch.of([(1, 4)])  # both say "a b"
+    draws = SeededDraws(1)
+    state = SAMPLERS[name](energy, 3, particles=2).init(draws, 2, other)
+    assert state.batch.rows() == [(1, 4), (1, 4)]
+    after, _ = SAMPLERS[name](energy, 3, particles=8).step(draws, state)
+    assert torch.isfinite(after.energy).all()
+    assert SAMPLERS["mh"](energy, 3).init(draws, 1, usual).batch.rows() == [(1, 3)]
+    with pytest.raises(InputError, match="as the tokenizer writes it"):
+        SAMPLERS["mh"](energy, 3).init(draws, 1, other)
+    with pytest.raises(InputError, match="energy of the initial text is"):
+        SAMPLERS[name](energy, 3).init(draws, 1, TokenBatch.of([(1, 1)]))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ergotext.errors import InputError
 from ergotext.support.words import (
+    LINE_BREAKS,
     Keyword,
     boundaries,
     count_words,
@@ -90,6 +91,8 @@ def test_words_that_must_not_occur_and_how_many_there_are() -> None:
     assert holds_words("one two", [], words_between=(2, 3))
     assert not holds_words("one", [], words_between=(2, 3))
     assert not holds_words("1 2 3 4", [], words_between=(2, 3))
+    assert holds_words("a sun\nb", ["sun"]) and not holds_words("a sun\nb", ["sun"], one_line=True)
+    assert all(len(f"a{char}b".splitlines()) == 2 for char in LINE_BREAKS)
 
 
 @pytest.mark.parametrize(

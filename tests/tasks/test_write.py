@@ -132,6 +132,7 @@ def test_the_best_differ() -> None:
     assert repeats((1, 2, 3, 9, 1, 2, 3)) and not repeats((1, 2, 3, 1, 2, 4))
     assert alike("The dog ran.", "the cat ran.") and not alike("a dog ran", "the cat ran")
     assert alike("a b c", "a b") and not alike("a b c d", "a b")
+    assert alike("猫站在窗户边。", "猫坐在窗户上。") and not alike("猫站在窗户边。", "猫躺在床上。")
 
 
 def particles(texts: dict[tuple[int, ...], tuple[float, int, str]]) -> WeightedResult:

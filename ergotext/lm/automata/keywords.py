@@ -10,7 +10,7 @@ from ergotext.lm.automata.chains import Chain
 from ergotext.lm.automata.keyword_checks import check_keywords, check_window
 from ergotext.lm.automata.pieces import Pieces
 from ergotext.lm.automata.product import ChainProduct
-from ergotext.lm.automata.word_chains import Demanded, Excluded, WordCount
+from ergotext.lm.automata.word_chains import Demanded, Excluded, OneLine, WordCount
 from ergotext.support.words import Keyword, ordered_groups
 
 
@@ -35,6 +35,8 @@ class KeywordCoverage(ChainProduct):
         The number of words that the text has, both ends included. A word is a longest run of
         letters, digits and underscores, with single apostrophes or hyphens inside; in scripts
         without spaces (Chinese, Japanese, Thai, …) every character is one.
+    one_line : bool
+        Whether the text must have no line break.
 
     Attributes
     ----------
@@ -50,7 +52,7 @@ class KeywordCoverage(ChainProduct):
     Notes
     -----
     Every distinct keyword (or all of them, in order) is a chain: a small automaton over characters.
-    So are the excluded words together, and the number of words.
+    So are the excluded words together, the number of words, and the line.
     """
 
     def __init__(
@@ -61,11 +63,16 @@ class KeywordCoverage(ChainProduct):
         any_order: bool = False,
         without: Sequence[str] = (),
         words_between: tuple[int, int] | None = None,
+        one_line: bool = False,
     ) -> None:
         check_keywords(words, without)
         check_window(words, words_between)
         make = partial(
-            type(self), any_order=any_order, without=without, words_between=words_between
+            type(self),
+            any_order=any_order,
+            without=without,
+            words_between=words_between,
+            one_line=one_line,
         )
         self._recipe = make, (tuple(words), pieces)
         chains: list[Chain[Any]] = [*map(Demanded, ordered_groups(words, any_order))]
@@ -73,6 +80,8 @@ class KeywordCoverage(ChainProduct):
             chains.append(Excluded(without))
         if words_between is not None:
             chains.append(WordCount(*words_between))
+        if one_line:
+            chains.append(OneLine())
         super().__init__(chains, pieces)
 
     def __reduce__(self) -> tuple[Callable[..., KeywordCoverage], tuple[Any, ...]]:

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from ergotext.lm.automata.chains import Chain, Kind
-from ergotext.support.words import joins
+from ergotext.support.words import LINE_BREAKS, joins
 
 _Begun = tuple[int, ...]
 """Of each alternative the beginnings that the text ends in: bit i for its first i + 1 characters"""
@@ -143,6 +143,24 @@ class WordCount(Chain[_Counted]):
         words += kind.role == "alone" or (kind.role == "part" and place == "between")
         inside = kind.role == "part" and words <= self.high
         return _Counted(words, "within" if inside else "between")
+
+
+class OneLine(Chain[bool]):
+    """No line break occurs in a text (``words.LINE_BREAKS``)."""
+
+    limits = True
+
+    def __init__(self) -> None:
+        super().__init__(set(LINE_BREAKS), True)
+
+    def __str__(self) -> str:
+        return "is one line"
+
+    def accepts(self, read: bool) -> bool:
+        return read
+
+    def after(self, read: bool, char: str, kind: Kind) -> bool:  # noqa: ARG002 - letters break
+        return read and not char
 
 
 def _shifted(begun: int, word: str, char: str, joined: bool) -> int:

@@ -34,13 +34,14 @@ class Keywords(Term):
         any_order: bool = False,
         without: Sequence[str] = (),
         words_between: tuple[int, int] | None = None,
+        one_line: bool = False,
         scorer: TextScorer | None = None,
     ) -> None:
         if isinstance(words, str):
             raise InputError(
                 f"the keywords must be a list, got the text {words!r}: give [{words!r}]"
             )
-        if not words and not without and words_between is None:
+        if not words and not without and words_between is None and not one_line:
             raise InputError("no keywords given; give at least one")
         check_texts(without, "excluded words")
         self.words = [tuple(spelling.strip() for spelling in alternatives(w)) for w in words]
@@ -48,6 +49,7 @@ class Keywords(Term):
         self.without = [word.strip() for word in without]
         check_window(self.words, words_between)
         self.words_between = words_between
+        self.one_line = one_line
         self._scorer = scorer
         self._spelled: list[list[list[int]]] = []
         if scorer is not None:
@@ -60,7 +62,7 @@ class Keywords(Term):
         return self._scorer
 
     def bind(self, scorer: TextScorer) -> Keywords:
-        limits = self.any_order, self.without, self.words_between
+        limits = self._limits
         return self if self._scorer is scorer else Keywords(self.words, *limits, scorer)
 
     @property
@@ -77,11 +79,12 @@ class Keywords(Term):
             any_order=self.any_order,
             without=self.without,
             words_between=self.words_between,
+            one_line=self.one_line,
         )
 
     def __call__(self, batch: TokenBatch) -> Tensor:
         texts = self._known().decode(batch)
-        limits = self.any_order, self.without, self.words_between
+        limits = self._limits
         held = torch.tensor([holds_words(t, self.words, *limits) for t in texts], dtype=torch.bool)
         held[held.clone()] = is_text(self._known(), batch.select(held))
         return torch.where(held, 0.0, torch.inf).double()
@@ -129,6 +132,10 @@ class Keywords(Term):
         return [spellings[0] for spellings in self._spelled if len(spellings) == 1]
 
     @property
+    def _limits(self) -> tuple[bool, list[str], tuple[int, int] | None, bool]:
+        return self.any_order, self.without, self.words_between, self.one_line
+
+    @property
     def _shown(self) -> list[str]:
         return ["|".join(word) for word in self.words]
 
@@ -146,6 +153,7 @@ def keywords(
     any_order: bool = False,
     without: Sequence[str] = (),
     words_between: tuple[int, int] | None = None,
+    one_line: bool = False,
 ) -> Keywords:
     """A hard constraint: every word occurs in the text verbatim, at word boundaries.
 
@@ -164,6 +172,8 @@ def keywords(
         Words or phrases that must not occur.
     words_between : (int, int), optional
         The number of words of the text, both ends included (counted as ``KeywordCoverage`` says).
+    one_line : bool
+        Whether the text must have no line break.
 
     Raises
     ------
@@ -171,4 +181,4 @@ def keywords(
         Nothing is asked for, a word is empty, has control characters or cannot be spelled by the
         tokenizer, or the words cannot stand together.
     """
-    return Keywords(words, any_order, without, words_between)
+    return Keywords(words, any_order, without, words_between, one_line)

@@ -19,6 +19,8 @@ def start(
     initial: TokenBatch | None,
     max_length: int,
     redrawn: int = 0,
+    *,
+    held: bool = True,
 ) -> State:
     """``chains`` chains at ``initial`` (its rows in turn), or where the energy says.
 
@@ -33,6 +35,8 @@ def start(
     redrawn : int
         Of a chain that redraws so many neighbouring tokens and never changes how many there are:
         every row must have them.
+    held : bool
+        Whether the chain holds keywords in the tokens that they have at its start.
 
     Raises
     ------
@@ -46,7 +50,7 @@ def start(
     _check_tokens(batch, allowed)
     batch = batch.select(torch.arange(chains) % len(batch))
     batch = TokenBatch(batch.ids, batch.length, energy.locked(batch))
-    _check_texts(batch, energy.marks, max_length, redrawn)
+    _check_texts(batch, energy.marks if held else frozenset(), max_length, redrawn)
     value = energy(batch)
     if not bool(torch.isfinite(value).all()):
         raise InputError("the energy of the initial text is +inf; start from an allowed one")

@@ -109,7 +109,8 @@ class ParticleChains:
         """
         if initial is not None:
             target = self.smc.target
-            state = start(self.energy, target.scorer.allowed, chains, initial, target.max_length)
+            allowed, most = target.scorer.allowed, target.max_length
+            state = start(self.energy, allowed, chains, initial, most, held=False)
             return state, self.run(draws, chains, state.batch).log_z
         check_chains(chains)
         found = self.run(draws, chains)

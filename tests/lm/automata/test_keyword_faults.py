@@ -17,7 +17,17 @@ from ergotext.support import words
 from ergotext.support.arrays import Ints
 from ergotext.support.words import Keyword
 from tests.faulty import load_with_fault
-from tests.lm.automata.worlds import LATIN, LINE, PAD, SEA, Row, check_protocol, language, listed
+from tests.lm.automata.worlds import (
+    LATIN,
+    LINE,
+    LINES,
+    PAD,
+    SEA,
+    Row,
+    check_protocol,
+    language,
+    listed,
+)
 
 Check = Callable[[], None]
 
@@ -37,6 +47,10 @@ def limits() -> None:
     holds([("a-", "b")], LINE)
     holds(["a-", "-b"], LINE)
     holds([], LINE, words_between=(1, 2))
+    for wanted in (["a", "b"], []):
+        holds(wanted, LINES, any_order=True, one_line=True)
+    for wanted in (["a", "b"], []):
+        holds(wanted, LINES, any_order=True, one_line=True)
 
 
 def holds(wanted: Sequence[Keyword], pieces: Pieces, **options: Any) -> None:
@@ -149,6 +163,16 @@ FAULTS: dict[str, tuple[str, Check, tuple[tuple[str, str], ...]]] = {
     "the greatest number of words is too many": (
         "lm.automata.word_chains", limits, (("read.words <= self.high", "read.words < self.high"),)
     ),
+    "a line break is forgotten": (
+        "lm.automata.word_chains", limits, (("return read and not char", "return not char"),)
+    ),
+    "a line feed alone breaks a line": (
+        "lm.automata.word_chains", limits, (("set(LINE_BREAKS)", 'set("\\n")'),)
+    ),
+    "lines may be many": ("lm.automata.keywords", limits, (("if one_line:", "if False:"),)),
+    "a recipe leaves out the lines": (
+        "lm.automata.keywords", limits, (("one_line=one_line,", "one_line=False,"),)
+    ),
     "a hyphen parts two words": (
         "lm.automata.word_chains", limits, (('"sign" if place == "within"', '"sign" if False'),)
     ),
@@ -166,7 +190,7 @@ FAULTS: dict[str, tuple[str, Check, tuple[tuple[str, str], ...]]] = {
     ),
     "a copy takes all words": (
         "lm.automata.keywords", limits,
-        (("any_order=any_order, without=without", "any_order=any_order"),)
+        (("            without=without,\n", ""),)
     ),
     "numbers in the table are lost": (
         "lm.automata.keyword_states", by_table, (("known >= self._size", "known > self._size"),)
@@ -197,7 +221,7 @@ FAULTS: dict[str, tuple[str, Check, tuple[tuple[str, str], ...]]] = {
 }  # fmt: skip
 
 USES: dict[str, tuple[ModuleType, tuple[str, ...]]] = {
-    "word_chains": (keywords, ("Demanded", "Excluded", "WordCount")),
+    "word_chains": (keywords, ("Demanded", "Excluded", "OneLine", "WordCount")),
     "keywords": (keywords, ("KeywordCoverage",)),
     "product": (product, ("ChainProduct",)),
     "keyword_bounds": (product, ("Fewest", "distinct_columns")),

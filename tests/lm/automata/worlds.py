@@ -36,6 +36,8 @@ LINE = Pieces(
     [b"", b"a", b"b", b" ", b"", b"-", b"a-", b"\xe6\xb5", b"\xb7", b" a b", b"a "],
 )
 """With a hyphen, inside words and at their ends, and a character in pieces that is a word."""
+LINES = Pieces(LINE.alphabet, [b"", b"a", b"b\n", b"\r", b"", b"\xe2\x80\xa8", b" b"])
+"""With line breaks."""
 
 
 def rows(tokens: Iterable[int], most: int) -> list[Row]:

@@ -24,6 +24,7 @@ ASKED: list[tuple[Any, ...]] = [
     (["c b"], False, ["a"]),
     ([], False, ["b"], (1, 2)),
     (["a"], True, [], (3, 3)),
+    (["a"], True, [], None, True),
 ]
 
 
