@@ -136,7 +136,7 @@ def link(
 
 
 @dataclass(frozen=True, eq=False)
-class _Asked:
+class _MarkedQuestion:
     """A mention, what the model reads of it, and what the mention table has."""
 
     mention: MarkedText
@@ -159,7 +159,7 @@ def _table(
 
 def _asked(
     mention: MarkedText, retriever: Retriever, table: MentionTable | None, name: str
-) -> _Asked:
+) -> _MarkedQuestion:
     notes: list[str] = []
     entry = None if table is None else table.find(mention.mention)
     if table is not None and entry is None:
@@ -180,7 +180,7 @@ def _asked(
             f"the text is longer than the model reads: {len(read.plain):,} of its "
             f"{len(mention.plain):,} characters were read, around the mention"
         )
-    return _Asked(mention, read.question, entry, tuple(notes))
+    return _MarkedQuestion(mention, read.question, entry, tuple(notes))
 
 
 class _TitleSearch(KeySearch):
