@@ -25,7 +25,9 @@ from tests.samplers.pairs import Pairs
 from tests.samplers.search.test_stochastic_beam import (
     EVERYTHING,
     FLAT,
+    MISLEADS,
     REAL,
+    ByToken,
     check_inclusion,
     check_integrated,
 )
@@ -133,13 +135,13 @@ def ladder(kernel: str, longest: int, cold: float, hot: float) -> Chains:
     return Chains(sampler, states, cold, hot=hot)
 
 
-def rewriting(name: str, constraint: str, temperature: float = 1.0) -> Chains:
+def rewriting(name: str, constraint: str, temperature: float = 1.0, **options: Any) -> Chains:
     """Rows of any length under no constraint, a keyword, or an automaton with dead ends."""
     words = {"keyword": ["a"], "two keywords": ["b", "c"]}.get(constraint, [])
     hard = [(1.0, matches(LOOP))] if constraint == "automaton" else []
     energy = Sum([(1.0, tilted(words)), *hard])
     longest = 5 if hard else 3
-    sampler = SAMPLERS[name](energy, longest, temperature)
+    sampler = SAMPLERS[name](energy, longest, temperature, **options)
     return Chains(sampler, space(energy, longest, len(words)), temperature)
 
 
@@ -148,6 +150,13 @@ ASKS_ONE = AdaptiveRejection(1, 1e9)
 
 EXTREME = (5.0, -30.0, 25.0, -14.0, 9.0)
 """Log ψ that mislead wherever they can."""
+
+
+class Mild(Hopes):
+    """A twist that is wrong by little, so that errors of log Z are nearly normal."""
+
+    def psi(self, states: Any, left: int, size: int) -> Any:
+        return super().psi(states, left, size) ** 0.3
 
 
 def runs(name: str, energy: Sum, longest: int, **options: Any) -> Chains:
@@ -175,6 +184,12 @@ def without_replacement() -> None:
     """Orders and inclusion against Plackett and Luce's law, weights with the noise integrated."""
     check_inclusion(REAL, FEW, 3, 2)
     check_integrated(REAL, FLAT, 2)
+
+
+def twisted_without_replacement() -> None:
+    """The same under a twist."""
+    check_inclusion(REAL, FEW, 3, 2, MISLEADS)
+    check_integrated(REAL, FLAT, 2, ByToken())
 
 
 MH = [(p, s, t) for p in ("free", "tilted", "ordered", "any order", "nested", "overlapping")
@@ -205,6 +220,13 @@ CHAINS: dict[str, dict[str, Callable[[], Chains]]] = {
             "a keyword": lambda name=name: rewriting(name, "keyword"),
             "two keywords": lambda name=name: rewriting(name, "two keywords"),
             "automaton": lambda name=name: rewriting(name, "automaton"),
+            "masked": lambda name=name: rewriting(name, "two keywords", proposal="masked"),
+            "a misleading twist": lambda name=name: rewriting(
+                name, "automaton", twist=Hopes(LOOP, *EXTREME)
+            ),
+            "a twist that gives up": lambda name=name: rewriting(
+                name, "automaton", twist=Hopes(LOOP, *GIVES_UP)
+            ),
         }
         for cls, name in (("Independence", "independence"), ("SuffixResampling", "suffix"))
     },
@@ -284,10 +306,27 @@ WEIGHTED: dict[str, dict[str, Weighted]] = {
         "rests": Weighted(
             *weighted(FEW, 3), {"levels": 2, "kernel": "suffix"}, 1, 60, {"levels": 4}
         ),
+        "twisted": Weighted(
+            *LOOPED, {"levels": 3, "kernel": "gibbs", "twist": Hopes(LOOP, *TWIST)}, 1, 100
+        ),
+        "power": Weighted(
+            *powered(2.5, 2),
+            {"levels": 2, "kernel": "suffix", "proposal": "twisted"},
+            1,
+            100,
+            {"levels": 4, "kernel": "suffix", "proposal": "twisted"},
+        ),
     },
     "StochasticBeam": {
         "1,365 sequences": Weighted(
             *weighted(EVERYTHING, 5, seed=0), {}, 1, 64, quadrature=without_replacement
+        ),
+        "twisted": Weighted(
+            *weighted(EVERYTHING, 5, seed=0),
+            {"twist": Mild(EVERYTHING, 0.1, 0.2)},
+            1,
+            64,
+            quadrature=twisted_without_replacement,
         ),
     },
     "Rejection": {

@@ -105,9 +105,21 @@ FAULTS = {
     ),
     "19: the way back is that of the proposal": (
         "chains.suffix",
-        "log_back = log_q_of(target, batch, cut)",
-        "log_back = log_q_of(target, rows, cut)",
+        "log_back = log_q_of(target, batch, cut, twist)",
+        "log_back = log_q_of(target, rows, cut, twist)",
         ("suffix", "free"),
+    ),
+    "the way back is written without the twist": (
+        "chains.suffix",
+        "log_back = log_q_of(target, batch, cut, twist)",
+        "log_back = log_q_of(target, batch, cut)",
+        ("suffix", "a misleading twist"),
+    ),
+    "the twist of the states of other rows": (
+        "chains.suffix",
+        "psi_of(twist, states[at.numpy()], left",
+        "psi_of(twist, states[: len(at)], left",
+        ("suffix", "a misleading twist"),
     ),
     "exchanges the wrong way up": (
         "chains.tempering",
@@ -133,6 +145,30 @@ FAULTS = {
         "for level in range(1, self.levels):\n            alive",
         ("ais", "dead ends"),
     ),
+    "the path begins at another law than its rows": (
+        "weighted.ais",
+        "proposal = masked if self.twist is None else Twisted(self.twist)",
+        "proposal = masked",
+        ("ais", "twisted"),
+    ),
+    "rows are weighed without the twist that drew them": (
+        "weighted.ais",
+        "return log_q(self.target, batch, self.twist)",
+        "return log_q(self.target, batch)",
+        ("ais", "twisted"),
+    ),
+    "levels between lead to a law without the twist": (
+        "weighted.ais",
+        "Between(self.energy, self.target, j / levels, self.twist)",
+        "Between(self.energy, self.target, j / levels)",
+        ("ais", "twisted"),
+    ),
+    "rows are drawn from p and not from its power": (
+        "weighted.ais",
+        "replace(self.target, soft=None)",
+        "replace(self.target, soft=None, power=1.0)",
+        ("ais", "power"),
+    ),
     "rows are moved at the level before": (
         "weighted.ais",
         "self.kernels[level].step",
@@ -142,7 +178,7 @@ FAULTS = {
     "the way back is weighed before the move": (
         "weighted.ais",
         "batch = self._moved(draws, batch, energy, proposed, level)\n"
-        "                energy, proposed = self.energy(batch), log_q(self.target, batch)",
+        "                energy, proposed = self.energy(batch), self._log_q(batch)",
         "batch = self._moved(draws, batch, energy, proposed, level)",
         ("ais", "bounds"),
     ),

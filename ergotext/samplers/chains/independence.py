@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ergotext.lm.batch import TokenBatch
-from ergotext.lm.protocols import Energy
+from ergotext.lm.protocols import Energy, Twist
 from ergotext.samplers.base import Info, Kind, Need, State
 from ergotext.samplers.chains.initial import start
 from ergotext.samplers.chains.metropolis import check_temperature, decide, temperatures
@@ -18,6 +18,7 @@ from ergotext.samplers.chains.suffix import proposal
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.registry import check_fit, register
 from ergotext.samplers.target import Target
+from ergotext.samplers.twists import Law, chosen_twist
 
 
 class _Rewriting:
@@ -27,10 +28,20 @@ class _Rewriting:
     needs: ClassVar[frozenset[Need]] = frozenset({"next-token"})
     moves: ClassVar[tuple[str, ...]] = ("rewrite", "stay")
 
-    def __init__(self, energy: Energy, max_length: int = 40, temperature: float = 1.0) -> None:
+    def __init__(
+        self,
+        energy: Energy,
+        max_length: int = 40,
+        temperature: float = 1.0,
+        proposal: Law | None = None,
+        twist: Twist | None = None,
+    ) -> None:
         energy = check_fit(type(self), energy)
-        self.energy, self.target = energy, Target.of(energy, max_length)
+        self.energy = energy
+        self.target = Target.of(energy, max_length, tempered=proposal != "masked")
         self.temperature = check_temperature(temperature)
+        self.twist = chosen_twist(self.target, proposal, twist)
+        """None where proposals are the masked model's"""
 
     def init(
         self,
@@ -47,10 +58,10 @@ class _Rewriting:
 class Independence(_Rewriting):
     """Chains that propose a whole new text, independent of the current one; π ∝ exp(−E/T).
 
-    A text is written from left to right by the model, masked by the energy's automaton where it has
-    one, and accepted by the ratio of importance weights, in which the masses that were allowed at
-    each step stand. Good where the energy is close to the model; the chain stays long where a text
-    weighs much.
+    A text is written from left to right by the model times a twist that knows how well it may end,
+    or by the model masked by the energy's automaton, and accepted by the ratio of importance
+    weights, in which the masses that were allowed at each step stand. Good where the energy is
+    close to that law; the chain stays long where a text weighs much.
 
     Parameters
     ----------
@@ -59,6 +70,11 @@ class Independence(_Rewriting):
         After so many tokens a proposal is ended; the ratio knows.
     temperature : float
         Of the whole sequence.
+    proposal : "twisted" or "masked", optional
+        By default ``twisted`` where a twist can be compiled for the constraint (keywords,
+        templates, or none), else ``masked``.
+    twist : Twist, optional
+        Of your own, for the proposal ``twisted``.
 
     Raises
     ------
@@ -76,7 +92,7 @@ class Independence(_Rewriting):
         """A new text proposed to every chain, and decided on. Draws: token after token."""
         t = temperatures(self.temperature if temperature is None else temperature, state)
         cut = torch.zeros(len(state.batch), dtype=torch.int64)
-        proposed = proposal(draws, self.target, state.batch, cut, self.energy.locked)
+        proposed = proposal(draws, self.target, state.batch, cut, self.energy.locked, self.twist)
         return decide(draws, self.energy, state, proposed, t)
 
 
@@ -92,6 +108,9 @@ class SuffixResampling(_Rewriting):
     energy : Energy
     max_length : int
     temperature : float
+    proposal : "twisted" or "masked", optional
+    twist : Twist, optional
+        As of ``Independence``.
 
     Raises
     ------
@@ -111,7 +130,7 @@ class SuffixResampling(_Rewriting):
         batch = state.batch
         cuts = (torch.arange(batch.longest + 1) <= batch.length[:, None]).double()
         cut = draws.categorical(cuts / cuts.sum(1, keepdim=True))
-        proposed = proposal(draws, self.target, batch, cut, self.energy.locked)
+        proposed = proposal(draws, self.target, batch, cut, self.energy.locked, self.twist)
         log_to = -(batch.length + 1).double().log()
         log_back = -(proposed.batch.length + 1).double().log()
         proposed = replace(

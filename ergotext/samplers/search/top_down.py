@@ -11,12 +11,13 @@ from torch import Tensor
 
 from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
-from ergotext.lm.protocols import Automaton
+from ergotext.lm.protocols import Automaton, Twist
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.feasible import check_known, fits
 from ergotext.samplers.search.gumbel import gumbel, gumbels_below
 from ergotext.samplers.search.selection import best_of_each
 from ergotext.samplers.search.tails import numbers
+from ergotext.samplers.twists import psi_of
 from ergotext.support.arrays import Ints
 
 
@@ -46,7 +47,8 @@ class Leaves:
     batch : TokenBatch of n rows
         Without end tokens.
     log_prob, log_q : float64 [n]
-        log p(row, end | input) of the model, and of the locally normalised model, in nats.
+        log p(row, end | input) of the model, and of the locally normalised model, in nats; of that
+        times the twist, where one is given.
     perturbed : float64 [n]
         log q and its Gumbel noise: independent Gumbel variables, of which those above the
         threshold are seen.
@@ -63,7 +65,13 @@ class Leaves:
 
 
 def leaves(
-    decoding: RowDecoding, automaton: Automaton, draws: Draws, *, k: int, max_length: int
+    decoding: RowDecoding,
+    automaton: Automaton,
+    draws: Draws,
+    *,
+    k: int,
+    max_length: int,
+    twist: Twist | None = None,
 ) -> Leaves:
     """Up to ``k`` sequences without replacement for each row of ``decoding``.
 
@@ -79,6 +87,8 @@ def leaves(
     k : int
     max_length : int
         Most tokens of a sequence, the end token not counted; after them it is forced.
+    twist : Twist, optional
+        Of the automaton: what a token weighs beside its probability when one is drawn.
 
     Raises
     ------
@@ -101,7 +111,7 @@ def leaves(
             f"the automaton's end token is {automaton.end}, but the model's is {decoding.end}: "
             "build it with the model's tokenizer"
         )
-    search = _BestFirstSearch(decoding, automaton, draws, k)
+    search = _BestFirstSearch(decoding, automaton, draws, k, twist)
     for length in range(max_length + 1):
         if not len(search.open):
             break
@@ -145,8 +155,16 @@ class _Rows:
 class _BestFirstSearch:
     """The beginnings that are being written, and the sequences that are finished."""
 
-    def __init__(self, decoding: RowDecoding, automaton: Automaton, draws: Draws, k: int) -> None:
+    def __init__(
+        self,
+        decoding: RowDecoding,
+        automaton: Automaton,
+        draws: Draws,
+        k: int,
+        twist: Twist | None,
+    ) -> None:
         self.decoding, self.automaton, self.draws, self.k = decoding, automaton, draws, k
+        self.twist = twist
         count = len(decoding)
         zero, none = torch.zeros(count, dtype=torch.float64), torch.zeros(count, dtype=torch.int64)
         self.open = _Rows(
@@ -158,9 +176,9 @@ class _BestFirstSearch:
 
     def step(self, room: int) -> None:
         """Write one token more; where there is no ``room`` the end token, without a choice."""
-        row, token, after, score = self._ways(room)
+        row, token, after, score, hope = self._ways(room)
         parent = self.open.only(torch.from_numpy(row))
-        log_q = parent.log_q + score - _mass(score, row, len(self.open))[row]
+        log_q = parent.log_q + hope - _mass(hope, row, len(self.open))[row]
         perturbed = gumbels_below(self.draws, log_q, row, self.open.perturbed)
         grown = _Rows(
             parent.input, parent.log_prob + score, log_q, perturbed, parent.written, parent.length
@@ -182,8 +200,8 @@ class _BestFirstSearch:
         if len(on):
             self.decoding = self.decoding.advance(torch.from_numpy(row)[on], tokens)
 
-    def _ways(self, room: int) -> tuple[Ints, Ints, Ints, Tensor]:
-        """Row, token, next state and log p of each way on that is possible."""
+    def _ways(self, room: int) -> tuple[Ints, Ints, Ints, Tensor, Tensor]:
+        """Row, token, next state, log p and log pψ of each way on that is possible."""
         # Copies: an automaton may answer with views of its read-only file.
         row, token, after = map(np.array, self.automaton.candidates(self.state))
         check_known(token, self.decoding.size)
@@ -192,8 +210,13 @@ class _BestFirstSearch:
         row, token, after = row[kept], token[kept], after[kept]
         rows = torch.from_numpy(row)
         score = self.decoding.logits(rows, torch.from_numpy(token)) - self.decoding.log_z()[rows]
-        kept = numbers(score) > -np.inf
-        return row[kept], token[kept], after[kept], score[torch.from_numpy(kept)]
+        hope = score
+        if self.twist is not None and room and len(row):
+            psi = psi_of(self.twist, self.state, room - 1, self.decoding.size)
+            hope = score + psi[rows, torch.from_numpy(token)].log()
+        kept = numbers(hope) > -np.inf
+        possible = torch.from_numpy(kept)
+        return row[kept], token[kept], after[kept], score[possible], hope[possible]
 
     def _kept(self, contest: _Rows) -> Tensor:
         """bool [n]: the k highest of each input; the highest of the others raises its threshold.

@@ -1,7 +1,8 @@
-"""Annealed importance sampling: from the masked model to the target in small steps."""
+"""Annealed importance sampling: from a proposal of whole texts to the target in small steps."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
@@ -9,28 +10,41 @@ from torch import Tensor
 
 from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
-from ergotext.lm.protocols import Automaton, Energy, MaskedScorer, NextTokenScorer
+from ergotext.lm.protocols import Automaton, Energy, MaskedScorer, NextTokenScorer, Twist
 from ergotext.samplers.base import Kind, Need, State
 from ergotext.samplers.chains.kernels import kernel_named
 from ergotext.samplers.chains.suffix import log_q_of
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.registry import check_fit, register
 from ergotext.samplers.target import Target
+from ergotext.samplers.twists import Law, chosen_twist
 from ergotext.samplers.validation import checked
 from ergotext.samplers.weighted.proposals import masked
 from ergotext.samplers.weighted.rollout import grown
 from ergotext.samplers.weighted.samples import WeightedSamples
+from ergotext.samplers.weighted.twisted import Twisted
 from ergotext.support.numerics import log_mean_exp
 
 
 class Between:
-    """E_β = (1 − β)(−log q) + βE, from the proposal q of a target to its energy (``Energy``)."""
+    """E_β = (1 − β)(−log q) + βE, from the proposal q of a target to its energy (``Energy``).
 
-    def __init__(self, energy: Energy, target: Target, beta: float) -> None:
-        self.energy, self.target, self.beta = energy, target, beta
+    Parameters
+    ----------
+    energy : Energy
+    target : Target
+    beta : float
+    twist : Twist, optional
+        That of the proposal; without one it is the masked model.
+    """
+
+    def __init__(
+        self, energy: Energy, target: Target, beta: float, twist: Twist | None = None
+    ) -> None:
+        self.energy, self.target, self.beta, self.twist = energy, target, beta, twist
 
     def __call__(self, batch: TokenBatch) -> Tensor:
-        return mixed(self.energy(batch), log_q(self.target, batch), self.beta)
+        return mixed(self.energy(batch), log_q(self.target, batch, self.twist), self.beta)
 
     @property
     def scorer(self) -> NextTokenScorer | None:
@@ -64,9 +78,9 @@ class Between:
         return self.energy.locked(batch)
 
 
-def log_q(target: Target, batch: TokenBatch) -> Tensor:
-    """float64 [B]: log-probability that the masked model writes the row."""
-    return log_q_of(target, batch, torch.zeros(len(batch), dtype=torch.int64))
+def log_q(target: Target, batch: TokenBatch, twist: Twist | None = None) -> Tensor:
+    """float64 [B]: log-probability that the proposal writes the row."""
+    return log_q_of(target, batch, torch.zeros(len(batch), dtype=torch.int64), twist)
 
 
 def mixed(energy: Tensor, log_proposal: Tensor, beta: float) -> Tensor:
@@ -77,7 +91,9 @@ def mixed(energy: Tensor, log_proposal: Tensor, beta: float) -> Tensor:
 
 @register("ais")
 class AnnealedImportance:
-    """Draws annealed from q, the masked model, to the target, with weights.
+    """Draws annealed from q, a proposal of whole texts, to the target, with weights.
+
+    q is the model times a twist at each token, or the model masked by the automaton.
 
     f_β = q^(1−β) exp(−βE) with β = 0, 1/J, …, 1. A row is drawn from q; then by turns it is
     weighed with f_j(x)/f_{j−1}(x) and moved by a kernel that keeps f_j. E[w] is Z, so the mean of
@@ -92,6 +108,11 @@ class AnnealedImportance:
         J; 1 is importance sampling.
     kernel : str
         The chain that moves the rows, a reversible one whose steps take a temperature.
+    proposal : "twisted" or "masked", optional
+        q. By default ``twisted`` where a twist can be compiled for the constraint (keywords,
+        templates, or none), else ``masked``.
+    twist : Twist, optional
+        Of your own, for the proposal ``twisted``.
 
     Raises
     ------
@@ -108,17 +129,25 @@ class AnnealedImportance:
     needs: ClassVar[frozenset[Need]] = frozenset({"next-token"})
 
     def __init__(
-        self, energy: Energy, max_length: int = 40, levels: int = 20, kernel: str = "mh"
+        self,
+        energy: Energy,
+        max_length: int = 40,
+        levels: int = 20,
+        kernel: str = "mh",
+        proposal: Law | None = None,
+        twist: Twist | None = None,
     ) -> None:
         energy = check_fit(type(self), energy)
         if not isinstance(levels, int) or levels < 1:
             raise InputError(f"at least one level is needed, got {levels}")
-        self.energy, self.target = checked(energy), Target.of(energy, max_length)
+        tempered = proposal != "masked"
+        self.energy, self.target = checked(energy), Target.of(energy, max_length, tempered=tempered)
+        self.twist = chosen_twist(self.target, proposal, twist)
         self.levels = levels
-        self.kernels = [
-            kernel_named(kernel, Between(self.energy, self.target, j / levels), max_length)
-            for j in range(1, levels)
-        ]
+        between = (
+            Between(self.energy, self.target, j / levels, self.twist) for j in range(1, levels)
+        )
+        self.kernels = [kernel_named(kernel, one, max_length) for one in between]
         """That of level j at j − 1; the last level needs none"""
 
     def draw(self, draws: Draws, n: int) -> WeightedSamples:
@@ -136,8 +165,8 @@ class AnnealedImportance:
         HeavyWeightsWarning
             k-hat is too high for so many draws, or there are too few draws to know.
         """
-        first = Target(self.target.scorer, self.target.automaton, self.target.max_length)
-        rows = grown(draws, first, masked, n)
+        proposal = masked if self.twist is None else Twisted(self.twist)
+        rows = grown(draws, replace(self.target, soft=None), proposal, n)
         batch = TokenBatch(rows.batch.ids, rows.batch.length, self.energy.locked(rows.batch))
         # From q itself: the masses that were allowed are part of the first weight.
         log_weight = torch.zeros(n, dtype=torch.float64)
@@ -147,7 +176,7 @@ class AnnealedImportance:
             if not len(alive):
                 break
             some = batch.select(alive)
-            energy, proposed = self.energy(some), log_q(self.target, some)
+            energy, proposed = self.energy(some), self._log_q(some)
             log_weight[alive] += (-energy - proposed) / self.levels
             on = torch.isfinite(energy)
             if level < self.levels - 1 and bool(on.any()):
@@ -181,16 +210,19 @@ class AnnealedImportance:
         batch = TokenBatch(exact.ids, exact.length, self.energy.locked(exact))
         log_weight = torch.zeros(len(exact), dtype=torch.float64)
         for level in reversed(range(self.levels)):
-            energy, proposed = self.energy(batch), log_q(self.target, batch)
+            energy, proposed = self.energy(batch), self._log_q(batch)
             if level < self.levels - 1:
                 batch = self._moved(draws, batch, energy, proposed, level)
-                energy, proposed = self.energy(batch), log_q(self.target, batch)
+                energy, proposed = self.energy(batch), self._log_q(batch)
             log_weight += (-energy - proposed) / self.levels
         return -float(log_mean_exp(-log_weight))
 
     def _met(self, batch: TokenBatch) -> Tensor:
         """bool [B]: rows that the energy allows and q can write."""
-        return torch.isfinite(self.energy(batch)) & (log_q(self.target, batch) > -torch.inf)
+        return torch.isfinite(self.energy(batch)) & (self._log_q(batch) > -torch.inf)
+
+    def _log_q(self, batch: TokenBatch) -> Tensor:
+        return log_q(self.target, batch, self.twist)
 
     def _moved(
         self, draws: Draws, batch: TokenBatch, energy: Tensor, proposed: Tensor, level: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,6 +19,7 @@ from ergotext.lm.causal import CausalLM
 from ergotext.lm.energies.matches import matches
 from ergotext.lm.energies.term import Sum
 from ergotext.lm.energies.terms import Length
+from ergotext.lm.protocols import Twist
 from ergotext.lm.tokenizers.characters import Alphabet
 from ergotext.lm.trie import build
 from ergotext.samplers import SAMPLERS, sample
@@ -45,16 +47,29 @@ from ergotext.testing.toy import ToyFluency, ToyScorer
 from tests.decoding import CausalDecoding
 from tests.quadrature import GivenDraws, grid
 from tests.samplers.search.test_gumbel import plackett_luce
+from tests.samplers.weighted.test_exactness import GIVES_UP, Hopes
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::ergotext.samplers.weighted.samples.HeavyWeightsWarning"
 )
 FLAT = Table(({1: 1, 2: 1, 4: 1}, {END: 2}, {}))
 MANY = 10_000
+
+
+class ByToken:
+    """A twist by the token alone."""
+
+    def psi(self, states: Any, left: int, size: int) -> Any:
+        return np.tile(np.array([0.0, 1.6, 0.6, 1.0, 0.8])[:size], (len(states), 1))
+
+
 REAL = SimpleNamespace(search=leaves, log_inclusion=log_inclusion, sampler=stochastic_beam)
 
 
-def q_of(of: Target) -> dict[Row, float]:
+MISLEADS = Hopes(FEW, 3.0, -4.0, 2.5, -1.0, 0.4)
+
+
+def q_of(of: Target, twist: Twist | None = None) -> dict[Row, float]:
     """q of every sequence that does not run into a dead end, by the definition."""
     result: dict[Row, float] = {}
 
@@ -64,6 +79,9 @@ def q_of(of: Target) -> dict[Row, float]:
             ways = {t: n for t, n in ways.items() if t == END}
         batch = TokenBatch.of([row])
         law = of.scorer.next_log_prob(batch, batch.length)[0].exp()
+        if twist is not None and len(row) < of.max_length:
+            left = of.max_length - 1 - len(row)
+            law = law * torch.from_numpy(twist.psi(np.array([state]), left, len(law))[0])
         total = sum(float(law[t]) for t in ways)
         for token, after in ways.items():
             p = chance * float(law[token]) / total
@@ -76,10 +94,18 @@ def q_of(of: Target) -> dict[Row, float]:
     return result
 
 
-def drawn(of: Target, k: int, count: int = MANY, seed: int = 0, m: Any = REAL) -> Leaves:
+def drawn(
+    of: Target,
+    k: int,
+    count: int = MANY,
+    seed: int = 0,
+    m: Any = REAL,
+    twist: Twist | None = None,
+) -> Leaves:
     """That many draws of ``k`` side by side: each is an input of its own."""
     decoding = CausalDecoding.of(of.scorer, END, [()] * count)
-    return m.search(decoding, of.automaton, SeededDraws(seed), k=k, max_length=of.max_length)
+    how = {"k": k, "max_length": of.max_length, "twist": twist}
+    return m.search(decoding, of.automaton, SeededDraws(seed), **how)
 
 
 def column(found: Leaves, rows: list[Row], value: Tensor) -> Tensor:
@@ -121,12 +147,12 @@ def test_perturbed_leaves_are_independent_gumbel(table: Table, longest: int) -> 
         assert within_5(pairs[:, upper[0], upper[1]], torch.tensor(1 / (1 + a) ** 2).double())
 
 
-def check_inclusion(m: Any, table: Table, longest: int, k: int) -> None:
+def check_inclusion(m: Any, table: Table, longest: int, k: int, twist: Twist | None = None) -> None:
     """Orders and inclusion probabilities against their enumeration over all sequences."""
     of = target(table, longest)
-    q = q_of(of)
+    q = q_of(of, twist)
     assert sum(q.values()) == pytest.approx(1.0), "no dead ends, so that k are always drawn"
-    found = drawn(of, k, seed=k, m=m)
+    found = drawn(of, k, seed=k, m=m, twist=twist)
     # Not as lists: of those pytest would work out the whole difference, for minutes.
     assert torch.equal(found.input.bincount(), torch.full((MANY,), k))
     index = {row: i for i, row in enumerate(q)}
@@ -149,6 +175,10 @@ def test_inclusion_and_order_are_those_of_plackett_and_luce(
     check_inclusion(REAL, table, longest, k)
 
 
+def test_inclusion_and_order_under_a_twist() -> None:
+    check_inclusion(REAL, FEW, 3, 2, MISLEADS)
+
+
 def estimates(of: Target, found: Leaves, rows: list[Row], m: Any = REAL) -> Tensor:
     """float64 [draws, rows]: each draw's estimate of p̃ of each sequence."""
     log_target = found.log_prob + of.log_soft(found.batch)
@@ -156,7 +186,7 @@ def estimates(of: Target, found: Leaves, rows: list[Row], m: Any = REAL) -> Tens
     return column(found, rows, (log_target - chance).exp())
 
 
-def check_integrated(m: Any, table: Table, k: int) -> None:
+def check_integrated(m: Any, table: Table, k: int, twist: Twist | None = None) -> None:
     """E[Σ w 1[x]] = p̃(x) to 1e-7 with all noise integrated, and with it the threshold.
 
     Sequences of one token. One box for each order of them: the highest takes the root's noise
@@ -166,6 +196,8 @@ def check_integrated(m: Any, table: Table, k: int) -> None:
     of = target(table, 1)
     rows = [(token,) for token in table.ways[0]]
     rate = of.scorer.table[0, 0, list(table.ways[0])].exp()
+    if twist is not None:
+        rate = rate * torch.from_numpy(twist.psi(table.start(1), 0, 5)[0, list(table.ways[0])])
     rate = rate / rate.sum()
     (root, *shares), weight = grid(*[45] * 2 if len(rows) == 2 else [23] * 3)
     got = torch.zeros(len(rows), dtype=torch.float64)
@@ -178,7 +210,7 @@ def check_integrated(m: Any, table: Table, k: int) -> None:
             jacobian, unit = jacobian * unit**power, share * unit**power
         decoding = CausalDecoding.of(of.scorer, END, [()] * len(weight))
         draws = GivenDraws([root, noise.reshape(-1)])
-        found = m.search(decoding, table, draws, k=k, max_length=1)
+        found = m.search(decoding, table, draws, k=k, max_length=1, twist=twist)
         got += (jacobian[:, None] * estimates(of, found, rows, m)).sum(0)
     wanted = mass(of)
     assert float((got - torch.tensor([wanted[row] for row in rows])).abs().max()) < 1e-7
@@ -189,11 +221,18 @@ def test_estimates_are_unbiased_with_all_noise_integrated(table: Table, k: int) 
     check_integrated(REAL, table, k)
 
 
-def check_estimates(m: Any, of: Target, k: int, count: int = MANY) -> None:
+@pytest.mark.parametrize("k", [1, 2])
+def test_estimates_are_unbiased_under_a_twist_with_all_noise_integrated(k: int) -> None:
+    check_integrated(REAL, FLAT, k, ByToken())
+
+
+def check_estimates(
+    m: Any, of: Target, k: int, count: int = MANY, twist: Twist | None = None
+) -> None:
     """p̃(x) and, for k > 1, p̃(x) p̃(y) are met on average: so the variance of Z can be told."""
     wanted = mass(of)
     rows, value = list(wanted), torch.tensor(list(wanted.values()))
-    seen = estimates(of, drawn(of, k, count, m=m), rows, m)
+    seen = estimates(of, drawn(of, k, count, m=m, twist=twist), rows, m)
     total = seen.sum(1, keepdim=True)
     assert within_5(torch.cat([seen, total], dim=1), torch.cat([value, value.sum()[None]]))
     if k > 1:
@@ -207,6 +246,11 @@ def check_estimates(m: Any, of: Target, k: int, count: int = MANY) -> None:
 def test_estimates_are_unbiased(table: Table, longest: int, k: int) -> None:
     """LOOP has dead ends, and sequences that are closed at the greatest length."""
     check_estimates(REAL, target(table, longest), k)
+
+
+def test_estimates_are_unbiased_under_a_twist() -> None:
+    """One that knows that nothing follows a state of LOOP, so no place is lost there."""
+    check_estimates(REAL, target(LOOP, 4), 2, twist=Hopes(LOOP, *GIVES_UP))
 
 
 def check_samples(m: Any) -> None:
@@ -266,12 +310,16 @@ def test_the_registered_sampler_is_unbiased_of_its_energy() -> None:
     assert within_5(seen.sum(1, keepdim=True).repeat(1, 2), wanted.sum())
 
 
-def check_exact(sampler: Any, table: Table) -> None:
+def check_exact(sampler: Any, table: Table, twist: Twist | None = None, power: float = 1.0) -> None:
     """With room for all there is nothing left to chance."""
-    of = target(table, 3)
-    wanted = mass(of)
+    plain = target(table, 3)
+
+    def soft(batch: TokenBatch) -> Tensor:
+        return (1 - power) * plain.scorer.log_prob(batch) - plain.log_soft(batch)
+
+    of, wanted = replace(plain, power=power), mass(replace(plain, soft=soft))
     for k in (len(wanted) + 3, 500):
-        samples = sampler(of, SeededDraws(1), k)
+        samples = sampler(of, SeededDraws(1), k, twist=twist)
         assert samples.exact and samples.log_z_stderr == 0 and samples.ess == math.inf
         assert samples.log_z == pytest.approx(math.log(sum(wanted.values())), abs=1e-12)
         assert measured(samples) == pytest.approx(wanted, rel=1e-12)
@@ -280,6 +328,11 @@ def check_exact(sampler: Any, table: Table) -> None:
 @pytest.mark.parametrize("table", [FEW, LOOP, EVERYTHING])
 def test_with_room_for_all_it_is_exact(table: Table) -> None:
     check_exact(stochastic_beam, table)
+
+
+def test_with_room_for_all_it_is_exact_under_a_twist() -> None:
+    check_exact(stochastic_beam, FEW, MISLEADS)
+    check_exact(stochastic_beam, LOOP, Hopes(LOOP, *GIVES_UP), power=2.5)
 
 
 def test_a_run_says_that_it_is_exact() -> None:

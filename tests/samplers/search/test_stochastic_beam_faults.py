@@ -15,6 +15,8 @@ from tests.faulty import modules, modules_with_fault
 from tests.samplers.search.test_gumbel import check_family, check_noise
 from tests.samplers.search.test_stochastic_beam import (
     FLAT,
+    MISLEADS,
+    ByToken,
     check_estimates,
     check_exact,
     check_inclusion,
@@ -70,8 +72,26 @@ FAULTS = {
     ),
     "23: probabilities of a step are not normalised": (
         "search.top_down",
-        "parent.log_q + score - _mass(score, row, len(self.open))[row]",
-        "parent.log_q + score",
+        "parent.log_q + hope - _mass(hope, row, len(self.open))[row]",
+        "parent.log_q + hope",
+    ),
+    "the twist is part of the target": (
+        "search.top_down",
+        "parent.log_prob + score,",
+        "parent.log_prob + hope,",
+    ),
+    "drawn by the twist and told without it": (
+        "search.top_down",
+        "log_q = parent.log_q + hope - _mass(hope, row, len(self.open))[row]\n"
+        "        perturbed = gumbels_below(self.draws, log_q, row, self.open.perturbed)\n",
+        "log_q = parent.log_q + hope - _mass(hope, row, len(self.open))[row]\n"
+        "        perturbed = gumbels_below(self.draws, log_q, row, self.open.perturbed)\n"
+        "        log_q = parent.log_q + score - _mass(score, row, len(self.open))[row]\n",
+    ),
+    "the power is left out": (
+        "search.stochastic_beam",
+        "return self.power * log_prob[rows, tokens]",
+        "return log_prob[rows, tokens]",
     ),
     "the threshold is the lowest that was left out": (
         "search.top_down",
@@ -119,8 +139,10 @@ def check(m: Any) -> None:
     m.log_inclusion = m.without_replacement.log_inclusion
     check_tail(m.without_replacement.WithoutReplacement)
     check_exact(m.sampler, FEW)
+    check_exact(m.sampler, FEW, MISLEADS, power=2.5)
     check_samples(m)
     check_integrated(m, FLAT, 2)
+    check_integrated(m, FLAT, 2, ByToken())
     check_inclusion(m, EVERYTHING, 2, 2)
     check_estimates(m, target(FEW, 3), 2, 5000)
     check_estimates(m, target(LOOP, 4), 3, 20_000)
