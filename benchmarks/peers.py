@@ -4,10 +4,10 @@
 
 Ours run with as many particles as theirs, and with ``--more``; without a peer they run alone.
 PYTHON is the interpreter of an environment with torch, transformers and genlm-control 0.4.1. It
-runs beside this process, asked in turn with us, seed by seed. Seconds are CPU seconds, which other work
-on the machine changes less than those of a clock. Before each run both sides forget all but the
-prompt. That both have one target is seen first: log p̃ of sequences must agree, and where they can
-be listed log Z is given exactly.
+runs beside this process, asked in turn with us, seed by seed. Seconds are CPU seconds, which
+other work on the machine changes less than those of a clock. Before each run both sides forget
+all but the prompt. That both have one target is seen first: log p̃ of sequences must agree, and
+where they can be listed log Z is given exactly.
 """
 
 from __future__ import annotations
@@ -218,8 +218,8 @@ def main() -> None:
         f"torch {torch.__version__}, genlm-control {'left out' if peer is None else peer.version}, "
         f"{arguments.threads} thread(s), float32, {arguments.particles} particles, "
         f"{arguments.seeds} seeds: median CPU seconds, rate of all runs, median ESS, mean number "
-        f"of distinct sequences, log Z with its standard deviation over seeds, and the logarithm of "
-        f"the mean of Z"
+        f"of distinct sequences, log Z with its standard deviation over seeds, and the log of the "
+        f"mean of Z"
     )
     for name in arguments.cases:
         compare(peer, name, lm, arguments.particles, arguments.seeds, arguments.more)
