@@ -39,7 +39,9 @@ def evaluate(
     data: Annotated[
         Path,
         typer.Argument(
-            metavar="DATA", help="Questions as JSON lines with id, question and answer (KgCLUE)."
+            metavar="DATA",
+            help="Questions as JSON lines with id, question and answer: subject ||| predicate ||| "
+            "object, or a title.",
         ),
     ],
     index: Annotated[
@@ -99,9 +101,11 @@ def evaluate(
 ) -> None:
     """Answer a file of questions and score the answers.
 
-    Answers come from an index; the scores are those of KgCLUE.
+    Answers come from an index. The scores are those of KgCLUE for triples, accuracy and mean
+    reciprocal rank for titles (an index built with --columns key).
     """
     from ergotext.tasks.evaluation import evaluate as task
+    from ergotext.tasks.evaluation.scoring import score
     from ergotext.tasks.plot import check_plot
     from ergotext.tasks.retrieval.lookahead.fitted import temperature_for
 
@@ -113,7 +117,7 @@ def evaluate(
         if plot is not None:
             check_plot(plot)
             task.check_apart({f"the plot {plot}": plot}, {"data": data, "predictions": predictions})
-        _tell(task.score(data, predictions, limit), as_json, plot)
+        _tell(score(data, predictions, limit), as_json, plot)
         return
     if index is None or output is None:
         missing = "-i" if index is None else "-o"
@@ -152,4 +156,4 @@ def _tell(done: Evaluation, as_json: bool, plot: Path | None) -> None:
         typer.echo(line, err=True)
     typer.echo(done.json() if as_json else done.text())
     if plot is not None and (calibration := done.calibration()) is not None:
-        save_diagram(*calibration, plot)
+        save_diagram(*calibration, plot, done.graded)

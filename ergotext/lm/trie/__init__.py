@@ -1,7 +1,8 @@
 r"""Token trie: millions of keys in a memory-mapped file that opens in milliseconds.
 
 - ``tree``, ``states``: ``TokenTrie`` and its vectorised steps; ``overlay``: an editable trie.
-- ``builder``, ``lines``, ``update``: build and change one; ``file``, ``header``: save and load it.
+- ``builder``, ``lines``, ``blocks``, ``update``: build and change one; ``file``, ``header``: save
+  and load it.
 - ``restricted``, ``by_ordinal``, ``by_length``, ``lookahead``: parts of a trie and their best key.
 - ``texts``, ``mentions``: find keys by their text; ``device``: walk a trie on a GPU.
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from ergotext.errors import InputError
 from ergotext.lm.ragged import offsets_of, spread, take_rows
@@ -20,6 +19,7 @@ from ergotext.lm.tokenizers.characters import (
     TextTokenizer,
     points_of,
 )
+from ergotext.lm.trie.blocks import blocks
 from ergotext.lm.trie.builder import RUN_BYTES, TrieBuilder, faults
 from ergotext.lm.trie.fields import Fields, parse
 from ergotext.lm.trie.states import VALUE_END
@@ -27,10 +27,8 @@ from ergotext.lm.trie.tree import TokenTrie
 from ergotext.support.arrays import Ints
 
 TRIPLE = ("subject", "predicate", "object")
-_BLOCK = 8 << 20
 SHOWN = 5
 """Bad lines that are quoted; the rest are counted."""
-_MARK = b"\xef\xbb\xbf"
 _OPEN, _CLOSE = ord("（"), ord("）")
 
 
@@ -66,7 +64,7 @@ def build_from_lines(
     Parameters
     ----------
     path : str or Path
-        UTF-8, fields separated by tabs.
+        UTF-8, fields separated by tabs; of a ``.csv`` file by commas, with its quotes.
     tokenizer : TextTokenizer, optional
         If not given, a character tokenizer of all characters of the file.
     columns : sequence of str
@@ -117,8 +115,9 @@ def read_keys(
         UTF-8 with 0xFE after each object, and offsets.
     """
     path, places = Path(path), _places(columns)
-    for raw in _blocks(path, "reading keys"):
-        fields = parse(raw, lines.read, len(columns))
+    for block in blocks(path, "reading keys"):
+        fields = parse(block.raw, lines.read, len(columns))
+        fields.bad.update(block.bad)
         keys = _encoded(fields, _key_pieces(fields, places), tokenizer)
         objects = _objects(fields, places.get("object"))
         wrong = faults(tokenizer.alphabet, *keys)
@@ -167,33 +166,11 @@ def _places(columns: Sequence[str]) -> dict[str, int]:
     return places
 
 
-def _blocks(path: Path, what: str) -> Iterator[bytes]:
-    """Whole lines, some eight megabytes at a time, each closed by a newline."""
-    try:
-        if path.exists() and not path.is_file():
-            kind = "folder" if path.is_dir() else "pipe or device, and lines may be read twice"
-            raise InputError(f"{path} is a {kind}: give a text file")
-        total = path.stat().st_size
-        with (
-            path.open("rb") as file,
-            tqdm(desc=what, total=total, unit="B", unit_scale=True, disable=None) as bar,
-        ):
-            if file.peek(len(_MARK)).startswith(_MARK):
-                file.seek(len(_MARK))
-            while block := file.read(_BLOCK):
-                block += file.readline()
-                bar.update(len(block))
-                yield block if block.endswith(b"\n") else block + b"\n"
-    except OSError as error:
-        raise InputError(
-            f"cannot read {path} ({error.strerror}): give the path of a text file"
-        ) from error
-
-
 def _characters(path: Path) -> CharacterTokenizer:
     counts = np.zeros(CODE_POINTS, dtype=np.int64)
-    for raw in _blocks(path, "counting characters"):
-        counts += np.bincount(points_of(raw.decode(errors="ignore")), minlength=CODE_POINTS)
+    for block in blocks(path, "counting characters"):
+        points = points_of(block.raw.decode(errors="ignore"))
+        counts += np.bincount(points, minlength=CODE_POINTS)
     counts[[ord("\n"), ord("\r")]] = 0
     return CharacterTokenizer.from_counts(counts)
 

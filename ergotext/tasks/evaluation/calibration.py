@@ -164,8 +164,10 @@ def _check(probability: Floats, other: NDArray[np.generic]) -> None:
         raise InputError("probabilities must be between 0 and 1; some of these are not")
 
 
-def save_diagram(told: Reliability, abstaining: Abstention, path: Path) -> None:
-    """Plot accuracy by probability, and EMF1 by share answered.
+def save_diagram(
+    told: Reliability, abstaining: Abstention, path: Path, graded: str = "EMF1"
+) -> None:
+    """Plot accuracy by probability, and the score called ``graded`` by share answered.
 
     ``tasks.plot.check_plot`` says whether ``path`` is of a kind that can be drawn.
     """
@@ -182,5 +184,5 @@ def save_diagram(told: Reliability, abstaining: Abstention, path: Path) -> None:
     upper.legend(loc="upper left")
     upper.set_title(f"expected calibration error {told.error:.3f}, {told.count.sum():,} questions")
     lower.plot(abstaining.share, abstaining.score)
-    lower.set(xlabel="share of questions answered", ylabel="EMF1 of these", xlim=(0, 1))
+    lower.set(xlabel="share of questions answered", ylabel=f"{graded} of these", xlim=(0, 1))
     page.savefig(path, dpi=120)

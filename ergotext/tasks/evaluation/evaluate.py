@@ -15,10 +15,11 @@ from ergotext.errors import ErgotextError, InputError
 from ergotext.lm.trie.file import load, notes_of
 from ergotext.lm.trie.header import IndexFile
 from ergotext.tasks.config import versions
-from ergotext.tasks.datasets.kgclue.data import Id, Question, Questions, read, triple
-from ergotext.tasks.datasets.kgclue.metrics import mark
+from ergotext.tasks.datasets.kgclue.data import Question, Questions, read
 from ergotext.tasks.evaluation.predictions import JsonLines, beside, check_same, tell
 from ergotext.tasks.evaluation.report import Evaluation
+from ergotext.tasks.evaluation.scoring import HITS, RUN, scored
+from ergotext.tasks.evaluation.titles import RANKED
 from ergotext.tasks.evaluation.workers import Ask, Make, Reply, by_ray, check_ray, here
 from ergotext.tasks.index_lock import changing
 from ergotext.tasks.plot import check_plot
@@ -29,8 +30,6 @@ BATCH = 32
 """Questions read at a time, and lost at most if a run is killed."""
 OBJECT = "the first in the index"
 """Which of several objects of an entry is the answer."""
-HITS, RUN = ".hits.jsonl", ".run.toml"
-"""Of the files beside the predictions."""
 
 
 def retriever_of(config: Mapping[str, Any]) -> Ask:
@@ -50,10 +49,10 @@ def retriever_of(config: Mapping[str, Any]) -> Ask:
         dtype=config["dtype"],
         threads=config["threads"],
     )
-    spans = not config["anywhere"]
+    spans = retriever.triples and not config["anywhere"]
     ask = partial(
         retriever.retrieve,
-        k=1,
+        k=1 if retriever.triples else min(RANKED, config["beams"]),
         beams=config["beams"],
         lookahead=lookahead_named(config["lookahead"], config["model"]) if spans else None,
         spans=spans,
@@ -84,62 +83,14 @@ def evaluate(config: Mapping[str, Any], make: Make, *, progress: bool = True) ->
     Raises
     ------
     InputError
-        A file cannot be read or is not what it should be, the index holds no triples or no
-        objects, or the predictions that are there were made in another way.
+        A file cannot be read or is not what it should be, the index holds neither titles nor
+        triples with objects, or the predictions that are there were made in another way.
     ErgotextError
         Every question failed.
     """
     output, questions = Path(config["output"]), check(config)
     with changing(output):
         return _alone(config, make, questions, output, progress)
-
-
-def score(data: Path, predictions: Path, limit: int | None = None) -> Evaluation:
-    """Score existing predictions: JSON lines with ``id`` and ``answer``; needs no index.
-
-    A question that they leave out counts as one without an answer; an answer that is not
-    ``subject ||| predicate ||| object`` as a failure. Probabilities are those of the
-    ``.hits.jsonl`` beside, if there is one.
-
-    Raises
-    ------
-    InputError
-        A file cannot be read or is not what it should be, or no prediction is for any question.
-    """
-    began, questions = time.perf_counter(), read(data, limit)
-    if not predictions.exists():
-        raise InputError(f"{predictions} does not exist: give a file of ids and answers")
-    found, failed = JsonLines(predictions, "answer"), []
-    there = [q for q in questions.asked if q.id in found.found]
-    if not there:
-        raise InputError(f"{predictions} answers no question of {data}: they have no id in common")
-    hits = JsonLines(beside(predictions, HITS), "answer")
-    for q in there:
-        _check_hit(hits, q.id, found.found[q.id]["answer"])
-        try:
-            if answer := found.found[q.id]["answer"]:
-                triple(answer)
-        except (ValueError, AttributeError):
-            error = f"the answer {answer!r:.60} is not subject ||| predicate ||| object"
-            failed.append({"line": q.line, "id": q.id, "error": error})
-            found.found[q.id]["answer"] = ""
-    asked = len(questions.asked) - len(there)
-    seconds = time.perf_counter() - began
-    return _scored(predictions, questions, found, hits, failed, asked, seconds)
-
-
-def _check_hit(hits: JsonLines, id_: Id, answer: object) -> None:
-    """Refuse probabilities of other answers, and what is none."""
-    hit = hits.found.get(id_, {"answer": answer})
-    if hit["answer"] != answer:
-        raise InputError(
-            f"{hits.path} does not match the predictions beside it (id {id_}): remove it"
-        )
-    told = hit.get("probability")
-    if told is not None and not (isinstance(told, int | float) and 0 <= told <= 1):
-        raise InputError(
-            f"{hits.path} has an invalid probability {told!r:.40} (id {id_}): remove it"
-        )
 
 
 def check_apart(written: Mapping[str, Path], read: Mapping[str, Path]) -> None:
@@ -169,22 +120,29 @@ def check(config: Mapping[str, Any]) -> Questions:
         check_ray()
     if plot is not None:
         check_plot(Path(plot))
-    index = Path(config["index"])
+    titles = _holds_titles(Path(config["index"]))
+    if plot is not None and not config.get("prefixes") and not config.get("posterior"):
+        raise InputError("the plot needs probabilities: set posterior or prefixes")
+    return read(config["data"], config.get("limit"), titles)
+
+
+def _holds_titles(index: Path) -> bool:
+    """Whether an index holds titles, and not triples; InputError if it has no answers."""
     trie = load(index)
     columns = notes_of(index).get("columns", "")
+    if "key" in columns.split(","):
+        return True
     if "subject" not in columns:
         raise InputError(
-            f"{index} contains no triples ({columns or 'columns unknown'}): use an index of "
-            "subjects, predicates and objects"
+            f"{index} contains neither triples nor titles ({columns or 'columns unknown'}): use an "
+            "index of subjects, predicates and objects, or one built with --columns key"
         )
     if trie.pool.size <= len(trie):  # where all keys end and nothing stands between
         raise InputError(
             f"{index} contains no objects, which the questions ask for: build it from lines with "
             "subject, predicate and object"
         )
-    if plot is not None and not config.get("prefixes") and not config.get("posterior"):
-        raise InputError("the plot needs probabilities: set posterior or prefixes")
-    return read(config["data"], config.get("limit"))
+    return False
 
 
 def _alone(
@@ -194,7 +152,8 @@ def _alone(
     predictions = JsonLines(output, "answer")
     hits = JsonLines(beside(output, HITS), "answer")
     settings = {name: v for name, v in config.items() if name not in _HOW and v is not None}
-    settings |= {"object": OBJECT, "data_digest": questions.digest}
+    settings |= {} if questions.titles else {"object": OBJECT}
+    settings["data_digest"] = questions.digest
     settings["index_digest"] = IndexFile.open(Path(config["index"])).meta["content"]
     if config.get("lookahead") in ("auto", "learned"):
         settings["lookahead_digest"] = learned_digest(config["model"])
@@ -218,7 +177,7 @@ def _alone(
             predictions.add(*({"id": q.id, "answer": r.answer} for q, r in good))
             bar.update(len(batch))
     seconds = time.perf_counter() - began
-    done = _scored(output, questions, predictions, hits, failed, len(left), seconds)
+    done = scored(output, questions, predictions, hits, failed, len(left), seconds)
     tell(told, {**resolved, "versions": versions(), "result": done.record()})
     if len(failed) == len(questions.asked):
         raise ErgotextError(f"every question failed; the first error: {failed[0]['error']}")
@@ -240,32 +199,3 @@ def _replies(
     texts = [[question.text for question in batch] for batch in batches]
     ask = partial(by_ray, workers=config["workers"]) if config["engine"] == "ray" else here
     yield from zip(batches, ask(make, texts), strict=True)
-
-
-def _scored(
-    output: Path,
-    questions: Questions,
-    predictions: JsonLines,
-    hits: JsonLines,
-    failed: list[dict[str, Any]],
-    asked: int,
-    seconds: float,
-) -> Evaluation:
-    answers = {key: one["answer"] for key, one in predictions.found.items()}
-    told = [str(answers.get(q.id) or "") for q in questions.asked]
-    known = [(q, text) for q, text in zip(questions.asked, told, strict=True) if q.answer]
-    marks = mark([q.answer for q, _ in known if q.answer], [text for _, text in known])
-    probability = [
-        hits.found.get(q.id, {}).get("probability") if text else 0.0 for q, text in known
-    ]
-    return Evaluation(
-        output,
-        questions,
-        sum(map(bool, told)),
-        len(told) - sum(map(bool, told)) - len(failed),
-        failed,
-        len(questions.asked) - asked,
-        seconds,
-        marks if known else None,
-        probability,
-    )

@@ -13,6 +13,7 @@ from ergotext.support.words import counted
 from ergotext.tasks.datasets.kgclue.data import Questions
 from ergotext.tasks.datasets.kgclue.metrics import PARTS, Marks
 from ergotext.tasks.evaluation.calibration import Abstention, Reliability, abstention, reliability
+from ergotext.tasks.evaluation.titles import TitleMarks
 
 SHOWN = 20
 """Failed questions that are quoted on the screen; the record beside the predictions has all."""
@@ -30,13 +31,13 @@ class Evaluation:
     before: int
     """questions that the file had answered already"""
     seconds: float
-    marks: Marks | None
+    marks: Marks | TitleMarks | None
     """of the questions whose answer is known; None if there are none"""
     probability: list[float | None]
     """of the first hit of each of these; 0 where there is no answer, None where it is unknown"""
 
     def calibration(self) -> tuple[Reliability, Abstention] | None:
-        """Reliability of the probabilities, and EMF1 under abstention.
+        """Reliability of the probabilities, and ``graded`` under abstention.
 
         None if there are no probabilities.
         """
@@ -44,8 +45,14 @@ class Evaluation:
             return None
         told = np.array([p is not None for p in self.probability], dtype=bool)
         p = np.array([p for p in self.probability if p is not None], dtype=np.float64)
-        right, score = self.marks.right[told], 100 * self.marks.emf1[told]
+        each = self.marks.emf1 if isinstance(self.marks, Marks) else 1.0 * self.marks.right
+        right, score = self.marks.right[told], 100 * each[told]
         return reliability(p, right), abstention(p, score)
+
+    @property
+    def graded(self) -> str:
+        """What one answer is worth: its EMF1 or, of a title, its accuracy."""
+        return "accuracy" if isinstance(self.marks, TitleMarks) else "EMF1"
 
     def record(self) -> dict[str, Any]:
         """Numbers for a file."""
@@ -53,7 +60,7 @@ class Evaluation:
         return {
             **(self.marks.scores() if self.marks is not None else {}),
             "questions": len(self.questions.asked),
-            "scored": 0 if self.marks is None else len(self.marks.exact),
+            "scored": 0 if self.marks is None else len(self.marks.right),
             "answered": self.answered,
             "without_answer": self.empty,
             "failed": len(self.failed),
@@ -80,9 +87,12 @@ class Evaluation:
         if self.marks is None:
             return f"no answers to score against\n{told}"
         scores = self.marks.scores()
-        table = [f"{'':<4}{'EM':>9}{'F1':>9}"]
-        table += [f"{p:<4}{scores[f'EM_{p}']:9.3f}{scores[f'F1_{p}']:9.3f}" for p in PARTS]
-        table.append(f"EMF1 {scores['EMF1']:.3f}")
+        if isinstance(self.marks, TitleMarks):
+            table = [f"{name} {value:.3f}" for name, value in scores.items()]
+        else:
+            table = [f"{'':<4}{'EM':>9}{'F1':>9}"]
+            table += [f"{p:<4}{scores[f'EM_{p}']:9.3f}{scores[f'F1_{p}']:9.3f}" for p in PARTS]
+            table.append(f"EMF1 {scores['EMF1']:.3f}")
         if (calibration := self.calibration()) is not None:
             table.append(f"expected calibration error {calibration[0].error:.3f}")
         return "\n".join([*table, told])

@@ -23,7 +23,7 @@ class HitLike(Protocol):
 
     @property
     def fields(self) -> dict[str, str]:
-        """Subject and predicate."""
+        """Subject and predicate, or key."""
 
     @property
     def values(self) -> list[str]:
@@ -64,10 +64,10 @@ class Reply:
     Parameters
     ----------
     answer : str, optional
-        ``subject ||| predicate ||| object``; empty where the retriever gave no answer, None where
-        it failed.
+        ``subject ||| predicate ||| object``, or a title; empty where the retriever gave no answer,
+        None where it failed.
     hit : dict, optional
-        The first hit: its fields, values and ``NUMBERS``.
+        The first hit: its fields, values and ``NUMBERS``; of titles, all of them.
     error : str, optional
         What the retriever failed with.
     """
@@ -201,11 +201,15 @@ class _Actor:
 def _reply(hits: Sequence[HitLike]) -> Reply:
     if not hits:
         return Reply("")
-    best, (subject, predicate) = hits[0], hits[0].fields.values()
-    if not best.values:
-        raise ErgotextError(f"the entry {subject}, {predicate} has no objects")
+    best = hits[0]
     numbers = {name: getattr(best, name) for name in NUMBERS}
     told = {name: None if math.isnan(value) else value for name, value in numbers.items()}
+    if "key" in best.fields:
+        titles = [hit.fields["key"] for hit in hits]
+        return Reply(titles[0], {"titles": titles, "values": best.values, **told})
+    subject, predicate = best.fields.values()
+    if not best.values:
+        raise ErgotextError(f"the entry {subject}, {predicate} has no objects")
     answer = Triple(subject, predicate, best.values[0])
     if not answer.is_told_apart:
         raise ErgotextError(

@@ -2,6 +2,7 @@
 
 - ``retriever``: the class ``Retriever``; ``request``, ``results``: what goes in and comes out.
 - ``search``, ``probability``: the best keys, and their probabilities.
+- ``linking``, ``mention_table``, ``marked``: marked mentions of texts, linked to titles.
 - ``readers``, ``masked``: how a model reads questions; ``candidates``, ``lookahead``: which keys
   are likely before the model is run.
 
@@ -16,8 +17,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ergotext.tasks.retrieval.candidates import Candidates as Candidates
     from ergotext.tasks.retrieval.candidates import Potential as Potential
+    from ergotext.tasks.retrieval.linking import LinkedMention as LinkedMention
+    from ergotext.tasks.retrieval.linking import link as link
     from ergotext.tasks.retrieval.lookahead.learned import load_lookahead as load_lookahead
     from ergotext.tasks.retrieval.lookahead.strings import StringMatch as StringMatch
+    from ergotext.tasks.retrieval.mention_table import MentionTable as MentionTable
     from ergotext.tasks.retrieval.results import Hit as Hit
     from ergotext.tasks.retrieval.results import Hits as Hits
     from ergotext.tasks.retrieval.retriever import Retriever as Retriever
@@ -26,9 +30,12 @@ _HOME = {
     "Candidates": "candidates",
     "Hit": "results",
     "Hits": "results",
+    "LinkedMention": "linking",
+    "MentionTable": "mention_table",
     "Potential": "candidates",
     "Retriever": "retriever",
     "StringMatch": "lookahead.strings",
+    "link": "linking",
     "load_lookahead": "lookahead.learned",
 }
 __all__ = sorted(_HOME)

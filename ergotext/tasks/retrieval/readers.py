@@ -54,8 +54,15 @@ class Seq2SeqReader:
         return self.lm.keys
 
     def encode(self, question: str, room: int) -> list[int]:  # noqa: ARG002 - the protocol's; what is read takes no room of the answer
-        longest = min(self.lm.max_input, LONGEST)
-        return self.lm.encode(self.prompt.replace("{question}", question), longest)
+        return self.lm.encode(self.prompt.replace("{question}", question), self._longest)
+
+    def fits(self, question: str, room: int) -> bool:  # noqa: ARG002 - as of ``encode``
+        """Whether ``encode`` keeps all of a question."""
+        return len(self.lm.encode(self.prompt.replace("{question}", question))) <= self._longest
+
+    @property
+    def _longest(self) -> int:
+        return min(self.lm.max_input, LONGEST)
 
     def read(self, questions: Sequence[Sequence[int]]) -> Decoding:
         return self.lm.read(questions)
@@ -79,12 +86,23 @@ class PromptReader:
 
     def encode(self, question: str, room: int) -> list[int]:
         """The prompt; of a question that is too long, the beginning."""
-        most = min(self.lm.max_positions - len(self.lm.context) - 1 - room, LONGEST)
+        most = self._most(room)
         while True:
-            ids = self.lm.vocabulary.encode(self._before + question + self._behind)
+            ids = self._ids(question)
             if len(ids) <= most or not question:
                 return ids
             question = question[: min(len(question) - 1, len(question) * most // len(ids))]
+
+    def fits(self, question: str, room: int) -> bool:
+        """Whether ``encode`` keeps all of a question."""
+        return len(self._ids(question)) <= self._most(room)
+
+    def _ids(self, question: str) -> list[int]:
+        return self.lm.vocabulary.encode(self._before + question + self._behind)
+
+    def _most(self, room: int) -> int:
+        """Tokens that a prompt may have."""
+        return min(self.lm.max_positions - len(self.lm.context) - 1 - room, LONGEST)
 
     def read(self, questions: Sequence[Sequence[int]]) -> Decoding:
         return self.lm.read(questions)

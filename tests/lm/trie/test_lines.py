@@ -6,7 +6,7 @@ import pytest
 
 from ergotext.errors import InputError
 from ergotext.lm.tokenizers.characters import CharacterTokenizer
-from ergotext.lm.trie import lines as lines_module
+from ergotext.lm.trie import blocks as blocks_module
 from ergotext.lm.trie.lines import build_from_lines
 from ergotext.lm.trie.tree import TokenTrie
 
@@ -37,7 +37,7 @@ EXPECTED = {
 @pytest.mark.parametrize("block", [1, 40, 1 << 20])
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 def test_triples(tmp_path: Path, block: int, newline: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lines_module, "_BLOCK", block)
+    monkeypatch.setattr(blocks_module, "_BLOCK", block)
     path = tmp_path / "kb.tsv"
     path.write_bytes(b"\xef\xbb\xbf" + GOOD.rstrip("\n").replace("\n", newline).encode())
     trie, lines = build_from_lines(path, strict=True, run_bytes=50)

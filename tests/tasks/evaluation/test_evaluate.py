@@ -269,19 +269,14 @@ def test_what_cannot_be(run: Run, tmp_path: Path) -> None:
     assert run.loaded == 0
 
 
-def test_an_index_without_triples_or_objects(run: Run, tmp_path: Path) -> None:
-    titles = tmp_path / "titles.txt"
-    titles.write_text("Berlin\nParis\n", encoding="utf-8")
-    build(titles, tmp_path / "titles.ergo", columns="key")
-    with pytest.raises(InputError, match=r"titles\.ergo contains no triples \(key\)"):
-        run(index=str(tmp_path / "titles.ergo"))
+def test_an_index_without_answers(run: Run, tmp_path: Path) -> None:
     pairs = tmp_path / "pairs.tsv"
     pairs.write_text("香蕉\t产地\n", encoding="utf-8")
     build(pairs, tmp_path / "pairs.ergo", columns="subject,predicate")
     with pytest.raises(InputError, match=r"pairs\.ergo contains no objects"):
         run(index=str(tmp_path / "pairs.ergo"))
     save(load(run.index), tmp_path / "unnoted.ergo")
-    with pytest.raises(InputError, match="columns unknown"):
+    with pytest.raises(InputError, match=r"neither triples nor titles \(columns unknown"):
         run(index=str(tmp_path / "unnoted.ergo"))
 
 

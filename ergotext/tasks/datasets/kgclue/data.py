@@ -1,4 +1,4 @@
-"""Read KgCLUE questions: JSON lines with an id, a question and the triple that answers it."""
+"""Read questions in KgCLUE's form: JSON lines with an id, a question and the answer to it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ class Question(NamedTuple):
     id: Id
     text: str
     answer: Triple | None
-    """None where the file has none, as in test sets"""
+    """None where the file has none, as in test sets, or titles"""
+    title: str | None = None
+    """the answer in a file of titles"""
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,14 @@ class Questions:
     """what became of all lines: how many were bad, the first few with number and fault"""
     digest: str
     """of the file's bytes"""
+    titles: bool = False
+    """whether the answers are titles, and not triples"""
 
 
-def read(path: str | Path, limit: int | None = None) -> Questions:
+def read(path: str | Path, limit: int | None = None, titles: bool | None = False) -> Questions:
     """The questions of a file, or the first ``limit`` of them.
+
+    The answers are triples, or ``titles``; with None, titles if no line holds ``|||``.
 
     A line that is not UTF-8 or JSON, lacks a field, repeats an id, or has an answer of another form
     is left out and counted. A line without an answer (or with null) is a question all the same.
@@ -72,6 +78,8 @@ def read(path: str | Path, limit: int | None = None) -> Questions:
         raw = path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot read the questions {path} ({error.strerror})") from error
+    if titles is None:
+        titles = SEPARATOR.encode() not in raw
     asked: list[Question] = []
     bad: dict[int, str] = {}
     first: dict[Id, int] = {}
@@ -81,7 +89,7 @@ def read(path: str | Path, limit: int | None = None) -> Questions:
             continue
         count += 1
         try:
-            question = _question(number, line)
+            question = _question(number, line, titles)
             if question.id in first:
                 raise ValueError(
                     f"the id {question.id!r} is already used in line {first[question.id]}"
@@ -95,11 +103,13 @@ def read(path: str | Path, limit: int | None = None) -> Questions:
     lines.count(path, count, bad, strict=False)
     if not asked:
         seen = f": the first fault is in {lines.shown[0]}" if bad else ""
+        answer = "title" if titles else SEPARATOR.join(Triple._fields)
         raise InputError(
             f'{path} contains no questions{seen}; give lines such as {{"id": 0, "question": "…", '
-            '"answer": "subject ||| predicate ||| object"}'
+            f'"answer": "{answer}"}}'
         )
-    return Questions(path, asked[:limit], lines, blake2b(raw, digest_size=16).hexdigest())
+    digest = blake2b(raw, digest_size=16).hexdigest()
+    return Questions(path, asked[:limit], lines, digest, titles)
 
 
 def triple(answer: str) -> Triple:
@@ -135,7 +145,7 @@ def record(line: bytes) -> dict[str, Any]:
     return found
 
 
-def _question(number: int, line: bytes) -> Question:
+def _question(number: int, line: bytes, titles: bool) -> Question:
     found = record(line)
     if missing := [name for name in ("id", "question") if name not in found]:
         raise ValueError(f"it has no {' and no '.join(missing)}")
@@ -146,4 +156,8 @@ def _question(number: int, line: bytes) -> Question:
         raise ValueError(f"the question {text!r:.60} is not a text")
     if answer is not None and not isinstance(answer, str):
         raise ValueError(f"the answer {answer!r:.60} is not a text")
+    if titles and SEPARATOR in (answer or ""):
+        raise ValueError(f"the answer {answer!r:.60} is a triple, where titles are expected")
+    if titles:
+        return Question(number, found["id"], text, None, answer)
     return Question(number, found["id"], text, None if answer is None else triple(answer))
