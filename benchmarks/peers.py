@@ -20,6 +20,7 @@ import subprocess
 import time
 import warnings
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ from ergotext.lm.sources import BUNDLED, source_of
 from ergotext.samplers import SeededDraws
 from ergotext.samplers.search.stochastic_beam import stochastic_beam
 from ergotext.samplers.target import Target
-from ergotext.samplers.twists import chosen_twist
+from ergotext.samplers.twists import Law, chosen_twist
 from ergotext.samplers.weighted.adaptive import AdaptiveRejection
 from ergotext.samplers.weighted.proposals import masked
 from ergotext.samplers.weighted.samples import WeightedSamples
@@ -51,15 +52,16 @@ CASES = {
 """Prompt, expression, and most tokens."""
 
 
-def by_default(target: Target, draws: SeededDraws, n: int) -> WeightedSamples:
-    """As ``sample(energy, "smc")`` chooses, on one island; a twist is made in each run."""
-    twist = chosen_twist(target, None, None)
+def run(law: Law | None, target: Target, draws: SeededDraws, n: int) -> WeightedSamples:
+    """``smc`` on one island, by a law or as it chooses; a twist is made in each run."""
+    twist = chosen_twist(target, law, None)
     return smc(target, draws, n, proposal=masked if twist is None else Twisted(twist))
 
 
 OURS = {
-    "ours, default": by_default,
-    "ours, masked": lambda target, draws, n: smc(target, draws, n),
+    "ours, default": partial(run, None),
+    "ours, masked": partial(run, "masked"),
+    "ours, twisted": partial(run, "twisted"),
     "ours, adaptive": lambda target, draws, n: smc(target, draws, n, proposal=AdaptiveRejection()),
     "ours, stochastic beam": stochastic_beam,
 }
@@ -168,7 +170,7 @@ def compare(
         exact = float(lm.log_prob(TokenBatch.of(every)).logsumexp(0))
         print(f"log Z of all {len(every)} token sequences: {exact:.4f}")
     ours = [(sampler, draw, particles) for sampler, draw in OURS.items()]
-    ours += [(f"{one}, {more} particles", draw, more) for one, draw, _ in ours[:1]] if more else []
+    ours += [(f"{one}, {more} particles", draw, more) for one, draw, _ in ours[:3]] if more else []
     runs = {sampler: Runs() for sampler in (*[one for one, _, _ in ours], PEER)}
     seen: dict[tuple[int, ...], None] = {}
     for seed in range(-1, seeds):  # the first one warms up
