@@ -23,8 +23,8 @@ def sample(
         str | None,
         typer.Option(
             help="Sampler: ais, annealing, gibbs, importance, independence, mh, mlm-gibbs, mlm-mh, "
-            "particle-gibbs, pimh, rejection, smc, stochastic-beam, suffix, tempering; or your "
-            "own, file.py:Class. [smc with keywords, a regex or a schema, else mh]"
+            "particle-gibbs, pimh, rejection, rewrite, smc, stochastic-beam, suffix, tempering; or "
+            "your own, file.py:Class. [smc with keywords, a regex or a schema, else mh]"
         ),
     ] = None,
     n: Annotated[

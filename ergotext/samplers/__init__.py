@@ -17,6 +17,7 @@ from ergotext.samplers.chains.masked import MaskedGibbs, MaskedMetropolis
 from ergotext.samplers.chains.metropolis import MetropolisHastings
 from ergotext.samplers.chains.moves import EditMoves
 from ergotext.samplers.chains.proposal import Moves, Proposal
+from ergotext.samplers.chains.rewrite import Rewrite
 from ergotext.samplers.chains.tempering import ParallelTempering
 from ergotext.samplers.draws import Draws, SeededDraws
 from ergotext.samplers.particle_chains.gibbs import ParticleGibbs
@@ -52,6 +53,7 @@ __all__ = [
     "Proposal",
     "Rejection",
     "Result",
+    "Rewrite",
     "Sample",
     "Sampler",
     "SeededDraws",

@@ -76,7 +76,7 @@ def test_paraphrase(text: str, more: list[str]) -> None:
 SAMPLERS = [
     "mh", "annealing", "smc", "importance", "rejection", "ais", "stochastic-beam", "gibbs",
     "mlm-mh",
-    "mlm-gibbs", "tempering", "independence", "suffix", "none", "",
+    "mlm-gibbs", "tempering", "independence", "suffix", "rewrite", "none", "",
 ]  # fmt: skip
 
 

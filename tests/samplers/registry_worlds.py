@@ -135,12 +135,14 @@ def ladder(kernel: str, longest: int, cold: float, hot: float) -> Chains:
     return Chains(sampler, states, cold, hot=hot)
 
 
-def rewriting(name: str, constraint: str, temperature: float = 1.0, **options: Any) -> Chains:
+def rewriting(
+    name: str, constraint: str, temperature: float = 1.0, longest: int = 3, **options: Any
+) -> Chains:
     """Rows of any length under no constraint, a keyword, or an automaton with dead ends."""
     words = {"keyword": ["a"], "two keywords": ["b", "c"]}.get(constraint, [])
     hard = [(1.0, matches(LOOP))] if constraint == "automaton" else []
     energy = Sum([(1.0, tilted(words)), *hard])
-    longest = 5 if hard else 3
+    longest = 5 if hard else longest
     sampler = SAMPLERS[name](energy, longest, temperature, **options)
     return Chains(sampler, space(energy, longest, len(words)), temperature)
 
@@ -229,6 +231,18 @@ CHAINS: dict[str, dict[str, Callable[[], Chains]]] = {
             ),
         }
         for cls, name in (("Independence", "independence"), ("SuffixResampling", "suffix"))
+    },
+    "Rewrite": {
+        name: lambda how=how, options=options: rewriting("rewrite", *how, **options)
+        for name, (how, options) in {
+            "free": (("none", 1.0, 2), {"tries": 1, "stretch": 2}),
+            "tempered": (("none", 0.5, 2), {"tries": 1, "stretch": 1}),
+            "two tries": (("none", 1.0, 2), {"tries": 2, "stretch": 1}),
+            "a keyword": (("keyword",), {"tries": 1, "stretch": 1}),
+            "two keywords": (("two keywords",), {"tries": 1, "stretch": 2}),
+            "automaton": (("automaton",), {"tries": 1, "stretch": 3}),
+            "dead ends": (("automaton",), {"tries": 2, "stretch": 2}),
+        }.items()
     },
     "ParallelTempering": {
         "edits": lambda: ladder("mh", 1, 1.0, 2.5),

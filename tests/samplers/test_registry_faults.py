@@ -12,6 +12,7 @@ import pytest
 from ergotext.samplers import SAMPLERS
 from tests.faulty import load_with_fault
 from tests.samplers import test_registry as registry
+from tests.samplers.chains import test_rewrite as rewriting
 from tests.samplers.registry_worlds import LOOPED
 from tests.samplers.weighted import test_ais as bounds
 
@@ -108,6 +109,94 @@ FAULTS = {
         "log_back = log_q_of(target, batch, cut, twist)",
         "log_back = log_q_of(target, rows, cut, twist)",
         ("suffix", "free"),
+    ),
+    "1: the choice of the stretch left out": (
+        "chains.rewrite",
+        "log_weight = self._log_place(batch, kept) - energy /",
+        "log_weight = -energy /",
+        ("rewrite", "free"),
+    ),
+    "1: the stretch is looked up in the current text": (
+        "chains.rewrite",
+        "law = place_law(batch, self.stretch)\n        begin",
+        "law = place_law(batch.where(batch.length < 0, kept.batch.select(\n"
+        "            torch.arange(len(batch)) % len(kept.batch))), self.stretch)\n        begin",
+        ("rewrite", "free"),
+    ),
+    "several tries and the ratio of one": (
+        "chains.rewrite",
+        "others = tried.scatter(1, chosen[:, None], now[:, None]).logsumexp(1)",
+        "others, total = now, tried.gather(1, chosen[:, None])[:, 0]",
+        ("rewrite", "two tries"),
+    ),
+    "one try more than there is": (
+        "chains.rewrite",
+        "log_ratio = torch.where(alive, total - others,",
+        "log_ratio = torch.where(alive, total - others + torch.tensor(1 + 1 / self.tries).log(),",
+        ("rewrite", "two tries"),
+    ),
+    "the try that is proposed counts against itself": (
+        "chains.rewrite",
+        "tried.scatter(1, chosen[:, None], now[:, None]).logsumexp(1)",
+        "tried.logsumexp(1).logaddexp(now - chosen)",
+        ("rewrite", "two tries"),
+    ),
+    "5: a temperature that is that of the proposal as well": (
+        "chains.rewrite",
+        "log_weight - written.log_q, -torch.inf",
+        "log_weight - written.log_q / t.repeat(1 + self.tries), -torch.inf",
+        ("rewrite", "tempered"),
+    ),
+    "a rewritten text may lose a keyword": (
+        "chains.rewrite",
+        "held &= has == has[:count].repeat(1 + self.tries)",
+        "pass",
+        ("rewrite", "two keywords"),
+    ),
+    "the law of the length left out": (
+        "chains.stretches",
+        "log_q = self.log_q.gather(1, size[:, None])[:, 0] + log_size",
+        "log_q = self.log_q.gather(1, size[:, None])[:, 0]",
+        ("rewrite", "free"),
+    ),
+    "the length goes by the kept end and is weighed as if by chance": (
+        "chains.stretches",
+        "log_size = self.log_join.gather(1, size[:, None])[:, 0] - total",
+        "log_size = -(self.log_join > -torch.inf).sum(1).double().log()",
+        ("rewrite", "free"),
+    ),
+    "nothing is drawn beyond the current stretch": (
+        "chains.stretches",
+        "going = self.step < self.kept.room[at]",
+        "short = self.given & (self.kept.begin + self.step >= self.kept.stop)\n"
+        "        going = (self.step < self.kept.room[at]) & ~short[at]",
+        ("rewrite", "free"),
+    ),
+    "the kept end is read from where the stretch began": (
+        "chains.stretches",
+        "state = self.state[at.numpy()]\n",
+        "state = _read(self.target, kept.batch, kept.begin)\n",
+        ("rewrite", "fits"),
+    ),
+    "what the kept end needs is not asked": (
+        "chains.stretches",
+        "[:, 0].masked_fill(~ends, -torch.inf)",
+        "[:, 0]",
+        ("rewrite", "fits"),
+    ),
+    "10: masked tokens are weighed as if there was no mask": (
+        "chains.stretches",
+        "log_token = law[at, token[at]].log()",
+        "log_token = self.target.scorer.next_log_prob(\n"
+        "            self.rows.select(at), self.rows.length[at]\n"
+        "        ).gather(1, token[at, None])[:, 0]",
+        ("rewrite", "dead ends"),
+    ),
+    "19: a stretch is weighed as another try's": (
+        "chains.stretches",
+        "log_q = self.log_q.gather(1, size[:, None])[:, 0] + log_size",
+        "log_q = self.log_q.roll(self.size, 0).gather(1, size[:, None])[:, 0] + log_size",
+        ("rewrite", "free"),
     ),
     "the way back is written without the twist": (
         "chains.suffix",
@@ -218,6 +307,8 @@ def check(name: str, world: str) -> None:
     try:
         if world == "bounds":
             bounds.test_on_the_way_back_the_mean_is_that_of_one_over_z(LOOPED, 3, "gibbs")
+        elif world == "fits":
+            rewriting.check_kept_ends_fit()
         elif world == "several":
             bounds.test_of_several_exact_draws_the_bound_is_that_of_the_mean()
         elif world == "marks":

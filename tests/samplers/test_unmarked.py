@@ -28,7 +28,7 @@ def states(longest: int) -> TokenBatch:
     return batch.select(torch.isfinite(ENERGY(batch)))
 
 
-@pytest.mark.parametrize("name", ["mh", "gibbs", "suffix", "independence"])
+@pytest.mark.parametrize("name", ["mh", "gibbs", "suffix", "independence", "rewrite"])
 def test_all_rows_of_finite_energy_keep_their_law(name: str) -> None:
     world = states(3)
     marked = (world.locked > 0).any(1)
