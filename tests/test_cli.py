@@ -85,6 +85,8 @@ def test_forms_are_shown(capsys, model_folder) -> None:
         (["|"], "has no alternatives"),
         (["--max-length", "0"], "equal to 1"),
         ([*"abcdefghijkl", "--max-length", "5"], "keywords alone take"),
+        (["|dog|", "--words", "0-1"], "2 keywords cannot stand in 1 word"),
+        (["ice cream", "--without", "cream"], "contains the excluded 'cream'"),
     ],
 )
 def test_what_cannot_be_written_is_named(capsys, model_folder, more, message) -> None:

@@ -181,6 +181,15 @@ def test_chinese_readme_has_the_same_commands_and_snippet() -> None:
     assert blocks(CHINESE, "python") == blocks(README, "python")
 
 
+def test_chinese_readme_shows_chinese_sentences() -> None:
+    (shown,) = blocks(CHINESE, "text")
+    command, *sentences = shown.splitlines()
+    words = re.findall("[一-鿿]+", command)
+    assert len(words) == 2 and len(sentences) == 3
+    assert all(re.match(r"[^。！？]+[。！？]  \[log p -", sentence) for sentence in sentences)
+    assert all(word in sentence for word in words for sentence in sentences)
+
+
 def test_links_lead_somewhere() -> None:
     for text in (README, CHINESE):
         for target in re.findall(r"\]\(([^)#]+)\)", text):

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from ergotext.lm.batch import TokenBatch
+from ergotext.lm.protocols import NextTokenScorer
 from ergotext.samplers.base import Info, Sampler, State
 from ergotext.samplers.draws import Draws
+from ergotext.samplers.progress import Bar
 
 AT_END = 0.1
 """Share of a time limit in which a schedule is at its end."""
@@ -99,6 +100,7 @@ def proceed(
     max_seconds: float | None = None,
     progress: bool = True,
     pauses: Pauses | None = None,
+    scorer: NextTokenScorer | None = None,
 ) -> str:
     """Continue a run until it has ``steps`` steps; Ctrl-C ends it early with the results so far.
 
@@ -117,15 +119,11 @@ def proceed(
     progress : bool
     pauses : Pauses, optional
         An interrupt has none: what they keep must be on the way of a run that was not interrupted.
+    scorer : NextTokenScorer, optional
+        Decodes the best text so far for the progress line.
     """
     clock = _ProgressClock(steps, max_seconds, run.seconds)
-    bar = tqdm(
-        total=steps,
-        initial=run.steps,
-        unit="step",
-        disable=None if progress else True,
-        leave=False,
-    )
+    bar = Bar(scorer, steps, "step", progress, run.steps)
     said: str | None = None
     run.state = replace(run.state, step=clock.step(run))
     try:
@@ -135,8 +133,8 @@ def proceed(
             now = clock.seconds()
             clock.last, run.seconds = now - run.seconds, now
             before, run.state = run.state.step, replace(after, step=clock.step(run))
-            bar.update(run.state.step - before)
-            bar.set_postfix(energy=f"{float(after.energy.min()):.1f}", refresh=False)
+            whole = torch.zeros(len(after.energy), dtype=torch.bool)
+            bar.show(run.state.step - before, after.batch, -after.energy, whole)
             if pauses is not None and run.steps % pauses.every == 0 and run.state.step < steps:
                 said = pauses.act(run)
         if pauses is not None and said is None:

@@ -17,6 +17,7 @@ from ergotext.samplers.diagnostics import ess_bulk
 from ergotext.samplers.diagnostics import r_hat as r_hat_of
 from ergotext.samplers.draws import SeededDraws
 from ergotext.samplers.options import check_whole, check_window, made, options_of, plain, refused
+from ergotext.samplers.progress import Bar, Watched
 from ergotext.samplers.registry import SAMPLERS, Registered, name_of, sampler_named
 from ergotext.samplers.result import Result
 from ergotext.samplers.run import Pauses, Run, proceed
@@ -85,7 +86,8 @@ def sample(
     settings : mapping, optional
         Other settings to record with the run, JSON; they must be the same on resumption.
     progress : bool
-        Show a progress bar on stderr, if that is a terminal.
+        Show on stderr how far the run is, with its best text so far, if that is a terminal
+        (chains and smc).
     **options
         Of the sampler: ``temperature`` (mh); ``hot``, ``cold`` (annealing).
 
@@ -131,7 +133,10 @@ def sample(
             )
         made_of |= {"options": plain(options, repr), "n": n or 64}
         algorithm = made(factory, energy, max_length, options)
-        return _weighted(energy, algorithm, made_of)
+        with Bar(energy.scorer, max_length + 1, "token", progress) as bar:
+            if isinstance(algorithm, Watched):
+                algorithm.watch = bar.watch
+            return _weighted(energy, algorithm, made_of)
     if n is not None:
         raise InputError(f"{name} runs chains: give chains and steps instead of n")
     chains, steps = chains or 8, steps or 300
@@ -221,7 +226,14 @@ def _chains(
 
     pauses = Pauses(made_of["every"], pause)
     stopped = proceed(
-        run, sampler, draws, budget.steps, budget.max_seconds, progress=progress, pauses=pauses
+        run,
+        sampler,
+        draws,
+        budget.steps,
+        budget.max_seconds,
+        progress=progress,
+        pauses=pauses,
+        scorer=energy.scorer,
     )
     return Result(
         energy,

@@ -54,6 +54,11 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else " " for char in text)
 
 
+def as_line(text: str) -> str:
+    """The text as one line that prints, without more than one space anywhere."""
+    return " ".join(printable(text).split())
+
+
 def is_unspaced(char: str) -> bool:
     """Whether a character belongs to a script that writes words without spaces between them."""
     return bisect_right(_BOUNDS, ord(char)) % 2 == 1

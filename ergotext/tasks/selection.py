@@ -30,7 +30,7 @@ def chosen(result: Result | WeightedResult, count: int) -> list[Sample]:
             merit = _new(k, found, everything) * (1 + (root[k] not in {root[j] for j in found}))
             if len(found) < count and k not in found and merit >= least:
                 found.append(k)
-    best = sorted(found, key=order.index)
+    best = sorted(found, key=lambda k: (repeats(everything[k].tokens), order.index(k)))
     return [everything[k] for k in best]
 
 

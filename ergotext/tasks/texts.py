@@ -9,6 +9,7 @@ from typing import Any
 from ergotext.samplers.result import Result
 from ergotext.samplers.texts import Sample
 from ergotext.samplers.weighted.result import WeightedResult
+from ergotext.support.words import as_line
 from ergotext.tasks.selection import per_token
 
 
@@ -21,7 +22,7 @@ def as_text(
     one text and nothing in it drives the terminal.
     """
     lines = [
-        f"{_one_line(one.text)}  [log p {one.log_prob:.1f}, {per_token(one):.2f} a token]"
+        f"{as_line(one.text)}  [log p {one.log_prob:.1f}, {per_token(one):.2f} a token]"
         for one in best
     ]
     return "\n".join([*lines, how(result, approximate)])
@@ -70,7 +71,3 @@ def _run(result: Result | WeightedResult) -> str:
         f"texts from {len(samples.root.unique())} beginnings, {result.seconds:.1f} s, "
         f"seed {result.seed}"
     )
-
-
-def _one_line(text: str) -> str:
-    return " ".join("".join(char if char.isprintable() else " " for char in text).split())

@@ -175,9 +175,11 @@ def _found(problem: Problem, budget: Budget, progress: bool) -> Result | Weighte
             problem.fluent, problem.demanded, budget, problem.max_length, progress=progress
         )
     except ZeroWeightError as error:
+        needed = sum(map(len, problem.demanded.spelled))
         raise ZeroWeightError(
-            f"no particle could be ended within {problem.max_length} tokens: allow more "
-            "(max_length), give fewer keywords, or use more particles"
+            f"no particle could be ended within {problem.max_length} tokens (side by side the "
+            f"keywords take {needed}): allow more (max_length), give fewer keywords, or use more "
+            "particles"
         ) from error
 
 

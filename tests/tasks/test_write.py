@@ -13,6 +13,7 @@ from ergotext.lm.causal import CausalLM
 from ergotext.lm.energies.term import Sum
 from ergotext.samplers.weighted.particles import Particles
 from ergotext.samplers.weighted.result import WeightedResult
+from ergotext.samplers.weighted.samples import ZeroWeightError
 from ergotext.support.words import count_words, holds_words
 from ergotext.tasks import texts
 from ergotext.tasks import write as task
@@ -109,10 +110,22 @@ def test_particles_hold_every_word(lm: CausalLM) -> None:
         assert holds_words(one.text, ["summer", ("dog", "dogs")], True, without=["cat"])
         assert 2 <= count_words(one.text) <= 8
         assert one.energy == pytest.approx(-one.log_prob, abs=1e-4)
-    rates = [per_token(one) for one in best]
+    rates = [(not repeats(one.tokens), per_token(one)) for one in best]
     assert rates == sorted(rates, reverse=True)
     again = task.write(["summer", ("dog", "dogs")], lm, Budget(), asked, progress=False)
     assert [one.text for one in chosen(again, 5)] == [one.text for one in best]
+
+
+def test_particles_that_all_die_say_what_would_do(
+    lm: CausalLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(*_: object, **__: object) -> None:
+        raise ZeroWeightError("all draws have weight zero")
+
+    monkeypatch.setattr(task, "grown", none)
+    says = r"ended within 9 tokens \(side by side the keywords take \d+\): allow more"
+    with pytest.raises(ZeroWeightError, match=says):
+        task.write(["dog", "sun"], lm, demands=task.Demands(max_length=9), progress=False)
 
 
 def test_the_best_differ() -> None:
@@ -127,8 +140,9 @@ def test_the_best_differ() -> None:
     found = particles(texts)
     assert [one.tokens for one in chosen(found, 2)] == [(1, 2), (4, 4)]
     assert [one.tokens for one in chosen(found, 3)] == [(1, 2), (1, 3), (4, 4)]
-    assert (2, 2, 2, 2) in [one.tokens for one in chosen(found, 4)]
+    assert [one.tokens for one in chosen(found, 4)][-1] == (2, 2, 2, 2)
     assert len(chosen(found, 9)) == 5
+    assert per_token(chosen(found, 1)[0]) == pytest.approx(-2.0 / 3)  # the end is one
     assert repeats((1, 2, 3, 9, 1, 2, 3)) and not repeats((1, 2, 3, 1, 2, 4))
     assert alike("The dog ran.", "the cat ran.") and not alike("a dog ran", "the cat ran")
     assert alike("a b c", "a b") and not alike("a b c d", "a b")

@@ -10,6 +10,7 @@ from ergotext.lm.protocols import Energy, Twist
 from ergotext.samplers.base import Kind, Need
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.options import check_counts, check_whole
+from ergotext.samplers.progress import Watch
 from ergotext.samplers.registry import check_fit, register
 from ergotext.samplers.target import Target
 from ergotext.samplers.twists import check_twist, chosen_twist
@@ -204,6 +205,7 @@ class SMC:
         self.proposal = _looking(proposal, twist, self.target)
         self.resampling: Scheme = resampling
         self.threshold, self.islands = threshold, islands
+        self.watch: Watch | None = None
 
     def draw(self, draws: Draws, n: int) -> WeightedSamples:
         return smc(
@@ -214,6 +216,7 @@ class SMC:
             resampling=self.resampling,
             threshold=self.threshold,
             islands=self.islands or _islands(n),
+            watch=self.watch,
         )
 
 

@@ -19,6 +19,7 @@ from torch import Tensor
 from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.samplers.draws import Draws
+from ergotext.samplers.progress import Watch
 from ergotext.samplers.target import EnergyError, Target
 from ergotext.samplers.weighted.particles import Particles
 from ergotext.samplers.weighted.proposals import NEVER_WRITTEN, TokenProposal, masked
@@ -36,6 +37,7 @@ def smc(
     resampling: Scheme = "systematic",
     threshold: float = 0.5,
     islands: int = 1,
+    watch: Watch | None = None,
 ) -> Particles:
     """Particles that grow by the proposal; the open ones are resampled when few carry the weight.
 
@@ -64,6 +66,8 @@ def smc(
         below this share of their places. 0 is importance sampling; at 1 all but equal weights are
         resampled.
     islands : int
+    watch : callable, optional
+        Called after each token, with log p a token of each text (``progress.Watch``).
 
     Raises
     ------
@@ -91,7 +95,13 @@ def smc(
         raise InputError(f"the threshold must lie between 0 and 1, got {threshold}")
     island = islands_of(particles, islands)
     rows, root, resampled = grow_islands(
-        target, draws, island, proposal=proposal, resampling=resampling, threshold=threshold
+        target,
+        draws,
+        island,
+        proposal=proposal,
+        resampling=resampling,
+        threshold=threshold,
+        watch=watch,
     )
     return Particles.grown(rows, root, island, islands, resampled).warned()
 
@@ -118,6 +128,7 @@ def grow_islands(
     resampling: Scheme,
     threshold: float,
     kept: Kept | None = None,
+    watch: Watch | None = None,
 ) -> tuple[GrownRows, Tensor, int]:
     """Independent runs side by side: the rows, their first particles, and how often one resampled.
 
@@ -146,6 +157,10 @@ def grow_islands(
                 resampled += 1
         rows, root = rows.select(chosen), root[chosen]
         rows = extend(draws, target, rows, ahead, chosen, given)
+        if watch is not None:
+            rate = rows.log_prob / (rows.batch.length + 1)
+            dead = rows.log_weight == -torch.inf
+            watch(rows.batch, rate.masked_fill(dead, -torch.inf), rows.open)
     return rows, root, resampled
 
 

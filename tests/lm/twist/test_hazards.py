@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import ergotext as et
-from ergotext.lm.twist.hazards import Hazards
+from ergotext.lm.twist.hazards import BEGINNINGS, PATIENCE, TINY, Hazards
 from ergotext.lm.twist.product import FARTHEST, bounded
 from ergotext.samplers import sample, twists
 from ergotext.samplers.draws import SeededDraws
@@ -33,6 +33,36 @@ def test_powers_are_means_of_powers() -> None:
     batch = et.TokenBatch.of([()])
     law = ToyScorer(3).next_log_prob(batch, batch.length)[0].exp()
     torch.testing.assert_close(hazards.mass, law, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("power", [1.0, 2.0])
+def test_phrases_are_averages_over_beginnings(power: float) -> None:
+    """By the model's own law: the first word anywhere, the others after what was begun."""
+    scorer = ToyScorer(3)
+    hazards = Hazards.estimate(scorer, SeededDraws(5).categorical, power=power)
+    one, two = hazards.phrases([[3], [1, 2, 4]])
+    rests = []
+    for begun in hazards.beginnings:
+        batch = et.TokenBatch.of([(*begun, 1, 2, 4)])
+        each = scorer.token_log_prob(batch)[0][len(begun) : len(begun) + 3]
+        rests.append([float(each[n:].sum().exp()) for n in range(3)])
+    wanted = np.mean(rests, axis=0)
+    assert len(hazards.beginnings) == BEGINNINGS
+    np.testing.assert_allclose(two[1:], wanted[1:], atol=1e-12)
+    assert two[0] == pytest.approx(float(hazards.mass[1]) * wanted[1], abs=1e-12)
+    assert one.tolist() == [pytest.approx(float(hazards.mass[3]), abs=1e-12)]
+
+
+@pytest.mark.parametrize(("power", "least"), [(1.0, TINY), (2.0, PATIENCE)])
+def test_nothing_is_below_the_least(power: float, least: float) -> None:
+    class Never(ToyScorer):
+        def next_log_prob(self, batch: et.TokenBatch, position: torch.Tensor) -> torch.Tensor:
+            law = super().next_log_prob(batch, position)
+            law[:, 3] = -torch.inf
+            return law
+
+    hazards = Hazards.estimate(Never(3), SeededDraws(5).categorical, power=power)
+    assert hazards.phrases([[3]])[0].tolist() == [pytest.approx(least, rel=1e-9)]
 
 
 def test_what_is_kept_keeps_no_model() -> None:
