@@ -25,6 +25,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "ais": {"levels": 2, "n": 1, "max_length": 2},
     "smc": {"threshold": 1.0},
     "particle-gibbs": {"particles": 2, "threshold": 1.0, "max_length": 1},
+    "rewrite": {"tries": 1, "stretch": 2, "max_length": 2},
 }
 NOT_LISTED = {
     "tempering": "its state is a Ladder",
