@@ -1,7 +1,7 @@
 """genlm-control at the other end of a pipe: ``peers.py`` runs this with the Python that has it.
 
 Reads one JSON object a line and answers with one. ``case`` sets prompt and expression, ``run``
-draws once and tells seconds, log Z, ESS and the token sequences, ``score`` tells their log p̃.
+draws once and tells CPU seconds, log Z, ESS and the token sequences, ``score`` tells their log p̃.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Peer:
         self.automaton.clear_cache()
         self.llm.model.cache_kv(self.llm.prompt_ids)
         sampler = AWRS(self.llm, self.condition, seed=seed)
-        began = time.perf_counter()
+        began = time.process_time()
         found = asyncio.run(
             sampler.smc(
                 n_particles=particles,
@@ -54,7 +54,7 @@ class Peer:
                 resampling_method="systematic",
             )
         )
-        seconds = time.perf_counter() - began
+        seconds = time.process_time() - began
         rows = [[t.token_id for t in c if hasattr(t, "token_id")] for c in found.contexts]
         alive = [row for row, w in zip(rows, found.log_weights, strict=True) if w > -np.inf]
         return {

@@ -1,11 +1,13 @@
 """Our samplers against genlm-control: one model, prompt, expression, length, number of particles.
 
-    python benchmarks/peers.py --peer PYTHON [--cases colour date words] [--seeds 10]
+    python benchmarks/peers.py [--peer PYTHON] [--cases colour date words] [--seeds 10] [--more 128]
 
+Ours run with as many particles as theirs, and with ``--more``; without a peer they run alone.
 PYTHON is the interpreter of an environment with torch, transformers and genlm-control 0.4.1. It
-runs beside this process, asked in turn with us, seed by seed; nothing else may run on the machine.
-Before each run both sides forget all but the prompt. That both have one target is seen first:
-log p̃ of sequences must agree, and where they can be listed log Z is given exactly.
+runs beside this process, asked in turn with us, seed by seed. Seconds are CPU seconds, which
+other work on the machine changes less than those of a clock. Before each run both sides forget
+all but the prompt. That both have one target is seen first: log p̃ of sequences must agree, and
+where they can be listed log Z is given exactly.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import subprocess
 import time
 import warnings
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +36,12 @@ from ergotext.lm.sources import BUNDLED, source_of
 from ergotext.samplers import SeededDraws
 from ergotext.samplers.search.stochastic_beam import stochastic_beam
 from ergotext.samplers.target import Target
+from ergotext.samplers.twists import Law, chosen_twist
 from ergotext.samplers.weighted.adaptive import AdaptiveRejection
+from ergotext.samplers.weighted.proposals import masked
 from ergotext.samplers.weighted.samples import WeightedSamples
 from ergotext.samplers.weighted.smc import smc
+from ergotext.samplers.weighted.twisted import Twisted
 
 MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December"
 CASES = {
@@ -44,9 +50,19 @@ CASES = {
     "words": ("The little dog", r"( [a-z]{1,10}){4,8}\.", 16),
 }
 """Prompt, expression, and most tokens."""
+
+
+def run(law: Law | None, target: Target, draws: SeededDraws, n: int) -> WeightedSamples:
+    """``smc`` on one island, by a law or as it chooses; a twist is made in each run."""
+    twist = chosen_twist(target, law, None)
+    return smc(target, draws, n, proposal=masked if twist is None else Twisted(twist))
+
+
 OURS = {
-    "ours, masked": lambda target, draws, n: smc(target, draws, n),
-    "ours, AWRS": lambda target, draws, n: smc(target, draws, n, proposal=AdaptiveRejection()),
+    "ours, default": partial(run, None),
+    "ours, masked": partial(run, "masked"),
+    "ours, twisted": partial(run, "twisted"),
+    "ours, adaptive": lambda target, draws, n: smc(target, draws, n, proposal=AdaptiveRejection()),
     "ours, stochastic beam": stochastic_beam,
 }
 PEER = "genlm-control, AWRS"
@@ -140,62 +156,75 @@ def same_target(peer: Peer, lm: CausalLM, rows: list[tuple[int, ...]]) -> None:
     print(f"largest difference of log p̃ between the two, {len(rows)} sequences: {gap:.1e} nats")
 
 
-def compare(peer: Peer, name: str, base: CausalLM, particles: int, seeds: int) -> None:
+def compare(
+    peer: Peer | None, name: str, base: CausalLM, particles: int, seeds: int, more: int
+) -> None:
     prompt, expression, max_length = CASES[name]
     lm = base.given(prompt)
     pieces = Pieces.of(lm.vocabulary.tokenizer, size=lm.vocabulary.size, end=lm.end_id)
-    peer.ask("case", prompt=[lm.start_id, *lm.context], expression=expression)
+    if peer is not None:
+        peer.ask("case", prompt=[lm.start_id, *lm.context], expression=expression)
     print(f"\n{name}: {prompt!r} {expression!r}, at most {max_length} tokens")
     every = listed(regex(expression, pieces), max_length)
     if every is not None:
         exact = float(lm.log_prob(TokenBatch.of(every)).logsumexp(0))
         print(f"log Z of all {len(every)} token sequences: {exact:.4f}")
-    runs = {sampler: Runs() for sampler in (*OURS, PEER)}
+    ours = [(sampler, draw, particles) for sampler, draw in OURS.items()]
+    ours += [(f"{one}, {more} particles", draw, more) for one, draw, _ in ours[:3]] if more else []
+    runs = {sampler: Runs() for sampler in (*[one for one, _, _ in ours], PEER)}
     seen: dict[tuple[int, ...], None] = {}
     for seed in range(-1, seeds):  # the first one warms up
-        for sampler, draw in OURS.items():
+        for sampler, draw, count in ours:
             lm.forget()
             target = Target(lm, regex(expression, pieces), max_length)
-            began = time.perf_counter()
-            samples: WeightedSamples = draw(target, SeededDraws(seed % 1000), particles)
-            seconds = time.perf_counter() - began
+            began = time.process_time()
+            samples: WeightedSamples = draw(target, SeededDraws(seed % 1000), count)
+            seconds = time.process_time() - began
             rows = samples.batch.rows()
             seen |= dict.fromkeys(rows)
             if seed >= 0:
                 runs[sampler].add(seconds, rows, samples.ess, samples.log_z)
+        if peer is None:
+            continue
         told = peer.ask("run", seed=seed % 1000, particles=particles, max_length=max_length)
         seen |= dict.fromkeys(map(tuple, told["rows"]))
         if seed >= 0:
             runs[PEER].add(told["seconds"], told["rows"], told["ess"], told["log_z"])
-    same_target(peer, lm, (every or list(seen))[:200])
+    if peer is not None:
+        same_target(peer, lm, (every or list(seen))[:200])
     print("| sampler | s a run | from–to | sequences/s | ESS | distinct | log Z | log mean Z |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for sampler, done in runs.items():
-        print(done.row(sampler), flush=True)
+        if done.seconds:
+            print(done.row(sampler), flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--peer", required=True, help="the Python that has genlm-control")
+    parser.add_argument("--peer", help="the Python that has genlm-control")
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--particles", type=int, default=16)
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--more", type=int, default=128, help="0 for none")
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(arguments.threads)
     end = BUNDLED["smollm2"].end
     assert end is not None
-    peer = Peer(arguments.peer, source_of("smollm2"), end, arguments.threads)
+    peer = None
+    if arguments.peer:
+        peer = Peer(arguments.peer, source_of("smollm2"), end, arguments.threads)
     lm = load("smollm2")
     print(
-        f"torch {torch.__version__}, genlm-control {peer.version}, {arguments.threads} thread(s), "
-        f"float32, {arguments.particles} particles, {arguments.seeds} seeds: median seconds, rate "
-        f"of all runs, median ESS, mean number of distinct sequences, log Z with its standard "
-        f"deviation over seeds, and the logarithm of the mean of Z"
+        f"torch {torch.__version__}, genlm-control {'left out' if peer is None else peer.version}, "
+        f"{arguments.threads} thread(s), float32, {arguments.particles} particles, "
+        f"{arguments.seeds} seeds: median CPU seconds, rate of all runs, median ESS, mean number "
+        f"of distinct sequences, log Z with its standard deviation over seeds, and the log of the "
+        f"mean of Z"
     )
     for name in arguments.cases:
-        compare(peer, name, lm, arguments.particles, arguments.seeds)
+        compare(peer, name, lm, arguments.particles, arguments.seeds, arguments.more)
 
 
 if __name__ == "__main__":
