@@ -180,6 +180,14 @@ class Ending(Protocol):
 
 
 @runtime_checkable
+class Placed(Protocol):
+    """Optional extension of automata of which many states are much alike."""
+
+    def place(self, states: NDArray[np.int64]) -> NDArray[np.int64]:
+        """int64 [B]: states of one number allow the same tokens; what follows these may differ."""
+
+
+@runtime_checkable
 class LookAhead(Protocol):
     """Optional potentials of a search: a bound for the keys reachable from a state."""
 

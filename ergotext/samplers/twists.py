@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ergotext.errors import InputError
 from ergotext.lm.protocols import NextTokenScorer, Twist
-from ergotext.lm.twist import Hazards, compile_twist, has_twist
+from ergotext.lm.twist import Hazards, compile_twist, has_twist, is_listed, learn_twist
 from ergotext.samplers.draws import SeededDraws
 from ergotext.samplers.target import EnergyError, Target
 from ergotext.samplers.unconstrained import Unconstrained
@@ -44,7 +44,20 @@ def hazards_of(scorer: NextTokenScorer, power: float = 1.0) -> Hazards:
 
 
 def twist_of(target: Target) -> Twist:
-    """The twist of a target, compiled from its automaton, its length terms and its model."""
+    """The twist of a target, compiled from its automaton, its length terms and its model.
+
+    For an automaton of which nothing is known beforehand it is learned from texts that the model
+    writes in it, drawn with a seed of their own.
+    """
+    if not (has_twist(target.automaton) or isinstance(target.automaton, Unconstrained)):
+        return learn_twist(
+            target.automaton,
+            target.scorer,
+            target.max_length,
+            SeededDraws(HAZARDS_SEED).categorical,
+            power=target.power,
+            by_length=target.by_length,
+        )
     return compile_twist(
         target.automaton,
         target.scorer,
@@ -68,7 +81,7 @@ def chosen_twist(target: Target, given: Law | None, twist: Twist | None) -> Twis
     target : Target
     given : "twisted" or "masked", optional
         By default ``twisted`` where one of one's own is given, or where the automaton is of a kind
-        that more than lengths is known of, or none.
+        that more than lengths is known of, a trie of few keys, or none.
     twist : Twist, optional
         Of one's own.
 
@@ -84,7 +97,9 @@ def chosen_twist(target: Target, given: Law | None, twist: Twist | None) -> Twis
         if given == "masked":
             raise InputError(f'a twist goes with proposal="twisted", not {given!r:.60}')
         return twist
-    twistable = has_twist(target.automaton) or isinstance(target.automaton, Unconstrained)
+    automaton = target.automaton
+    known = has_twist(automaton) or is_listed(automaton)
+    twistable = known or isinstance(automaton, Unconstrained)
     if given == "masked" or not (given or twistable):
         return None
     return twist_of(target)

@@ -91,6 +91,9 @@ class Explored(AutomatonBase, Generic[Position]):
         """``row << 32 | token`` of every row of tokens: rising, so that it can be searched"""
         self._bounds = Growing([0])
         """where each row of tokens begins, and ends"""
+        self._place: dict[int, int] = {}
+        """the place of each position (``place``)"""
+        self._alikes: dict[tuple[int, tuple[int, ...] | None], int] = {}
         self._positions: list[Position] = [first]
         self._numbers: dict[Position, int] = {}
         self._row = Growing([self._row_of(np.array([pad]))])
@@ -173,6 +176,21 @@ class Explored(AutomatonBase, Generic[Position]):
         if self._outlook is None or self._outlook.kinds is None:
             return np.zeros(0, dtype=np.int64)
         return self._outlook.kinds()
+
+    def place(self, states: Ints) -> Ints:
+        """int64 [B]: one number where the same tokens may follow and one ending is known."""
+        numbers, which = np.unique(self._found(states), return_inverse=True)
+        for number in numbers.tolist():
+            if number not in self._place:
+                known = None if number == _SINK else self._ending_of(number)
+                key = int(self._row.values[number]), known
+                self._place[number] = self._alikes.setdefault(key, len(self._alikes))
+        return np.array([self._place[number] for number in numbers.tolist()])[which]
+
+    def _ending_of(self, number: int) -> tuple[int, ...] | None:
+        if self._outlook is None or self._outlook.ending is None:
+            return None
+        return self._outlook.ending(self._positions[number], None)
 
     def _bound(self, position: Position) -> int:
         assert self._outlook is not None

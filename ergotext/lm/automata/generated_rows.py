@@ -160,15 +160,6 @@ def check_highest(token: int, size: int) -> None:
         )
 
 
-def dead_end(ids: list[int], row: int, rows: int) -> str:
-    """What happened to rows after which nothing may follow, of which the first wrote ``ids``."""
-    return (
-        f"Nothing may follow tokens {ids} in row {row} ({rows} such rows): the "
-        f"automaton has no way on there, or other processors of generate (a forced end at "
-        f"max_length, a minimum length) forbid it or led the row out of the automaton"
-    )
-
-
 def _begins_with_its_prompt(model: PreTrainedModel | Any) -> bool:
     """Whether the automaton reads the first token that generate writes."""
     forced = getattr(model.generation_config, "forced_bos_token_id", None)

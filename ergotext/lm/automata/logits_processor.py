@@ -18,7 +18,6 @@ from ergotext.lm.automata.generated_rows import (
     DeadEndWarning,
     GeneratedRows,
     WrittenRows,
-    dead_end,
 )
 from ergotext.lm.protocols import Automaton
 from ergotext.support.arrays import Ints
@@ -149,7 +148,12 @@ class AutomatonLogitsProcessor(GeneratedRows, LogitsProcessor):
         return torch.from_numpy(mask).to(scores.device, scores.dtype)
 
     def _close(self, masked: Tensor, rows: Ints, written: WrittenRows) -> None:
-        what = dead_end(written.ids[rows[0]].tolist(), rows[0], len(rows))
+        ids = written.ids[rows[0]].tolist()
+        what = (
+            f"Nothing may follow tokens {ids} in row {rows[0]} ({len(rows)} such rows): the "
+            f"automaton has no way on there, or other processors of generate (a forced end at "
+            f"max_length, a minimum length) forbid it or led the row out of the automaton"
+        )
         if self._raises:
             raise DeadEndError(f"{what}. allow more continuations, or close such rows")
         self.dead_ends += len(rows)

@@ -16,7 +16,6 @@ from ergotext.lm.automata.generated_rows import (
     GeneratedRows,
     WrittenRows,
     check_highest,
-    dead_end,
 )
 from ergotext.lm.causal import CausalLM
 from ergotext.lm.protocols import Automaton
@@ -24,6 +23,12 @@ from ergotext.lm.seq2seq import Seq2SeqLM
 from ergotext.lm.tokenizers.characters import Alphabet
 from ergotext.lm.tokenizers.fast import FastTokenizer
 from ergotext.support.arrays import Ints
+
+LEFT = (
+    "a row of generate left the trie and was closed: beams had more places than ways, or another "
+    "option (a minimum length, a forced token) led it there; accepted() tells such rows"
+)
+"""Said alike each time, so that Python shows it once."""
 
 
 class KeySet(Automaton, Protocol):
@@ -46,8 +51,9 @@ class PrefixFunction(GeneratedRows):
 
     ``trie.prefix_fn(model)`` makes one. For greedy search, sampling and beams, in batches, with
     causal and encoder-decoder models. A finished row is padded. A row that has left the trie (other
-    options of generate may force a token) is closed with the end token, counted in ``dead_ends``,
-    and a ``DeadEndWarning`` is given: it never continues unconstrained.
+    options of generate force a token, or beams have more places than ways) is closed with the end
+    token and counted in ``dead_ends``, and a ``DeadEndWarning`` is given: it never continues
+    unconstrained.
 
     Give generate ``max_new_tokens=this.max_new_tokens``: a row that is cut off earlier is no key.
     ``accepted`` says which rows of the output are; with fewer keys than beams some are not.
@@ -99,6 +105,8 @@ class PrefixFunction(GeneratedRows):
         # Of an encoder-decoder, generate counts all tokens after the start token.
         begun = self.prompt_length - 1 if network.config.is_encoder_decoder else 0
         self._begun = max(begun, 0)
+        forced = getattr(network.generation_config, "forced_eos_token_id", None)
+        self._forces_another = forced not in (None, trie.alphabet.end, [trie.alphabet.end])
         self._trie = trie
         self._width = -1
         self._known: list[dict[bytes, WrittenRows]] = [{}, {}]
@@ -106,10 +114,13 @@ class PrefixFunction(GeneratedRows):
 
     @property
     def max_new_tokens(self) -> int:
-        """Number of tokens that generate needs for the longest key."""
-        return self._trie.longest + self._begun
+        """Number of tokens that generate needs for the longest key.
 
-    def __call__(self, batch_id: int, sent: Tensor) -> list[int]:
+        One more where it would force another token than the end in the last place.
+        """
+        return self._trie.longest + self._begun + self._forces_another
+
+    def __call__(self, batch_id: int, sent: Tensor) -> list[int]:  # noqa: ARG002 - generate gives it
         """The tokens that may follow ``sent`` (int64 [t]: prompt and what has been written)."""
         ids: Ints = sent.cpu().numpy()[None].astype(np.int64)
         new = ids.shape[1] != self._width
@@ -122,7 +133,9 @@ class PrefixFunction(GeneratedRows):
         if written.finished[0]:
             return [self._padding(self._size)]
         if written.states[0] == DEAD:
-            return self._closed(batch_id, written)
+            self.dead_ends += 1
+            warnings.warn(LEFT, DeadEndWarning, stacklevel=2)
+            return [self.automaton.end]
         token = self.automaton.candidates(written.states)[1]
         self._check_size(token, self._size)
         return [int(one) for one in token]
@@ -140,16 +153,6 @@ class PrefixFunction(GeneratedRows):
             else:
                 now[key] = before.read(self.automaton, ids[:, -1])
         return now[key]
-
-    def _closed(self, batch_id: int, written: WrittenRows) -> list[int]:
-        self.dead_ends += 1
-        warnings.warn(
-            f"{dead_end(written.ids[0].tolist(), batch_id, 1)}; closed there; see accepted() for "
-            "the rows that are complete",
-            DeadEndWarning,
-            stacklevel=3,
-        )
-        return [self.automaton.end]
 
 
 def _tokenizer(model: Any, given: Any) -> FastTokenizer | None:

@@ -96,7 +96,7 @@ class Hazards:
         mass = torch.zeros(len(allowed), dtype=torch.float64)
         each: list[Tensor] = []
         for _ in range(places):
-            chance = _powered(scorer, texts, power)
+            chance = powered(scorer, texts, power)
             mass += chance.mean(0) / places
             each.append(torch.stack([(chance * stops).sum(1), (chance * inside).sum(1)]))
             chance = chance * inside
@@ -158,7 +158,8 @@ def _room(scorer: NextTokenScorer) -> int:
     return int(getattr(scorer, "longest_text", 1 << 20))
 
 
-def _powered(scorer: NextTokenScorer, texts: Sequence[tuple[int, ...]], power: float) -> Tensor:
+def powered(scorer: NextTokenScorer, texts: Sequence[tuple[int, ...]], power: float) -> Tensor:
+    """float64 [B, V]: p^power of the token after each text."""
     batch = TokenBatch.of(texts)
     return (power * scorer.next_log_prob(batch, batch.length)).exp()
 
@@ -173,11 +174,11 @@ def _after_stops(
     """Mean of p(end)^power after a token that stops, and of the sum over all others."""
     if not bool(stops.any()):
         return 0.0, 1.0
-    chance = _powered(scorer, texts, power) * stops
+    chance = powered(scorer, texts, power) * stops
     there = (chance.sum(1) > 0).nonzero()[:, 0].tolist()
     if not there:
         return 0.0, 1.0
     token = categorical(chance[there] / chance[there].sum(1, keepdim=True)).tolist()
-    after = _powered(scorer, [(*texts[r], t) for r, t in zip(there, token, strict=True)], power)
+    after = powered(scorer, [(*texts[r], t) for r, t in zip(there, token, strict=True)], power)
     ends, goes_on = after[:, scorer.end_id], (after * scorer.allowed).sum(1)
     return float(ends.mean()) ** (1 / power), float(goes_on.mean()) ** (1 / power)

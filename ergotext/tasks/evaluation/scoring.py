@@ -28,7 +28,7 @@ HITS, RUN = ".hits.jsonl", ".run.toml"
 def score(data: Path, predictions: Path, limit: int | None = None) -> Evaluation:
     """Score existing predictions: JSON lines with ``id`` and ``answer``; needs no index.
 
-    The answers of ``data`` are triples or, if no line holds ``|||``, titles.
+    The answers of ``data`` are triples or titles, whichever most of them are.
 
     A question that they leave out counts as one without an answer; an answer to a question about
     triples that is not ``subject ||| predicate ||| object`` as a failure. Probabilities, and

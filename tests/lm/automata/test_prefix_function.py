@@ -164,10 +164,24 @@ def test_a_forced_end_cuts_rows_off() -> None:
     assert allowed.max_new_tokens == 4
 
 
+def the_longest_key_is_whole() -> None:
+    """Though generate would force another token than the end in its last place."""
+    torch.manual_seed(3)
+    model = t5().eval()
+    for forced in (None, END, [END], 9):
+        model.generation_config.forced_eos_token_id = forced
+        allowed = make(trie({(8, 8, 8)}), model)
+        assert allowed.accepted(generate(model, allowed).sequences).all()
+
+
+def test_the_longest_key_is_whole() -> None:
+    the_longest_key_is_whole()
+
+
 def test_a_row_that_left_the_trie_is_closed() -> None:
     allowed = make(trie(), t5())
     assert set(allowed(2, torch.tensor([PAD]))) == {1, 5, 7, 8}
-    with pytest.warns(DeadEndWarning, match="Nothing may follow tokens \\[6\\] in row 2"):
+    with pytest.warns(DeadEndWarning, match="a row of generate left the trie and was closed"):
         assert allowed(2, torch.tensor([PAD, 6])) == [END]
     assert allowed.dead_ends == 1 and allowed(2, torch.tensor([PAD, 6, END])) == [PAD]
     assert not allowed.accepted(torch.tensor([[PAD, 6, END, PAD]])).any()
@@ -260,10 +274,11 @@ FAULTS = {
         "super().__init__(trie, network, prompt_length); self.prompt_length = 1",
     ),
     "24: a row that left the trie goes on unconstrained": (
-        "return self._closed(batch_id, written)", "return list(range(self._size))",
+        "return [self.automaton.end]", "return list(range(self._size))",
     ),
+    "another forced end cuts the longest key off": ("+ self._forces_another", ""),
     "21: max_new_tokens cuts the longest key off": (
-        "return self._trie.longest + self._begun", "return self._trie.longest - 1 + self._begun",
+        "self._trie.longest + self._begun", "self._trie.longest - 1 + self._begun",
     ),
 }  # fmt: skip
 
@@ -307,7 +322,8 @@ def generate_is_exact() -> None:
 
 
 CHECKS = (
-    generate_is_exact, moved_rows_are_found, lost_rows_are_closed, changed_tries_are_asked_anew,
+    generate_is_exact, the_longest_key_is_whole, moved_rows_are_found, lost_rows_are_closed,
+    changed_tries_are_asked_anew,
     lambda: finished_rows_are_padded(t5().eval()),
 )  # fmt: skip
 

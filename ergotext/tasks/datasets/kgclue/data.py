@@ -62,7 +62,7 @@ class Questions:
 def read(path: str | Path, limit: int | None = None, titles: bool | None = False) -> Questions:
     """The questions of a file, or the first ``limit`` of them.
 
-    The answers are triples, or ``titles``; with None, titles if no line holds ``|||``.
+    The answers are triples, or ``titles``; with None, whichever most of them are.
 
     A line that is not UTF-8 or JSON, lacks a field, repeats an id, or has an answer of another form
     is left out and counted. A line without an answer (or with null) is a question all the same.
@@ -79,7 +79,8 @@ def read(path: str | Path, limit: int | None = None, titles: bool | None = False
     except OSError as error:
         raise InputError(f"cannot read the questions {path} ({error.strerror})") from error
     if titles is None:
-        titles = SEPARATOR.encode() not in raw
+        answers = [line for line in raw.split(b"\n") if b'"answer"' in line]
+        titles = 2 * sum(SEPARATOR.encode() in line for line in answers) < len(answers)
     asked: list[Question] = []
     bad: dict[int, str] = {}
     first: dict[Id, int] = {}

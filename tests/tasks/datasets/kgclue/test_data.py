@@ -94,3 +94,17 @@ def test_what_is_no_file_of_questions(tmp_path: Path) -> None:
 @pytest.mark.parametrize("answer", ["a ||| b ||| ", " |||  ||| ", "a  ||| b ||| |||"])
 def test_fields_are_kept_as_they_stand(answer: str) -> None:
     assert str(triple(answer)) == answer
+
+
+def test_answers_are_what_most_of_them_are(tmp_path: Path) -> None:
+    path = tmp_path / "dev.json"
+
+    def asked(*answers: str | None) -> list[Question]:
+        given = [{} if answer is None else {"answer": answer} for answer in answers]
+        lines = [json.dumps({"id": n, "question": "?"} | one) for n, one in enumerate(given)]
+        path.write_text("\n".join(lines), encoding="utf-8")
+        return read(path, titles=None).asked
+
+    assert [one.title for one in asked("Paris", "a ||| b ||| c", "Rome")] == ["Paris", "Rome"]
+    assert [one.answer for one in asked("a ||| b ||| c", "Rome")] == [("a", "b", "c")]
+    assert [(one.answer, one.title) for one in asked(None, None)] == [(None, None)] * 2
