@@ -14,7 +14,7 @@ from ergotext.lm.automata.chains import KINDS, Chain, kind_of
 from ergotext.lm.automata.utf8 import Utf8, completions, run
 from ergotext.lm.ragged import offsets_of
 from ergotext.lm.tokenizers.characters import points_of
-from ergotext.support.arrays import Ints
+from ergotext.support.arrays import Ints, distinct
 
 FAR = 1 << 20
 """Where no text that holds the words can follow."""
@@ -204,7 +204,7 @@ class _Group(NamedTuple):
         known = frontier = np.zeros(1, dtype=np.int64)
         while len(frontier):
             frontier = np.setdiff1d(_behind(frontier, radix, few), known, assume_unique=True)
-            known = np.union1d(known, frontier)
+            known = np.sort(np.concatenate([known, frontier]), kind="stable")
             if most is not None and len(known) > most:
                 return None
         begun, positions = _parts(known, radix)
@@ -242,8 +242,8 @@ def _behind(codes: Ints, radix: Ints, ways: Sequence[Edges]) -> Ints:
     found = [none]
     for beginning in np.unique(begun).tolist():
         some = codes[begun == beginning]
-        found += [np.unique(_after(part, beginning, radix, ways)) for part in _blocks(some)]
-    return np.unique(np.concatenate(found))
+        found += [distinct(_after(part, beginning, radix, ways)) for part in _blocks(some)]
+    return distinct(np.concatenate(found))
 
 
 def _shortest(known: Ints, covered: NDArray[np.bool_], radix: Ints, ways: Sequence[Edges]) -> Ints:
