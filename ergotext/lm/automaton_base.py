@@ -20,12 +20,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ergotext.errors import InputError
 from ergotext.lm.protocols import Automaton, Classes
 from ergotext.support.arrays import Ints
 
 DEAD = -1
 MOST_KEPT = 1 << 23
 """Tokens in all of the classes that are kept: 64 MiB"""
+
+
+def check_known(tokens: Ints, size: int) -> None:
+    """Raise InputError if an automaton allows a token that a model of ``size`` tokens has not."""
+    highest = int(tokens.max(initial=0))
+    if highest >= size:
+        raise InputError(
+            f"the automaton allows token {highest}, but the model has only {size} tokens: build it "
+            "with the model's tokenizer"
+        )
 
 
 class AutomatonBase(ABC):

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ergotext.errors import InputError
 from ergotext.lm.automaton_base import AutomatonBase
 from ergotext.lm.protocols import Automaton
 from ergotext.samplers.finishing import log_trust
@@ -25,16 +24,6 @@ def fits(automaton: Automaton, states: Ints, room: int | Ints) -> NDArray[np.boo
         return np.ones(len(states), dtype=np.bool_)
     enough: NDArray[np.bool_] = automaton.least(states) <= room
     return enough
-
-
-def check_known(tokens: Ints, size: int) -> None:
-    """Raise InputError if an automaton allows a token that a model of ``size`` tokens has not."""
-    highest = int(tokens.max(initial=0))
-    if highest >= size:
-        raise InputError(
-            f"the automaton allows token {highest}, but the model has only {size} tokens: build it "
-            "with the model's tokenizer"
-        )
 
 
 class FeasibleAutomaton(AutomatonBase):

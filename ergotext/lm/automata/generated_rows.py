@@ -12,6 +12,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from ergotext.errors import ErgotextError, InputError
+from ergotext.lm.automaton_base import check_known
 from ergotext.lm.protocols import Automaton
 from ergotext.support.arrays import Ints
 
@@ -142,22 +143,13 @@ class GeneratedRows:
 
     def _check_size(self, token: Ints, size: int) -> None:
         """Refuse tokens that the model does not have, or at which generate stops."""
-        check_highest(int(token.max(initial=-1)), size)
+        check_known(token, size)
         stopping = np.isin(token, self._other_stops)
         if stopping.any():
             raise InputError(
                 f"the automaton continues after token {token[stopping][0]}, where generate stops: "
                 f"set generation_config.eos_token_id to {self.automaton.end} only"
             )
-
-
-def check_highest(token: int, size: int) -> None:
-    """InputError if the highest token of an automaton is none of the model's ``size``."""
-    if token >= size:
-        raise InputError(
-            f"the automaton allows token {token}, but the model has only {size} tokens: build it "
-            "with the model's tokenizer"
-        )
 
 
 def _begins_with_its_prompt(model: PreTrainedModel | Any) -> bool:

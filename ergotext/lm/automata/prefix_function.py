@@ -15,8 +15,8 @@ from ergotext.lm.automata.generated_rows import (
     DeadEndWarning,
     GeneratedRows,
     WrittenRows,
-    check_highest,
 )
+from ergotext.lm.automaton_base import check_known
 from ergotext.lm.causal import CausalLM
 from ergotext.lm.protocols import Automaton
 from ergotext.lm.seq2seq import Seq2SeqLM
@@ -100,7 +100,7 @@ class PrefixFunction(GeneratedRows):
         super().__init__(trie, network, prompt_length)
         _check_tokenizer(trie.alphabet, _tokenizer(model, tokenizer))
         self._size = _vocabulary(network)
-        check_highest(_highest(trie, self._size), self._size)
+        check_known(np.array([_highest(trie, self._size)]), self._size)
         self._forced = getattr(network.generation_config, "forced_bos_token_id", None)
         # Of an encoder-decoder, generate counts all tokens after the start token.
         begun = self.prompt_length - 1 if network.config.is_encoder_decoder else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ergotext.lm.automaton_base import check_known
 from ergotext.lm.twist.backward import FLOOR
 from ergotext.lm.twist.places import NARROW, PlaceGraph, PlaceSums, VisitedPlace
 from ergotext.lm.twist.product import bounded
@@ -52,9 +53,9 @@ class AutomatonTwist:
                     of_place[number] = self._values(number, place, left, scale)
                 tokens, ends = place.tokens, place.ends
                 value = of_place[number] * self._room(place, state, tokens, left)
-            within = tokens < size
-            psi[np.ix_(rows, tokens[within])] = value[within]
-            if ends and self.automaton.end < size:
+            check_known(np.append(tokens, self.automaton.end) if ends else tokens, size)
+            psi[np.ix_(rows, tokens)] = value
+            if ends:
                 psi[rows, self.automaton.end] = over
         return psi
 

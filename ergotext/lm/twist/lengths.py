@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ergotext.lm.automaton_base import check_known
 from ergotext.lm.protocols import Automaton
 from ergotext.lm.twist.backward import FLOOR, Rest, summed
 from ergotext.lm.twist.hazards import Hazards
@@ -41,12 +42,12 @@ class LengthTwist:
         """float64 [B, size]: of each next token, with ``left`` tokens to follow it."""
         psi = np.zeros((len(states), size))
         row, token, after = self.automaton.candidates(states)
+        check_known(token, size)
         # Copies of a text's state are looked at once.
         distinct, which = np.unique(after, return_inverse=True)
         room = (self.automaton.least(distinct) <= left)[which]
         stops = np.pad(self._stops, (0, max(0, int(token.max(initial=0)) + 1 - len(self._stops))))
         value = np.where(stops[token], self._stopped[left], self._inside[left])
         value = np.where(token == self.automaton.end, self._over[left], value) * room
-        known = token < size  # others have no probability
-        psi[row[known], token[known]] = value[known]
+        psi[row, token] = value
         return psi

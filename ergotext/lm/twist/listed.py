@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from ergotext.lm.automaton_base import check_known
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Automaton, NextTokenScorer
 from ergotext.lm.twist.backward import FLOOR
@@ -73,6 +74,7 @@ class ListedTwist:
         power: float = 1.0,
     ) -> None:
         self.automaton, self._log_length = automaton, bounded(log_length)
+        check_known(np.array([t for ids in texts for t in ids], dtype=int), len(scorer.allowed))
         whole, begun = dict[int, float](), dict[int, dict[Ids, float]]()
         for first in range(0, len(texts), AT_ONCE):
             part = texts[first : first + AT_ONCE]
@@ -97,7 +99,7 @@ class ListedTwist:
         """float64 [B, size]: of each next token, with ``left`` tokens to follow it."""
         psi = np.zeros((len(states), size))
         row, token, after = self.automaton.candidates(states)
-        row, token, after = (part[token < size] for part in (row, token, after))
+        check_known(token, size)
         over = self._log_length[len(self._log_length) - 2 - left]
         log_value = np.array([self._value.get(state, -np.inf) for state in after.tolist()])
         log_value[token == self.automaton.end] = over

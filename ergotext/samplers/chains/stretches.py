@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ergotext.lm.automaton_base import check_known
 from ergotext.lm.batch import TokenBatch
 from ergotext.samplers.chains.edits import Layout
 from ergotext.samplers.draws import Draws
-from ergotext.samplers.feasible import check_known
 from ergotext.samplers.target import Target
 from ergotext.support.arrays import Ints
 

@@ -13,11 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ergotext.lm.automaton_base import check_known
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Twist
 from ergotext.samplers.chains.proposal import Proposal
 from ergotext.samplers.draws import Draws
-from ergotext.samplers.feasible import check_known, fits
+from ergotext.samplers.feasible import fits
 from ergotext.samplers.target import Target
 from ergotext.samplers.twists import psi_of, weighed
 from ergotext.support.arrays import Ints

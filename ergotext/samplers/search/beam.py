@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 from ergotext.errors import InputError
+from ergotext.lm.automaton_base import check_known
 from ergotext.lm.protocols import Automaton, Decoding, LookAhead
-from ergotext.samplers.feasible import check_known, fits
+from ergotext.samplers.feasible import fits
 from ergotext.samplers.finishing import log_trust
 from ergotext.samplers.search.finished import Finished
 from ergotext.samplers.search.selection import Tails, best_of_each

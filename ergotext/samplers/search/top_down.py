@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from ergotext.errors import InputError
+from ergotext.lm.automaton_base import check_known
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Automaton, Twist
 from ergotext.samplers.draws import Draws
-from ergotext.samplers.feasible import check_known, fits
+from ergotext.samplers.feasible import fits
 from ergotext.samplers.search.gumbel import gumbel, gumbels_below
 from ergotext.samplers.search.selection import best_of_each
 from ergotext.samplers.search.tails import numbers

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ergotext.errors import InputError
+from ergotext.lm.automaton_base import check_known
 from ergotext.lm.protocols import Automaton
 from ergotext.samplers.draws import Draws
-from ergotext.samplers.feasible import check_known
 from ergotext.samplers.target import EnergyError
 from ergotext.support.arrays import Ints
 
