@@ -220,7 +220,7 @@ def test_only_verify_and_changes_read_all(capsys, index) -> None:
 def test_lookups_in_a_damaged_index(capsys, index) -> None:
     """Wrong answers at worst, or one line."""
     whole, rng = index.read_bytes(), random.Random(0)
-    for _ in range(300):
+    for _ in range(100):
         data = bytearray(whole)
         data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
         index.write_bytes(data)
