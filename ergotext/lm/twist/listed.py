@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Automaton, NextTokenScorer
 from ergotext.lm.twist.backward import FLOOR
@@ -57,6 +58,11 @@ class ListedTwist:
         Nats for a text of each length.
     power : float
 
+    Raises
+    ------
+    InputError
+        A text has a token that the model lacks.
+
     Notes
     -----
     V of a state is the sum of the target over all texts that go through it, divided by the sum over
@@ -73,6 +79,12 @@ class ListedTwist:
         power: float = 1.0,
     ) -> None:
         self.automaton, self._log_length = automaton, bounded(log_length)
+        size = len(scorer.allowed)
+        if (highest := max((max(ids, default=0) for ids in texts), default=0)) >= size:
+            raise InputError(
+                f"the automaton allows token {highest}, but the model has only {size} tokens: "
+                "build it with the model's tokenizer"
+            )
         whole, begun = dict[int, float](), dict[int, dict[Ids, float]]()
         for first in range(0, len(texts), AT_ONCE):
             part = texts[first : first + AT_ONCE]
@@ -86,12 +98,13 @@ class ListedTwist:
         self._value = {
             state: total - float(np.logaddexp.reduce(list(begun[state].values())))
             for state, total in whole.items()
+            if total > -np.inf
         }
-        """log V of each state"""
+        """log V of each state that the model may come to"""
         self._scale = np.full(len(log_length), -np.inf)
-        for state, some in begun.items():
-            for depth in {len(ids) for ids in some}:
-                self._scale[depth] = max(self._scale[depth], self._value[state])
+        for state, value in self._value.items():
+            for depth in {len(ids) for ids in begun[state]}:
+                self._scale[depth] = max(self._scale[depth], value)
 
     def psi(self, states: Ints, left: int, size: int) -> Floats:
         """float64 [B, size]: of each next token, with ``left`` tokens to follow it."""
