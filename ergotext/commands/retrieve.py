@@ -125,7 +125,7 @@ def retrieve(
         )
     from ergotext.tasks.retrieval.lookahead.fitted import temperature_for
     from ergotext.tasks.retrieval.lookahead.learned import lookahead_named
-    from ergotext.tasks.retrieval.retriever import answers, opened
+    from ergotext.tasks.retrieval.retriever import NAMELESS, answers, opened
 
     asked = _lines(standard_input()) if questions == ["-"] else questions
     retriever = opened(
@@ -150,13 +150,15 @@ def retrieve(
         threshold=threshold,
         batch_size=batch_size,
     )
+    if retriever.nameless:
+        typer.echo(NAMELESS, err=True)
     lost = 0
     with emit:
         for question, hits in found:
             lost += hits.subject == "none"
             emit(hits.json(question, emit.ascii_only) if as_json else hits.shown(question))
     if lost:
-        typer.echo(_guesses(lost, len(asked[:limit])), err=True)
+        typer.echo(_unanswered(lost, len(asked[:limit])), err=True)
 
 
 def _lines(text: str) -> list[str]:
@@ -167,9 +169,9 @@ def _lines(text: str) -> list[str]:
     return found
 
 
-def _guesses(lost: int, asked: int) -> str:
+def _unanswered(lost: int, asked: int) -> str:
     """A line on questions in which no subject of the index was found."""
     return (
-        f"{lost:,} of {counted(asked, 'question')} named no subject of the index as it is written "
-        "there: their answers are guesses from all entries, without probabilities"
+        f"{lost:,} of {counted(asked, 'question')} named no subject of the index and got no "
+        "answer; --anywhere searches all entries"
     )

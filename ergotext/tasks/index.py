@@ -13,7 +13,7 @@ from pathlib import Path
 from ergotext.errors import InputError
 from ergotext.lm.tokenizers.characters import CharacterTokenizer
 from ergotext.lm.trie.file import load, notes_of, save, state_of, verify
-from ergotext.lm.trie.header import VERSION, IndexFile, IndexFileError
+from ergotext.lm.trie.header import IndexFile, IndexFileError
 from ergotext.lm.trie.lines import TRIPLE, Lines, build_from_lines
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.lm.trie.update import add_lines, remove_lines
@@ -37,6 +37,9 @@ class About:
     bytes: int
     index_bytes_per_key: float
     object_bytes_per_key: float
+    names: int
+    """subjects that are found misspelt, too; none in an index of keys or of an older version"""
+    name_bytes: int
     tokenizer: str
     vocabulary: int
     fingerprint: str
@@ -54,6 +57,7 @@ class About:
                 f"{counted(self.tail_tokens, 'token')} in tails",
                 "bytes": f"{self.index_bytes_per_key:.1f} a key, and "
                 f"{self.object_bytes_per_key:.1f} of objects",
+                "names": f"{self.names:,}, {self.name_bytes:,} bytes" if self.names else "none",
                 "tokenizer": f"{self.tokenizer}, {self.vocabulary:,} tokens, "
                 f"fingerprint {self.fingerprint or 'none'}",
                 "columns": self.columns or "not noted",
@@ -175,20 +179,22 @@ def remove(
 def about(index: str | Path) -> About:
     """Summarise an index from its header and sizes; errors as ``lm.trie.load``."""
     index = Path(index)
-    trie, notes = load(index), notes_of(index)
+    trie, notes, meta = load(index), notes_of(index), IndexFile.open(index).meta
     own = isinstance(trie.tokenizer, CharacterTokenizer)
-    each = max(len(trie), 1)
+    each, named = max(len(trie), 1), 0 if trie.names is None else trie.names.nbytes
     return About(
         str(index),
-        VERSION,
+        int(meta["version"]),
         len(trie),
         trie.longest,
         trie.nodes,
         len(trie.token),
         len(trie.tail),
         index.stat().st_size,
-        (index.stat().st_size - trie.pool.nbytes) / each,
+        (index.stat().st_size - trie.pool.nbytes - named) / each,
         trie.pool.nbytes / each,
+        0 if trie.names is None else len(trie.names),
+        named,
         "characters, in the file" if own else notes.get("tokenizer", "not in the file, not named"),
         trie.alphabet.size,
         trie.alphabet.fingerprint,

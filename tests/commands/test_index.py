@@ -63,13 +63,13 @@ def shown(capsys: pytest.CaptureFixture[str], index: Path, prefix: str, *more: s
 def test_build_says_what_it_did(capsys, kb) -> None:
     code, out, err = call(capsys, "build", kb, "-o", kb.with_suffix(".ergo"))
     assert code == 0 and err == ""
-    assert "kb.ergo: 4 keys, 1,153 bytes (5 of 5 lines used" in out
+    assert "kb.ergo: 4 keys, 1,706 bytes (5 of 5 lines used" in out
 
 
 def test_info(capsys, index) -> None:
     code, out, err = call(capsys, "info", index)
     assert code == 0 and err == ""
-    for fact in ("4, the longest of 10 tokens", "format version 1", "1,153 bytes", "4 inner nodes",
+    for fact in ("4, the longest of 10 tokens", "format version 2", "1,706 bytes", "4 inner nodes",
                  "18 tokens in tails", "characters", "subject,predicate,object"):  # fmt: skip
         assert fact in out, fact
     record = json.loads(call(capsys, "info", index, "--json")[1])
@@ -181,7 +181,7 @@ def damaged(path: Path, what: str) -> Path:
     if what == "truncated":
         data = data[:-1]
     elif what == "newer":
-        data = data.replace(b'"version": "1"', b'"version": "2"', 1)
+        data = data.replace(b'"version": "2"', b'"version": "3"', 1)
     elif what == "empty":
         data = b""
     elif what == "text":
@@ -196,7 +196,7 @@ def damaged(path: Path, what: str) -> Path:
     ("what", "message"),
     [
         ("truncated", "it was truncated or appended to"),
-        ("newer", "an index of version 2, but this ergotext reads version 1"),
+        ("newer", "an index of version 3, but this ergotext reads versions up to 2"),
         ("empty", "is empty"),
         ("text", "is not an index"),
     ],

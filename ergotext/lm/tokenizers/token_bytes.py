@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,17 +19,11 @@ from ergotext.errors import InputError
 from ergotext.lm.ragged import offsets_of, take_rows
 from ergotext.lm.tokenizers.characters import CharacterTokenizer, TextTokenizer
 from ergotext.lm.tokenizers.fast import FastTokenizer
+from ergotext.lm.tokenizers.folding import fold
 from ergotext.support.arrays import Ints
 
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
 _SPACE = "\u2581"
-_SIGNS = str.maketrans(
-    dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u02bc`\u00b4", "'")
-    | dict.fromkeys("\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb", '"')
-    | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-")
-    | dict.fromkeys("\u2022\u2027\u22c5\u30fb", "\u00b7")
-)
-"""Forms of quotes, dashes and middle dots."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +79,7 @@ class Written:
 
     @cached_property
     def alike(self) -> Written:
-        """The text of each token, with similar letters folded (``alike``)."""
+        """The text of each token, with similar letters folded (``folding.alike``)."""
         pieces = [
             self.flat[low:high].tobytes() for low, high in itertools.pairwise(self.offsets.tolist())
         ]
@@ -139,32 +133,10 @@ def _clusters(text: str) -> list[str]:
     return found
 
 
-def alike(text: str) -> list[str]:
-    """Each character of a text with similar letters folded together.
-
-    Case, width, composition, and the forms of quotes, dashes and spaces make no difference;
-    invisible characters, and spaces after a space, are nothing. Characters that a tokenizer writes
-    byte by byte stay what they are in the index, so they are met in no other form.
-    """
-    found = [_alike(char) for char in text]
-    return [
-        "" if one == before == " " else one
-        for before, one in zip(["", *found[:-1]], found, strict=True)
-    ]
-
-
-@lru_cache(maxsize=1 << 16)
-def _alike(char: str) -> str:
-    if unicodedata.category(char) == "Cf":
-        return ""
-    plain = unicodedata.normalize("NFKC", char.translate(_SIGNS)).translate(_SIGNS)
-    return unicodedata.normalize("NFKD", plain.casefold())
-
-
 def _folded_piece(piece: bytes) -> bytes:
     """A piece of whole characters, folded; one that ends within a character, as it is."""
     try:
-        return "".join(map(_alike, piece.decode())).encode()
+        return "".join(map(fold, piece.decode())).encode()
     except UnicodeDecodeError:
         return piece
 

@@ -18,8 +18,16 @@ from ergotext.lm.tokenizers.characters import (
     TextTokenizer,
     alphabet_of,
 )
-from ergotext.lm.trie.header import ARRAYS, CHARACTERS, IndexFile, IndexFileError, header_of
+from ergotext.lm.trie.header import (
+    ARRAYS,
+    CHARACTERS,
+    NAMES,
+    IndexFile,
+    IndexFileError,
+    header_of,
+)
 from ergotext.lm.trie.levels import state_type, token_type
+from ergotext.lm.trie.name_arrays import NameArrays
 from ergotext.lm.trie.states import BLOCK
 from ergotext.lm.trie.tree import TokenTrie, settled
 from ergotext.support.files import replacing, sync
@@ -28,6 +36,8 @@ _NOTE = "note:"
 MOST_TOKENS = 1 << 32
 """Vocabulary of an index at most: ids have 32 bits."""
 
+MOST_BUCKETS = 1 << 24
+"""Of names, and of values: a hash of 32 bits leaves eight for marks."""
 
 State = tuple[int, int, int]
 """Which file it is, its size and when it was written: differs from one ``save`` to the next."""
@@ -143,6 +153,8 @@ def verify(path: str | Path) -> None:
 def _arrays(trie: TokenTrie) -> dict[str, NDArray[Any]]:
     """The arrays of a trie and of its own characters, those of the widest numbers first."""
     arrays = {name: np.ascontiguousarray(getattr(trie, name)) for name in ARRAYS}
+    if trie.names is not None:
+        arrays |= {name: np.ascontiguousarray(getattr(trie.names, name)) for name in NAMES}
     if isinstance(trie.tokenizer, CharacterTokenizer):
         arrays[CHARACTERS] = trie.tokenizer.points
     return dict(sorted(arrays.items(), key=lambda item: -item[1].itemsize))
@@ -170,6 +182,10 @@ def _loaded(path: Path, file: IndexFile, tokenizer: TextTokenizer | None) -> Tok
     fields: dict[str, Any] = {name: file.array(name) for name in ARRAYS}
     trie = TokenTrie(alphabet, file.number("keys"), file.number("longest"), **fields)
     _check_ends(path, trie)
+    if set(NAMES) <= set(file.parts):
+        names = NameArrays(**{name: file.array(name) for name in NAMES})
+        _check_names(path, trie, names)
+        trie = replace(trie, names=names)
     points = file.array(CHARACTERS) if CHARACTERS in file.parts else None
     return _with_tokenizer(path, trie, points, tokenizer)
 
@@ -197,6 +213,24 @@ def _check_ends(path: Path, trie: TokenTrie) -> None:
     )
     if not sound or any(int(a[0]) != 0 or int(a[-1]) != end for a, end in ends):
         raise IndexFileError(f"{path} is damaged: its offsets are inconsistent; build it again")
+
+
+def _check_names(path: Path, trie: TokenTrie, names: NameArrays) -> None:
+    """What the search for names relies on; what is in the lists is bounded where it is read."""
+    ends = (
+        (names.names, trie.size),
+        (names.gram_buckets, len(names.gram_names)),
+        (names.value_buckets, len(names.value_keys)),
+    )
+    buckets = (len(names.gram_buckets) - 1, len(names.value_buckets) - 1)
+    sound = (
+        all(len(a) and int(a[-1]) == end for a, end in ends)
+        and all(0 < count <= MOST_BUCKETS and count & (count - 1) == 0 for count in buckets)
+        and len(names.value_marks) == len(names.value_keys)
+        and len(names.name_mass) == len(names) <= trie.size
+    )
+    if not sound:
+        raise IndexFileError(f"{path} is damaged: its names are inconsistent; build it again")
 
 
 def _with_tokenizer(

@@ -16,7 +16,10 @@ from numpy.typing import NDArray
 from ergotext.errors import ErgotextError, InputError
 from ergotext.support.untrusted import check_types, json_of
 
-FORMAT, VERSION = "ergotext index", 1
+FORMAT, VERSION = "ergotext index", 2
+NAMELESS = 1
+"""Version of an index without names, which is written and read as ever."""
+_READ = (str(NAMELESS), str(VERSION))
 _TYPES = {"I64": np.int64, "U32": np.uint32, "U16": np.uint16, "U8": np.uint8}
 _CODES = {np.dtype(kind): code for code, kind in _TYPES.items()}
 ARRAYS = {
@@ -29,6 +32,16 @@ ARRAYS = {
     "pool": ("U8",),
 }
 """The arrays of every index, and the types that each may have."""
+NAMES = {
+    "names": ("U32", "I64"),
+    "name_mass": ("U16",),
+    "gram_buckets": ("U32", "I64"),
+    "gram_names": ("U16", "U32"),
+    "value_buckets": ("U32", "I64"),
+    "value_marks": ("U8",),
+    "value_keys": ("U32",),
+}
+"""More of them, all or none (``name_arrays``)."""
 CHARACTERS = "characters"
 """Another one, of U32: where the index holds its tokenizer."""
 NUMBERS = ("keys", "longest", "vocabulary", "pad", "end")
@@ -128,10 +141,10 @@ def _parsed(path: Path, header: bytes) -> tuple[dict[str, Any], dict[str, str]]:
     if not known:
         raise _no_index(path)
     version, stated = str(meta.get("version")), str(meta.get("header"))
-    if version != str(VERSION) and re.fullmatch("[0-9]{1,9}", version):
+    if version not in _READ and re.fullmatch("[0-9]{1,9}", version):
         raise IndexFileError(
-            f"{path} is an index of version {version}, but this ergotext reads version {VERSION}: "
-            "build it again, or use the ergotext that built it"
+            f"{path} is an index of version {version}, but this ergotext reads versions up to "
+            f"{VERSION}: build it again, or use the ergotext that built it"
         )
     if len(stated) != 32 or stated == _NO_CHECKSUM or stated != checksum(_blanked(header, stated)):
         raise IndexFileError(f"{path} is damaged: its header has changed; build it again")
@@ -143,7 +156,7 @@ def _check_meta(meta: dict[str, Any]) -> None:
     for name in (*NUMBERS, "version", "tokenizer", "content"):
         if name not in meta:
             raise ValueError(f"it has no {name}")
-    if meta["version"] != str(VERSION):
+    if meta["version"] not in _READ:
         raise ValueError("its version is not a number")
     for name, value in meta.items():
         if not isinstance(value, str):
@@ -154,8 +167,8 @@ def _check_meta(meta: dict[str, Any]) -> None:
 
 def _placed(tensors: dict[str, Any]) -> dict[str, Part]:
     """The arrays, one after the other without gap; ValueError where they are not so."""
-    kinds = {**ARRAYS, CHARACTERS: ("U32",)}
-    for name in (*ARRAYS, *tensors):
+    kinds = {**ARRAYS, **NAMES, CHARACTERS: ("U32",)}
+    for name in (*ARRAYS, *(NAMES if set(NAMES) & set(tensors) else ()), *tensors):
         if name not in tensors or name not in kinds:
             raise ValueError(f"it has {'no' if name in kinds else 'an'} array {name[:60]!r}")
     parts = {name: _part(name, tensor, kinds[name]) for name, tensor in tensors.items()}
@@ -192,7 +205,8 @@ def _no_index(path: Path) -> IndexFileError:
 
 def header_of(meta: dict[str, str], arrays: dict[str, NDArray[Any]]) -> bytes:
     """Header of a safetensors file, padded so that the arrays after it are aligned."""
-    own = {"format": FORMAT, "version": str(VERSION), "header": _NO_CHECKSUM}
+    version = VERSION if set(NAMES) <= set(arrays) else NAMELESS
+    own = {"format": FORMAT, "version": str(version), "header": _NO_CHECKSUM}
     content: dict[str, Any] = {
         "__metadata__": {**own, "content": checksum(*arrays.values()), **meta}
     }

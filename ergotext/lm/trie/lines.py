@@ -22,6 +22,7 @@ from ergotext.lm.tokenizers.characters import (
 from ergotext.lm.trie.blocks import blocks
 from ergotext.lm.trie.builder import RUN_BYTES, TrieBuilder, faults
 from ergotext.lm.trie.fields import Fields, parse
+from ergotext.lm.trie.names.build import with_names
 from ergotext.lm.trie.states import VALUE_END
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.support.arrays import Ints
@@ -91,7 +92,8 @@ def build_from_lines(
     with TrieBuilder(chosen, run_bytes=run_bytes) as builder:
         for _, keys, objects in read_keys(path, chosen, lines, columns, strict):
             builder.add(*keys, *objects)
-        return builder.finish(), lines
+        trie = builder.finish()
+    return (with_names(trie) if "subject" in columns else trie), lines
 
 
 def read_keys(

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ergotext.errors import InputError
 from ergotext.lm.ragged import offsets_of
 from ergotext.lm.tokenizers.characters import TextTokenizer
-from ergotext.lm.tokenizers.token_bytes import Written, alike, folded
-from ergotext.lm.trie.restricted import Paths
-from ergotext.lm.trie.states import DEAD, ROOT
+from ergotext.lm.tokenizers.folding import alike
+from ergotext.lm.tokenizers.token_bytes import Written, folded
+from ergotext.lm.trie.by_ordinal import KeyReader
+from ergotext.lm.trie.names.search import NameSearch
+from ergotext.lm.trie.names.spans import NearSpans
+from ergotext.lm.trie.spotted import Found, Kind, Spotted, spotted_by
+from ergotext.lm.trie.states import DEAD
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.support.arrays import Ints
 from ergotext.support.words import boundaries, is_unspaced
@@ -21,33 +24,8 @@ from ergotext.support.words import boundaries, is_unspaced
 LETTERS = 4
 """Characters from which on a span in other letters counts beside others (two, of a script without
 spaces): nearly every short word is a name in some letters, such as who and WHO."""
+Near = Literal["never", "else", "always"]
 _Bounds = tuple[list[bool], list[bool]]
-
-
-@dataclass(frozen=True, eq=False)
-class Spotted:
-    """Spans of texts, each with a state that all keys go through that begin with the span.
-
-    Parameters
-    ----------
-    text, start, stop : int64 [n]
-        The span ``texts[text][start:stop]``, by rising text, start and stop.
-    token, state : int64 [n]
-        What closes the span (a tab, maybe with what stands after it, or the end of the key), and
-        the state after it. The same span elsewhere in a text has the same state.
-    other : bool [n]
-        Whether the index writes the subject in other letters.
-    paths : Paths
-        How these states are reached; the number of the text is that of the input.
-    """
-
-    text: Ints
-    start: Ints
-    stop: Ints
-    token: Ints
-    state: Ints
-    other: NDArray[np.bool_]
-    paths: Paths
 
 
 class Mentions:
@@ -84,8 +62,15 @@ class Mentions:
             )
         probe = self.tokenizer.encode("a")
         self._before = probe[: len(getattr(self.tokenizer, "before", ()))]
+        self._read = KeyReader(trie)
+        self._near = None
+        if trie.names is not None:
+            search = NameSearch(trie, trie.names, self.written, self._read)
+            self._near = NearSpans(search, self._closing)
 
-    def find(self, texts: Sequence[str], other_letters: bool = False) -> Spotted:
+    def find(
+        self, texts: Sequence[str], other_letters: bool = False, near: Near = "never"
+    ) -> Spotted:
         """The spans of these texts that are subjects, at the boundaries of words.
 
         Parameters
@@ -95,6 +80,9 @@ class Mentions:
             Also spans that the index writes in other letters (``written.alike``), unless a subject
             that stands there letter by letter covers them. Short ones only in a text that has
             nothing else.
+        near : "never", "else" or "always"
+            Also spans that misspell or shorten a subject, and values of keys (``names``), where
+            there is nothing else, or always. Nothing in a trie that has no ``names``.
         """
         bounds = [boundaries(text) for text in texts]
         exact = _Places(self.written, folded(self.tokenizer, texts))
@@ -102,9 +90,24 @@ class Mentions:
         if other_letters:
             places = _Places(self.written.alike, map(alike, texts))
             found += _others(list(self._found(places, bounds)), _spans(found), texts)
-        return self._spotted(found)
+        spotted = spotted_by(self.trie, found)
+        if near == "never" or self._near is None:
+            return spotted
+        some = range(len(texts)) if near == "always" else _without(spotted, len(texts))
+        return self._near.weighed(
+            spotted_by(self.trie, [*found, *self._near(texts, spotted, some)])
+        )
 
-    def _found(self, places: _Places, bounds: Sequence[_Bounds]) -> Iterator[_Found]:
+    def suggestions(self, text: str, count: int = 3) -> list[str]:
+        """Subjects that are written least unlike a part of a text; none without ``names``."""
+        return [] if self._near is None else self._near.suggestions(text, count)
+
+    def key_texts(self, ordinals: Ints) -> list[str]:
+        """The texts of keys by their numbers."""
+        lead = len(self.written.lead)
+        return [text[lead:] for text in self.written.texts(*self._read(ordinals))]
+
+    def _found(self, places: _Places, bounds: Sequence[_Bounds]) -> Iterator[Found]:
         none = np.zeros(0, dtype=bool)
         begin, end = (np.concatenate([none, *(each[side] for each in bounds)]) for side in (0, 1))
         start = np.unique(places.byte[:-1][begin & ~places.last])
@@ -126,48 +129,23 @@ class Mentions:
                 text, first = places.characters(start[row])
                 _, last = places.characters(at[row])
                 span = np.column_stack([text, first, last])
-                yield _Found(span, np.column_stack([path[row], token]))
+                yield Found(span, np.column_stack([path[row], token]))
             row, token, at = places.matches(at)
 
-    def _spotted(self, found: Sequence[_Found]) -> Spotted:
-        spans, edges = [np.zeros((0, 6), dtype=np.int64)], [np.zeros((0, 4), dtype=np.int64)]
-        for one in found:
-            steps = self._steps(one.path)
-            other = np.full(len(one.span), one.other)
-            spans.append(np.column_stack([one.span, *steps[-1][1:], other]))
-            edges += [np.column_stack([one.span[:, 0], *step]) for step in steps]
-        span = np.unique(np.concatenate(spans), axis=0)
-        edge = np.unique(np.concatenate(edges), axis=0)
-        text, first, last, token, state, other = span.T.copy()
-        return Spotted(text, first, last, token, state, other > 0, Paths(*edge.T.copy()))
 
-    def _steps(self, path: Ints) -> list[tuple[Ints, Ints, Ints]]:
-        """The edges (node, token, target) that each path [n, d] goes along, one column a time."""
-        state, steps = np.full(len(path), ROOT, dtype=np.int64), []
-        for token in path.T:
-            target = self.trie.advance(state, token)
-            steps.append((state, token, target))
-            state = target
-        return steps
+def _without(spotted: Spotted, count: int) -> list[int]:
+    """The texts in which nothing was spotted."""
+    found: list[int] = np.setdiff1d(np.arange(count), spotted.text).tolist()
+    return found
 
 
-@dataclass(frozen=True, eq=False)
-class _Found:
-    """Spans [n, 3] (text, start, stop), and the tokens [n, d] that write them and close them."""
-
-    span: Ints
-    path: Ints
-    other: bool = False
-    """whether the index writes them in other letters"""
-
-
-def _spans(found: Sequence[_Found]) -> list[tuple[int, int, int]]:
+def _spans(found: Sequence[Found]) -> list[tuple[int, int, int]]:
     return [(text, start, stop) for one in found for text, start, stop in one.span.tolist()]
 
 
 def _others(
-    found: Sequence[_Found], exact: Sequence[tuple[int, int, int]], texts: Sequence[str]
-) -> list[_Found]:
+    found: Sequence[Found], exact: Sequence[tuple[int, int, int]], texts: Sequence[str]
+) -> list[Found]:
     """Of spans in other letters those that no exact span covers; short ones where all are."""
     places: dict[int, list[tuple[int, int]]] = {}
     for text, *place in exact:
@@ -185,7 +163,7 @@ def _others(
     chosen = []
     for one in found:
         rows = [row for row, span in enumerate(one.span.tolist()) if tuple(span) in kept]
-        chosen.append(_Found(one.span[rows], one.path[rows], other=True))
+        chosen.append(Found(one.span[rows], one.path[rows], Kind.OTHER))
     return [one for one in chosen if len(one.span)]
 
 

@@ -13,6 +13,7 @@ from ergotext.lm.automaton_base import AutomatonBase
 from ergotext.lm.ragged import offsets_of, spread
 from ergotext.lm.tokenizers.characters import Alphabet, TextTokenizer
 from ergotext.lm.trie.distance import nearest
+from ergotext.lm.trie.name_arrays import NameArrays
 from ergotext.support.arrays import Ints
 
 ROOT, DEAD = 0, -1
@@ -57,6 +58,8 @@ class TrieStates(AutomatonBase):
         Where the objects of every 32nd key begin; after the last, P.
     tokenizer : TextTokenizer, optional
         What turns a text into a key.
+    names : NameArrays, optional
+        What finds names that a text misspells, and keys by their values (``names``).
 
     Notes
     -----
@@ -75,6 +78,7 @@ class TrieStates(AutomatonBase):
     pool: NDArray[np.uint8]
     pool_blocks: Ints
     tokenizer: TextTokenizer | None = None
+    names: NameArrays | None = None
 
     @cached_property
     def nodes(self) -> int:
@@ -168,7 +172,7 @@ class TrieStates(AutomatonBase):
 
         Keys are numbered in sorted order, so whatever is kept by key is a range here.
         """
-        low, high = self._outermost(states, last=False), self._outermost(states, last=True)
+        low, high = self.outermost(states, last=False), self.outermost(states, last=True)
         some = (low >= self.nodes) & (high >= self.nodes)
         begin, stop = np.zeros(len(states), dtype=np.int64), np.zeros(len(states), dtype=np.int64)
         begin[some], stop[some] = self.ordinals(low[some]), self.ordinals(high[some]) + 1
@@ -217,7 +221,7 @@ class TrieStates(AutomatonBase):
         position = states - np.where(states >= self.finished, self.finished, self.nodes)
         return position.clip(0, max(len(self.tail) - 1, 0))
 
-    def _outermost(self, states: Ints, last: bool) -> Ints:
+    def outermost(self, states: Ints, last: bool) -> Ints:
         """int64 [B]: the state at the first or last leaf below each state; -1 if there is none."""
         states = states.copy()
         for _ in range(self.longest):

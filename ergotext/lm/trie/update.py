@@ -13,6 +13,7 @@ from ergotext.errors import InputError
 from ergotext.lm.tokenizers.characters import TextTokenizer
 from ergotext.lm.trie.builder import RUN_BYTES, TrieBuilder
 from ergotext.lm.trie.lines import TRIPLE, Lines, read_keys
+from ergotext.lm.trie.names.build import with_names
 from ergotext.lm.trie.overlay import EditableTrie
 from ergotext.lm.trie.states import VALUE_END
 from ergotext.lm.trie.tree import TokenTrie
@@ -37,7 +38,8 @@ def add_lines(
         builder.add_trie(trie, without=np.empty(0, dtype=np.int64))
         for _, keys, objects in read_keys(path, _tokenizer(trie), lines, columns, strict):
             builder.add(*keys, *objects)
-        return builder.finish(), lines
+        changed = builder.finish()
+    return _renamed(changed, columns), lines
 
 
 def remove_lines(
@@ -70,7 +72,12 @@ def remove_lines(
     path = Path(path)
     missing = dict(sorted(_remove(changed, wanted)))
     lines.count(path, 0, missing, strict)
-    return changed.compact(run_bytes), lines
+    return _renamed(changed.compact(run_bytes), columns), lines
+
+
+def _renamed(trie: TokenTrie, columns: Sequence[str]) -> TokenTrie:
+    """The names of a changed trie found anew: keys have other numbers."""
+    return with_names(trie) if "subject" in columns else trie
 
 
 def _remove(trie: EditableTrie, wanted: _Wanted) -> Iterable[tuple[int, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from ergotext.lm.ragged import spread
 from ergotext.lm.tokenizers.token_bytes import Written
 from ergotext.lm.trie.keys import keys_through
-from ergotext.lm.trie.mentions import Mentions
+from ergotext.lm.trie.mentions import Mentions, Near
 from ergotext.lm.trie.restricted import Paths
+from ergotext.lm.trie.spotted import Kind, Spotted
 from ergotext.lm.trie.states import ROOT
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.support.arrays import Ints
@@ -26,8 +27,17 @@ class Mention:
     text: str
     start: int
     stop: int
-    other: bool = False
-    """whether the index writes it in other letters: another case, width, or composition"""
+    kind: Kind = Kind.EXACT
+    """how it names the subject; of a ``VALUE``, it is a value of one key, and names no subject"""
+    name: str = field(default="", compare=False)
+    """the subject, where the index writes it otherwise"""
+    evidence: tuple[float, ...] = field(default=(), compare=False)
+    """numbers as ``lm.trie.spotted.EVIDENCE`` names them; none where no names are indexed"""
+
+    @property
+    def subject(self) -> str:
+        """The subject as the index writes it."""
+        return self.name or self.text
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +100,11 @@ class ManyPotential(Potential, Protocol):
         """Potentials of the candidates of each question."""
 
 
+def weighs_mentions(potential: Potential | None) -> bool:
+    """Whether a potential tells likely mentions from others (its ``weighs_mentions``)."""
+    return bool(getattr(potential, "weighs_mentions", False))
+
+
 class Spotter:
     """Finds the keys whose subjects (or which themselves) occur in questions.
 
@@ -107,32 +122,33 @@ class Spotter:
 
     def __init__(self, trie: TokenTrie, triples: bool) -> None:
         self.trie = trie
+        self.triples = triples
         self._mentions = Mentions(trie, whole=not triples)
 
     def find(
-        self, questions: Sequence[str], other_letters: bool = False
+        self, questions: Sequence[str], other_letters: bool = False, near: Near = "never"
     ) -> tuple[list[Candidates], Paths]:
         """The candidates of each question, maybe none, and the trie paths to them.
 
         With ``other_letters`` also of subjects that the index writes in other letters
-        (``Mentions.find``).
+        and, by ``near``, of subjects that a question misspells or shortens, and keys one of whose
+        values stands in it (``Mentions.find``).
         """
-        found = self._mentions.find(questions, other_letters)
+        found = self._mentions.find(questions, other_letters, near)
         states, first, index = np.unique(found.state, return_index=True, return_inverse=True)
         low, high = self.trie.span(states)
         ordinals, rests = self._rests(states, found.token[first])
         places = np.searchsorted(ordinals, low), high - low
+        names = self._names(low, np.unique(index[found.kind != Kind.EXACT]))
         bounds = np.searchsorted(found.text, np.arange(len(questions) + 1)).tolist()
         each = []
         for question, begin, stop in zip(questions, bounds[:-1], bounds[1:], strict=True):
             # The same subject elsewhere has the same state: its first place counts, and before all
             # others one where it stands as the index writes it.
-            order = np.argsort(found.other[begin:stop], kind="stable")
+            order = np.argsort(found.kind[begin:stop], kind="stable")
             state, first_one = np.unique(index[begin:stop][order], return_index=True)
             at = order[first_one]
-            columns = (found.start, found.stop, found.other)
-            spans = zip(*(column[begin + at].tolist() for column in columns), strict=True)
-            mentions = tuple(Mention(question[a:b], a, b, other) for a, b, other in spans)
+            mentions = _mentioned(question, found, begin + at, [names[s] for s in state.tolist()])
             starts, sizes = places[0][state], places[1][state]
             order = np.argsort(starts)
             rows = spread(starts[order], sizes[order])
@@ -140,6 +156,17 @@ class Spotter:
             texts = [rests[row] for row in rows.tolist()]
             each.append(Candidates(self.trie, ordinals[rows], mentions, mention, texts))
         return each, found.paths
+
+    def suggestions(self, question: str) -> list[str]:
+        """Subjects that are written least unlike what stands in a question."""
+        return self._mentions.suggestions(question)
+
+    def _names(self, keys: Ints, some: Ints) -> list[str]:
+        """The subjects of some of these keys, and nothing for the others."""
+        names = [""] * len(keys)
+        for number, text in zip(some.tolist(), self._mentions.key_texts(keys[some]), strict=True):
+            names[number] = text.partition("\t")[0] if self.triples else text
+        return names
 
     def _rests(self, states: Ints, tokens: Ints) -> tuple[Ints, list[str]]:
         """The keys through these states, and what stands in them after the first tab."""
@@ -153,9 +180,25 @@ class Spotter:
         )
         rests = [text.removeprefix("\t") for text in written]
         whole = self.trie.span(states[~inside])[0]  # lines that end here
-        order = np.argsort(np.concatenate([ordinals, whole]))
-        rests += [""] * len(whole)
-        return np.concatenate([ordinals, whole])[order], [rests[row] for row in order.tolist()]
+        # A key that one question means by its value may be one of a subject in another.
+        all_, order = np.unique(np.concatenate([ordinals, whole]), return_index=True)
+        if self.triples:
+            rests += [text.partition("\t")[2] for text in self._mentions.key_texts(whole)]
+        else:
+            rests += [""] * len(whole)
+        return all_, [rests[row] for row in order.tolist()]
+
+
+def _mentioned(
+    question: str, found: Spotted, rows: Ints, names: Sequence[str]
+) -> tuple[Mention, ...]:
+    """The mentions in these rows."""
+    columns = (found.start, found.stop, found.kind, found.evidence)
+    each = zip(*(column[rows].tolist() for column in columns), names, strict=True)
+    return tuple(
+        Mention(question[a:b], a, b, Kind(kind), name if kind else "", tuple(told))
+        for a, b, kind, told, name in each
+    )
 
 
 def every_key(trie: TokenTrie, written: Written, triples: bool) -> Candidates:

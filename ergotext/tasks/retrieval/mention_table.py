@@ -10,7 +10,7 @@ import numpy as np
 
 from ergotext.errors import InputError
 from ergotext.lm.tokenizers.characters import Alphabet
-from ergotext.lm.tokenizers.token_bytes import alike
+from ergotext.lm.tokenizers.folding import alike
 from ergotext.lm.trie.blocks import blocks
 from ergotext.lm.trie.fields import parse
 from ergotext.lm.trie.tree import TokenTrie

@@ -9,10 +9,16 @@ import numpy as np
 from pydantic import Field, SkipValidation
 
 from ergotext.errors import InputError
+from ergotext.lm.trie.mentions import Near
 from ergotext.lm.trie.restricted import Paths
 from ergotext.support.arrays import Floats
 from ergotext.support.records import Count, Integer, Share, Whole, record
-from ergotext.tasks.retrieval.candidates import Candidates, ManyPotential, Potential
+from ergotext.tasks.retrieval.candidates import (
+    Candidates,
+    ManyPotential,
+    Potential,
+    weighs_mentions,
+)
 
 Decode = Literal["beam", "mlm"]
 """How keys are written: token by token, or into the blanks of a masked model."""
@@ -31,6 +37,14 @@ class Plan:
     batch_size: Count
     spans: bool
     posterior: bool = False
+
+    @property
+    def near(self) -> Near:
+        """Whether subjects are looked for that a question misspells, or names by a value.
+
+        Where it names another one as the index does, only if the look-ahead says which is meant.
+        """
+        return "always" if weighs_mentions(self.lookahead) else "else"
 
     def check(self) -> None:
         """InputError if options do not go together."""
@@ -52,7 +66,8 @@ class QuestionGroup:
     encoded: list[list[int]]
     candidates: list[Candidates] | None
     paths: Paths | None
-    notes: tuple[str, ...] = ()
+    searched: bool = True
+    """whether there is anything to look for"""
 
     def potentials(self, lookahead: Potential | None) -> list[Floats] | None:
         """float64 [n] for each question: what the look-ahead says of its candidates.

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
+from ergotext.lm.trie.spotted import Kind
 from ergotext.support.words import seen
 from ergotext.tasks.retrieval.candidates import Mention
 
@@ -86,6 +87,8 @@ class Hit:
         of p^(1/T).
     probability : float
         The middle of the bounds, if they are 0.1 apart at most; else NaN, as it is not known.
+    mention : Mention, optional
+        Which part of the question was taken for its subject, or for one of its values.
     """
 
     text: str
@@ -96,6 +99,7 @@ class Hit:
     probability: float
     probability_low: float
     probability_high: float
+    mention: Mention | None = None
 
     def line(self) -> str:
         """Probability, fields and values; control characters are shown as spaces."""
@@ -106,9 +110,11 @@ class Hit:
 
     def record(self) -> dict[str, object]:
         """The fields of a JSON object; a number that is not known is null."""
+        told = {field.name: getattr(self, field.name) for field in fields(self)}
+        told["mention"] = None if self.mention is None else self.mention.text
         return {
-            name: None if isinstance(told, float) and not math.isfinite(told) else told
-            for name, told in asdict(self).items()
+            name: None if isinstance(one, float) and not math.isfinite(one) else one
+            for name, one in told.items()
         }
 
 
@@ -123,8 +129,19 @@ def between(low: float, high: float) -> str:
 
 def lettering(mentions: Sequence[Mention]) -> tuple[str, ...]:
     """A note on subjects that the index writes in other letters."""
-    other = ", ".join(repr(mention.text) for mention in mentions if mention.other)
+    other = ", ".join(repr(mention.text) for mention in mentions if mention.kind == Kind.OTHER)
     return (f"the index writes {other} in other letters",) if other else ()
+
+
+def taken(hits: Sequence[Hit]) -> tuple[str, ...]:
+    """Notes on what was taken for the subjects of hits, if it is written otherwise."""
+    found = []
+    for mention in (hit.mention for hit in hits if hit.mention is not None):
+        if mention.kind == Kind.NEAR:
+            found.append(f"{mention.text!r} is taken for {mention.subject!r}")
+        elif mention.kind == Kind.VALUE:
+            found.append(f"{mention.text!r} is taken for an object of {mention.subject!r}")
+    return tuple(found)
 
 
 def below(hit: Hit, threshold: float) -> str:
@@ -137,7 +154,13 @@ def below(hit: Hit, threshold: float) -> str:
     return f"the best answer has probability {told}, which may be below {threshold:g}"
 
 
-Subject = Literal["as written", "in other letters", "none"]
+Subject = Literal["as written", "in other letters", "nearly", "by a value", "none"]
+HOW: dict[Kind, Subject] = {
+    Kind.EXACT: "as written",
+    Kind.OTHER: "in other letters",
+    Kind.NEAR: "nearly",
+    Kind.VALUE: "by a value",
+}
 
 
 class Hits(list[Hit]):
@@ -174,15 +197,20 @@ class Hits(list[Hit]):
     def subject(self) -> Subject | None:
         """How the question names its subject; None if subjects were not searched for.
 
-        "as written" where a subject of the index stands in it letter by letter, "in other letters"
-        where it differs in case, width, composition, quotes, dashes or spaces. Where there is
-        "none", all entries were searched: the answers are guesses, and have no probability.
+        Of the first hit, if there is one. "as written" where the subject stands in the question
+        letter by letter, "in other letters" where it differs in case, width, accents, quotes,
+        dashes or spaces, "nearly" where it is misspelt or shortened, "by a value" where not the
+        subject but an object stands there, "none" where there is nothing of the kind.
         """
         if not self.restricted:
             return None
         if not self.mentions:
             return "none"
-        return "in other letters" if all(one.other for one in self.mentions) else "as written"
+        return (
+            "in other letters"
+            if all(one.kind == Kind.OTHER for one in self.mentions)
+            else "as written"
+        )
 
     def shown(self, question: str) -> str:
         """The question, a line for each answer, and the notes."""

@@ -24,7 +24,7 @@ from ergotext.tasks.retrieval.candidates import Candidates, Potential, Spotter, 
 from ergotext.tasks.retrieval.masked import MaskedSearch
 from ergotext.tasks.retrieval.readers import reader_of
 from ergotext.tasks.retrieval.request import Decode, Plan, QuestionGroup
-from ergotext.tasks.retrieval.results import Hit, Hits, Mass, ScoredKey, below, lettering
+from ergotext.tasks.retrieval.results import Hit, Hits, Mass, ScoredKey, below, lettering, taken
 from ergotext.tasks.retrieval.search import KeySearch
 
 if TYPE_CHECKING:
@@ -36,9 +36,10 @@ WIDEST = 0.1
 """Maximum gap between the bounds of a probability that is given as one number."""
 USUAL = 64
 """Usual length of a question in tokens; batches of longer ones are smaller."""
-NO_SUBJECT = (
-    "no subject of the index occurs in the question, so all entries were searched; the answers "
-    "are guesses without probabilities"
+NO_SUBJECT = "no subject of the index occurs in the question"
+NAMELESS = (
+    "this index was built without names, so subjects are found only as it writes them: build it "
+    "again (ergotext index build)"
 )
 MOST_WEIGHED = 1 << 20
 """Maximum number of keys for a look-ahead over all keys."""
@@ -127,9 +128,10 @@ class Retriever:
             Potentials of keys, in nats, added to their log-probability.
         spans : bool, optional
             Search only entries whose subject (or, for plain lines, the line itself) occurs in the
-            question; the default for triples. If none occurs, all entries are searched, without
-            look-ahead or probabilities, and ``Hits.subject`` and the notes say so.
-            Subjects in other letters (``Mention.other``) count, and the notes name them.
+            question; the default for triples. Subjects in other letters, misspelt or shortened
+            ones, and entries one of whose objects occurs there count too (``Mention.kind``). If
+            there is none, there is no answer, and the notes name the nearest subjects; False
+            searches all entries.
         prefixes : int
             Maximum number of key prefixes to expand per question to bound the probabilities: more
             are slower and give closer bounds. If the index has no more keys than this, the
@@ -194,14 +196,14 @@ class Retriever:
                         [read[numbers[row]] for row in rows],
                         [each[row] for row in rows] if has else None,
                         paths if has else None,
-                        () if has else (NO_SUBJECT,),
+                        searched=has,
                     )
 
     def _candidates(
         self, questions: list[str], plan: Plan
     ) -> tuple[list[Candidates] | None, Paths | None]:
         if plan.spans:
-            return self._spotter.find(questions, other_letters=True)
+            return self._spotter.find(questions, other_letters=True, near=plan.near)
         if plan.lookahead is None:
             return None, None
         if len(self.trie) > MOST_WEIGHED:
@@ -212,18 +214,44 @@ class Retriever:
         return [self._every] * len(questions), None
 
     def _answered(self, group: QuestionGroup, plan: Plan) -> Iterator[Hits]:
+        if not group.searched:
+            for question in group.questions:
+                yield Hits(notes=self._unanswered(question), restricted=True)
+            return
         answers = self.search(group, plan)
         for number, found in enumerate(answers):
-            mentions = group.candidates[number].mentions if group.candidates is not None else ()
-            together = plan.posterior and group.candidates is not None
-            hits = [self._hit(one, found.mass, plan.temperature, together) for one in found.best]
-            notes = group.notes + lettering(mentions) + found.notes
+            keys = None if group.candidates is None else group.candidates[number]
+            mentions = () if keys is None else keys.mentions
+            together = plan.posterior and keys is not None
+            hits = [
+                self._hit(one, found.mass, plan.temperature, together, keys) for one in found.best
+            ]
+            notes = taken(hits[:1]) + lettering(mentions) + found.notes
             if hits and plan.threshold > 0 and not hits[0].probability_low >= plan.threshold:
                 notes += (below(hits[0], plan.threshold),)
                 hits = []
             yield Hits(hits, found.exact, mentions, notes, plan.spans)
 
-    def _hit(self, answer: ScoredKey, mass: Mass | None, temperature: float, together: bool) -> Hit:
+    def _unanswered(self, question: str) -> tuple[str, ...]:
+        """Why there is no answer, and the subjects that may be meant."""
+        if self.nameless:
+            return NO_SUBJECT, NAMELESS
+        names = ", ".join(map(repr, self._spotter.suggestions(question)))
+        return (f"{NO_SUBJECT}; the nearest: {names}" if names else NO_SUBJECT,)
+
+    @property
+    def nameless(self) -> bool:
+        """Whether the index has triples, and nothing to find subjects by that are misspelt."""
+        return self.triples and self.trie.names is None
+
+    def _hit(
+        self,
+        answer: ScoredKey,
+        mass: Mass | None,
+        temperature: float,
+        together: bool,
+        keys: Candidates | None,
+    ) -> Hit:
         assert self.trie.tokenizer is not None
         text = self.trie.tokenizer.decode(answer.tokens)
         fields = fields_of(text, self.triples)
@@ -231,7 +259,12 @@ class Retriever:
         low, high = (math.nan, math.nan) if mass is None else mass.share(weight)
         middle = (low + high) / 2 if high - low <= WIDEST else math.nan
         values, text = self.trie.objects(answer.tokens), "\t".join(fields.values())
-        return Hit(text, fields, values, answer.score, answer.log_prob, middle, low, high)
+        mention = None
+        if keys is not None and len(keys) and keys.mentions:
+            ordinal = self.trie.ordinal(answer.tokens)
+            at = np.flatnonzero(keys.ordinals == ordinal)
+            mention = keys.mentions[int(keys.mention[at[0]])] if len(at) else None
+        return Hit(text, fields, values, answer.score, answer.log_prob, middle, low, high, mention)
 
     @cached_property
     def _spotter(self) -> Spotter:

@@ -62,7 +62,7 @@ class KeySearch:
             return [Answers([], True, None)] * len(group.encoded)
         decoding = self.reader.read(group.encoded)
         potentials = group.potentials(plan.lookahead)
-        if len(self.trie) <= _prefixes(group, plan) and not plan.posterior:
+        if len(self.trie) <= plan.prefixes and not plan.posterior:
             return self._scored(decoding, group, potentials, plan)
         return self._searched(decoding, group, potentials, plan)
 
@@ -107,10 +107,10 @@ class KeySearch:
                 if best is not None and (potentials[number] > -np.inf).sum() <= MOST_SCORED:
                     scores = np.array([answer.score for answer in best])
                     masses[number] = exact_mass(scores / plan.temperature)
-        elif (prefixes := _prefixes(group, plan)) and not plan.posterior:
+        elif plan.prefixes and not plan.posterior:
             known = [{answer.tokens: answer.log_prob for answer in best} for best, _ in found]
             masses[:] = bounded_mass(
-                decoding, self.trie, known, prefixes=prefixes, temperature=plan.temperature
+                decoding, self.trie, known, prefixes=plan.prefixes, temperature=plan.temperature
             )
         return [
             Answers(best[: plan.k], exact, mass)
@@ -221,8 +221,3 @@ def _scored_keys(
             tokens = tuple(flat[offsets[place] : offsets[place + 1] - 1].tolist())
             found[question].append(ScoredKey(tokens, one, one + more))
     return found
-
-
-def _prefixes(group: QuestionGroup, plan: Plan) -> int:
-    """Prefixes to expand: none where no subject was found, as the answers are guesses then."""
-    return 0 if group.candidates is None and plan.spans else plan.prefixes

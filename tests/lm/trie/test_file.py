@@ -106,7 +106,7 @@ def test_truncated_longer_newer_empty_and_missing_files(path: Path) -> None:
         (whole[:100], "not an index"),
         (b"", "is empty"),
         (b"subject\tpredicate\tobject\n", "not an index"),
-        (whole.replace(b'"version": "1"', b'"version": "2"'), "version 2, but this ergotext reads"),
+        (whole.replace(b'"version": "1"', b'"version": "3"'), "version 3, but this ergotext reads"),
     ]:
         path.write_bytes(content)
         for reader in (load, verify):

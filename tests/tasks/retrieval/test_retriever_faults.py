@@ -143,9 +143,9 @@ LETTERING = {
     "short words in other letters always count": ("or span[0] not in settled", "or True"),
     "short words in other letters never count": ("or span[0] not in settled", ""),
     "what an exact subject covers counts again": ("a <= start and stop <= b", "False"),
-    "what is left out can still be reached": ("one.path[rows], other=True",
-                                              "one.path, other=True"),
-    "other letters are not told": ("one.path[rows], other=True", "one.path[rows]"),
+    "what is left out can still be reached": ("one.path[rows], Kind.OTHER",
+                                              "one.path, Kind.OTHER"),
+    "other letters are not told": ("one.path[rows], Kind.OTHER", "one.path[rows]"),
     "letters are not folded": ("self.written.alike, map(alike, texts)",
                                "self.written.alike, texts"),
 }  # fmt: skip
@@ -299,8 +299,8 @@ def test_faults_of_numbers_are_seen(fault: str, monkeypatch: pytest.MonkeyPatch)
 MATCHED = {
     "all have the scores of the first": ("begin += len(rows)", "begin += 0"),
     "what is left at the end is not read": (
-        "            self._fill(found, matcher, batch)\n        return found",
-        "        return found",
+        "            self._fill(found, matcher, batch)\n        for values",
+        "        for values",
     ),
     "all is told of the first question": ("found[number][rows]", "found[0][rows]"),
 }  # fmt: skip

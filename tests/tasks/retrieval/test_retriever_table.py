@@ -49,15 +49,15 @@ def test_probabilities_are_those_of_enumeration(reader: TableReader, trie: Token
         for question, hits in zip(QUESTIONS, found, strict=True):
             known = every(reader, question)
             mass = np.logaddexp.reduce(np.array(list(known.values())) / temperature)
+            if hits.subject == "none":
+                assert not hits
+                continue
             assert len(hits) == 4 and hits.exact
             for hit in hits:
                 log_prob = known[key_of(hit)]
                 assert hit.log_prob == pytest.approx(log_prob, abs=1e-9)
                 share = math.exp(log_prob / temperature - mass)
                 low, high = hit.probability_low, hit.probability_high
-                if hits.subject == "none":
-                    assert math.isnan(low) and math.isnan(high) and math.isnan(hit.probability)
-                    continue
                 assert low - 1e-9 <= share <= high + 1e-9
                 if prefixes == len(KEYS):
                     assert low == hit.probability == high

@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from ergotext.errors import InputError
 from ergotext.lm.conversion import expanded
 from ergotext.lm.sources import source_of
+from ergotext.lm.trie.spotted import Kind
 from ergotext.tasks.retrieval.candidates import Candidates, Mention, Potential
 from ergotext.tasks.retrieval.lookahead.features import SUBJECT, Asked, Key
 from ergotext.tasks.retrieval.lookahead.fitted import Fitted
+from ergotext.tasks.retrieval.lookahead.mentions import ALIKE, NAME, MentionWeights
 from ergotext.tasks.retrieval.lookahead.network import CONFIG, WEIGHTS, Matcher
 from ergotext.tasks.retrieval.lookahead.strings import StringMatch
 
@@ -33,15 +35,17 @@ Part = tuple[int, NDArray[np.int64], Asked]
 
 @dataclass(frozen=True, eq=False)
 class Matched:
-    """A potential: ``scale`` times the matcher's score of each key, in nats.
+    """A potential: ``scale`` times the matcher's score of each key and mention, in nats.
 
-    Subjects that lie inside longer ones are out of the question (-inf).
+    Mentions inside longer ones that stand as the index has them are out of the question (-inf).
 
     Parameters
     ----------
     matcher : Matcher
     scale : float
         What a nat of the score counts beside one of the model's log-probability.
+    mentions : MentionWeights
+        Added to the matcher's score.
     others : tuple of Matcher
         For other languages, say. A question goes to one of these if it knows nearly all letters
         (``KNOWN``) of the question and of the predicates; of several, to the one of fewest others.
@@ -50,12 +54,16 @@ class Matched:
     matcher: Matcher
     scale: float = Fitted().scale
     others: tuple[Matcher, ...] = ()
+    mentions: MentionWeights = ALIKE
+
+    weighs_mentions = True
 
     @classmethod
     def load(cls, folder: str | Path) -> Matched:
         """The matchers in a model's folder, at its fitted scale; errors as both ``load`` have."""
         first, *others = (Matcher.load(each) for each in matcher_folders(folder))
-        return cls(first, Fitted.load(Path(folder)).scale, tuple(others))
+        scale, mentions = Fitted.load(Path(folder)).scale, MentionWeights.load(folder)
+        return cls(first, scale, tuple(others), mentions)
 
     def __call__(self, question: str, keys: Candidates) -> NDArray[np.float64]:
         return self.many([question], [keys])[0]
@@ -84,6 +92,8 @@ class Matched:
                 batch.append(part)
                 size += len(part[1])
             self._fill(found, matcher, batch)
+        for values, each in zip(found, keys, strict=True):
+            values += self.scale * self.mentions(each)
         return found
 
     def _chosen(self, groups: Sequence[Asked]) -> Matcher:
@@ -127,14 +137,17 @@ def grouped(question: str, keys: Candidates) -> list[tuple[NDArray[np.int64], As
         rest = question
         if number >= 0:
             rest = question[: mention.start] + SUBJECT + question[mention.stop :]
-        found.append((rows, Asked(rest, mention.text, [_key(keys, row) for row in rows.tolist()])))
+        found.append(
+            (rows, Asked(rest, mention.subject, [_key(keys, row) for row in rows.tolist()]))
+        )
     return [one for one in found if len(one[0])]
 
 
 def _outside(mention: Mention, keys: Candidates) -> bool:
-    """Whether no longer subject covers this one."""
+    """Whether no longer subject, as the index has it, covers this one."""
     return not any(
-        other.start <= mention.start
+        other.kind <= Kind.OTHER
+        and other.start <= mention.start
         and mention.stop <= other.stop
         and len(other.text) > len(mention.text)
         for other in keys.mentions
@@ -195,7 +208,9 @@ def learned_digest(model: str) -> str:
     if folder is None:
         return ""
     told = blake2b(str(Fitted.load(folder).scale).encode(), digest_size=8)
-    for path in (each / name for each in matcher_folders(folder) for name in (CONFIG, WEIGHTS)):
+    for path in (
+        each / name for each in matcher_folders(folder) for name in (CONFIG, WEIGHTS, NAME)
+    ):
         told.update(path.read_bytes() if path.is_file() else b"")
     return told.hexdigest()
 

@@ -36,7 +36,7 @@ class Rivals:
         """Of the candidates of a question."""
         keys, answers = [], []
         for number, (mention, rest) in enumerate(zip(found.mention, found.rests, strict=True)):
-            key = f"{found.mentions[mention].text}\t{rest}"
+            key = f"{found.mentions[mention].subject}\t{rest}"
             parts = subject_and_predicate(key)
             if parts is not None:
                 keys.append(key)
