@@ -161,8 +161,8 @@ def _rank(near: NearNames) -> Floats:
 def _nearest(texts: Sequence[str], near: NearNames) -> NearNames:
     """The best of each text, each with the span of whole words that it is like."""
     near = near.only(np.flatnonzero(near.score > 0))
-    spans, spaced = _widened(texts, near)
-    near = replace(near, start=spans[:, 0], stop=spans[:, 1])
+    spans, spaced, blank = _widened(texts, near)
+    near = replace(near, start=spans[:, 0], stop=spans[:, 1], equal=near.equal - blank)
     fewest = np.where(spaced, FEWEST_SPACED, FEWEST)
     rows: Ints = np.flatnonzero(
         (near.equal >= np.minimum(fewest, near.length))
@@ -173,13 +173,18 @@ def _nearest(texts: Sequence[str], near: NearNames) -> NearNames:
     return near.only(rows[place < NEAR])
 
 
-def _widened(texts: Sequence[str], near: NearNames) -> tuple[Ints, NDArray[np.bool_]]:
-    """Spans [n, 2] of whole words, in scripts that have spaces, and where these are."""
+def _widened(texts: Sequence[str], near: NearNames) -> tuple[Ints, NDArray[np.bool_], Ints]:
+    """Spans [n, 2] of whole words, in scripts that have spaces, and where these are.
+
+    And how many equal characters were spaces at an end, which belong to no word (`` of ``).
+    """
     bounds = {row: boundaries(texts[row]) for row in set(near.text.tolist())}
-    spans, spaced = [], []
+    spans, spaced, blank = [], [], []
     each = zip(near.text.tolist(), near.start.tolist(), near.stop.tolist(), strict=True)
     for row, start, stop in each:
         (begins, ends), text = bounds[row], texts[row]
+        # An alignment begins and ends with equal characters; spaces after a space are none.
+        blank.append(text[start:stop][:1].isspace() + text[start:stop][-1:].isspace())
         stop = start + len(text[start:stop].rstrip())
         start = stop - len(text[start:stop].lstrip())
         while start > 0 and not begins[start] and not is_unspaced(text[start - 1]):
@@ -188,7 +193,11 @@ def _widened(texts: Sequence[str], near: NearNames) -> tuple[Ints, NDArray[np.bo
             stop += 1
         spans.append((start, stop))
         spaced.append(not any(map(is_unspaced, text[start:stop])))
-    return np.array(spans, dtype=np.int64).reshape(-1, 2), np.array(spaced, dtype=bool)
+    return (
+        np.array(spans, dtype=np.int64).reshape(-1, 2),
+        np.array(spaced, dtype=bool),
+        np.array(blank, dtype=np.int64),
+    )
 
 
 def _evidence(near: NearNames) -> Floats:

@@ -110,6 +110,13 @@ def test_one_letter_names(tmp_path: Path) -> None:
     assert spotted(trie, "什么是年鉴？ or abacus") == {("年", "年"): Naming.EXACT}
 
 
+def test_spaces_are_no_letters_of_a_word(tmp_path: Path) -> None:
+    lines = [f"{name}\tp\to" for name in ("Theory of relativity", "Speed of light", "France")]
+    trie = made(tmp_path, lines)
+    assert ("of", "Theory of relativity") not in spotted(trie, "capital of Frnace")
+    assert spotted(trie, "capital of Frnace")["Frnace", "France"] == Naming.NEAR
+
+
 def test_many_subjects_of_one_name(tmp_path: Path) -> None:
     lines = [f"王伟（{n}）\t职业\t职业{n}" for n in range(10_000)] + ["王小伟\t职业\t演员"]
     trie = made(tmp_path, lines)
