@@ -15,7 +15,7 @@ from ergotext.lm.tokenizers.token_bytes import Written, folded
 from ergotext.lm.trie.by_ordinal import KeyReader
 from ergotext.lm.trie.names.search import NameSearch
 from ergotext.lm.trie.names.spans import NearSpans
-from ergotext.lm.trie.spotted import Found, Kind, Spotted, spotted_by
+from ergotext.lm.trie.spotted import FoundSpans, Naming, Spotted, spotted_by
 from ergotext.lm.trie.states import DEAD
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.support.arrays import Ints
@@ -107,7 +107,7 @@ class Mentions:
         lead = len(self.written.lead)
         return [text[lead:] for text in self.written.texts(*self._read(ordinals))]
 
-    def _found(self, places: _Places, bounds: Sequence[_Bounds]) -> Iterator[Found]:
+    def _found(self, places: _Places, bounds: Sequence[_Bounds]) -> Iterator[FoundSpans]:
         none = np.zeros(0, dtype=bool)
         begin, end = (np.concatenate([none, *(each[side] for each in bounds)]) for side in (0, 1))
         start = np.unique(places.byte[:-1][begin & ~places.last])
@@ -129,7 +129,7 @@ class Mentions:
                 text, first = places.characters(start[row])
                 _, last = places.characters(at[row])
                 span = np.column_stack([text, first, last])
-                yield Found(span, np.column_stack([path[row], token]))
+                yield FoundSpans(span, np.column_stack([path[row], token]))
             row, token, at = places.matches(at)
 
 
@@ -139,13 +139,13 @@ def _without(spotted: Spotted, count: int) -> list[int]:
     return found
 
 
-def _spans(found: Sequence[Found]) -> list[tuple[int, int, int]]:
+def _spans(found: Sequence[FoundSpans]) -> list[tuple[int, int, int]]:
     return [(text, start, stop) for one in found for text, start, stop in one.span.tolist()]
 
 
 def _others(
-    found: Sequence[Found], exact: Sequence[tuple[int, int, int]], texts: Sequence[str]
-) -> list[Found]:
+    found: Sequence[FoundSpans], exact: Sequence[tuple[int, int, int]], texts: Sequence[str]
+) -> list[FoundSpans]:
     """Of spans in other letters those that no exact span covers; short ones where all are."""
     places: dict[int, list[tuple[int, int]]] = {}
     for text, *place in exact:
@@ -163,7 +163,7 @@ def _others(
     chosen = []
     for one in found:
         rows = [row for row, span in enumerate(one.span.tolist()) if tuple(span) in kept]
-        chosen.append(Found(one.span[rows], one.path[rows], Kind.OTHER))
+        chosen.append(FoundSpans(one.span[rows], one.path[rows], Naming.OTHER))
     return [one for one in chosen if len(one.span)]
 
 

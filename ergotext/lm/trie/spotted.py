@@ -15,7 +15,7 @@ from ergotext.lm.trie.tree import TokenTrie
 from ergotext.support.arrays import Floats, Ints
 
 
-class Kind(IntEnum):
+class Naming(IntEnum):
     """How a span names a subject."""
 
     EXACT = 0
@@ -50,7 +50,7 @@ class Spotted:
         What closes the span (a tab, maybe with what stands after it, or the end of the key), and
         the state after it. The same span elsewhere in a text has the same state.
     kind : int8 [n]
-        A ``Kind`` each. Of a ``VALUE`` the state is that of one whole key.
+        A ``Naming`` each. Of a ``VALUE`` the state is that of one whole key.
     evidence : float64 [n, len(EVIDENCE)]
     paths : Paths
         How these states are reached; the number of the text is that of the input.
@@ -68,12 +68,12 @@ class Spotted:
     @property
     def other(self) -> NDArray[np.bool_]:
         """bool [n]: whether the index writes the subject in other letters."""
-        other: NDArray[np.bool_] = self.kind == Kind.OTHER
+        other: NDArray[np.bool_] = self.kind == Naming.OTHER
         return other
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class FoundSpans:
     """Spans [n, 3] (text, start, stop), and the tokens [n, d] that write them and close them.
 
     Negative tokens are none.
@@ -81,12 +81,12 @@ class Found:
 
     span: Ints
     path: Ints
-    kind: Kind = Kind.EXACT
+    kind: Naming = Naming.EXACT
     evidence: Floats = field(default_factory=lambda: np.zeros((0, len(EVIDENCE))))
     """[n, len(EVIDENCE)]; zero where there are no rows"""
 
 
-def spotted_by(trie: TokenTrie, found: Sequence[Found]) -> Spotted:
+def spotted_by(trie: TokenTrie, found: Sequence[FoundSpans]) -> Spotted:
     """All that was found, each once, with the paths to it."""
     spans, edges = [np.zeros((0, 6), dtype=np.int64)], [np.zeros((0, 4), dtype=np.int64)]
     evidence = [np.zeros((0, len(EVIDENCE)))]

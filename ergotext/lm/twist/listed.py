@@ -58,6 +58,11 @@ class ListedTwist:
         Nats for a text of each length.
     power : float
 
+    Raises
+    ------
+    InputError
+        A text has a token that the model lacks.
+
     Notes
     -----
     V of a state is the sum of the target over all texts that go through it, divided by the sum over
@@ -88,12 +93,13 @@ class ListedTwist:
         self._value = {
             state: total - float(np.logaddexp.reduce(list(begun[state].values())))
             for state, total in whole.items()
+            if total > -np.inf
         }
-        """log V of each state"""
+        """log V of each state that the model may come to"""
         self._scale = np.full(len(log_length), -np.inf)
-        for state, some in begun.items():
-            for depth in {len(ids) for ids in some}:
-                self._scale[depth] = max(self._scale[depth], self._value[state])
+        for state, value in self._value.items():
+            for depth in {len(ids) for ids in begun[state]}:
+                self._scale[depth] = max(self._scale[depth], value)
 
     def psi(self, states: Ints, left: int, size: int) -> Floats:
         """float64 [B, size]: of each next token, with ``left`` tokens to follow it."""

@@ -20,6 +20,8 @@ from ergotext.support.arrays import Ints
 
 FIRST, GROWTH = 32, 4
 """Tokens asked about at first, and how many times as many where these do not do."""
+ROUNDING = 1e-12
+"""What is left of 1 beside the tokens asked about is known no better than this."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,8 @@ class AdaptiveRejection:
             after = automaton.advance(np.repeat(states[rows], some.shape[1]), some.flatten())
             ways[rows, begin:end] = np.stack([some, after.reshape(some.shape)], 2)
             allowed = chance[rows, :end] * (ways[rows, :end, 1] >= 0)
-            rest = 1.0 - chance[rows, :end].sum(1)
+            # Never 0: what is allowed may be less likely than the error of a sum of others.
+            rest = np.maximum(1.0 - chance[rows, :end].sum(1), ROUNDING)
             unsure[rows] = rest > self.doubt * allowed.sum(1)
             begin, end = end, end * GROWTH
         return ways, unsure

@@ -79,4 +79,7 @@ class _Dense:
         token = draws.categorical(law)
         state = self.automaton.advance(self.states[rows.numpy()], token.numpy())
         owed = self.psi[rows, token].log()
-        return Step(token, state, torch.zeros(len(rows), dtype=torch.float64), owed)
+        # A twist of one's own may be above 0 at tokens that may not follow.
+        weight = torch.zeros(len(rows), dtype=torch.float64)
+        weight.masked_fill_(torch.from_numpy(state < 0), -torch.inf)
+        return Step(token, state, weight, owed)

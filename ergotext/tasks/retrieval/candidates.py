@@ -14,7 +14,7 @@ from ergotext.lm.tokenizers.token_bytes import Written
 from ergotext.lm.trie.keys import keys_through
 from ergotext.lm.trie.mentions import Mentions, Near
 from ergotext.lm.trie.restricted import Paths
-from ergotext.lm.trie.spotted import Kind, Spotted
+from ergotext.lm.trie.spotted import Naming, Spotted
 from ergotext.lm.trie.states import ROOT
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.support.arrays import Ints
@@ -27,7 +27,7 @@ class Mention:
     text: str
     start: int
     stop: int
-    kind: Kind = Kind.EXACT
+    kind: Naming = Naming.EXACT
     """how it names the subject; of a ``VALUE``, it is a value of one key, and names no subject"""
     name: str = field(default="", compare=False)
     """the subject, where the index writes it otherwise"""
@@ -139,7 +139,7 @@ class Spotter:
         low, high = self.trie.span(states)
         ordinals, rests = self._rests(states, found.token[first])
         places = np.searchsorted(ordinals, low), high - low
-        names = self._names(low, np.unique(index[found.kind != Kind.EXACT]))
+        names = self._names(low, np.unique(index[found.kind != Naming.EXACT]))
         bounds = np.searchsorted(found.text, np.arange(len(questions) + 1)).tolist()
         each = []
         for question, begin, stop in zip(questions, bounds[:-1], bounds[1:], strict=True):
@@ -196,7 +196,7 @@ def _mentioned(
     columns = (found.start, found.stop, found.kind, found.evidence)
     each = zip(*(column[rows].tolist() for column in columns), names, strict=True)
     return tuple(
-        Mention(question[a:b], a, b, Kind(kind), name if kind else "", tuple(told))
+        Mention(question[a:b], a, b, Naming(kind), name if kind else "", tuple(told))
         for a, b, kind, told, name in each
     )
 

@@ -65,7 +65,9 @@ class MentionTable:
         several = (
             (mention, title, f"the mention {mention!r:.60}")
             for mention, given in titles.items()
-            for title in ([given] if isinstance(given, str) else given)
+            for title in (
+                [given] if isinstance(given, str) or not isinstance(given, Iterable) else given
+            )
         )
         self._exact, self._folded = _grouped(trie, several)
         if empty := [mention for mention in titles if mention not in self._exact]:

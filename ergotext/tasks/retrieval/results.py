@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from ergotext.lm.trie.spotted import Kind
+from ergotext.lm.trie.spotted import Naming
 from ergotext.support.words import seen
 from ergotext.tasks.retrieval.candidates import Mention
 
@@ -129,7 +129,7 @@ def between(low: float, high: float) -> str:
 
 def lettering(mentions: Sequence[Mention]) -> tuple[str, ...]:
     """A note on subjects that the index writes in other letters."""
-    other = ", ".join(repr(mention.text) for mention in mentions if mention.kind == Kind.OTHER)
+    other = ", ".join(repr(mention.text) for mention in mentions if mention.kind == Naming.OTHER)
     return (f"the index writes {other} in other letters",) if other else ()
 
 
@@ -137,9 +137,9 @@ def taken(hits: Sequence[Hit]) -> tuple[str, ...]:
     """Notes on what was taken for the subjects of hits, if it is written otherwise."""
     found = []
     for mention in (hit.mention for hit in hits if hit.mention is not None):
-        if mention.kind == Kind.NEAR:
+        if mention.kind == Naming.NEAR:
             found.append(f"{mention.text!r} is taken for {mention.subject!r}")
-        elif mention.kind == Kind.VALUE:
+        elif mention.kind == Naming.VALUE:
             found.append(f"{mention.text!r} is taken for an object of {mention.subject!r}")
     return tuple(found)
 
@@ -155,11 +155,11 @@ def below(hit: Hit, threshold: float) -> str:
 
 
 Subject = Literal["as written", "in other letters", "nearly", "by a value", "none"]
-HOW: dict[Kind, Subject] = {
-    Kind.EXACT: "as written",
-    Kind.OTHER: "in other letters",
-    Kind.NEAR: "nearly",
-    Kind.VALUE: "by a value",
+HOW: dict[Naming, Subject] = {
+    Naming.EXACT: "as written",
+    Naming.OTHER: "in other letters",
+    Naming.NEAR: "nearly",
+    Naming.VALUE: "by a value",
 }
 
 
@@ -206,11 +206,8 @@ class Hits(list[Hit]):
             return None
         if not self.mentions:
             return "none"
-        return (
-            "in other letters"
-            if all(one.kind == Kind.OTHER for one in self.mentions)
-            else "as written"
-        )
+        first = self[0].mention if self else None
+        return HOW[min(one.kind for one in self.mentions) if first is None else first.kind]
 
     def shown(self, question: str) -> str:
         """The question, a line for each answer, and the notes."""

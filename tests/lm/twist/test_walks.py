@@ -176,6 +176,34 @@ def test_few_texts_are_known_exactly() -> None:
     check_equal_weights(listed)
 
 
+def check_impossible(module: Any) -> None:
+    """Texts of probability 0, and of tokens that the model lacks."""
+    scorer, automaton = Spelled(1), WORLDS["a trie"]
+    scorer.table = scorer.table.clone()
+    scorer.table[1, :, 2] = scorer.table[0, :, 3] = -np.inf
+    of = Target(scorer, automaton, MOST, by_length=by_length, soft=_lengths)
+    texts = module.listed(automaton, MOST)
+    with np.errstate(all="raise"):
+        made = module.ListedTwist(automaton, texts, scorer, -by_length(np.arange(MOST + 1)))
+    found = importance(of, SeededDraws(0), 20, proposal=Twisted(made))
+    log_z = np.log(sum(mass(of).values()))
+    assert np.abs(found.log_weight.numpy() - log_z).max() < 1e-9
+    foreign = build([(1,), (2, 7)], Alphabet(12, 11, 0))
+    texts = module.listed(foreign, MOST)
+    with pytest.raises(InputError, match="allows token 7, but the model has only 5 tokens"):
+        module.ListedTwist(foreign, texts, scorer, np.zeros(MOST + 1))
+
+
+def test_texts_that_the_model_cannot_write() -> None:
+    check_impossible(listed)
+
+
+def check_listed(module: Any) -> None:
+    with np.errstate(all="ignore"):
+        check_equal_weights(module)
+    check_impossible(module)
+
+
 def test_which_is_made() -> None:
     scorer, draws = Spelled(1), SeededDraws(0).categorical
     assert isinstance(learn_twist(WORLDS["a trie"], scorer, 3, draws), listed.ListedTwist)
@@ -214,6 +242,7 @@ LISTED = {
     "a length that does not count": ("+ self._log_length[len(ids)]\n", "\n"),
     "what is before counts too": ("total - float(", "total - 0 * float("),
     "the end of another length": ("_length) - 2 - left", "_length) - 1 - left"),
+    "states that no text comes to": ("            if total > -np.inf\n", ""),
     "texts of the greatest length left out": ("range(max_length + 1)", "range(max_length)"),
 }  # fmt: skip
 
@@ -229,5 +258,5 @@ def test_fault_is_caught(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("fault", LISTED)
 def test_fault_in_a_list_is_caught(fault: str) -> None:
     faulty = load_with_fault("lm.twist.listed", LISTED[fault])
-    with pytest.raises((AssertionError, ErgotextError, IndexError)), np.errstate(all="ignore"):
-        check_equal_weights(faulty)
+    with pytest.raises((AssertionError, ErgotextError, IndexError, ArithmeticError)):
+        check_listed(faulty)

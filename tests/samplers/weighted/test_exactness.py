@@ -167,6 +167,19 @@ def test_adaptive_rejection_asks_about_few_tokens() -> None:
         AdaptiveRejection(doubt=math.nan)
 
 
+def check_unlikely(adaptive: Any) -> None:
+    """What is allowed may be less likely than the rounding of the sum of all else."""
+    log_prob = torch.full((1, 100), -40.0, dtype=torch.float64)
+    log_prob[0, :3] = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64).log()
+    choice = adaptive.look(log_prob, Table(({70: 1}, {0: 1})), np.array([0]), 9)
+    assert float(choice.log_mass[0]) == pytest.approx(-40.0)
+
+
+def test_adaptive_rejection_of_what_is_unlikely() -> None:
+    check_unlikely(AdaptiveRejection())
+    check_unlikely(AdaptiveRejection(patience=8))
+
+
 def check_given(adaptive: Any) -> None:
     """With tokens given, the law of weights is that of free draws of these tokens, by weight.
 

@@ -27,6 +27,7 @@ from tests.samplers.weighted.test_exactness import (
     check_islands,
     check_power,
     check_step,
+    check_unlikely,
 )
 from tests.samplers.weighted.test_smc import check_soft_decides_nothing
 
@@ -71,6 +72,11 @@ FAULTS = {
         "weighted.adaptive",
         "mass[rows] = 0.0  # nothing is left to ask",
         "pass",
+    ),
+    "10: rounding leaves nothing to ask about": (
+        "weighted.adaptive",
+        "1.0 - chance[rows, :end].sum(1), ROUNDING)",
+        "1.0 - chance[rows, :end].sum(1), 0.0)",
     ),
     "10: one of the others stands for itself only": (
         "weighted.adaptive",
@@ -248,6 +254,7 @@ def check(m: Any) -> None:
         check_step(m.adaptive.AdaptiveRejection(asked, doubt))
     check_few_questions(m.adaptive.AdaptiveRejection())
     check_given(m.adaptive.AdaptiveRejection(2, 1e9))
+    check_unlikely(m.adaptive.AdaptiveRejection())
     check_errors_of_log_z(m)
     check_unbiased(m.importance.importance, target(LOOP, 3), 1, proposal=masked)
     check_unbiased(m.importance.importance, target(LOOP, 1), 1, proposal=model)

@@ -90,6 +90,23 @@ def test_any_twist(name: str, most: float, seed: int) -> None:
         check(smc, of, 2, proposal=proposal, threshold=1.0, resampling=scheme, islands=1 + seed % 2)
 
 
+class Heedless:
+    """A twist that is above 0 everywhere, also at tokens that may not follow."""
+
+    def psi(self, states: NDArray[np.int64], left: int, size: int) -> NDArray[np.float64]:
+        return np.tile(np.arange(1.0, size + 1), (len(states), 1))
+
+
+def check_heedless() -> None:
+    for name in ("soft", "power"):
+        check(importance, TARGETS[name], 1, proposal=Twisted(Heedless()))
+        check(smc, TARGETS[name], 1, proposal=Twisted(Heedless()))
+
+
+def test_what_may_not_follow_has_no_weight_whatever_the_twist_says() -> None:
+    check_heedless()
+
+
 def by_length(lengths: NDArray[np.int64]) -> NDArray[np.float64]:
     return 0.9 * (lengths - 2.0) ** 2
 
@@ -214,6 +231,11 @@ FAULTS = {
         "owed = self.psi[rows, token].log()",
         "owed = self.psi[rows.flip(0), token].clamp(min=1e-300).log()",
     ),
+    "what may not follow has a weight": (
+        "weighted.twisted",
+        "from_numpy(state < 0)",
+        "from_numpy(state < -9)",
+    ),
     "states of other rows": (
         "weighted.twisted",
         "self.automaton.advance(self.states[rows.numpy()]",
@@ -237,5 +259,6 @@ def check_all() -> None:
     test_tokens_far_less_probable_than_those_that_are_forbidden()
     for bad in (-1.0, np.inf, np.nan, "shape"):
         test_what_is_no_twist(bad)
+    check_heedless()
     for name in ("dead ends", "soft"):
         test_any_twist(name, 200.0, 0)

@@ -214,6 +214,8 @@ def test_what_cannot_be(retriever: Retriever) -> None:
         link(retriever, TEXTS, {"b": []})
     with pytest.raises(InputError, match="a dict of mentions and titles"):
         link(retriever, TEXTS, [("b", "Paris")])
+    with pytest.raises(InputError, match="a title of the mention 'b' must be one text, got 3"):
+        link(retriever, TEXTS, {"b": 3})
     with pytest.raises(InputError, match="text 2 has no marked mention"):
         link(retriever, [TEXTS[0], "none"])
     with pytest.raises(InputError, match="texts must be a list of texts"):

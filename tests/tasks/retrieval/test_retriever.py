@@ -15,9 +15,11 @@ from ergotext.errors import InputError
 from ergotext.lm.seq2seq import Seq2SeqLM
 from ergotext.lm.tokenizers.fast import FastTokenizer
 from ergotext.lm.trie.lines import key_text
+from ergotext.lm.trie.spotted import Naming
 from ergotext.tasks.index import build
 from ergotext.tasks.retrieval.candidates import Candidates, Mention, Potential
 from ergotext.tasks.retrieval.lookahead.strings import StringMatch
+from ergotext.tasks.retrieval.results import Hit, Hits
 from ergotext.tasks.retrieval.retriever import NO_SUBJECT, Retriever
 from tests.tiny_t5 import saved
 
@@ -323,3 +325,20 @@ def test_a_look_ahead_over_too_many_keys(
 def test_an_empty_trie(lm: Seq2SeqLM) -> None:
     (hits,) = Retriever(lm, et.build_trie([], lm.keys)).retrieve(["a"])
     assert hits == []
+
+
+def test_how_a_subject_is_named_is_that_of_the_first_hit() -> None:
+    kinds = {
+        Naming.EXACT: "as written",
+        Naming.OTHER: "in other letters",
+        Naming.NEAR: "nearly",
+        Naming.VALUE: "by a value",
+    }
+    mentions = tuple(Mention(kind.name, 0, 1, kind) for kind in kinds)
+    for mention, told in zip(mentions, kinds.values(), strict=True):
+        hit = Hit("Rome", {"key": "Rome"}, [], 0.0, 0.0, 1.0, 1.0, 1.0, mention)
+        assert Hits([hit], True, mentions, (), True).subject == told
+        assert Hits([], True, (mention,), (), True).subject == told
+    assert Hits([], True, mentions, (), True).subject == "as written"
+    assert Hits([], True, (), (), True).subject == "none"
+    assert Hits([], True, mentions).subject is None

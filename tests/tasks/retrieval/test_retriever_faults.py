@@ -143,9 +143,9 @@ LETTERING = {
     "short words in other letters always count": ("or span[0] not in settled", "or True"),
     "short words in other letters never count": ("or span[0] not in settled", ""),
     "what an exact subject covers counts again": ("a <= start and stop <= b", "False"),
-    "what is left out can still be reached": ("one.path[rows], Kind.OTHER",
-                                              "one.path, Kind.OTHER"),
-    "other letters are not told": ("one.path[rows], Kind.OTHER", "one.path[rows]"),
+    "what is left out can still be reached": ("one.path[rows], Naming.OTHER",
+                                              "one.path, Naming.OTHER"),
+    "other letters are not told": ("one.path[rows], Naming.OTHER", "one.path[rows]"),
     "letters are not folded": ("self.written.alike, map(alike, texts)",
                                "self.written.alike, texts"),
 }  # fmt: skip

@@ -56,7 +56,7 @@ def name_arrays(trie: TrieStates, written: Written) -> NameArrays:
     What it holds at a time besides the result is a block of keys, and eight bytes for each gram of
     a name and for each value, twice while they are sorted.
     """
-    collected = _Collected(written)
+    collected = _CollectedNames(written)
     with tqdm(desc="indexing names", total=trie.size, unit=" keys", disable=None) as bar:
         low = 0
         for ids, offsets in key_blocks(trie, ROOT, BLOCK):
@@ -68,7 +68,7 @@ def name_arrays(trie: TrieStates, written: Written) -> NameArrays:
     return collected.finish(trie.size)
 
 
-class _Collected:
+class _CollectedNames:
     """Names, and hashes with the number of a name or key below each."""
 
     def __init__(self, written: Written) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ergotext.lm.trie.names.align import MATCH
 from ergotext.lm.trie.names.build import names_of
 from ergotext.lm.trie.names.search import FoldedTexts, NameSearch, NearNames
-from ergotext.lm.trie.spotted import EVIDENCE, Found, Kind, Spotted, walked
+from ergotext.lm.trie.spotted import EVIDENCE, FoundSpans, Naming, Spotted, walked
 from ergotext.lm.trie.states import DEAD
 from ergotext.support.arrays import Floats, Ints
 from ergotext.support.words import boundaries, is_unspaced
@@ -43,7 +43,7 @@ class NearSpans:
 
     def __call__(
         self, texts: Sequence[str], spotted: Spotted, some: Sequence[int]
-    ) -> Iterator[Found]:
+    ) -> Iterator[FoundSpans]:
         """The nearest names of some texts, and keys by values; none of those spotted already."""
         if not len(some):
             return
@@ -60,7 +60,7 @@ class NearSpans:
         low, high = (np.searchsorted(spotted.text, numbers + more) for more in (0, 1))
         return [known[a:b] for a, b in zip(low, high, strict=True)]
 
-    def _found(self, texts: Sequence[str], mine: list[Ints]) -> Iterator[Found]:
+    def _found(self, texts: Sequence[str], mine: list[Ints]) -> Iterator[FoundSpans]:
         folded = FoldedTexts.of(texts)
         near = _nearest(texts, self.search.near(folded, mine))
         yield from self._names(near)
@@ -68,7 +68,7 @@ class NearSpans:
             names = [np.append(one, near.name[near.text == n]) for n, one in enumerate(mine)]
             yield from self._values(texts, folded, names)
 
-    def _names(self, near: NearNames) -> Iterator[Found]:
+    def _names(self, near: NearNames) -> Iterator[FoundSpans]:
         names = self.search.names.names
         first = names[near.name].astype(np.int64)
         ids, offsets = self.search.read(first)
@@ -85,9 +85,11 @@ class NearSpans:
         path = rows_of(ids, offsets[:-1], np.where(stop > start, count, 0))
         row, token = self._closed(path, low, high)
         whole = (evidence[row, _EQUAL] == 1) & (evidence[row, _EXTRA] == 0)
-        for kind, some in ((Kind.OTHER, whole), (Kind.NEAR, ~whole)):
+        for kind, some in ((Naming.OTHER, whole), (Naming.NEAR, ~whole)):
             at = row[some]
-            yield Found(spans[at], np.column_stack([path[at], token[some]]), kind, evidence[at])
+            yield FoundSpans(
+                spans[at], np.column_stack([path[at], token[some]]), kind, evidence[at]
+            )
 
     def _closed(self, path: Ints, first: Ints, last: Ints) -> tuple[Ints, Ints]:
         """Row and token: what closes a key of each name, those of its keys from first to last."""
@@ -112,7 +114,7 @@ class NearSpans:
 
     def weighed(self, spotted: Spotted) -> Spotted:
         """The same, with the evidence for spans that stand as the index has them."""
-        rows = np.flatnonzero(spotted.kind <= Kind.OTHER)
+        rows = np.flatnonzero(spotted.kind <= Naming.OTHER)
         rows = rows[spotted.evidence[rows, _LENGTH] == 0]
         low, _ = self.trie.span(spotted.state[rows])
         evidence = spotted.evidence.copy()
@@ -122,7 +124,7 @@ class NearSpans:
 
     def _values(
         self, texts: Sequence[str], folded: FoldedTexts, names: Sequence[Ints]
-    ) -> Iterator[Found]:
+    ) -> Iterator[FoundSpans]:
         spans: list[tuple[int, int, int]] = []
         keys: list[int] = []
         for number, found in enumerate(self.search.by_value(texts, folded)):
@@ -139,7 +141,7 @@ class NearSpans:
         evidence = np.zeros((len(keys), len(EVIDENCE)))
         evidence[:, _LENGTH] = span[:, 2] - span[:, 1]
         path = rows_of(ids, offsets[:-1], np.diff(offsets))
-        yield Found(span, path, Kind.VALUE, evidence)
+        yield FoundSpans(span, path, Naming.VALUE, evidence)
 
 
 def rows_of(flat: Ints, starts: Ints, lengths: Ints) -> Ints:
@@ -159,8 +161,8 @@ def _rank(near: NearNames) -> Floats:
 def _nearest(texts: Sequence[str], near: NearNames) -> NearNames:
     """The best of each text, each with the span of whole words that it is like."""
     near = near.only(np.flatnonzero(near.score > 0))
-    spans, spaced = _widened(texts, near)
-    near = replace(near, start=spans[:, 0], stop=spans[:, 1])
+    spans, spaced, blank = _widened(texts, near)
+    near = replace(near, start=spans[:, 0], stop=spans[:, 1], equal=near.equal - blank)
     fewest = np.where(spaced, FEWEST_SPACED, FEWEST)
     rows: Ints = np.flatnonzero(
         (near.equal >= np.minimum(fewest, near.length))
@@ -171,13 +173,18 @@ def _nearest(texts: Sequence[str], near: NearNames) -> NearNames:
     return near.only(rows[place < NEAR])
 
 
-def _widened(texts: Sequence[str], near: NearNames) -> tuple[Ints, NDArray[np.bool_]]:
-    """Spans [n, 2] of whole words, in scripts that have spaces, and where these are."""
+def _widened(texts: Sequence[str], near: NearNames) -> tuple[Ints, NDArray[np.bool_], Ints]:
+    """Spans [n, 2] of whole words, in scripts that have spaces, and where these are.
+
+    And how many equal characters were spaces at an end, which belong to no word (`` of ``).
+    """
     bounds = {row: boundaries(texts[row]) for row in set(near.text.tolist())}
-    spans, spaced = [], []
+    spans, spaced, blank = [], [], []
     each = zip(near.text.tolist(), near.start.tolist(), near.stop.tolist(), strict=True)
     for row, start, stop in each:
         (begins, ends), text = bounds[row], texts[row]
+        # An alignment begins and ends with equal characters; spaces after a space are none.
+        blank.append(text[start:stop][:1].isspace() + text[start:stop][-1:].isspace())
         stop = start + len(text[start:stop].rstrip())
         start = stop - len(text[start:stop].lstrip())
         while start > 0 and not begins[start] and not is_unspaced(text[start - 1]):
@@ -186,7 +193,11 @@ def _widened(texts: Sequence[str], near: NearNames) -> tuple[Ints, NDArray[np.bo
             stop += 1
         spans.append((start, stop))
         spaced.append(not any(map(is_unspaced, text[start:stop])))
-    return np.array(spans, dtype=np.int64).reshape(-1, 2), np.array(spaced, dtype=bool)
+    return (
+        np.array(spans, dtype=np.int64).reshape(-1, 2),
+        np.array(spaced, dtype=bool),
+        np.array(blank, dtype=np.int64),
+    )
 
 
 def _evidence(near: NearNames) -> Floats:

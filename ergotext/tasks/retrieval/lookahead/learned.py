@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ergotext.errors import InputError
 from ergotext.lm.conversion import expanded
 from ergotext.lm.sources import source_of
-from ergotext.lm.trie.spotted import Kind
+from ergotext.lm.trie.spotted import Naming
 from ergotext.tasks.retrieval.candidates import Candidates, Mention, Potential
 from ergotext.tasks.retrieval.lookahead.features import SUBJECT, Asked, Key
 from ergotext.tasks.retrieval.lookahead.fitted import Fitted
@@ -146,7 +146,7 @@ def grouped(question: str, keys: Candidates) -> list[tuple[NDArray[np.int64], As
 def _outside(mention: Mention, keys: Candidates) -> bool:
     """Whether no longer subject, as the index has it, covers this one."""
     return not any(
-        other.kind <= Kind.OTHER
+        other.kind <= Naming.OTHER
         and other.start <= mention.start
         and mention.stop <= other.stop
         and len(other.text) > len(mention.text)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ergotext.errors import ModelError
-from ergotext.lm.trie.spotted import EVIDENCE, Kind
+from ergotext.lm.trie.spotted import EVIDENCE, Naming
 from ergotext.support.arrays import Floats
 from ergotext.support.untrusted import check_types, read_json
 from ergotext.tasks.retrieval.candidates import Candidates, Mention
@@ -35,13 +35,13 @@ def features(mention: Mention) -> Floats:
     found = dict.fromkeys(FEATURES, 0.0)
     told = dict(zip(EVIDENCE, mention.evidence or [0.0] * len(EVIDENCE), strict=True))
     told |= {name: min(_MOST, unit * told[name]) for name, unit in _UNIT.items()}
-    if mention.kind == Kind.NEAR:
+    if mention.kind == Naming.NEAR:
         found |= {f"near {name}": told[name] for name in _OF_NEAR}
-    elif mention.kind == Kind.VALUE:
+    elif mention.kind == Naming.VALUE:
         found |= {"value": 1.0, "value length": told["length"]}
     else:
         found |= {"exact": 1.0, "exact mass": told["mass"], "exact length": told["length"]}
-        found["other letters"] = float(mention.kind == Kind.OTHER)
+        found["other letters"] = float(mention.kind == Naming.OTHER)
     return np.array(list(found.values()))
 
 

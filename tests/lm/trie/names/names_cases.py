@@ -8,7 +8,7 @@ from ergotext.lm.tokenizers.characters import TextTokenizer
 from ergotext.lm.trie import TokenTrie
 from ergotext.lm.trie.lines import build_from_lines
 from ergotext.lm.trie.mentions import Mentions
-from ergotext.lm.trie.spotted import Kind
+from ergotext.lm.trie.spotted import Naming
 
 FACTS = {
     "Guernica": "Pablo Picasso", "Leonardo da Vinci": "Mona Lisa; Last Supper", "Mars": "Phobos",
@@ -20,27 +20,32 @@ FACTS = {
 }  # fmt: skip
 LINES = [f"{subject}\t{p}\t{o}" for subject, o in FACTS.items() for p in ("first", "second")]
 CASES = [
-    ("who painted guerncia?", "guerncia", "Guernica", Kind.NEAR),
-    ("who painted Guernika?", "Guernika", "Guernica", Kind.NEAR),
-    ("what did da vinci paint", "da vinci", "Leonardo da Vinci", Kind.NEAR),
-    ("where was JFK born?", "JFK", "John Fitzgerald Kennedy", Kind.NEAR),
-    ("capital of the USA", "USA", "United States of America", Kind.NEAR),
-    ("阿根廷男足主教练是谁", "阿根廷男足", "阿根廷国家男子足球队", Kind.NEAR),
-    ("萨维奥拉多高", "萨维奥拉", "哈维尔·萨维奥拉", Kind.NEAR),
-    ("薩維奧拉多高", "薩維奧拉", "哈维尔·萨维奥拉", Kind.NEAR),
-    ("彭州市人名医院在哪", "彭州市人名医院", "彭州市人民医院", Kind.NEAR),
-    ("龍門石窟在哪裏", "龍門石窟", "龙门石窟", Kind.OTHER),
-    ("北大的校长", "北大", "北京大学", Kind.NEAR),
+    ("who painted guerncia?", "guerncia", "Guernica", Naming.NEAR),
+    ("who painted Guernika?", "Guernika", "Guernica", Naming.NEAR),
+    ("what did da vinci paint", "da vinci", "Leonardo da Vinci", Naming.NEAR),
+    ("where was JFK born?", "JFK", "John Fitzgerald Kennedy", Naming.NEAR),
+    ("capital of the USA", "USA", "United States of America", Naming.NEAR),
+    ("阿根廷男足主教练是谁", "阿根廷男足", "阿根廷国家男子足球队", Naming.NEAR),
+    ("萨维奥拉多高", "萨维奥拉", "哈维尔·萨维奥拉", Naming.NEAR),
+    ("薩維奧拉多高", "薩維奧拉", "哈维尔·萨维奥拉", Naming.NEAR),
+    ("彭州市人名医院在哪", "彭州市人名医院", "彭州市人民医院", Naming.NEAR),
+    ("龍門石窟在哪裏", "龍門石窟", "龙门石窟", Naming.OTHER),
+    ("北大的校长", "北大", "北京大学", Naming.NEAR),
     (
         "ＦＲＥＤＥＲＩＣ ＣＨＯＰＩＮ",
         "ＦＲＥＤＥＲＩＣ ＣＨＯＰＩＮ",
         "Frédéric Chopin",
-        Kind.OTHER,
+        Naming.OTHER,
     ),
-    ("who was frederic chopin", "frederic chopin", "Frédéric Chopin", Kind.OTHER),
-    ("which one did Steve Wozniak found?", "Steve Wozniak", "Apple Computer Company", Kind.VALUE),
-    ("who painted the last supper?", "last supper", "Leonardo da Vinci", Kind.VALUE),
-    ("谁在巴塞羅那踢球", "巴塞羅那", "哈维尔·萨维奥拉", Kind.VALUE),
+    ("who was frederic chopin", "frederic chopin", "Frédéric Chopin", Naming.OTHER),
+    (
+        "which one did Steve Wozniak found?",
+        "Steve Wozniak",
+        "Apple Computer Company",
+        Naming.VALUE,
+    ),
+    ("who painted the last supper?", "last supper", "Leonardo da Vinci", Naming.VALUE),
+    ("谁在巴塞羅那踢球", "巴塞羅那", "哈维尔·萨维奥拉", Naming.VALUE),
 ]
 
 
@@ -51,14 +56,14 @@ def made(folder: Path, lines: list[str], tokenizer: TextTokenizer | None = None)
     return trie
 
 
-def spotted(trie: TokenTrie, text: str) -> dict[tuple[str, str], Kind]:
+def spotted(trie: TokenTrie, text: str) -> dict[tuple[str, str], Naming]:
     """The span and the subject of each mention in a text, and how it is named."""
     mentions = Mentions(trie)
     found = mentions.find([text], other_letters=True, near="always")
     low, _ = trie.span(found.state)
     names = [key.partition("\t")[0] for key in mentions.key_texts(low)]
     return {
-        (text[start:stop], name): Kind(kind)
+        (text[start:stop], name): Naming(kind)
         for start, stop, kind, name in zip(
             found.start.tolist(), found.stop.tolist(), found.kind.tolist(), names, strict=True
         )

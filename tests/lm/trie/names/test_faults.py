@@ -53,6 +53,9 @@ FAULTS: dict[str, tuple[str, str, str, Check]] = {
     "spans of parts of words": (
         "lm.trie.names.spans", "        while stop < len(text) and not ends[stop] and not "
         "is_unspaced(text[stop]):", "        while False:", subjects),
+    "spaces count": (
+        "lm.trie.names.spans", "equal=near.equal - blank", "equal=near.equal",
+        test_spans.test_spaces_are_no_letters_of_a_word),
     "accents count": (
         "lm.tokenizers.folding", ".translate(_ACCENTS)", "", one_letter),
     "the name after the one that is meant": (

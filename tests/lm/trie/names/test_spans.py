@@ -12,7 +12,7 @@ from ergotext.lm.tokenizers.fast import FastTokenizer
 from ergotext.lm.trie import TokenTrie
 from ergotext.lm.trie.mentions import Mentions
 from ergotext.lm.trie.restricted import RestrictedKeys
-from ergotext.lm.trie.spotted import EVIDENCE, Kind
+from ergotext.lm.trie.spotted import EVIDENCE, Naming
 from tests.lm.trie.names.names_cases import CASES, LINES, made, spotted
 from tests.lm.trie.test_mentions import bpe, keys_within
 from tests.tiny_t5 import tokenizer_of
@@ -34,7 +34,7 @@ def trie(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.mark.parametrize(("text", "span", "subject", "kind"), CASES)
 def test_subjects_as_people_write_them(
-    trie: TokenTrie, text: str, span: str, subject: str, kind: Kind
+    trie: TokenTrie, text: str, span: str, subject: str, kind: Naming
 ) -> None:
     assert spotted(trie, text).get((span, subject)) == kind
 
@@ -61,18 +61,18 @@ def test_paths_lead_to_the_keys_of_what_was_spotted_and_to_no_other(trie: TokenT
         assert len(list(keys_within(within, number))) == sum(high - low)
         # Of a value one key, of a subject both.
         sizes = np.subtract(*trie.span(found.state[rows])[::-1])
-        assert sizes[found.kind[rows] == Kind.VALUE].tolist() == [1] * sum(
-            found.kind[rows] == Kind.VALUE
+        assert sizes[found.kind[rows] == Naming.VALUE].tolist() == [1] * sum(
+            found.kind[rows] == Naming.VALUE
         )
 
 
 def test_where_nothing_else_is_found(trie: TokenTrie) -> None:
     texts = ["Mars or guerncia?", "guerncia?"]
     found = Mentions(trie).find(texts, near="else")
-    assert found.kind[found.text == 0].tolist() == [Kind.EXACT] * sum(found.text == 0)
-    assert Kind.NEAR in found.kind[found.text == 1]
+    assert found.kind[found.text == 0].tolist() == [Naming.EXACT] * sum(found.text == 0)
+    assert Naming.NEAR in found.kind[found.text == 1]
     never = Mentions(trie).find(texts)
-    assert set(never.kind.tolist()) == {Kind.EXACT} and not never.evidence.any()
+    assert set(never.kind.tolist()) == {Naming.EXACT} and not never.evidence.any()
 
 
 def test_evidence(trie: TokenTrie) -> None:
@@ -99,15 +99,22 @@ def test_suggestions_are_names_that_are_farther_too(trie: TokenTrie) -> None:
 @pytest.mark.parametrize("text", ["", "   ", "☃", "米" * 5000, "a" * 100_000, "\u0301" * 40])
 def test_odd_texts(trie: TokenTrie, text: str) -> None:
     found = Mentions(trie).find([text, "who painted guerncia?"], near="always")
-    assert Kind.NEAR in found.kind[found.text == 1]
+    assert Naming.NEAR in found.kind[found.text == 1]
     assert (found.stop <= max(len(text), 21)).all()
 
 
 def test_one_letter_names(tmp_path: Path) -> None:
     """They have no grams, and are found as they are written only."""
     trie = made(tmp_path, [f"{name}\tp\to" for name in "米年位abc"])
-    assert spotted(trie, "年") == {("年", "年"): Kind.EXACT}
-    assert spotted(trie, "什么是年鉴？ or abacus") == {("年", "年"): Kind.EXACT}
+    assert spotted(trie, "年") == {("年", "年"): Naming.EXACT}
+    assert spotted(trie, "什么是年鉴？ or abacus") == {("年", "年"): Naming.EXACT}
+
+
+def test_spaces_are_no_letters_of_a_word(tmp_path: Path) -> None:
+    lines = [f"{name}\tp\to" for name in ("Theory of relativity", "Speed of light", "France")]
+    trie = made(tmp_path, lines)
+    assert ("of", "Theory of relativity") not in spotted(trie, "capital of Frnace")
+    assert spotted(trie, "capital of Frnace")["Frnace", "France"] == Naming.NEAR
 
 
 def test_many_subjects_of_one_name(tmp_path: Path) -> None:
@@ -136,13 +143,13 @@ def test_values_that_many_keys_have_tell_nothing(tmp_path: Path) -> None:
     many = [f"乡村{n}\t国家\t波兰共和国" for n in range(6)]
     trie = made(tmp_path, few + many)
     kinds = spotted(trie, "谁在芬兰共和国？").values()
-    assert list(kinds).count(Kind.VALUE) == 5
-    assert Kind.VALUE not in spotted(trie, "谁在波兰共和国？").values()
+    assert list(kinds).count(Naming.VALUE) == 5
+    assert Naming.VALUE not in spotted(trie, "谁在波兰共和国？").values()
 
 
 def test_a_subject_and_its_value_are_one_subject(tmp_path: Path) -> None:
     """Keys of a subject that is found are not found by their values again."""
     trie = made(tmp_path, LINES)
     found = spotted(trie, "did Leonardo da Vinci paint the Last Supper?")
-    assert found[("Leonardo da Vinci", "Leonardo da Vinci")] == Kind.EXACT
-    assert Kind.VALUE not in found.values()
+    assert found[("Leonardo da Vinci", "Leonardo da Vinci")] == Naming.EXACT
+    assert Naming.VALUE not in found.values()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ergotext.errors import ModelError
-from ergotext.lm.trie.spotted import EVIDENCE, Kind
+from ergotext.lm.trie.spotted import EVIDENCE, Naming
 from ergotext.tasks.retrieval.candidates import Mention, Spotter
 from ergotext.tasks.retrieval.lookahead.mentions import (
     ALIKE,
@@ -24,17 +24,20 @@ TOLD = (10.0, 20.0, 0.5, 0.25, 0.125, 0.75, 1.0, 0.0)
 SHIPPED = Path(__file__).parents[4] / "ergotext" / "models" / "tiny-retriever"
 
 
-def told(kind: Kind) -> dict[str, float]:
+def told(kind: Naming) -> dict[str, float]:
     found = features(Mention("x", 0, 1, kind, evidence=TOLD))
     return {name: value for name, value in zip(FEATURES, found.tolist(), strict=True) if value}
 
 
 def test_features_of_each_kind() -> None:
     exact = {"exact": 1.0, "exact mass": 2.0, "exact length": 2.0}
-    assert told(Kind.EXACT) == exact and told(Kind.OTHER) == {**exact, "other letters": 1.0}
-    assert told(Kind.VALUE) == {"value": 1.0, "value length": 2.0}
+    assert told(Naming.EXACT) == exact and told(Naming.OTHER) == {
+        **exact,
+        "other letters": 1.0,
+    }
+    assert told(Naming.VALUE) == {"value": 1.0, "value length": 2.0}
     near = dict(zip(EVIDENCE, TOLD, strict=True)) | {"mass": 2.0, "length": 2.0}
-    assert told(Kind.NEAR) == {f"near {name}": value for name, value in near.items() if value}
+    assert told(Naming.NEAR) == {f"near {name}": value for name, value in near.items() if value}
     assert features(Mention("x", 0, 1)).tolist() == [1.0] + [0.0] * (len(FEATURES) - 1)
 
 
@@ -43,8 +46,8 @@ def test_a_weight_counts_for_all_keys_of_its_mention(tmp_path: Path) -> None:
     (keys,), _ = spotter.find(["Mars or guerncia?"], near="always")
     weights = MentionWeights(dict.fromkeys(FEATURES, 0.0) | {"exact": 3.0})
     kinds = np.array([mention.kind for mention in keys.mentions])[keys.mention]
-    assert weights(keys).tolist() == np.where(kinds == Kind.EXACT, 3.0, 0.0).tolist()
-    assert {Kind.EXACT, Kind.NEAR} <= set(kinds.tolist()) and not ALIKE(keys).any()
+    assert weights(keys).tolist() == np.where(kinds == Naming.EXACT, 3.0, 0.0).tolist()
+    assert {Naming.EXACT, Naming.NEAR} <= set(kinds.tolist()) and not ALIKE(keys).any()
 
 
 def test_questions_asked_together_have_the_keys_that_each_has_alone(tmp_path: Path) -> None:
