@@ -14,7 +14,6 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from ergotext.errors import InputError, ModelError
-from ergotext.lm.checks import check_tokenizer
 from ergotext.lm.ragged import offsets_of
 from ergotext.lm.tokenizers.characters import Alphabet, joined, points_of
 from ergotext.lm.tokenizers.spelling import decoded, misread
@@ -198,6 +197,7 @@ def pretrained(name: str, *, offline: bool = False) -> tuple[Any, Path | str]:
     """transformers' own tokenizer of this name, and where it lies; errors as ``load_tokenizer``."""
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+    from ergotext.lm.checks import check_tokenizer
     from ergotext.lm.conversion import first_line, quiet
 
     source = _source(name)

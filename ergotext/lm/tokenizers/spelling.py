@@ -116,13 +116,13 @@ def _writer(steps: Sequence[dict[str, Any]]) -> Callable[[str], bytes] | None:
 
 def _bytes_of(name: str) -> bytes:
     """The bytes that the letters of a byte-level token stand for, as its decoder takes them."""
-    letters = _letters()
-    known = [letters.get(letter) for letter in name]
+    bytes_of = letters()
+    known = [bytes_of.get(letter) for letter in name]
     return name.encode() if None in known else bytes(byte for byte in known if byte is not None)
 
 
 @lru_cache(maxsize=1)
-def _letters() -> dict[str, int]:
+def letters() -> dict[str, int]:
     """The byte that each letter stands for (Radford et al. 2019, GPT-2's ``bytes_to_unicode``)."""
     shown = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     hidden = [byte for byte in range(256) if byte not in shown]

@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from ergotext.errors import InputError
 from ergotext.lm.ragged import offsets_of, take_rows
 from ergotext.lm.tokenizers.characters import CharacterTokenizer, TextTokenizer
 from ergotext.lm.tokenizers.fast import FastTokenizer
 from ergotext.lm.tokenizers.folding import fold
+from ergotext.lm.tokenizers.spelling import letters
 from ergotext.support.arrays import Ints
 
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
@@ -151,7 +151,7 @@ def _pieces(tokenizer: FastTokenizer) -> list[bytes]:
     names |= {i: name for name, i in vocabulary.items() if i not in special}
     added = set(made.get_added_tokens_decoder())
     if "ByteLevel" in kinds:
-        table = {char: byte for byte, char in bytes_to_unicode().items()}
+        table = letters()
         return [
             name.encode() if i in added or not set(name) <= set(table)
             else bytes(table[char] for char in name)
