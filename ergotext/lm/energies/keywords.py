@@ -41,7 +41,7 @@ class Keywords(Term):
             raise InputError(
                 f"the keywords must be a list, got the text {words!r}: give [{words!r}]"
             )
-        if not words and not without and words_between is None and not one_line:
+        if not words and not without and words_between is None:
             raise InputError("no keywords given; give at least one")
         check_texts(without, "excluded words")
         self.words = [tuple(spelling.strip() for spelling in alternatives(w)) for w in words]
