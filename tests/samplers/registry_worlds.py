@@ -327,7 +327,7 @@ WEIGHTED: dict[str, dict[str, Weighted]] = {
             *powered(2.5, 2),
             {"levels": 2, "kernel": "suffix", "proposal": "twisted"},
             1,
-            100,
+            200,
             {"levels": 4, "kernel": "suffix", "proposal": "twisted"},
         ),
     },

@@ -19,6 +19,7 @@ from ergotext.lm.masked import MaskedLM
 from ergotext.lm.tokenizers.vocabulary import Vocabulary
 from ergotext.samplers import SAMPLERS, SeededDraws, register, run, sample, sampler_named
 from ergotext.samplers.base import Kind
+from ergotext.samplers.particle_chains.runs import ParticleChains
 from ergotext.testing.toy import ToyProposer, flat_energy, toy_energy
 from tests.lm.masked_worlds import FAMILIES, SIZE, masked_tokenizer
 
@@ -100,6 +101,10 @@ def test_bad_starts_are_named(
     name: str, initial: TokenBatch | None, chains: int, message: str
 ) -> None:
     sampler = sampler_named(name)(with_all(toy_energy(["b"])), max_length=5)
+    if isinstance(sampler, ParticleChains) and "keyword" in message:
+        # They hold nothing in place: a word may stand there in any tokens (test_particle_chains).
+        message = "energy of the initial text is"
+        initial = TokenBatch.of([(2, 2)])
     with pytest.raises(InputError, match=message):
         sampler.init(SeededDraws(0), chains, initial)
 

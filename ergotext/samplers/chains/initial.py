@@ -50,7 +50,9 @@ def start(
     _check_tokens(batch, allowed)
     batch = batch.select(torch.arange(chains) % len(batch))
     batch = TokenBatch(batch.ids, batch.length, energy.locked(batch))
-    _check_texts(batch, energy.marks if held else frozenset(), max_length, redrawn)
+    if held:
+        _check_marks(batch, energy.marks)
+    _check_texts(batch, max_length, redrawn)
     value = energy(batch)
     if not bool(torch.isfinite(value).all()):
         raise InputError("the energy of the initial text is +inf; start from an allowed one")
@@ -74,13 +76,17 @@ def _check_tokens(batch: TokenBatch, allowed: Tensor) -> None:
         )
 
 
-def _check_texts(batch: TokenBatch, marks: frozenset[int], max_length: int, redrawn: int) -> None:
-    """Every keyword, a length that is allowed, and room for what a chain redraws."""
+def _check_marks(batch: TokenBatch, marks: frozenset[int]) -> None:
+    """Every keyword."""
     if any(not marks <= set(held) for held in batch.locked.tolist()):
         raise InputError(
             "the initial text does not contain every keyword as the tokenizer writes it (with a "
             "space before it, in scripts that use spaces); give another text, or none"
         )
+
+
+def _check_texts(batch: TokenBatch, max_length: int, redrawn: int) -> None:
+    """A length that is allowed, and room for what a chain redraws."""
     if batch.longest > max_length:
         raise InputError(
             f"the initial text has {batch.longest} tokens, but max_length is {max_length}; raise it"
