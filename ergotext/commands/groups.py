@@ -105,5 +105,5 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
 
     flat.__name__, flat.__doc__ = command.__name__, command.__doc__
     flat.__annotations__ = {one.name: one.annotation for one in options}
-    flat.__signature__ = signature(command).replace(parameters=options)  # type: ignore[attr-defined]
+    flat.__signature__ = signature(command).replace(parameters=options)  # type: ignore[attr-defined]  # typer reads it; types know none
     return flat

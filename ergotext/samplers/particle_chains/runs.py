@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
@@ -51,7 +52,7 @@ class Picked:
 
 
 @dataclass(eq=False, repr=False)
-class ParticleChains:
+class ParticleChains(ABC):
     """What chains over runs of SMC share: their options, the runs, and where a chain begins."""
 
     kind: ClassVar[Kind] = "invariant"
@@ -90,9 +91,9 @@ class ParticleChains:
         self.island = islands_of(self.particles, islands)
         """int64 [N]: that of each particle of a chain"""
 
+    @abstractmethod
     def resampled_by(self) -> tuple[Scheme, int]:
         """The scheme by which particles are resampled, and on how many islands."""
-        raise NotImplementedError
 
     def begin(self, draws: Draws, chains: int, initial: TokenBatch | None) -> tuple[State, Tensor]:
         """First states, and log Ẑ (float64 [B]) of a run in which each was written.
