@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from inspect import signature
 from typing import Any
@@ -38,9 +39,30 @@ def with_sampler(config: Mapping[str, Any], *others: str) -> tuple[dict[str, Any
             f"(sampler mh, because {', '.join(asked)} needs chains; without it the default is smc, "
             f"which follows the {followed[0]} token by token)"
         ]
-    # Half an object is worth nothing, and how long one gets is hard to foresee.
-    kept = {"proposal": "finishing"} if "json_schema" in followed else {}
-    return {**config, "sampler": "smc", "options": kept | dict(config["options"])}, [
-        f"(sampler smc, because it follows the {followed[0]} token by token, while most edits of a "
-        "chain break it; use --sampler mh for chains)"
+    options = config["options"]
+    pays = "proposal" not in options and _pays(config["energy"])
+    learned = {"proposal": "twisted"} if pays else {}
+    before = ", by a twist that it learns first" if learned else ""
+    return {**config, "sampler": "smc", "options": learned | dict(options)}, [
+        f"(sampler smc, because it follows the {followed[0]} token by token{before}, while most "
+        "edits of a chain break it; use --sampler mh for chains)"
     ]
+
+
+def _pays(energy: Mapping[str, Any]) -> bool:
+    """Whether a twist is worth what it takes to learn it.
+
+    Schemas, and expressions whose texts may go on without end, can be put off until there is no
+    room left: the masked model then writes texts that are never whole. Of an expression with a
+    longest text it finishes nearly all.
+    """
+    if "json_schema" in energy:
+        return True
+    return "regex" in energy and ("keywords" in energy or is_endless(energy["regex"]))
+
+
+def is_endless(expression: str) -> bool:
+    """Whether a regular expression repeats something without a limit: ``*``, ``+`` or ``{2,}``."""
+    bare = re.sub(r"\\.", "", expression)  # what is escaped
+    bare = re.sub(r"\[\^?\]?[^\]]*\]", "", bare)  # classes of characters
+    return bool(re.search(r"[*+]|\{\d*,\}", bare))

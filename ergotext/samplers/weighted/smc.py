@@ -21,6 +21,7 @@ from ergotext.lm.batch import TokenBatch
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.progress import Watch
 from ergotext.samplers.target import EnergyError, Target
+from ergotext.samplers.weighted.lost import check_met
 from ergotext.samplers.weighted.particles import Particles
 from ergotext.samplers.weighted.proposals import NEVER_WRITTEN, TokenProposal, masked
 from ergotext.samplers.weighted.resampling import Scheme, ancestors
@@ -103,6 +104,7 @@ def smc(
         threshold=threshold,
         watch=watch,
     )
+    check_met(target, rows)
     return Particles.grown(rows, root, island, islands, resampled).warned()
 
 
