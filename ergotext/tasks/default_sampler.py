@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from inspect import signature
 from typing import Any
 
+from ergotext.lm.automata.schema.patterns import longest
 from ergotext.samplers.registry import sampler_named
 
 FOLLOWED = ("regex", "json_schema", "keywords")
@@ -40,7 +40,7 @@ def with_sampler(config: Mapping[str, Any], *others: str) -> tuple[dict[str, Any
             f"which follows the {followed[0]} token by token)"
         ]
     options = config["options"]
-    pays = "proposal" not in options and _pays(config["energy"])
+    pays = "proposal" not in options and _pays(config["energy"], config["max_length"])
     learned = {"proposal": "twisted"} if pays else {}
     before = ", by a twist that it learns first" if learned else ""
     return {**config, "sampler": "smc", "options": learned | dict(options)}, [
@@ -49,20 +49,13 @@ def with_sampler(config: Mapping[str, Any], *others: str) -> tuple[dict[str, Any
     ]
 
 
-def _pays(energy: Mapping[str, Any]) -> bool:
+def _pays(energy: Mapping[str, Any], max_length: int) -> bool:
     """Whether a twist is worth what it takes to learn it.
 
-    Schemas, and expressions whose texts may go on without end, can be put off until there is no
-    room left: the masked model then writes texts that are never whole. Of an expression with a
-    longest text it finishes nearly all.
+    It is where texts can be too long: then the masked model runs out of room before the end, and
+    most of its texts are never whole. An expression whose longest text has no more characters than
+    a text may have tokens can always be ended.
     """
     if "json_schema" in energy:
         return True
-    return "regex" in energy and ("keywords" in energy or is_endless(energy["regex"]))
-
-
-def is_endless(expression: str) -> bool:
-    """Whether a regular expression repeats something without a limit: ``*``, ``+`` or ``{2,}``."""
-    bare = re.sub(r"\\.", "", expression)  # what is escaped
-    bare = re.sub(r"\[\^?\]?[^\]]*\]", "", bare)  # classes of characters
-    return bool(re.search(r"[*+]|\{\d*,\}", bare))
+    return "regex" in energy and ("keywords" in energy or longest(energy["regex"]) > max_length)
