@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ergotext.errors import InputError
-from ergotext.lm.automata.explored import DEAD, Asked, Explored, Outlook
+from ergotext.lm.automata.explored import DEAD, Explored, InWords, Outlook
 from ergotext.lm.protocols import Automaton, Demanding, Ending
 from ergotext.support.arrays import Ints
 
@@ -91,13 +91,13 @@ def _combined(parts: Sequence[Automaton], either: bool) -> Explored[States]:
     return Explored(end, pad, starts, follow, ways, outlook, recipe, asked)
 
 
-def _any_of(parts: Sequence[Automaton]) -> Asked[States]:
+def _any_of(parts: Sequence[Automaton]) -> InWords[States]:
     """What a union asks: one demand, if each of its parts can say what it asks."""
     each = [part.demands() if isinstance(part, Demanding) else [] for part in parts]
-    return Asked([", or ".join(map(" and ".join, each))] if all(each) else [])
+    return InWords([", or ".join(map(" and ".join, each))] if all(each) else [])
 
 
-def _all_of(parts: Sequence[Automaton]) -> Asked[States]:
+def _all_of(parts: Sequence[Automaton]) -> InWords[States]:
     """What an intersection asks: the demands of its parts, as far as they can say them."""
     telling = [(n, part) for n, part in enumerate(parts) if isinstance(part, Demanding)]
 
@@ -105,7 +105,7 @@ def _all_of(parts: Sequence[Automaton]) -> Asked[States]:
         each = [part.unmet(np.array([states[n]]))[0] for n, part in telling]
         return [bool(missing) for one in each for missing in one]
 
-    return Asked([demand for _, part in telling for demand in part.demands()], unmet)
+    return InWords([demand for _, part in telling for demand in part.demands()], unmet)
 
 
 def _padding_and_end(parts: Sequence[Automaton]) -> tuple[int, int]:

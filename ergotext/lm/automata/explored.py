@@ -46,7 +46,7 @@ class Outlook(Generic[Position]):
 
 
 @dataclass(frozen=True)
-class Asked(Generic[Position]):
+class InWords(Generic[Position]):
     """What is demanded of a sequence, in words.
 
     Parameters
@@ -83,7 +83,7 @@ class Explored(AutomatonBase, Generic[Position]):
         Known bounds on the distance to an end.
     recipe : function and its arguments, optional
         What makes such an automaton again: that is what is pickled or copied.
-    asked : Asked, optional
+    asked : InWords, optional
         What it demands, in words.
 
     Notes
@@ -100,10 +100,10 @@ class Explored(AutomatonBase, Generic[Position]):
         ways: Callable[[Position], tuple[Ints, bool]],
         outlook: Outlook[Position] | None = None,
         recipe: tuple[Callable[..., Any], tuple[Any, ...]] | None = None,
-        asked: Asked[Position] | None = None,
+        asked: InWords[Position] | None = None,
     ) -> None:
         self._end, self._follow, self._ways, self._outlook = end, follow, ways, outlook
-        self._recipe, self._asked = recipe, Asked[Position]() if asked is None else asked
+        self._recipe, self._asked = recipe, InWords[Position]() if asked is None else asked
         self._first, self._nearest = first, dict[Position, int]()
         self._rows: dict[bytes, int] = {}
         self._edges = Growing([])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ergotext.errors import ErgotextError, InputError
 from ergotext.lm.automata.completions import outlook_of
-from ergotext.lm.automata.explored import Asked, Explored, surely_empty
+from ergotext.lm.automata.explored import Explored, InWords, surely_empty
 from ergotext.lm.automata.llguidance_errors import check_grammar, check_regex, reason
 from ergotext.lm.automata.pieces import Pieces
 from ergotext.lm.automata.schema import lark_of
@@ -210,7 +210,7 @@ def _explored(
     outlook = outlook_of(f"{_FREE}\n{source}", pieces, shortest, names)
     recipe = _explored, (source, given, pieces, verb, shortest, names)
     first = Read(b"", matcher, names)
-    asked = Asked[Read]([f"{verb} {_shown(given)}"])
+    asked = InWords[Read]([f"{verb} {_shown(given)}"])
     explored = Explored(alphabet.end, alphabet.pad, first, follow, ways, outlook, recipe, asked)
     if surely_empty(explored):
         raise InputError(

@@ -32,7 +32,7 @@ class SeparateWords:
 
     def __init__(self, chains: Sequence[Demanded], pieces: Pieces) -> None:
         words = [word for chain in chains for keyword in chain.keywords for word in keyword]
-        self._spelled = {word: _Spelled.of(word, pieces) for word in dict.fromkeys(words)}
+        self._spelled = {word: _WordTokens.of(word, pieces) for word in dict.fromkeys(words)}
         needs = [_Needs.of(chain, self._spelled) for chain in chains]
         self.chosen: list[int] = []
         """the chains that are summed over"""
@@ -62,7 +62,7 @@ class SeparateWords:
         return left
 
 
-class _Spelled(NamedTuple):
+class _WordTokens(NamedTuple):
     """How few tokens write a word, or the rest of it."""
 
     offsets: list[int]
@@ -73,7 +73,7 @@ class _Spelled(NamedTuple):
     """tokens of a text that have a part in it, whatever stands before and after it"""
 
     @classmethod
-    def of(cls, word: str, pieces: Pieces) -> _Spelled:
+    def of(cls, word: str, pieces: Pieces) -> _WordTokens:
         text, offsets = word.encode(), [len(word[:n].encode()) for n in range(len(word) + 1)]
         return cls(offsets, pieces.covering(text), pieces.fewest(text))
 
@@ -95,7 +95,7 @@ class _Needs(NamedTuple):
     """int64 [positions]: keywords"""
 
     @classmethod
-    def of(cls, chain: Demanded, spelled: dict[str, _Spelled]) -> _Needs:
+    def of(cls, chain: Demanded, spelled: dict[str, _WordTokens]) -> _Needs:
         each = [min(spelled[word].fewest for word in keyword) for keyword in chain.keywords]
         later = np.append(np.cumsum(each[::-1])[::-1], 0)
         whole, parted = (np.zeros(len(chain.found), dtype=np.int64) for _ in range(2))
