@@ -61,7 +61,7 @@ class KeySearch:
         if not len(self.trie):
             return [Answers([], True, None)] * len(group.encoded)
         decoding = self.reader.read(group.encoded)
-        potentials = group.potentials(plan.lookahead)
+        potentials = group.potentials
         if len(self.trie) <= plan.prefixes and not plan.posterior:
             return self._scored(decoding, group, potentials, plan)
         return self._searched(decoding, group, potentials, plan)
