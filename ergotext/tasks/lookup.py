@@ -152,6 +152,6 @@ def opened(index: str | Path, tokenizer: str | None) -> tuple[TokenTrie, dict[st
 
 def named(tokenizer: str, offline: bool = False) -> TextTokenizer:
     """A tokenizer by its name; transformers is imported only now."""
-    from ergotext.lm.tokenizers.fast import load_tokenizer
+    from ergotext.lm.tokenizers.loading import load_tokenizer
 
     return load_tokenizer(tokenizer, offline=offline)
