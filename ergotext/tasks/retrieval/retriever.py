@@ -140,8 +140,8 @@ class Retriever:
             T of the probabilities p^(1/T); fit it so that they are calibrated.
         posterior : bool
             Probabilities are those of model and look-ahead together, exp(score / T) over all keys
-            that the look-ahead does not exclude; exact to 1e-4 (``search.NEGLIGIBLE``). They are NaN
-            of questions that have no subject, and hence no look-ahead, or (of a large index) more
+            that the look-ahead does not exclude, exact to ``search.NEGLIGIBLE``. They are NaN of
+            questions that have no subject, and hence no look-ahead, or (of a large index) more
             than 1,024 candidates, some of which were not scored.
         threshold : float
             Return no answer unless the first hit is certainly at least this probable.
