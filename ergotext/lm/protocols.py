@@ -64,6 +64,22 @@ class NextTokenScorer(Protocol):
 
 
 @runtime_checkable
+class Reducible(Protocol):
+    """Optional extension of scorers that are faster in lower precision, where proposals will do."""
+
+    @property
+    def precision(self) -> str:
+        """What it multiplies in: float32, bfloat16 or int8."""
+
+    def in_precision(self, name: str) -> NextTokenScorer:
+        """The same model in another precision; itself where that is none, or no faster.
+
+        ``auto`` is the fastest that the machine is made for. ``InputError`` for one that there is
+        none of.
+        """
+
+
+@runtime_checkable
 class MaskedScorer(Protocol):
     """A masked language model: conditionals at positions, given all other tokens."""
 
