@@ -46,9 +46,7 @@ def diagnose(
     minutes: Annotated[float, typer.Option(min=0, help="Time limit of the argmax check.")] = 15.0,
     checkpoint: Annotated[
         Path | None,
-        typer.Option(
-            help="Save what the argmax check has decided to this file, and resume from it."
-        ),
+        typer.Option(help="Save the argmax check to this file, and resume it from there."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     report: Annotated[
