@@ -172,7 +172,7 @@ def reach_of(learned: list[Lesson], weights: dict[str, float]) -> float:
         if not sure[lesson.right] and int(score.argmax()) == lesson.right and sure.any():
             needed.append(float(score[sure].max() - weight[lesson.right]))
     print("most reach needed:", [round(one, 2) for one in sorted(needed)[:-20:-1]])
-    return float(np.ceil(sorted(needed)[: -int(LOST * len(learned)) - 1][-1]))
+    return float(np.ceil(sorted(needed)[-1 - int(LOST * len(learned))]))
 
 
 def write_base(kb: Path, questions: Path, output: Path, rng: random.Random) -> None:

@@ -54,7 +54,10 @@ class Schema:
         used = [name for name in (self.mention, *self.key, self.answer) if name is not None]
         for names in (self.columns, used):
             if twice := [name for name in names if names.count(name) > 1]:
-                raise InputError(f"the column {twice[0]!r:.60} is named twice: name each once")
+                raise InputError(
+                    f"columns {','.join(self.columns)!r:.200} do not make up a key: "
+                    f"{twice[0]!r:.60} is named twice; name each once"
+                )
         if missing := [name for name in used if name not in self.columns]:
             raise InputError(
                 f"there is no column {missing[0]!r:.60}: the columns are {','.join(self.columns)}"

@@ -78,7 +78,8 @@ def remove_lines(
 
 def _renamed(trie: TokenTrie, columns: Schema | Sequence[str]) -> TokenTrie:
     """The names of a changed trie found anew: keys have other numbers."""
-    return trie if schema_of(columns).mention is None else with_names(trie)
+    named = schema_of(columns).mention is None or trie.names is not None
+    return trie if named else with_names(trie)
 
 
 def _remove(trie: EditableTrie, wanted: _Wanted) -> Iterable[tuple[int, str]]:
