@@ -186,8 +186,7 @@ class CausalLM:
         else:
             hidden = torch.stack([r.hidden[p] for r, p in zip(readings, at, strict=True)])
             logits = self.projection.logits(hidden)
-        logits = logits.double().cpu()
-        return logits.log_softmax(-1)
+        return logits.cpu().log_softmax(-1, dtype=torch.float64)
 
     @torch.inference_mode()
     def candidate_log_prob(
