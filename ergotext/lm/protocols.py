@@ -204,6 +204,17 @@ class Placed(Protocol):
 
 
 @runtime_checkable
+class Demanding(Protocol):
+    """Optional extension of automata that can say in words what they demand."""
+
+    def demands(self) -> list[str]:
+        """What an accepted text does, each to follow "a text that": ``contains 'sun'``."""
+
+    def unmet(self, states: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """bool [B, K]: which of these a text that ends in each state does not do."""
+
+
+@runtime_checkable
 class LookAhead(Protocol):
     """Optional potentials of a search: a bound for the keys reachable from a state."""
 

@@ -128,6 +128,7 @@ def _check_texts(batch: TokenBatch, max_length: int, redrawn: int) -> None:
         )
     if redrawn and bool(place_law(batch, redrawn)[:, -1].any()):
         raise InputError(
-            "this sampler never changes the number of tokens, and an initial text has no "
-            f"{redrawn} free tokens in a row; give texts of the wanted length (initial=)"
+            "this sampler never changes the number of tokens, and an initial text has fewer free "
+            f"tokens in a row than it redraws ({redrawn}); give texts of the wanted length "
+            "(initial=)"
         )

@@ -22,6 +22,7 @@ from ergotext.lm.protocols import NextTokenScorer
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.progress import Watch
 from ergotext.samplers.target import EnergyError, Target
+from ergotext.samplers.weighted.lost import check_met
 from ergotext.samplers.weighted.particles import Particles
 from ergotext.samplers.weighted.proposals import NEVER_WRITTEN, TokenProposal, masked
 from ergotext.samplers.weighted.resampling import Scheme, ancestors
@@ -118,6 +119,7 @@ def smc(
         threshold=threshold,
         watch=watch,
     )
+    check_met(target, rows)
     if grown_by.scorer is not target.scorer:
         if finals is not None:
             rows, chosen = thinned(draws, rows, island, max(2, -(-finals // islands)), resampling)

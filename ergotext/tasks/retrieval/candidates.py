@@ -100,9 +100,23 @@ class ManyPotential(Potential, Protocol):
         """Potentials of the candidates of each question."""
 
 
-def weighs_mentions(potential: Potential | None) -> bool:
-    """Whether a potential tells likely mentions from others (its ``weighs_mentions``)."""
-    return bool(getattr(potential, "weighs_mentions", False))
+@runtime_checkable
+class MentionPotential(ManyPotential, Protocol):
+    """A potential that tells likely mentions from others, and needs no others where one is sure."""
+
+    def many(
+        self,
+        questions: Sequence[str],
+        keys: Sequence[Candidates],
+        known: Sequence[NDArray[np.float64]] | None = None,
+    ) -> list[NDArray[np.float64]]:
+        """As ``ManyPotential``; what it said before of some candidates is known, the rest NaN."""
+
+    def settled(self, values: NDArray[np.float64]) -> bool:
+        """Whether no subject that a question misspells or shortens could matter.
+
+        ``values`` are the potentials of all keys whose subject stands in the question.
+        """
 
 
 class Spotter:
@@ -134,7 +148,20 @@ class Spotter:
         and, by ``near``, of subjects that a question misspells or shortens, and keys one of whose
         values stands in it (``Mentions.find``).
         """
-        found = self._mentions.find(questions, other_letters, near)
+        return self.candidates(questions, self._mentions.find(questions, other_letters, near))
+
+    def spot(self, questions: Sequence[str]) -> Spotted:
+        """The subjects that stand in questions, in other letters too."""
+        return self._mentions.find(questions, other_letters=True)
+
+    def nearer(self, questions: Sequence[str], spotted: Spotted) -> Spotted:
+        """What was spotted, and what ``find`` adds with ``near="always"``."""
+        return self._mentions.nearer(questions, spotted, range(len(questions)))
+
+    def candidates(
+        self, questions: Sequence[str], found: Spotted
+    ) -> tuple[list[Candidates], Paths]:
+        """The candidates of each question by the spans that were found, and the paths to them."""
         states, first, index = np.unique(found.state, return_index=True, return_inverse=True)
         low, high = self.trie.span(states)
         ordinals, rests = self._rests(states, found.token[first])

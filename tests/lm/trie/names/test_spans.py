@@ -72,7 +72,29 @@ def test_where_nothing_else_is_found(trie: TokenTrie) -> None:
     assert found.kind[found.text == 0].tolist() == [Naming.EXACT] * sum(found.text == 0)
     assert Naming.NEAR in found.kind[found.text == 1]
     never = Mentions(trie).find(texts)
-    assert set(never.kind.tolist()) == {Naming.EXACT} and not never.evidence.any()
+    assert set(never.kind.tolist()) == {Naming.EXACT}
+    assert np.array_equal(never.evidence, found.evidence[found.kind == Naming.EXACT])
+
+
+def test_what_is_found_in_two_steps_is_what_is_found_at_once(trie: TokenTrie) -> None:
+    """For some of the texts, which are then by themselves."""
+    mentions = Mentions(trie)
+    texts = ["Mars or guerncia?", "Mars", "Leonardo da Vinci painted mars and the last supper"]
+    some = [0, 2]
+    asked = [texts[number] for number in some]
+    spotted = mentions.find(texts, other_letters=True)
+    twice = mentions.nearer(asked, spotted.of(some), range(len(some)))
+    once = mentions.find(asked, other_letters=True, near="always")
+    assert len(once.text) > len(spotted.of(some).text) > 0 and set(spotted.text.tolist()) == {
+        0,
+        1,
+        2,
+    }
+    for name, part in vars(once).items():
+        if name != "paths":
+            assert np.array_equal(getattr(twice, name), part), name
+    for name, part in vars(once.paths).items():
+        assert np.array_equal(getattr(twice.paths, name), part), name
 
 
 def test_evidence(trie: TokenTrie) -> None:
