@@ -15,7 +15,7 @@ from tqdm import tqdm
 from ergotext.errors import InputError
 from ergotext.lm.tokenizers.token_bytes import Written
 from ergotext.lm.trie.file import load, notes_of
-from ergotext.lm.trie.lines import fields_of
+from ergotext.lm.trie.schema import TITLES, TRIPLES, Schema
 from ergotext.lm.trie.tree import TokenTrie, settled
 from ergotext.support.threads import use_threads
 from ergotext.support.words import check_texts, counted
@@ -61,8 +61,8 @@ class Retriever:
         default the question alone for an encoder-decoder, ``readers.PROMPT`` for a causal model and
         ``masked_keys.PROMPT`` for a masked one.
     triples : bool, optional
-        Whether keys are triples (subject, predicate, meaning). By default as noted in the index
-        file; False for a trie in memory.
+        Whether keys are triples (subject, predicate, meaning). By default the schema noted in the
+        index file counts; False for a trie in memory.
     decode : "beam" or "mlm"
         Whether the model writes keys token by token, or a ``MaskedLM`` fills in the blanks after
         a question (``masked.MaskedSearch``).
@@ -87,13 +87,16 @@ class Retriever:
     ) -> None:
         if decode not in get_args(Decode):
             raise InputError(f"decode must be {' or '.join(get_args(Decode))}, got {decode!r}")
-        noted = False
+        noted = None
         if isinstance(index, (str, Path)):
             trie = load(index)
-            noted = "subject" in notes_of(index).get("columns", "")
+            noted = Schema.noted(notes_of(index))
         else:
             trie = settled(index)
-        self.triples = noted if triples is None else triples
+        if noted is None or triples not in (None, noted.mention is not None):
+            noted = TRIPLES if triples else TITLES
+        self.schema = noted
+        self.triples = noted.mention is not None
         self.search: KeySearch | MaskedSearch
         if decode == "mlm":
             self.search = MaskedSearch(model, trie, prompt)
@@ -257,7 +260,7 @@ class Retriever:
     ) -> Hit:
         assert self.trie.tokenizer is not None
         text = self.trie.tokenizer.decode(answer.tokens)
-        fields = fields_of(text, self.triples)
+        fields = self.schema.fields(text)
         weight = (answer.score if together else answer.log_prob) / temperature
         low, high = (math.nan, math.nan) if mass is None else mass.share(weight)
         middle = (low + high) / 2 if high - low <= WIDEST else math.nan
@@ -271,11 +274,12 @@ class Retriever:
 
     @cached_property
     def _spotter(self) -> Spotter:
-        return Spotter(self.trie, self.triples)
+        return Spotter(self.trie, self.triples, len(self.schema.key))
 
     @cached_property
     def _every(self) -> Candidates:
-        return every_key(self.trie, Written.by(self.reader.keys), self.triples)
+        written, columns = Written.by(self.reader.keys), len(self.schema.key)
+        return every_key(self.trie, written, self.triples, columns)
 
 
 def opened(

@@ -206,7 +206,7 @@ def _outside(mention: Mention, keys: Candidates) -> bool:
 
 
 def _key(keys: Candidates, number: int) -> Key:
-    predicate, _, meaning = keys.rests[number].partition("\t")
+    predicate, meaning = keys.parted(number)
     values = keys.values(number)
     return Key(predicate, values[0] if values else "", meaning)
 
