@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 
 demo: $(VENV)/demo.ok
 	$(BIN)/ergotext index build examples/facts.tsv -o examples/facts.ergo --tokenizer tiny-retriever
-	$(BIN)/ergotext retrieve -i examples/facts.ergo --posterior -k 1 "Who painted Guernica?" \
+	$(BIN)/ergotext retrieve -i examples/facts.ergo -k 1 "Who painted Guernica?" \
 		"How high is Mount Everest?" "苹果公司是谁创立的？"
 	$(BIN)/ergotext write summer beach "ice cream"
 

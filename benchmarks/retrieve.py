@@ -45,6 +45,8 @@ from ergotext.tasks.training.seq2seq.rewards import Rivals
 Answer = Callable[[Sequence[str]], list[str]]
 """From questions to ``subject ||| predicate ||| object`` each, nothing where there is no answer."""
 PARTS = ("EMF1", "EM_S", "EM_P")
+PLAIN = {"prefixes": 0, "model_probability": True, "threshold": 0.0}
+"""Answers in any case, and no probabilities."""
 
 
 class Generate:
@@ -100,7 +102,7 @@ def entry(fields: dict[str, str], values: list[str]) -> str:
 
 def ours(retriever: Retriever, questions: Sequence[str], **how: Any) -> list[str]:
     """The first hit of each question."""
-    found = retriever.retrieve(questions, k=1, **{"prefixes": 0, **how})
+    found = retriever.retrieve(questions, k=1, **{**PLAIN, **how})
     return [entry(hits[0].fields, hits[0].values) if hits else "" for hits in found]
 
 
@@ -133,7 +135,9 @@ def speed(model: Seq2SeqLM, retriever: Retriever, options: argparse.Namespace) -
             (beams, "ours, all entries as generate"): partial(search, spans=False),
             (beams, "ours, subjects in the question"): search,
             (beams, "ours, and look-ahead"): partial(search, lookahead=learned),
-            (beams, "ours, and posterior"): partial(search, lookahead=learned, posterior=True),
+            (beams, "ours, calibrated"): partial(
+                search, lookahead=learned, model_probability=False
+            ),
             (beams, "ours, and probabilities"): partial(search, lookahead=learned, prefixes=2048),
         }
     told, times = dict[tuple[int, str], list[str]](), {side: list[float]() for side in sides}

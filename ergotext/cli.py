@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from ergotext.commands.calibrate import calibrate
 from ergotext.commands.console import quit_by_signals, run
 from ergotext.commands.diagnose import diagnose
 from ergotext.commands.evaluate import evaluate
@@ -37,6 +38,7 @@ app.command()(paraphrase)
 app.command()(sample)
 app.command()(retrieve)
 app.command()(evaluate)
+app.command()(calibrate)
 app.command()(read)
 app.command()(diagnose)
 app.command()(train)

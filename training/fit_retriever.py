@@ -1,21 +1,20 @@
-"""Choose the scale of a retriever's look-ahead, and fit the temperature of their posterior.
+"""Choose the scale of a retriever's look-ahead.
 
-The scale is the one with the best EMF1 on the dev questions. The temperature is fitted on training
-questions, by maximum likelihood. That of the model alone stays 1, because over a large index its
-probabilities are known only within bounds. Writes retriever.json to the model's folder.
+The scale is the one with the best EMF1 on the dev questions. The temperature of the model's own
+probabilities stays 1, because over a large index they are known only within bounds;
+``fit_calibration.py`` fits that of model and look-ahead together. Writes retriever.json to the
+model's folder.
 """
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 import ergotext as et
 from ergotext.tasks.datasets.kgclue.data import read
-from ergotext.tasks.evaluation.temperature import fitted_temperature
 from ergotext.tasks.retrieval.lookahead.fitted import Fitted
 from ergotext.tasks.retrieval.lookahead.learned import Matched
 from ergotext.tasks.training.lookahead.scale import scores_by_scale
@@ -25,11 +24,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("model", type=Path, help="folder of the model and its look-ahead")
     parser.add_argument("-i", "--index", type=Path, required=True, help="in the model's tokens")
-    parser.add_argument("--train", required=True)
     parser.add_argument("--dev", required=True)
-    parser.add_argument(
-        "--questions", type=int, default=400, help="questions to fit the temperature on"
-    )
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -40,10 +35,7 @@ def main() -> None:
         values = (f"{name} {scores[name]:.3f}" for name in ("EMF1", "EM_S", "EM_P"))
         print(f"scale {scale:g}:", *values, flush=True)
     best = max(found, key=lambda scale: found[scale]["EMF1"])
-    ahead = replace(Matched.load(args.model), scale=best)
-    asked = read(args.train, limit=args.questions).asked
-    together = fitted_temperature(retriever, asked, lookahead=ahead, prefixes=0, posterior=True)
-    fitted = Fitted(best, posterior_temperature=round(together, 3))
+    fitted = Fitted(best)
     fitted.save(args.model)
     print(fitted)
 

@@ -17,7 +17,7 @@ from ergotext.commands.retrieve import (
     PREFIXES,
     RETRIEVER,
     LookAheadName,
-    Posterior,
+    ModelProbability,
     Temperature,
 )
 
@@ -80,7 +80,7 @@ def evaluate(
     ] = False,
     prompt: Annotated[str | None, typer.Option(help="Prompt template with {question}.")] = None,
     prefixes: Annotated[int, typer.Option(min=0, help=PREFIXES)] = 0,
-    posterior: Posterior = False,
+    model_probability: ModelProbability = False,
     temperature: Temperature = None,
     engine: Annotated[
         EngineName,
@@ -107,7 +107,7 @@ def evaluate(
     from ergotext.tasks.evaluation import evaluate as task
     from ergotext.tasks.evaluation.scoring import score
     from ergotext.tasks.plot import check_plot
-    from ergotext.tasks.retrieval.lookahead.fitted import temperature_for
+    from ergotext.tasks.retrieval.lookahead.own import own_calibration
 
     if predictions is not None:
         if index or output:
@@ -125,6 +125,10 @@ def evaluate(
             "missing; give an index (-i) and an output (-o), or --predictions", param_hint=missing
         )
     place(output)
+    joint = not (anywhere or model_probability or lookahead is LookAheadName.none)
+    _, warning = own_calibration(index, model, lookahead.value) if joint else (None, None)
+    if warning is not None:
+        typer.echo(warning, err=True)
     config = {
         "data": str(data),
         "index": str(index),
@@ -136,8 +140,8 @@ def evaluate(
         "anywhere": anywhere,
         "prompt": prompt,
         "prefixes": prefixes,
-        "temperature": temperature_for(model, temperature, posterior),
-        "posterior": posterior,
+        "temperature": temperature,
+        "model_probability": model_probability,
         "engine": engine.value,
         "workers": workers,
         "device": device,

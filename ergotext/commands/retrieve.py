@@ -36,21 +36,22 @@ LOOKAHEAD = (
 )
 DECODE = "beam decodes token by token; mlm fills in blanks after the question with a masked model."
 PREFIXES = (
-    "Prefixes to expand per question to bound the probabilities, which are exact if the index has "
-    "no more entries than this; 0 for no probabilities."
+    "Prefixes to expand per question to bound the model's own probabilities, which are exact if "
+    "the index has no more entries than this; 0 for none."
 )
-Posterior = Annotated[
+ModelProbability = Annotated[
     bool,
     typer.Option(
-        "--posterior",
-        help="Give the probabilities of model and look-ahead together, not of the model alone.",
+        "--model-probability",
+        help="Give the probabilities of the model alone over the whole index, with bounds, instead "
+        "of the calibrated ones of all that is known.",
     ),
 ]
 AUTO, BEAM = LookAheadName.auto, DecodeName.beam
 RETRIEVER = "tiny-retriever"
 Temperature = Annotated[
     float | None,
-    typer.Option(help="Temperature T of the probabilities, p^(1/T). [the model's own, or 1]"),
+    typer.Option(help="Temperature T of the probabilities, p^(1/T). [as calibrated]"),
 ]
 
 
@@ -81,11 +82,14 @@ def retrieve(
         ),
     ] = None,
     threshold: Annotated[
-        float,
+        float | None,
         typer.Option(
-            min=0, max=1, help="Give no answer if the best one is less probable than this."
+            min=0,
+            max=1,
+            help="Give no answer if the best one is less probable than this; 0 for an answer in "
+            "any case. [no answer if the base probably does not have it]",
         ),
-    ] = 0.0,
+    ] = None,
     lookahead: Annotated[LookAheadName, typer.Option(help=LOOKAHEAD)] = AUTO,
     anywhere: Annotated[
         bool,
@@ -99,7 +103,7 @@ def retrieve(
         typer.Option(help="Prompt template with {question} and, for mlm, {answer}."),
     ] = None,
     prefixes: Annotated[int, typer.Option(min=0, help=PREFIXES)] = 2048,
-    posterior: Posterior = False,
+    model_probability: ModelProbability = False,
     temperature: Temperature = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Questions per batch.")] = 32,
     limit: Annotated[
@@ -125,6 +129,7 @@ def retrieve(
         )
     from ergotext.tasks.retrieval.lookahead.fitted import temperature_for
     from ergotext.tasks.retrieval.lookahead.learned import lookahead_named
+    from ergotext.tasks.retrieval.lookahead.own import own_calibration
     from ergotext.tasks.retrieval.retriever import NAMELESS, answers, opened
 
     asked = _lines(standard_input()) if questions == ["-"] else questions
@@ -137,16 +142,22 @@ def retrieve(
         threads=threads,
         decode=decode.value,
     )
+    ahead = lookahead_named(lookahead.value, model, decode.value)
+    joint = ahead is not None and retriever.triples and not anywhere and not model_probability
+    calibration, warning = own_calibration(index, model, lookahead.value) if joint else (None, None)
+    if warning is not None:
+        typer.echo(warning, err=True)
     found = answers(
         retriever,
         asked[:limit],
-        lookahead=lookahead_named(lookahead.value, model, decode.value),
+        lookahead=ahead,
         anywhere=anywhere,
         k=k,
         beams=beams,
         prefixes=prefixes,
-        temperature=temperature_for(model, temperature, posterior),
-        posterior=posterior,
+        temperature=temperature_for(model, temperature, joint),
+        model_probability=model_probability,
+        calibration=calibration,
         threshold=threshold,
         batch_size=batch_size,
     )

@@ -150,7 +150,7 @@ INDEX = st.sampled_from(["kb.ergo", "plain.ergo"])
 @given(
     data=st.data(), asked=st.lists(h.texts, min_size=1, max_size=2), stdin=h.as_file(h.texts),
     more=options(k=h.numbers, beams=h.numbers, threshold=h.numbers, lookahead=LOOKAHEADS,
-                 anywhere=None, prompt=h.texts, prefixes=h.small, posterior=None,
+                 anywhere=None, prompt=h.texts, prefixes=h.small, model_probability=None,
                  temperature=h.numbers, batch_size=h.numbers, limit=h.numbers, json=None,
                  decode=st.sampled_from(["mlm", "beam", "x"]), o=h.paths, i=h.paths, **MODEL),
 )  # fmt: skip
@@ -165,9 +165,9 @@ def test_retrieve(data, asked: list[str], more: list[str], stdin: bytes, good) -
 
 @given(
     data=st.data(), asked=h.as_file(h.json_lines),
-    more=options(beams=h.small, lookahead=LOOKAHEADS, anywhere=None, prompt=h.texts, posterior=None,
-                 prefixes=h.small, temperature=h.numbers, limit=h.numbers, json=None,
-                 plot=h.paths, o=h.paths, i=h.paths, **MODEL),
+    more=options(beams=h.small, lookahead=LOOKAHEADS, anywhere=None, prompt=h.texts,
+                 model_probability=None, prefixes=h.small, temperature=h.numbers, limit=h.numbers,
+                 json=None, plot=h.paths, o=h.paths, i=h.paths, **MODEL),
 )  # fmt: skip
 @examples()
 def test_evaluate(data, asked: bytes, more: list[str], good) -> None:

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,10 @@ from ergotext.tasks.evaluation.titles import RANKED
 from ergotext.tasks.evaluation.workers import Ask, Make, Reply, by_ray, check_ray, here
 from ergotext.tasks.index_lock import changing
 from ergotext.tasks.plot import check_plot
+from ergotext.tasks.retrieval.lookahead.fitted import temperature_for
 from ergotext.tasks.retrieval.lookahead.learned import learned_digest, lookahead_named
+from ergotext.tasks.retrieval.lookahead.own import beside as beside_index
+from ergotext.tasks.retrieval.lookahead.own import own_calibration
 from ergotext.tasks.retrieval.retriever import opened
 
 BATCH = 32
@@ -51,6 +55,7 @@ def retriever_of(config: Mapping[str, Any]) -> Ask:
         threads=config["threads"],
     )
     spans = retriever.triples and not config["anywhere"]
+    calibrated = spans and is_calibrated(config)
     ask = partial(
         retriever.retrieve,
         k=1 if retriever.triples else min(RANKED, config["beams"]),
@@ -58,11 +63,21 @@ def retriever_of(config: Mapping[str, Any]) -> Ask:
         lookahead=lookahead_named(config["lookahead"], config["model"]) if spans else None,
         spans=spans,
         prefixes=config["prefixes"],
-        temperature=config["temperature"],
-        posterior=config.get("posterior", False),
+        temperature=temperature_for(config["model"], config["temperature"], calibrated),
+        model_probability=not calibrated,
+        calibration=own_calibration(Path(config["index"]), config["model"], config["lookahead"])[0]
+        if calibrated
+        else None,
+        threshold=0.0,
     )
     ask([])  # raises what is wrong with these numbers, before any question seems to fail
     return ask
+
+
+def is_calibrated(config: Mapping[str, Any]) -> bool:
+    """Whether triples are asked for with a look-ahead, and so have calibrated probabilities."""
+    alone = config.get("model_probability") or config.get("anywhere")
+    return not alone and config.get("lookahead", "none") != "none"
 
 
 def evaluate(config: Mapping[str, Any], make: Make, *, progress: bool = True) -> Evaluation:
@@ -122,8 +137,8 @@ def check(config: Mapping[str, Any]) -> Questions:
     if plot is not None:
         check_plot(Path(plot))
     titles = _holds_titles(Path(config["index"]))
-    if plot is not None and not config.get("prefixes") and not config.get("posterior"):
-        raise InputError("the plot needs probabilities: set posterior or prefixes")
+    if plot is not None and not config.get("prefixes") and (titles or not is_calibrated(config)):
+        raise InputError("the plot needs probabilities: set prefixes")
     return read(config["data"], config.get("limit"), titles)
 
 
@@ -158,6 +173,8 @@ def _alone(
     settings["index_digest"] = IndexFile.open(Path(config["index"])).meta["content"]
     if config.get("lookahead") in ("auto", "learned"):
         settings["lookahead_digest"] = learned_digest(config["model"])
+    if is_calibrated(config) and (own := beside_index(Path(config["index"]))).is_file():
+        settings["calibration_digest"] = blake2b(own.read_bytes(), digest_size=8).hexdigest()
     if predictions.found:
         check_same(told, settings)
     resolved = {**config, **settings}

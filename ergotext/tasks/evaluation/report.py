@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from ergotext.tasks.datasets.kgclue.data import Questions
 from ergotext.tasks.datasets.kgclue.metrics import PARTS, Marks
 from ergotext.tasks.evaluation.calibration import Abstention, Reliability, abstention, reliability
 from ergotext.tasks.evaluation.titles import TitleMarks
+from ergotext.tasks.retrieval.results import WITHHELD
 
 SHOWN = 20
 """Failed questions that are quoted on the screen; the record beside the predictions has all."""
@@ -35,6 +36,8 @@ class Evaluation:
     """of the questions whose answer is known; None if there are none"""
     probability: list[float | None]
     """of the first hit of each of these; 0 where there is no answer, None where it is unknown"""
+    none: list[float | None] = field(default_factory=list)
+    """of "none of these" for each of these; None where it is unknown"""
 
     def calibration(self) -> tuple[Reliability, Abstention] | None:
         """Reliability of the probabilities, and ``graded`` under abstention.
@@ -49,6 +52,18 @@ class Evaluation:
         right, score = self.marks.right[told], 100 * each[told]
         return reliability(p, right), abstention(p, score)
 
+    def withheld(self) -> tuple[int, int, float] | None:
+        """What ``retrieve`` would withhold: how many answers, how many right ones, and the score.
+
+        The score is ``graded`` with the withheld answers counted as lost. None if no probability
+        of "none of these" is known.
+        """
+        if not isinstance(self.marks, Marks) or all(one is None for one in self.none):
+            return None
+        lost = np.array([one is not None and one >= WITHHELD for one in self.none])
+        right = int((lost & self.marks.right).sum())
+        return int(lost.sum()), right, 100 * float(np.where(lost, 0.0, self.marks.emf1).mean())
+
     @property
     def graded(self) -> str:
         """What one answer is worth: its EMF1 or, of a title, its accuracy."""
@@ -57,6 +72,7 @@ class Evaluation:
     def record(self) -> dict[str, Any]:
         """Numbers for a file."""
         lines, calibration = self.questions.lines, self.calibration()
+        withheld = self.withheld()
         return {
             **(self.marks.scores() if self.marks is not None else {}),
             "questions": len(self.questions.asked),
@@ -69,6 +85,8 @@ class Evaluation:
             "lines": lines.read,
             "lines_left_out": lines.bad,
             "calibration_error": None if calibration is None else calibration[0].error,
+            "withheld": None if withheld is None else withheld[0],
+            "EMF1_withheld": None if withheld is None else round(withheld[2], 3),
             "seconds": round(self.seconds, 3),
         }
 
@@ -95,6 +113,12 @@ class Evaluation:
             table.append(f"EMF1 {scores['EMF1']:.3f}")
         if (calibration := self.calibration()) is not None:
             table.append(f"expected calibration error {calibration[0].error:.3f}")
+        if (withheld := self.withheld()) is not None:
+            count, right, score = withheld
+            table.append(
+                f"probably not in the base: {counted(count, 'answer')}, {right:,} of them right; "
+                f"EMF1 {score:.3f} if they are withheld"
+            )
         return "\n".join([*table, told])
 
     def complaints(self) -> list[str]:

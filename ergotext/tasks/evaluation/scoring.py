@@ -81,11 +81,11 @@ def _check_hit(hits: JsonLines, id_: Id, answer: object) -> None:
         or not all(isinstance(title, str) for title in titles[1:])
     ):
         raise InputError(f"{hits.path} has invalid titles {titles!r:.40} (id {id_}): remove it")
-    told = hit.get("probability")
-    if told is not None and not (isinstance(told, int | float) and 0 <= told <= 1):
-        raise InputError(
-            f"{hits.path} has an invalid probability {told!r:.40} (id {id_}): remove it"
-        )
+    for told in (hit.get("probability"), hit.get("none")):
+        if told is not None and not (isinstance(told, int | float) and 0 <= told <= 1):
+            raise InputError(
+                f"{hits.path} has an invalid probability {told!r:.40} (id {id_}): remove it"
+            )
 
 
 def scored(
@@ -104,6 +104,7 @@ def scored(
     probability = [
         hits.found.get(q.id, {}).get("probability") if text else 0.0 for q, text in known
     ]
+    none = [hits.found.get(q.id, {}).get("none") if text else None for q, text in known]
     return Evaluation(
         output,
         questions,
@@ -114,6 +115,7 @@ def scored(
         seconds,
         _marks(known, hits) if known else None,
         probability,
+        none,
     )
 
 

@@ -27,7 +27,7 @@ def fitted_temperature(
         Of the training set; those without an answer are left out. Each is asked some twenty times.
     **options
         Of ``Retriever.retrieve``, as questions will be asked later: ``beams``, ``lookahead``,
-        ``posterior``, ``prefixes``.
+        ``model_probability``, ``prefixes``.
 
     Raises
     ------
@@ -38,11 +38,10 @@ def fitted_temperature(
     if not known:
         raise InputError("no question has an answer to fit a temperature to")
     texts = [text for text, _ in known]
+    options = {"threshold": 0, **options}  # an answer in any case
     first = [hits[0] if hits else None for hits in retriever.retrieve(texts, 1, **options)]
     if any(hit is not None and np.isnan(hit.probability) for hit in first):
-        raise InputError(
-            "some probabilities are unknown: raise prefixes, or fit the posterior's temperature"
-        )
+        raise InputError("some probabilities are unknown: raise prefixes, or give a look-ahead")
     told = ["" if hit is None else SEPARATOR.join([*hit.fields.values(), ""]) for hit in first]
     right = mark([answer for _, answer in known], told).right
 

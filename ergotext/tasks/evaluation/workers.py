@@ -217,8 +217,9 @@ def _reply(hits: Sequence[HitLike]) -> Reply:
             f"the entry {answer!s:.80} contains |||, the separator of the fields of an answer, so "
             "it cannot be submitted"
         )
-    named = getattr(hits, "subject", None)
-    return Reply(str(answer), {**best.fields, "values": best.values, **told, "named": named})
+    none = getattr(hits, "none", math.nan)
+    more = {"named": getattr(hits, "subject", None), "none": None if math.isnan(none) else none}
+    return Reply(str(answer), {**best.fields, "values": best.values, **told, **more})
 
 
 def _pass_on_signals(error: BaseException) -> None:

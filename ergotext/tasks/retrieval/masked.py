@@ -48,10 +48,10 @@ class MaskedSearch:
 
     def check(self, plan: Plan) -> None:
         """Raise InputError for options that this search does not support."""
-        if plan.threshold > 0 or plan.temperature != 1:
-            raise InputError('decode "mlm" gives no probabilities: drop threshold and temperature')
         if plan.lookahead is not None:
             raise InputError('decode "mlm" takes no look-ahead: drop it')
+        if plan.threshold or plan.temperature != 1:
+            raise InputError('decode "mlm" gives no probabilities: drop threshold and temperature')
 
     def __call__(self, group: QuestionGroup, plan: Plan) -> list[Answers]:
         """For each question the best of its candidates, or of all keys."""

@@ -11,6 +11,7 @@ from ergotext.errors import InputError
 from ergotext.lm.trie.restricted import Paths
 from ergotext.support.arrays import Floats
 from ergotext.support.records import Count, Integer, Share, Whole, record
+from ergotext.tasks.retrieval.calibration import Calibration
 from ergotext.tasks.retrieval.candidates import Candidates, Potential
 
 Decode = Literal["beam", "mlm"]
@@ -26,19 +27,20 @@ class Plan:
     lookahead: SkipValidation[Potential | None]
     prefixes: Whole
     temperature: Annotated[float, Field(ge=1e-6, le=1e6)]  # log p / T must be a number
-    threshold: Share
+    threshold: Share | None
     batch_size: Count
     spans: bool
-    posterior: bool = False
+    calibration: SkipValidation[Calibration | None] = None
+    """of model and look-ahead together; None for the model's own probabilities"""
 
     def check(self) -> None:
         """InputError if options do not go together."""
         if self.beams < self.k:
             raise InputError(f"beams ({self.beams}) must be at least k ({self.k})")
-        if self.posterior and self.lookahead is None:
+        if self.calibration is not None and self.lookahead is None:
             raise InputError(
-                "posterior needs a look-ahead: give one (a search of all entries has none), or "
-                "drop posterior"
+                "a calibration needs a look-ahead: give one (a search of all entries has none), or "
+                "drop the calibration"
             )
 
 

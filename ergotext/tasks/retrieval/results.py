@@ -12,6 +12,12 @@ from ergotext.lm.trie.spotted import Naming
 from ergotext.support.words import seen
 from ergotext.tasks.retrieval.candidates import Mention
 
+WITHHELD = 0.5
+"""Probability of "none of these" from which on there is no answer, where no threshold is given."""
+WORTH_SAYING = 0.05
+"""Probability of "none of these" from which on a line is printed for it."""
+NEAREST = 3
+"""Names that are given in place of an answer."""
 Tokens = tuple[int, ...]
 """A key: token ids, the end token left out."""
 
@@ -54,12 +60,15 @@ class Answers:
         What all keys of the index weigh together, if that is known.
     notes : tuple of str
         What the asker should know.
+    none : float
+        The probability that no key of the index is the answer; NaN if it is not known.
     """
 
     best: list[ScoredKey]
     exact: bool
     mass: Mass | None
     notes: tuple[str, ...] = ()
+    none: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -83,9 +92,10 @@ class Hit:
         ``decode="mlm"`` Σ log p(token | question, all other tokens of the key): the log of a
         product of conditionals, a pseudo-likelihood, and no probability of the key.
     probability_low, probability_high : float
-        Bounds of p(key, end | question)^(1/T), normalised over all keys of the index: equal where
-        it is exact, NaN where nothing was done to find out. Of a posterior, exp(score / T) instead
-        of p^(1/T).
+        Bounds of the probability. With a look-ahead it is exact: exp(score / T), normalised over
+        all candidates and "none of these". Without one, or if the model's own probability is
+        asked for: p(key, end | question)^(1/T), normalised over all keys of the index. NaN where
+        nothing was done to find out.
     probability : float
         The middle of the bounds, if they are 0.1 apart at most; else NaN, as it is not known.
     mention : Mention, optional
@@ -145,7 +155,23 @@ def taken(hits: Sequence[Hit]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def below(hit: Hit, threshold: float) -> str:
+def withheld(hits: Sequence[Hit], none: float, threshold: float | None) -> str | None:
+    """Why hits are no answer; None if they are one."""
+    if not hits or threshold == 0:
+        return None
+    if threshold is not None:
+        return None if hits[0].probability_low >= threshold else _below(hits[0], threshold)
+    if not none >= WITHHELD:
+        return None
+    names = dict.fromkeys(next(iter(hit.fields.values())) for hit in hits)
+    nearest = ", ".join(repr(name) for name in [*names][:NEAREST])
+    return (
+        f"no answer: probably not in this base ({none:.3f}); the nearest: {nearest}; a threshold "
+        "of 0 gives answers all the same"
+    )
+
+
+def _below(hit: Hit, threshold: float) -> str:
     """Why a hit is no answer."""
     if math.isnan(hit.probability_low):
         return f"the probability of the best answer is not known: {threshold:g} is not reached"
@@ -178,6 +204,10 @@ class Hits(list[Hit]):
         What the asker should know: why there is no answer, or that no subject was found.
     restricted : bool
         Whether subjects were looked for in the question.
+    none : float
+        The probability that the index does not hold the answer, or that the question names its
+        subject in a way that was not found. NaN if it is not known: without a look-ahead that is
+        calibrated for it.
     """
 
     def __init__(
@@ -187,12 +217,14 @@ class Hits(list[Hit]):
         mentions: tuple[Mention, ...] = (),
         notes: tuple[str, ...] = (),
         restricted: bool = False,
+        none: float = math.nan,
     ) -> None:
         super().__init__(hits)
         self.exact = exact
         self.mentions = mentions
         self.notes = notes
         self.restricted = restricted
+        self.none = none
 
     @property
     def subject(self) -> Subject | None:
@@ -215,7 +247,8 @@ class Hits(list[Hit]):
         notes = [f"  ({note})" for note in self.notes]
         if not self and not notes:
             notes = ["  (no answer)"]
-        return "\n".join([seen(question), *(hit.line() for hit in self), *notes])
+        none = [f"  {self.none:.3f}  (none of these)"] if self and self.none >= WORTH_SAYING else []
+        return "\n".join([seen(question), *(hit.line() for hit in self), *none, *notes])
 
     def json(self, question: str, ascii_only: bool = False) -> str:
         """One JSON object."""
@@ -224,6 +257,7 @@ class Hits(list[Hit]):
             "results": [hit.record() for hit in self],
             "exact": self.exact,
             "subject": self.subject,
+            "none": None if math.isnan(self.none) else self.none,
             "mentions": [mention.text for mention in self.mentions],
             "notes": self.notes,
         }

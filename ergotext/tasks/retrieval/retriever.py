@@ -19,11 +19,12 @@ from ergotext.lm.trie.schema import TITLES, TRIPLES, Schema
 from ergotext.lm.trie.tree import TokenTrie, settled
 from ergotext.support.threads import use_threads
 from ergotext.support.words import check_texts, counted
+from ergotext.tasks.retrieval.calibration import UNFITTED, Calibration
 from ergotext.tasks.retrieval.candidates import Candidates, Potential, Spotter, every_key
 from ergotext.tasks.retrieval.masked import MaskedSearch
 from ergotext.tasks.retrieval.readers import reader_of
 from ergotext.tasks.retrieval.request import Decode, Plan, QuestionGroup
-from ergotext.tasks.retrieval.results import Hit, Hits, Mass, ScoredKey, below, lettering, taken
+from ergotext.tasks.retrieval.results import Hit, Hits, Mass, ScoredKey, lettering, taken, withheld
 from ergotext.tasks.retrieval.search import KeySearch
 from ergotext.tasks.retrieval.shortlist import potentials_of, shortlisted
 
@@ -114,9 +115,10 @@ class Retriever:
         lookahead: Potential | None = None,
         spans: bool | None = None,
         prefixes: int = PREFIXES,
-        temperature: float = 1.0,
-        posterior: bool = False,
-        threshold: float = 0.0,
+        temperature: float | None = None,
+        model_probability: bool = False,
+        calibration: Calibration | None = None,
+        threshold: float | None = None,
         batch_size: int = 32,
     ) -> list[Hits]:
         """The ``k`` best entries for each question, best first.
@@ -139,15 +141,21 @@ class Retriever:
             Maximum number of key prefixes to expand per question to bound the probabilities: more
             are slower and give closer bounds. If the index has no more keys than this, the
             probabilities are exact. With 0 there are none.
-        temperature : float
-            T of the probabilities p^(1/T); fit it so that they are calibrated.
-        posterior : bool
-            Probabilities are those of model and look-ahead together, exp(score / T) over all keys
-            that the look-ahead does not exclude, exact to ``search.NEGLIGIBLE``. They are NaN of
-            questions that have no subject, and hence no look-ahead, or (of a large index) more
-            than 1,024 candidates, some of which were not scored.
-        threshold : float
-            Return no answer unless the first hit is certainly at least this probable.
+        temperature : float, optional
+            T of the probabilities, p^(1/T). By default that of the calibration and, for the
+            model's own probability, 1.
+        model_probability : bool
+            Give the model's own probability, normalised over all keys of the index, with bounds;
+            without a look-ahead there is no other. By default, the probability is that of all that
+            is known: exp(score / T) over all candidates and "none of these" (``Hits.none``), where
+            the score is of mention, look-ahead and model. It is exact to ``search.NEGLIGIBLE``,
+            and NaN of questions with more than 1,024 candidates.
+        calibration : Calibration, optional
+            Temperature, and how likely "none of these" is. By default that of the look-ahead.
+        threshold : float, optional
+            Return no answer unless the first hit is certainly at least this probable. By default,
+            there is no answer where "none of these" has a probability of 0.5 or more; with 0 there
+            is always one.
         batch_size : int
             Questions per batch.
 
@@ -162,9 +170,14 @@ class Retriever:
         """
         restricted = self.triples if spans is None else spans
         width = max(k, 10) if beams is None else beams
+        if calibration is None and lookahead is not None and not model_probability:
+            calibration = getattr(lookahead, "calibration", UNFITTED)
+        if temperature is None:
+            temperature = 1.0 if calibration is None else calibration.temperature
         plan = Plan(
-            k, width, lookahead, prefixes, temperature, threshold, batch_size, restricted, posterior
-        )
+            k, width, lookahead, prefixes, temperature, threshold, batch_size, restricted,
+            calibration,
+        )  # fmt: skip
         plan.check()
         self.search.check(plan)
         check_texts(questions, "questions")
@@ -191,7 +204,7 @@ class Retriever:
                     potentials = potentials_of(plan.lookahead, asked, each)
                 yield QuestionGroup(numbers, asked, encoded, each, None, potentials)
                 continue
-            found = shortlisted(self._spotter, asked, plan.lookahead)
+            found = shortlisted(self.spotter, asked, plan.lookahead)
             some = np.array([len(one) > 0 for one in found.candidates])
             places = np.cumsum(some) - 1
             paths = replace(found.paths, input=places[found.paths.input])
@@ -228,21 +241,21 @@ class Retriever:
         for number, found in enumerate(answers):
             keys = None if group.candidates is None else group.candidates[number]
             mentions = () if keys is None else keys.mentions
-            together = plan.posterior and keys is not None
+            together = plan.calibration is not None and keys is not None
             hits = [
                 self._hit(one, found.mass, plan.temperature, together, keys) for one in found.best
             ]
             notes = taken(hits[:1]) + lettering(mentions) + found.notes
-            if hits and plan.threshold > 0 and not hits[0].probability_low >= plan.threshold:
-                notes += (below(hits[0], plan.threshold),)
+            if (why := withheld(hits, found.none, plan.threshold)) is not None:
+                notes += (why,)
                 hits = []
-            yield Hits(hits, found.exact, mentions, notes, plan.spans)
+            yield Hits(hits, found.exact, mentions, notes, plan.spans, found.none)
 
     def _unanswered(self, question: str) -> tuple[str, ...]:
         """Why there is no answer, and the subjects that may be meant."""
         if self.nameless:
             return NO_SUBJECT, NAMELESS
-        names = ", ".join(map(repr, self._spotter.suggestions(question)))
+        names = ", ".join(map(repr, self.spotter.suggestions(question)))
         return (f"{NO_SUBJECT}; the nearest: {names}" if names else NO_SUBJECT,)
 
     @property
@@ -273,7 +286,7 @@ class Retriever:
         return Hit(text, fields, values, answer.score, answer.log_prob, middle, low, high, mention)
 
     @cached_property
-    def _spotter(self) -> Spotter:
+    def spotter(self) -> Spotter:
         return Spotter(self.trie, self.triples, len(self.schema.key))
 
     @cached_property

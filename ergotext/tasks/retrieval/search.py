@@ -24,9 +24,9 @@ from ergotext.tasks.retrieval.request import Plan, QuestionGroup
 from ergotext.tasks.retrieval.results import Answers, Mass, ScoredKey, Tokens
 
 MOST_SCORED = 1024
-"""Keys of a question that are scored at most where a posterior is asked for."""
+"""Keys of a question that are scored at most for a calibrated probability."""
 NEGLIGIBLE = 1e-4
-"""What the keys that are not scored for a posterior weigh together at most, beside the best."""
+"""What the keys that are not scored for a probability weigh together at most, beside the best."""
 
 
 class KeySearch:
@@ -56,7 +56,7 @@ class KeySearch:
 
     def check(self, plan: Plan) -> None:
         """Raise InputError for options that this search does not support."""
-        if plan.threshold > 0 and not (plan.prefixes or plan.posterior):
+        if plan.threshold and not plan.prefixes and plan.calibration is None:
             raise InputError("a threshold needs probabilities: set prefixes to 1 or more")
 
     def __call__(self, group: QuestionGroup, plan: Plan) -> list[Answers]:
@@ -65,7 +65,7 @@ class KeySearch:
             return [Answers([], True, None)] * len(group.encoded)
         decoding = self.reader.read(group.encoded)
         potentials = group.potentials
-        if len(self.trie) <= plan.prefixes and not plan.posterior:
+        if len(self.trie) <= plan.prefixes and plan.calibration is None:
             return self._scored(decoding, group, potentials, plan)
         return self._searched(decoding, group, potentials, plan)
 
@@ -86,7 +86,7 @@ class KeySearch:
             ordinals = [keys.ordinals for keys in group.candidates]
             proven = proven_best(
                 decoding, automaton, ordinals, potentials, plan.k, plan.beams,
-                plan.temperature if plan.posterior else None,
+                None if plan.calibration is None else plan.temperature,
             )  # fmt: skip
             left = [
                 values if best is None else np.full_like(values, -np.inf)
@@ -106,21 +106,44 @@ class KeySearch:
                 for best, one in zip(proven, searched, strict=True)
             ]
         masses: list[Mass | None] = [None] * len(found)
-        if plan.posterior and potentials is not None:
+        none = [math.nan] * len(found)
+        if plan.calibration is not None and potentials is not None:
             for number, best in enumerate(proven):
                 # Keys that were proven no better than the best still weigh something.
                 if best is not None and (potentials[number] > -np.inf).sum() <= MOST_SCORED:
-                    scores = np.array([answer.score for answer in best])
-                    masses[number] = exact_mass(scores / plan.temperature)
-        elif plan.prefixes and not plan.posterior:
+                    masses[number], none[number] = self._joint(
+                        group, number, potentials[number], best, plan
+                    )
+        elif plan.prefixes and plan.calibration is None:
             known = [{answer.tokens: answer.log_prob for answer in best} for best, _ in found]
             masses[:] = bounded_mass(
                 decoding, self.trie, known, prefixes=plan.prefixes, temperature=plan.temperature
             )
         return [
-            Answers(best[: plan.k], exact, mass)
-            for (best, exact), mass in zip(found, masses, strict=True)
+            Answers(best[: plan.k], exact, mass, none=share)
+            for (best, exact), mass, share in zip(found, masses, none, strict=True)
         ]
+
+    def _joint(
+        self,
+        group: QuestionGroup,
+        number: int,
+        potentials: Floats,
+        best: Sequence[ScoredKey],
+        plan: Plan,
+    ) -> tuple[Mass, float]:
+        """What all candidates of a question and "none of these" weigh, and the share of "none"."""
+        assert group.candidates is not None and plan.calibration is not None
+        scores = np.array([answer.score for answer in best])
+        mass, keys = exact_mass(scores / plan.temperature), group.candidates[number]
+        if not best or not plan.calibration.weights or not keys.mentions:
+            return mass, math.nan
+        first = int(np.flatnonzero(keys.ordinals == self.trie.ordinal(best[0].tokens))[0])
+        odds = plan.calibration.none_odds(
+            group.questions[number], keys, first, float(potentials[first]), scores
+        )
+        total = exact_mass(np.array([mass.low, mass.low + odds]))
+        return total, math.exp(mass.low + odds - total.low)
 
     def _scored(
         self, decoding: Decoding, group: QuestionGroup, potentials: list[Floats] | None, plan: Plan

@@ -167,7 +167,7 @@ def test_proven_and_searched_questions_in_one_batch(
         for scale in (0.01, 0.3, 9.0):
             found = retriever.retrieve(
                 table.QUESTIONS, k=2, beams=beams, lookahead=partial(by_number, scale), spans=spans,
-                prefixes=prefixes,
+                prefixes=prefixes, model_probability=True,
             )  # fmt: skip
             scores = [[hit.score for hit in hits] for hits in found]
             true = known.setdefault(scale, scores)

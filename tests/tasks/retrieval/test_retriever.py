@@ -106,7 +106,9 @@ def test_only_keys_whose_subject_is_in_the_question(
     """Against every key, its subject sought in the question, and its potential written out."""
     retriever = Retriever(lm, folder / "facts.ergo")
     keys = tuple(lm.keys.decode(key) for key in retriever.trie.keys(()))
-    found = retriever.retrieve(QUESTIONS, k=60, beams=60, lookahead=ahead, prefixes=prefixes)
+    found = retriever.retrieve(
+        QUESTIONS, k=60, beams=60, lookahead=ahead, prefixes=prefixes, model_probability=True
+    )
     for question, hits in zip(QUESTIONS, found, strict=True):
         known = every(lm, question, keys)
         inside = [k for k in keys if k.split("\t")[0] in question]
@@ -149,7 +151,9 @@ def test_a_potential_may_leave_keys_out_and_sees_what_they_are(lm: Seq2SeqLM, fo
 
     retriever = Retriever(lm, folder / "facts.ergo")
     for prefixes in (1000, 0):
-        (hits,) = retriever.retrieve(QUESTIONS[:1], k=50, lookahead=potential, prefixes=prefixes)
+        (hits,) = retriever.retrieve(
+            QUESTIONS[:1], k=50, lookahead=potential, prefixes=prefixes, model_probability=True
+        )
         assert {h.text for h in hits} == {"苹果\t颜色", "苹果（公司）\t颜色", "苹果（水果）\t颜色"}
         keys = asked[QUESTIONS[0]]
         assert [keys.mentions[n] for n in set(keys.mention)] == [Mention("苹果", 0, 2)]
@@ -178,6 +182,7 @@ def test_a_potential_over_all_keys(lm: Seq2SeqLM, folder: Path) -> None:
             beams=60,
             spans=False,
             prefixes=n,
+            model_probability=True,
             lookahead=StringMatch(scale=100.0),
         )
         for n in (1000, 0)

@@ -44,7 +44,7 @@ def test_probabilities_are_those_of_enumeration(reader: TableReader, trie: Token
     for temperature, prefixes in itertools.product((0.6, 1.0, 2.5), (len(KEYS), 300, 60, 5)):
         found = retriever.retrieve(
             QUESTIONS, k=4, beams=len(KEYS), lookahead=StringMatch(scale=1.0),
-            prefixes=prefixes, temperature=temperature,
+            prefixes=prefixes, temperature=temperature, model_probability=True,
         )  # fmt: skip
         for question, hits in zip(QUESTIONS, found, strict=True):
             known = every(reader, question)
@@ -72,7 +72,13 @@ def test_search_gives_what_scoring_all_gives(reader: TableReader, trie: TokenTri
     for ahead, spans in itertools.product((None, StringMatch(scale=0.7)), (True, False)):
         scored, searched = (
             module.Retriever(reader, trie, triples=True).retrieve(
-                QUESTIONS, k=6, beams=len(KEYS), lookahead=ahead, spans=spans, prefixes=n
+                QUESTIONS,
+                k=6,
+                beams=len(KEYS),
+                lookahead=ahead,
+                spans=spans,
+                prefixes=n,
+                model_probability=True,
             )
             for n in (1000, 0)
         )

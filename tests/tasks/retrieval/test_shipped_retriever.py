@@ -72,7 +72,7 @@ def test_questions_of_either_language_are_answered(retriever: et.Retriever) -> N
     """Chance is one in four: nineteen of these twenty were right when the model was put here."""
     ahead = et.load_lookahead("tiny-retriever")
     assert [len(one.known) < 100 for one in ahead.others] == [True]  # English
-    found = retriever.retrieve(list(ASKED), 1, lookahead=ahead, posterior=True, temperature=24)
+    found = retriever.retrieve(list(ASKED), 1, lookahead=ahead, threshold=0)
     told = [hits[0].values[0] for hits in found]
     right = [value == wanted for value, wanted in zip(told, ASKED.values(), strict=True)]
     assert sum(right) >= 18, [asked for asked, well in zip(ASKED, right, strict=True) if not well]
@@ -92,7 +92,7 @@ def english(retriever: et.Retriever, written: str) -> int:
     """How many of the fourteen English questions are answered rightly if written like this."""
     asked = {written.format(q[:-1]): value for q, value in ASKED.items() if q.isascii()}
     ahead = et.load_lookahead("tiny-retriever")
-    found = retriever.retrieve(list(asked), 1, lookahead=ahead, prefixes=0)
+    found = retriever.retrieve(list(asked), 1, lookahead=ahead, threshold=0)
     return sum(
         hits[0].values[0] == value for hits, value in zip(found, asked.values(), strict=True)
     )

@@ -43,6 +43,8 @@ class Question(NamedTuple):
     """None where the file has none, as in test sets, or titles"""
     title: str | None = None
     """the answer in a file of titles"""
+    absent: bool = False
+    """whether the base is said not to hold the answer (an empty one)"""
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,8 @@ def read(path: str | Path, limit: int | None = None, titles: bool | None = False
     The answers are triples, or ``titles``; with None, whichever most of them are.
 
     A line that is not UTF-8 or JSON, lacks a field, repeats an id, or has an answer of another form
-    is left out and counted. A line without an answer (or with null) is a question all the same.
-    Blank lines are none.
+    is left out and counted. A line without an answer (or with null) is a question all the same; an
+    empty answer says that the base does not hold one. Blank lines are none.
 
     Raises
     ------
@@ -163,6 +165,8 @@ def _question(number: int, line: bytes, titles: bool) -> Question:
         raise ValueError(f"the answer {answer!r:.60} is not a text")
     if titles and SEPARATOR in (answer or ""):
         raise ValueError(f"the answer {answer!r:.60} is a triple, where titles are expected")
+    if answer == "":
+        return Question(number, found["id"], text, None, absent=True)
     if titles:
         return Question(number, found["id"], text, None, answer)
     return Question(number, found["id"], text, None if answer is None else triple(answer))

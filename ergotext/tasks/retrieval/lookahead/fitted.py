@@ -24,14 +24,12 @@ class Fitted:
     scale : float
         What a nat of the learned look-ahead counts beside one of the model's log-probability.
         Encoder-decoders that were trained for minutes know little that the look-ahead does not.
-    temperature, posterior_temperature : float
-        T under which probabilities are calibrated: the model's, and those of model and look-ahead
-        together.
+    temperature : float
+        T of the model's own probabilities.
     """
 
     scale: float = 10.0
     temperature: float = 1.0
-    posterior_temperature: float = 10.0
 
     @classmethod
     def of(cls, model: str) -> Fitted:
@@ -67,9 +65,9 @@ class Fitted:
         write_text(folder / NAME, json.dumps(asdict(self)) + "\n")
 
 
-def temperature_for(model: str, asked: float | None, posterior: bool = False) -> float:
-    """The given temperature or, by default, the one fitted to the named model."""
-    if asked is not None:
-        return asked
-    fitted = Fitted.of(model)
-    return fitted.posterior_temperature if posterior else fitted.temperature
+def temperature_for(model: str, asked: float | None, calibrated: bool) -> float | None:
+    """The given temperature or, by default, that of the model's own probabilities.
+
+    None leaves it to the calibration, where probabilities are ``calibrated``.
+    """
+    return asked if asked is not None or calibrated else Fitted.of(model).temperature

@@ -15,6 +15,8 @@ from ergotext.errors import InputError
 from ergotext.lm.conversion import expanded
 from ergotext.lm.sources import source_of
 from ergotext.lm.trie.spotted import Naming
+from ergotext.tasks.retrieval.calibration import NAME as FITTED
+from ergotext.tasks.retrieval.calibration import UNFITTED, Calibration
 from ergotext.tasks.retrieval.candidates import Candidates, Mention, Potential
 from ergotext.tasks.retrieval.lookahead.features import SUBJECT, Asked, Key
 from ergotext.tasks.retrieval.lookahead.fitted import Fitted
@@ -50,6 +52,8 @@ class Matched:
         What a nat of the score counts beside one of the model's log-probability.
     mentions : MentionWeights
         Added to the matcher's score.
+    calibration : Calibration
+        Of the probabilities of mention, matcher and model together.
     others : tuple of Matcher
         For other languages, say. A question goes to one of these if it knows nearly all letters
         (``KNOWN``) of the question and of the predicates; of several, to the one of fewest others.
@@ -59,13 +63,14 @@ class Matched:
     scale: float = Fitted().scale
     others: tuple[Matcher, ...] = ()
     mentions: MentionWeights = ALIKE
+    calibration: Calibration = UNFITTED
 
     @classmethod
     def load(cls, folder: str | Path) -> Matched:
         """The matchers in a model's folder, at its fitted scale; errors as both ``load`` have."""
         first, *others = (Matcher.load(each) for each in matcher_folders(folder))
         scale, mentions = Fitted.load(Path(folder)).scale, MentionWeights.load(folder)
-        return cls(first, scale, tuple(others), mentions)
+        return cls(first, scale, tuple(others), mentions, Calibration.load(Path(folder) / FITTED))
 
     def __call__(self, question: str, keys: Candidates) -> NDArray[np.float64]:
         return self.many([question], [keys])[0]
@@ -260,7 +265,7 @@ def learned_digest(model: str) -> str:
         return ""
     told = blake2b(str(Fitted.load(folder).scale).encode(), digest_size=8)
     for path in (
-        each / name for each in matcher_folders(folder) for name in (CONFIG, WEIGHTS, NAME)
+        each / name for each in matcher_folders(folder) for name in (CONFIG, WEIGHTS, NAME, FITTED)
     ):
         told.update(path.read_bytes() if path.is_file() else b"")
     return told.hexdigest()

@@ -13,6 +13,7 @@ from ergotext.cli import main
 from ergotext.errors import InputError, ModelError
 from ergotext.lm.trie import TokenTrie
 from ergotext.tasks.retrieval import search
+from ergotext.tasks.retrieval.calibration import Calibration
 from ergotext.tasks.retrieval.candidates import Candidates
 from ergotext.tasks.retrieval.lookahead.fitted import NAME, Fitted
 from ergotext.tasks.retrieval.retriever import Retriever
@@ -28,7 +29,7 @@ def ahead(question: str, keys: Candidates) -> np.ndarray:
 
 
 @pytest.mark.parametrize("spans", [True, False])
-def test_posteriors_are_those_of_enumeration(
+def test_probabilities_are_those_of_enumeration(
     reader: TableReader,
     trie: TokenTrie,
     spans: bool,
@@ -37,12 +38,10 @@ def test_posteriors_are_those_of_enumeration(
     monkeypatch.setattr(search, "MOST_SCORED", 1000)
     retriever = Retriever(reader, trie, triples=True)
     found = retriever.retrieve(
-        table.QUESTIONS, k=1000, lookahead=ahead, spans=spans, prefixes=0, posterior=True,
-        temperature=3.0,
+        table.QUESTIONS, k=1000, lookahead=ahead, spans=spans, prefixes=0, temperature=3.0,
     )  # fmt: skip
     one = retriever.retrieve(
-        table.QUESTIONS, k=1, lookahead=ahead, spans=spans, prefixes=0, posterior=True,
-        temperature=3.0,
+        table.QUESTIONS, k=1, lookahead=ahead, spans=spans, prefixes=0, temperature=3.0,
     )  # fmt: skip
     for question, hits, first in zip(table.QUESTIONS, found, one, strict=True):
         if spans and not hits.mentions:
@@ -67,7 +66,7 @@ def test_too_many_candidates_have_none(
     monkeypatch.setattr(search, "MOST_SCORED", 3)
     flat = Retriever(reader, trie, triples=True).retrieve(
         table.QUESTIONS[:1], k=2, beams=2, lookahead=lambda _, keys: np.zeros(len(keys)),
-        prefixes=0, posterior=True,
+        prefixes=0,
     )  # fmt: skip
     assert len(flat[0]) == 2 and all(math.isnan(hit.probability) for hit in flat[0])
 
@@ -78,7 +77,7 @@ def test_few_scores_that_prove_the_best_are_not_all_there_is(
     """The best are proven, but the others weigh something too: no share can be told."""
     monkeypatch.setattr(search, "MOST_SCORED", 3)
     retriever = Retriever(reader, trie, triples=True)
-    options = {"k": 1, "prefixes": 0, "posterior": True, "temperature": 200.0}
+    options = {"k": 1, "prefixes": 0, "temperature": 200.0}
     (hits,) = retriever.retrieve(
         table.QUESTIONS[:1], lookahead=lambda _, keys: -100.0 * np.arange(len(keys)), **options
     )
@@ -97,26 +96,26 @@ def test_what_is_not_known_reaches_no_threshold(
     monkeypatch.setattr(search, "MOST_SCORED", 3)
     (hits,) = Retriever(reader, trie, triples=True).retrieve(
         table.QUESTIONS[:1], k=2, beams=2, lookahead=lambda _, keys: np.zeros(len(keys)),
-        prefixes=0, posterior=True, threshold=0.5,
+        prefixes=0, threshold=0.5,
     )  # fmt: skip
     assert not hits and "not known" in hits.notes[-1]
 
 
 def test_thresholds_go_by_it(reader: TableReader, trie: TokenTrie) -> None:
     retriever = Retriever(reader, trie, triples=True)
-    options = {"lookahead": ahead, "prefixes": 0, "posterior": True}
+    options = {"lookahead": ahead, "prefixes": 0}
     (hits,) = retriever.retrieve(table.QUESTIONS[:1], k=1, **options)
     for above, count in ((hits[0].probability + 1e-6, 0), (hits[0].probability - 1e-6, 1)):
         (again,) = retriever.retrieve(table.QUESTIONS[:1], k=1, threshold=above, **options)
         assert len(again) == count
-    with pytest.raises(InputError, match="posterior needs a look-ahead"):
-        retriever.retrieve(table.QUESTIONS, posterior=True)
+    with pytest.raises(InputError, match="a calibration needs a look-ahead"):
+        retriever.retrieve(table.QUESTIONS, calibration=Calibration())
 
 
 def test_fitted_numbers(tmp_path: Path) -> None:
     assert Fitted.load(tmp_path) == Fitted()
-    Fitted(3.0, 1.5, 2.5).save(tmp_path)
-    assert Fitted.load(tmp_path) == Fitted(3.0, 1.5, 2.5)
+    Fitted(3.0, 1.5).save(tmp_path)
+    assert Fitted.load(tmp_path) == Fitted(3.0, 1.5)
     for damaged in (
         "{",
         '{"size": 1}',
@@ -131,23 +130,23 @@ def test_fitted_numbers(tmp_path: Path) -> None:
 
 
 def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Its temperature is the one that was fitted, unless another is asked for."""
+    """The model's own temperature is of its own probabilities, and of no others."""
     lines = "香蕉\t产地\t海南\n香蕉\t颜色\t黄\n香蕉\t高度\t3米\n"
     saved(tmp_path / "model", [lines])
     (tmp_path / "kb.tsv").write_text(lines, encoding="utf-8")
     files = [str(tmp_path / name) for name in ("kb.tsv", "kb.ergo")]
     model = str(tmp_path / "model")
     assert main(["index", "build", files[0], "-o", files[1], "--tokenizer", model]) == 0
-    Fitted(posterior_temperature=40.0).save(tmp_path / "model")
+    Fitted(temperature=40.0).save(tmp_path / "model")
     common = ["retrieve", "-i", files[1], "--model", model, "--device", "cpu", "--json", "香蕉颜色"]
     told = []
-    for options in ([], ["--temperature", "40"], ["--temperature", "4"]):
+    for options in ([], ["--temperature", "10"], ["--model-probability"], ["--lookahead", "none"],
+                    ["--lookahead", "none", "--temperature", "40"]):  # fmt: skip
         capsys.readouterr()
-        assert main([*common, "--posterior", *options]) == 0
+        assert main([*common, *options]) == 0
         told.append(json.loads(capsys.readouterr().out)["results"])
-    weights = np.exp(np.array([hit["score"] for hit in told[0]]) / 40)
-    assert [hit["probability"] for hit in told[0]] == pytest.approx(weights / weights.sum())
-    assert told[0] == told[1] != told[2]
-    capsys.readouterr()
-    assert main([*common, "--posterior", "--lookahead", "none"]) == 2
-    assert "look-ahead" in capsys.readouterr().err
+    for which, number, temperature in ((0, "score", 10), (2, "log_prob", 40), (3, "log_prob", 40)):
+        weights = np.exp(np.array([hit[number] for hit in told[which]]) / temperature)
+        probability = [hit["probability"] for hit in told[which]]
+        assert probability == pytest.approx(weights / weights.sum(), abs=1e-6)
+    assert told[0] == told[1] != told[2] and told[3] == told[4]

@@ -1,0 +1,237 @@
+"""Fit a calibration: temperature and the share of "none of these", on questions with answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from scipy.optimize import minimize, minimize_scalar
+
+from ergotext.errors import InputError
+from ergotext.lm.loading import Dtype
+from ergotext.support.arrays import Floats
+from ergotext.support.words import counted
+from ergotext.tasks.datasets.kgclue.data import Question, read
+from ergotext.tasks.evaluation.cases import KNOWN, NO_KEY, NO_SUBJECT, Case, cases
+from ergotext.tasks.evaluation.evaluate import check_apart
+from ergotext.tasks.retrieval.calibration import FEATURES, UNFITTED, Calibration
+from ergotext.tasks.retrieval.candidates import Potential
+from ergotext.tasks.retrieval.lookahead.learned import lookahead_named
+from ergotext.tasks.retrieval.lookahead.own import beside, origin
+from ergotext.tasks.retrieval.retriever import Retriever, opened
+
+FEWEST = 50
+"""Answered questions that a calibration is fitted on at least: the share of right answers among
+fewer is known to no better than 0.06."""
+_SPREAD = 0.5
+"""Standard deviation of log T around the temperature that is started from."""
+FEWEST_ABSENT = 10
+"""Questions that the base does not answer from which on none are made of the others."""
+FOLDS = 5
+LOWEST = -36.0
+
+
+def fit(
+    found: Sequence[Case],
+    weights: Floats,
+    start: Calibration,
+    *,
+    penalty: float = 1.0,
+) -> Calibration:
+    """The calibration that makes these outcomes likeliest.
+
+    Parameters
+    ----------
+    found : sequence of Case
+    weights : float64 [n]
+        What each counts.
+    start : Calibration
+        Weights are pulled towards its own (or 0), and the temperature towards its temperature. Its
+        unit and usual words are those of the features.
+    penalty : float
+        Of the squared distance of weights from these, halved; in nats.
+
+    Notes
+    -----
+    P(key i) = P(not none) softmax(s / T)_i and P(none) = σ(w · φ), so that both parts are fitted
+    on their own: T by cases whose right key is among the candidates, w by logistic regression.
+    """
+    own = np.array([start.weights.get(name, 0.0) for name in FEATURES])
+    features = np.array([case.features for case in found])
+    none = np.array([float(case.right is None) for case in found])
+    fixed = np.full(len(FEATURES), penalty)
+    fixed[FEATURES.index("one")] = 0.0  # how often there is no answer is the base's own affair
+
+    def loss(w: Floats) -> tuple[float, Floats]:
+        odds = features @ w
+        off = w - own
+        value = weights @ (np.logaddexp(0, odds) - none * odds) + 0.5 * fixed @ off**2
+        share = np.exp(-np.logaddexp(0, -odds))
+        return float(value), features.T @ (weights * (share - none)) + fixed * off
+
+    fitted = minimize(loss, own, jac=True, method="L-BFGS-B", options={"maxiter": 2000}).x
+    temperature = _temperature(found, weights, start.temperature)
+    return replace(
+        start,
+        temperature=temperature,
+        weights=dict(zip(FEATURES, fitted.tolist(), strict=True)),
+    )
+
+
+def _temperature(found: Sequence[Case], weights: Floats, start: float) -> float:
+    known = [(c, w) for c, w in zip(found, weights.tolist(), strict=True) if c.right is not None]
+
+    def loss(log_ratio: float) -> float:
+        value = 0.5 * (log_ratio / _SPREAD) ** 2
+        for case, weight in known:
+            scores = case.scores / (start * np.exp(log_ratio))
+            value += weight * float(np.logaddexp.reduce(scores) - scores[case.right])
+        return value
+
+    return float(start * np.exp(minimize_scalar(loss, bounds=(-2, 2), method="bounded").x))
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """A calibration of one's own base, and what it is worth.
+
+    Parameters
+    ----------
+    calibration : Calibration
+    known, missed, absent : int
+        Questions whose answer is among their candidates, those whose answer is not, and those that
+        the base is said not to answer.
+    before, after : float
+        Mean of -log P(what is right), in nats a question: of the calibration that was started from,
+        and of this one, fitted on four fifths of the questions and scored on the last, five times.
+    """
+
+    calibration: Calibration
+    known: int
+    missed: int
+    absent: int
+    before: float
+    after: float
+
+    def text(self) -> str:
+        """A line or two for people."""
+        return (
+            f"{counted(self.known, 'question')} with an answer that was found, {self.missed:,} "
+            f"without, {self.absent:,} that the base does not answer\n"
+            f"temperature {self.calibration.temperature:.3g}; mean loss {self.before:.3f} nats "
+            f"before, {self.after:.3f} after (on questions that it was not fitted on)"
+        )
+
+
+def calibrate(
+    retriever: Retriever,
+    lookahead: Potential,
+    asked: Sequence[Question],
+    *,
+    start: Calibration,
+    none: float = 0.1,
+) -> Calibrated:
+    """Fit a calibration to a base by questions about it.
+
+    Parameters
+    ----------
+    retriever : Retriever
+        Of triples.
+    lookahead : Potential
+    asked : sequence of Question
+        Not those that it shall be scored on. Ten or more that the base does not answer (``absent``)
+        stand for all such questions, in the share that they have here; if there are fewer, each
+        question is also taken as if its key, and its subject, were not in the base.
+    start : Calibration
+        What weights and temperature are pulled towards, more the fewer questions there are.
+    none : float
+        The share of questions that the base does not answer, where too few are given.
+
+    Raises
+    ------
+    InputError
+        Fewer than ``FEWEST`` questions have an answer that is found, or the index has no triples.
+    """
+    absent = sum(one.absent for one in asked)
+    found = list(cases(retriever, lookahead, start, asked, removed=absent < FEWEST_ABSENT))
+    real = [case for case in found if case.kind == KNOWN]
+    known = sum(case.right is not None for case in real)
+    if known < FEWEST:
+        raise InputError(
+            f"{counted(known, 'question')} with an answer that was found in the index: a "
+            f"calibration takes at least {FEWEST}; give {FEWEST - known} more"
+        )
+    removed = [case.kind in (NO_KEY, NO_SUBJECT) for case in found]
+    each = none / (1 - none) * (len(found) - sum(removed)) / max(1, sum(removed))
+    weights = np.where(removed, each, 1.0)
+    part = np.array([case.number % FOLDS for case in found])
+    after = np.zeros(len(found))
+    for fold in range(FOLDS):
+        rest, these = np.flatnonzero(part != fold), np.flatnonzero(part == fold)
+        partly = fit([found[n] for n in rest.tolist()], weights[rest], start)
+        after[these] = losses([found[n] for n in these.tolist()], partly)
+    before = losses(found, start)
+    return Calibrated(
+        fit(found, weights, start),
+        known,
+        sum(one.answer is not None for one in asked) - known,
+        absent,
+        float(weights @ before / weights.sum()),
+        float(weights @ after / weights.sum()),
+    )
+
+
+def losses(found: Sequence[Case], calibration: Calibration) -> Floats:
+    """float64 [n]: -log P(what is right) of each case, in nats."""
+    told = np.zeros(len(found))
+    weights = np.array([calibration.weights.get(name, 0.0) for name in FEATURES])
+    for number, case in enumerate(found):
+        # Without weights, "none of these" is taken to be as rare as float64 tells from never.
+        odds = float(case.features @ weights) if calibration.weights else LOWEST
+        if case.right is None:
+            told[number] = np.logaddexp(0, -odds)
+        else:
+            scores = case.scores / calibration.temperature
+            share = np.logaddexp.reduce(scores) - scores[case.right]
+            told[number] = share + np.logaddexp(0, odds)
+    return told
+
+
+def calibrated_index(
+    data: Path,
+    index: Path,
+    *,
+    model: str,
+    lookahead: str,
+    none: float,
+    limit: int | None,
+    device: str,
+    dtype: Dtype,
+    threads: int | None,
+) -> tuple[Calibrated, Path]:
+    """Calibrate an index on a file of questions, and write the result beside it.
+
+    Raises
+    ------
+    InputError
+        As ``calibrate``, or a file cannot be read, or there is no look-ahead.
+    """
+    ahead = lookahead_named(lookahead, model)
+    if ahead is None:
+        raise InputError("a calibration needs a look-ahead: use learned, strings or auto")
+    path = beside(index)
+    check_apart({str(path): path}, {"questions": data, "index": index})
+    questions = read(data, limit)
+    retriever = opened(model, index, prompt=None, device=device, dtype=dtype, threads=threads)
+    start: Calibration = getattr(ahead, "calibration", UNFITTED)
+    done = calibrate(retriever, ahead, questions.asked, start=start, none=none)
+    about = {
+        **origin(index, model, lookahead),
+        "questions": questions.digest,
+        "known": str(done.known),
+    }
+    done = replace(done, calibration=replace(done.calibration, about=about))
+    done.calibration.save(path)
+    return done, path

@@ -1,0 +1,239 @@
+"""Calibrated probabilities: the temperature of scores, and the share of "none of these"."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from ergotext.errors import ModelError
+from ergotext.lm.trie.spotted import EVIDENCE, Naming
+from ergotext.support.arrays import Floats
+from ergotext.support.files import write_text
+from ergotext.support.untrusted import check_types, read_json
+from ergotext.support.words import is_unspaced
+from ergotext.tasks.retrieval.candidates import Candidates, Mention
+
+NAME = "calibration.json"
+FEATURES = (
+    "one",
+    "spaced",
+    "spaced near",
+    "spaced potential",
+    "spaced unexplained",
+    "other letters",
+    "near",
+    "near score",
+    "near equal",
+    "near extra",
+    "near share",
+    "near begins",
+    "value",
+    "length",
+    "potential",
+    "margin",
+    "unexplained",
+    "unexplained share",
+    "verbatim",
+    "verbatim rest",
+    "other mentions",
+)
+"""What the odds of "none of these" hang on (``none_features``)."""
+_WORD = re.compile(r"\w+")
+_MOST = 4.0
+"""Counts and lengths weigh no more than this."""
+_UNSURE = 1 / 400
+"""What the share of the best candidate is kept away from 0 and 1 by."""
+
+
+def words_of(text: str) -> list[str]:
+    """Words in lower case; of scripts without spaces, characters."""
+    found: list[str] = []
+    for word in _WORD.findall(text.lower()):
+        joined = False
+        for char in word:
+            alone = is_unspaced(char)
+            if joined and not alone:
+                found[-1] += char
+            else:
+                found.append(char)
+            joined = not alone
+    return found
+
+
+def none_features(
+    question: str,
+    keys: Candidates,
+    best: int,
+    potential: float,
+    share: float,
+    usual: frozenset[str],
+) -> Floats:
+    """float64 [len(FEATURES)]: what is known of a question and its best candidate.
+
+    Parameters
+    ----------
+    question : str
+    keys : Candidates
+    best : int
+        The number of the best among the candidates.
+    potential : float
+        Its potential, over a temperature.
+    share : float
+        Its probability among the candidates, at that temperature.
+    usual : frozenset of str
+        Words that questions consist of, whatever they ask (``words_of``).
+    """
+    mention = keys.mentions[keys.mention[best]] if keys.mention[best] >= 0 else Mention("", 0, 0)
+    told = dict(zip(EVIDENCE, mention.evidence or [0.0] * len(EVIDENCE), strict=True))
+    rest = words_of(f"{question[: mention.start]} {question[mention.stop :]}")
+    explained = usual.union(words_of(keys.rests[best]), words_of(mention.subject))
+    odd = [word for word in rest if word not in explained]
+    predicate = keys.rests[best].partition("\t")[0].lower()
+    verbatim = float(predicate in question.lower())
+    named = set(words_of(predicate))
+    left = sum(word not in named for word in rest)
+    spaced = float(sum(len(word) > 1 for word in rest) * 2 > len(rest))
+    near = float(mention.kind == Naming.NEAR)
+    sure = min(max(share, _UNSURE), 1 - _UNSURE)
+    found = dict.fromkeys(FEATURES, 0.0)
+    found |= {
+        "one": 1.0,
+        "spaced": spaced,
+        "spaced near": spaced * near,
+        "spaced potential": spaced * potential,
+        "spaced unexplained": spaced * min(_MOST, len(odd) / 2),
+        "other letters": float(mention.kind == Naming.OTHER),
+        "near": near,
+        "value": float(mention.kind == Naming.VALUE),
+        "length": min(_MOST, (mention.stop - mention.start) / 5),
+        "potential": potential,
+        "margin": math.log(sure / (1 - sure)) / 3,
+        "unexplained": (1 - spaced) * min(_MOST, len(odd) / 4),
+        "unexplained share": len(odd) / max(1, len(rest)),
+        "verbatim": verbatim,
+        "verbatim rest": verbatim * min(_MOST, left / 4),
+        "other mentions": min(_MOST, sum(_apart(other, mention) for other in keys.mentions)) / 2,
+    }
+    if near:
+        found |= {
+            f"near {name}": told[name] for name in ("score", "equal", "extra", "share", "begins")
+        }
+    return np.array(list(found.values()))
+
+
+def _apart(other: Mention, mention: Mention) -> bool:
+    """Whether another subject stands elsewhere in the question, as the index has it."""
+    return other.kind <= Naming.OTHER and (
+        other.stop <= mention.start or mention.stop <= other.start
+    )
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Makes probabilities of scores: of each candidate, and of "none of these".
+
+    A candidate of score s has the weight exp(s / T). "None of these" has the weight of all
+    candidates together times exp(w · φ), with the features φ of the question and its best candidate
+    (``none_features``); without weights it has none.
+
+    Parameters
+    ----------
+    temperature : float
+        T, in nats of the score for a nat of probability.
+    weights : mapping of str to float
+        w, for each of ``FEATURES``.
+    usual : frozenset of str
+        Words that questions consist of, whatever they ask (``words_of``).
+    unit : float
+        The temperature that features are made with, whatever T is.
+    about : mapping of str to str
+        What it was fitted on.
+    """
+
+    temperature: float = 10.0
+    weights: Mapping[str, float] = field(default_factory=dict)
+    usual: frozenset[str] = frozenset()
+    unit: float = 10.0
+    about: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Calibration:
+        """Load what ``save`` wrote; ``UNFITTED`` if there is no such file.
+
+        Raises
+        ------
+        ModelError
+            It cannot be read.
+        """
+        path = Path(path)
+        if not path.is_file():
+            return UNFITTED
+        advice = "fit it again"
+        told = read_json(path, raises=ModelError, advice=advice)
+        kinds = {
+            "temperature": float, "unit": float, "weights": dict, "usual": str, "about": dict,
+        }  # fmt: skip
+        try:
+            check_types(told, kinds, optional=("usual", "about"))
+            weights, about = told["weights"], told.get("about", {})
+            if weights:
+                check_types(weights, dict.fromkeys(FEATURES, float))
+            check_types(about, dict.fromkeys(about, str))
+            for name in ("temperature", "unit"):
+                if not (told[name] > 0 and math.isfinite(told[name])):
+                    raise ValueError(f"its {name} is not above 0")
+            if not all(math.isfinite(value) for value in weights.values()):
+                raise ValueError("a weight is not a number")
+        except (ValueError, OverflowError) as error:
+            raise ModelError(f"cannot read {path} ({error}): {advice}") from error
+        usual = frozenset(told.get("usual", "").split())
+        return cls(float(told["temperature"]), weights, usual, float(told["unit"]), about)
+
+    def save(self, path: str | Path) -> None:
+        """Write it as JSON."""
+        told = {
+            "temperature": round(self.temperature, 3),
+            "unit": self.unit,
+            "weights": {name: round(value, 4) for name, value in self.weights.items()},
+            "usual": " ".join(sorted(self.usual)),
+            "about": dict(self.about),
+        }
+        write_text(Path(path), json.dumps(told, ensure_ascii=False, indent=1) + "\n")
+
+    def none_odds(
+        self, question: str, keys: Candidates, best: int, potential: float, scores: Floats
+    ) -> float:
+        """Log-odds of "none of these".
+
+        Parameters
+        ----------
+        question, keys, best
+            As for ``none_features``.
+        potential : float
+            Of the best candidate, in nats.
+        scores : float64 [n], nats
+            Of all candidates that count, the best first.
+        """
+        return float(self.features(question, keys, best, potential, scores) @ self._vector)
+
+    def features(
+        self, question: str, keys: Candidates, best: int, potential: float, scores: Floats
+    ) -> Floats:
+        """float64 [len(FEATURES)]: ``none_features``, in this unit."""
+        share = math.exp(scores[0] / self.unit - float(np.logaddexp.reduce(scores / self.unit)))
+        return none_features(question, keys, best, potential / self.unit, share, self.usual)
+
+    @cached_property
+    def _vector(self) -> Floats:
+        return np.array([self.weights[name] for name in FEATURES])
+
+
+UNFITTED = Calibration()
+"""A temperature that suits scores of ``lookahead.fitted.Fitted``, and no share for "none"."""
