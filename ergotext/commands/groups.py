@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any, get_type_hints
 
@@ -89,12 +89,13 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
             options.append(parameter.replace(annotation=kind, kind=Parameter.KEYWORD_ONLY))
             continue
         groups[name], each = kind, get_type_hints(kind, include_extras=True)
-        options += [
-            Parameter(
-                one.name, Parameter.KEYWORD_ONLY, default=one.default, annotation=each[one.name]
+        for one in fields(kind):
+            default = Parameter.empty if one.default is MISSING else one.default
+            options.append(
+                Parameter(
+                    one.name, Parameter.KEYWORD_ONLY, default=default, annotation=each[one.name]
+                )
             )
-            for one in fields(kind)
-        ]
 
     def flat(**given: Any) -> None:
         made = {

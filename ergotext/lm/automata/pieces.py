@@ -107,6 +107,12 @@ class Pieces:
                 f"{type(tokenizer).__name__} is not a transformers tokenizer: give the model's own "
                 "(AutoTokenizer.from_pretrained)"
             )
+        return cls._of_fast(tokenizer, size, end, pad)
+
+    @classmethod
+    def _of_fast(
+        cls, tokenizer: PreTrainedTokenizerBase, size: int | None, end: int | None, pad: int | None
+    ) -> Pieces:
         chosen = tokenizer.eos_token_id if end is None else end
         if not isinstance(chosen, int):
             raise InputError("this tokenizer has no end token: give its id (end=)")
