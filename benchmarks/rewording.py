@@ -26,8 +26,6 @@ from ergotext.lm.causal import CausalLM
 from ergotext.lm.endings.sentence import one_sentence
 from ergotext.lm.energies.embedding import SentenceEncoder, load_encoder
 from ergotext.lm.energies.terms import End
-from ergotext.samplers.result import Result
-from ergotext.samplers.weighted.result import WeightedResult
 from ergotext.tasks.budget import Budget
 from ergotext.tasks.infill import infill
 from ergotext.tasks.paraphrase import others, paraphrase
@@ -122,9 +120,7 @@ def filled(lm: CausalLM, given: str, budget: Budget) -> str:
 
 def said(lm: CausalLM, given: str, budget: Budget, encoder: SentenceEncoder) -> str:
     """The first text that ``ergotext paraphrase`` shows; empty if it finds none."""
-    result: Result | WeightedResult = paraphrase(
-        given, lm, budget, encoder=encoder, progress=False
-    )
+    result: Result | WeightedResult = paraphrase(given, lm, budget, encoder=encoder, progress=False)
     found = others(result, given, 1)
     return found[0].text.strip() if found else ""
 
@@ -164,7 +160,9 @@ def main() -> None:
                 two = encoder.encode([given, one.text])
                 close = f"{float(two[0] @ two[1]):.2f} "
             lost = "" if held(given, one.text) else "LOST "
-            print(f"  {name:9} {rate:6.2f} {close}{one.cpu:5.1f} CPU s  {lost}{one.text}", flush=True)
+            print(
+                f"  {name:9} {rate:6.2f} {close}{one.cpu:5.1f} CPU s  {lost}{one.text}", flush=True
+            )
         sound += held(given, found.text)
         better += rates[0] > rates[-1]
         ours.append((found, rates[0]))
