@@ -119,8 +119,16 @@ def filled(lm: CausalLM, given: str, budget: Budget) -> str:
 
 
 def said(lm: CausalLM, given: str, budget: Budget, encoder: SentenceEncoder) -> str:
-    """The first text that ``ergotext paraphrase`` shows; empty if it finds none."""
-    result: Result | WeightedResult = paraphrase(given, lm, budget, encoder=encoder, progress=False)
+    """The first text that ``ergotext paraphrase`` shows; empty if it finds none.
+
+    Edits have the weights that they had when they were the default.
+    """
+    if budget.grows:
+        result = paraphrase(given, lm, budget, encoder=encoder, progress=False)
+    else:
+        result = paraphrase(
+            given, lm, budget, encoder=encoder, meaning=40.0, least=0.0, progress=False
+        )
     found = others(result, given, 1)
     return found[0].text.strip() if found else ""
 

@@ -108,6 +108,7 @@ def grown(
             progress=progress,
             **options,
         )
+    assert isinstance(found, WeightedResult)
     samples = _particles(found)
     # Weighed for p itself: what is said of log Z and of means is said of that.
     log_prob = -fluent(samples.batch)
@@ -143,8 +144,7 @@ def turned(result: WeightedResult, energy: Sum, close: Term) -> WeightedResult:
     return replace(result, problem=energy, samples=samples.reweighed(log_factor))
 
 
-def _particles(result: WeightedResult | Result) -> Particles:
-    assert isinstance(result, WeightedResult)
+def _particles(result: WeightedResult) -> Particles:
     assert isinstance(result.samples, Particles)
     return result.samples
 

@@ -104,14 +104,14 @@ def _words(text: str) -> list[_Word]:
 
 
 def _is_number(word: str) -> bool:
-    parts = word.lower().split("-")
-    return any(map(str.isdigit, word)) or all(part in NUMERALS for part in parts)
+    parts = set(word.lower().split("-"))
+    return any(map(str.isdigit, word)) or (bool(parts - {"one"}) and parts <= NUMERALS | {"one"})
 
 
 def _names(text: str, lm: TextScorer) -> set[_Word]:
     """Words with capital letters that they have for themselves."""
     words = _words(text)
-    if not any(word.text.islower() for word in words):
+    if not any(map(str.islower, text)):
         return set()  # capitals throughout say nothing
     capital = [w for w in words if any(map(str.isupper, w.text)) and not _PRONOUN.fullmatch(w.text)]
     # NASA and iPhone have capitals of their own there too.

@@ -49,14 +49,12 @@ def rewording(text: str, lm: CausalLM, room: int, *, single: bool) -> Fluency:
     frame = FRAME_UNSPACED if unspaced else FRAME
     examples = EXAMPLES_UNSPACED if unspaced else EXAMPLES
     space = "" if unspaced else " "
-    given = lm
-    for first in range(len(examples) + 1):
-        shown = [_filled(frame, a, space + b) for a, b in examples[first:]]
-        given = lm.given("\n\n".join([*shown, _filled(frame, text, "")]))
-        if given.longest_text >= room:
-            break
+    shown = [_filled(frame, a, space + b) for a, b in examples]
+    contexts = ["\n\n".join([*shown[n:], _filled(frame, text, "")]) for n in range(len(shown) + 1)]
+    most = lm.max_positions - 1 - room
+    fits = (each for each in contexts if len(lm.vocabulary.encode(each)) <= most)
     end: End = "sentence" if single else line_breaks(lm.vocabulary, lm.end_id)
-    return fluency(given, end=end)
+    return fluency(lm, next(fits, contexts[-1]), end)
 
 
 def _filled(frame: str, text: str, said: str) -> str:
