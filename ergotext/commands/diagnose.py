@@ -46,7 +46,7 @@ def diagnose(
     minutes: Annotated[float, typer.Option(min=0, help="Time limit of the argmax check.")] = 15.0,
     checkpoint: Annotated[
         Path | None,
-        typer.Option(help="File that keeps what the argmax check has decided, to go on from."),
+        typer.Option(help="Save the argmax check to this file, and resume it from there."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     report: Annotated[
@@ -93,7 +93,10 @@ def _fitting(checks: list[Check] | None, lm: object, name: str) -> list[Check]:
     found = checks or (list(Check) if causal else [Check.argmax])
     for one in found:
         if one is not Check.argmax and not causal:
-            raise InputError(f"the check {one.value} needs a causal model, and {name} is none")
+            raise InputError(
+                f"the check {one.value} needs a causal model, but {name} is not one: use the "
+                "check argmax"
+            )
     return found
 
 

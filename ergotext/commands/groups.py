@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from inspect import Parameter, signature
-from typing import TYPE_CHECKING, Any, get_type_hints
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+
+import typer
 
 from ergotext.commands.options import (
     FLOAT32,
@@ -77,6 +80,26 @@ class OutputOptions:
     count: Count = 3
     as_json: AsJson = False
     output: OutFile = None
+
+
+@dataclass(frozen=True)
+class TrainingFiles:
+    """What is trained on, and what is scored."""
+
+    questions: Annotated[Path, typer.Argument(help="Training questions, JSON lines.")]
+    dev: Annotated[
+        Path, typer.Option(help="Dev questions: scored during training, never trained on.")
+    ]
+    index: Annotated[
+        Path, typer.Option("-i", "--index", help="Index of the knowledge base (triples).")
+    ]
+    templates: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="File of question templates: a predicate, a tab, a question with {subject}; "
+            "repeatable."
+        ),
+    ] = None
 
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:

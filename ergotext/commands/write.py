@@ -72,7 +72,7 @@ def write(
     words: Annotated[
         list[str],
         typer.Argument(
-            metavar="KEYWORD...",
+            metavar="KEYWORD",
             help="Words or phrases that must occur verbatim; throw|threw is either. Or - to read "
             "keyword sets from standard input, one JSON list of strings per line.",
         ),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +12,18 @@ from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy
 from ergotext.samplers.base import Sampler
 from ergotext.samplers.checkpoint.saving import Keeper
-from ergotext.samplers.diagnostics import ess_bulk
-from ergotext.samplers.diagnostics import r_hat as r_hat_of
 from ergotext.samplers.draws import Draws, SeededDraws
 from ergotext.samplers.options import check_whole, check_window, made, options_of, plain, refused
 from ergotext.samplers.progress import Bar, Watched
 from ergotext.samplers.registry import SAMPLERS, Registered, name_of, sampler_named
 from ergotext.samplers.result import Result
 from ergotext.samplers.run import Pauses, Run, proceed
+from ergotext.samplers.stop_rule import StopRule
 from ergotext.samplers.weighted.result import WeightedResult
 from ergotext.samplers.weighted.samples import WeightedSampler
 
 EVERY = 100
 """Steps between checkpoints, and between looks at R-hat, if nothing else is said."""
-WORTH = 10
-"""Effective draws a chain without which R-hat is not trusted to end a run (Gelman et al. 2013,
-"Bayesian Data Analysis", section 11.5: 5 for each half chain)."""
 
 
 def sample(
@@ -158,38 +153,6 @@ def check_new(checkpoint: Path, resume: bool) -> None:
             f"the checkpoint {checkpoint} already exists; continue from it (resume), or use "
             "another file"
         )
-
-
-@dataclass(frozen=True)
-class StopRule:
-    """Stopping rule of chains."""
-
-    steps: int
-    max_seconds: float | None
-    r_hat: float | None
-    chains: int
-
-    def __post_init__(self) -> None:
-        if self.max_seconds is not None and not self.max_seconds > 0:
-            raise InputError(f"max_seconds must be positive, got {self.max_seconds}")
-        if self.r_hat is not None and not (self.r_hat > 1 and self.chains > 1):
-            raise InputError(
-                f"stopping by R-hat needs r_hat above 1 and at least 2 chains, got {self.r_hat} "
-                f"and {self.chains}"
-            )
-
-    def over(self, run: Run) -> bool:
-        """Whether the steps or the time are used up."""
-        late = self.max_seconds is not None and run.seconds >= self.max_seconds
-        return late or run.steps >= self.steps
-
-    def reached(self, run: Run) -> str | None:
-        """``r_hat`` if the chains agree, and are worth enough for that to mean something."""
-        if self.r_hat is None:
-            return None
-        energy = run.trace.energy[(run.steps + 1) // 2 :].numpy()
-        agree = r_hat_of(energy) <= self.r_hat and ess_bulk(energy) >= WORTH * self.chains
-        return "r_hat" if agree else None
 
 
 def _chains(

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 import torch
 
 import ergotext as et
+from ergotext.errors import InputError
 from ergotext.lm.causal import CausalLM
 from ergotext.lm.energies.term import Sum
 from ergotext.samplers.weighted.particles import Particles
 from ergotext.samplers.weighted.result import WeightedResult
-from ergotext.samplers.weighted.samples import ZeroWeightError
 from ergotext.support.words import count_words, holds_words
 from ergotext.tasks import texts
 from ergotext.tasks import write as task
@@ -116,16 +117,20 @@ def test_particles_hold_every_word(lm: CausalLM) -> None:
     assert [one.text for one in chosen(again, 5)] == [one.text for one in best]
 
 
-def test_particles_that_all_die_say_what_would_do(
+def test_phrases_that_cannot_fit_are_refused_before_the_run(
     lm: CausalLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def none(*_: object, **__: object) -> None:
-        raise ZeroWeightError("all draws have weight zero")
-
-    monkeypatch.setattr(task, "grown", none)
-    says = r"ended within 9 tokens \(side by side the keywords take \d+\): allow more"
-    with pytest.raises(ZeroWeightError, match=says):
-        task.write(["dog", "sun"], lm, demands=task.Demands(max_length=9), progress=False)
+    """Too many for the shortest way through them all; nothing is drawn."""
+    phrases = [
+        f"{a} and no {b}" for a in ("sun", "dog", "rain") for b in ("sea", "ice", "ball", "day")
+    ]
+    monkeypatch.setattr(task, "grown", None)
+    says = r"the keywords alone take (\d+) tokens, but the maximum length is 40"
+    with pytest.raises(InputError, match=says) as refused:
+        task.write(phrases, lm, demands=task.Demands(max_length=40), progress=False)
+    needed = int(re.findall(r"\d+", str(refused.value))[0])
+    spelled = sum(len(lm.vocabulary.spell(phrase)) for phrase in phrases)
+    assert 40 < needed <= spelled
 
 
 def test_the_best_differ() -> None:

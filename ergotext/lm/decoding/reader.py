@@ -33,6 +33,8 @@ class Reader:
     token_budget : int
         Token positions in one forward pass, those of prefixes included.
     max_positions : int
+    trusted : bool
+        Whether the model is known to read rows side by side; else that is tried.
 
     Raises
     ------
@@ -49,6 +51,7 @@ class Reader:
         end_id: int,
         token_budget: int,
         max_positions: int,
+        trusted: bool = False,
     ) -> None:
         self.model = model
         self.projection = projection
@@ -56,9 +59,10 @@ class Reader:
         self.end_id = end_id
         self.token_budget = token_budget
         self.max_positions = max_positions
-        self.device, self.dtype = projection.weight.device, projection.weight.dtype
+        self.device, self.dtype = projection.weight.device, model.dtype
         self._before, root = self._open()
-        self._check_packing(root)
+        if not trusted:
+            self._check_packing(root)
         self.memo = PrefixMemo(root, MEMO_TOKENS)
 
     @torch.inference_mode()

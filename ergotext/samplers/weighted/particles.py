@@ -35,11 +35,14 @@ class Particles(WeightedSamples):
         That of each sequence.
     resampled : int
         How often particles of an island were resampled.
+    proposed_in : str, optional
+        The precision of the model that proposed them, where that is told.
     """
 
     island_log_z: Tensor = field(default_factory=lambda: torch.zeros(1), kw_only=True)
     island: Tensor = field(default_factory=lambda: torch.zeros(0), kw_only=True)
     resampled: int = field(default=0, kw_only=True)
+    proposed_in: str | None = field(default=None, kw_only=True)
 
     @classmethod
     def grown(

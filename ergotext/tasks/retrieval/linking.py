@@ -149,8 +149,8 @@ def _questions(
     """What is asked about each text."""
     if retriever.triples:
         raise InputError(
-            "this index holds triples, but mentions are linked to titles: build one of a title a "
-            "line (ergotext index build --columns key)"
+            "this index holds triples, but mentions are linked to titles: build an index with one "
+            "title per line (ergotext index build --columns key)"
         )
     known = _table(table, retriever.trie)
     return [
