@@ -40,7 +40,7 @@ def paraphrase(
     emit = Output(shown.output)
     from ergotext.tasks import paraphrase as task
 
-    budget = search.budget()
+    budget = search.budget(shown.count)
     encoder = task.encoder_for(text, similarity)
     result = task.paraphrase(text, lm.load(), budget, encoder=encoder, least=least)
     found = task.others(result, text.strip(), shown.count)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
@@ -128,7 +129,9 @@ def paraphrase(
     demanded, negation = _demanded(text, own), same_negation(text).bind(own)
     proposed = rewording(text, lm, most, single=single)
     ahead = demanded + length(len(start), SPREAD)
-    found = grown(proposed, ahead, b, most, progress=progress, threshold=THRESHOLD)
+    # Which of the texts will do is known only when all are there: none is left out before.
+    whole: dict[str, Any] = {"threshold": THRESHOLD, "proposal_dtype": "float32", "finals": None}
+    found = grown(proposed, ahead, b, most, progress=progress, **whole)
     try:
         return turned(found, energy + demanded + negation, same.bind(own) + negation)
     except ZeroWeightError as error:
