@@ -59,9 +59,9 @@ class SearchOptions:
     max_seconds: Seconds = None
     seed: Seed = 0
 
-    def budget(self) -> Budget:
-        """The same for a task; InputError if they do not go together."""
-        from ergotext.tasks.budget import Budget
+    def budget(self, count: int) -> Budget:
+        """The same for a task that is to show so many; InputError if they do not go together."""
+        from ergotext.tasks.budget import FINALS, Budget
 
         return Budget(
             self.sampler.value,
@@ -70,6 +70,7 @@ class SearchOptions:
             self.steps,
             self.max_seconds,
             self.seed,
+            finals=max(FINALS, 4 * count),
         )
 
 

@@ -100,7 +100,7 @@ def write(
     given = task.parse_keyword_sets(standard_input()) if words == ["-"] else [words]
     sets = [_keywords(one, text.forms) for one in given]
     task.check_sets(sets)
-    demands, budget = text.demands(), search.budget()
+    demands, budget = text.demands(), search.budget(shown.count)
     results = task.write_all(sets, lm.load(), budget, demands, context=text.context)
     with emit:
         for named, one, result in zip(given, sets, results, strict=True):

@@ -186,8 +186,7 @@ class CausalLM:
         else:
             hidden = torch.stack([r.hidden[p] for r, p in zip(readings, at, strict=True)])
             logits = self.projection.logits(hidden)
-        logits = logits.double().cpu()
-        return logits.log_softmax(-1)
+        return logits.cpu().log_softmax(-1, dtype=torch.float64)
 
     @torch.inference_mode()
     def candidate_log_prob(
@@ -260,7 +259,7 @@ class CausalLM:
             if r else options[:, None][:, :0]
             for options, r in zip(tokens, right, strict=True)
         ]  # fmt: skip
-        states, _ = self._reader.forward(readings, begin, fed, keep=False)
+        states = self._reader.forward(readings, begin, fed)
         wanted = torch.cat([torch.tensor(r, dtype=torch.int64).repeat(width) for r in right])
         logits = self.projection.target_logits(states, wanted.to(self.device))
         log_p = (logits - self.projection.log_z(states)).double().cpu()

@@ -87,6 +87,8 @@ def check(
     if wrong := [name for name in config["options"] if name in signature(sample).parameters]:
         raise InputError(f"{wrong[0]} is not a sampler option: set it directly")
     files = [Path(file) for file in (config.get("checkpoint"), plot, *others) if file is not None]
+    if wrong := [str(one) for one in files if not _can_be_named(one)]:
+        raise InputError(f"no file can be named {wrong[0]!r}; use another name")
     places = [Path(os.path.realpath(file)) for file in files]
     if loops := [one for one, place in zip(files, places, strict=True) if place.is_symlink()]:
         raise InputError(f"{loops[0]} is a link to itself; use another file")
@@ -108,6 +110,14 @@ def check(
         raise InputError(f"the plot needs chains, but {config['sampler']} runs none")
     if plot is not None:
         check_plot(plot)
+
+
+def _can_be_named(file: Path) -> bool:
+    """Whether the system has such names: without NUL, and encodable."""
+    try:
+        return b"\0" not in os.fsencode(file)
+    except UnicodeEncodeError:
+        return False
 
 
 @contextmanager

@@ -12,13 +12,15 @@ import torch
 import ergotext as et
 from ergotext.errors import InputError
 from ergotext.lm.causal import CausalLM
+from ergotext.lm.decoding import reduced
 from ergotext.lm.energies.term import Sum
+from ergotext.lm.energies.terms import fluency
 from ergotext.samplers.weighted.particles import Particles
 from ergotext.samplers.weighted.result import WeightedResult
 from ergotext.support.words import count_words, holds_words
 from ergotext.tasks import texts
 from ergotext.tasks import write as task
-from ergotext.tasks.budget import Budget
+from ergotext.tasks.budget import PARTICLES, Budget
 from ergotext.tasks.selection import alike, chosen, per_token, repeats
 from ergotext.testing.toy import ToyFluency, ToyScorer
 
@@ -113,8 +115,30 @@ def test_particles_hold_every_word(lm: CausalLM) -> None:
         assert one.energy == pytest.approx(-one.log_prob, abs=1e-4)
     rates = [(not repeats(one.tokens), per_token(one)) for one in best]
     assert rates == sorted(rates, reverse=True)
+    samples = result.samples
+    assert isinstance(samples, Particles) and len(set(samples.batch.rows())) <= 16
+    assert samples.tries == 64 == PARTICLES
     again = task.write(["summer", ("dog", "dogs")], lm, Budget(), asked, progress=False)
     assert [one.text for one in chosen(again, 5)] == [one.text for one in best]
+
+
+def test_what_is_shown_is_scored_by_the_model_itself(
+    lm: CausalLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever proposed: numbers of texts and of the run are those of the model as it is."""
+    monkeypatch.setattr(reduced, "_fastest", lambda: "int8")
+    asked = task.Demands(words_between=(2, 6), max_length=10)
+    result = task.write(["summer"], lm, Budget(particles=40), asked, progress=False)
+    samples = result.samples
+    assert isinstance(samples, Particles) and samples.proposed_in == "int8"
+    assert "40 particles, proposed in int8, " in texts.how(result)
+    lm.forget()
+    model = fluency(lm, task.default_context(["summer"]), "sentence")
+    torch.testing.assert_close(result.energy, model(samples.batch), rtol=0, atol=1e-4)
+    monkeypatch.setattr(reduced, "_fastest", lambda: "float32")
+    plain = task.write(["summer"], lm, Budget(particles=40), asked, progress=False)
+    assert plain.samples.proposed_in is None and "proposed" not in texts.how(plain)
+    assert abs(plain.log_z - result.log_z) < 3
 
 
 def test_phrases_that_cannot_fit_are_refused_before_the_run(

@@ -83,7 +83,7 @@ class Product(nn.Module):
         self.rows = len(weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[…, V] of x [..., D], in the type of x."""
+        """[…, V] of x […, D], in the type of x."""
         found = self.multiply(x.reshape(-1, x.shape[-1]))
         if self.bias is not None:
             found = found + self.bias
@@ -166,6 +166,18 @@ class Int8Projection(Projection):
         return found if self.bias is None else found.add_(self.bias[block])
 
 
+class Bfloat16Projection(Projection):
+    """An output layer in bfloat16."""
+
+    def __init__(self, of: Projection) -> None:
+        bias = None if of.bias is None else of.bias.bfloat16()
+        super().__init__(of.weight.bfloat16(), bias, of.softcap, of.scale)
+        self._whole = Bfloat16Product(of.weight, of.bias)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        return self._finish(self._whole(hidden.float()))
+
+
 def reduced(
     model: PreTrainedModel, projection: Projection, precision: Precision
 ) -> tuple[PreTrainedModel, Projection]:
@@ -193,7 +205,7 @@ def reduced(
 def _projection(of: Projection, precision: Precision) -> Projection:
     if precision == "int8":
         return Int8Projection(of)
-    return Projection(of.weight.bfloat16(), of.bias, of.softcap, of.scale)
+    return Bfloat16Projection(of)
 
 
 def _rounded(x: Tensor) -> tuple[Tensor, Tensor]:

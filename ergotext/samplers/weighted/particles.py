@@ -36,7 +36,7 @@ class Particles(WeightedSamples):
     resampled : int
         How often particles of an island were resampled.
     proposed_in : str, optional
-        The precision of the model that proposed them, where that is told.
+        The precision of the copy of the model that proposed them; None if it was the model itself.
     """
 
     island_log_z: Tensor = field(default_factory=lambda: torch.zeros(1), kw_only=True)
@@ -84,6 +84,11 @@ class Particles(WeightedSamples):
         ]
         log_z = torch.tensor(each, dtype=torch.float64)
         return replace(self, log_weight=log_weight, island_log_z=log_z)
+
+    @property
+    def in_lower_precision(self) -> bool:
+        """Whether another copy of the model proposed them, so that they were scored anew."""
+        return self.proposed_in is not None
 
     @property
     def islands(self) -> int:

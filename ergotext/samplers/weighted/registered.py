@@ -176,8 +176,8 @@ class SMC:
         is made for. Weights are those of the model as it is: the finished texts are scored by it.
         For a sampler this pays where few texts are left at the end.
     finals : int, optional
-        Different texts of each island that are scored so, the others thinned at random; by
-        default all.
+        Different texts that are scored so, as many of each island, the others thinned at random;
+        by default all.
 
     References
     ----------

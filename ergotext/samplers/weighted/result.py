@@ -122,7 +122,7 @@ class WeightedResult:
                 shown = f"{samples.ancestors:.1f} effective ancestors"
                 if samples.islands > 1:
                     shown += f", {samples.islands} islands"
-            if isinstance(samples, Particles) and samples.proposed_in not in (None, "float32"):
+            if isinstance(samples, Particles) and samples.in_lower_precision:
                 shown += f", proposed in {samples.proposed_in}"
             trust = f"{shown}, log Z {self.log_z:.2f} ± {error}"
         return (

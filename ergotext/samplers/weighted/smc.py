@@ -78,8 +78,9 @@ def smc(
         The finished texts are scored by the target's own model, and weighed for it
         (``rescoring``).
     finals : int, optional
-        Of a proposer: different texts of each island that are scored, at least 2; by default all.
-        Others than the likeliest are thinned at random, which keeps all averages unbiased.
+        Of a proposer: different texts that are scored, as many of each island and at least two; by
+        default all. Others than the likeliest are thinned at random, which keeps all averages
+        unbiased.
 
     Raises
     ------
@@ -106,7 +107,7 @@ def smc(
     if not 0 <= threshold <= 1:
         raise InputError(f"the threshold must lie between 0 and 1, got {threshold}")
     if finals is not None and finals < 2:
-        raise InputError(f"at least 2 texts of each island must be scored (finals), got {finals}")
+        raise InputError(f"at least 2 texts must be scored (finals), got {finals}")
     island = islands_of(particles, islands)
     grown_by = target if proposer is None else replace(target, scorer=proposer)
     rows, root, resampled = grow_islands(
@@ -121,11 +122,13 @@ def smc(
     check_met(target, rows)
     if grown_by.scorer is not target.scorer:
         if finals is not None:
-            rows, chosen = thinned(draws, rows, island, finals, resampling)
-            root = root[chosen]
+            rows, stands = thinned(draws, rows, island, max(2, -(-finals // islands)), resampling)
+            root = root[stands]
         rows = rescored(target, rows)
-    particles_ = Particles.grown(rows, root, island, islands, resampled)
-    return replace(particles_, proposed_in=getattr(proposer, "precision", None)).warned()
+    found = Particles.grown(rows, root, island, islands, resampled)
+    if grown_by.scorer is not target.scorer:
+        found = replace(found, proposed_in=getattr(proposer, "precision", "another model"))
+    return found.warned()
 
 
 def islands_of(particles: int, islands: int) -> Tensor:

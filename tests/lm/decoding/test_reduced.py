@@ -43,17 +43,18 @@ def check_products(module: Any) -> None:
 
 
 def check_projection(module: Any) -> None:
-    """The parts of an int8 output layer fit together, with a bias, a cap and a scale."""
+    """The parts of an output layer fit together, with a bias, a cap and a scale."""
     draw = torch.Generator().manual_seed(0)
     weight, bias = torch.randn(5000, 16, generator=draw), torch.randn(5000, generator=draw)
     hidden, targets = torch.randn(6, 16, generator=draw), torch.tensor([0, 4999, 4096, 7, 9, 4095])
     plain = Projection(weight, bias, 3.0, 0.5)
-    ours = module.Int8Projection(plain)
-    logits = ours.logits(hidden)
-    assert (logits - plain.logits(hidden)).abs().max() < 0.1
-    torch.testing.assert_close(ours.log_z(hidden), logits.logsumexp(-1), atol=1e-5, rtol=0)
-    wanted = logits[torch.arange(6), targets]
-    torch.testing.assert_close(ours.target_logits(hidden, targets), wanted, atol=1e-5, rtol=0)
+    for kind, slack in ((module.Int8Projection, 1e-5), (module.Bfloat16Projection, 0.03)):
+        ours = kind(plain)
+        logits = ours.logits(hidden)
+        assert (logits - plain.logits(hidden)).abs().max() < 0.1
+        torch.testing.assert_close(ours.log_z(hidden), logits.logsumexp(-1), atol=slack, rtol=0)
+        wanted, found = logits[torch.arange(6), targets], ours.target_logits(hidden, targets)
+        torch.testing.assert_close(found, wanted, atol=slack, rtol=0)
 
 
 def test_products() -> None:
@@ -67,6 +68,8 @@ FAULTS = {
     "the bias is forgotten": ("            found = found + self.bias\n", "            pass\n"),
     "scales of other columns": ("self.row_scale[block]", "self.row_scale[: found.shape[1]]"),
     "scales of other targets": ("* self.row_scale[targets]", "* self.row_scale[: len(targets)]"),
+    "no bias in bfloat16": ("Product(of.weight, of.bias)", "Product(of.weight, None)"),
+    "no cap in bfloat16": ("self._finish(self._whole(hidden.float()))", "self._whole(hidden)"),
     "no bias for targets": ("logits = logits + self.bias[targets].float()", "pass"),
 }  # fmt: skip
 

@@ -162,7 +162,7 @@ FAULTS = {
         "weighted.rescoring", "drawn, left = others[: texts - len(kept)]",
         "drawn, left = others[:texts]",
     ),
-    "roots stay where they were": ("weighted.smc", "root = root[chosen]\n        rows", "rows"),
+    "roots stay where they were": ("weighted.smc", "root = root[stands]\n        rows", "rows"),
     "texts do not move with their weights": (
         "weighted.rescoring", "rows.select(chosen), log_weight", "rows, log_weight",
     ),
@@ -194,7 +194,7 @@ def check_few_texts(smc: Any) -> None:
 
     of = Target(Counting(1), EVERYTHING, 4)
     everything = smc(of, SeededDraws(0), 60, proposer=Astray(1, 1e-9), islands=3)
-    few = smc(of, SeededDraws(0), 60, proposer=Astray(1, 1e-9), islands=3, finals=4)
+    few = smc(of, SeededDraws(0), 60, proposer=Astray(1, 1e-9), islands=3, finals=11)
     assert asked == [len(set(run.batch.rows())) for run in (everything, few)]
     assert asked[0] > 20 and asked[1] <= 12 and few.tries == 60
     for island in range(3):
