@@ -6,6 +6,12 @@ For each set: the sentence that ``ergotext write`` finds, and what the model ans
 such a sentence (greedy ``generate`` with its chat template). All are scored alike: log p(text, end)
 a token after the default context of ``write``, the sentence ended by the next one's beginning.
 ``--sampler annealing`` (with ``--chains`` and ``--steps``) shows what edits find.
+
+    python benchmarks/commongen.py ../shared/commongen/lite_four_96.jsonl --in-order --orders 24
+
+asks for each set (of four words) in each of its 24 orders, and counts those that are kept;
+``--first`` and ``--count`` choose some of the sets. Without ``--in-order`` the same sets are
+written in any order.
 """
 
 from __future__ import annotations
@@ -16,6 +22,7 @@ import math
 import re
 import statistics
 import time
+from itertools import islice, permutations
 from pathlib import Path
 
 import torch
@@ -39,6 +46,12 @@ def holds_all(text: str, words: list[Keyword]) -> bool:
         any(re.search(rf"\b{re.escape(one)}\b", text) for one in alternatives(word))
         for word in words
     )
+
+
+def keeps_order(text: str, words: list[Keyword]) -> bool:
+    """Every word stands in the text on its own, each behind the one before it."""
+    places = ("|".join(rf"\b{re.escape(one)}\b" for one in alternatives(word)) for word in words)
+    return bool(re.search(".*?".join(f"(?:{place})" for place in places), text, re.DOTALL))
 
 
 def per_token(lm: TextScorer, text: str) -> float:
@@ -79,18 +92,31 @@ def main() -> None:
     parser.add_argument("--forms", action="store_true")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--count", type=int, default=100)
+    parser.add_argument("--first", type=int, default=0, help="Begin with this set.")
+    parser.add_argument("--in-order", action="store_true")
+    parser.add_argument("--orders", type=int, default=1, help="Ask for so many orders of each set.")
     parser.add_argument("--prompted", action="store_true", help="Ask the model as well.")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     lm = load("smollm2")
     scorer = fluency(lm, CONTEXT, end="sentence").scorer
-    lines = arguments.sets.read_text(encoding="utf-8").splitlines()[: arguments.count]
-    given = [json.loads(line) for line in lines]
+    lines = arguments.sets.read_text(encoding="utf-8").splitlines()[arguments.first :]
+    given = [
+        {"references": []} | (one if isinstance(one, dict) else {"concepts": one})
+        for one in map(json.loads, lines[: arguments.count])
+    ]
+    given = [
+        one | {"concepts": order}
+        for one in given
+        for order in islice(permutations(one["concepts"]), arguments.orders)
+    ]
     sets: list[list[Keyword]] = [list(one["concepts"]) for one in given]
     if arguments.forms:
         sets = [list(with_forms(words)) for words in sets]
     budget = Budget(arguments.sampler, arguments.particles, arguments.chains, arguments.steps)
-    demands = Demands(words_between=None if arguments.words is None else window_of(arguments.words))
+    window = None if arguments.words is None else window_of(arguments.words)
+    demands = Demands(in_order=arguments.in_order, words_between=window)
+    holds = keeps_order if arguments.in_order else holds_all
     held = repeated = answered = 0
     ours, references, answers, seconds = [], [], [], []
     results = write_all(sets, lm, budget, demands, context=CONTEXT, progress=False)
@@ -98,7 +124,7 @@ def main() -> None:
         began = time.perf_counter()
         best = chosen(next(results), 1)[0]
         seconds.append(time.perf_counter() - began)
-        held += holds_all(best.text, words)
+        held += holds(best.text, words)
         repeated += repeats(best.tokens)
         ours.append(per_token(scorer, best.text))
         references += [per_token(scorer, text) for text in one["references"]]
@@ -114,10 +140,12 @@ def main() -> None:
         f"\n{len(sets)} sets, {arguments.threads} threads, seconds a set: mean "
         f"{statistics.mean(seconds):.2f}, median {statistics.median(seconds):.2f}, first "
         f"{seconds[0]:.2f}, most {max(seconds):.2f}\n"
-        f"hold every word {held}, a trigram twice {repeated}\n"
-        f"log p a token, mean: ours {statistics.mean(ours):.2f}, {len(one_sentence)} references of "
-        f"one sentence {statistics.mean(one_sentence):.2f}"
+        f"hold every word{' in order' * arguments.in_order} {held}, a trigram twice {repeated}\n"
+        f"log p a token, mean: ours {statistics.mean(ours):.2f}"
     )
+    if one_sentence:
+        mean = statistics.mean(one_sentence)
+        print(f"{len(one_sentence)} references of one sentence: {mean:.2f}")
     if arguments.prompted:
         shown = f"{statistics.mean(answers):.2f}" if answers else "-"
         print(f"prompted: {answered} hold every word, log p a token {shown}")

@@ -33,7 +33,8 @@ import torch
 from ergotext import Retriever, load
 from ergotext.lm.seq2seq import Seq2SeqLM
 from ergotext.lm.trie import TokenTrie
-from ergotext.lm.trie.lines import build_from_lines, fields_of
+from ergotext.lm.trie.lines import build_from_lines
+from ergotext.lm.trie.schema import TRIPLES
 from ergotext.tasks.datasets.kgclue.data import Question, Triple, read
 from ergotext.tasks.datasets.kgclue.metrics import mark
 from ergotext.tasks.retrieval.candidates import Potential, Spotter
@@ -90,7 +91,7 @@ class Generate:
         ]
 
     def entry(self, key: list[int]) -> str:
-        return entry(fields_of(self.lm.keys.decode(key), triples=True), self.trie.objects(key))
+        return entry(TRIPLES.fields(self.lm.keys.decode(key)), self.trie.objects(key))
 
 
 def entry(fields: dict[str, str], values: list[str]) -> str:

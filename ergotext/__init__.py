@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from ergotext.lm.tokenizers.characters import Alphabet as Alphabet
     from ergotext.lm.tokenizers.characters import CharacterTokenizer as CharacterTokenizer
     from ergotext.lm.tokenizers.fast import FastTokenizer as FastTokenizer
-    from ergotext.lm.tokenizers.fast import load_tokenizer as load_tokenizer
+    from ergotext.lm.tokenizers.loading import load_tokenizer as load_tokenizer
     from ergotext.lm.trie import EditableTrie as EditableTrie
     from ergotext.lm.trie import TokenTrie as TokenTrie
     from ergotext.lm.trie.device import DeviceTrie as DeviceTrie
@@ -85,7 +85,7 @@ _HOME = {
     "load_encoder": "lm.energies.embedding",
     "similarity": "lm.energies.embedding",
     "load_lookahead": "tasks.retrieval.lookahead.learned",
-    "load_tokenizer": "lm.tokenizers.fast",
+    "load_tokenizer": "lm.tokenizers.loading",
     "load_trie": "lm.trie:load",
     "save_trie": "lm.trie:save",
     "verify_trie": "lm.trie:verify",

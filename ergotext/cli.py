@@ -18,7 +18,8 @@ from ergotext.commands.paraphrase import paraphrase
 from ergotext.commands.read import read
 from ergotext.commands.retrieve import retrieve
 from ergotext.commands.sample import sample
-from ergotext.commands.train import train, train_lookahead
+from ergotext.commands.train import train
+from ergotext.commands.train_lookahead import train_lookahead
 from ergotext.commands.write import write
 
 app = typer.Typer(

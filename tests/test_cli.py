@@ -164,7 +164,7 @@ def test_time_limit(capsys, small) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "Missing argument 'KEYWORD...'"),
+        ([], "Missing argument 'KEYWORD'"),
         ([""], "a keyword is empty"),
         (["a\x07b"], "control character"),
         (["</s>"], "cannot spell"),

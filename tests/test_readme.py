@@ -200,5 +200,5 @@ def test_number_of_faults_is_the_one_told() -> None:
     from tests.lm.test_faults import FAULTS as OF_READING
     from tests.samplers.chains.test_faults import FAULTS
 
-    assert len(FAULTS) + len(OF_READING) == 26
-    assert "twenty-six known faults" in README and "二十六个已知的错误" in CHINESE
+    assert len(FAULTS) + len(OF_READING) == 32
+    assert "thirty-two known faults" in README and "三十二个已知的错误" in CHINESE

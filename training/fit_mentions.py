@@ -1,5 +1,7 @@
 """Fit how mentions of a question are weighed beside the look-ahead, and write mentions.json.
 
+And how far the look-ahead reaches: which mentions need not be read where another one is sure.
+
 The questions are training questions: as they are, with a wrong letter in the subject, with a part
 of it, or asked the other way round for their objects. Those that do not hold their subject as they
 are count twice. The base must hold their triples, each object in few of them (``base``):
@@ -35,6 +37,8 @@ from ergotext.tasks.training.lookahead.pairs import parts
 PRIOR = 4.0
 """Nats for subjects that stand as written, beyond the fit: a question out of two of these does not
 hold its subject as written, but far fewer of real ones."""
+LOST = 1e-3
+"""Share of the questions that may lose their answer to the reach."""
 SHARES = {
     "plain": 1 / 2,
     "real": 1 / 4,
@@ -154,6 +158,23 @@ def fitted(learned: list[Lesson], penalty: float = 1e-3) -> dict[str, float]:
     return {name: round(value, 4) for name, value in found.items()}
 
 
+def reach_of(learned: list[Lesson], weights: dict[str, float]) -> float:
+    """The least whole number of nats that costs at most ``LOST`` of the questions their answer.
+
+    ``MentionWeights.reach``: keys whose mention does not stand as written are read only if its
+    weight and the reach come up to the best of the others.
+    """
+    vector = torch.tensor([weights[name] for name in FEATURES], dtype=torch.float64)
+    needed = []
+    for lesson in learned:
+        weight = lesson.told @ vector
+        score, sure = lesson.ahead + weight, lesson.told[:, FEATURES.index("exact")] == 1
+        if not sure[lesson.right] and int(score.argmax()) == lesson.right and sure.any():
+            needed.append(float(score[sure].max() - weight[lesson.right]))
+    print("most reach needed:", [round(one, 2) for one in sorted(needed)[:-20:-1]])
+    return float(np.ceil(sorted(needed)[-1 - int(LOST * len(learned))]))
+
+
 def write_base(kb: Path, questions: Path, output: Path, rng: random.Random) -> None:
     """The lines of a base, the triples of questions, and six to fourteen rivals of each subject."""
     lines = kb.read_text(encoding="utf-8").splitlines()
@@ -198,9 +219,11 @@ def main() -> None:
             one for one in every[options.each :]
             if one.answer is not None and parts(one.answer.subject)[0] not in one.text
         ]  # fmt: skip
-    weights = fitted(list(lessons(asked, spotter, ahead, rng)))
-    (options.model / NAME).write_text(json.dumps({"weights": weights}) + "\n", encoding="utf-8")
-    print(json.dumps(weights, indent=1))
+    learned = list(lessons(asked, spotter, ahead, rng))
+    weights = fitted(learned)
+    found = {"weights": weights, "reach": reach_of(learned, weights)}
+    (options.model / NAME).write_text(json.dumps(found) + "\n", encoding="utf-8")
+    print(json.dumps(found, indent=1), Counter(lesson.kind for lesson in learned))
 
 
 if __name__ == "__main__":

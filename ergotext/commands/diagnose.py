@@ -46,7 +46,7 @@ def diagnose(
     minutes: Annotated[float, typer.Option(min=0, help="Time limit of the argmax check.")] = 15.0,
     checkpoint: Annotated[
         Path | None,
-        typer.Option(help="File that keeps what the argmax check has decided, to go on from."),
+        typer.Option(help="Save the argmax check to this file, and resume it from there."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     report: Annotated[
@@ -61,33 +61,54 @@ def diagnose(
     argmax: tokens that can never be the most probable. stopping: how many texts do not end.
     repetition: how texts repeat themselves, and why. The last two need a causal model.
     """
-    page = Output(report) if report is not None else None
+    page = None if report is None else Output(report)
     kept = None if checkpoint is None else place(checkpoint, "--checkpoint")
     from ergotext.tasks.diagnose.argmax import check as argmax
-    from ergotext.tasks.diagnose.repetition import repetition
-    from ergotext.tasks.diagnose.stopping import stopping
 
     workers = threads or 1
     argmax.check(minutes, workers)
-    from ergotext.lm.causal import CausalLM
     from ergotext.lm.loading import load
 
     use_threads(threads)
     lm = load(model, device=device, dtype=dtype.value)
     reports: dict[str, CheckReport] = {}
-    fitting = list(Check) if isinstance(lm, CausalLM) else [Check.argmax]
-    for one in check or fitting:
+    for one in _fitting(check, lm, model):
         if one is Check.argmax:
             reports[one.value] = argmax.unargmaxable(lm, minutes, workers, kept)
-            continue
-        if not isinstance(lm, CausalLM):
-            raise InputError(f"the check {one.value} needs a causal model, and {model} is none")
-        reports[one.value] = stopping(lm) if one is Check.stopping else repetition(lm)
+        else:
+            reports[one.value] = _of_texts(one, lm)
     if page is not None:
         with page:
             page(f"# {model}\n")
             for name, each in reports.items():
                 page(_section(name, each))
+    _print(model, reports, as_json)
+
+
+def _fitting(checks: list[Check] | None, lm: object, name: str) -> list[Check]:
+    """The checks to run; InputError before any of them if a model cannot have one."""
+    from ergotext.lm.causal import CausalLM
+
+    causal = isinstance(lm, CausalLM)
+    found = checks or (list(Check) if causal else [Check.argmax])
+    for one in found:
+        if one is not Check.argmax and not causal:
+            raise InputError(
+                f"the check {one.value} needs a causal model, but {name} is not one: use the "
+                "check argmax"
+            )
+    return found
+
+
+def _of_texts(check: Check, lm: Any) -> CheckReport:
+    """A check that lets a causal model write."""
+    from ergotext.tasks.diagnose.repetition import repetition
+    from ergotext.tasks.diagnose.stopping import stopping
+
+    return stopping(lm) if check is Check.stopping else repetition(lm)
+
+
+def _print(model: str, reports: dict[str, CheckReport], as_json: bool) -> None:
     if as_json:
         found = {"model": model} | {name: each.as_dict() for name, each in reports.items()}
         typer.echo(json.dumps(found))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from inspect import Parameter, signature
-from typing import TYPE_CHECKING, Any, get_type_hints
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+
+import typer
 
 from ergotext.commands.options import (
     FLOAT32,
@@ -56,9 +59,9 @@ class SearchOptions:
     max_seconds: Seconds = None
     seed: Seed = 0
 
-    def budget(self) -> Budget:
-        """The same for a task; InputError if they do not go together."""
-        from ergotext.tasks.budget import Budget
+    def budget(self, count: int) -> Budget:
+        """The same for a task that is to show so many; InputError if they do not go together."""
+        from ergotext.tasks.budget import FINALS, Budget
 
         return Budget(
             self.sampler.value,
@@ -67,6 +70,7 @@ class SearchOptions:
             self.steps,
             self.max_seconds,
             self.seed,
+            finals=max(FINALS, 4 * count),
         )
 
 
@@ -79,6 +83,26 @@ class OutputOptions:
     output: OutFile = None
 
 
+@dataclass(frozen=True)
+class TrainingFiles:
+    """What is trained on, and what is scored."""
+
+    questions: Annotated[Path, typer.Argument(help="Training questions, JSON lines.")]
+    dev: Annotated[
+        Path, typer.Option(help="Dev questions: scored during training, never trained on.")
+    ]
+    index: Annotated[
+        Path, typer.Option("-i", "--index", help="Index of the knowledge base (triples).")
+    ]
+    templates: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="File of question templates: a predicate, a tab, a question with {subject}; "
+            "repeatable."
+        ),
+    ] = None
+
+
 def grouped(command: Callable[..., None]) -> Callable[..., None]:
     """A command for typer whose parameters of a dataclass are options, one for each field."""
     hints, groups = get_type_hints(command, include_extras=True), dict[str, Any]()
@@ -89,12 +113,13 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
             options.append(parameter.replace(annotation=kind, kind=Parameter.KEYWORD_ONLY))
             continue
         groups[name], each = kind, get_type_hints(kind, include_extras=True)
-        options += [
-            Parameter(
-                one.name, Parameter.KEYWORD_ONLY, default=one.default, annotation=each[one.name]
+        for one in fields(kind):
+            default = Parameter.empty if one.default is MISSING else one.default
+            options.append(
+                Parameter(
+                    one.name, Parameter.KEYWORD_ONLY, default=default, annotation=each[one.name]
+                )
             )
-            for one in fields(kind)
-        ]
 
     def flat(**given: Any) -> None:
         made = {

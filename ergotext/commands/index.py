@@ -42,13 +42,34 @@ def index_build(
     columns: Annotated[
         str, typer.Option(help="Names of the columns; key if each line is a key.")
     ] = "subject,predicate,object",
+    mention: Annotated[
+        str | None, typer.Option(help="Column that questions name. [subject, if there is one]")
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(
+            help="Columns that make up a key, with the mention; of the others but the answer none "
+            "counts. [all but mention and answer]"
+        ),
+    ] = None,
+    answer: Annotated[
+        str | None, typer.Option(help="Column of the answers. [object, if there is one]")
+    ] = None,
+    brackets: Annotated[
+        str | None,
+        typer.Option(
+            help="What encloses a suffix that tells mentions of one name apart: （…） or, with the "
+            "space before it, ' (…)'; or none. [（…）]"
+        ),
+    ] = None,
     strict: Strict = False,
 ) -> None:
     """Build an index from the lines of a file."""
     place(output)
-    from ergotext.tasks.index import build
+    from ergotext.tasks.index import build, described
 
-    report(build(lines, output, tokenizer=tokenizer, columns=columns, strict=strict))
+    schema = described(columns, mention, key, answer, brackets)
+    report(build(lines, output, tokenizer=tokenizer, columns=schema, strict=strict))
 
 
 @index.command("add")

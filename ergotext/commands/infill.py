@@ -37,7 +37,7 @@ def infill(
 
     texts = task.lines(standard_input()) if text == "-" else [text]
     task.check_texts(texts)
-    budget = search.budget()
+    budget = search.budget(shown.count)
     results = task.infill_all(texts, lm.load(), budget, context=context)
     with emit:
         for one, result in zip(texts, results, strict=True):

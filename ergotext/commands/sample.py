@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ergotext.commands.console import Interrupted, Output
+from ergotext.commands.groups import grouped
 from ergotext.commands.options import DtypeName, Threads
 from ergotext.commands.texts import load
 
 if TYPE_CHECKING:
-    pass
+    from ergotext.lm.causal import CausalLM
+    from ergotext.samplers.result import Result
+    from ergotext.samplers.weighted.result import WeightedResult
 
 
-def sample(
-    config: Annotated[
-        Path | None, typer.Option(help="TOML file of options; flags override it.")
-    ] = None,
+@dataclass(frozen=True)
+class Flags:
+    """Options that override those of a file: None is what was not given."""
+
+    def given(self) -> dict[str, Any]:
+        """By their names in the file."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}
+
+
+@dataclass(frozen=True)
+class SamplerFlags(Flags):
+    """Which sampler, and how much of it."""
+
     sampler: Annotated[
         str | None,
         typer.Option(
@@ -26,80 +39,117 @@ def sample(
             "particle-gibbs, pimh, rejection, rewrite, smc, stochastic-beam, suffix, tempering; or "
             "your own, file.py:Class. [smc with keywords, a regex or a schema, else mh]"
         ),
-    ] = None,
+    ] = None
     n: Annotated[
         int | None,
         typer.Option(
             "-n", min=1, help="Number of texts; for a weighted sampler, of draws or particles. [64]"
         ),
-    ] = None,
+    ] = None
     chains: Annotated[
         int | None, typer.Option(min=1, help="Number of chains, run in parallel. [8]")
-    ] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Steps per chain. [300]")] = None,
+    ] = None
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps per chain. [300]")] = None
     option: Annotated[
         list[str] | None,
         typer.Option("--option", help="Option of the sampler, NAME=VALUE; repeatable."),
-    ] = None,
+    ] = None
+
+    def given(self) -> dict[str, Any]:
+        """By their names in the file; options of the sampler in a table."""
+        from ergotext.tasks.config import option
+
+        told = super().given()
+        told["options"] = dict(map(option, told.pop("option") or []))
+        return told
+
+
+@dataclass(frozen=True)
+class EnergyFlags(Flags):
+    """The terms of the energy."""
+
     keyword: Annotated[
         list[str] | None,
         typer.Option("--keyword", help="Word that must occur; repeatable, in this order."),
-    ] = None,
-    length: Annotated[float | None, typer.Option(help="Mean length in tokens.")] = None,
+    ] = None
+    length: Annotated[float | None, typer.Option(help="Mean length in tokens.")] = None
     regex: Annotated[
         str | None, typer.Option(help="Regular expression that the whole text must match.")
-    ] = None,
+    ] = None
     json_schema: Annotated[
         str | None,
         typer.Option(help="JSON schema that the text must satisfy, or the file with it."),
-    ] = None,
+    ] = None
     masked: Annotated[
         str | None,
         typer.Option(help="Masked model for the proposals of mlm-gibbs and mlm-mh: tiny-masked, …"),
-    ] = None,
+    ] = None
+
+    def given(self) -> dict[str, Any]:
+        """A table."""
+        from ergotext.tasks.config import energy
+
+        return {"energy": energy(**vars(self))}
+
+
+@dataclass(frozen=True)
+class RunFlags(Flags):
+    """What the texts stand in, and how the chains run."""
+
     context: Annotated[
         str | None, typer.Option(help="Text to condition on, not shown in the output. ['']")
-    ] = None,
+    ] = None
     start: Annotated[
         str | None,
         typer.Option(
             help="Initial text of the chains; gibbs and the samplers with a masked model keep its "
             "number of tokens."
         ),
-    ] = None,
+    ] = None
     max_length: Annotated[
         int | None, typer.Option(min=1, help="Maximum length in tokens. [40]")
-    ] = None,
+    ] = None
     max_seconds: Annotated[
         float | None, typer.Option(help="Time limit of the chains in seconds.")
-    ] = None,
+    ] = None
     r_hat: Annotated[
         float | None, typer.Option(help="Stop once R-hat falls below this, such as 1.01.")
-    ] = None,
+    ] = None
     checkpoint: Annotated[
         str | None, typer.Option(help="Save the state of the chains to this file.")
-    ] = None,
-    every: Annotated[
-        int | None, typer.Option(min=1, help="Steps between checkpoints. [100]")
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue from the checkpoint.")] = False,
+    ] = None
+    every: Annotated[int | None, typer.Option(min=1, help="Steps between checkpoints. [100]")] = (
+        None
+    )
+
+
+@dataclass(frozen=True)
+class ModelFlags(Flags):
+    """Which model, and how it runs."""
+
     model: Annotated[
         str | None,
         typer.Option(help="Model: a bundled name, folder, .gguf file or hub id. [smollm2]"),
-    ] = None,
+    ] = None
     dtype: Annotated[
         DtypeName | None, typer.Option(help="Number format of the model. [float32]")
-    ] = None,
-    device: Annotated[str | None, typer.Option(help="Device: auto, cpu or cuda. [auto]")] = None,
-    threads: Threads = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(min=0, help="Random seed; the same seed gives the same output. [0]"),
-    ] = None,
+    ] = None
+    device: Annotated[str | None, typer.Option(help="Device: auto, cpu or cuda. [auto]")] = None
+    threads: Threads = None
+
+    def given(self) -> dict[str, Any]:
+        """By their names in the file."""
+        return super().given() | {"dtype": self.dtype and self.dtype.value}
+
+
+@dataclass(frozen=True)
+class SavedFiles:
+    """What is saved of a run, beside its checkpoint."""
+
     plot: Annotated[
         Path | None,
         typer.Option(help="Save a plot of the chains' energy traces and ranks to this .png."),
-    ] = None,
+    ] = None
     output: Annotated[
         Path | None,
         typer.Option(
@@ -107,7 +157,25 @@ def sample(
             "--output",
             help="Output file; the settings of the run are saved beside it (….run.toml).",
         ),
+    ] = None
+
+
+@grouped
+def sample(
+    *,
+    config: Annotated[
+        Path | None, typer.Option(help="TOML file of options; flags override it.")
     ] = None,
+    by: SamplerFlags,
+    energy: EnergyFlags,
+    run: RunFlags,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the checkpoint.")] = False,
+    lm: ModelFlags,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, help="Random seed; the same seed gives the same output. [0]"),
+    ] = None,
+    saved: SavedFiles,
 ) -> None:
     """Sample texts from any energy with any sampler.
 
@@ -116,45 +184,20 @@ def sample(
     Chains give draws of equal weight. Weighted samplers (importance, rejection, smc, ais,
     stochastic-beam) give each draw a "log_weight".
     """
+    output, plot = saved.output, saved.plot
     emit = Output(output)
     from ergotext.tasks import config as table
     from ergotext.tasks import sample as task
     from ergotext.tasks.default_sampler import with_sampler
 
-    told = table.read(
-        config,
-        {
-            "sampler": sampler,
-            "n": n,
-            "chains": chains,
-            "steps": steps,
-            "context": context,
-            "start": start,
-            "max_length": max_length,
-            "max_seconds": max_seconds,
-            "r_hat": r_hat,
-            "checkpoint": checkpoint,
-            "every": every,
-            "model": model,
-            "device": device,
-            "dtype": dtype and dtype.value,
-            "threads": threads,
-            "seed": seed,
-            "energy": table.energy(keyword, length, regex, json_schema, masked),
-            "options": dict(map(table.option, option or [])),
-        },
-    )
+    flags = by.given() | energy.given() | run.given() | lm.given() | {"seed": seed}
+    told = table.read(config, flags)
     others = ["plot"] * (plot is not None) + ["resume"] * resume
     told, why = with_sampler(told, *others)
     beside = task.beside(output) if emit.path is not None else None
     task.check(told, resume=resume, plot=plot, others=[config, output, beside])
-    lm = load(told["model"], told["device"], told["dtype"], told.get("threads"))
-    try:
-        result = task.sample_by(told, lm, resume=resume)
-    except KeyboardInterrupt:
-        if (said := task.nothing_kept(told["sampler"])) is None:
-            raise
-        raise Interrupted(said) from None
+    model = load(told["model"], told["device"], told["dtype"], told.get("threads"))
+    result = _result(told, model, resume)
     record = Output(beside)
     with emit, record:
         emit(task.as_json(task.texts_of(result, told.get("n")), emit.ascii_only))
@@ -166,3 +209,15 @@ def sample(
         typer.echo(line, err=True)
     if task.interrupted(result):
         raise Interrupted("interrupted; the results so far are kept")
+
+
+def _result(told: dict[str, Any], model: CausalLM, resume: bool) -> Result | WeightedResult:
+    """Of the run; after Ctrl-C a sentence on what can be kept of samplers that keep nothing."""
+    from ergotext.tasks import sample as task
+
+    try:
+        return task.sample_by(told, model, resume=resume)
+    except KeyboardInterrupt:
+        if (said := task.nothing_kept(told["sampler"])) is None:
+            raise
+        raise Interrupted(said) from None

@@ -1,18 +1,23 @@
-"""The commands ``ergotext train`` and ``train-lookahead``."""
+"""The command ``ergotext train``; the work is done in ``ergotext.tasks.training.seq2seq``."""
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from math import isnan, nan
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ergotext.commands.console import Interrupted, report
+from ergotext.commands.groups import TrainingFiles, grouped
 from ergotext.commands.options import Device, Threads
 from ergotext.support.threads import use_threads
+
+if TYPE_CHECKING:
+    from ergotext.tasks.training.examples import Shares
+    from ergotext.tasks.training.settings import Settings, Shape
 
 
 class ObjectiveName(StrEnum):
@@ -24,31 +29,95 @@ class ObjectiveName(StrEnum):
     zeroth_order = "zeroth-order"
 
 
-Mix = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME=SHARE,…",
-        help="Mix of training examples; kinds that are not named get a share of 0.",
-    ),
-]
-MIX = "real=0.2,renamed=0.15,swapped=0.25,template=0.2,plain=0.2"
 CROSS_ENTROPY = ObjectiveName.cross_entropy
 
 
-def train(
-    questions: Annotated[Path, typer.Argument(help="Training questions, JSON lines.")],
-    dev: Annotated[Path, typer.Option(help="Dev questions, used for early stopping.")],
-    index: Annotated[
-        Path, typer.Option("-i", "--index", help="Index of the knowledge base (triples).")
-    ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Output folder for the model.")],
-    templates: Annotated[
-        list[Path] | None,
+@dataclass(frozen=True)
+class ScheduleOptions:
+    """How long a run is, and its learning rate."""
+
+    steps: Annotated[int, typer.Option(help="Number of training steps, one batch each.")] = 20_000
+    minutes: Annotated[float | None, typer.Option(help="Time limit in minutes.")] = None
+    batch_size: Annotated[int, typer.Option(help="Batch size.")] = 32
+    learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 1e-3
+    warm_up: Annotated[float, typer.Option(help="Fraction of the steps spent on warm-up.")] = 0.02
+    cool_down: Annotated[float, typer.Option(help="Fraction of the steps spent on cool-down.")] = (
+        0.3
+    )
+
+
+@dataclass(frozen=True)
+class ExampleOptions:
+    """What is learned from each example, and which examples there are."""
+
+    rivals: Annotated[
+        int, typer.Option(help="Maximum number of keys to choose among (listwise).")
+    ] = 16
+    radius: Annotated[float, typer.Option(help="Perturbation size of zeroth-order steps.")] = 1e-3
+    mix: Annotated[
+        str,
         typer.Option(
-            help="File of question templates: a predicate, a tab, a question with {subject}; "
-            "repeatable."
+            metavar="NAME=SHARE,…",
+            help="Mix of training examples; kinds that are not named get a share of 0.",
         ),
-    ] = None,
+    ] = "real=0.2,renamed=0.15,swapped=0.25,template=0.2,plain=0.2"
+
+    def shares(self) -> Shares:
+        """Read NAME=SHARE,…; kinds that are not named get 0."""
+        from ergotext.tasks.training.examples import Shares
+
+        known = [field.name for field in fields(Shares)]
+        shares = dict.fromkeys(known, 0.0)
+        for part in self.mix.split(","):
+            name, _, share = (side.strip() for side in part.partition("="))
+            try:
+                number = float(share)
+            except ValueError:
+                number = nan
+            if name not in shares or isnan(number):
+                raise typer.BadParameter(
+                    f"{part.strip()!r:.60} is not NAME=SHARE with a name of {', '.join(known)}",
+                    param_hint="--mix",
+                )
+            shares[name] = number
+        return Shares(**shares)
+
+
+@dataclass(frozen=True)
+class ShapeOptions:
+    """The sizes of a new model."""
+
+    width: Annotated[int, typer.Option(help="Hidden size of a new model.")] = 256
+    layers: Annotated[
+        int, typer.Option(help="Layers of the encoder, and of the decoder, of a new model.")
+    ] = 3
+    dropout: Annotated[float, typer.Option(help="Dropout of a new model.")] = 0.0
+
+    def shape(self) -> Shape:
+        """The same for the task: four times as wide inside, a head for each 64 units."""
+        from ergotext.tasks.training.settings import Shape
+
+        return Shape(
+            self.width, 2 * self.width, self.layers, max(1, self.width // 64), self.dropout
+        )
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """When the dev questions are scored, and what ends a run early."""
+
+    dev_limit: Annotated[int, typer.Option(help="Number of dev questions to evaluate.")] = 500
+    every: Annotated[int, typer.Option(help="Steps between evaluations and checkpoints.")] = 500
+    patience: Annotated[
+        int, typer.Option(help="Early-stopping patience: evaluations without improvement.")
+    ] = 10
+
+
+@grouped
+def train(
+    *,
+    files: TrainingFiles,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Output folder for the model.")],
     objective: Annotated[
         ObjectiveName,
         typer.Option(
@@ -60,29 +129,10 @@ def train(
     start: Annotated[
         str | None, typer.Option(help="Encoder-decoder to start from. [a new model]")
     ] = None,
-    steps: Annotated[int, typer.Option(help="Number of training steps, one batch each.")] = 20_000,
-    minutes: Annotated[float | None, typer.Option(help="Time limit in minutes.")] = None,
-    batch_size: Annotated[int, typer.Option(help="Batch size.")] = 32,
-    learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 1e-3,
-    warm_up: Annotated[float, typer.Option(help="Fraction of the steps spent on warm-up.")] = 0.02,
-    cool_down: Annotated[
-        float, typer.Option(help="Fraction of the steps spent on cool-down.")
-    ] = 0.3,
-    rivals: Annotated[
-        int, typer.Option(help="Maximum number of keys to choose among (listwise).")
-    ] = 16,
-    radius: Annotated[float, typer.Option(help="Perturbation size of zeroth-order steps.")] = 1e-3,
-    mix: Mix = MIX,
-    width: Annotated[int, typer.Option(help="Hidden size of a new model.")] = 256,
-    layers: Annotated[
-        int, typer.Option(help="Layers of the encoder, and of the decoder, of a new model.")
-    ] = 3,
-    dropout: Annotated[float, typer.Option(help="Dropout of a new model.")] = 0.0,
-    dev_limit: Annotated[int, typer.Option(help="Number of dev questions to evaluate.")] = 500,
-    every: Annotated[int, typer.Option(help="Steps between evaluations and checkpoints.")] = 500,
-    patience: Annotated[
-        int, typer.Option(help="Early-stopping patience: evaluations without improvement.")
-    ] = 10,
+    schedule: ScheduleOptions,
+    examples: ExampleOptions,
+    shape: ShapeOptions,
+    evaluation: EvaluationOptions,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue from the last checkpoint.")
     ] = False,
@@ -96,105 +146,36 @@ def train(
 
     The model is an encoder-decoder that answers questions with the keys of the index.
     """
-    from ergotext.tasks.training.examples import Shares
     from ergotext.tasks.training.run import InterruptedRunError
     from ergotext.tasks.training.seq2seq.train import train as run
-    from ergotext.tasks.training.settings import Settings, Shape
 
     use_threads(threads)
-    settings = Settings(
-        steps, batch_size, learning_rate, warm_up, cool_down, objective.value, rivals, radius, seed,
-        dev_limit, every, patience, Shares(**_shares(mix)),
-        Shape(width, 2 * width, layers, max(1, width // 64), dropout),
+    settings = _settings(objective, schedule, examples, shape, evaluation, seed)
+    try:
+        report(
+            run(
+                files.questions, files.dev, files.index, output, settings,
+                templates=files.templates or (), start=start, minutes=schedule.minutes,
+                device=device, resume=resume,
+            )
+        )  # fmt: skip
+    except InterruptedRunError as error:
+        raise Interrupted(str(error)) from error
+
+
+def _settings(
+    objective: ObjectiveName,
+    schedule: ScheduleOptions,
+    examples: ExampleOptions,
+    shape: ShapeOptions,
+    evaluation: EvaluationOptions,
+    seed: int,
+) -> Settings:
+    from ergotext.tasks.training.settings import Settings
+
+    return Settings(
+        schedule.steps, schedule.batch_size, schedule.learning_rate, schedule.warm_up,
+        schedule.cool_down, objective.value, examples.rivals, examples.radius, seed,
+        evaluation.dev_limit, evaluation.every, evaluation.patience, examples.shares(),
+        shape.shape(),
     )  # fmt: skip
-    try:
-        report(
-            run(
-                questions, dev, index, output, settings, templates=templates or (), start=start,
-                minutes=minutes, device=device, resume=resume,
-            )
-        )  # fmt: skip
-    except InterruptedRunError as error:
-        raise Interrupted(str(error)) from error
-
-
-def _shares(mix: str) -> dict[str, float]:
-    """Read NAME=SHARE,…; kinds that are not named get 0."""
-    from ergotext.tasks.training.examples import Shares
-
-    known = [field.name for field in fields(Shares)]
-    shares = dict.fromkeys(known, 0.0)
-    for part in mix.split(","):
-        name, _, share = (side.strip() for side in part.partition("="))
-        try:
-            number = float(share)
-        except ValueError:
-            number = nan
-        if name not in shares or isnan(number):
-            raise typer.BadParameter(
-                f"{part.strip()!r:.60} is not NAME=SHARE with a name of {', '.join(known)}",
-                param_hint="--mix",
-            )
-        shares[name] = number
-    return shares
-
-
-def train_lookahead(
-    questions: Annotated[Path, typer.Argument(help="Training questions, JSON lines.")],
-    dev: Annotated[Path, typer.Option(help="Dev questions, evaluated during training.")],
-    index: Annotated[
-        Path, typer.Option("-i", "--index", help="Index of the knowledge base (triples).")
-    ],
-    output: Annotated[
-        Path, typer.Option("-o", "--output", help="Output folder: that of the model, or another.")
-    ],
-    templates: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="File of question templates: a predicate, a tab, a question with {subject}; "
-            "repeatable."
-        ),
-    ] = None,
-    synonyms: Annotated[
-        list[Path] | None,
-        typer.Option(help="File of synonyms, one tab-separated group per line; repeatable."),
-    ] = None,
-    start: Annotated[
-        str | None, typer.Option(help="Model whose look-ahead to start from. [a new one]")
-    ] = None,
-    steps: Annotated[int, typer.Option(help="Number of training steps, one batch each.")] = 8000,
-    batch_size: Annotated[int, typer.Option(help="Batch size.")] = 32,
-    learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 1e-3,
-    templated: Annotated[
-        float, typer.Option(min=0.0, help="Share of examples made from templates.")
-    ] = 0.3,
-    width: Annotated[
-        int, typer.Option(help="Width of the character embeddings of a new look-ahead.")
-    ] = 96,
-    every: Annotated[int, typer.Option(help="Steps between evaluations and checkpoints.")] = 1000,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue from the checkpoint.")] = False,
-    device: Device = "auto",
-    threads: Threads = None,
-    seed: Annotated[
-        int, typer.Option(help="Random seed; on one machine, the same seed gives the same weights.")
-    ] = 0,
-) -> None:
-    """Train the look-ahead of a retriever.
-
-    It predicts the predicate that a question asks for.
-    """
-    from ergotext.tasks.training.lookahead.learner import Recipe
-    from ergotext.tasks.training.lookahead.train import train_lookahead as run
-    from ergotext.tasks.training.run import InterruptedRunError
-
-    use_threads(threads)
-    recipe = Recipe(steps, batch_size, learning_rate, width=width, templated=templated, seed=seed)
-    try:
-        report(
-            run(
-                questions, dev, index, output, recipe, templates=templates or (),
-                synonyms=synonyms or (), start=start, every=every, device=device, resume=resume,
-            )
-        )  # fmt: skip
-    except InterruptedRunError as error:
-        raise Interrupted(str(error)) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,44 +14,39 @@ from ergotext.commands.texts import show
 
 if TYPE_CHECKING:
     from ergotext.support.words import Keyword
+    from ergotext.tasks.write import Demands
 
 
-@grouped
-def write(
-    words: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="KEYWORD...",
-            help="Words or phrases that must occur verbatim; throw|threw is either. Or - to read "
-            "keyword sets from standard input, one JSON list of strings per line.",
-        ),
-    ],
+@dataclass(frozen=True)
+class TextOptions:
+    """What the texts are to be like."""
+
     in_order: Annotated[
         bool, typer.Option("--in-order", help="Keep the keywords in the order given.")
-    ] = False,
+    ] = False
     forms: Annotated[
         bool,
         typer.Option(
             "--forms", help="Allow inflected forms of English keywords: sit, sat, sitting."
         ),
-    ] = False,
+    ] = False
     without: Annotated[
         list[str] | None,
         typer.Option(metavar="WORD", help="Word or phrase that must not occur; may be repeated."),
-    ] = None,
+    ] = None
     length: Annotated[
         str | None,
         typer.Option("--words", metavar="8-15", help="Number of words, or least and most."),
-    ] = None,
+    ] = None
     end: Annotated[
         str,
         typer.Option(help="Where a text ends: sentence, or token (the model's end token)."),
-    ] = "sentence",
+    ] = "sentence"
     mean_length: Annotated[
         int | None,
         typer.Option("--length", min=1, help="Mean length in tokens for annealing and mh (14)."),
-    ] = None,
-    context: Context = None,
+    ] = None
+    context: Context = None
     max_length: Annotated[
         int | None,
         typer.Option(
@@ -58,15 +54,37 @@ def write(
             help="Maximum length in tokens: 40 for annealing and mh; for smc 22, or "
             "more for many words.",
         ),
-    ] = None,
+    ] = None
+
+    def demands(self) -> Demands:
+        """The same for the task; InputError for a number of words that is none."""
+        from ergotext.commands.keyword_options import window_of
+        from ergotext.tasks.write import Demands
+
+        window = None if self.length is None else window_of(self.length)
+        return Demands(
+            self.in_order, self.without or (), window, self.end, self.max_length, self.mean_length
+        )
+
+
+@grouped
+def write(
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="KEYWORD",
+            help="Words or phrases that must occur verbatim; throw|threw is either. Or - to read "
+            "keyword sets from standard input, one JSON list of strings per line.",
+        ),
+    ],
     *,
+    text: TextOptions,
     search: SearchOptions,
     lm: ModelOptions,
     shown: OutputOptions,
 ) -> None:
     """Write fluent sentences that contain every keyword."""
     emit = Output(shown.output)
-    from ergotext.commands.keyword_options import window_of
     from ergotext.support.words import spellings_used
     from ergotext.tasks import write as task
     from ergotext.tasks.selection import chosen
@@ -77,15 +95,13 @@ def write(
             "- (keyword sets from standard input) cannot be combined with other keywords",
             param_hint="KEYWORD",
         )
-    if end not in ("sentence", "token"):
-        raise typer.BadParameter(f"{end!r} is neither sentence nor token", param_hint="--end")
+    if text.end not in ("sentence", "token"):
+        raise typer.BadParameter(f"{text.end!r} is neither sentence nor token", param_hint="--end")
     given = task.parse_keyword_sets(standard_input()) if words == ["-"] else [words]
-    sets = [_keywords(one, forms) for one in given]
+    sets = [_keywords(one, text.forms) for one in given]
     task.check_sets(sets)
-    window = None if length is None else window_of(length)
-    demands = task.Demands(in_order, without or (), window, end, max_length, mean_length)
-    budget = search.budget()
-    results = task.write_all(sets, lm.load(), budget, demands, context=context)
+    demands, budget = text.demands(), search.budget(shown.count)
+    results = task.write_all(sets, lm.load(), budget, demands, context=text.context)
     with emit:
         for named, one, result in zip(given, sets, results, strict=True):
             best = chosen(result, shown.count)

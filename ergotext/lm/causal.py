@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from ergotext.lm.decoding.memo import RowCache
 from ergotext.lm.decoding.projection import Projection
 from ergotext.lm.decoding.prompts import read_prompts
 from ergotext.lm.decoding.reader import Reader
+from ergotext.lm.decoding.reduced import precision_of, reduced
 from ergotext.lm.tokenizers.vocabulary import Vocabulary
 
 TOKEN_BUDGET = 1024
@@ -65,14 +67,9 @@ class CausalLM:
         self.projection = _projection(model)
         _check_boundaries(start_id, end_id, model, len(self.projection.weight))
         self.max_positions = _max_positions(model)
-        self._reader = Reader(
-            model,
-            self.projection,
-            (start_id, *self.context),
-            end_id,
-            token_budget,
-            self.max_positions,
-        )
+        self.precision = str(self.dtype).removeprefix("torch.")
+        self._reader = self._read_by()
+        self._reduced: dict[str, CausalLM] = {}
 
     def __repr__(self) -> str:
         given = f", given {self.vocabulary.text(self.context)!r}" if self.context else ""
@@ -103,6 +100,43 @@ class CausalLM:
             self.model, self.vocabulary, self.start_id, self.end_id, ids, self.token_budget
         )
 
+    def in_precision(self, name: str) -> CausalLM:
+        """The same model, multiplying in lower precision: a little off, and for proposals only.
+
+        It shares what it can of its numbers with this one. ``precision`` is what was taken.
+
+        Parameters
+        ----------
+        name : "auto", "float32", "bfloat16" or "int8"
+            ``float32``, or ``auto`` where nothing is faster, is the model as it is.
+
+        Raises
+        ------
+        InputError
+            No such precision, or PyTorch cannot multiply in it.
+        """
+        taken = precision_of(name, self.device)
+        if taken in ("float32", self.precision):
+            return self
+        if taken not in self._reduced:
+            other = copy(self)
+            other.model, other.projection = reduced(self.model, self.projection, taken)
+            other.precision, other._reduced = taken, {}
+            other._reader = other._read_by(trusted=True)
+            self._reduced[taken] = other
+        return self._reduced[taken]
+
+    def _read_by(self, trusted: bool = False) -> Reader:
+        return Reader(
+            self.model,
+            self.projection,
+            (self.start_id, *self.context),
+            self.end_id,
+            self.token_budget,
+            self.max_positions,
+            trusted,
+        )
+
     def decode(self, batch: TokenBatch) -> list[str]:
         """The text of each row, exactly as the tokenizer spells it (a leading space stays)."""
         return self.vocabulary.decode(batch)
@@ -110,6 +144,8 @@ class CausalLM:
     def forget(self) -> None:
         """Drop the cache of earlier calls, so that a run does not depend on them."""
         self._reader.memo.clear()
+        for other in self._reduced.values():
+            other.forget()
 
     def read(self, prompts: Sequence[Sequence[int]]) -> CachedDecoding:
         """Start decoding after these prompts (token ids, after the context), one row each."""
@@ -150,8 +186,7 @@ class CausalLM:
         else:
             hidden = torch.stack([r.hidden[p] for r, p in zip(readings, at, strict=True)])
             logits = self.projection.logits(hidden)
-        logits = logits.double().cpu()
-        return logits.log_softmax(-1)
+        return logits.cpu().log_softmax(-1, dtype=torch.float64)
 
     @torch.inference_mode()
     def candidate_log_prob(
@@ -224,7 +259,7 @@ class CausalLM:
             if r else options[:, None][:, :0]
             for options, r in zip(tokens, right, strict=True)
         ]  # fmt: skip
-        states, _ = self._reader.forward(readings, begin, fed, keep=False)
+        states = self._reader.forward(readings, begin, fed)
         wanted = torch.cat([torch.tensor(r, dtype=torch.int64).repeat(width) for r in right])
         logits = self.projection.target_logits(states, wanted.to(self.device))
         log_p = (logits - self.projection.log_z(states)).double().cpu()

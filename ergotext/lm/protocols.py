@@ -64,6 +64,22 @@ class NextTokenScorer(Protocol):
 
 
 @runtime_checkable
+class Reducible(Protocol):
+    """Optional extension of scorers that are faster in lower precision, where proposals will do."""
+
+    @property
+    def precision(self) -> str:
+        """What it multiplies in: float32, bfloat16 or int8."""
+
+    def in_precision(self, name: str) -> NextTokenScorer:
+        """The same model in another precision; itself where that is none, or no faster.
+
+        ``auto`` is the fastest that the machine is made for. ``InputError`` for one that there is
+        none of.
+        """
+
+
+@runtime_checkable
 class MaskedScorer(Protocol):
     """A masked language model: conditionals at positions, given all other tokens."""
 
@@ -185,6 +201,17 @@ class Placed(Protocol):
 
     def place(self, states: NDArray[np.int64]) -> NDArray[np.int64]:
         """int64 [B]: states of one number allow the same tokens; what follows these may differ."""
+
+
+@runtime_checkable
+class Demanding(Protocol):
+    """Optional extension of automata that can say in words what they demand."""
+
+    def demands(self) -> list[str]:
+        """What an accepted text does, each to follow "a text that": ``contains 'sun'``."""
+
+    def unmet(self, states: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """bool [B, K]: which of these a text that ends in each state does not do."""
 
 
 @runtime_checkable

@@ -56,11 +56,7 @@ def score(
     check_texts(texts)
     texts = list(texts)
     if isinstance(what, Seq2SeqLM):
-        if given is None:
-            raise InputError(
-                "an encoder-decoder scores outputs given an input: pass the input (given=)"
-            )
-        return _answers(what, texts, _each(given, len(texts)))
+        return _answers(what, texts, given)
     if isinstance(what, CausalLM):
         return _continued(what, texts, given)
     if given is not None:
@@ -70,15 +66,18 @@ def score(
         )
     if isinstance(what, MaskedLM):
         return what.pseudo_log_prob(_batch(texts, what.vocabulary))
-    if not isinstance(what, Term):
+    return _energy(what, texts)
+
+
+def _energy(term: object, texts: Sequence[str]) -> Tensor:
+    if not isinstance(term, Term):
         raise InputError(
-            f"{what!r:.60} is neither a model nor an energy: load a model with load(name)"
+            f"{term!r:.60} is neither a model nor an energy: load a model with load(name)"
         )
-    model = what.scorer or what.masked
-    vocabulary = getattr(model, "vocabulary", None)
+    vocabulary = getattr(term.scorer or term.masked, "vocabulary", None)
     if vocabulary is None:
-        raise InputError(f"the energy {what.name!r} has no tokenizer: add it to fluency(lm)")
-    return what(_batch(texts, vocabulary))
+        raise InputError(f"the energy {term.name!r} has no tokenizer: add it to fluency(lm)")
+    return term(_batch(texts, vocabulary))
 
 
 def _continued(lm: CausalLM, texts: Sequence[str], given: str | Sequence[str] | None) -> Tensor:
@@ -93,8 +92,13 @@ def _continued(lm: CausalLM, texts: Sequence[str], given: str | Sequence[str] | 
     return result
 
 
-def _answers(lm: Seq2SeqLM, texts: Sequence[str], inputs: list[str]) -> Tensor:
+def _answers(lm: Seq2SeqLM, texts: Sequence[str], given: str | Sequence[str] | None) -> Tensor:
     """float64 [B]: all answers are scored in one pass over each input."""
+    if given is None:
+        raise InputError(
+            "an encoder-decoder scores outputs given an input: pass the input (given=)"
+        )
+    inputs = _each(given, len(texts))
     if not texts:
         return torch.zeros(0, dtype=torch.float64)
     alphabet, rows = lm.keys.alphabet, []

@@ -128,13 +128,10 @@ def proceed(
     run.state = replace(run.state, step=clock.step(run))
     try:
         while run.state.step < steps and said is None:
-            after, info = sampler.step(draws, run.state)
-            run.trace.record(after, info, sampler.moves)
-            now = clock.seconds()
-            clock.last, run.seconds = now - run.seconds, now
-            before, run.state = run.state.step, replace(after, step=clock.step(run))
-            whole = torch.zeros(len(after.energy), dtype=torch.bool)
-            bar.show(run.state.step - before, after.batch, -after.energy, whole)
+            before = run.state.step
+            _step(run, sampler, draws, clock)
+            whole = torch.zeros(len(run.state.energy), dtype=torch.bool)
+            bar.show(run.state.step - before, run.state.batch, -run.state.energy, whole)
             if pauses is not None and run.steps % pauses.every == 0 and run.state.step < steps:
                 said = pauses.act(run)
         if pauses is not None and said is None:
@@ -145,6 +142,15 @@ def proceed(
     finally:
         bar.close()
     return said or ("steps" if run.steps >= steps else "time")
+
+
+def _step(run: Run, sampler: Sampler, draws: Draws, clock: _ProgressClock) -> None:
+    """One step on the record, with its time; the state's step count is the clock's."""
+    after, info = sampler.step(draws, run.state)
+    run.trace.record(after, info, sampler.moves)
+    now = clock.seconds()
+    clock.last, run.seconds = now - run.seconds, now
+    run.state = replace(after, step=clock.step(run))
 
 
 @dataclass

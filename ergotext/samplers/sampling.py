@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +12,18 @@ from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy
 from ergotext.samplers.base import Sampler
 from ergotext.samplers.checkpoint.saving import Keeper
-from ergotext.samplers.diagnostics import ess_bulk
-from ergotext.samplers.diagnostics import r_hat as r_hat_of
-from ergotext.samplers.draws import SeededDraws
+from ergotext.samplers.draws import Draws, SeededDraws
 from ergotext.samplers.options import check_whole, check_window, made, options_of, plain, refused
 from ergotext.samplers.progress import Bar, Watched
 from ergotext.samplers.registry import SAMPLERS, Registered, name_of, sampler_named
 from ergotext.samplers.result import Result
 from ergotext.samplers.run import Pauses, Run, proceed
+from ergotext.samplers.stop_rule import StopRule
 from ergotext.samplers.weighted.result import WeightedResult
 from ergotext.samplers.weighted.samples import WeightedSampler
 
 EVERY = 100
 """Steps between checkpoints, and between looks at R-hat, if nothing else is said."""
-WORTH = 10
-"""Effective draws a chain without which R-hat is not trusted to end a run (Gelman et al. 2013,
-"Bayesian Data Analysis", section 11.5: 5 for each half chain)."""
 
 
 def sample(
@@ -120,23 +115,12 @@ def sample(
     name = sampler if named else name_of(factory)
     made_of = {"sampler": name, "seed": seed, "max_length": max_length, **(settings or {})}
     if factory.kind == "weighted":
-        others: dict[str, object] = {
-            "chains": chains,
-            "steps": steps,
-            "max_seconds": max_seconds,
-            "r_hat": r_hat,
-        }
-        others |= {"initial": initial, "checkpoint": checkpoint}
-        if wrong := [one for one, value in others.items() if value is not None]:
-            raise InputError(
-                f"{name} draws n weighted texts and runs no chains: drop {', '.join(wrong)}"
-            )
+        _refuse_of_chains(
+            name, chains=chains, steps=steps, max_seconds=max_seconds, r_hat=r_hat,
+            initial=initial, checkpoint=checkpoint,
+        )  # fmt: skip
         made_of |= {"options": plain(options, repr), "n": n or 64}
-        algorithm = made(factory, energy, max_length, options)
-        with Bar(energy.scorer, max_length + 1, "token", progress) as bar:
-            if isinstance(algorithm, Watched):
-                algorithm.watch = bar.watch
-            return _weighted(energy, algorithm, made_of)
+        return _weighted(energy, made(factory, energy, max_length, options), made_of, progress)
     if n is not None:
         raise InputError(f"{name} runs chains: give chains and steps instead of n")
     chains, steps = chains or 8, steps or 300
@@ -153,6 +137,13 @@ def sample(
     return _chains(energy, algorithm, budget, made_of, initial, file, progress)
 
 
+def _refuse_of_chains(name: object, **given: object) -> None:
+    if wrong := [one for one, value in given.items() if value is not None]:
+        raise InputError(
+            f"{name} draws n weighted texts and runs no chains: drop {', '.join(wrong)}"
+        )
+
+
 def check_new(checkpoint: Path, resume: bool) -> None:
     """Raise InputError for a checkpoint that exists or is a folder."""
     if checkpoint.is_dir():
@@ -164,38 +155,6 @@ def check_new(checkpoint: Path, resume: bool) -> None:
         )
 
 
-@dataclass(frozen=True)
-class StopRule:
-    """Stopping rule of chains."""
-
-    steps: int
-    max_seconds: float | None
-    r_hat: float | None
-    chains: int
-
-    def __post_init__(self) -> None:
-        if self.max_seconds is not None and not self.max_seconds > 0:
-            raise InputError(f"max_seconds must be positive, got {self.max_seconds}")
-        if self.r_hat is not None and not (self.r_hat > 1 and self.chains > 1):
-            raise InputError(
-                f"stopping by R-hat needs r_hat above 1 and at least 2 chains, got {self.r_hat} "
-                f"and {self.chains}"
-            )
-
-    def over(self, run: Run) -> bool:
-        """Whether the steps or the time are used up."""
-        late = self.max_seconds is not None and run.seconds >= self.max_seconds
-        return late or run.steps >= self.steps
-
-    def reached(self, run: Run) -> str | None:
-        """``r_hat`` if the chains agree, and are worth enough for that to mean something."""
-        if self.r_hat is None:
-            return None
-        energy = run.trace.energy[(run.steps + 1) // 2 :].numpy()
-        agree = r_hat_of(energy) <= self.r_hat and ess_bulk(energy) >= WORTH * self.chains
-        return "r_hat" if agree else None
-
-
 def _chains(
     energy: Energy,
     sampler: Sampler,
@@ -205,11 +164,8 @@ def _chains(
     file: Path | None,
     progress: bool,
 ) -> Result:
-    began = time.monotonic()
     draws = SeededDraws(made_of["seed"])
-    energy.forget()
-    run = Run.start(sampler.init(draws, budget.chains, initial))
-    run.seconds = time.monotonic() - began
+    run = _begun(energy, sampler, draws, budget.chains, initial)
     same, kept = {**made_of, "moves": list(sampler.moves)}, None
     if file is not None and file.exists():
         kept, run = Keeper.go_on(file, run.state, energy, draws, same, budget.over)
@@ -224,40 +180,36 @@ def _chains(
             energy.forget()
         return budget.reached(run)
 
-    pauses = Pauses(made_of["every"], pause)
     stopped = proceed(
-        run,
-        sampler,
-        draws,
-        budget.steps,
-        budget.max_seconds,
-        progress=progress,
-        pauses=pauses,
-        scorer=energy.scorer,
-    )
+        run, sampler, draws, budget.steps, budget.max_seconds, progress,
+        Pauses(made_of["every"], pause), energy.scorer,
+    )  # fmt: skip
+    limits = {name: getattr(budget, name) for name in ("steps", "max_seconds", "r_hat")}
     return Result(
-        energy,
-        run.trace,
-        made_of["sampler"],
-        sampler.kind,
-        made_of["seed"],
-        run.seconds,
-        stopped,
-        {
-            **made_of,
-            "steps": budget.steps,
-            "max_seconds": budget.max_seconds,
-            "r_hat": budget.r_hat,
-        },
-        run.state,
-    )
+        energy, run.trace, made_of["sampler"], sampler.kind, made_of["seed"], run.seconds, stopped,
+        {**made_of, **limits}, run.state,
+    )  # fmt: skip
+
+
+def _begun(
+    energy: Energy, sampler: Sampler, draws: Draws, chains: int, initial: TokenBatch | None
+) -> Run:
+    """Chains in their first state, whose making counts in the seconds."""
+    began = time.monotonic()
+    energy.forget()
+    run = Run.start(sampler.init(draws, chains, initial))
+    run.seconds = time.monotonic() - began
+    return run
 
 
 def _weighted(
-    energy: Energy, sampler: WeightedSampler, made_of: Mapping[str, Any]
+    energy: Energy, sampler: WeightedSampler, made_of: Mapping[str, Any], progress: bool
 ) -> WeightedResult:
-    began = time.monotonic()
-    energy.forget()
-    samples = sampler.draw(SeededDraws(made_of["seed"]), made_of["n"])
-    seconds = time.monotonic() - began
+    with Bar(energy.scorer, made_of["max_length"] + 1, "token", progress) as bar:
+        if isinstance(sampler, Watched):
+            sampler.watch = bar.watch
+        began = time.monotonic()
+        energy.forget()
+        samples = sampler.draw(SeededDraws(made_of["seed"]), made_of["n"])
+        seconds = time.monotonic() - began
     return WeightedResult(energy, samples, made_of["sampler"], made_of["seed"], seconds, made_of)

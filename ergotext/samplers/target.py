@@ -12,6 +12,7 @@ from torch import Tensor
 from ergotext.errors import ErgotextError, InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Automaton, Energy, NextTokenScorer
+from ergotext.samplers.demanded import demanded
 from ergotext.samplers.feasible import fits
 from ergotext.samplers.unconstrained import Unconstrained
 from ergotext.support.arrays import Floats, Ints
@@ -69,9 +70,11 @@ class Target:
             raise InputError(f"the power of the model must be above 0, got {self.power}")
         start = self.automaton.start(1)
         if not fits(self.automaton, start, self.max_length)[0]:
+            that = demanded(self.automaton)
             raise InputError(
-                f"the shortest accepted text has {self.automaton.least(start)[0]} tokens, but "
-                f"max_length is {self.max_length}: raise it"
+                f"the shortest {'text that ' + that if that else 'accepted text'} has "
+                f"{self.automaton.least(start)[0]} tokens, but max_length is {self.max_length}: "
+                "raise it"
             )
 
     @classmethod

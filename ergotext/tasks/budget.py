@@ -17,6 +17,9 @@ from ergotext.samplers.weighted.result import WeightedResult
 from ergotext.samplers.weighted.samples import HeavyWeightsWarning
 
 CHAINS, STEPS, PARTICLES = 8, 300, 64
+FINALS = 16
+"""Different texts of a run that the model itself scores at its end: what may be shown, and some
+that stand for the rest. To score all would cost what faster proposals save."""
 POWER = 1.5
 """A search looks for texts of high p^1.5: above 1 likely texts count for more, and far above 1 all
 particles would come from the likeliest beginning."""
@@ -40,6 +43,9 @@ class Budget:
     seed : int
     power : float
         smc follows p to this power.
+    finals : int
+        Different texts of a run of smc that the model itself scores, and that can be shown. They
+        are proposed in lower precision where that is faster.
 
     Raises
     ------
@@ -54,6 +60,7 @@ class Budget:
     max_seconds: float | None = None
     seed: int = 0
     power: float = POWER
+    finals: int = FINALS
 
     def __post_init__(self) -> None:
         if self.max_seconds is not None and not self.max_seconds > 0:
@@ -65,6 +72,7 @@ class Budget:
                 f"{', '.join(wrong)} goes with the sampler {goes_with}, not {self.sampler}"
             )
         check_whole(particles=self.particles, chains=self.chains, steps=self.steps)
+        check_whole(2, finals=self.finals)
         if not self.power > 0:
             raise InputError(f"the power must be above 0, got {self.power}")
 
@@ -96,6 +104,8 @@ def grown(
             seed=budget.seed,
             max_length=max_length,
             progress=progress,
+            proposal_dtype="auto",
+            finals=budget.finals,
         )
     assert isinstance(found, WeightedResult)
     samples = found.samples

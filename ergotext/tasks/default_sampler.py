@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from inspect import signature
 from typing import Any
 
+from ergotext.lm.automata.schema.patterns import longest
 from ergotext.samplers.registry import sampler_named
 
 FOLLOWED = ("regex", "json_schema", "keywords")
@@ -38,9 +39,23 @@ def with_sampler(config: Mapping[str, Any], *others: str) -> tuple[dict[str, Any
             f"(sampler mh, because {', '.join(asked)} needs chains; without it the default is smc, "
             f"which follows the {followed[0]} token by token)"
         ]
-    # Half an object is worth nothing, and how long one gets is hard to foresee.
-    kept = {"proposal": "finishing"} if "json_schema" in followed else {}
-    return {**config, "sampler": "smc", "options": kept | dict(config["options"])}, [
-        f"(sampler smc, because it follows the {followed[0]} token by token, while most edits of a "
-        "chain break it; use --sampler mh for chains)"
+    options = config["options"]
+    pays = "proposal" not in options and _pays(config["energy"], config["max_length"])
+    learned = {"proposal": "twisted"} if pays else {}
+    before = ", by a twist that it learns first" if learned else ""
+    return {**config, "sampler": "smc", "options": learned | dict(options)}, [
+        f"(sampler smc, because it follows the {followed[0]} token by token{before}, while most "
+        "edits of a chain break it; use --sampler mh for chains)"
     ]
+
+
+def _pays(energy: Mapping[str, Any], max_length: int) -> bool:
+    """Whether a twist is worth what it takes to learn it.
+
+    It is where texts can be too long: then the masked model runs out of room before the end, and
+    most of its texts are never whole. An expression whose longest text has no more characters than
+    a text may have tokens can always be ended.
+    """
+    if "json_schema" in energy:
+        return True
+    return "regex" in energy and ("keywords" in energy or longest(energy["regex"]) > max_length)

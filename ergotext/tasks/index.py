@@ -14,7 +14,8 @@ from ergotext.errors import InputError
 from ergotext.lm.tokenizers.characters import CharacterTokenizer
 from ergotext.lm.trie.file import load, notes_of, save, state_of, verify
 from ergotext.lm.trie.header import IndexFile, IndexFileError
-from ergotext.lm.trie.lines import TRIPLE, Lines, build_from_lines
+from ergotext.lm.trie.lines import Lines, build_from_lines
+from ergotext.lm.trie.schema import TRIPLES, Schema, schema_of
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.lm.trie.update import add_lines, remove_lines
 from ergotext.support.words import counted, seen
@@ -103,7 +104,7 @@ def build(
     output: str | Path,
     *,
     tokenizer: str | None = None,
-    columns: str = ",".join(TRIPLE),
+    columns: str | Schema = TRIPLES,
     strict: bool = False,
 ) -> Change:
     """Build an index file of the lines of ``source`` (``lm.trie.lines.build_from_lines``).
@@ -114,8 +115,8 @@ def build(
     tokenizer : str, optional
         Name of a fast tokenizer (``lm.fast_tokenizer.load_tokenizer``); without one, every
         character of the file has a token of its own, and the index needs nothing besides itself.
-    columns : str
-        Names of the columns, separated by commas.
+    columns : str or Schema
+        Names of the columns, separated by commas, or what they are; noted in the index.
     strict : bool
         Stop at the first bad line.
 
@@ -130,22 +131,35 @@ def build(
     began = time.perf_counter()
     source, output = Path(source), Path(output)
     _check_new(output, source)
-    names = _columns(columns)
+    schema = columns if isinstance(columns, Schema) else schema_of(_columns(columns))
     chosen = named(tokenizer) if tokenizer is not None else None
-    trie, lines = build_from_lines(source, chosen, columns=names, strict=strict)
+    trie, lines = build_from_lines(source, chosen, columns=schema, strict=strict)
     if not len(trie):
         first = f" (the first: {lines.shown[0]})" if lines.shown else ""
         raise InputError(
             f"{source} contains no valid keys: {lines.bad:,} of {lines.read:,} lines are "
-            f"malformed{first}; name its columns (columns), now {columns}"
+            f"malformed{first}; name its columns (columns), now {','.join(schema.columns)}"
         )
-    notes = {"columns": ",".join(names)}
+    notes = schema.notes()
     if tokenizer is not None:
         notes["tokenizer"] = tokenizer
     with changing(output) if output.exists() else nullcontext():
         save(trie, output, notes)
-    warnings = key_warnings(trie, names, tokenizer or "")
+    warnings = key_warnings(trie, schema, tokenizer or "")
     return _change(output, trie, lines, began, warnings)
+
+
+def described(
+    columns: str, mention: str | None, key: str | None, answer: str | None, brackets: str | None
+) -> Schema:
+    """A schema by its parts as people write them, with commas between names (``Schema.of``)."""
+    return Schema.of(
+        _columns(columns),
+        mention=mention,
+        key=None if key is None else _columns(key),
+        answer=answer,
+        brackets=brackets,
+    )
 
 
 def add(
@@ -180,6 +194,7 @@ def about(index: str | Path) -> About:
     """Summarise an index from its header and sizes; errors as ``lm.trie.load``."""
     index = Path(index)
     trie, notes, meta = load(index), notes_of(index), IndexFile.open(index).meta
+    schema = Schema.noted(notes)
     own = isinstance(trie.tokenizer, CharacterTokenizer)
     each, named = max(len(trie), 1), 0 if trie.names is None else trie.names.nbytes
     return About(
@@ -198,7 +213,7 @@ def about(index: str | Path) -> About:
         "characters, in the file" if own else notes.get("tokenizer", "not in the file, not named"),
         trie.alphabet.size,
         trie.alphabet.fingerprint,
-        notes.get("columns", ""),
+        notes.get("columns", "") if schema is None else schema.text(),
     )
 
 
@@ -237,16 +252,18 @@ def _changed_alone(
     before = state_of(index)
     verify(index)  # damage must not be written down again, with a checksum that says it is sound
     trie, notes = opened(index, tokenizer)
-    noted = notes.get("columns", ",".join(TRIPLE))
-    names = _columns(columns if columns is not None else noted)
-    if ("subject" in names) != ("subject" in noted):
+    noted = Schema.noted(notes) or TRIPLES
+    schema = noted if columns is None else noted.ordered(_columns(columns))
+    if schema is None:
         raise InputError(
-            f"{index} has keys from the columns {noted}, which {','.join(names)} do not match: "
-            "name the same key columns (columns)"
+            f"{index} has keys from the columns {','.join(noted.columns)}, which {columns} do not "
+            "match: name the same key columns (columns)"
         )
-    trie, lines = change(trie, source, columns=names, strict=strict)
+    trie, lines = change(trie, source, columns=schema, strict=strict)
     save(trie, index, notes, replaces=before)  # Python's ``save_trie`` takes no lock
-    return _change(index, trie, lines, began, key_warnings(trie, names, notes.get("tokenizer", "")))
+    return _change(
+        index, trie, lines, began, key_warnings(trie, schema, notes.get("tokenizer", ""))
+    )
 
 
 def _change(path: Path, trie: TokenTrie, lines: Lines, began: float, warnings: list[str]) -> Change:

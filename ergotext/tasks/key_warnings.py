@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from ergotext.lm.tokenizers.characters import CharacterTokenizer
+from ergotext.lm.trie.schema import Schema
 from ergotext.lm.trie.tree import TokenTrie
 
 
-def key_warnings(trie: TokenTrie, columns: Sequence[str], name: str) -> list[str]:
+def key_warnings(trie: TokenTrie, schema: Schema, name: str) -> list[str]:
     """One line each; none for a tokenizer that was made for the keys."""
     tokenizer = trie.tokenizer
     if tokenizer is None or isinstance(tokenizer, CharacterTokenizer):
         return []
     found = []
-    if "subject" in columns and "\t" not in tokenizer.decode(tokenizer.encode("a\tb")):
+    if schema.mention is not None and "\t" not in tokenizer.decode(tokenizer.encode("a\tb")):
         found.append(
-            f"the tokenizer {name} drops the tab between subject and predicate: keys that differ "
-            "only in it were merged"
+            f"the tokenizer {name} drops the tab between {schema.mention} and {schema.key[0]}: "
+            "keys that differ only in it were merged"
         )
     held = np.zeros(trie.alphabet.size, dtype=bool)
     held[trie.token] = held[trie.tail] = True

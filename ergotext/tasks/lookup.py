@@ -14,7 +14,7 @@ from ergotext.errors import ErgotextError, InputError
 from ergotext.lm.tokenizers.characters import TextTokenizer
 from ergotext.lm.trie.file import load, notes_of
 from ergotext.lm.trie.header import IndexFileError
-from ergotext.lm.trie.lines import fields_of
+from ergotext.lm.trie.schema import TITLES, Schema
 from ergotext.lm.trie.texts import KeyPrefix, places_of
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.support.words import counted, seen
@@ -28,7 +28,7 @@ class Entry:
     """A key and its objects."""
 
     fields: dict[str, str]
-    """subject and predicate, or key"""
+    """subject and predicate, or key, or what the schema of the index names"""
     objects: list[str]
 
     def text(self) -> str:
@@ -67,8 +67,8 @@ class Below:
 def get(index: str | Path, prefix: str, *, tokenizer: str | None = None) -> Below:
     """The keys whose text begins with ``prefix``, in sorted order, with their objects.
 
-    In an index of triples the prefix is read as a line is: subject (with its suffix in full-width
-    brackets), a tab, and predicate.
+    In an index of triples the prefix is read as a line is: subject (with its suffix in brackets), a
+    tab, and predicate.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def get(index: str | Path, prefix: str, *, tokenizer: str | None = None) -> Belo
         The index cannot be read, or no key begins like this.
     """
     trie, notes = opened(index, tokenizer)
-    reader = _KeyReader(trie, "subject" in notes.get("columns", ""))
+    reader = _KeyReader(trie, Schema.noted(notes) or TITLES)
     places = places_of(trie, prefix)
     low, high = trie.span(np.array([p.state for p in places], dtype=np.int64))
     suffixed = list(reader.with_meaning(prefix))
@@ -92,21 +92,23 @@ def get(index: str | Path, prefix: str, *, tokenizer: str | None = None) -> Belo
 class _KeyReader:
     """Turns the keys of a trie back into the fields of lines."""
 
-    def __init__(self, trie: TokenTrie, triples: bool) -> None:
-        self.trie, self.triples = trie, triples
+    def __init__(self, trie: TokenTrie, schema: Schema) -> None:
+        self.trie, self.schema = trie, schema
 
     def entries(self, places: Sequence[KeyPrefix]) -> Iterator[Entry]:
         """The keys below these places, in sorted order at each."""
         for place in places:
             for key in self.trie.keys(place.tokens):
                 text = self.text(key)
-                yield Entry(fields_of(text, self.triples), self.trie.objects(key))
+                yield Entry(self.schema.fields(text), self.trie.objects(key))
 
     def with_meaning(self, prefix: str) -> Iterator[Entry]:
         """Entries whose line begins with ``prefix`` and whose key, which ends in a meaning, not."""
+        if self.schema.brackets is None:
+            return
         subject, _, predicate = prefix.partition("\t")
-        mention, bracket, _ = subject.partition("（")
-        if self.triples and mention and bracket:
+        mention, bracket, _ = subject.partition(self.schema.brackets[0])
+        if mention and bracket:
             for entry in self.entries(places_of(self.trie, f"{mention}\t{predicate}")):
                 if entry.key.startswith(prefix):
                     yield entry
@@ -152,6 +154,6 @@ def opened(index: str | Path, tokenizer: str | None) -> tuple[TokenTrie, dict[st
 
 def named(tokenizer: str, offline: bool = False) -> TextTokenizer:
     """A tokenizer by its name; transformers is imported only now."""
-    from ergotext.lm.tokenizers.fast import load_tokenizer
+    from ergotext.lm.tokenizers.loading import load_tokenizer
 
     return load_tokenizer(tokenizer, offline=offline)

@@ -8,6 +8,7 @@ from typing import Any
 
 from ergotext.samplers.result import Result
 from ergotext.samplers.texts import Sample
+from ergotext.samplers.weighted.particles import Particles
 from ergotext.samplers.weighted.result import WeightedResult
 from ergotext.support.words import as_line
 from ergotext.tasks.selection import per_token
@@ -66,8 +67,11 @@ def _run(result: Result | WeightedResult) -> str:
     if isinstance(result, Result):
         return result.text()
     samples = result.samples
+    count = len(set(samples.batch.rows()))
+    texts = f"{count} different texts"
+    if isinstance(samples, Particles) and samples.in_lower_precision:
+        texts = f"proposed in {samples.proposed_in}, {count} texts scored in full,"
     return (
-        f"{result.sampler}, {samples.tries} particles, {len(set(samples.batch.rows()))} different "
-        f"texts from {len(samples.root.unique())} beginnings, {result.seconds:.1f} s, "
-        f"seed {result.seed}"
+        f"{result.sampler}, {samples.tries} particles, {texts} from "
+        f"{len(samples.root.unique())} beginnings, {result.seconds:.1f} s, seed {result.seed}"
     )

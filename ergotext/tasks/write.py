@@ -14,7 +14,6 @@ from ergotext.lm.text_scorer import TextScorer
 from ergotext.samplers.options import check_window
 from ergotext.samplers.result import Result
 from ergotext.samplers.weighted.result import WeightedResult
-from ergotext.samplers.weighted.samples import ZeroWeightError
 from ergotext.support.untrusted import json_of
 from ergotext.support.words import Keyword, alternatives, check_texts, check_word, is_unspaced
 from ergotext.tasks.budget import Budget, chained, grown
@@ -170,17 +169,7 @@ def _found(problem: Problem, budget: Budget, progress: bool) -> Result | Weighte
     if problem.prior is not None:
         energy = problem.fluent + problem.demanded + problem.prior
         return chained(energy, budget, problem.max_length, progress=progress)
-    try:
-        return grown(
-            problem.fluent, problem.demanded, budget, problem.max_length, progress=progress
-        )
-    except ZeroWeightError as error:
-        needed = sum(map(len, problem.demanded.spelled))
-        raise ZeroWeightError(
-            f"no particle could be ended within {problem.max_length} tokens (side by side the "
-            f"keywords take {needed}): allow more (max_length), give fewer keywords, or use more "
-            "particles"
-        ) from error
+    return grown(problem.fluent, problem.demanded, budget, problem.max_length, progress=progress)
 
 
 def check_sets(sets: Sequence[Sequence[Keyword]]) -> None:

@@ -63,6 +63,7 @@ def test_what_cannot_be_is_one_line(call, tmp_path: Path, model_folder: Path) ->
         (["tiny-causal", "--check", "argmin"], "argmin"),
         (["tiny-causal", "--report", str(tmp_path)], "is a folder"),
         ([str(tmp_path / "none")], "none"),
+        (["tiny-masked", "--check", "argmax", "--check", "stopping"], "tiny-masked is not one"),
     ]:
         code, out, err = call(*arguments)
         assert (code, out) == (2, "") and err.count("\n") == 1 and said in err

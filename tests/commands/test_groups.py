@@ -41,8 +41,35 @@ def test_fields_of_a_group_are_options(capsys: pytest.CaptureFixture[str]) -> No
     assert act.__name__ == "act"
 
 
+@dataclass(frozen=True)
+class Files:
+    """An argument and an option that must be given, and one that need not."""
+
+    here: Annotated[str, typer.Argument(help="From here.")]
+    there: Annotated[str, typer.Option(help="To there.")]
+    by: Annotated[str | None, typer.Option(help="By this.")] = None
+
+
+def test_fields_without_a_default_must_be_given(capsys: pytest.CaptureFixture[str]) -> None:
+    seen: list[tuple[Files, int]] = []
+    app = typer.Typer(add_completion=False)
+
+    @app.command()
+    @grouped
+    def act(*, files: Files, often: int = 1) -> None:
+        seen.append((files, often))
+
+    assert run(app, ["a", "--there", "b", "--often", "2"]) == 0
+    assert seen == [(Files("a", "b"), 2)]
+    assert run(app, ["a"]) == 2
+    assert "--there" in capsys.readouterr().err
+    assert run(app, ["--there", "b"]) == 2
+    assert "HERE" in capsys.readouterr().err.upper()
+
+
 def test_a_search_is_a_budget() -> None:
-    budget = SearchOptions(particles=8, seed=4).budget()
+    budget = SearchOptions(particles=8, seed=4).budget(3)
     assert (budget.sampler, budget.particles, budget.chains, budget.seed) == ("smc", 8, None, 4)
+    assert budget.finals == 16 and SearchOptions().budget(20).finals == 80, "all that is shown"
     with pytest.raises(InputError, match="steps goes with the sampler annealing or mh"):
-        SearchOptions(steps=3).budget()
+        SearchOptions(steps=3).budget(3)

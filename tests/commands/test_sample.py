@@ -364,6 +364,8 @@ def test_a_plot_is_drawn(call, tmp_path: Path) -> None:
         (["--sampler", "ais", "--option", "levels=2.5"], "at least one level"),
         (["--checkpoint", "mine.py"], "already"),
         (["--checkpoint", "."], "is a folder"),
+        (["--checkpoint", "run\0"], "no file can be named 'run\\x00'"),
+        (["--checkpoint", "run\ud800"], "no file can be named 'run\\ud800'"),
         (["--plot", "trace.xyz"], "cannot save a plot as .xyz"),
         (["--plot", "/no/such/folder/trace.png"], "cannot be written"),
         (["--sampler", "smc", "--plot", "trace.png"], "runs none"),

@@ -13,7 +13,7 @@ import torch
 from ergotext.errors import ModelError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.causal import CausalLM
-from ergotext.lm.decoding import memo, packing, reader
+from ergotext.lm.decoding import memo, packing, reader, tree
 from tests.conftest import reference_log_prob
 from tests.faulty import load_with_fault
 
@@ -31,6 +31,24 @@ FAULTS = {
         "decoding.packing",
         ("opening + before[piece] + step", "opening + longest + step"),
     ),
+    "17: tokens of a tree see what follows": ("decoding.tree", (".tril()", "")),
+    "17: rows of a tree see what others have read": (
+        "decoding.tree",
+        ("self.known[-1][:old] if old else []", "self.known[-1][:] if self.known else []"),
+    ),
+    "17: rows of a tree see tokens of others": (
+        "decoding.tree",
+        ("self.own[-1][: common - start]", "self.own[-1][start - common :]"),
+    ),
+    "17: the cache of other tokens": (
+        "decoding.tree",
+        ("range(self.width, self.width + start - old)", "range(start - old)"),
+    ),
+    "17: places counted from the start of a tree": (
+        "decoding.tree",
+        ("torch.tensor(tree.depth)", "torch.arange(count)"),
+    ),
+    "17: tokens of the first tree for those of all": ("decoding.tree", ("first + at", "at")),
     "18: prefixes found by their length": (
         "decoding.memo",
         ("self._by_prefix.get(tokens[:shared])", "self._by_prefix.get((shared,))"),
@@ -58,24 +76,31 @@ def check_scores(
     """Rows that share beginnings, ends and lengths, against the plain computation."""
     base = tuple(range(10, 22))
     edits = [(*base[:5], 99, *base[6:]), (77, *base[1:]), base[3:], (9, *base[:-1]), base[:2]]
+    many = [(60, 61, 62, n, *base[5:10]) for n in range(30, 45)]
     fresh = CausalLM(lm.model, lm.vocabulary, lm.start_id, lm.end_id)
     old = fresh._reader
     monkeypatch.setattr(reader, "pack", modules["decoding.packing"].pack)
+    monkeypatch.setattr(reader, "forests", modules["decoding.tree"].forests)
     fresh._reader = reader.Reader(
         old.model, old.projection, old.opening, old.end_id, old.token_budget, old.max_positions
     )
     kept = fresh._reader.memo
     fresh._reader.memo = modules["decoding.memo"].PrefixMemo(kept.root, kept.capacity)
-    for rows in ([base], edits, [(*row, 50) for row in edits], edits):
+    for rows in ([base], edits, [(*row, 50) for row in edits], edits, many):
         value = fresh.log_prob(TokenBatch.of(rows)).tolist()
         assert value == pytest.approx([reference_log_prob(lm, row) for row in rows], abs=5e-4)
-    start, token = torch.tensor([4]), torch.tensor([[30, 31, 32]])
-    score = fresh.candidate_log_prob(TokenBatch.of([base]), start, start + 1, token)[0].tolist()
-    edited = [(*base[:4], int(t), *base[5:]) for t in token[0]]
+    start, token = torch.tensor([4, 2]), torch.tensor([[30, 31, 32], [33, 34, 35]])
+    two = [base, edits[1][:7]]
+    score = fresh.candidate_log_prob(TokenBatch.of(two), start, start + 1, token).flatten().tolist()
+    edited = [
+        (*row[:at], t, *row[at + 1 :])
+        for row, at, tokens in zip(two, start.tolist(), token.tolist(), strict=True)
+        for t in tokens
+    ]
     assert score == pytest.approx([reference_log_prob(lm, row) for row in edited], abs=5e-4)
 
 
-REAL = {"decoding.memo": memo, "decoding.packing": packing}
+REAL = {"decoding.memo": memo, "decoding.packing": packing, "decoding.tree": tree}
 
 
 def test_the_code_as_it_is_passes(small_lm: CausalLM, monkeypatch: pytest.MonkeyPatch) -> None:

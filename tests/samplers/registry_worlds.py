@@ -20,6 +20,7 @@ from ergotext.samplers.chains.moves import EditMoves
 from ergotext.samplers.weighted.adaptive import AdaptiveRejection
 from ergotext.testing.tables import FEW, LOOP, Table, soft
 from ergotext.testing.toy import ToyFluency, ToyProposer, ToyScorer, space, toy_energy
+from tests.samplers.astray import Reducible
 from tests.samplers.chains.test_exactness import SLOTS, problem
 from tests.samplers.pairs import Pairs
 from tests.samplers.search.test_stochastic_beam import (
@@ -301,6 +302,16 @@ OPTIMISERS: dict[str, dict[str, Optimiser]] = {
 
 LOW, LOOPED = weighted(FEW, 3), weighted(LOOP, 3, seed=0)
 FREE = (Sum([(1.0, ToyFluency(ToyScorer(3))), (2.0, Length(2, 1.0))]), 2)
+ASTRAY = (
+    Sum(
+        [
+            (1.0, ToyFluency(Reducible(2, 0.3))),
+            (1.0, matches(FEW)),
+            (1.0, Custom(soft, "soft", False)),
+        ]
+    ),
+    3,
+)
 BOUND = {"log_bound": 0.8, "max_tries": 3, "at_once": 2, "proposal": "masked"}
 
 WEIGHTED: dict[str, dict[str, Weighted]] = {
@@ -361,5 +372,8 @@ WEIGHTED: dict[str, dict[str, Weighted]] = {
             *LOOPED, {"threshold": 1.0, "islands": 2, "ramp": 2}, 3, 300, {"islands": 10}
         ),
         "compiled": Weighted(*FREE, {"threshold": 0.9}, 2, 300),
+        "proposed by another": Weighted(
+            *ASTRAY, {"threshold": 1.0, "proposal_dtype": "int8"}, 2, 300
+        ),
     },
 }

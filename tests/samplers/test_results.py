@@ -14,7 +14,7 @@ import torch
 
 from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
-from ergotext.samplers import Result, State, WeightedResult, sample, sampling
+from ergotext.samplers import Result, State, WeightedResult, sample, stop_rule
 from ergotext.samplers.datatree import datatree
 from ergotext.samplers.diagnostics import Diagnosis
 from ergotext.samplers.target import EnergyError
@@ -161,14 +161,14 @@ def check_worth(module: Any) -> None:
 
 
 def test_chains_are_worth_ten_draws_each_before_they_end_a_run() -> None:
-    check_worth(sampling)
+    check_worth(stop_rule)
 
 
 @pytest.mark.parametrize(("old", "new"), [(" * self.chains", ""), (">= WORTH", "<= WORTH")])
 def test_a_run_that_ends_too_early_is_seen(old: str, new: str) -> None:
     whole = "ess_bulk(energy) >= WORTH * self.chains"
     with pytest.raises(AssertionError):
-        check_worth(load_with_fault("samplers.sampling", (whole, whole.replace(old, new))))
+        check_worth(load_with_fault("samplers.stop_rule", (whole, whole.replace(old, new))))
 
 
 @pytest.mark.parametrize(("r_hat", "chains"), [(1.0, 4), (0.5, 4), (1.01, 1)])

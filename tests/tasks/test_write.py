@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 import torch
 
 import ergotext as et
+from ergotext.errors import InputError
 from ergotext.lm.causal import CausalLM
+from ergotext.lm.decoding import reduced
 from ergotext.lm.energies.term import Sum
+from ergotext.lm.energies.terms import fluency
 from ergotext.samplers.weighted.particles import Particles
 from ergotext.samplers.weighted.result import WeightedResult
-from ergotext.samplers.weighted.samples import ZeroWeightError
 from ergotext.support.words import count_words, holds_words
 from ergotext.tasks import texts
 from ergotext.tasks import write as task
-from ergotext.tasks.budget import Budget
+from ergotext.tasks.budget import PARTICLES, Budget
 from ergotext.tasks.selection import alike, chosen, per_token, repeats
 from ergotext.testing.toy import ToyFluency, ToyScorer
 
@@ -112,20 +115,46 @@ def test_particles_hold_every_word(lm: CausalLM) -> None:
         assert one.energy == pytest.approx(-one.log_prob, abs=1e-4)
     rates = [(not repeats(one.tokens), per_token(one)) for one in best]
     assert rates == sorted(rates, reverse=True)
+    samples = result.samples
+    assert isinstance(samples, Particles) and len(set(samples.batch.rows())) <= 16
+    assert samples.tries == 64 == PARTICLES
     again = task.write(["summer", ("dog", "dogs")], lm, Budget(), asked, progress=False)
     assert [one.text for one in chosen(again, 5)] == [one.text for one in best]
 
 
-def test_particles_that_all_die_say_what_would_do(
+def test_what_is_shown_is_scored_by_the_model_itself(
     lm: CausalLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def none(*_: object, **__: object) -> None:
-        raise ZeroWeightError("all draws have weight zero")
+    """Whatever proposed: numbers of texts and of the run are those of the model as it is."""
+    monkeypatch.setattr(reduced, "_fastest", lambda: "int8")
+    asked = task.Demands(words_between=(2, 6), max_length=10)
+    result = task.write(["summer"], lm, Budget(particles=40), asked, progress=False)
+    samples = result.samples
+    assert isinstance(samples, Particles) and samples.proposed_in == "int8"
+    assert "40 particles, proposed in int8, " in texts.how(result)
+    lm.forget()
+    model = fluency(lm, task.default_context(["summer"]), "sentence")
+    torch.testing.assert_close(result.energy, model(samples.batch), rtol=0, atol=1e-4)
+    monkeypatch.setattr(reduced, "_fastest", lambda: "float32")
+    plain = task.write(["summer"], lm, Budget(particles=40), asked, progress=False)
+    assert plain.samples.proposed_in is None and "proposed" not in texts.how(plain)
+    assert abs(plain.log_z - result.log_z) < 3
 
-    monkeypatch.setattr(task, "grown", none)
-    says = r"ended within 9 tokens \(side by side the keywords take \d+\): allow more"
-    with pytest.raises(ZeroWeightError, match=says):
-        task.write(["dog", "sun"], lm, demands=task.Demands(max_length=9), progress=False)
+
+def test_phrases_that_cannot_fit_are_refused_before_the_run(
+    lm: CausalLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Too many for the shortest way through them all; nothing is drawn."""
+    phrases = [
+        f"{a} and no {b}" for a in ("sun", "dog", "rain") for b in ("sea", "ice", "ball", "day")
+    ]
+    monkeypatch.setattr(task, "grown", None)
+    says = r"the keywords alone take (\d+) tokens, but the maximum length is 40"
+    with pytest.raises(InputError, match=says) as refused:
+        task.write(phrases, lm, demands=task.Demands(max_length=40), progress=False)
+    needed = int(re.findall(r"\d+", str(refused.value))[0])
+    spelled = sum(len(lm.vocabulary.spell(phrase)) for phrase in phrases)
+    assert 40 < needed <= spelled
 
 
 def test_the_best_differ() -> None:

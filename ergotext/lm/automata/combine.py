@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ergotext.errors import InputError
-from ergotext.lm.automata.explored import DEAD, Explored, Outlook
-from ergotext.lm.protocols import Automaton, Ending
+from ergotext.lm.automata.explored import DEAD, Explored, InWords, Outlook
+from ergotext.lm.protocols import Automaton, Demanding, Ending
 from ergotext.support.arrays import Ints
 
 FAR = 1 << 20
@@ -87,7 +87,25 @@ def _combined(parts: Sequence[Automaton], either: bool) -> Explored[States]:
     kinds = next((part.kinds for part in parts if isinstance(part, Ending)), None)
     outlook = Outlook(least, behind, ending, kinds)
     recipe = (union if either else intersection), tuple(parts)
-    return Explored(end, pad, starts, follow, ways, outlook, recipe)
+    asked = _any_of(parts) if either else _all_of(parts)
+    return Explored(end, pad, starts, follow, ways, outlook, recipe, asked)
+
+
+def _any_of(parts: Sequence[Automaton]) -> InWords[States]:
+    """What a union asks: one demand, if each of its parts can say what it asks."""
+    each = [part.demands() if isinstance(part, Demanding) else [] for part in parts]
+    return InWords([", or ".join(map(" and ".join, each))] if all(each) else [])
+
+
+def _all_of(parts: Sequence[Automaton]) -> InWords[States]:
+    """What an intersection asks: the demands of its parts, as far as they can say them."""
+    telling = [(n, part) for n, part in enumerate(parts) if isinstance(part, Demanding)]
+
+    def unmet(states: States) -> list[bool]:
+        each = [part.unmet(np.array([states[n]]))[0] for n, part in telling]
+        return [bool(missing) for one in each for missing in one]
+
+    return InWords([demand for _, part in telling for demand in part.demands()], unmet)
 
 
 def _padding_and_end(parts: Sequence[Automaton]) -> tuple[int, int]:

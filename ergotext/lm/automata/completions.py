@@ -7,7 +7,6 @@ tokens will do, so the search is over bytes, of which few may follow anywhere.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
@@ -24,7 +23,8 @@ LONGEST = 1000
 """Bytes of an ending that is looked for, at most."""
 AT_START, ON_THE_WAY = 20_000, 1_500
 """Bytes that a search for a short ending reads, from the start and from anywhere else."""
-FAR = 1 << 20
+PATIENCE = 16
+"""Places at which the same bytes may follow, before others than the first are taken."""
 _FIRST = b'"}],:>)0123456789'
 """What is tried before other bytes: it closes something, or is short."""
 _ORDER = {byte: n for n, byte in enumerate(_FIRST)}
@@ -85,8 +85,7 @@ class Endings:
         )
         self._root = matcher
         self._pieces, self._shortest, self._names = pieces, shortest, names
-        self._sorted = sorted({piece for piece in pieces.tokens if piece})
-        self._longest = max(map(len, self._sorted), default=1)
+        self._longest = max(map(len, pieces.tokens), default=0) or 1
         self._found: dict[bytes, bytes | None] = {}
         self._cuts: dict[bytes, tuple[int, ...] | None] = {}
 
@@ -96,7 +95,7 @@ class Endings:
         at = self._after(text)
         if at is None or at.is_accepting():
             return missing
-        return max(1, missing, self._covering(at.compute_ff_bytes()))
+        return max(1, missing, self._pieces.covering(at.compute_ff_bytes())[0])
 
     def ending(self, text: bytes) -> tuple[int, ...] | None:
         """The tokens of a short ending of a text; None if none was found.
@@ -156,20 +155,6 @@ class Endings:
             tokens.append(step[1])
             place += len(self._pieces.tokens[step[1]])
         return tuple(tokens)
-
-    def _covering(self, text: bytes) -> int:
-        """Fewest tokens that write a text which must come next, and maybe more after it."""
-        left = [FAR] * len(text) + [0]
-        for place in reversed(range(len(text))):
-            rest = text[place:]
-            at = bisect_left(self._sorted, rest)
-            if at < len(self._sorted) and self._sorted[at].startswith(rest):
-                left[place] = 1
-                continue
-            inside = self._pieces.at(text, place)
-            sizes = {len(self._pieces.tokens[token]) for token in inside}
-            left[place] = 1 + min((left[place + size] for size in sizes), default=FAR)
-        return min(left[0], FAR)
 
 
 @lru_cache(maxsize=4)
@@ -240,15 +225,21 @@ class _EndingSearch:
         return self.best != best
 
     def _descend(self, at: Any, begun: bytes) -> None:
-        """Take the first byte everywhere; keep the way if it is shorter than the best."""
+        """Take the first byte everywhere; keep the way if it is shorter than the best.
+
+        Where the same bytes may follow for long, each is taken in turn: one of them leads on.
+        """
         at, way = at.deep_copy(), bytearray(begun)
         most = LONGEST if self.best is None else len(self.best) - 1
+        before, alike = list[int](), 0
         while not at.is_accepting():
             self.left -= 1
             ways = _ways(at) if len(way) < most and self.left > 0 else []
-            if not ways or not at.consume_token(ways[0]):
+            before, alike = ways, alike + 1 if ways == before else 0
+            turn = max(0, alike - PATIENCE) % max(1, len(ways))
+            if not ways or not at.consume_token(ways[turn]):
                 break
-            way.append(ways[0])
+            way.append(ways[turn])
         if len(way) <= most and at.is_accepting() and self._written(bytes(way)):
             self.best = bytes(way)
         elif not begun:

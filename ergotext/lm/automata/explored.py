@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -45,6 +45,22 @@ class Outlook(Generic[Position]):
     kinds: Callable[[], Ints] | None = None
 
 
+@dataclass(frozen=True)
+class InWords(Generic[Position]):
+    """What is demanded of a sequence, in words.
+
+    Parameters
+    ----------
+    demands : sequence of str
+        Each to follow "a text that" (``Demanding``).
+    unmet : function (position) -> sequence of bool, optional
+        Which of these a sequence that ends there does not do; by default all that may not end.
+    """
+
+    demands: Sequence[str] = ()
+    unmet: Callable[[Position], Sequence[bool]] | None = None
+
+
 class Explored(AutomatonBase, Generic[Position]):
     """An automaton defined by a function from states to next tokens (``Automaton``).
 
@@ -67,6 +83,8 @@ class Explored(AutomatonBase, Generic[Position]):
         Known bounds on the distance to an end.
     recipe : function and its arguments, optional
         What makes such an automaton again: that is what is pickled or copied.
+    asked : InWords, optional
+        What it demands, in words.
 
     Notes
     -----
@@ -82,9 +100,10 @@ class Explored(AutomatonBase, Generic[Position]):
         ways: Callable[[Position], tuple[Ints, bool]],
         outlook: Outlook[Position] | None = None,
         recipe: tuple[Callable[..., Any], tuple[Any, ...]] | None = None,
+        asked: InWords[Position] | None = None,
     ) -> None:
         self._end, self._follow, self._ways, self._outlook = end, follow, ways, outlook
-        self._recipe = recipe
+        self._recipe, self._asked = recipe, InWords[Position]() if asked is None else asked
         self._first, self._nearest = first, dict[Position, int]()
         self._rows: dict[bytes, int] = {}
         self._edges = Growing([])
@@ -141,6 +160,22 @@ class Explored(AutomatonBase, Generic[Position]):
         number = self._found(states)
         accepts: NDArray[np.bool_] = (self._accepts.values[number] == 1) | (states == FINISHED)
         return accepts
+
+    def demands(self) -> list[str]:
+        """What a sequence must do, in words (``Demanding``); nothing where none were given."""
+        return list(self._asked.demands)
+
+    def unmet(self, states: Ints) -> NDArray[np.bool_]:
+        """bool [B, K]: which of these a sequence that ends there does not do."""
+        refused, count = ~self.accepting(states), len(self._asked.demands)
+        if self._asked.unmet is None:
+            return np.repeat(refused[:, None], count, axis=1)
+        positions = [self._positions[number] for number in self._found(states).tolist()]
+        missing = [
+            self._asked.unmet(position) if no else [False] * count
+            for position, no in zip(positions, refused.tolist(), strict=True)
+        ]
+        return np.array(missing, dtype=np.bool_).reshape(len(states), count)
 
     def least(self, states: Ints) -> Ints:
         """int64 [B]: lower bound on the remaining tokens.

@@ -68,15 +68,8 @@ class GeneratedRows:
 
     Parameters
     ----------
-    automaton : Automaton
-        Its end token must be one at which generate stops.
-    model : transformers.PreTrainedModel
-        Or anything with its ``config`` and ``generation_config``.
-    prompt_length : int, optional
-        Tokens before the first that the automaton reads: of a causal model the width of
-        ``input_ids``, left padding included. Of an encoder-decoder, if not given, one (the start
-        token), and one more where its ``generation_config`` forces a first token, unless that is
-        the one token that sequences of the automaton may begin with: then they hold it.
+    automaton, model, prompt_length
+        As of ``AutomatonLogitsProcessor``.
 
     Raises
     ------

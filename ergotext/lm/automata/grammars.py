@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ergotext.errors import ErgotextError, InputError
 from ergotext.lm.automata.completions import outlook_of
-from ergotext.lm.automata.explored import Explored, surely_empty
+from ergotext.lm.automata.explored import Explored, InWords, surely_empty
 from ergotext.lm.automata.llguidance_errors import check_grammar, check_regex, reason
 from ergotext.lm.automata.pieces import Pieces
 from ergotext.lm.automata.schema import lark_of
@@ -66,7 +66,7 @@ def regex(pattern: str, pieces: Pieces) -> Explored[Read]:
     """
     check_regex(pattern)
     expression = needed("llguidance", "automata").regex_to_lark(pattern)
-    return _explored(f"start: /{expression}/", pattern, pieces)
+    return _explored(f"start: /{expression}/", pattern, pieces, "matches the expression")
 
 
 def json_schema(
@@ -115,7 +115,8 @@ def json_schema(
     given = schema if isinstance(schema, str) else json.dumps(schema, ensure_ascii=False)
     if not lark:
         raise InputError(f"no value satisfies the schema {_shown(given)}: check it")
-    return _explored(lark, given, pieces, shortest_json(parsed(schema)), Names())
+    shortest = shortest_json(parsed(schema))
+    return _explored(lark, given, pieces, "fits the JSON schema", shortest, Names())
 
 
 def grammar(lark: str, pieces: Pieces) -> Explored[Read]:
@@ -135,7 +136,7 @@ def grammar(lark: str, pieces: Pieces) -> Explored[Read]:
         The grammar is malformed, or derives no text that these tokens can write.
     """
     check_grammar(lark)
-    return _explored(lark, lark, pieces)
+    return _explored(lark, lark, pieces, "follows the grammar")
 
 
 class _Wrapped:
@@ -169,7 +170,12 @@ def _quotes(pieces: Pieces) -> NDArray[np.int64]:
 
 
 def _explored(
-    source: str, given: str, pieces: Pieces, shortest: int = 0, names: Names | None = None
+    source: str,
+    given: str,
+    pieces: Pieces,
+    verb: str,
+    shortest: int = 0,
+    names: Names | None = None,
 ) -> Explored[Read]:
     guidance = needed("llguidance", "automata")
     matcher = guidance.LLMatcher(_tokenizer(pieces), f"{_FREE}\n{source}", log_level=0)
@@ -202,9 +208,10 @@ def _explored(
 
     alphabet = pieces.alphabet
     outlook = outlook_of(f"{_FREE}\n{source}", pieces, shortest, names)
-    recipe = _explored, (source, given, pieces, shortest, names)
+    recipe = _explored, (source, given, pieces, verb, shortest, names)
     first = Read(b"", matcher, names)
-    explored = Explored(alphabet.end, alphabet.pad, first, follow, ways, outlook, recipe)
+    asked = InWords[Read]([f"{verb} {_shown(given)}"])
+    explored = Explored(alphabet.end, alphabet.pad, first, follow, ways, outlook, recipe, asked)
     if surely_empty(explored):
         raise InputError(
             f"no text that this tokenizer can write matches {_shown(given)}: check it, or use a "

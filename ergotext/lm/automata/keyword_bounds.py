@@ -175,6 +175,11 @@ class Fewest:
                 alone = (_Group.of([number], chains, ways) for number in which + limits)
                 self._groups += [group for group in alone if group is not None]
 
+    @property
+    def parted(self) -> bool:
+        """Whether the words were too many to look for the way through all of them."""
+        return len(self._groups) > 1
+
     def __call__(self, begun: Ints, positions: Sequence[Ints]) -> Ints:
         """int64 [n]: of states with these beginnings and positions in the chains."""
         classes = self._beginnings.classes(begun)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -17,6 +18,9 @@ from ergotext.lm.tokenizers.fast import padding_of
 from ergotext.lm.tokenizers.spelling import spelled
 from ergotext.lm.tokenizers.vocabulary import Vocabulary
 from ergotext.support.arrays import Ints
+
+FAR = 1 << 20
+"""Tokens that no text has: it cannot be written."""
 
 
 class PiecewiseTokenizer(Protocol):
@@ -107,6 +111,12 @@ class Pieces:
                 f"{type(tokenizer).__name__} is not a transformers tokenizer: give the model's own "
                 "(AutoTokenizer.from_pretrained)"
             )
+        return cls._of_fast(tokenizer, size, end, pad)
+
+    @classmethod
+    def _of_fast(
+        cls, tokenizer: PreTrainedTokenizerBase, size: int | None, end: int | None, pad: int | None
+    ) -> Pieces:
         chosen = tokenizer.eos_token_id if end is None else end
         if not isinstance(chosen, int):
             raise InputError("this tokenizer has no end token: give its id (end=)")
@@ -142,6 +152,45 @@ class Pieces:
             return []
         parts = (text[place : place + size] for size in self._sizes.get(text[place], ()))
         return [token for part in parts for token in self._spelling.get(part, ())]
+
+    def covering(self, text: bytes) -> list[int]:
+        """Of each place of a text, the fewest tokens that write it from there on, or ``FAR``.
+
+        The last of them may write more than the text.
+        """
+        left = [FAR] * len(text) + [0]
+        for place in reversed(range(len(text))):
+            rest = text[place:]
+            at = bisect_left(self._sorted, rest)
+            if at < len(self._sorted) and self._sorted[at].startswith(rest):
+                left[place] = 1
+                continue
+            sizes = {len(self.tokens[token]) for token in self.at(text, place)}
+            ways = min((left[place + size] for size in sizes), default=FAR)
+            left[place] = min(1 + ways, FAR)
+        return left
+
+    def fewest(self, text: bytes) -> int:
+        """The fewest tokens that have a part in a text, whatever stands beside it, or ``FAR``."""
+        if any(text in piece for piece in self.tokens if len(piece) >= len(text)):
+            return 1
+        left = self.covering(text)
+        begun = (1 + left[n] for n in range(1, len(text)) if self._ends_in(text[:n]))
+        return min(left[0], *begun, FAR)
+
+    def _ends_in(self, text: bytes) -> bool:
+        """Whether a token ends in a text."""
+        turned = text[::-1]
+        at = bisect_left(self._turned, turned)
+        return at < len(self._turned) and self._turned[at].startswith(turned)
+
+    @cached_property
+    def _sorted(self) -> list[bytes]:
+        return sorted(self._spelling)
+
+    @cached_property
+    def _turned(self) -> list[bytes]:
+        return sorted(piece[::-1] for piece in self._spelling)
 
     @cached_property
     def _spelling(self) -> dict[bytes, list[int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from heapq import heappop, heappush
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,9 @@ from ergotext.lm.automata.chains import Chain
 from ergotext.lm.automata.keyword_bounds import FAR, Fewest, distinct_columns
 from ergotext.lm.automata.keyword_states import FINISHED, numbering
 from ergotext.lm.automata.pieces import Pieces
+from ergotext.lm.automata.separate_words import SeparateWords
 from ergotext.lm.automata.utf8 import Utf8, run
+from ergotext.lm.automata.word_chains import Demanded
 from ergotext.lm.automaton_base import DEAD, AutomatonBase
 from ergotext.lm.ragged import take_rows
 from ergotext.support.arrays import Ints
@@ -35,6 +37,10 @@ class Ways(NamedTuple):
     """int64 [classes]: the beginning of a character that each leaves"""
     reached: list[NDArray[np.int32]]
     """int32 [positions, classes] of each chain: where each leads from each position"""
+
+
+def _demanded(chain: Chain[Any]) -> TypeGuard[Demanded]:
+    return type(chain) is Demanded
 
 
 class ChainProduct(AutomatonBase):
@@ -135,15 +141,36 @@ class ChainProduct(AutomatonBase):
         covered |= states == FINISHED
         return covered
 
+    def demands(self) -> list[str]:
+        """What each chain asks of a text (``Demanding``)."""
+        return list(map(str, self.chains))
+
+    def unmet(self, states: Ints) -> NDArray[np.bool_]:
+        """bool [B, chains]: which of these a text that ends there does not do."""
+        _, positions = self.parts(states)
+        each = zip(self.chains, positions, strict=True)
+        missing = [~chain.covers[position] for chain, position in each]
+        table: NDArray[np.bool_] = np.stack(missing, axis=1) & (states != FINISHED)[:, None]
+        return table
+
     def least(self, states: Ints) -> Ints:
         """int64 [B]: fewer tokens than these cannot write what is missing."""
         begun, positions = self.parts(states)
         left = self._fewest(begun, positions) if self.chains else (begun > 0).astype(np.int64)
+        if self._separate is not None:
+            demanded = (p for c, p in zip(self.chains, positions, strict=True) if _demanded(c))
+            left = np.maximum(left, self._separate(begun, list(demanded)))
         return np.where(states > FINISHED, left, 0)
 
     @cached_property
     def _fewest(self) -> Fewest:
         return Fewest(self.chains, self._utf8, self._edges)
+
+    @cached_property
+    def _separate(self) -> SeparateWords | None:
+        """The sum over words, where they are too many for the shortest way through them all."""
+        words = [chain for chain in self.chains if _demanded(chain)]
+        return SeparateWords(words, self.pieces) if words and self._fewest.parted else None
 
     def _edges(self, beginning: int) -> tuple[Ints, list[NDArray[np.int32]]]:
         """Of the classes of text that may follow: what each leaves begun, and where they lead."""

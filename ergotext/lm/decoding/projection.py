@@ -8,7 +8,9 @@ from torch import Tensor
 ROWS, COLUMNS = 512, 4096
 """Rows of hidden states and columns of the vocabulary in one block (8 MB of float32 logits)."""
 
-ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+ONEDNN = torch.backends.mkldnn.is_available() and all(
+    hasattr(torch.ops.mkldnn, name) for name in ("_linear_pointwise", "_reorder_linear_weight")
+)
 """Whether oneDNN's float32 product can be called; torch itself takes MKL's, a fifth slower here."""
 
 
@@ -39,7 +41,7 @@ class Projection:
 
     def logits(self, hidden: Tensor) -> Tensor:
         """float32 [N, V] for hidden [N, D]. For a handful of rows only."""
-        return self._finish(_linear(hidden, self.weight, self.bias))
+        return self._finish(self._product(hidden, slice(None)))
 
     def log_z(self, hidden: Tensor) -> Tensor:
         """float32 [N]: log Σ_v exp(logit_v), by an online maximum over blocks of the vocabulary.
@@ -61,14 +63,17 @@ class Projection:
         maximum = torch.full(hidden.shape[:1], -torch.inf, device=hidden.device)
         total = torch.zeros_like(maximum)
         for column in range(0, len(self.weight), COLUMNS):
-            block = slice(column, column + COLUMNS)
-            bias = None if self.bias is None else self.bias[block]
-            logits = self._finish(_linear(hidden, self.weight[block], bias))
+            logits = self._finish(self._product(hidden, slice(column, column + COLUMNS)))
             higher = torch.maximum(maximum, logits.amax(-1))
             total = total * (maximum - higher).exp()
             total += logits.sub_(higher[:, None]).exp_().sum(-1)
             maximum = higher
         return maximum + total.log()
+
+    def _product(self, hidden: Tensor, block: slice) -> Tensor:
+        """[N, v]: of hidden [N, D] and a block of the vocabulary, in the weight's type."""
+        bias = None if self.bias is None else self.bias[block]
+        return _linear(hidden.to(self.weight.dtype), self.weight[block], bias)
 
     def _finish(self, logits: Tensor) -> Tensor:
         logits = logits.float()

@@ -7,11 +7,11 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
 from ergotext.errors import InputError, ModelError
-from ergotext.lm.batch import microbatches
 from ergotext.lm.decoding.memo import PrefixMemo, RowCache
-from ergotext.lm.decoding.packing import Packed, pack
+from ergotext.lm.decoding.packing import pack
 from ergotext.lm.decoding.past import CACHE
 from ergotext.lm.decoding.projection import Projection
+from ergotext.lm.decoding.tree import Forest, forests
 
 Layers = list[tuple[Tensor, Tensor]]
 """Keys and values of each layer, [N, heads, S, head width]."""
@@ -40,6 +40,8 @@ class Reader:
     token_budget : int
         Token positions in one forward pass, those of prefixes included.
     max_positions : int
+    trusted : bool
+        Whether the model is known to read rows side by side; else that is tried.
 
     Raises
     ------
@@ -56,6 +58,7 @@ class Reader:
         end_id: int,
         token_budget: int,
         max_positions: int,
+        trusted: bool = False,
     ) -> None:
         self.model = model
         self.projection = projection
@@ -63,9 +66,10 @@ class Reader:
         self.end_id = end_id
         self.token_budget = token_budget
         self.max_positions = max_positions
-        self.device, self.dtype = projection.weight.device, projection.weight.dtype
+        self.device, self.dtype = projection.weight.device, model.dtype
         self._before, root = self._open()
-        self._check_packing(root)
+        if not trusted:
+            self._check_packing(root)
         self.memo = PrefixMemo(root, MEMO_TOKENS)
 
     @torch.inference_mode()
@@ -87,9 +91,9 @@ class Reader:
                 found[row] = reading
         self.check_length(max(map(len, missing), default=0))
         shared = [self.memo.longest(row) for row in missing]
-        for group in microbatches([len(row) for row in missing], self.token_budget):
-            known = [shared[r] for r in group]
-            for reading in self._extend([missing[r] for r in group], known, logits):
+        starts = [n for _, n in shared]
+        for forest in forests(missing, starts, len(self.opening), self.token_budget):
+            for reading in self._extend(forest, missing, shared, logits):
                 found[reading.tokens] = reading
                 self.memo.put(reading)
         return [found[row] for row in rows]
@@ -106,30 +110,21 @@ class Reader:
         ]
 
     @torch.inference_mode()
-    def forward(
-        self, readings: list[RowCache], upto: list[int], fed: list[Tensor], keep: bool = True
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, readings: list[RowCache], upto: list[int], fed: list[Tensor]) -> Tensor:
         """Run the decoder on branches of tokens after the first ``upto`` tokens of each row.
 
         ``fed[r]`` is int64 [K, m]: K branches of m tokens after the prefix of row r. They stand
         side by side (``packing.pack``), so rows of differing lengths cost next to no padding.
 
-        Returns the final hidden states [T, D] and the new part of the key-value cache
-        [layers, 2, heads, T, head width] of the T tokens, row by row and branch by branch; an
-        empty one if it is not to be kept.
+        Returns the final hidden states [T, D] of the T tokens, row by row and branch by branch.
         """
         if not any(part.numel() for part in fed):
-            return readings[0].hidden[:0], self._before[:, :, :, :0]
+            return readings[0].hidden[:0]
         packed = pack(fed, upto, len(self.opening))
-        past = self._past(readings, upto, packed)
-        layers = [(layer[0], layer[1]) for layer in past]
-        states, known = self.run(packed.ids, packed.seen, packed.position, layers)
-        real = packed.real.to(self.device)
-        if not keep:
-            return states[real], self._before[:, :, :, :0]
-        new = slice(past.shape[4], None)
-        cache = torch.stack([torch.stack([k[:, :, new], v[:, :, new]]) for k, v in known])
-        return states[real], cache.transpose(2, 3)[:, :, :, real]
+        columns = [[(r, 0, upto[r]) for r in rows] for rows in packed.rows]
+        past = self._past(readings, columns, packed.seen)
+        states, _ = self.run(packed.ids, packed.seen, packed.position, past)
+        return states[packed.real.to(self.device)]
 
     def run(
         self, ids: Tensor, seen: Tensor, position: Tensor, layers: Layers
@@ -156,20 +151,34 @@ class Reader:
         """The cache of the opening, for one row, and the state [1, D] after it."""
         return [(layer[0][None], layer[1][None]) for layer in self._before], self.memo.root.hidden
 
-    def _past(self, readings: list[RowCache], upto: list[int], packed: Packed) -> Tensor:
-        """[layers, 2, N, heads, opening + P, head width]: opening and prefixes of each sequence."""
-        count, width = packed.ids.shape
+    def _past(
+        self, readings: list[RowCache], columns: list[list[tuple[int, int, int]]], seen: Tensor
+    ) -> Layers:
+        """The cache of the opening, and of runs of tokens (row, from, to) behind it, side by side.
+
+        ``seen`` [N, T, opening + P + T] says how wide it is.
+        """
+        count, new, every = seen.shape
         layers, two, heads, opening, head_width = self._before.shape
-        shape = (layers, two, count, heads, packed.seen.shape[2] - width, head_width)
-        past = self._before.new_zeros(shape)
+        past = self._before.new_zeros((layers, two, count, heads, every - new, head_width))
         past[:, :, :, :, :opening] = self._before[:, :, None]
-        for n, rows in enumerate(packed.rows):
+        for n, runs in enumerate(columns):
             at = opening
-            for row in rows:
-                end = at + upto[row]
-                past[:, :, n, :, at:end] = readings[row].keys_values[:, :, :, : upto[row]]
+            for row, first, last in runs:
+                end = at + last - first
+                past[:, :, n, :, at:end] = readings[row].keys_values[:, :, :, first:last]
                 at = end
-        return past
+        return [(layer[0], layer[1]) for layer in past]
+
+    def _grow(self, forest: Forest, bases: list[RowCache]) -> tuple[Tensor, Tensor]:
+        """Final states [T, D] of a pass, and its caches [layers, 2, heads, T, head width]."""
+        if not forest.ids.numel():
+            return self.memo.root.hidden[:0], self._before[:, :, :, :0]
+        past = self._past(bases, forest.columns, forest.seen)
+        states, known = self.run(forest.ids, forest.seen, forest.position, past)
+        real, new = forest.real.to(self.device), slice(past[0][0].shape[2], None)
+        cache = torch.stack([torch.stack([k[:, :, new], v[:, :, new]]) for k, v in known])
+        return states[real], cache.transpose(2, 3)[:, :, :, real]
 
     def check_length(self, longest: int) -> None:
         """Raise InputError if rows of this length go beyond what the model was made for."""
@@ -182,34 +191,39 @@ class Reader:
 
     def _extend(
         self,
+        forest: Forest,
         rows: list[tuple[int, ...]],
         shared: list[tuple[RowCache, int]],
         logits: dict[tuple[int, ...], Tensor] | None,
     ) -> list[RowCache]:
-        """Read rows on from prefixes that were read before."""
-        bases, starts = [b for b, _ in shared], [n for _, n in shared]
-        fed = [
-            torch.tensor([row[n:]], dtype=torch.int64) for row, n in zip(rows, starts, strict=True)
-        ]
-        sizes = [part.numel() for part in fed]
-        states, caches = self.forward(bases, starts, fed)
-        if logits is not None and set(sizes) == {1}:
+        """Read rows of a pass on from prefixes that were read before."""
+        states, caches = self._grow(forest, [base for base, _ in shared])
+        nodes = [at.to(self.device) for at in forest.nodes]
+        parts = [(rows[r], *shared[r], at) for r, at in zip(forest.rows, nodes, strict=True)]
+        if logits is not None and all(len(at) == 1 for at in nodes):
             behind = self.projection.logits(states)
-            logits.update(zip(rows, behind, strict=True))
+            logits.update((row, behind[int(at)]) for row, _, _, at in parts)
             normaliser = behind.logsumexp(-1)
         else:
             normaliser = self.projection.log_z(states)
-        fresh, log_z = states.split(sizes), normaliser.split(sizes)
-        hidden = [
-            torch.cat([b.hidden[: n + 1], f]) for b, n, f in zip(bases, starts, fresh, strict=True)
-        ]
-        z = [torch.cat([b.log_z[: n + 1], f]) for b, n, f in zip(bases, starts, log_z, strict=True)]
-        scores = self._token_log_prob(rows, hidden, z)
+        hidden = [torch.cat([b.hidden[: n + 1], states[at]]) for _, b, n, at in parts]
+        z = [torch.cat([b.log_z[: n + 1], normaliser[at]]) for _, b, n, at in parts]
+        # What the tokens read before were worth is known.
+        fresh = self._token_log_prob(
+            [row[n:] for row, _, n, _ in parts],
+            [h[n:] for h, (_, _, n, _) in zip(hidden, parts, strict=True)],
+            [each[n:] for each, (_, _, n, _) in zip(z, parts, strict=True)],
+        )
         return [
-            RowCache(row, torch.cat([b.keys_values[:, :, :, :n], new], dim=3), *known)
-            for row, b, n, new, *known in zip(
-                rows, bases, starts, caches.split(sizes, dim=3), hidden, z, scores, strict=True
+            RowCache(
+                row,
+                torch.cat([b.keys_values[:, :, :, :n], caches[:, :, :, at]], dim=3),
+                states_of,
+                z_of,
+                # A copy, also of an empty prefix: a slice would keep its whole batch alive.
+                torch.cat([b.token_log_prob[:n], score]),
             )
+            for (row, b, n, at), states_of, z_of, score in zip(parts, hidden, z, fresh, strict=True)
         ]
 
     @torch.inference_mode()
@@ -222,7 +236,7 @@ class Reader:
         config = self.model.config.get_text_config()
         trial = self._likely_rows(root)
         try:
-            packed, _ = self.forward([root] * 2, [0, 0], trial)
+            packed = self.forward([root] * 2, [0, 0], trial)
             rows = [row for part in trial for row in part]
             alone = [
                 self.model.base_model(
@@ -255,12 +269,12 @@ class Reader:
     def _token_log_prob(
         self, rows: list[tuple[int, ...]], hidden: list[Tensor], log_z: list[Tensor]
     ) -> tuple[Tensor, ...]:
-        """float64 [n + 1] for each row of n tokens, on the CPU."""
+        """float64 [n + 1] for each run of n tokens and the end, on the CPU."""
         targets = torch.tensor([t for row in rows for t in (*row, self.end_id)], device=self.device)
         logits = self.projection.target_logits(torch.cat(hidden), targets)
         log_p = (logits - torch.cat(log_z)).double().cpu()
-        # Clones: a slice would keep the scores of its whole batch alive.
-        return tuple(part.clone() for part in log_p.split([len(row) + 1 for row in rows]))
+        parts: tuple[Tensor, ...] = log_p.split([len(row) + 1 for row in rows])
+        return parts
 
     @torch.inference_mode()
     def _open(self) -> tuple[Tensor, RowCache]:

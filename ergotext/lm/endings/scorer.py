@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ergotext.lm.batch import TokenBatch, checked, microbatches
 from ergotext.lm.endings.rule import EndingRule
+from ergotext.lm.protocols import Reducible
 from ergotext.lm.text_scorer import TextScorer
 from ergotext.lm.tokenizers.vocabulary import Vocabulary
 
@@ -38,6 +39,7 @@ class EndingScorer:
         self.lm = lm
         self.rule = rule
         self._log_ends: dict[tuple[int, ...], float] = {}
+        self._reduced: dict[int, EndingScorer] = {}
 
     def __repr__(self) -> str:
         return f"EndingScorer({self.lm!r}, {type(self.rule).__name__})"
@@ -65,6 +67,17 @@ class EndingScorer:
         """The same conditioned on ``context``, a text before every row."""
         return EndingScorer(self.lm.given(context), self.rule)
 
+    def in_precision(self, name: str) -> EndingScorer:
+        """The same over the model in lower precision, if it has one (``CausalLM.in_precision``)."""
+        other: Any = self.lm
+        if isinstance(self.lm, Reducible):
+            other = self.lm.in_precision(name)
+        if other is self.lm:
+            return self
+        if id(other) not in self._reduced:
+            self._reduced[id(other)] = EndingScorer(other, self.rule)
+        return self._reduced[id(other)]
+
     def decode(self, batch: TokenBatch) -> list[str]:
         """The texts, without bytes at their ends that the rule finds to be none of it."""
         texts, spare = self.lm.decode(batch), self.rule.spare(batch).tolist()
@@ -72,7 +85,8 @@ class EndingScorer:
 
     def forget(self) -> None:
         """Drop the caches of earlier calls."""
-        self._log_ends.clear()
+        for one in (self, *self._reduced.values()):
+            one._log_ends.clear()
         self.lm.forget()
 
     def log_prob(self, batch: TokenBatch) -> Tensor:

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ergotext.lm.automata.pieces import Pieces, written_by
+from ergotext.errors import InputError
+from ergotext.lm.automata.pieces import FAR, Pieces, written_by
 from ergotext.lm.batch import TokenBatch, checked
 from ergotext.lm.endings.abbreviations import abbreviated, before_number, ordinary
 from ergotext.lm.tokenizers.vocabulary import Vocabulary
@@ -127,9 +128,15 @@ def sentence_end(vocabulary: Vocabulary, end_id: int) -> SentenceEnd:
     Raises
     ------
     InputError
-        What the tokens write cannot be found out.
+        What the tokens write cannot be found out, or none can write the end of a sentence.
     """
-    return SentenceEnd(written_by(vocabulary, end_id), vocabulary.size)
+    pieces = written_by(vocabulary, end_id)
+    if all(pieces.fewest(stop.encode()) >= FAR for stop in sorted(TERMINATORS)):
+        raise InputError(
+            "this tokenizer can write no full stop and no other end of a sentence (! ? …), so no "
+            'text would end with its sentence: let it end at the model\'s end token (end="token")'
+        )
+    return SentenceEnd(pieces, vocabulary.size)
 
 
 def place_after(text: str) -> Place:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import IO
 
@@ -53,7 +52,7 @@ def blocks(path: Path, what: str) -> Iterator[Block]:
     Raises
     ------
     InputError
-        The file cannot be read, or a field of a .csv file is longer than the csv module takes.
+        The file cannot be read.
     """
     try:
         if path.exists() and not path.is_file():
@@ -66,7 +65,7 @@ def blocks(path: Path, what: str) -> Iterator[Block]:
         ):
             if file.peek(len(_MARK)).startswith(_MARK):
                 file.seek(len(_MARK))
-            found = _records(path, file) if path.suffix.lower() == ".csv" else _lines(file)
+            found = _records(file) if path.suffix.lower() == ".csv" else _lines(file)
             for block in found:
                 bar.update(file.tell() - bar.n)
                 yield block
@@ -82,23 +81,29 @@ def _lines(file: IO[bytes]) -> Iterator[Block]:
         yield Block(raw if raw.endswith(b"\n") else raw + b"\n")
 
 
-def _records(path: Path, file: IO[bytes]) -> Iterator[Block]:
-    """The records of a .csv file, as many lines as they take in the file."""
+def _records(file: IO[bytes]) -> Iterator[Block]:
+    """The records of a .csv file, as many lines as they take in the file.
+
+    What the csv module refuses, such as a field longer than it takes, is bad up to the line where
+    it gives up; it goes on with the next one.
+    """
     # What is not UTF-8 comes out as it went in, and is found by those who read the block.
     reader = csv.reader(line.decode(errors="surrogateescape") for line in file)
     stop = 0
     while True:
         rows: list[str] = []
         bad: dict[int, str] = {}
-        try:
-            for record in islice(reader, _RECORDS):
+        while len(rows) < _RECORDS:
+            try:
+                record = next(reader)
                 start, stop = stop + 1, reader.line_num
                 rows.append(_row(record, start, stop, bad))
-        except csv.Error as error:
-            raise InputError(
-                f"{path}, line {reader.line_num}: {error}; check its quotes, or use a file with "
-                "tabs between the fields"
-            ) from error
+            except StopIteration:
+                break
+            except csv.Error as error:
+                start, stop = stop + 1, reader.line_num
+                bad[start] = f"{error}; check its quotes"
+                rows.append(_left_out(start, stop, bad))
         if not rows:
             return
         yield Block("".join(rows).encode(errors="surrogateescape"), bad)
@@ -110,5 +115,10 @@ def _row(record: list[str], start: int, stop: int, bad: dict[int, str]) -> str:
         bad[start] = BROKEN.format("tab")
     if stop > start or any("\n" in one or "\r" in one for one in record):
         bad[start] = BROKEN.format("line break")
-        bad.update((line, f"belongs to line {start}") for line in range(start + 1, stop + 1))
-    return "\n" * (stop - start + 1) if start in bad else "\t".join(record) + "\n"
+    return _left_out(start, stop, bad) if start in bad else "\t".join(record) + "\n"
+
+
+def _left_out(start: int, stop: int, bad: dict[int, str]) -> str:
+    """Empty lines for those from start to stop, the first of which says what is wrong."""
+    bad.update((line, f"belongs to line {start}") for line in range(start + 1, stop + 1))
+    return "\n" * (stop - start + 1)

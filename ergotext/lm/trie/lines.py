@@ -23,6 +23,7 @@ from ergotext.lm.trie.blocks import blocks
 from ergotext.lm.trie.builder import RUN_BYTES, TrieBuilder, faults
 from ergotext.lm.trie.fields import Fields, parse
 from ergotext.lm.trie.names.build import with_names
+from ergotext.lm.trie.schema import TRIPLES, Schema, schema_of
 from ergotext.lm.trie.states import VALUE_END
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.support.arrays import Ints
@@ -30,7 +31,6 @@ from ergotext.support.arrays import Ints
 TRIPLE = ("subject", "predicate", "object")
 SHOWN = 5
 """Bad lines that are quoted; the rest are counted."""
-_OPEN, _CLOSE = ord("（"), ord("）")
 
 
 @dataclass
@@ -56,7 +56,7 @@ def build_from_lines(
     path: str | Path,
     tokenizer: TextTokenizer | None = None,
     *,
-    columns: Sequence[str] = TRIPLE,
+    columns: Schema | Sequence[str] = TRIPLE,
     strict: bool = False,
     run_bytes: int = RUN_BYTES,
 ) -> tuple[TokenTrie, Lines]:
@@ -68,11 +68,12 @@ def build_from_lines(
         UTF-8, fields separated by tabs; of a ``.csv`` file by commas, with its quotes.
     tokenizer : TextTokenizer, optional
         If not given, a character tokenizer of all characters of the file.
-    columns : sequence of str
-        What the fields are: ``subject`` and ``predicate``, or ``key``; and, if there is one,
-        ``object``. The key of a triple is subject, predicate and meaning with tabs between them,
-        where the meaning is a suffix of the subject in full-width brackets: ``苹果（水果）`` with
-        predicate ``产地`` is ``苹果<tab>产地<tab>水果``; without such a suffix, two fields.
+    columns : Schema or sequence of str
+        What the fields are, or their names: ``subject`` and ``predicate``, or ``key``; and, if
+        there is one, ``object``. The key of a triple is subject, predicate and meaning with tabs
+        between them, where the meaning is a suffix of the subject in full-width brackets:
+        ``苹果（水果）`` with predicate ``产地`` is ``苹果<tab>产地<tab>水果``; without such a
+        suffix, two fields.
     strict : bool
         Stop at the first bad line (not UTF-8, another number of fields, an empty field) instead
         of leaving it out.
@@ -86,21 +87,21 @@ def build_from_lines(
         set.
     """
     path = Path(path)
-    _places(columns)  # before the characters are counted
+    schema = schema_of(columns)  # before the characters are counted
     lines = Lines()
     chosen = tokenizer if tokenizer is not None else _characters(path)
     with TrieBuilder(chosen, run_bytes=run_bytes) as builder:
-        for _, keys, objects in read_keys(path, chosen, lines, columns, strict):
+        for _, keys, objects in read_keys(path, chosen, lines, schema, strict):
             builder.add(*keys, *objects)
         trie = builder.finish()
-    return (with_names(trie) if "subject" in columns else trie), lines
+    return (trie if schema.mention is None else with_names(trie)), lines
 
 
 def read_keys(
     path: str | Path,
     tokenizer: TextTokenizer,
     lines: Lines,
-    columns: Sequence[str] = TRIPLE,
+    columns: Schema | Sequence[str] = TRIPLE,
     strict: bool = False,
 ) -> Iterator[tuple[Ints, tuple[Ints, Ints], tuple[NDArray[np.uint8], Ints]]]:
     """The keys of the valid lines of a file, in blocks; ``lines`` counts them.
@@ -116,12 +117,13 @@ def read_keys(
     objects : uint8 [P] and int64 [n + 1]
         UTF-8 with 0xFE after each object, and offsets.
     """
-    path, places = Path(path), _places(columns)
+    path, schema = Path(path), schema_of(columns)
+    answer = None if schema.answer is None else schema.columns.index(schema.answer)
     for block in blocks(path, "reading keys"):
-        fields = parse(block.raw, lines.read, len(columns))
+        fields = parse(block.raw, lines.read, len(schema.columns))
         fields.bad.update(block.bad)
-        keys = _encoded(fields, _key_pieces(fields, places), tokenizer)
-        objects = _objects(fields, places.get("object"))
+        keys = _encoded(fields, _key_pieces(fields, schema), tokenizer)
+        objects = _objects(fields, answer)
         wrong = faults(tokenizer.alphabet, *keys)
         fields.bad.update((int(fields.numbers[row]), fault) for row, fault in wrong.items())
         lines.count(path, fields.lines, fields.bad, strict)
@@ -137,35 +139,13 @@ def key_text(subject: str, predicate: str) -> str:
     >>> key_text("苹果（水果）", "产地")
     '苹果\t产地\t水果'
     """
-    mention, bracket, meaning = subject.partition("（")
-    if not (mention and bracket and meaning.endswith("）")):
-        return f"{subject}\t{predicate}"
-    return f"{mention}\t{predicate}\t{meaning[:-1]}"
+    return TRIPLES.key_text(subject, predicate)
 
 
 def subject_and_predicate(key: str) -> tuple[str, str] | None:
     """Inverse of ``key_text``; None for other keys."""
-    subject, *rest = key.split("\t")
-    if len(rest) not in (1, 2):
-        return None
-    return f"{subject}（{rest[1]}）" if len(rest) == 2 else subject, rest[0]
-
-
-def fields_of(key: str, triples: bool) -> dict[str, str]:
-    """The text of a key as the fields of a line: subject and predicate, or the key itself."""
-    parts = subject_and_predicate(key) if triples else None
-    return {"key": key} if parts is None else dict(zip(TRIPLE, parts, strict=False))
-
-
-def _places(columns: Sequence[str]) -> dict[str, int]:
-    places = {name: place for place, name in enumerate(columns)}
-    keys = set(places) - {"object"}
-    if keys not in ({"key"}, {"subject", "predicate"}) or len(places) < len(columns):
-        raise InputError(
-            f"columns {','.join(columns)!r} do not make up a key: name subject and predicate, or "
-            "key, and at most one object"
-        )
-    return places
+    parts = TRIPLES.parts(key)
+    return None if parts is None else (parts[0], parts[1])
 
 
 def _characters(path: Path) -> CharacterTokenizer:
@@ -177,23 +157,48 @@ def _characters(path: Path) -> CharacterTokenizer:
     return CharacterTokenizer.from_counts(counts)
 
 
-def _key_pieces(fields: Fields, places: dict[str, int]) -> tuple[Ints, Ints]:
+def _key_pieces(fields: Fields, schema: Schema) -> tuple[Ints, Ints]:
     """int64 [n, pieces] each: where the pieces of each key begin among the points, and lengths."""
-    if "key" in places:
-        at = places["key"]
-        begin, stop = fields.begin[:, at, None], fields.stop[:, at, None]
-        return begin, stop - begin
-    subject, predicate = places["subject"], places["predicate"]
-    begin, stop = fields.begin[:, subject], fields.stop[:, subject]
-    opening = np.append(np.flatnonzero(fields.points == _OPEN), len(fields.points))
-    bracket = opening[np.searchsorted(opening, begin)]
-    suffix = (fields.points[stop - 1] == _CLOSE) & (bracket > begin) & (bracket < stop)
-    mention = np.where(suffix, bracket, stop)
+    places = {name: place for place, name in enumerate(schema.columns)}
+    others = [(fields.begin[:, places[name]], fields.stop[:, places[name]]) for name in schema.key]
+    if schema.mention is None:
+        ((begin, stop),) = others
+        return begin[:, None], (stop - begin)[:, None]
+    at = places[schema.mention]
+    begin, stop = fields.begin[:, at], fields.stop[:, at]
     tab = fields.stop[:, 0]  # of several fields, the first ends at a tab
-    starts = [begin, tab, fields.begin[:, predicate], tab, mention + 1]
-    stops = [mention, tab + 1, fields.stop[:, predicate], tab + suffix, stop - 1]
-    start = np.stack(starts, axis=1)
-    return start, np.maximum(np.stack(stops, axis=1) - start, 0)
+    mention, meaning = _parted(fields, begin, stop, schema.brackets)
+    pieces = [(begin, mention)]
+    for column in others:
+        pieces += [(tab, tab + 1), column]
+    pieces += [(tab, tab + (mention < stop)), meaning]
+    start, end = (np.stack([piece[side] for piece in pieces], axis=1) for side in (0, 1))
+    return start, np.maximum(end - start, 0)
+
+
+def _parted(
+    fields: Fields, begin: Ints, stop: Ints, brackets: tuple[str, str] | None
+) -> tuple[Ints, tuple[Ints, Ints]]:
+    """Where names end, and where meanings begin and end; a name without one goes to ``stop``."""
+    if brackets is None:
+        return stop, (stop, stop)
+    opening, closing = map(points_of, brackets)
+    places = np.append(_places_of(fields.points, opening), len(fields.points))
+    bracket = places[np.searchsorted(places, begin)]
+    last = stop - len(closing)
+    closes = np.zeros(len(fields.points) + 1, dtype=bool)
+    closes[_places_of(fields.points, closing)] = True
+    suffix = (bracket > begin) & (bracket + len(opening) <= last) & closes[np.maximum(last, 0)]
+    mention = np.where(suffix, bracket, stop)
+    return mention, (mention + len(opening), np.where(suffix, last, 0))
+
+
+def _places_of(points: NDArray[np.uint32], text: NDArray[np.uint32]) -> Ints:
+    """Where a text stands."""
+    found = np.ones(max(len(points) - len(text) + 1, 0), dtype=bool)
+    for at, point in enumerate(text.tolist()):
+        found &= points[at : at + len(found)] == point
+    return np.flatnonzero(found)
 
 
 def _encoded(

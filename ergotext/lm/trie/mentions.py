@@ -84,6 +84,20 @@ class Mentions:
             Also spans that misspell or shorten a subject, and values of keys (``names``), where
             there is nothing else, or always. Nothing in a trie that has no ``names``.
         """
+        spotted = self._spotted(texts, other_letters)
+        if near == "never":
+            return spotted
+        some = list(range(len(texts))) if near == "always" else _without(spotted, len(texts))
+        return self.nearer(texts, spotted, some)
+
+    def nearer(self, texts: Sequence[str], spotted: Spotted, some: Sequence[int]) -> Spotted:
+        """What was spotted (``near="never"``), and what ``near="always"`` adds in some texts."""
+        if self._near is None:
+            return spotted
+        more = list(self._near(texts, spotted, some))
+        return spotted.and_also(spotted_by(self.trie, more)) if more else spotted
+
+    def _spotted(self, texts: Sequence[str], other_letters: bool) -> Spotted:
         bounds = [boundaries(text) for text in texts]
         exact = _Places(self.written, folded(self.tokenizer, texts))
         found = list(self._found(exact, bounds))
@@ -91,12 +105,7 @@ class Mentions:
             places = _Places(self.written.alike, map(alike, texts))
             found += _others(list(self._found(places, bounds)), _spans(found), texts)
         spotted = spotted_by(self.trie, found)
-        if near == "never" or self._near is None:
-            return spotted
-        some = range(len(texts)) if near == "always" else _without(spotted, len(texts))
-        return self._near.weighed(
-            spotted_by(self.trie, [*found, *self._near(texts, spotted, some)])
-        )
+        return spotted if self._near is None else self._near.weighed(spotted)
 
     def suggestions(self, text: str, count: int = 3) -> list[str]:
         """Subjects that are written least unlike a part of a text; none without ``names``."""

@@ -26,6 +26,7 @@ from ergotext.lm.trie.builder import (
     several,
 )
 from ergotext.lm.trie.distance import FAR
+from ergotext.lm.trie.names.build import with_names
 from ergotext.lm.trie.overlay_arrays import Changes, gone_states, within
 from ergotext.lm.trie.states import DEAD
 from ergotext.lm.trie.tree import Ids, Keyed, TokenTrie
@@ -139,13 +140,18 @@ class EditableTrie(AutomatonBase, Keyed):
         return ids
 
     def compact(self, run_bytes: int = RUN_BYTES) -> TokenTrie:
-        """Merge all changes into a new base, in bounded memory (as ``build``), and return it."""
+        """Merge all changes into a new base, in bounded memory (as ``build``), and return it.
+
+        If the base has names, so has the new one (``names``): found anew, as keys have moved.
+        """
         removed = self._changes.removed
         chosen = self.tokenizer or self.base.alphabet
         with TrieBuilder(chosen, run_bytes=run_bytes) as builder:
             builder.add_trie(self.base, without=removed)
             builder.add_pairs(self._added_pairs())
             base = builder.finish()
+        if self.base.names is not None:
+            base = with_names(base)
         self.base, self._added, self._removed, self._settled = base, {}, {}, None
         return base
 

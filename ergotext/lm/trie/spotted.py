@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 import numpy as np
@@ -38,6 +38,9 @@ stand in the subject; ``share``: that of the mass in what all grams of the subje
 """
 
 
+_COLUMNS = ("text", "start", "stop", "token", "state", "kind")
+
+
 @dataclass(frozen=True, eq=False)
 class Spotted:
     """Spans of texts, each with a state that all keys go through that it may mean.
@@ -70,6 +73,27 @@ class Spotted:
         """bool [n]: whether the index writes the subject in other letters."""
         other: NDArray[np.bool_] = self.kind == Naming.OTHER
         return other
+
+    def of(self, texts: Sequence[int]) -> Spotted:
+        """Those of some texts, by rising number; the first of these is text 0 of the result."""
+        numbers = np.array(texts, dtype=np.int64)
+        rows, edges = (np.isin(one, numbers) for one in (self.text, self.paths.input))
+        columns = {name: getattr(self, name)[rows] for name in (*_COLUMNS, "evidence")}
+        columns["text"] = np.searchsorted(numbers, columns["text"])
+        paths = Paths(*(part[edges] for part in vars(self.paths).values()))
+        paths = replace(paths, input=np.searchsorted(numbers, paths.input))
+        return Spotted(**columns, paths=paths)
+
+    def and_also(self, more: Spotted) -> Spotted:
+        """All of both, of the same texts; they have no span of one kind and state in common."""
+        both = {
+            name: np.concatenate([getattr(self, name), getattr(more, name)])
+            for name in (*_COLUMNS, "evidence")
+        }
+        order = np.lexsort([both[name] for name in reversed(_COLUMNS)])
+        edges = np.concatenate([_edges_of(one.paths) for one in (self, more)])
+        paths = Paths(*np.unique(edges, axis=0).T.copy())
+        return Spotted(**{name: part[order] for name, part in both.items()}, paths=paths)
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,6 +150,11 @@ def walked(trie: TokenTrie, path: Ints) -> tuple[Ints, Ints, list[tuple[Ints, In
         steps.append((row, state[row], column[row], target))
         last[row], state[row] = column[row], target
     return last, state, steps
+
+
+def _edges_of(paths: Paths) -> Ints:
+    """int64 [E, 4]."""
+    return np.column_stack(list(vars(paths).values()))
 
 
 def _together(paths: Sequence[Ints]) -> Ints:

@@ -15,6 +15,7 @@ from ergotext.lm.trie.builder import RUN_BYTES, TrieBuilder
 from ergotext.lm.trie.lines import TRIPLE, Lines, read_keys
 from ergotext.lm.trie.names.build import with_names
 from ergotext.lm.trie.overlay import EditableTrie
+from ergotext.lm.trie.schema import Schema, schema_of
 from ergotext.lm.trie.states import VALUE_END
 from ergotext.lm.trie.tree import TokenTrie
 
@@ -25,7 +26,7 @@ def add_lines(
     trie: TokenTrie,
     path: str | Path,
     *,
-    columns: Sequence[str] = TRIPLE,
+    columns: Schema | Sequence[str] = TRIPLE,
     strict: bool = False,
     run_bytes: int = RUN_BYTES,
 ) -> tuple[TokenTrie, Lines]:
@@ -46,13 +47,13 @@ def remove_lines(
     trie: TokenTrie,
     path: str | Path,
     *,
-    columns: Sequence[str] = TRIPLE,
+    columns: Schema | Sequence[str] = TRIPLE,
     strict: bool = False,
     run_bytes: int = RUN_BYTES,
 ) -> tuple[TokenTrie, Lines]:
     """The trie without the lines of a file; a line that it does not have counts as bad.
 
-    With an ``object`` column, that object is taken from its key, and a key that has lost all its
+    With a column of answers, that object is taken from its key, and a key that has lost all its
     objects goes; without one, keys go with all their objects. What is removed is held in memory.
     Parameters and errors are those of ``build_from_lines``.
     """
@@ -75,9 +76,10 @@ def remove_lines(
     return _renamed(changed.compact(run_bytes), columns), lines
 
 
-def _renamed(trie: TokenTrie, columns: Sequence[str]) -> TokenTrie:
+def _renamed(trie: TokenTrie, columns: Schema | Sequence[str]) -> TokenTrie:
     """The names of a changed trie found anew: keys have other numbers."""
-    return with_names(trie) if "subject" in columns else trie
+    named = schema_of(columns).mention is None or trie.names is not None
+    return trie if named else with_names(trie)
 
 
 def _remove(trie: EditableTrie, wanted: _Wanted) -> Iterable[tuple[int, str]]:

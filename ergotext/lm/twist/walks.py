@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 
@@ -9,7 +11,7 @@ from ergotext.lm.protocols import Automaton, NextTokenScorer
 from ergotext.lm.twist.automata import CURIOUS, AutomatonTwist
 from ergotext.lm.twist.hazards import Categorical, powered
 from ergotext.lm.twist.places import PlaceGraph
-from ergotext.support.arrays import Floats
+from ergotext.support.arrays import Floats, Ints
 
 ROWS, ROUNDS = 16, 3
 """Texts that are written side by side to learn from, and how often."""
@@ -48,26 +50,44 @@ def learned(
     the runs before; here over the places of an automaton.
     """
     scorer.forget()
+    length = len(log_length) - 1
     graph = PlaceGraph(automaton, len(scorer.allowed))
     for number in range(rounds):
         twist = AutomatonTwist(graph, log_length)
-        texts: list[tuple[int, ...]] = [()] * rows
-        states = automaton.start(rows)
-        for left in range(len(log_length) - 2, -1, -1):
-            chance = powered(scorer, texts, power)
-            graph.see(states, chance.numpy(), NEWER**number)
-            law = chance * torch.from_numpy(twist.curious(states, left, chance.shape[1]))
-            law[:, automaton.end] /= CURIOUS  # an end teaches nothing
-            alive = (law.sum(1) > 0).nonzero()[:, 0]
-            if not len(alive):
-                break
-            token = categorical(law[alive] / law[alive].sum(1, keepdim=True)).numpy()
-            states = automaton.advance(states[alive.numpy()], token)
-            texts = [(*texts[r], t) for r, t in zip(alive.tolist(), token.tolist(), strict=True)]
-            going = np.flatnonzero((states >= 0) & (token != automaton.end))
-            states, texts = states[going], [texts[n] for n in going.tolist()]
-            if not texts:
-                break
-        else:
-            graph.see(states, powered(scorer, texts, power).numpy(), NEWER**number)
+        for states, chance in _written(twist, scorer, categorical, power, rows, length):
+            graph.see(states, chance, NEWER**number)
     return AutomatonTwist(graph, log_length)
+
+
+def _written(
+    twist: AutomatonTwist,
+    scorer: NextTokenScorer,
+    categorical: Categorical,
+    power: float,
+    rows: int,
+    length: int,
+) -> Iterator[tuple[Ints, Floats]]:
+    """Write ``rows`` texts with a twist: at each length their states, and the model's law there.
+
+    States that the caller adds to the twist's graph count from the next token on.
+    """
+    automaton = twist.automaton
+    texts: list[tuple[int, ...]] = [()] * rows
+    states = automaton.start(rows)
+    for left in range(length - 1, -2, -1):
+        chance = powered(scorer, texts, power)
+        yield states, chance.numpy()
+        if left < 0:  # an end is forced: nothing is drawn
+            return
+        law = chance * torch.from_numpy(twist.curious(states, left, chance.shape[1]))
+        law[:, automaton.end] /= CURIOUS  # an end teaches nothing
+        alive = (law.sum(1) > 0).nonzero()[:, 0]
+        if not len(alive):
+            return
+        token = categorical(law[alive] / law[alive].sum(1, keepdim=True)).numpy()
+        states = automaton.advance(states[alive.numpy()], token)
+        texts = [(*texts[r], t) for r, t in zip(alive.tolist(), token.tolist(), strict=True)]
+        going = np.flatnonzero((states >= 0) & (token != automaton.end))
+        states, texts = states[going], [texts[n] for n in going.tolist()]
+        if not texts:
+            return

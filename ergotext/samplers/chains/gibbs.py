@@ -7,10 +7,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy
 from ergotext.samplers.base import Info, Kind, Need, State
-from ergotext.samplers.chains.initial import start
+from ergotext.samplers.chains.initial import GivenStart, Starts
 from ergotext.samplers.chains.metropolis import check_temperature, energy_of, temperatures
 from ergotext.samplers.chains.spans import candidates, place_law, written
 from ergotext.samplers.draws import Draws
@@ -21,7 +20,7 @@ REDRAW, STAY = range(2)
 
 
 @register("gibbs")
-class Gibbs:
+class Gibbs(GivenStart):
     """Chains that redraw ``block`` neighbouring tokens given all others; π ∝ exp(−E/T).
 
     The new span is drawn from candidates, by their energies. Which spans are candidates depends on
@@ -75,15 +74,9 @@ class Gibbs:
         self.temperature = check_temperature(temperature)
         self.block, self.count = block, candidates
 
-    def init(
-        self,
-        draws: Draws,  # noqa: ARG002 - the protocol's; these chains start without chance
-        chains: int,
-        initial: TokenBatch | None = None,
-    ) -> State:
-        """Chains at ``initial``, whose rows need ``block`` free tokens in a row."""
-        allowed = self.scorer.allowed
-        return start(self.energy, allowed, chains, initial, self.max_length, self.block)
+    def admitted(self) -> Starts:
+        """Texts that have ``block`` free tokens in a row."""
+        return Starts(self.scorer.allowed, self.max_length, self.block)
 
     def step(
         self, draws: Draws, state: State, temperature: float | Tensor | None = None

@@ -8,10 +8,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy, Twist
 from ergotext.samplers.base import Info, Kind, Need, State
-from ergotext.samplers.chains.initial import start
+from ergotext.samplers.chains.initial import GivenStart, Starts
 from ergotext.samplers.chains.metropolis import check_temperature, decide, temperatures
 from ergotext.samplers.chains.moves import sum_logs
 from ergotext.samplers.chains.suffix import proposal
@@ -21,7 +20,7 @@ from ergotext.samplers.target import Target
 from ergotext.samplers.twists import Law, chosen_twist
 
 
-class _Rewriting:
+class _Rewriting(GivenStart):
     """What both chains are made of, and where they start."""
 
     kind: ClassVar[Kind] = "invariant"
@@ -43,15 +42,9 @@ class _Rewriting:
         self.twist = chosen_twist(self.target, proposal, twist)
         """None where proposals are the masked model's"""
 
-    def init(
-        self,
-        draws: Draws,  # noqa: ARG002 - the protocol's; these chains start without chance
-        chains: int,
-        initial: TokenBatch | None = None,
-    ) -> State:
-        """Chains at ``initial``, or where the energy says."""
-        allowed = self.target.scorer.allowed
-        return start(self.energy, allowed, chains, initial, self.target.max_length)
+    def admitted(self) -> Starts:
+        """Any texts of the target's length."""
+        return Starts(self.target.scorer.allowed, self.target.max_length)
 
 
 @register("independence")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -10,6 +13,38 @@ from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy
 from ergotext.samplers.base import State
 from ergotext.samplers.chains.spans import place_law
+from ergotext.samplers.draws import Draws
+
+
+class GivenStart(ABC):
+    """Chains that start without chance: at texts that are given, or where their energy says."""
+
+    energy: Energy
+
+    @abstractmethod
+    def admitted(self) -> Starts:
+        """The texts at which they may start."""
+
+    def init(
+        self,
+        draws: Draws,  # noqa: ARG002 - the protocol's; these chains start without chance
+        chains: int,
+        initial: TokenBatch | None = None,
+    ) -> State:
+        """Chains at ``initial``, or where the energy says."""
+        texts = self.admitted()
+        return start(self.energy, texts.allowed, chains, initial, texts.max_length, texts.redrawn)
+
+
+class Starts(NamedTuple):
+    """Texts at which chains may start."""
+
+    allowed: Tensor
+    """bool [V]: tokens that may occur"""
+    max_length: int
+    redrawn: int = 0
+    """of a chain that never changes how many tokens there are: how many free ones in a row it
+    needs"""
 
 
 def start(
@@ -93,6 +128,7 @@ def _check_texts(batch: TokenBatch, max_length: int, redrawn: int) -> None:
         )
     if redrawn and bool(place_law(batch, redrawn)[:, -1].any()):
         raise InputError(
-            "this sampler never changes the number of tokens, and an initial text has no "
-            f"{redrawn} free tokens in a row; give texts of the wanted length (initial=)"
+            "this sampler never changes the number of tokens, and an initial text has fewer free "
+            f"tokens in a row than it redraws ({redrawn}); give texts of the wanted length "
+            "(initial=)"
         )

@@ -10,7 +10,7 @@ from torch import Tensor
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy, MaskedScorer
 from ergotext.samplers.base import Info, Kind, Need, State
-from ergotext.samplers.chains.initial import start
+from ergotext.samplers.chains.initial import GivenStart, Starts
 from ergotext.samplers.chains.metropolis import check_temperature, decide, temperatures
 from ergotext.samplers.chains.proposal import Proposal
 from ergotext.samplers.chains.spans import place_law, written
@@ -52,7 +52,7 @@ def redraw(
     )
 
 
-class _Redrawing:
+class _Redrawing(GivenStart):
     """What both chains are made of, and where they start."""
 
     kind: ClassVar[Kind]
@@ -66,15 +66,9 @@ class _Redrawing:
         self.max_length = max_length
         self.temperature = check_temperature(temperature)
 
-    def init(
-        self,
-        draws: Draws,  # noqa: ARG002 - the protocol's; these chains start without chance
-        chains: int,
-        initial: TokenBatch | None = None,
-    ) -> State:
-        """Chains at ``initial``, whose rows need a free token each."""
-        allowed = self.masked.allowed
-        return start(self.energy, allowed, chains, initial, self.max_length, 1)
+    def admitted(self) -> Starts:
+        """Texts that have a free token."""
+        return Starts(self.masked.allowed, self.max_length, 1)
 
 
 @register("mlm-gibbs")

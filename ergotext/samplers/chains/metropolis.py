@@ -12,7 +12,7 @@ from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy
 from ergotext.samplers.base import Info, Kind, Need, State
-from ergotext.samplers.chains.initial import start
+from ergotext.samplers.chains.initial import GivenStart, Starts
 from ergotext.samplers.chains.moves import EditMoves
 from ergotext.samplers.chains.proposal import Moves, Proposal
 from ergotext.samplers.draws import Draws
@@ -79,7 +79,7 @@ def check_temperature(temperature: float) -> float:
 
 
 @register("mh", "metropolis-hastings")
-class MetropolisHastings:
+class MetropolisHastings(GivenStart):
     """Chains that leave π(x) ∝ exp(−E(x)/T) invariant, on rows of at most ``max_length`` tokens.
 
     T scales the energy of the whole sequence, not that of single tokens. The state of a chain is
@@ -124,13 +124,9 @@ class MetropolisHastings:
         names = self.edits.names
         self.moves = names if "stay" in names else (*names, "stay")
 
-    def init(
-        self,
-        draws: Draws,  # noqa: ARG002 - the protocol's; these chains start without chance
-        chains: int,
-        initial: TokenBatch | None = None,
-    ) -> State:
-        return start(self.energy, self.scorer.allowed, chains, initial, self.max_length)
+    def admitted(self) -> Starts:
+        """Any texts of at most ``max_length`` tokens."""
+        return Starts(self.scorer.allowed, self.max_length)
 
     def step(
         self, draws: Draws, state: State, temperature: float | Tensor | None = None

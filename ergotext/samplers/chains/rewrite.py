@@ -10,7 +10,7 @@ from torch import Tensor
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy
 from ergotext.samplers.base import Info, Kind, Need, State
-from ergotext.samplers.chains.initial import start
+from ergotext.samplers.chains.initial import GivenStart, Starts
 from ergotext.samplers.chains.metropolis import check_temperature, temperatures
 from ergotext.samplers.chains.stretches import KeptEnds, place_law, rewritten
 from ergotext.samplers.draws import Draws
@@ -20,7 +20,7 @@ from ergotext.samplers.target import Target
 
 
 @register("rewrite")
-class Rewrite:
+class Rewrite(GivenStart):
     """Chains that write a stretch anew, in several ways, and accept one of them; π ∝ exp(−E/T).
 
     The first i tokens of a text and its last s are kept. What stands between is drawn ``tries``
@@ -75,15 +75,9 @@ class Rewrite:
         self.temperature = check_temperature(temperature)
         self.tries, self.stretch = tries, stretch
 
-    def init(
-        self,
-        draws: Draws,  # noqa: ARG002 - the protocol's; these chains start without chance
-        chains: int,
-        initial: TokenBatch | None = None,
-    ) -> State:
-        """Chains at ``initial``, or where the energy says."""
-        allowed = self.target.scorer.allowed
-        return start(self.energy, allowed, chains, initial, self.target.max_length)
+    def admitted(self) -> Starts:
+        """Any texts of the target's length."""
+        return Starts(self.target.scorer.allowed, self.target.max_length)
 
     def step(
         self, draws: Draws, state: State, temperature: float | Tensor | None = None

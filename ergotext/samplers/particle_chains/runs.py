@@ -14,6 +14,7 @@ from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy, Twist
 from ergotext.samplers.base import Kind, Need, State
 from ergotext.samplers.chains.initial import check_chains, start
+from ergotext.samplers.demanded import shortfall
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.options import check_counts
 from ergotext.samplers.registry import check_fit
@@ -120,11 +121,13 @@ class ParticleChains(ABC):
             if bool(alive.all()):
                 break
             found = found.where(alive, self.run(draws, chains))
-        if dead := int((found.log_z == -torch.inf).sum()):
+        dead = found.log_z == -torch.inf
+        if lost := int(dead.sum()):
+            lack = shortfall(self.smc.target.automaton, found.batch.select(dead))
             raise ZeroWeightError(
-                f"no first text for {dead} of {chains} chains: in {BEGINNINGS} runs all "
-                f"{self.particles} particles died; use more particles, allow more tokens "
-                "(max_length), or give texts to start from (initial)"
+                f"no first text for {lost} of {chains} chains: in {BEGINNINGS} runs all "
+                f"{self.particles} particles died; of the last of each, {lack}; use more "
+                "particles, allow more tokens (max_length), or give texts to start from (initial)"
             )
         return State(found.batch, found.energy), found.log_z
 

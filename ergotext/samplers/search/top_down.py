@@ -101,6 +101,17 @@ def leaves(
     """
     if k < 1 or max_length < 0:
         raise InputError(f"k ({k}) must be at least 1, and max_length ({max_length}) at least 0")
+    _check_fit(decoding, automaton, max_length)
+    search = _BestFirstSearch(decoding, automaton, draws, k, twist)
+    for length in range(max_length + 1):
+        if not len(search.open):
+            break
+        search.step(max_length - length)
+    return search.leaves()
+
+
+def _check_fit(decoding: RowDecoding, automaton: Automaton, max_length: int) -> None:
+    """Raise InputError unless the model has room, and the automaton is of its vocabulary."""
     room = min(decoding.room.tolist(), default=max_length + 1)
     if max_length >= room:
         raise InputError(
@@ -112,12 +123,6 @@ def leaves(
             f"the automaton's end token is {automaton.end}, but the model's is {decoding.end}: "
             "build it with the model's tokenizer"
         )
-    search = _BestFirstSearch(decoding, automaton, draws, k, twist)
-    for length in range(max_length + 1):
-        if not len(search.open):
-            break
-        search.step(max_length - length)
-    return search.leaves()
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,6 +19,7 @@ from ergotext.samplers.registry import check_fit, register
 from ergotext.samplers.target import Target
 from ergotext.samplers.twists import Law, chosen_twist
 from ergotext.samplers.validation import checked
+from ergotext.samplers.weighted.lost import check_met
 from ergotext.samplers.weighted.proposals import masked
 from ergotext.samplers.weighted.rollout import grown
 from ergotext.samplers.weighted.samples import WeightedSamples
@@ -182,6 +183,7 @@ class AnnealedImportance:
             if level < self.levels - 1 and bool(on.any()):
                 moved = self._moved(draws, some.select(on), energy[on], proposed[on], level)
                 batch = _put(batch, alive[on], moved)
+        check_met(self.target, replace(rows, log_weight=log_weight))
         return WeightedSamples.of(batch, log_weight).warned()
 
     def upper_bound(self, draws: Draws, exact: TokenBatch) -> float:

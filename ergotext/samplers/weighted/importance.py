@@ -8,6 +8,7 @@ from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.target import Target
+from ergotext.samplers.weighted.lost import check_met
 from ergotext.samplers.weighted.proposals import TokenProposal, masked
 from ergotext.samplers.weighted.rollout import GrownRows, grown
 from ergotext.samplers.weighted.samples import WeightedSamples
@@ -66,5 +67,7 @@ def importance(
         tries += len(done[-1].open)
     batch = TokenBatch.of([row for rows in done for row in rows.batch.rows()])
     log_weight = torch.cat([rows.log_weight for rows in done])
+    if not bool((log_weight > -torch.inf).any()):
+        check_met(target, done[-1], tries)
     doubted = any(rows.doubted for rows in done)
     return WeightedSamples.of(batch, log_weight, wanted=wanted, doubted=doubted).warned()

@@ -35,11 +35,14 @@ class Particles(WeightedSamples):
         That of each sequence.
     resampled : int
         How often particles of an island were resampled.
+    proposed_in : str, optional
+        The precision of the copy of the model that proposed them; None if it was the model itself.
     """
 
     island_log_z: Tensor = field(default_factory=lambda: torch.zeros(1), kw_only=True)
     island: Tensor = field(default_factory=lambda: torch.zeros(0), kw_only=True)
     resampled: int = field(default=0, kw_only=True)
+    proposed_in: str | None = field(default=None, kw_only=True)
 
     @classmethod
     def grown(
@@ -81,6 +84,11 @@ class Particles(WeightedSamples):
         ]
         log_z = torch.tensor(each, dtype=torch.float64)
         return replace(self, log_weight=log_weight, island_log_z=log_z)
+
+    @property
+    def in_lower_precision(self) -> bool:
+        """Whether another copy of the model proposed them, so that they were scored anew."""
+        return self.proposed_in is not None
 
     @property
     def islands(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import ClassVar, Literal, get_args
 
 from ergotext.errors import InputError
@@ -25,6 +26,7 @@ from ergotext.samplers.weighted.proposals import (
 )
 from ergotext.samplers.weighted.rejection import rejection
 from ergotext.samplers.weighted.resampling import Scheme
+from ergotext.samplers.weighted.rescoring import proposer_of
 from ergotext.samplers.weighted.samples import WeightedSamples
 from ergotext.samplers.weighted.smc import smc
 from ergotext.samplers.weighted.twisted import Twisted
@@ -169,6 +171,13 @@ class SMC:
         By default one for 32 particles, but at least 4 and at most 16; 1 for fewer than 32.
     ramp : int
         Tokens over which the particles come from p to its power.
+    proposal_dtype : "float32", "bfloat16", "int8" or "auto"
+        What the model multiplies in when it proposes; ``auto`` is the fastest that the processor
+        is made for. Weights are those of the model as it is: the finished texts are scored by it.
+        For a sampler this pays where few texts are left at the end.
+    finals : int, optional
+        Different texts that are scored so, as many of each island, the others thinned at random;
+        by default all.
 
     References
     ----------
@@ -188,6 +197,8 @@ class SMC:
         twist: Twist | None = None,
         islands: int | None = None,
         ramp: int = 0,
+        proposal_dtype: str = "float32",
+        finals: int | None = None,
     ) -> None:
         check_fit(type(self), energy)
         if resampling not in get_args(Scheme):
@@ -198,12 +209,15 @@ class SMC:
         if islands is not None:
             check_counts(islands=islands)
         check_whole(0, ramp=ramp)
+        check_whole(2, finals=finals)
         looks = proposal in (None, "twisted", "masked", "finishing") or isinstance(
             proposal, Looking
         )
         self.target = Target.of(energy, max_length, tempered=looks, ramp=ramp)
-        self.proposal = _looking(proposal, twist, self.target)
+        self.proposer = proposer_of(self.target.scorer, proposal_dtype)
+        self.proposal = _looking(proposal, twist, replace(self.target, scorer=self.proposer))
         self.resampling: Scheme = resampling
+        self.finals = finals
         self.threshold, self.islands = threshold, islands
         self.watch: Watch | None = None
 
@@ -217,6 +231,8 @@ class SMC:
             threshold=self.threshold,
             islands=self.islands or _islands(n),
             watch=self.watch,
+            proposer=self.proposer,
+            finals=self.finals,
         )
 
 

@@ -1,4 +1,22 @@
-"""Rejection sampling that remembers: exact draws, and the target's mass from their rate."""
+"""Rejection sampling that remembers: exact draws, and the target's mass from their rate.
+
+The proposal ``model`` remembers. A text that the automaton refuses (or that cannot end within
+``max_length``) closes its prefixes: the tokens that are refused after each are not proposed again,
+nor are prefixes after which nothing is left (``DeadPrefixes``). A text refused by chance, for its
+soft energy, is not remembered. Each try is a draw of the model given that it is not known to be
+dead, of mass a, so it is accepted with probability Z/(M·a): ever more are, and those that are have
+the same law as ever. Only refused texts teach, so what is accepted is independent of the memory, of
+the number of tries and of ``log_z``, which ``log_z_of`` gives.
+
+Texts of one batch are drawn under the memory from before it, and gone through in their order: one
+that an earlier one of its batch has shown to be dead would not have been drawn, and is no try.
+Batches grow as fewer of them are wasted so, up to ``at_once``.
+
+Parys et al. 2025, "Constrained adaptive rejection sampling", arXiv 2510.01902; von Neumann 1951,
+"Various techniques used in connection with random digits"; Haldane 1945, "On a method of estimating
+frequencies"; Girshick, Mosteller and Savage 1946, "Unbiased estimates for certain binomial sampling
+problems", for a count that is cut short.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +31,7 @@ from ergotext.errors import ErgotextError, InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.feasible import FeasibleAutomaton
+from ergotext.samplers.options import check_counts
 from ergotext.samplers.target import Target
 from ergotext.samplers.weighted.accepted import Accepted, log_z_of
 from ergotext.samplers.weighted.dead_prefixes import DeadPrefixes, Prefix
@@ -47,18 +66,6 @@ def rejection(
     ``max_tries`` cuts the count short: then fewer than ``n`` may come back. Ctrl-C does so too,
     once one is accepted: the tries that are being written then are left out.
 
-    The proposal ``model`` remembers. A text that the automaton refuses (or that cannot end within
-    ``max_length``) closes its prefixes: the tokens that are refused after each are not proposed
-    again, nor are prefixes after which nothing is left (``DeadPrefixes``). A text refused by
-    chance, for its soft energy, is not remembered. Each try is a draw of the model given that it
-    is not known to be dead, of mass a, so it is accepted with probability Z/(M·a): ever more are,
-    and those that are have the same law as ever. Only refused texts teach, so what is accepted is
-    independent of the memory, of the number of tries and of ``log_z``, which ``log_z_of`` gives.
-
-    Texts of one batch are drawn under the memory from before it, and gone through in their order:
-    one that an earlier one of its batch has shown to be dead would not have been drawn, and is no
-    try. Batches grow as fewer of them are wasted so, up to ``at_once``.
-
     Parameters
     ----------
     target : Target
@@ -83,18 +90,16 @@ def rejection(
         No try was accepted, or it was found that no text ever is.
     EnergyError
         The soft energy returned what is no energy.
-
-    References
-    ----------
-    Parys et al. 2025, "Constrained adaptive rejection sampling", arXiv 2510.01902; von Neumann
-    1951, "Various techniques used in connection with random digits"; Haldane 1945,
-    "On a method of estimating frequencies"; Girshick, Mosteller and Savage 1946, "Unbiased
-    estimates for certain binomial sampling problems", for a count that is cut short.
     """
-    if min(n, max_tries, at_once) < 1:
-        raise InputError(
-            f"n ({n}), max_tries ({max_tries}) and at_once ({at_once}) must be at least 1"
-        )
+    check_counts(n=n, max_tries=max_tries, at_once=at_once)
+    bound = _bound_of(target, log_bound)
+    run = _Collected(DeadPrefixes() if proposal is model else None)
+    wanted = None if _collect(run, draws, target, proposal, bound, n, max_tries, at_once) else n
+    return run.accepted(n, bound, wanted)
+
+
+def _bound_of(target: Target, log_bound: float | None) -> float:
+    """log M, in nats; InputError where none can be."""
     if target.power != 1:
         raise InputError(
             f"rejection needs p itself, but the target has p^{target.power:g}: make the power a "
@@ -105,24 +110,7 @@ def rejection(
             "rejection needs a bound of the weights, and none is known for this soft energy: set "
             "log_bound to at least −min soft(x) over all possible texts"
         )
-    bound = 0.0 if log_bound is None else log_bound
-    run, wanted = _Collected(DeadPrefixes() if proposal is model else None), None
-    size = at_once if run.memory is None else 1
-    while len(run.kept) <= n and run.tries < max_tries and run.log_left > -math.inf:
-        size = min(size, at_once, max_tries - run.tries)
-        try:
-            batch = _written(draws, target, proposal, run.memory, size)
-        except KeyboardInterrupt:
-            if not run.kept:
-                raise
-            wanted = n
-            break
-        _check(batch, bound)
-        accepted = draws.bernoulli((batch.log_weight - bound).clamp(max=0.0).exp())
-        before = run.tries
-        run.take(batch, accepted.tolist(), n)
-        size = 2 * (run.tries - before)
-    return run.accepted(n, bound, wanted)
+    return 0.0 if log_bound is None else log_bound
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,6 +175,34 @@ class _Collected:
         weight = bound + log_z_of(left, len(kept)) + math.log(tries / len(kept))
         equal, root = torch.full((len(kept),), weight, dtype=torch.float64), torch.arange(len(kept))
         return Accepted(TokenBatch.of(kept), equal, tries, root, wanted=wanted, log_left=left)
+
+
+def _collect(
+    run: _Collected,
+    draws: Draws,
+    target: Target,
+    proposal: TokenProposal,
+    bound: float,
+    n: int,
+    max_tries: int,
+    at_once: int,
+) -> bool:
+    """Try until the count ends; False if Ctrl-C ended it, with something to show."""
+    size = at_once if run.memory is None else 1
+    while len(run.kept) <= n and run.tries < max_tries and run.log_left > -math.inf:
+        size = min(size, at_once, max_tries - run.tries)
+        try:
+            batch = _written(draws, target, proposal, run.memory, size)
+        except KeyboardInterrupt:
+            if not run.kept:
+                raise
+            return False
+        _check(batch, bound)
+        accepted = draws.bernoulli((batch.log_weight - bound).clamp(max=0.0).exp())
+        before = run.tries
+        run.take(batch, accepted.tolist(), n)
+        size = 2 * (run.tries - before)
+    return True
 
 
 def _written(

@@ -122,6 +122,8 @@ class WeightedResult:
                 shown = f"{samples.ancestors:.1f} effective ancestors"
                 if samples.islands > 1:
                     shown += f", {samples.islands} islands"
+            if isinstance(samples, Particles) and samples.in_lower_precision:
+                shown += f", proposed in {samples.proposed_in}"
             trust = f"{shown}, log Z {self.log_z:.2f} ± {error}"
         return (
             f"{self.sampler}, {samples.tries} draws, {trust}, {self.seconds:.1f} s, "

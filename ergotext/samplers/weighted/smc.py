@@ -18,12 +18,15 @@ from torch import Tensor
 
 from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
+from ergotext.lm.protocols import NextTokenScorer
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.progress import Watch
 from ergotext.samplers.target import EnergyError, Target
+from ergotext.samplers.weighted.lost import check_met
 from ergotext.samplers.weighted.particles import Particles
 from ergotext.samplers.weighted.proposals import NEVER_WRITTEN, TokenProposal, masked
 from ergotext.samplers.weighted.resampling import Scheme, ancestors
+from ergotext.samplers.weighted.rescoring import rescored, thinned
 from ergotext.samplers.weighted.rollout import GrownRows, extend, look
 from ergotext.support.numerics import log_mean_exp
 
@@ -38,6 +41,8 @@ def smc(
     threshold: float = 0.5,
     islands: int = 1,
     watch: Watch | None = None,
+    proposer: NextTokenScorer | None = None,
+    finals: int | None = None,
 ) -> Particles:
     """Particles that grow by the proposal; the open ones are resampled when few carry the weight.
 
@@ -68,6 +73,14 @@ def smc(
     islands : int
     watch : callable, optional
         Called after each token, with log p a token of each text (``progress.Watch``).
+    proposer : NextTokenScorer, optional
+        What the particles are grown by in the place of the target's model, such as a faster copy.
+        The finished texts are scored by the target's own model, and weighed for it
+        (``rescoring``).
+    finals : int, optional
+        Of a proposer: different texts that are scored, as many of each island and at least two; by
+        default all. Others than the likeliest are thinned at random, which keeps all averages
+        unbiased.
 
     Raises
     ------
@@ -93,9 +106,12 @@ def smc(
     """
     if not 0 <= threshold <= 1:
         raise InputError(f"the threshold must lie between 0 and 1, got {threshold}")
+    if finals is not None and finals < 2:
+        raise InputError(f"at least 2 texts must be scored (finals), got {finals}")
     island = islands_of(particles, islands)
+    grown_by = target if proposer is None else replace(target, scorer=proposer)
     rows, root, resampled = grow_islands(
-        target,
+        grown_by,
         draws,
         island,
         proposal=proposal,
@@ -103,7 +119,16 @@ def smc(
         threshold=threshold,
         watch=watch,
     )
-    return Particles.grown(rows, root, island, islands, resampled).warned()
+    check_met(target, rows)
+    if grown_by.scorer is not target.scorer:
+        if finals is not None:
+            rows, chosen = thinned(draws, rows, island, max(2, -(-finals // islands)), resampling)
+            root = root[chosen]
+        rows = rescored(target, rows)
+    found = Particles.grown(rows, root, island, islands, resampled)
+    if grown_by.scorer is not target.scorer:
+        found = replace(found, proposed_in=getattr(proposer, "precision", "another model"))
+    return found.warned()
 
 
 def islands_of(particles: int, islands: int) -> Tensor:

@@ -22,7 +22,7 @@ from ergotext.support.words import counted
 from ergotext.tasks.diagnose.continuations import Continuations, continued
 from ergotext.tasks.diagnose.laws import Law, nucleus, top_k, whole
 from ergotext.tasks.diagnose.prompts import read_prompts
-from ergotext.tasks.diagnose.repeats import SIZES, Repeats, joined, repeats
+from ergotext.tasks.diagnose.repeats import SIZES, Repeats, Unit, joined, repeats
 from ergotext.tasks.diagnose.transitions import Contexts, Transitions
 
 ROWS = 64
@@ -162,39 +162,44 @@ def repetition(
     """
     check_counts(length=length, k=k)
     check_whole(0, seed=seed)
+    ways = _ways(k, p, penalty)
+    ids = read_prompts(lm, prompts, length)
+    began, draws = time.monotonic(), SeededDraws(seed)
+    found = {name: _written(draws, lm, ids, way, length) for name, way in ways.items()}
+    chain = _transitions(lm, ids, found["sampling"])
+    merged, pairs = chain.rebalanced(MERGED_ABOVE, MOST_PAIRS)
+    decoders = _decoders(found, [(one, two) for one, two, _ in pairs])
+    shown = [Pair(lm.vocabulary.text(a + b), share) for a, b, share in pairs]
+    inflow = _high_inflow(lm, chain)
+    return RepetitionReport(
+        len(ids), length, seed, time.monotonic() - began, _summary(chain), _summary(merged),
+        inflow, shown, decoders,
+    )  # fmt: skip
+
+
+def _ways(k: int, p: float, penalty: float) -> dict[str, tuple[Law, float]]:
+    """How texts are written: the law, and the repetition penalty."""
     if not 0 < p < 1 or not penalty >= 1:
         raise InputError(
             f"p must be between 0 and 1, and penalty at least 1; got p={p} and penalty={penalty}"
         )
-    ids = read_prompts(lm, prompts, length)
-    began, draws = time.monotonic(), SeededDraws(seed)
-    ways: dict[str, tuple[Law, float]] = {
+    return {
         "greedy": (top_k(1), 1.0),
         f"greedy, penalty {penalty:g}": (top_k(1), penalty),
         f"top-k {k}": (top_k(k), 1.0),
         f"nucleus {p:g}": (nucleus(p), 1.0),
         "sampling": (whole, 1.0),
     }
-    found = {name: _written(draws, lm, ids, way, length) for name, way in ways.items()}
-    chain = _transitions(lm, ids, found["sampling"])
-    merged, pairs = chain.rebalanced(MERGED_ABOVE, MOST_PAIRS)
+
+
+def _decoders(found: dict[str, Continuations], pairs: list[tuple[Unit, Unit]]) -> list[Repeats]:
+    """Of each way; then of two of them with the pairs merged."""
     texts: dict[str, list[list[int]]] = {n: f.tokens.tolist() for n, f in found.items()}
     decoders = [repeats(name, rows) for name, rows in texts.items()]
-    units = [(one, two) for one, two, _ in pairs]
     for name in ("greedy", "sampling"):
-        cut = [joined([(t,) for t in row], units) for row in texts[name]]
+        cut = [joined([(t,) for t in row], pairs) for row in texts[name]]
         decoders.append(repeats(f"{name}, pairs merged", cut))
-    return RepetitionReport(
-        len(ids),
-        length,
-        seed,
-        time.monotonic() - began,
-        _summary(chain),
-        _summary(merged),
-        _high_inflow(lm, chain),
-        [Pair(lm.vocabulary.text(a + b), share) for a, b, share in pairs],
-        decoders,
-    )
+    return decoders
 
 
 def _written(

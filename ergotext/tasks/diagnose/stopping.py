@@ -160,26 +160,28 @@ def stopping(
     Welleck et al. 2020, "Consistency of a Recurrent Language Model With Respect to Incomplete
     Decoding".
     """
-    lengths = _checked(lengths)
+    lengths = _lengths(lengths)
+    laws = _laws(k, p, beams, samples, seed)
+    ids = read_prompts(lm, prompts, lengths[-1])
+    began, draws = time.monotonic(), SeededDraws(seed)
+    texts = {name: _along(draws, lm, ids, law, lengths[-1], samples) for name, law in laws.items()}
+    decoders = [_sampled(name, seen, lengths) for name, seen in texts.items()]
+    decoders.append(_exact("greedy", _along(draws, lm, ids, top_k(1), lengths[-1], 1), lengths))
+    decoders.append(_searched(lm, ids, beams, lengths))
+    return StoppingReport(lengths, len(ids), samples, seed, time.monotonic() - began, decoders)
+
+
+def _laws(k: int, p: float, beams: int, samples: int, seed: int) -> dict[str, Law]:
+    """The laws that are sampled from; InputError for a number that makes no sense."""
     check_counts(k=k, beams=beams, samples=samples)
     check_whole(2, samples=samples)
     check_whole(0, seed=seed)
     if not 0 < p < 1:
         raise InputError(f"p must be between 0 and 1, got {p}")
-    ids = read_prompts(lm, prompts, lengths[-1])
-    began, draws = time.monotonic(), SeededDraws(seed)
-    laws = {"the model": whole, f"top-k {k}": top_k(k), f"nucleus {p:g}": nucleus(p)}
-    decoders = [
-        _sampled(name, _along(draws, lm, ids, law, lengths[-1], samples), lengths)
-        for name, law in laws.items()
-    ]
-    decoders.append(_exact("greedy", _along(draws, lm, ids, top_k(1), lengths[-1], 1), lengths))
-    decoders.append(_searched(lm, ids, beams, lengths))
-    seconds = time.monotonic() - began
-    return StoppingReport(lengths, len(ids), samples, seed, seconds, decoders)
+    return {"the model": whole, f"top-k {k}": top_k(k), f"nucleus {p:g}": nucleus(p)}
 
 
-def _checked(lengths: Sequence[int]) -> list[int]:
+def _lengths(lengths: Sequence[int]) -> list[int]:
     found = list(lengths) if isinstance(lengths, Sequence) else []
     if not found or not all(isinstance(n, int) and n > 0 for n in found):
         raise InputError(

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from ergotext.errors import ErgotextError, InputError
 from ergotext.lm.trie.file import load, notes_of
 from ergotext.lm.trie.header import IndexFile
+from ergotext.lm.trie.schema import Schema
 from ergotext.tasks.config import versions
 from ergotext.tasks.datasets.kgclue.data import Question, Questions, read
 from ergotext.tasks.evaluation.predictions import JsonLines, beside, check_same, tell
@@ -128,11 +129,11 @@ def check(config: Mapping[str, Any]) -> Questions:
 
 def _holds_titles(index: Path) -> bool:
     """Whether an index holds titles, and not triples; InputError if it has no answers."""
-    trie = load(index)
-    columns = notes_of(index).get("columns", "")
-    if "key" in columns.split(","):
+    trie, notes = load(index), notes_of(index)
+    schema, columns = Schema.noted(notes), notes.get("columns", "")
+    if schema is not None and schema.mention is None:
         return True
-    if "subject" not in columns:
+    if schema is None:
         raise InputError(
             f"{index} contains neither triples nor titles ({columns or 'columns unknown'}): use an "
             "index of subjects, predicates and objects, or one built with --columns key"

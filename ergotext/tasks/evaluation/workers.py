@@ -204,10 +204,11 @@ def _reply(hits: Sequence[HitLike]) -> Reply:
     best = hits[0]
     numbers = {name: getattr(best, name) for name in NUMBERS}
     told = {name: None if math.isnan(value) else value for name, value in numbers.items()}
-    if "key" in best.fields:
-        titles = [hit.fields["key"] for hit in hits]
+    subject, *key = best.fields.values()
+    if not key:
+        titles = [text for hit in hits for text in hit.fields.values()]
         return Reply(titles[0], {"titles": titles, "values": best.values, **told})
-    subject, predicate = best.fields.values()
+    predicate = " ".join(key)
     if not best.values:
         raise ErgotextError(f"the entry {subject}, {predicate} has no objects")
     answer = Triple(subject, predicate, best.values[0])

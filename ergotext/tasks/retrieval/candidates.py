@@ -56,6 +56,8 @@ class Candidates:
     rests : list of str [n]
         The part after the subject: predicate and, after a tab, meaning. Of lines that are
         whole keys, nothing where they occur in the question, else all of the line.
+    columns : int
+        Fields of ``rests`` that the predicate consists of (``lm.trie.schema.Schema.key``).
     """
 
     trie: TokenTrie
@@ -63,19 +65,25 @@ class Candidates:
     mentions: tuple[Mention, ...]
     mention: Ints
     rests: list[str]
+    columns: int = 1
 
     def __len__(self) -> int:
         return len(self.ordinals)
 
     @property
     def predicates(self) -> list[str]:
-        """The predicate of each key; empty where there is none."""
-        return [rest.partition("\t")[0] for rest in self.rests]
+        """The predicate of each key; empty where there is none. Several columns are joined."""
+        return [self.parted(number)[0] for number in range(len(self))]
 
     @property
     def meanings(self) -> list[str]:
         """The meaning of each key's subject; empty where there is none."""
-        return [rest.partition("\t")[2] for rest in self.rests]
+        return [self.parted(number)[1] for number in range(len(self))]
+
+    def parted(self, number: int) -> tuple[str, str]:
+        """Predicate and meaning of the key with this number among the candidates."""
+        parts = self.rests[number].split("\t")
+        return " ".join(parts[: self.columns]), "\t".join(parts[self.columns :])
 
     def values(self, number: int) -> list[str]:
         """The objects of the key with this number among the candidates."""
@@ -100,9 +108,23 @@ class ManyPotential(Potential, Protocol):
         """Potentials of the candidates of each question."""
 
 
-def weighs_mentions(potential: Potential | None) -> bool:
-    """Whether a potential tells likely mentions from others (its ``weighs_mentions``)."""
-    return bool(getattr(potential, "weighs_mentions", False))
+@runtime_checkable
+class MentionPotential(ManyPotential, Protocol):
+    """A potential that tells likely mentions from others, and needs no others where one is sure."""
+
+    def many(
+        self,
+        questions: Sequence[str],
+        keys: Sequence[Candidates],
+        known: Sequence[NDArray[np.float64]] | None = None,
+    ) -> list[NDArray[np.float64]]:
+        """As ``ManyPotential``; what it said before of some candidates is known, the rest NaN."""
+
+    def settled(self, values: NDArray[np.float64]) -> bool:
+        """Whether no subject that a question misspells or shortens could matter.
+
+        ``values`` are the potentials of all keys whose subject stands in the question.
+        """
 
 
 class Spotter:
@@ -113,6 +135,8 @@ class Spotter:
     trie : TokenTrie
     triples : bool
         Whether keys are subject, predicate and meaning; else they are looked for as wholes.
+    columns : int
+        Fields of a key that the predicate consists of.
 
     Raises
     ------
@@ -120,8 +144,8 @@ class Spotter:
         As ``lm.trie.mentions.Mentions``.
     """
 
-    def __init__(self, trie: TokenTrie, triples: bool) -> None:
-        self.trie = trie
+    def __init__(self, trie: TokenTrie, triples: bool, columns: int = 1) -> None:
+        self.trie, self.columns = trie, columns
         self.triples = triples
         self._mentions = Mentions(trie, whole=not triples)
 
@@ -134,7 +158,20 @@ class Spotter:
         and, by ``near``, of subjects that a question misspells or shortens, and keys one of whose
         values stands in it (``Mentions.find``).
         """
-        found = self._mentions.find(questions, other_letters, near)
+        return self.candidates(questions, self._mentions.find(questions, other_letters, near))
+
+    def spot(self, questions: Sequence[str]) -> Spotted:
+        """The subjects that stand in questions, in other letters too."""
+        return self._mentions.find(questions, other_letters=True)
+
+    def nearer(self, questions: Sequence[str], spotted: Spotted) -> Spotted:
+        """What was spotted, and what ``find`` adds with ``near="always"``."""
+        return self._mentions.nearer(questions, spotted, range(len(questions)))
+
+    def candidates(
+        self, questions: Sequence[str], found: Spotted
+    ) -> tuple[list[Candidates], Paths]:
+        """The candidates of each question by the spans that were found, and the paths to them."""
         states, first, index = np.unique(found.state, return_index=True, return_inverse=True)
         low, high = self.trie.span(states)
         ordinals, rests = self._rests(states, found.token[first])
@@ -154,7 +191,9 @@ class Spotter:
             rows = spread(starts[order], sizes[order])
             mention = np.repeat(order, sizes[order])
             texts = [rests[row] for row in rows.tolist()]
-            each.append(Candidates(self.trie, ordinals[rows], mentions, mention, texts))
+            each.append(
+                Candidates(self.trie, ordinals[rows], mentions, mention, texts, self.columns)
+            )
         return each, found.paths
 
     def suggestions(self, question: str) -> list[str]:
@@ -201,9 +240,9 @@ def _mentioned(
     )
 
 
-def every_key(trie: TokenTrie, written: Written, triples: bool) -> Candidates:
+def every_key(trie: TokenTrie, written: Written, triples: bool, columns: int = 1) -> Candidates:
     """All keys of a trie as candidates, no mention known of any."""
     ordinals, ids, offsets = keys_through(trie, np.array([ROOT]))
     texts = written.texts(ids, offsets)
     rests = [text.partition("\t")[2] for text in texts] if triples else texts
-    return Candidates(trie, ordinals, (), np.full(len(ordinals), -1), rests)
+    return Candidates(trie, ordinals, (), np.full(len(ordinals), -1), rests, columns)

@@ -103,35 +103,15 @@ def link(
     ----------
     De Cao et al. 2021, "Autoregressive Entity Retrieval", section 3.1.
     """
-    search = retriever.search
-    if not isinstance(search, KeySearch):
-        raise InputError('linking takes a retriever with decode "beam": this one has "mlm"')
-    if retriever.triples:
-        raise InputError(
-            "this index holds triples, but mentions are linked to titles: build one of a title a "
-            "line (ergotext index build --columns key)"
-        )
     check_marks(marks)
     check_texts(texts, "texts")
-    known = _table(table, retriever.trie)
-    asked = [
-        [_asked(one, retriever, known, f"text {number}") for one in parse_marked(text, marks, name)]
-        for number, text, name in ((n, text, f"text {n}") for n, text in enumerate(texts, 1))
-    ]
+    asked = _questions(retriever, texts, table, marks)
     flat = [one for some in asked for one in some]
-    asking = copy(retriever)
-    entries = {one.question: one.entry for one in flat if one.entry is not None}
-    asking.search = _TitleSearch(search.reader, search.trie, entries)
-    found = asking.retrieve(
+    found = _over_titles(retriever, flat).retrieve(
         [one.question for one in flat], k, beams=beams, spans=False, prefixes=prefixes,
         temperature=temperature, threshold=threshold, batch_size=batch_size,
     )  # fmt: skip
-    for one, hits in zip(flat, found, strict=True):
-        hits.notes = one.notes + hits.notes
-    linked = (
-        LinkedMention(one.mention.mention, one.mention.start, one.mention.stop, hits)
-        for one, hits in zip(flat, found, strict=True)
-    )
+    linked = iter([one.linked(hits) for one, hits in zip(flat, found, strict=True)])
     return [[next(linked) for _ in some] for some in asked]
 
 
@@ -143,6 +123,40 @@ class _MarkedQuestion:
     question: str
     entry: TableEntry | None
     notes: tuple[str, ...]
+
+    def linked(self, hits: Hits) -> LinkedMention:
+        """With what was found, and the notes of both."""
+        hits.notes = self.notes + hits.notes
+        return LinkedMention(self.mention.mention, self.mention.start, self.mention.stop, hits)
+
+
+def _over_titles(retriever: Retriever, asked: Sequence[_MarkedQuestion]) -> Retriever:
+    """The same retriever, in which a question with an entry in the table has its titles only."""
+    if not isinstance(retriever.search, KeySearch):
+        raise InputError('linking takes a retriever with decode "beam": this one has "mlm"')
+    entries = {one.question: one.entry for one in asked if one.entry is not None}
+    same = copy(retriever)
+    same.search = _TitleSearch(retriever.search.reader, retriever.search.trie, entries)
+    return same
+
+
+def _questions(
+    retriever: Retriever,
+    texts: Sequence[str],
+    table: Titles | MentionTable | str | Path | None,
+    marks: tuple[str, str],
+) -> list[list[_MarkedQuestion]]:
+    """What is asked about each text."""
+    if retriever.triples:
+        raise InputError(
+            "this index holds triples, but mentions are linked to titles: build an index with one "
+            "title per line (ergotext index build --columns key)"
+        )
+    known = _table(table, retriever.trie)
+    return [
+        [_asked(one, retriever, known, name) for one in parse_marked(text, marks, name)]
+        for text, name in ((text, f"text {n}") for n, text in enumerate(texts, 1))
+    ]
 
 
 def _table(

@@ -71,7 +71,8 @@ class Hit:
     text : str
         The fields with tabs between them.
     fields : dict of str to str
-        ``subject`` (with its suffix in full-width brackets) and ``predicate``, or ``key``.
+        ``subject`` (with its suffix in brackets) and ``predicate``, or ``key``; or the columns
+        that the schema of the index names.
     values : list of str
         What belongs to the key; empty where the index holds none.
     score : float

@@ -15,8 +15,7 @@ from tqdm import tqdm
 from ergotext.errors import InputError
 from ergotext.lm.tokenizers.token_bytes import Written
 from ergotext.lm.trie.file import load, notes_of
-from ergotext.lm.trie.lines import fields_of
-from ergotext.lm.trie.restricted import Paths
+from ergotext.lm.trie.schema import TITLES, TRIPLES, Schema
 from ergotext.lm.trie.tree import TokenTrie, settled
 from ergotext.support.threads import use_threads
 from ergotext.support.words import check_texts, counted
@@ -26,6 +25,7 @@ from ergotext.tasks.retrieval.readers import reader_of
 from ergotext.tasks.retrieval.request import Decode, Plan, QuestionGroup
 from ergotext.tasks.retrieval.results import Hit, Hits, Mass, ScoredKey, below, lettering, taken
 from ergotext.tasks.retrieval.search import KeySearch
+from ergotext.tasks.retrieval.shortlist import potentials_of, shortlisted
 
 if TYPE_CHECKING:
     from ergotext.lm.loading import Dtype
@@ -61,8 +61,8 @@ class Retriever:
         default the question alone for an encoder-decoder, ``readers.PROMPT`` for a causal model and
         ``masked_keys.PROMPT`` for a masked one.
     triples : bool, optional
-        Whether keys are triples (subject, predicate, meaning). By default as noted in the index
-        file; False for a trie in memory.
+        Whether keys are triples (subject, predicate, meaning). By default the schema noted in the
+        index file counts; False for a trie in memory.
     decode : "beam" or "mlm"
         Whether the model writes keys token by token, or a ``MaskedLM`` fills in the blanks after
         a question (``masked.MaskedSearch``).
@@ -87,13 +87,16 @@ class Retriever:
     ) -> None:
         if decode not in get_args(Decode):
             raise InputError(f"decode must be {' or '.join(get_args(Decode))}, got {decode!r}")
-        noted = False
+        noted = None
         if isinstance(index, (str, Path)):
             trie = load(index)
-            noted = "subject" in notes_of(index).get("columns", "")
+            noted = Schema.noted(notes_of(index))
         else:
             trie = settled(index)
-        self.triples = noted if triples is None else triples
+        if noted is None or triples not in (None, noted.mention is not None):
+            noted = TRIPLES if triples else TITLES
+        self.schema = noted
+        self.triples = noted.mention is not None
         self.search: KeySearch | MaskedSearch
         if decode == "mlm":
             self.search = MaskedSearch(model, trie, prompt)
@@ -140,8 +143,8 @@ class Retriever:
             T of the probabilities p^(1/T); fit it so that they are calibrated.
         posterior : bool
             Probabilities are those of model and look-ahead together, exp(score / T) over all keys
-            that the look-ahead does not exclude. Every candidate is scored for them. They are NaN
-            of questions that have no subject, and hence no look-ahead, or (of a large index) more
+            that the look-ahead does not exclude, exact to ``search.NEGLIGIBLE``. They are NaN of
+            questions that have no subject, and hence no look-ahead, or (of a large index) more
             than 1,024 candidates, some of which were not scored.
         threshold : float
             Return no answer unless the first hit is certainly at least this probable.
@@ -180,38 +183,41 @@ class Retriever:
             most = max(1, plan.batch_size * USUAL // max(USUAL, len(read[order[-1]])))
             numbers, order = order[-most:], order[:-most]
             asked = [questions[n] for n in numbers]
-            each, paths = self._candidates(asked, plan)
-            if each is None or paths is None:
-                yield QuestionGroup(numbers, asked, [read[n] for n in numbers], each, None)
+            encoded = [read[n] for n in numbers]
+            if not plan.spans:
+                each = potentials = None
+                if plan.lookahead is not None:
+                    each = [self._every_key()] * len(asked)
+                    potentials = potentials_of(plan.lookahead, asked, each)
+                yield QuestionGroup(numbers, asked, encoded, each, None, potentials)
                 continue
-            some = np.array([len(one) > 0 for one in each])
+            found = shortlisted(self._spotter, asked, plan.lookahead)
+            some = np.array([len(one) > 0 for one in found.candidates])
             places = np.cumsum(some) - 1
-            paths = replace(paths, input=places[paths.input])
+            paths = replace(found.paths, input=places[found.paths.input])
             for has in (True, False):
                 rows = np.flatnonzero(some == has).tolist()
                 if rows:
                     yield QuestionGroup(
                         [numbers[row] for row in rows],
                         [asked[row] for row in rows],
-                        [read[numbers[row]] for row in rows],
-                        [each[row] for row in rows] if has else None,
+                        [encoded[row] for row in rows],
+                        [found.candidates[row] for row in rows] if has else None,
                         paths if has else None,
+                        [found.potentials[row] for row in rows]
+                        if has and found.potentials is not None
+                        else None,
                         searched=has,
                     )
 
-    def _candidates(
-        self, questions: list[str], plan: Plan
-    ) -> tuple[list[Candidates] | None, Paths | None]:
-        if plan.spans:
-            return self._spotter.find(questions, other_letters=True, near=plan.near)
-        if plan.lookahead is None:
-            return None, None
+    def _every_key(self) -> Candidates:
+        """All keys as candidates of a question."""
         if len(self.trie) > MOST_WEIGHED:
             raise InputError(
                 f"a look-ahead over all {counted(len(self.trie), 'key')} would take too long: "
                 "restrict the search to subjects in the question"
             )
-        return [self._every] * len(questions), None
+        return self._every
 
     def _answered(self, group: QuestionGroup, plan: Plan) -> Iterator[Hits]:
         if not group.searched:
@@ -254,7 +260,7 @@ class Retriever:
     ) -> Hit:
         assert self.trie.tokenizer is not None
         text = self.trie.tokenizer.decode(answer.tokens)
-        fields = fields_of(text, self.triples)
+        fields = self.schema.fields(text)
         weight = (answer.score if together else answer.log_prob) / temperature
         low, high = (math.nan, math.nan) if mass is None else mass.share(weight)
         middle = (low + high) / 2 if high - low <= WIDEST else math.nan
@@ -268,11 +274,12 @@ class Retriever:
 
     @cached_property
     def _spotter(self) -> Spotter:
-        return Spotter(self.trie, self.triples)
+        return Spotter(self.trie, self.triples, len(self.schema.key))
 
     @cached_property
     def _every(self) -> Candidates:
-        return every_key(self.trie, Written.by(self.reader.keys), self.triples)
+        written, columns = Written.by(self.reader.keys), len(self.schema.key)
+        return every_key(self.trie, written, self.triples, columns)
 
 
 def opened(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -24,6 +25,8 @@ from ergotext.tasks.retrieval.results import Answers, Mass, ScoredKey, Tokens
 
 MOST_SCORED = 1024
 """Keys of a question that are scored at most where a posterior is asked for."""
+NEGLIGIBLE = 1e-4
+"""What the keys that are not scored for a posterior weigh together at most, beside the best."""
 
 
 class KeySearch:
@@ -61,7 +64,7 @@ class KeySearch:
         if not len(self.trie):
             return [Answers([], True, None)] * len(group.encoded)
         decoding = self.reader.read(group.encoded)
-        potentials = group.potentials(plan.lookahead)
+        potentials = group.potentials
         if len(self.trie) <= plan.prefixes and not plan.posterior:
             return self._scored(decoding, group, potentials, plan)
         return self._searched(decoding, group, potentials, plan)
@@ -81,8 +84,10 @@ class KeySearch:
         ahead = None
         if potentials is not None and group.candidates is not None:
             ordinals = [keys.ordinals for keys in group.candidates]
-            wanted = MOST_SCORED if plan.posterior else plan.k
-            proven = proven_best(decoding, automaton, ordinals, potentials, wanted, plan.beams)
+            proven = proven_best(
+                decoding, automaton, ordinals, potentials, plan.k, plan.beams,
+                plan.temperature if plan.posterior else None,
+            )  # fmt: skip
             left = [
                 values if best is None else np.full_like(values, -np.inf)
                 for best, values in zip(proven, potentials, strict=True)
@@ -160,6 +165,7 @@ def proven_best(
     potentials: Sequence[Floats],
     k: int,
     most: int,
+    temperature: float | None = None,
 ) -> list[list[ScoredKey] | None]:
     """The best ``k`` of each question's keys; None where too many would have to be scored.
 
@@ -178,6 +184,10 @@ def proven_best(
         For each question the numbers of its keys and their potentials, in nats; keys of -inf are
         out of the question.
     k, most : int
+    temperature : float, optional
+        T. Of at most ``MOST_SCORED`` keys also those are scored and returned that count in the sum
+        of exp(score / T): all others weigh, by their potentials, at most ``NEGLIGIBLE`` times the
+        best together.
     """
     order = [
         at[np.argsort(-values[at], kind="stable")]
@@ -191,17 +201,29 @@ def proven_best(
         for best, more in zip(found, _scored_keys(decoding, automaton, keys, values), strict=True):
             best += more
             best.sort(key=lambda answer: (-answer.score, answer.tokens))
-            del best[k:]
 
     score([at[:k] for at in order])
-    least = [one[-1].score if len(one) == k else -np.inf for one in found]
-    rivals = [
-        at[k:][values[at[k:]] > low]
-        for at, values, low in zip(order, potentials, least, strict=True)
-    ]
-    few = [len(at) <= most for at in rivals]
+    rivals, few, kept = [], [], []
+    for at, values, best in zip(order, potentials, found, strict=True):
+        least = best[k - 1].score if len(best) >= k else -np.inf
+        count, limit = int((values[at] > least).sum()), k
+        if temperature is not None and len(at) <= MOST_SCORED:
+            highest = best[0].score if best else -np.inf
+            count, limit = max(count, _weighty(values[at], highest, temperature)), len(at)
+        rivals.append(at[k:count])
+        few.append(limit > k or count - k <= most)
+        kept.append(limit)
     score([at if one else at[:0] for at, one in zip(rivals, few, strict=True)])
-    return [answers if one else None for answers, one in zip(found, few, strict=True)]
+    return [
+        answers[:count] if one else None
+        for answers, one, count in zip(found, few, kept, strict=True)
+    ]
+
+
+def _weighty(falling: Floats, best: float, temperature: float) -> int:
+    """How many of falling potentials it takes so that the rest is negligible beside the best."""
+    rest = np.logaddexp.accumulate(falling[::-1] / temperature)[::-1]
+    return int((rest > best / temperature + math.log(NEGLIGIBLE)).sum())
 
 
 def _scored_keys(

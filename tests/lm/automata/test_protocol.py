@@ -15,6 +15,7 @@ from ergotext.lm.automata import (
     Pieces,
     Substrings,
     TextSpans,
+    completions,
     grammar,
     intersection,
     json_schema,
@@ -225,6 +226,18 @@ def test_endings_are_found(name: str) -> None:
     assert isinstance(automaton, Ending)
     ending = automaton.ending(int(automaton.start(1)[0]))
     assert ending is not None and accepted(automaton, automaton.start(1), ending)
+
+
+def test_an_ending_is_found_behind_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many bytes that may follow one another for ever, only one leads on."""
+    tokenizer = CharacterTokenizer("abcdefghijklmnopqrstuvwxyz ,.)")
+    for expression, most in ((r"[a-z ,]+\.", 2), (r"b[a-z ,]*,\)\.", 4)):
+        automaton = regex(expression, Pieces.of(tokenizer))
+        ending = automaton.ending(1)
+        assert ending is not None and len(ending) <= most, expression
+        assert accepted(automaton, automaton.start(1), ending)
+    monkeypatch.setattr(completions, "PATIENCE", 1 << 20)
+    assert regex(r"[a-z ,]+\.", Pieces.of(tokenizer)).ending(1) is None
 
 
 def test_an_ending_names_nothing_twice() -> None:

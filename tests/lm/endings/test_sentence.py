@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tokenizers import Tokenizer, decoders, models, normalizers
+from transformers import PreTrainedTokenizerFast
 
+from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
-from ergotext.lm.endings.sentence import BEGUN, Place, SentenceEnd, opened_by, place_after
+from ergotext.lm.endings.sentence import (
+    BEGUN,
+    Place,
+    SentenceEnd,
+    opened_by,
+    place_after,
+    sentence_end,
+)
+from ergotext.lm.tokenizers.vocabulary import Vocabulary
 from tests.lm.endings.toy import pieces_of
 
 PLACES = {
@@ -110,3 +121,20 @@ def test_places_are_of_whole_characters_and_of_tokens_as_they_are_cut() -> None:
     assert (
         rule.absorbed.shape == (len(Place) + len(BEGUN), 10) and rule.absorbed.dtype == torch.bool
     )
+
+
+@pytest.mark.parametrize(("stops", "written"), [("", False), ("?", True), ("。", True)])
+def test_a_tokenizer_without_a_full_stop(stops: str, written: bool) -> None:
+    names = ["<unk>", "</s>", "\u2581", "a", "b", ",", "\u2581a", *stops]
+    vocabulary = {name: n for n, name in enumerate(names)}
+    inner = Tokenizer(models.BPE(vocabulary, [("\u2581", "a")], unk_token="<unk>"))
+    inner.normalizer = normalizers.Replace(" ", "\u2581")
+    inner.decoder = decoders.Sequence([decoders.Replace("\u2581", " "), decoders.Fuse()])
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, eos_token="</s>", unk_token="<unk>")
+    words = Vocabulary(tokenizer, len(names))
+    if written:
+        assert bool(sentence_end(words, 1).stops[names.index(stops)])
+        return
+    with pytest.raises(InputError, match="can write no full stop and no other end") as refused:
+        sentence_end(words, 1)
+    assert 'end="token"' in str(refused.value) and "\n" not in str(refused.value)

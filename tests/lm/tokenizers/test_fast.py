@@ -25,7 +25,8 @@ from transformers import AutoTokenizer, BartConfig, LlamaConfig, PreTrainedToken
 from ergotext.errors import InputError, ModelError
 from ergotext.lm.automata import Pieces, intersection, regex
 from ergotext.lm.sources import source_of
-from ergotext.lm.tokenizers.fast import FastTokenizer, load_tokenizer
+from ergotext.lm.tokenizers.fast import FastTokenizer
+from ergotext.lm.tokenizers.loading import load_tokenizer
 from ergotext.lm.trie import EditableTrie, build, load, save
 from ergotext.lm.trie.texts import places_of
 from tests.conftest import CORPUS

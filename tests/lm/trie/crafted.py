@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -40,10 +40,10 @@ def header_of(whole: bytes) -> Header:
     return header
 
 
-def mutations(header: Header) -> Iterator[tuple[str, Any]]:
-    """Every field with every odd value or gone, every two arrays and fields exchanged."""
+def odd_fields(header: Header, odd: Sequence[Any] = ODD) -> Iterator[tuple[str, Any]]:
+    """Every field with every odd value, or gone."""
     for place, parent in places(header):
-        for value in [*ODD, ...]:
+        for value in [*odd, ...]:
             found = copy.deepcopy(header)
             holder = inner(found, parent)
             if value is ...:
@@ -51,6 +51,11 @@ def mutations(header: Header) -> Iterator[tuple[str, Any]]:
             else:
                 holder[place] = value
             yield f"{[*parent, place]} = {value!r:.40}", found
+
+
+def mutations(header: Header) -> Iterator[tuple[str, Any]]:
+    """Every field with every odd value or gone, every two arrays and fields exchanged."""
+    yield from odd_fields(header)
     names = list(header)
     for one in names:
         for other in names:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ from torch import Tensor
 from ergotext.errors import ErgotextError
 from ergotext.samplers.checkpoint.file import CheckpointError, Record, RecordFile
 from ergotext.samplers.sampling import sample
-from tests.lm.trie.crafted import inner, places, within
+from tests.lm.trie.crafted import odd_fields, within
 from tests.samplers.checkpoint.test_checkpoint import flat_energy
 
 ODD: list[Any] = [None, True, -1, 10**30, float("nan"), "x", [], {"stay": -1}]
@@ -41,15 +40,8 @@ def tensors_like(tensor: Tensor) -> Iterator[Tensor]:
 
 def edits(record: Record) -> Iterator[tuple[str, Record]]:
     header, tensors = record
-    for place, parent in places(header):
-        for value in [*ODD, ...]:
-            found = copy.deepcopy(header)
-            holder = inner(found, parent)
-            if value is ...:
-                del holder[place]
-            else:
-                holder[place] = value
-            yield f"{[*parent, place]} = {value!r:.40}", (found, tensors)
+    for name, found in odd_fields(header, ODD):
+        yield name, (found, tensors)
     for name, tensor in tensors.items():
         yield f"no {name}", (header, {n: t for n, t in tensors.items() if n != name})
         for other in tensors_like(tensor):

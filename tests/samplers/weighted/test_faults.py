@@ -143,7 +143,11 @@ FAULTS = {
         "alive = (mass > -torch.inf).nonzero()[:, 0]",
         "alive = torch.arange(len(mass))",
     ),
-    "14: roots do not move with their particles": ("weighted.smc", "root[chosen]", "root"),
+    "14: roots do not move with their particles": (
+        "weighted.smc",
+        "rows.select(chosen), root[chosen]",
+        "rows.select(chosen), root",
+    ),
     "14: choices do not move with their particles": (
         "weighted.rollout",
         "place = ahead.place[row[at]]",
@@ -279,6 +283,10 @@ def check(m: Any) -> None:
 def check_what_is_told(m: Any) -> None:
     hard = target(NOTHING, 3)
     assert told(lambda: m.importance.importance(hard, SeededDraws(0), 9)) == "ZeroWeightError"
+    nothing = torch.full((9,), -torch.inf, dtype=torch.float64)
+    of = m.samples.WeightedSamples.of
+    assert told(lambda: of(TokenBatch.of([()] * 9), nothing)) == "ZeroWeightError"
+    assert of(TokenBatch.of([()] * 10), torch.cat([nothing, torch.zeros(1).double()])).tries == 10
     few = target(FEW, 3, seed=2)
     reject = m.rejection.rejection
     assert told(lambda: reject(few, SeededDraws(0), 50, log_bound=0.0)) == "BoundError"

@@ -101,6 +101,47 @@ def test_what_is_proven_is_the_best_and_all_that_few_keys_prove(
     assert given_up > 5 and proven > 5
 
 
+@pytest.mark.parametrize("temperature", [0.5, 2.0, 20.0])
+def test_what_counts_in_a_sum_is_scored(
+    reader: TableReader, trie: TokenTrie, temperature: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The keys that are left out weigh nearly nothing, and not all of the others are scored."""
+    decoding = reader.read([reader.encode(question, 0) for question in table.QUESTIONS])
+    each, paths = Spotter(trie, triples=True).find(table.QUESTIONS)
+    within = RestrictedKeys(trie, paths, len(each))
+    keys = [(*key, trie.end) for key in trie.keys(())]
+    rng = np.random.default_rng(0)
+    potentials = [np.round(rng.normal(0, 20 * temperature, len(one)), 1) for one in each]
+    ordinals = [one.ordinals for one in each]
+    found = module.proven_best(decoding, within, ordinals, potentials, 2, 0, temperature)
+    left_out = 0
+    for question, one, values, best in zip(table.QUESTIONS, each, potentials, found, strict=True):
+        assert best is not None
+        every = {
+            keys[n][:-1]: reader.log_prob(question, reader.keys.decode(keys[n][:-1])) + more
+            for n, more in zip(one.ordinals.tolist(), values.tolist(), strict=True)
+        }
+        told = {answer.tokens: answer.score for answer in best}
+        assert told == pytest.approx({key: every[key] for key in told}, abs=1e-9)
+        assert list(told)[:2] == sorted(every, key=lambda key: -every[key])[:2]
+        weights = {key: np.exp((s - max(every.values())) / temperature) for key, s in every.items()}
+        rest = sum(weight for key, weight in weights.items() if key not in told)
+        assert rest <= module.NEGLIGIBLE
+        # No key that is scored could have been left out, by its potential.
+        least = sorted(values.tolist())[: len(every) - len(told) + 1]
+        first = [keys[one.ordinals[n]][:-1] for n in np.argsort(-values, kind="stable")[:2]]
+        second = min((every[key] for key in first), default=np.inf)
+        if len(told) > max(2, int((values > second).sum())):
+            bound = np.exp((np.array(least) - max(every.values())) / temperature).sum()
+            assert bound > module.NEGLIGIBLE
+        left_out += len(every) - len(told)
+    assert left_out > 5
+    monkeypatch.setattr(module, "MOST_SCORED", 3)
+    again = module.proven_best(decoding, within, ordinals, potentials, 2, 0, temperature)
+    plain = module.proven_best(decoding, within, ordinals, potentials, 2, 0)
+    assert again == plain
+
+
 def by_number(scale: float, question: str, keys: Candidates) -> np.ndarray:
     """Potentials that all differ."""
     return scale * ((keys.ordinals * 7919 + len(question)) % 997)

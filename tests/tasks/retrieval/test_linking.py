@@ -257,11 +257,11 @@ FAULTS = {
         "mass = exact_mass(log_prob[:1] / plan.temperature)",
     ),
     "all titles for a mention of the table": (
-        "entries = {one.question: one.entry for one in flat if one.entry is not None}",
+        "entries = {one.question: one.entry for one in asked if one.entry is not None}",
         "entries = {}",
     ),
     "notes of another mention": (
-        "hits.notes = one.notes + hits.notes", "hits.notes = flat[0].notes + hits.notes",
+        "iter([one.linked(hits)", "iter([replace(one, notes=flat[0].notes).linked(hits)",
     ),
     "a part of the titles is scored": (
         "flat, most, most)", "flat, 1, 1)",

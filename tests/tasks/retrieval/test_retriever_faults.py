@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from types import ModuleType
 
 import pytest
@@ -246,16 +247,16 @@ def test_faults_of_the_search_are_seen(fault: str, monkeypatch: pytest.MonkeyPat
 
 BOUNDED = {
     "rivals are compared with the best, not with the last of the best": (
-        "one[-1].score if len(one) == k", "one[0].score if len(one) == k",
+        "best[k - 1].score if len(best) >= k", "best[0].score if len(best) >= k",
     ),
     "fewer keys than are wanted prove a question": (
-        "one[-1].score if len(one) == k", "one[-1].score if one",
+        "best[k - 1].score if len(best) >= k", "best[-1].score if best",
     ),
     "too many rivals are taken for none": (
-        "return [answers if one else None for", "return [answers for",
+        "answers[:count] if one else None", "answers[:count]",
     ),
     "rivals are not scored": ("at if one else at[:0] for", "at[:0] for"),
-    "more answers than are wanted": ("del best[k:]", "pass"),
+    "more answers than are wanted": ("answers[:count] if one", "answers if one"),
     "log p has the look-ahead in it": (
         "ScoredKey(tokens, one, one + more)", "ScoredKey(tokens, one + more, one + more)",
     ),
@@ -280,6 +281,28 @@ def test_faults_of_the_proof_are_seen(fault: str, monkeypatch: pytest.MonkeyPatc
         all_of(lambda: check(reader, trie, False), lambda: check(reader, trie, True))
 
 
+SUMMED = {
+    "the sum of all but the least": (
+        "np.logaddexp.accumulate(falling[::-1] / temperature)[::-1]", "falling / temperature"),
+    "without the temperature of the best": ("rest > best / temperature", "rest > best"),
+    "nothing is negligible": ("+ math.log(NEGLIGIBLE)", "- np.inf"),
+    "more is negligible": ("+ math.log(NEGLIGIBLE)", "+ 0.1 * math.log(NEGLIGIBLE)"),
+    "only the best are returned": ("temperature)), len(at)", "temperature)), k"),
+    "however many": ("and len(at) <= MOST_SCORED", "and len(at) >= 0"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", SUMMED)
+def test_faults_of_the_sum_are_seen(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    faulty = with_fault("retrieval.search", *SUMMED[fault])
+    monkeypatch.setattr(test_branch_and_bound, "module", faulty)
+    reader = TableReader(test_retriever_table.KEYS)
+    trie = test_branch_and_bound.made(reader)
+    check = test_branch_and_bound.test_what_counts_in_a_sum_is_scored
+    with pytest.raises((AssertionError, IndexError)):
+        all_of(*(partial(check, reader, trie, t, monkeypatch) for t in (0.5, 2.0, 20.0)))
+
+
 NUMBERED = {
     "the neighbour of a key is taken": ("(wanted < high)", "(wanted <= high)"),
     "what stands in tails is left out": ("automaton.rest(after)", "automaton.rest(0 * after)"),
@@ -299,10 +322,10 @@ def test_faults_of_numbers_are_seen(fault: str, monkeypatch: pytest.MonkeyPatch)
 MATCHED = {
     "all have the scores of the first": ("begin += len(rows)", "begin += 0"),
     "what is left at the end is not read": (
-        "            self._fill(found, matcher, batch)\n        for values",
-        "        for values",
+        "            self._fill(found, weights, matcher, batch)\n\n    def _chosen",
+        "\n    def _chosen",
     ),
-    "all is told of the first question": ("found[number][rows]", "found[0][rows]"),
+    "all is told of the first question": ("found[number][rows] = own", "found[0][rows] = own"),
 }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ characters with its escapes. A pattern matches anywhere in the text, unless anch
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -91,6 +92,26 @@ def contents(pattern: str) -> str:
         before, after = "" if begins else f"{UNIT}*", "" if ends < len(way) else f"{UNIT}*"
         ways.append(before + "".join(map(_written, body)) + after)
     return f"(?:{'|'.join(ways)})"
+
+
+def longest(pattern: str) -> float:
+    """Characters of the longest text that matches an expression as a whole.
+
+    +inf where there is no longest, or where the expression is not understood.
+    """
+    try:
+        return _longest(_Parser(pattern).whole())
+    except (PatternError, RecursionError):
+        return math.inf
+
+
+def _longest(node: Node) -> float:
+    if isinstance(node, Group):
+        return max(sum(map(_longest, way)) for way in node.ways)
+    if isinstance(node, Repeat):
+        once = _longest(node.node)
+        return once and once * (math.inf if node.most is None else node.most)
+    return 0 if isinstance(node, Anchor) else 1
 
 
 def _anchored(node: Node) -> bool:

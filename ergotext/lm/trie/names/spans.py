@@ -113,13 +113,11 @@ class NearSpans:
         return list(dict.fromkeys(whole[a:b].decode(errors="replace") for a, b in spans))
 
     def weighed(self, spotted: Spotted) -> Spotted:
-        """The same, with the evidence for spans that stand as the index has them."""
-        rows = np.flatnonzero(spotted.kind <= Naming.OTHER)
-        rows = rows[spotted.evidence[rows, _LENGTH] == 0]
-        low, _ = self.trie.span(spotted.state[rows])
+        """The same spans, which stand as the index has them, with the evidence for them."""
+        low, _ = self.trie.span(spotted.state)
         evidence = spotted.evidence.copy()
-        evidence[rows, _LENGTH] = spotted.stop[rows] - spotted.start[rows]
-        evidence[rows, _MASS] = self.search.mass_of(low)[1]
+        evidence[:, _LENGTH] = spotted.stop - spotted.start
+        evidence[:, _MASS] = self.search.mass_of(low)[1]
         return replace(spotted, evidence=evidence)
 
     def _values(

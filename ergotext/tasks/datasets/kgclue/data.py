@@ -81,14 +81,28 @@ def read(path: str | Path, limit: int | None = None, titles: bool | None = False
     if titles is None:
         answers = [line for line in raw.split(b"\n") if b'"answer"' in line]
         titles = 2 * sum(SEPARATOR.encode() in line for line in answers) < len(answers)
+    asked, bad = _parsed(raw, titles)
+    lines = Lines()
+    lines.count(path, len(asked) + len(bad), bad, strict=False)
+    if not asked:
+        seen = f": the first fault is in {lines.shown[0]}" if bad else ""
+        answer = "title" if titles else SEPARATOR.join(Triple._fields)
+        raise InputError(
+            f'{path} contains no questions{seen}; give lines such as {{"id": 0, "question": "…", '
+            f'"answer": "{answer}"}}'
+        )
+    digest = blake2b(raw, digest_size=16).hexdigest()
+    return Questions(path, asked[:limit], lines, digest, titles)
+
+
+def _parsed(raw: bytes, titles: bool) -> tuple[list[Question], dict[int, str]]:
+    """The questions of a file's bytes, and what is wrong with each bad line, by its number."""
     asked: list[Question] = []
     bad: dict[int, str] = {}
     first: dict[Id, int] = {}
-    count = 0
     for number, line in enumerate(raw.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
         if not line.strip():
             continue
-        count += 1
         try:
             question = _question(number, line, titles)
             if question.id in first:
@@ -100,17 +114,7 @@ def read(path: str | Path, limit: int | None = None, titles: bool | None = False
             continue
         first[question.id] = number
         asked.append(question)
-    lines = Lines()
-    lines.count(path, count, bad, strict=False)
-    if not asked:
-        seen = f": the first fault is in {lines.shown[0]}" if bad else ""
-        answer = "title" if titles else SEPARATOR.join(Triple._fields)
-        raise InputError(
-            f'{path} contains no questions{seen}; give lines such as {{"id": 0, "question": "…", '
-            f'"answer": "{answer}"}}'
-        )
-    digest = blake2b(raw, digest_size=16).hexdigest()
-    return Questions(path, asked[:limit], lines, digest, titles)
+    return asked, bad
 
 
 def triple(answer: str) -> Triple:

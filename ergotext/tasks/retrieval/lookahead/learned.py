@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -29,15 +29,19 @@ KNOWN = 0.9
 OTHERS = "lookaheads"
 """Folder of further matchers beside a model, a folder each."""
 Name = Literal["auto", "learned", "strings", "none"]
+Group = tuple[NDArray[np.int64], Asked]
+"""Rows of the candidates of a mention, and what is asked about them."""
 Part = tuple[int, NDArray[np.int64], Asked]
-"""The number of a question, rows of its candidates, and what is asked about them."""
+"""The number of a question, and a group or a part of one."""
 
 
 @dataclass(frozen=True, eq=False)
 class Matched:
     """A potential: ``scale`` times the matcher's score of each key and mention, in nats.
 
-    Mentions inside longer ones that stand as the index has them are out of the question (-inf).
+    Mentions inside longer ones that stand as the index has them are out of the question (-inf), and
+    so are those that do not stand there and cannot reach the best of those that do
+    (``MentionWeights.reach``).
 
     Parameters
     ----------
@@ -56,8 +60,6 @@ class Matched:
     others: tuple[Matcher, ...] = ()
     mentions: MentionWeights = ALIKE
 
-    weighs_mentions = True
-
     @classmethod
     def load(cls, folder: str | Path) -> Matched:
         """The matchers in a model's folder, at its fitted scale; errors as both ``load`` have."""
@@ -69,32 +71,63 @@ class Matched:
         return self.many([question], [keys])[0]
 
     def many(
-        self, questions: Sequence[str], keys: Sequence[Candidates]
+        self,
+        questions: Sequence[str],
+        keys: Sequence[Candidates],
+        known: Sequence[NDArray[np.float64]] | None = None,
     ) -> list[NDArray[np.float64]]:
-        """The same for each question, at most ``TOGETHER`` keys read at a time."""
+        """The same for each question, at most ``TOGETHER`` keys read at a time.
+
+        What is known of some candidates (the rest NaN) is taken over.
+        """
         found = [np.full(len(each), -np.inf) for each in keys]
-        parts: dict[Matcher, list[Part]] = {}
+        weights = [self.mentions(each) for each in keys]
+        sure, near = dict[Matcher, list[Part]](), dict[Matcher, list[Part]]()
         for number, (question, each) in enumerate(zip(questions, keys, strict=True)):
             groups = grouped(question, each)
-            mine = parts.setdefault(self._chosen([asked for _, asked in groups]), [])
-            for rows, asked in groups:
-                for some in np.split(rows, range(TOGETHER, len(rows), TOGETHER)):
-                    at = int(np.searchsorted(rows, some[0]))
-                    own = asked._replace(keys=asked.keys[at : at + len(some)])
-                    mine.append((number, some, own))
+            standing = [_stands(rows, each) for rows, _ in groups]
+            some = [asked for (_, asked), here in zip(groups, standing, strict=True) if here]
+            matcher = self._chosen(some or [asked for _, asked in groups])
+            for (rows, asked), here in zip(groups, standing, strict=True):
+                if known is not None and not np.isnan(known[number][rows]).any():
+                    found[number][rows] = known[number][rows]
+                else:
+                    parts = (sure if here else near).setdefault(matcher, [])
+                    parts.append((number, rows, asked))
+        self._read(found, weights, sure)
+        best = [values.max(initial=-np.inf) for values in found]
+        for matcher, parts in near.items():
+            near[matcher] = [
+                part for part in parts if self._bound(weights[part[0]][part[1][0]]) >= best[part[0]]
+            ]
+        self._read(found, weights, near)
+        return found
+
+    def settled(self, values: NDArray[np.float64]) -> bool:
+        """Whether no mention that does not stand as written could be the best (``reach``)."""
+        return bool(values.max(initial=-np.inf) > self._bound(self.mentions.most))
+
+    def _bound(self, weight: float) -> float:
+        return self.scale * (weight + self.mentions.reach)
+
+    def _read(
+        self,
+        found: list[NDArray[np.float64]],
+        weights: Sequence[NDArray[np.float64]],
+        parts: Mapping[Matcher, Sequence[Part]],
+    ) -> None:
+        """Put the potentials of groups where they belong."""
         for matcher, mine in parts.items():
             batch: list[Part] = []
             size = 0
-            for part in mine:
-                if batch and size + len(part[1]) > TOGETHER:
-                    self._fill(found, matcher, batch)
+            for part in _cut(mine):
+                count = len(part[1])
+                if batch and size + count > TOGETHER:
+                    self._fill(found, weights, matcher, batch)
                     batch, size = [], 0
                 batch.append(part)
-                size += len(part[1])
-            self._fill(found, matcher, batch)
-        for values, each in zip(found, keys, strict=True):
-            values += self.scale * self.mentions(each)
-        return found
+                size += count
+            self._fill(found, weights, matcher, batch)
 
     def _chosen(self, groups: Sequence[Asked]) -> Matcher:
         """The matcher for a question: one for all of its subjects, else they do not compare."""
@@ -106,14 +139,32 @@ class Matched:
         return self.matcher
 
     def _fill(
-        self, found: list[NDArray[np.float64]], matcher: Matcher, batch: Sequence[Part]
+        self,
+        found: list[NDArray[np.float64]],
+        weights: Sequence[NDArray[np.float64]],
+        matcher: Matcher,
+        batch: Sequence[Part],
     ) -> None:
-        """Put the scores of a batch where they belong."""
         scores = self.scale * matcher.scores([asked for _, _, asked in batch]).numpy()
         begin = 0
         for number, rows, _ in batch:
-            found[number][rows] = scores[begin : begin + len(rows)]
+            own = scores[begin : begin + len(rows)]
+            found[number][rows] = own + self.scale * weights[number][rows]
             begin += len(rows)
+
+
+def _stands(rows: NDArray[np.int64], keys: Candidates) -> bool:
+    """Whether the mention of these rows stands in the question as the index has it."""
+    mention = int(keys.mention[rows[0]])
+    return mention < 0 or keys.mentions[mention].kind <= Naming.OTHER
+
+
+def _cut(parts: Iterable[Part]) -> Iterator[Part]:
+    """The same in pieces of at most ``TOGETHER`` keys."""
+    for number, rows, asked in parts:
+        for low in range(0, len(rows), TOGETHER):
+            some = slice(low, low + TOGETHER)
+            yield number, rows[some], asked._replace(keys=asked.keys[some])
 
 
 def _known(matcher: Matcher, texts: Sequence[str]) -> float:
@@ -128,7 +179,7 @@ def matcher_folders(folder: str | Path) -> list[Path]:
     return [Path(folder), *sorted(one.parent for one in found)]
 
 
-def grouped(question: str, keys: Candidates) -> list[tuple[NDArray[np.int64], Asked]]:
+def grouped(question: str, keys: Candidates) -> list[Group]:
     """For each of the longest subjects in a question its candidates' numbers and what is asked."""
     spans = [(n, mention) for n, mention in enumerate(keys.mentions) if _outside(mention, keys)]
     found = []
@@ -155,7 +206,7 @@ def _outside(mention: Mention, keys: Candidates) -> bool:
 
 
 def _key(keys: Candidates, number: int) -> Key:
-    predicate, _, meaning = keys.rests[number].partition("\t")
+    predicate, meaning = keys.parted(number)
     values = keys.values(number)
     return Key(predicate, values[0] if values else "", meaning)
 

@@ -49,10 +49,19 @@ def features(mention: Mention) -> Floats:
 class MentionWeights:
     """Weights of ``FEATURES``, in nats of the look-ahead that they were fitted beside.
 
-    Where there are none, all mentions are alike.
+    Parameters
+    ----------
+    weights : mapping of str to float
+        Where there are none, all mentions are alike.
+    reach : float
+        Nats that the look-ahead gives at most, as far as its training questions tell, to the right
+        key of a subject that is misspelt or shortened, or named by a value, where another stands as
+        written. Keys whose mention's weight and this do not come up to the best of the others are
+        not read.
     """
 
     weights: Mapping[str, float]
+    reach: float = math.inf
 
     @classmethod
     def load(cls, folder: str | Path) -> MentionWeights:
@@ -69,14 +78,17 @@ class MentionWeights:
         advice = "fit it again"
         told = read_json(path, raises=ModelError, advice=advice)
         try:
-            check_types(told, {"weights": dict}, optional={"about": str})
+            check_types(told, {"weights": dict, "reach": float}, optional=["reach"])
             weights = told["weights"]
             check_types(weights, dict.fromkeys(FEATURES, float))
             if not all(math.isfinite(value) for value in weights.values()):
                 raise ValueError("a weight is not a number")
+            reach = told.get("reach", math.inf)
+            if math.isnan(reach):
+                raise ValueError("its reach is not a number")
         except ValueError as error:
             raise ModelError(f"cannot read {path} ({error}): {advice}") from error
-        return cls(weights)
+        return cls(weights, reach)
 
     def __call__(self, keys: Candidates) -> Floats:
         """float64 [n], nats: for each candidate, that of its mention; 0 where none is known."""
@@ -84,6 +96,20 @@ class MentionWeights:
             return np.zeros(len(keys))
         each = np.array([features(mention) @ self._vector for mention in keys.mentions])
         return np.where(keys.mention >= 0, each[keys.mention], 0.0)
+
+    @cached_property
+    def most(self) -> float:
+        """Nats that a mention weighs at most that does not stand as written.
+
+        Every feature has a range (``features``), so no mention has more.
+        """
+        if not self.weights:
+            return 0.0
+        near = sum(
+            max(0.0, self.weights[f"near {name}"]) * (_MOST if name in _UNIT else 1.0)
+            for name in _OF_NEAR
+        )
+        return max(near, self.weights["value"] + max(0.0, self.weights["value length"]) * _MOST)
 
     @cached_property
     def _vector(self) -> Floats:

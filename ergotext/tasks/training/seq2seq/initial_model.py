@@ -13,7 +13,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from ergotext.errors import InputError
 from ergotext.lm.loading import device_of, load
 from ergotext.lm.seq2seq import Seq2SeqLM
-from ergotext.lm.tokenizers.fast import FastTokenizer, pretrained
+from ergotext.lm.tokenizers.fast import FastTokenizer
+from ergotext.lm.tokenizers.loading import pretrained
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.tasks.training.examples import Stream
 from ergotext.tasks.training.seq2seq.new_model import fresh_model

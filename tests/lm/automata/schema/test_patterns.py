@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ergotext.lm.automata.schema.characters import matching
-from ergotext.lm.automata.schema.patterns import PatternError, contents
+from ergotext.lm.automata.schema.patterns import PatternError, contents, longest
 
 HARD = '"\\/\n\t\x00\x1f\x7fé海\u2028😀'
 
@@ -78,3 +79,21 @@ def test_what_ecmascript_says(pattern: str, fit: list[str], unfit: list[str]) ->
 def test_what_cannot_be_followed(pattern: str) -> None:
     with pytest.raises(PatternError):
         contents(pattern)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "most"),
+    [
+        ("", 0),
+        ("^ab?$", 2),
+        ("a|bcd|ef", 3),
+        ("(ab|c){2,3}x", 7),
+        (r"\.[+*]\p{L}", 3),
+        ("a{2,}", math.inf),
+        ("(a*b)?", math.inf),
+        ("()*", 0),
+        ("[a&&b](?=c)", math.inf),  # not understood
+    ],
+)
+def test_the_longest_text(pattern: str, most: float) -> None:
+    assert longest(pattern) == most

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 
 from ergotext.lm.tokenizers.characters import CharacterTokenizer, TextTokenizer
 from ergotext.lm.tokenizers.fast import FastTokenizer
-from ergotext.lm.trie import TokenTrie
+from ergotext.lm.trie import EditableTrie, TokenTrie, add_lines, load, save
+from ergotext.lm.trie.header import IndexFile
 from ergotext.lm.trie.mentions import Mentions
 from ergotext.lm.trie.restricted import RestrictedKeys
 from ergotext.lm.trie.spotted import EVIDENCE, Naming
@@ -72,7 +74,29 @@ def test_where_nothing_else_is_found(trie: TokenTrie) -> None:
     assert found.kind[found.text == 0].tolist() == [Naming.EXACT] * sum(found.text == 0)
     assert Naming.NEAR in found.kind[found.text == 1]
     never = Mentions(trie).find(texts)
-    assert set(never.kind.tolist()) == {Naming.EXACT} and not never.evidence.any()
+    assert set(never.kind.tolist()) == {Naming.EXACT}
+    assert np.array_equal(never.evidence, found.evidence[found.kind == Naming.EXACT])
+
+
+def test_what_is_found_in_two_steps_is_what_is_found_at_once(trie: TokenTrie) -> None:
+    """For some of the texts, which are then by themselves."""
+    mentions = Mentions(trie)
+    texts = ["Mars or guerncia?", "Mars", "Leonardo da Vinci painted mars and the last supper"]
+    some = [0, 2]
+    asked = [texts[number] for number in some]
+    spotted = mentions.find(texts, other_letters=True)
+    twice = mentions.nearer(asked, spotted.of(some), range(len(some)))
+    once = mentions.find(asked, other_letters=True, near="always")
+    assert len(once.text) > len(spotted.of(some).text) > 0 and set(spotted.text.tolist()) == {
+        0,
+        1,
+        2,
+    }
+    for name, part in vars(once).items():
+        if name != "paths":
+            assert np.array_equal(getattr(twice, name), part), name
+    for name, part in vars(once.paths).items():
+        assert np.array_equal(getattr(twice.paths, name), part), name
 
 
 def test_evidence(trie: TokenTrie) -> None:
@@ -124,6 +148,34 @@ def test_many_subjects_of_one_name(tmp_path: Path) -> None:
     found = Mentions(trie).find(["王伟是谁", "王大伟的职业"], near="always")
     low, high = trie.span(found.state)
     assert sorted((high - low).tolist()) == [1, 1, 10_000, 10_000]
+
+
+def test_a_changed_trie_has_names_again(tmp_path: Path) -> None:
+    trie = EditableTrie(made(tmp_path, LINES))
+    trie.add("Guernsey\tcapital", "Saint Peter Port")
+    trie.remove("Guernica\tfirst")
+    trie.remove("Guernica\tsecond")
+    changed = trie.compact()
+    assert ("guernsy", "Guernsey") in spotted(changed, "where is guernsy?")
+    assert "Guernica" not in {name for _, name in spotted(changed, "who painted guerncia?")}
+    assert EditableTrie(replace(changed, names=None)).compact().names is None
+
+
+def test_an_index_of_triples_without_names(tmp_path: Path) -> None:
+    """As version 1 of the format is; changed, it has names."""
+    path, lines = tmp_path / "old.ergo", tmp_path / "more.tsv"
+    save(replace(made(tmp_path, LINES), names=None), path, {"columns": "subject,predicate,object"})
+    assert IndexFile.open(path).meta["version"] == "1"
+    trie = load(path)
+    assert trie.names is None and len(trie) == len(LINES)
+    assert spotted(trie, "who painted Guernica?") == {("Guernica", "Guernica"): Naming.EXACT}
+    assert spotted(trie, "who painted guernica?") == {("guernica", "Guernica"): Naming.OTHER}
+    assert spotted(trie, "who painted guerncia?") == {}
+    lines.write_text("Guernsey\tcapital\tSaint Peter Port\n", encoding="utf-8")
+    changed, _ = add_lines(trie, lines)
+    save(changed, path)
+    assert IndexFile.open(path).meta["version"] == "2"
+    assert ("guerncia", "Guernica") in spotted(load(path), "who painted guerncia?")
 
 
 def test_no_names_of_a_trie_from_pairs_or_keys(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from ergotext.lm.tokenizers.fast import FastTokenizer, load_tokenizer
+from ergotext.lm.tokenizers.fast import FastTokenizer
+from ergotext.lm.tokenizers.loading import load_tokenizer
 from ergotext.lm.trie import build
 from ergotext.lm.trie.mentions import Mentions
 from ergotext.tasks.training.seq2seq.tokenizer import spelling_tokenizer
