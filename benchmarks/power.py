@@ -2,6 +2,9 @@
 
     python benchmarks/power.py --alpha 4 --tokens 128 --rows 32 --seeds 10
 
+A text has exactly so many tokens, and its end costs nothing: under p^α with an end of the model's
+own, the empty text has nearly all of the mass (``--own-end`` shows it).
+
 Prints the standard deviation of log Z over the seeds, the distinct ancestors of each run, its CPU
 seconds over those of free decoding of as many rows and tokens with the same model, and the mean
 log p of what it draws. ``--suffix`` adds the chains that are usual for this (Karan and Du 2025): as
@@ -16,9 +19,13 @@ import warnings
 
 import numpy as np
 import torch
+from torch import Tensor
 
 import ergotext as et
+from ergotext import TokenBatch
+from ergotext.lm.endings.scorer import EndingScorer
 from ergotext.lm.energies.term import Sum
+from ergotext.lm.energies.terms import Fluency
 from ergotext.samplers import SAMPLERS, SeededDraws
 from ergotext.samplers.target import Target
 from ergotext.samplers.weighted.importance import importance
@@ -27,6 +34,29 @@ from ergotext.samplers.weighted.proposals import model
 from ergotext.samplers.weighted.registered import SMC
 
 CONTEXT = "It was a quiet morning in the small town."
+
+
+class AfterTokens:
+    """The end of a text at a number of tokens, and nowhere else but at the model's own end."""
+
+    def __init__(self, tokens: int, size: int, end_id: int) -> None:
+        self.tokens = tokens
+        self.absorbed = torch.zeros(2, size, dtype=torch.bool)
+        self.absorbed[1] = True
+        self.absorbed[1, end_id] = False
+
+    def kinds(self, batch: TokenBatch) -> Tensor:
+        place = torch.arange(batch.width + 1)
+        return ((place == self.tokens) & (place <= batch.length[:, None])).long()
+
+    def spare(self, batch: TokenBatch) -> Tensor:
+        return torch.zeros(len(batch), dtype=torch.bool)
+
+
+def long_texts(lm: et.CausalLM, tokens: int) -> tuple[Fluency, Sum]:
+    """−log p of texts that end after so many tokens, and what forbids other lengths."""
+    rule = AfterTokens(tokens, len(lm.allowed), lm.end_id)
+    return Fluency(EndingScorer(lm.given(CONTEXT), rule)), 1.0 * et.length(tokens, 0.1)
 
 
 def free(energy: Sum, tokens: int, rows: int) -> tuple[float, float]:
@@ -50,12 +80,17 @@ def main() -> None:
     parser.add_argument("--islands", type=int, default=None)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--chains", type=int, default=8)
+    parser.add_argument("--own-end", action="store_true", help="end at the model's end token")
     parser.add_argument("--suffix", action="store_true", help="compare suffix chains")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     warnings.simplefilter("ignore")
-    fluent = et.fluency(et.load(arguments.model), CONTEXT)
-    plain, powered = 1.0 * fluent, arguments.alpha * fluent
+    lm = et.load(arguments.model)
+    fluent, only = long_texts(lm, arguments.tokens)
+    plain, powered = 1.0 * fluent, arguments.alpha * fluent + only
+    if arguments.own_end:
+        fluent = et.fluency(lm, CONTEXT)
+        plain, powered = 1.0 * fluent, arguments.alpha * fluent
     decoding, usual = free(plain, arguments.tokens, arguments.rows)
     print(f"free decoding: CPU {decoding:.1f} s, mean log p {usual:.1f}", flush=True)
     began = time.process_time()

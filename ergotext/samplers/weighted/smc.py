@@ -122,8 +122,8 @@ def smc(
     check_met(target, rows)
     if grown_by.scorer is not target.scorer:
         if finals is not None:
-            rows, chosen = thinned(draws, rows, island, max(2, -(-finals // islands)), resampling)
-            root = root[chosen]
+            rows, stands = thinned(draws, rows, island, max(2, -(-finals // islands)), resampling)
+            root = root[stands]
         rows = rescored(target, rows)
     found = Particles.grown(rows, root, island, islands, resampled)
     if grown_by.scorer is not target.scorer:

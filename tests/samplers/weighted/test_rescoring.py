@@ -162,7 +162,7 @@ FAULTS = {
         "weighted.rescoring", "drawn, left = others[: texts - len(kept)]",
         "drawn, left = others[:texts]",
     ),
-    "roots stay where they were": ("weighted.smc", "root = root[chosen]\n        rows", "rows"),
+    "roots stay where they were": ("weighted.smc", "root = root[stands]\n        rows", "rows"),
     "texts do not move with their weights": (
         "weighted.rescoring", "rows.select(chosen), log_weight", "rows, log_weight",
     ),
