@@ -22,6 +22,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -164,11 +165,18 @@ def ablations(model: Seq2SeqLM, retriever: Retriever, options: argparse.Namespac
     asked, size = questions_of(options), options.batch_size
     learned, strings = Matched.load(options.model), StringMatch()
     search = partial(ours, retriever, batch_size=size)
+    # In other letters they are found still, but neither misspelt nor by a value.
+    exact = Retriever(model, replace(retriever.trie, names=None), triples=True)
+    everywhere = replace(learned, mentions=replace(learned.mentions, reach=np.inf))
     alone = partial(potential_alone, Spotter(retriever.trie, triples=True))
     rows: dict[str, Answer] = {
         "all of it: look-ahead, subjects in the question, 10 beams": partial(
             search, lookahead=learned, beams=10
         ),
+        "subjects as written alone": partial(
+            ours, exact, lookahead=learned, beams=10, batch_size=size
+        ),
+        "misspelt ones read everywhere": partial(search, lookahead=everywhere, beams=10),
         "3 beams": partial(search, lookahead=learned, beams=3),
         "1 beam": partial(search, lookahead=learned, beams=1),
         "strings as the look-ahead": partial(search, lookahead=strings, beams=10),

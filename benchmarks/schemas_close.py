@@ -1,7 +1,7 @@
 """Share of draws that close within the budget, over a file of JSON schemas with instances.
 
     python benchmarks/schemas_close.py PATH [--model tiny-causal] [--sampler smc]
-        [--proposal finishing] [-n 8] [--every 1]
+        [--proposal finishing] [-n 8] [--skip 0] [--every 1]
 
 PATH has one ``{"name", "schema", "tests": [{"valid", "data"}]}`` a line. The budget of a schema is
 what its shortest valid instance takes in the fewest tokens, and ``--slack`` more. Every text that
@@ -63,6 +63,7 @@ def main() -> None:
     parser.add_argument("--sampler", default="smc")
     parser.add_argument("--proposal", default="finishing")
     parser.add_argument("-n", type=int, default=8)
+    parser.add_argument("--skip", type=int, default=0, help="Leave out so many at the beginning.")
     parser.add_argument("--every", type=int, default=1, help="Take every so many of the schemas.")
     parser.add_argument("--slack", type=int, default=8)
     given = parser.parse_args()
@@ -70,7 +71,7 @@ def main() -> None:
     pieces = Pieces.of(lm.vocabulary.tokenizer, size=lm.vocabulary.size, end=lm.end_id)
     drawn = closed = refused = wrong = empty = schemas = 0
     begun = time.perf_counter()
-    for line in given.path.read_text(encoding="utf-8").splitlines()[:: given.every]:
+    for line in given.path.read_text(encoding="utf-8").splitlines()[given.skip :: given.every]:
         case = json.loads(line)
         try:
             automaton = json_schema(case["schema"], pieces)

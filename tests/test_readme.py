@@ -113,8 +113,8 @@ def test_runs_run(tmp_path: Path) -> None:
     out = shell(f"{infill} --particles 16", tmp_path)
     filled = [line for line in out.splitlines() if re.match(r"The \S.* sat on the \S.*\.", line)]
     assert 1 <= len(filled) <= 5
-    others = shell(f"{paraphrase} --chains 2 --steps 25", tmp_path)
-    assert "[log p" in others and "(annealing, 2 chains × 25 steps" in others
+    others = shell(f"{paraphrase} --particles 16", tmp_path)
+    assert "[similarity 0." in others and "(smc, 16 particles" in others
     texts = [json.loads(line)["text"] for line in shell(weighted, tmp_path).splitlines()]
     assert len(texts) == 3
     assert all(re.fullmatch(r"The (cat|dog) (sat|ran) [a-z ,]+\.", text) for text in texts)

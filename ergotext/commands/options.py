@@ -16,13 +16,6 @@ class DtypeName(StrEnum):
     bfloat16 = "bfloat16"
 
 
-class ChainName(StrEnum):
-    """Chains that can write."""
-
-    annealing = "annealing"
-    mh = "mh"
-
-
 class WriterName(StrEnum):
     """Samplers that can write."""
 
@@ -31,17 +24,12 @@ class WriterName(StrEnum):
     mh = "mh"
 
 
-FLOAT32, ANNEALING, SMC = DtypeName.float32, ChainName.annealing, WriterName.smc
+FLOAT32, SMC = DtypeName.float32, WriterName.smc
 Count = Annotated[int, typer.Option("-n", min=1, help="Number of texts to show.")]
-Chains = Annotated[int, typer.Option(min=1, help="Number of chains, run in parallel.")]
-Steps = Annotated[int, typer.Option(min=1, help="Steps per chain.")]
-Sampler = Annotated[
-    ChainName, typer.Option(help="annealing searches for the best text; mh samples.")
-]
 Writer = Annotated[
     WriterName,
     typer.Option(
-        help="smc grows sentences towards the keywords; annealing edits them for the best; mh "
+        help="smc grows texts towards what is asked for; annealing edits them for the best; mh "
         "samples by edits."
     ),
 ]
@@ -51,7 +39,7 @@ EditedChains = Annotated[
 ]
 EditSteps = Annotated[
     int | None,
-    typer.Option(min=1, help="Steps per chain of annealing and mh (write: 300, infill: 150)."),
+    typer.Option(min=1, help="Steps per chain of annealing and mh (300; infill: 150)."),
 ]
 Context = Annotated[
     str | None,

@@ -7,16 +7,13 @@ from typing import Annotated
 import typer
 
 from ergotext.commands.console import Output
-from ergotext.commands.groups import ModelOptions, OutputOptions, grouped
-from ergotext.commands.options import Chains, Seconds, Seed, Steps
+from ergotext.commands.groups import ModelOptions, OutputOptions, SearchOptions, grouped
 from ergotext.commands.texts import show
 
 
 @grouped
 def paraphrase(
     text: Annotated[str, typer.Argument(help="The text to paraphrase.")],
-    chains: Chains = 8,
-    steps: Steps = 300,
     similarity: Annotated[
         str,
         typer.Option(
@@ -24,24 +21,30 @@ def paraphrase(
             "words (word overlap). auto: minilm where it is installed and the text suits it."
         ),
     ] = "auto",
-    max_seconds: Seconds = None,
-    seed: Seed = 0,
+    least: Annotated[
+        float | None,
+        typer.Option(
+            "--min-similarity", help="Least similarity, 0 to 1 (a cosine of 0.8; 0.3 of words)."
+        ),
+    ] = None,
     *,
+    search: SearchOptions,
     lm: ModelOptions,
     shown: OutputOptions,
 ) -> None:
     """Say a text in other words.
 
-    Paraphrases are fluent, close in meaning and worded differently.
+    Paraphrases are fluent, close in meaning and worded differently. smc keeps names, numbers and
+    quotations.
     """
     emit = Output(shown.output)
     from ergotext.tasks import paraphrase as task
-    from ergotext.tasks.budget import Budget
 
-    budget = Budget("annealing", None, chains, steps, max_seconds, seed)
+    budget = search.budget(shown.count)
     encoder = task.encoder_for(text, similarity)
-    result = task.paraphrase(text, lm.load(), budget, encoder=encoder)
+    result = task.paraphrase(text, lm.load(), budget, encoder=encoder, least=least)
     found = task.others(result, text.strip(), shown.count)
     with emit:
-        records = task.as_json(found, text, emit.ascii_only)
-        show(emit, result, found, lm.dtype, records, shown.as_json)
+        records = task.as_json(found, text, result, emit.ascii_only)
+        notes = task.notes(found, result)
+        show(emit, result, found, lm.dtype, records, shown.as_json, notes)

@@ -34,8 +34,12 @@ def show(
     dtype: DtypeName,
     records: str,
     as_json: bool,
+    notes: Sequence[str] | None = None,
 ) -> None:
-    """Print the texts that were found, as text or JSON; raise Interrupted after a Ctrl-C."""
+    """Print the texts that were found, as text with notes or as JSON.
+
+    Raises Interrupted after a Ctrl-C.
+    """
     from ergotext.samplers.result import Result
     from ergotext.tasks.texts import as_text, how
 
@@ -44,7 +48,7 @@ def show(
         emit(records)
         typer.echo(how(result, approximate), err=True)
     else:
-        emit(as_text(result, found, approximate))
+        emit(as_text(result, found, approximate, notes))
     if not isinstance(result, Result):
         return
     for line in result.unmoved:

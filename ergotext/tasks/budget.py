@@ -6,6 +6,8 @@ import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
+
 from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.energies.term import Sum, Term
@@ -83,7 +85,13 @@ class Budget:
 
 
 def grown(
-    fluent: Term, demanded: Term, budget: Budget, max_length: int, *, progress: bool = True
+    fluent: Term,
+    demanded: Term,
+    budget: Budget,
+    max_length: int,
+    *,
+    progress: bool = True,
+    **options: Any,
 ) -> WeightedResult:
     """Texts grown by smc towards p^power under a constraint, with their own energies.
 
@@ -93,6 +101,8 @@ def grown(
         −log p, and the constraint.
     budget : Budget
     max_length : int
+    **options
+        Of smc.
     """
     with warnings.catch_warnings():
         # What it says against its weights is said of p^power.
@@ -104,12 +114,10 @@ def grown(
             seed=budget.seed,
             max_length=max_length,
             progress=progress,
-            proposal_dtype="auto",
-            finals=budget.finals,
+            **{"proposal_dtype": "auto", "finals": budget.finals, **options},
         )
     assert isinstance(found, WeightedResult)
-    samples = found.samples
-    assert isinstance(samples, Particles)
+    samples = _particles(found)
     # Weighed for p itself: what is said of log Z and of means is said of that.
     log_prob = -fluent(samples.batch)
     return replace(
@@ -118,6 +126,35 @@ def grown(
         samples=samples.reweighed((1 - budget.power) * log_prob),
         settings={**found.settings, "power": budget.power},
     )
+
+
+def turned(result: WeightedResult, energy: Sum, close: Term) -> WeightedResult:
+    """A run of ``grown`` as one of another energy: the weights are those of exp(−E).
+
+    Parameters
+    ----------
+    result : WeightedResult
+    energy : Sum
+        It allows no text that the run's energy forbids.
+    close : Term
+        One of its terms, cheap to evaluate; what it forbids is not scored by the others.
+
+    Raises
+    ------
+    ZeroWeightError
+        The energy forbids all of the texts.
+    """
+    samples = _particles(result)
+    log_factor = torch.full((len(samples),), -torch.inf, dtype=torch.float64)
+    met = torch.isfinite(close(samples.batch))
+    batch = samples.batch.select(met)
+    log_factor[met] = result.problem(batch) - energy(batch)
+    return replace(result, problem=energy, samples=samples.reweighed(log_factor))
+
+
+def _particles(result: WeightedResult) -> Particles:
+    assert isinstance(result.samples, Particles)
+    return result.samples
 
 
 def chained(

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ergotext.errors import InputError
 from ergotext.lm.automata.template_chain import Blank
 from ergotext.lm.causal import CausalLM
-from ergotext.lm.endings.sentence import Place, opened_by, place_after
+from ergotext.lm.endings.sentence import one_sentence
 from ergotext.lm.energies.template import Parts, TemplateTerm, template
 from ergotext.lm.energies.terms import End, Fluency, fluency
 from ergotext.samplers.chains.moves import EditMoves
@@ -132,11 +132,7 @@ def _found(problem: _Problem, budget: Budget, progress: bool) -> Result | Weight
 
 def is_sentence(parts: Parts) -> bool:
     """Whether a template is one sentence, with its end, as far as what is given tells."""
-    whole = "x".join(parts.given)
-    if place_after(whole) == Place.INSIDE:
-        return False
-    places = ((place_after(whole[:at]), whole[at:]) for at in range(1, len(whole)))
-    return not any(place in opened_by(rest) for place, rest in places)
+    return one_sentence("x".join(parts.given))
 
 
 def as_json(best: Sequence[Sample], text: str, ascii_only: bool = False) -> str:

@@ -12,6 +12,7 @@ from ergotext.errors import InputError
 from ergotext.lm.automata.pieces import Pieces
 from ergotext.lm.causal import CausalLM
 from ergotext.lm.decoding.end_tokens import ClosedBy
+from ergotext.lm.endings.closing import beginning_lines
 from ergotext.lm.protocols import Decoding
 from ergotext.lm.seq2seq import Seq2SeqLM
 from ergotext.lm.tokenizers.fast import FastTokenizer
@@ -71,9 +72,7 @@ class PromptedPassage:
     @cached_property
     def closing(self) -> list[int]:
         """The tokens that begin with a line break."""
-        tokens = self.pieces.tokens
-        breaks = tuple(char.encode() for char in BREAKS)
-        return [t for t in self.pieces.text.tolist() if tokens[t].startswith(breaks)]
+        return beginning_lines(self.pieces)
 
 
 class EncodedPassage:

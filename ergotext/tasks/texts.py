@@ -15,17 +15,21 @@ from ergotext.tasks.selection import per_token
 
 
 def as_text(
-    result: Result | WeightedResult, best: Sequence[Sample], approximate: bool = False
+    result: Result | WeightedResult,
+    best: Sequence[Sample],
+    approximate: bool = False,
+    notes: Sequence[str] | None = None,
 ) -> str:
-    """The texts with their log-probabilities, and a line on how they were found.
+    """The texts with a note on each, and a line on how they were found.
+
+    By default a note tells log p, and log p a token.
 
     Line breaks and control characters inside a text are shown as spaces, so that every line is
     one text and nothing in it drives the terminal.
     """
-    lines = [
-        f"{as_line(one.text)}  [log p {one.log_prob:.1f}, {per_token(one):.2f} a token]"
-        for one in best
-    ]
+    if notes is None:
+        notes = [f"log p {one.log_prob:.1f}, {per_token(one):.2f} a token" for one in best]
+    lines = [f"{as_line(one.text)}  [{note}]" for one, note in zip(best, notes, strict=True)]
     return "\n".join([*lines, how(result, approximate)])
 
 

@@ -84,6 +84,7 @@ def check(
         sys.stdin, sys.stdout, sys.stderr = stream(stdin), out, err
         with limited(), warnings.catch_warnings():
             warnings.simplefilter("error")
+            warnings.filterwarnings("ignore", category=DeprecationWarning, module="matplotlib")
             code = main(list(arguments))
     finally:
         sys.stdin, sys.stdout, sys.stderr = streams

@@ -17,6 +17,13 @@ Layers = list[tuple[Tensor, Tensor]]
 """Keys and values of each layer, [N, heads, S, head width]."""
 MEMO_TOKENS = 8192
 """Token positions whose caches are kept: 128 chains of 32 tokens, each with its proposal."""
+SLACK, REDUCED_SLACK = 1e-3, 0.05
+"""Most that rows side by side may differ from each alone, in full and in reduced precision.
+
+Relative to the greatest state. Measured in bfloat16: rounding, on likely tokens of SmolLM2 by
+kernels with and without AVX-512, up to 0.025; a position or a mask ignored there 0.23 and more, and
+ALiBi in a small random model 0.074.
+"""
 
 
 class Reader:
@@ -227,8 +234,7 @@ class Reader:
         instead of positions and mask would give wrong numbers without a word.
         """
         config = self.model.config.get_text_config()
-        trial = [torch.tensor([[5, 6, 7], [8, 6, 9]]), torch.tensor([[7, 5]])]
-        trial = [part % config.vocab_size for part in trial]
+        trial = self._likely_rows(root)
         try:
             packed = self.forward([root] * 2, [0, 0], trial)
             rows = [row for part in trial for row in part]
@@ -239,7 +245,7 @@ class Reader:
                 for row in rows
             ]
             plain = torch.cat(alone)
-            slack = 1e-3 if self.dtype == torch.float32 else 0.1
+            slack = SLACK if self.dtype in (torch.float32, torch.float64) else REDUCED_SLACK
             fits = bool((packed - plain).abs().max() <= slack * plain.abs().max())
         except (AttributeError, RuntimeError, TypeError, ValueError, IndexError):
             fits = False
@@ -248,6 +254,17 @@ class Reader:
                 f"the model type {config.model_type!r} ignores position ids or the attention mask, "
                 "so it cannot read several rows in one pass; use another model"
             )
+
+    def _likely_rows(self, root: RowCache) -> list[Tensor]:
+        """Two branches of three tokens and one of two, of tokens that may well come first.
+
+        Reserved tokens, of which no training text has one, have states that magnify rounding: for
+        SmolLM2 in bfloat16 it was up to 0.6 of the greatest state, as much as a wrong position is.
+        """
+        logits = self.projection.logits(root.hidden)[0]
+        logits[self.end_id] = -torch.inf
+        found = logits.topk(min(5, len(logits))).indices.cpu().repeat(5)
+        return [found[[0, 1, 2, 3, 1, 4]].view(2, 3), found[[2, 0]][None]]
 
     def _token_log_prob(
         self, rows: list[tuple[int, ...]], hidden: list[Tensor], log_z: list[Tensor]

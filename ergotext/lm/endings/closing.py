@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from ergotext.errors import InputError
-from ergotext.lm.automata.pieces import Pieces
+from ergotext.lm.automata.pieces import Pieces, written_by
 from ergotext.lm.batch import TokenBatch, checked
 from ergotext.lm.tokenizers.vocabulary import Vocabulary
+from ergotext.support.words import LINE_BREAKS
 
 
 class ClosingTokens:
@@ -61,6 +62,23 @@ def closing_tokens(tokens: Sequence[int | str], vocabulary: Vocabulary, end_id: 
                 f"end= has token {token}, but the model's tokens are 0 to {vocabulary.size - 1}"
             )
     return sorted(found)
+
+
+def beginning_lines(pieces: Pieces) -> list[int]:
+    """The tokens that begin with a line break."""
+    breaks = tuple(char.encode() for char in LINE_BREAKS)
+    return [t for t in pieces.text.tolist() if pieces.tokens[t].startswith(breaks)]
+
+
+def line_breaks(vocabulary: Vocabulary, end_id: int) -> list[int]:
+    """The tokens of a model that begin with a line break, and its end token.
+
+    Raises
+    ------
+    InputError
+        What the tokens write cannot be found out.
+    """
+    return [*beginning_lines(written_by(vocabulary, end_id)), end_id]
 
 
 def _written(text: str, vocabulary: Vocabulary, end_id: int) -> set[int]:

@@ -182,6 +182,14 @@ def opened_by(text: str) -> list[int]:
     return [int(place) for place, opens in opened.items() if opens]
 
 
+def one_sentence(text: str) -> bool:
+    """Whether a text is a single sentence, with its end."""
+    if place_after(text) == Place.INSIDE:
+        return False
+    places = ((place_after(text[:at]), text[at:]) for at in range(1, len(text)))
+    return not any(place in opened_by(rest) for place, rest in places)
+
+
 def _kind_after(written: bytes) -> int:
     """``place_after`` of what bytes write, or the number of what they have begun behind a stop."""
     decoder = getincrementaldecoder("utf-8")("replace")

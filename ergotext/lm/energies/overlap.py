@@ -67,7 +67,7 @@ def difference(reference: str) -> Term:
     return term
 
 
-def kept_words(reference: str, lm: CausalLM) -> Term:
+def kept_words(reference: str, lm: CausalLM, least: float | None = None) -> Term:
     """−log of the share of the reference's information that the text repeats, in nats.
 
     A crude replacement for semantic similarity, without a sentence encoder. Each word
@@ -78,6 +78,8 @@ def kept_words(reference: str, lm: CausalLM) -> Term:
     ----------
     reference : str
     lm : CausalLM
+    least : float, optional
+        Texts that repeat a smaller share are forbidden (+inf).
 
     Raises
     ------
@@ -92,11 +94,18 @@ def kept_words(reference: str, lm: CausalLM) -> Term:
     def cost(text: str) -> float:
         kept = Counter(words_of(text)) & count
         share = sum(weight[word] * times for word, times in kept.items()) / total
-        return -math.log(max(LEAST, share))
+        return closeness(share, least)
 
     term = custom(lambda texts: [cost(text) for text in texts], "kept_words")
     term.lowest = 0.0
     return term
+
+
+def closeness(share: float, least: float | None = None) -> float:
+    """−log of a similarity in nats, at most 4.6; +inf where it is below ``least``."""
+    if least is not None and share < least:
+        return math.inf
+    return -math.log(max(LEAST, min(1.0, share)))
 
 
 def _surprise(words: Sequence[str], lm: CausalLM) -> list[float]:

@@ -74,7 +74,12 @@ class Particles(WeightedSamples):
         Parameters
         ----------
         log_factor : float64 [K]
-            In nats: log of that target over this one.
+            In nats: log of that target over this one. Sequences of factor −inf are left out.
+
+        Raises
+        ------
+        ZeroWeightError
+            The other target forbids all of them.
         """
         log_weight = self.log_weight + log_factor
         places = torch.arange(self.tries) * self.islands // self.tries
@@ -82,8 +87,15 @@ class Particles(WeightedSamples):
             float(log_weight[self.island == n].logsumexp(0)) - math.log(int((places == n).sum()))
             for n in range(self.islands)
         ]
-        log_z = torch.tensor(each, dtype=torch.float64)
-        return replace(self, log_weight=log_weight, island_log_z=log_z)
+        met = log_weight != -torch.inf
+        return replace(
+            self,
+            batch=self.batch.select(met),
+            log_weight=log_weight[met],
+            root=self.root[met],
+            island=self.island[met],
+            island_log_z=torch.tensor(each, dtype=torch.float64),
+        )
 
     @property
     def in_lower_precision(self) -> bool:

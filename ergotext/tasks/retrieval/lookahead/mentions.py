@@ -54,10 +54,10 @@ class MentionWeights:
     weights : mapping of str to float
         Where there are none, all mentions are alike.
     reach : float
-        Nats that the look-ahead gives at most, as far as its training questions tell, to the right
-        key of a subject that is misspelt or shortened, or named by a value, where another stands as
-        written. Keys whose mention's weight and this do not come up to the best of the others are
-        not read.
+        Nats that the look-ahead is taken to give at most to the right key of a subject that is
+        misspelt or shortened, or named by a value, where another stands as written: more costs
+        time, less costs answers. Keys whose mention's weight and this do not come up to the best of
+        the others are not read.
     """
 
     weights: Mapping[str, float]
