@@ -86,7 +86,7 @@ class Evaluation:
             "lines_left_out": lines.bad,
             "calibration_error": None if calibration is None else calibration[0].error,
             "withheld": None if withheld is None else withheld[0],
-            "EMF1_withheld": None if withheld is None else round(withheld[2], 3),
+            "score_withheld": None if withheld is None else round(withheld[2], 3),
             "seconds": round(self.seconds, 3),
         }
 

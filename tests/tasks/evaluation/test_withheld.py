@@ -40,7 +40,7 @@ def test_withheld_answers_are_told(tmp_path: Path) -> None:
     assert done.marks is not None and done.withheld() == (2, 2, pytest.approx(100 / 3))
     record = done.record()
     assert record["EMF1"] == 66.667 and record["withheld"] == 2
-    assert record["EMF1_withheld"] == 33.333
+    assert record["score_withheld"] == 33.333
     assert "2 answers, 2 of them right; EMF1 33.333 if they are withheld" in done.text()
 
 
