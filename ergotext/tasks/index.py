@@ -135,11 +135,7 @@ def build(
     chosen = named(tokenizer) if tokenizer is not None else None
     trie, lines = build_from_lines(source, chosen, columns=schema, strict=strict)
     if not len(trie):
-        first = f" (the first: {lines.shown[0]})" if lines.shown else ""
-        raise InputError(
-            f"{source} contains no valid keys: {lines.bad:,} of {lines.read:,} lines are "
-            f"malformed{first}; name its columns (columns), now {','.join(schema.columns)}"
-        )
+        raise _no_keys(source, lines, schema)
     notes = schema.notes()
     if tokenizer is not None:
         notes["tokenizer"] = tokenizer
@@ -260,6 +256,9 @@ def _changed_alone(
             "match: name the same key columns (columns)"
         )
     trie, lines = change(trie, source, columns=schema, strict=strict)
+    # ``remove`` counts keys that are not there: a file removed twice is no mistake.
+    if change is add_lines and lines.read and lines.bad == lines.read:
+        raise _no_keys(source, lines, schema)
     save(trie, index, notes, replaces=before)  # Python's ``save_trie`` takes no lock
     return _change(
         index, trie, lines, began, key_warnings(trie, schema, notes.get("tokenizer", ""))
@@ -269,6 +268,17 @@ def _changed_alone(
 def _change(path: Path, trie: TokenTrie, lines: Lines, began: float, warnings: list[str]) -> Change:
     seconds = time.perf_counter() - began
     return Change(path, len(trie), path.stat().st_size, lines, seconds, warnings)
+
+
+def _no_keys(source: Path, lines: Lines, schema: Schema) -> InputError:
+    """What to say of a file that makes no key."""
+    if not lines.read:
+        return InputError(f"{source} is empty: give a file with a key on each line")
+    first = f" (the first: {lines.shown[0]})" if lines.shown else ""
+    return InputError(
+        f"{source} contains no valid keys: {lines.bad:,} of {counted(lines.read, 'line')} "
+        f"{'is' if lines.read == 1 else 'are'} malformed{first}; name its columns (columns), now {','.join(schema.columns)}"
+    )
 
 
 def _columns(columns: str) -> list[str]:

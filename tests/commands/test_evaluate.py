@@ -52,7 +52,8 @@ def test_evaluates(capsys, folder, tmp_path) -> None:
     code, out, err = call(capsys, folder, output, "--prefixes", 100)
     assert code == 0, err
     assert "EMF1 " in out and "expected calibration error" in out
-    assert "(7 questions: 5 answered, 2 without an answer, 0 failed; 0 were there already" in out
+    assert "(7 questions, 6 of them scored: 5 answered, 2 without an answer, 0 failed; " in out
+    assert "; 0 were there already; " in out
     assert err.splitlines() == [
         "1 of 8 lines left out:", f"  {folder / 'dev.json'}, line 8: not JSON: "
             "Expecting value at line 1, column 1",

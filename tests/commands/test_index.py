@@ -150,6 +150,21 @@ def test_add_and_remove(capsys, index, tmp_path) -> None:
     assert left(tmp_path) == ["kb.ergo", "kb.tsv", "less.tsv", "more.tsv"]
 
 
+def test_a_file_without_a_single_key_is_refused(capsys, kb, index, tmp_path) -> None:
+    before, less = index.read_bytes(), tmp_path / "less.tsv"
+    less.write_text("no tabs\nnor here\n", encoding="utf-8")
+    for command in (["add", index, less], ["build", less, "-o", tmp_path / "new"]):
+        code, out, err = call(capsys, *command)
+        assert (code, out) == (2, "") and err.count("\n") == 1
+        assert "2 of 2 lines are malformed" in err and "line 1: 1 field" in err
+    assert index.read_bytes() == before
+    less.write_text("", encoding="utf-8")
+    code, _, err = call(capsys, "build", less, "-o", tmp_path / "new")
+    assert code == 2 and "less.tsv is empty" in err
+    assert call(capsys, "add", index, less)[0] == 0 and not (tmp_path / "new").exists()
+    assert call(capsys, "remove", index, kb)[0] == call(capsys, "remove", index, kb)[0] == 0
+
+
 def test_removing_everything_leaves_an_empty_index(capsys, kb, index) -> None:
     assert "0 keys" in call(capsys, "remove", index, kb)[1]
     assert call(capsys, "info", index)[0] == 0 and call(capsys, "verify", index)[0] == 0
@@ -248,7 +263,7 @@ def test_input_that_cannot_be_is_one_line(capsys, index, kb, tmp_path) -> None:
         (["build", none, "-o", out], "cannot read"),
         (["build", tmp_path, "-o", out], "is a folder"),
         (["build", pipe, "-o", out], "pipe or device"),
-        (["build", empty, "-o", out], "contains no valid keys"),
+        (["build", empty, "-o", out], "empty.tsv is empty: give a file"),
         (["build", kb, "-o", out, "--columns", "key"], "contains no valid keys: 5 of 5"),
         (["build", kb, "-o", out, "--columns", "key,x"], "do not make up a key"),
         (["build", kb, "-o", tmp_path], "is a folder"),
@@ -297,7 +312,7 @@ def test_one_is_singular(capsys, index, tmp_path) -> None:
     assert "1 inner node, 1 edge, 1 token in tails" in call(capsys, "info", index)[1]
     one.write_text("a\tb\n")
     err = call(capsys, "add", index, one)[2]
-    assert "1 of 1 line left out" in err and "2 fields where 1 is expected" in err
+    assert "1 of 1 line is malformed" in err and "2 fields where 1 is expected" in err
 
 
 def test_an_index_of_ids_needs_a_tokenizer(capsys, tmp_path) -> None:

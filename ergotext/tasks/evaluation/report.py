@@ -97,10 +97,12 @@ class Evaluation:
     def text(self) -> str:
         """A table of scores, and statistics of the run."""
         asked = len(self.questions.asked)
+        scored = asked if self.marks is None else len(self.marks.right)
+        of_them = f", {scored:,} of them scored" if scored != asked else ""
         told = (
-            f"({counted(asked, 'question')}: {self.answered:,} answered, {self.empty:,} without "
-            f"an answer, {len(self.failed):,} failed; {self.before:,} were there already; "
-            f"{self.seconds:.1f} s)"
+            f"({counted(asked, 'question')}{of_them}: {self.answered:,} answered, "
+            f"{self.empty:,} without an answer, {len(self.failed):,} failed; "
+            f"{self.before:,} were there already; {self.seconds:.1f} s)"
         )
         if self.marks is None:
             return f"no answers to score against\n{told}"
