@@ -101,7 +101,7 @@ def test_answers_run(tmp_path: Path) -> None:
     assert told["question"] == "长江有多长？" and first["values"] == ["约6300公里"]
     assert first["fields"] == {"subject": "长江", "predicate": "长度"}
     assert first["log_prob"] < 0 and 0.5 < first["probability"] <= 1
-    (score,) = re.findall(r"^EMF1 ([\d.]+)", scored, re.MULTILINE)
+    (score,) = re.findall(r"^EMF1 ([\d.]+)$", scored, re.MULTILINE)
     assert float(score) > 80
 
 

@@ -48,3 +48,5 @@ def paraphrase(
         records = task.as_json(found, text, result, emit.ascii_only)
         notes = task.notes(found, result)
         show(emit, result, found, lm.dtype, records, shown.as_json, notes)
+    if not found:
+        typer.echo(f"warning: {task.NOTHING_ELSE}", err=True)

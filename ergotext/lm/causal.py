@@ -70,6 +70,8 @@ class CausalLM:
         self.precision = str(self.dtype).removeprefix("torch.")
         self._reader = self._read_by()
         self._reduced: dict[str, CausalLM] = {}
+        self._whole: CausalLM | None = None
+        """of a copy in lower precision, the model that it is a copy of"""
 
     def __repr__(self) -> str:
         given = f", given {self.vocabulary.text(self.context)!r}" if self.context else ""
@@ -95,6 +97,8 @@ class CausalLM:
 
     def given(self, context: str) -> CausalLM:
         """The same model conditioned on ``context``, a text before every row."""
+        if self._whole is not None:
+            return self._whole.given(context).in_precision(self.precision)
         ids = self.vocabulary.encode(context)
         return CausalLM(
             self.model, self.vocabulary, self.start_id, self.end_id, ids, self.token_budget
@@ -115,13 +119,15 @@ class CausalLM:
         InputError
             No such precision, or PyTorch cannot multiply in it.
         """
+        if self._whole is not None:
+            return self._whole.in_precision(name)
         taken = precision_of(name, self.device)
         if taken in ("float32", self.precision):
             return self
         if taken not in self._reduced:
             other = copy(self)
             other.model, other.projection = reduced(self.model, self.projection, taken)
-            other.precision, other._reduced = taken, {}
+            other.precision, other._reduced, other._whole = taken, {}, self
             other._reader = other._read_by(trusted=True)
             self._reduced[taken] = other
         return self._reduced[taken]

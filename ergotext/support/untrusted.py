@@ -142,10 +142,12 @@ def read_bytes(
 def check_types(
     found: Mapping[str, Any], kinds: Mapping[str, type], optional: Iterable[str] = ()
 ) -> None:
-    """ValueError unless these and no other names are there, with values of these types.
+    """ValueError unless it is an object with these and no other names, and values of these types.
 
     ``True`` is not an integer, and an integer is a number.
     """
+    if not isinstance(found, Mapping):
+        raise ValueError(f"it is {_kind(found)}, not an object")
     if missing := sorted({*kinds} - {*found} - {*optional}):
         raise ValueError(f"it has no {missing[0]}")
     for name, value in found.items():

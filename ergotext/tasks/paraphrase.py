@@ -47,6 +47,10 @@ FEWEST, MOST = 0.75, 1.34
 THRESHOLD = 0.1
 """Particles are resampled late, as their weights do not know of meaning: the more of them differ,
 the more there is to choose from."""
+NOTHING_ELSE = (
+    "no other wording was found: all texts of the run have the words of the one given; use more "
+    "particles (or steps), or another seed"
+)
 
 
 def paraphrase(
@@ -77,7 +81,7 @@ def paraphrase(
     encoder : SentenceEncoder, optional
         Sentence encoder for similarity; without one, word overlap is used.
     meaning : float, optional
-        Weight of closeness of meaning: 200, or 40 without an encoder.
+        Weight of closeness of meaning, above 0: 200, or 40 without an encoder.
     wording : float
         Weight of difference of wording.
     least : float, optional
@@ -92,7 +96,7 @@ def paraphrase(
     ------
     InputError
         The text has no words, or holds what the model cannot spell; the least similarity is
-        outside [0, 1].
+        outside [0, 1], or the weight of meaning is not above 0.
     ZeroWeightError
         No particle came close enough to the text.
 
@@ -109,6 +113,8 @@ def paraphrase(
     same = closeness_of(text, own, encoder, least)
     if meaning is None:
         meaning = MEANING_OF_WORDS if encoder is None else MEANING
+    if not meaning > 0:
+        raise InputError(f"the weight of meaning must be above 0, got {meaning}")
     single = b.grows and one_sentence(text)
     end: End = "sentence" if single else "token"
     energy = (

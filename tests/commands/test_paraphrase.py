@@ -57,6 +57,15 @@ def test_nothing_close_is_one_line(call) -> None:
     assert code == 1 and out == "" and "use more particles" in err and err.count("\n") == 1
 
 
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_run_that_found_nothing_else_says_so(
+    call, form: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ergotext.tasks.paraphrase.words_of", lambda _: ["rain"])
+    code, out, err = call(TEXT, "--particles", "4", *LOOSE, *form)
+    assert code == 0 and "similarity" not in out and "warning: no other wording was found" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

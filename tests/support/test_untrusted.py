@@ -104,3 +104,6 @@ def test_types_are_those_stated() -> None:
     ):
         with pytest.raises(ValueError, match=said):
             check_types(wrong, kinds)
+    for no_object, said in ((["n"], "a list"), ("n", "a text"), (None, "null"), (5, "an integer")):
+        with pytest.raises(ValueError, match=f"it is {said}, not an object"):
+            check_types(no_object, {"n": int})  # type: ignore[arg-type]  # files hold anything

@@ -81,6 +81,9 @@ def test_bad_texts(placed_lm: CausalLM) -> None:
             paraphrase(text, placed_lm, SHORT)
     with pytest.raises(InputError, match="cannot spell"):
         paraphrase("a <mask> b", placed_lm, SHORT)
+    for weight in (0.0, -1.0, math.nan):
+        with pytest.raises(InputError, match="weight of meaning must be above 0"):
+            paraphrase(TEXT, placed_lm, SHORT, meaning=weight, progress=False)
 
 
 def test_which_encoder() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -53,20 +54,27 @@ class Schema:
     def __post_init__(self) -> None:
         used = [name for name in (self.mention, *self.key, self.answer) if name is not None]
         for names in (self.columns, used):
-            if twice := [name for name in names if names.count(name) > 1]:
+            if twice := next((name for name, n in Counter(names).items() if n > 1), None):
                 raise InputError(
                     f"columns {','.join(self.columns)!r:.200} do not make up a key: "
-                    f"{twice[0]!r:.60} is named twice; name each once"
+                    f"{twice!r:.60} is named twice; name each once"
                 )
-        if missing := [name for name in used if name not in self.columns]:
+        known = {*self.columns}
+        if missing := [name for name in used if name not in known]:
             raise InputError(
-                f"there is no column {missing[0]!r:.60}: the columns are {','.join(self.columns)}"
+                f"there is no column {missing[0]!r:.60}: the columns are "
+                f"{','.join(self.columns):.200}"
             )
         if not self.key or (self.mention is None and len(self.key) > 1):
             raise InputError(
                 f"columns {','.join(self.columns)!r:.200} do not make up a key: name subject and "
                 "predicate, or key, and at most one object; or say which column is the mention, "
                 "which others the key, and which the answer"
+            )
+        if self.brackets is not None and not all(map(_encloses, self.brackets)):
+            raise InputError(
+                "brackets must be two texts, without a tab or a line break; got "
+                f"{_BETWEEN.join(self.brackets)!r:.60}"
             )
 
     @classmethod
@@ -120,13 +128,15 @@ class Schema:
             told = json_of(notes[NOTE])
             check_types(told, {"mention": str, "key": list, "answer": str, "brackets": list},
                         optional=["mention", "answer", "brackets"])  # fmt: skip
-            texts = [*told["key"], *told.get("brackets", ["", ""])]
-            if not all(isinstance(text, str) for text in texts) or len(texts) < 2:
-                raise ValueError("a name is not a text")
             brackets = told.get("brackets")
+            texts = [*told["key"], *(brackets or ())]
+            if not all(isinstance(text, str) for text in texts):
+                raise ValueError("a name is not a text")
+            if brackets is not None and len(brackets) != 2:
+                raise ValueError(f"it has {len(brackets)} brackets, not 2")
             pair = None if brackets is None else (brackets[0], brackets[1])
             return cls(columns, told.get("mention"), tuple(told["key"]), told.get("answer"), pair)
-        except (ValueError, TypeError, IndexError, InputError) as error:
+        except (ValueError, InputError) as error:
             raise IndexFileError(
                 f"the index is damaged: its schema is invalid ({error}); build it again"
             ) from error
@@ -198,11 +208,16 @@ class Schema:
         return {"key": key} if parts is None else dict(zip(names, parts, strict=True))
 
 
+def _encloses(bracket: str) -> bool:
+    """Whether a text can stand before or after a suffix."""
+    return bool(bracket) and not any(char in bracket for char in "\t\n\r")
+
+
 def _brackets(told: str | None) -> tuple[str, str] | None:
     if told == NONE:
         return None
     opening, between, closing = ("（…）" if told is None else told).partition(_BETWEEN)
-    if not (opening and between and closing) or "\t" in opening + closing:
+    if not between or not (_encloses(opening) and _encloses(closing)):
         raise InputError(
             f"brackets must be two texts with … between them, such as ' (…)', or none; got {told!r}"
         )

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from ergotext.errors import InputError
 from ergotext.lm.protocols import Decoding
-from ergotext.lm.trie.lines import key_text
 from ergotext.lm.trie.mentions import Near
 from ergotext.lm.trie.restricted import RestrictedKeys
+from ergotext.lm.trie.schema import Schema
 from ergotext.support.arrays import Floats, Ints
 from ergotext.tasks.datasets.kgclue.data import Question, Triple
 from ergotext.tasks.retrieval.calibration import Calibration
@@ -94,7 +94,8 @@ def cases(
         if removed:
             every, paths = spotter.find(texts, other_letters=True, near=near)
             less = [
-                _without(keys, _subject(keys, one)) for keys, one in zip(every, some, strict=True)
+                _without(keys, _subject(keys, one, retriever.schema))
+                for keys, one in zip(every, some, strict=True)
             ]
             found.append(Shortlist(less, paths, potentials_of(lookahead, texts, less)))
         for removing, short in enumerate(found):
@@ -115,14 +116,16 @@ def _weighed(
     if not any(map(len, keys)):
         return []
     potentials = [
-        _likely(values, _place(each, one.answer), calibration.unit)
+        _likely(values, _place(each, one.answer, retriever.schema), calibration.unit)
         for values, each, one in zip(short.potentials or [], keys, asked, strict=True)
     ]
     automaton = RestrictedKeys(retriever.trie, short.paths, len(asked))
     numbers = [each.ordinals for each in keys]
     told = proven_best(decoding, automaton, numbers, potentials, MOST_SCORED, MOST_SCORED)
     each = zip(asked, keys, potentials, told, strict=True)
-    return [_Weighed(one, own, values, best or []) for one, own, values, best in each]
+    return [
+        _Weighed(one, own, values, best or [], retriever.schema) for one, own, values, best in each
+    ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,13 +136,14 @@ class _Weighed:
     keys: Candidates
     potentials: Floats
     best: list[ScoredKey]
+    schema: Schema
 
     def cases(
         self, number: int, calibration: Calibration, removing: bool, removed: bool
     ) -> Iterator[Case]:
         ordinals = [self.keys.trie.ordinal(one.tokens) for one in self.best]
         order = np.searchsorted(self.keys.ordinals, np.array(ordinals, dtype=np.int64))
-        place = _place(self.keys, self.asked.answer)
+        place = _place(self.keys, self.asked.answer, self.schema)
         found = [] if place is None else np.flatnonzero(order == place).tolist()
         right = found[0] if found else None
         if removing:
@@ -182,22 +186,23 @@ def _likely(potentials: Floats, right: int | None, temperature: float) -> Floats
     return np.where(kept, potentials, -np.inf)
 
 
-def _place(keys: Candidates, answer: Triple | None) -> int | None:
-    """Which candidate is the answer's key."""
+def _place(keys: Candidates, answer: Triple | None, schema: Schema) -> int | None:
+    """Which candidate is the answer's key, whose columns are joined as answers join them."""
     if answer is None:
         return None
-    name, _, wanted = key_text(answer.subject, answer.predicate).partition("\t")
     for place, (rest, mention) in enumerate(zip(keys.rests, keys.mention.tolist(), strict=True)):
-        if rest == wanted and mention >= 0 and keys.mentions[mention].subject == name:
-            return place
+        if mention >= 0 and (parts := schema.parts(f"{keys.mentions[mention].subject}\t{rest}")):
+            subject, *key = parts
+            if (subject, " ".join(key)) == (answer.subject, answer.predicate):
+                return place
     return None
 
 
-def _subject(keys: Candidates, asked: Question) -> str | None:
+def _subject(keys: Candidates, asked: Question, schema: Schema) -> str | None:
     """The subject of an answer, if it is among the mentions."""
     if asked.answer is None:
         return None
-    name = key_text(asked.answer.subject, asked.answer.predicate).partition("\t")[0]
+    name = schema.key_text(asked.answer.subject).partition("\t")[0]
     return name if any(mention.subject == name for mention in keys.mentions) else None
 
 

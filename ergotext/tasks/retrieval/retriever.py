@@ -170,6 +170,11 @@ class Retriever:
         """
         restricted = self.triples if spans is None else spans
         width = max(k, 10) if beams is None else beams
+        if calibration is not None and model_probability:
+            raise InputError(
+                "the model's own probability has no calibration: drop calibration or "
+                "model_probability"
+            )
         if calibration is None and lookahead is not None and not model_probability:
             calibration = getattr(lookahead, "calibration", UNFITTED)
         if temperature is None:

@@ -122,6 +122,19 @@ def test_layers_that_are_no_linear_ones_are_copied_too(tokenizer: Any) -> None:
             assert (other(ids).logits - model(ids).logits).abs().max() < 0.1
 
 
+@pytest.mark.parametrize("name", ["bfloat16", "int8"])
+def test_a_copy_leads_back_to_the_model(small_lm: CausalLM, name: str) -> None:
+    """Neither a context nor another precision is made from what was rounded before."""
+    copy = small_lm.in_precision(name)
+    assert copy.in_precision("float32") is small_lm and copy.in_precision(name) is copy
+    other = "int8" if name == "bfloat16" else "bfloat16"
+    assert copy.in_precision(other) is small_lm.in_precision(other)
+    given, batch = copy.given("a b"), TokenBatch.of([[5, 6], [7]])
+    assert given.precision == name and given.context == small_lm.given("a b").context != ()
+    own = small_lm.given("a b").in_precision(name).log_prob(batch)
+    assert torch.equal(given.log_prob(batch), own)
+
+
 def test_forgetting_reaches_the_copies(small_lm: CausalLM) -> None:
     scorer = fluency(small_lm, "The", end=[30]).scorer
     assert isinstance(scorer, EndingScorer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from time import process_time
 
 import pytest
 
@@ -85,10 +86,24 @@ def test_indices_that_note_columns_alone() -> None:
     "{", "[]", "{}", '{"key": []}', '{"key": ["a", "b"]}', '{"key": ["c"]}', '{"key": [1]}',
     '{"key": ["a"], "mention": "a"}', '{"key": ["a"], "mention": "b", "brackets": ["("]}',
     '{"key": ["a"], "mention": "b", "brackets": [1, 2]}', '{"key": ["a"], "more": "b"}',
+    '["key"]', '"key"', "5", "null", '{"key": [["a"]]}', '{"key": ["a"], "mention": null}',
+    '{"key": ["a"], "mention": "b", "brackets": ["", ")"]}',
+    '{"key": ["a"], "mention": "b", "brackets": ["(", "\\t"]}',
+    '{"key": ["a"], "mention": "b", "brackets": ["(", ")", "]"]}',
 ])  # fmt: skip
 def test_damaged_notes(note: str) -> None:
     with pytest.raises(IndexFileError, match="its schema is invalid"):
         Schema.noted({"columns": "a,b", "schema": note})
+
+
+@pytest.mark.parametrize("columns", ["a," * 100_000, ",".join(map(str, range(100_000)))])
+def test_a_header_full_of_columns_takes_no_time(columns: str) -> None:
+    """A header may take a megabyte, and anyone may have written it."""
+    began = process_time()
+    assert Schema.noted({"columns": columns}) is None
+    with pytest.raises(IndexFileError, match="its schema is invalid") as error:
+        Schema.noted({"columns": columns, "schema": '{"key": ["a"], "mention": "b"}'})
+    assert process_time() - began < 2 and len(str(error.value)) < 500
 
 
 @pytest.mark.parametrize(("columns", "parts", "said"), [

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ergotext.errors import ModelError
+from ergotext.errors import InputError, ModelError
 from ergotext.lm.trie import TokenTrie
 from ergotext.lm.trie.spotted import EVIDENCE, Naming
 from ergotext.tasks.retrieval import calibration as module
@@ -130,6 +130,8 @@ def test_without_weights_there_is_no_share(reader: TableReader, trie: TokenTrie)
     assert sum(hit.probability for hit in hits) == pytest.approx(1.0)
     own = hits_of(reader, trie, model_probability=True)
     assert math.isnan(own.none) and own[0].probability != hits[0].probability
+    with pytest.raises(InputError, match="has no calibration: drop"):
+        hits_of(reader, trie, model_probability=True, calibration=always(0))
 
 
 def test_it_is_kept(tmp_path: Path) -> None:

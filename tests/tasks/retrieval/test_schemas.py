@@ -9,6 +9,12 @@ from pathlib import Path
 import pytest
 
 from ergotext.cli import main
+from ergotext.lm.loading import load
+from ergotext.tasks.datasets.kgclue.data import read
+from ergotext.tasks.evaluation.cases import KNOWN, cases
+from ergotext.tasks.retrieval.calibration import UNFITTED
+from ergotext.tasks.retrieval.lookahead.strings import StringMatch
+from ergotext.tasks.retrieval.retriever import Retriever
 from tests.tiny_t5 import saved
 
 
@@ -100,6 +106,13 @@ def test_from_lines_to_scores(
         assert scores["MRR"] > 0
     else:
         assert scores["EMF1"] == scores["EM_S"] == 100
+
+    if not titles:  # a calibration is fitted to what scores as right
+        (question,) = read(tmp_path / "dev.json").asked
+        retriever = Retriever(load(str(model), device="cpu"), index)
+        fitted = list(cases(retriever, StringMatch(), UNFITTED, [question]))
+        (known,) = (case for case in fitted if case.kind == KNOWN)
+        assert known.right is not None
 
     less = base.lines[-1]
     (tmp_path / "less.tsv").write_text(less + "\n", encoding="utf-8")

@@ -101,7 +101,7 @@ def longest(pattern: str) -> float:
     """
     try:
         return _longest(_Parser(pattern).whole())
-    except (PatternError, RecursionError):
+    except (ValueError, OverflowError, RecursionError):  # counts may be of any size
         return math.inf
 
 
@@ -109,8 +109,8 @@ def _longest(node: Node) -> float:
     if isinstance(node, Group):
         return max(sum(map(_longest, way)) for way in node.ways)
     if isinstance(node, Repeat):
-        once = _longest(node.node)
-        return once and once * (math.inf if node.most is None else node.most)
+        once, most = _longest(node.node), math.inf if node.most is None else node.most
+        return once * most if once and most else 0
     return 0 if isinstance(node, Anchor) else 1
 
 

@@ -86,7 +86,7 @@ class MentionWeights:
             reach = told.get("reach", math.inf)
             if math.isnan(reach):
                 raise ValueError("its reach is not a number")
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:  # an integer may be greater than any float
             raise ModelError(f"cannot read {path} ({error}): {advice}") from error
         return cls(weights, reach)
 

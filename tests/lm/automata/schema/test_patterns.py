@@ -92,6 +92,10 @@ def test_what_cannot_be_followed(pattern: str) -> None:
         ("a{2,}", math.inf),
         ("(a*b)?", math.inf),
         ("()*", 0),
+        ("(a*){0}b", 1),
+        (f"(a*){{{'9' * 400}}}", math.inf),  # more than any float
+        (f"a{{{'9' * 400}}}b*", math.inf),
+        (f"a{{{'9' * 5000}}}", math.inf),
         ("[a&&b](?=c)", math.inf),  # not understood
     ],
 )

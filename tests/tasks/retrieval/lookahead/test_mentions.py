@@ -77,8 +77,14 @@ def test_damaged_weights(tmp_path: Path, text: str) -> None:
 
 
 def test_numbers_that_are_none(tmp_path: Path) -> None:
-    values = dict.fromkeys(FEATURES, float("inf"))
-    (tmp_path / NAME).write_text(json.dumps({"weights": values}), encoding="utf-8")
-    with pytest.raises(ModelError, match="fit it again"):
-        MentionWeights.load(tmp_path)
+    none = dict.fromkeys(FEATURES, 0.0)
+    for told in (
+        {"weights": dict.fromkeys(FEATURES, float("inf"))},
+        {"weights": dict.fromkeys(FEATURES, 10**400)},
+        {"weights": none, "reach": 10**400},
+        {"weights": none, "reach": float("nan")},
+    ):
+        (tmp_path / NAME).write_text(json.dumps(told), encoding="utf-8")
+        with pytest.raises(ModelError, match="fit it again"):
+            MentionWeights.load(tmp_path)
     assert not MentionWeights.load(tmp_path / "none").weights
