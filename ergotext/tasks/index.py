@@ -277,7 +277,8 @@ def _no_keys(source: Path, lines: Lines, schema: Schema) -> InputError:
     first = f" (the first: {lines.shown[0]})" if lines.shown else ""
     return InputError(
         f"{source} contains no valid keys: {lines.bad:,} of {counted(lines.read, 'line')} "
-        f"{'is' if lines.read == 1 else 'are'} malformed{first}; name its columns (columns), now {','.join(schema.columns)}"
+        f"{'is' if lines.read == 1 else 'are'} malformed{first}; name its columns (columns), now "
+        f"{','.join(schema.columns)}"
     )
 
 
