@@ -20,7 +20,6 @@ BAD = {
     '{"answer": "a ||| b ||| c"}': "it has no id and no question",
     '{"id": 1, "question": "?", "answer": "a|||b|||c"}': "the answer 'a|||b|||c' is not subject",
     '{"id": 1, "question": "?", "answer": "a ||| b"}': "the answer 'a ||| b' is not subject",
-    '{"id": 1, "question": "?", "answer": ""}': "the answer '' is not subject",
     '{"id": 1, "question": "?", "answer": "a ||| b ||| c ||| d"}': "is not subject",
     '{"id": 1, "question": "?", "answer": ["a", "b", "c"]}': "['a', 'b', 'c'] is not a text",
     '{"id": 1, "question": 7, "answer": "a ||| b ||| c"}': "the question 7 is not a text",
@@ -48,6 +47,17 @@ def test_reads_what_is_there(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert str(answer) == json.loads(GOOD)["answer"]
     assert (found.lines.read, found.lines.bad, found.lines.shown) == (2, 0, [])
+
+
+@pytest.mark.parametrize("titles", [False, True])
+def test_an_empty_answer_says_that_the_base_has_none(tmp_path: Path, titles: bool) -> None:
+    empty, bare = '{"id": 1, "question": "?", "answer": ""}', '{"id": 2, "question": "?"}'
+    path = written(tmp_path / "q.json", empty, bare)
+    found = read(path, titles=titles)
+    assert [(q.id, q.answer, q.title, q.absent) for q in found.asked] == [
+        (1, None, None, True), (2, None, None, False),
+    ]  # fmt: skip
+    assert found.lines.bad == 0
 
 
 @pytest.mark.parametrize("line", BAD, ids=range(len(BAD)))
