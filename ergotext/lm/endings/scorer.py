@@ -67,6 +67,14 @@ class EndingScorer:
         """The same conditioned on ``context``, a text before every row."""
         return EndingScorer(self.lm.given(context), self.rule)
 
+    @property
+    def precision(self) -> str:
+        """What the model multiplies in.
+
+        Written out, as from Python 3.12 ``isinstance`` finds no attribute by ``__getattr__``.
+        """
+        return self.lm.precision if isinstance(self.lm, Reducible) else "float32"
+
     def in_precision(self, name: str) -> EndingScorer:
         """The same over the model in lower precision, if it has one (``CausalLM.in_precision``)."""
         other: Any = self.lm

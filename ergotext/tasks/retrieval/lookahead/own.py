@@ -14,7 +14,7 @@ SUFFIX = ".calibration.json"
 
 def beside(index: Path) -> Path:
     """The file of the calibration of an index: kb.ergo has kb.calibration.json."""
-    return index.with_suffix(SUFFIX)
+    return index.parent / f"{index.stem}{SUFFIX}"  # of any path: "" and ".." have no suffix
 
 
 def origin(index: Path, model: str, lookahead: str) -> dict[str, str]:
