@@ -41,6 +41,7 @@ def test_texts_end_with_a_sentence_or_a_line(placed_lm: CausalLM) -> None:
     assert lines(two)[0].isfinite() and lines(two)[1].isinf()
     # The mass of all that begins a line is the end's.
     scorer, row = lines.scorer, TokenBatch.of([encode(" It is.")])
+    # The scorer of lines has a model within; the protocol of scorers does not say so.
     plain = scorer.lm.next_log_prob(row, row.length)[0]  # type: ignore[attr-defined]
     ends = [t for t in range(430) if placed_lm.vocabulary.text([t]).startswith(("\n", "\r"))]
     assert ends

@@ -6,6 +6,7 @@ draws and no truth (``samplers.weighted.rescoring``).
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from copy import deepcopy
 from itertools import chain
 from typing import Literal, cast, get_args
@@ -66,6 +67,7 @@ def _has(name: str) -> bool:
 def _multiplies(device: torch.device) -> bool:
     """Whether PyTorch multiplies matrices of int8 there, and rightly."""
     a = torch.arange(-128, 128).view(-1, 16)
+    # What PyTorch raises for a private function that it lacks, or has not for this device.
     try:
         one = a.to(device, torch.int8)
         found = torch._int_mm(one, one.t().contiguous())
@@ -74,7 +76,7 @@ def _multiplies(device: torch.device) -> bool:
     return bool((found.cpu() == a @ a.t()).all())
 
 
-class Product(nn.Module):
+class Product(nn.Module, ABC):
     """``x @ weight.T + bias`` in lower precision."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
@@ -89,9 +91,9 @@ class Product(nn.Module):
             found = found + self.bias
         return found.view(*x.shape[:-1], self.rows).to(x.dtype)
 
+    @abstractmethod
     def multiply(self, x: Tensor) -> Tensor:
         """float32 [N, V] of x [N, D]."""
-        raise NotImplementedError
 
 
 class Int8Product(Product):

@@ -42,6 +42,7 @@ def check(schema: Schema, path: Path, build: object = build_from_lines) -> None:
     """The keys of lines are those of ``key_text``, with their answers, and give the fields back."""
     lines = rows(schema)
     path.write_text("".join("\t".join(row) + "\n" for row in lines), encoding="utf-8")
+    # ``build`` is a fault's: an object to mypy.
     trie, read = build(path, columns=schema)  # type: ignore[operator]
     assert read.bad == 0
     expected: dict[str, list[str]] = {}
@@ -120,6 +121,7 @@ def test_a_header_full_of_columns_takes_no_time(columns: str) -> None:
 ])  # fmt: skip
 def test_schemas_that_cannot_be(columns: str, parts: dict[str, object], said: str) -> None:
     with pytest.raises(InputError, match=said):
+        # A table of cases has parts of several types.
         Schema.of(columns.split(","), **parts)  # type: ignore[arg-type]
 
 

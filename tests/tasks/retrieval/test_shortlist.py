@@ -42,6 +42,7 @@ def potential(reach: float, module: object = learned) -> learned.Matched:
     torch.manual_seed(1)
     matcher = Matcher("abcdefirstcond什么", width=8, hidden=8).eval()
     weighs = MentionWeights(WEIGHTS, reach)
+    # A module with a fault in it is an object to mypy; likewise below.
     found: learned.Matched = module.Matched(matcher, 20.0, mentions=weighs)  # type: ignore[attr-defined]
     return found
 
@@ -60,6 +61,7 @@ def everything(spotter: Spotter, ahead: learned.Matched) -> dict[str, dict[int, 
 def shortlisted(
     spotter: Spotter, ahead: learned.Matched, module: object = shortlist
 ) -> tuple[dict[str, dict[int, float]], list[Candidates], object]:
+    # A module with a fault in it is an object to mypy.
     found = module.shortlisted(spotter, TEXTS, ahead)  # type: ignore[attr-defined]
     each = zip(TEXTS, found.candidates, found.potentials, strict=True)
     told = {
@@ -97,6 +99,7 @@ def check_shortlist(spotter: Spotter, reach: float, here: object, ahead: object)
                 assert value == pytest.approx(whole[text][ordinal], abs=1e-3)
             again = np.searchsorted(every[number].ordinals, ordinal)
             assert value == pytest.approx(at_once[number][again], abs=1e-3)
+        # The fault's function takes whatever the real one takes.
         edges = paths.input == number  # type: ignore[attr-defined]
         near = "never" if here_too == set(sure) else "always"
         _, expected = spotter.find([text], other_letters=True, near=near)
@@ -117,6 +120,7 @@ def test_settled_questions_are_not_searched(
 
     def nearer(questions: Sequence[str], spotted: object) -> object:
         asked.extend(questions)
+        # The fault passes on what it was given, without its type.
         return before(questions, spotted)  # type: ignore[arg-type]
 
     before = spotter.nearer
