@@ -99,10 +99,11 @@ class CausalLM:
         """The same model conditioned on ``context``, a text before every row."""
         if self._whole is not None:
             return self._whole.given(context).in_precision(self.precision)
-        ids = self.vocabulary.encode(context)
-        return CausalLM(
-            self.model, self.vocabulary, self.start_id, self.end_id, ids, self.token_budget
-        )
+        other = copy(self)
+        other.context, other._reduced = tuple(self.vocabulary.encode(context)), {}
+        # That the model reads rows side by side was tried when it was first taken.
+        other._reader = other._read_by(trusted=True)
+        return other
 
     def in_precision(self, name: str) -> CausalLM:
         """The same model, multiplying in lower precision: a little off, and for proposals only.

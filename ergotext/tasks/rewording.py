@@ -6,6 +6,7 @@ from ergotext.lm.causal import CausalLM
 from ergotext.lm.endings.closing import line_breaks
 from ergotext.lm.energies.terms import End, Fluency, fluency
 from ergotext.support.words import is_unspaced
+from ergotext.tasks.prompting import prompted
 
 FRAME = "Sentence: {text}\nIn other words:{said}"
 FRAME_UNSPACED = "句子：{text}\n换句话说：{said}"
@@ -50,11 +51,9 @@ def rewording(text: str, lm: CausalLM, room: int, *, single: bool) -> Fluency:
     examples = EXAMPLES_UNSPACED if unspaced else EXAMPLES
     space = "" if unspaced else " "
     shown = [_filled(frame, a, space + b) for a, b in examples]
-    contexts = ["\n\n".join([*shown[n:], _filled(frame, text, "")]) for n in range(len(shown) + 1)]
-    most = lm.max_positions - 1 - room
-    fits = (each for each in contexts if len(lm.vocabulary.encode(each)) <= most)
+    asked = prompted(shown, _filled(frame, text, ""), lm, room)
     end: End = "sentence" if single else line_breaks(lm.vocabulary, lm.end_id)
-    return fluency(lm, next(fits, contexts[-1]), end)
+    return fluency(asked, end=end)
 
 
 def _filled(frame: str, text: str, said: str) -> str:

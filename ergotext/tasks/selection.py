@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from difflib import SequenceMatcher
 
 from ergotext.samplers.result import Result
@@ -11,32 +11,41 @@ from ergotext.samplers.weighted.result import WeightedResult
 from ergotext.support.words import is_unspaced
 
 
-def chosen(result: Result | WeightedResult, count: int) -> list[Sample]:
+def per_token(one: Sample) -> float:
+    """log p a token in nats, the end counted as one."""
+    return one.log_prob / (len(one.tokens) + 1)
+
+
+def chosen(
+    result: Result | WeightedResult, count: int, merit: Callable[[Sample], float] = per_token
+) -> list[Sample]:
     """The ``count`` best texts of a run.
 
-    Of chains those of lowest energy. Of particles those of highest log p a token: texts that come
+    Of chains those of lowest energy. Of particles those of the greatest merit: texts that come
     from different ancestors, differ in more than a word and hold no three tokens twice go first;
     with too few of these, others follow.
+
+    Parameters
+    ----------
+    result : Result or WeightedResult
+    count : int
+    merit : callable
+        By default log p a token.
     """
     if isinstance(result, Result):
         return result.best(count)
     everything = result.best(len(result.samples))
     place = {row: k for k, row in reversed(list(enumerate(result.samples.batch.rows())))}
     root = [int(result.samples.root[place[one.tokens]]) for one in everything]
-    order = sorted(range(len(everything)), key=lambda k: -per_token(everything[k]))
+    order = sorted(range(len(everything)), key=lambda k: -merit(everything[k]))
     found: list[int] = []
     for least in (2, 1, 0):
         for k in order:
-            merit = _new(k, found, everything) * (1 + (root[k] not in {root[j] for j in found}))
-            if len(found) < count and k not in found and merit >= least:
+            rank = _new(k, found, everything) * (1 + (root[k] not in {root[j] for j in found}))
+            if len(found) < count and k not in found and rank >= least:
                 found.append(k)
     best = sorted(found, key=lambda k: (repeats(everything[k].tokens), order.index(k)))
     return [everything[k] for k in best]
-
-
-def per_token(one: Sample) -> float:
-    """log p a token in nats, the end counted as one."""
-    return one.log_prob / (len(one.tokens) + 1)
 
 
 def repeats(tokens: Sequence[int]) -> bool:

@@ -13,10 +13,13 @@ from ergotext.lm.energies.terms import End, Fluency, fluency, length
 from ergotext.lm.text_scorer import TextScorer
 from ergotext.samplers.options import check_window
 from ergotext.samplers.result import Result
+from ergotext.samplers.texts import Sample
 from ergotext.samplers.weighted.result import WeightedResult
 from ergotext.support.untrusted import json_of
 from ergotext.support.words import Keyword, alternatives, check_texts, check_word, is_unspaced
-from ergotext.tasks.budget import Budget, chained, grown
+from ergotext.tasks.budget import Budget, chained, grown, turned
+from ergotext.tasks.request import requested
+from ergotext.tasks.selection import per_token
 
 CONTEXT = "It was a quiet morning in the small town."
 CONTEXT_UNSPACED = "那是小镇上一个安静的早晨。"
@@ -28,6 +31,8 @@ GROWN, MORE = 22, 12
 """Greatest length of texts that are grown, and tokens that it has beside the keywords'."""
 TOKENS_A_WORD = 1.4
 """Tokens that a word takes where so many words are asked for."""
+LENGTH_PENALTY = 0.6
+"""Exponent of the length by which energies of texts are divided when they are compared."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,11 @@ def write(
 ) -> Result | WeightedResult:
     """Look for fluent sentences in which every keyword occurs verbatim.
 
+    Texts that are grown (smc) are drawn as the model's answers to a request for a sentence with
+    these words (``request``). Their energy is −log p after the context, and −log p after the
+    request: the first says how good a sentence is, the second how well the words go together in it.
+    Chains have the first alone, and a length.
+
     Parameters
     ----------
     words : sequence of (str or sequence of str)
@@ -83,7 +93,8 @@ def write(
     Returns
     -------
     WeightedResult or Result
-        Of particles or of chains; ``selection.chosen`` gives the n best.
+        Of particles or of chains; ``selection.chosen`` gives the n best (for particles, by
+        ``merit``).
 
     Raises
     ------
@@ -114,7 +125,10 @@ def write_all(
     problems = [
         problem_of(words, given[text], b, asked) for words, text in zip(sets, texts, strict=True)
     ]
-    return (_found(problem, b, progress) for problem in problems)
+    if not b.grows:
+        return (_edited(problem, b, progress) for problem in problems)
+    after = context or ""
+    return (_grown(problem, lm, after, b, asked, progress) for problem in problems)
 
 
 @dataclass(frozen=True)
@@ -165,11 +179,45 @@ def problem_of(
     return problem
 
 
-def _found(problem: Problem, budget: Budget, progress: bool) -> Result | WeightedResult:
-    if problem.prior is not None:
-        energy = problem.fluent + problem.demanded + problem.prior
-        return chained(energy, budget, problem.max_length, progress=progress)
-    return grown(problem.fluent, problem.demanded, budget, problem.max_length, progress=progress)
+def _edited(problem: Problem, budget: Budget, progress: bool) -> Result:
+    assert problem.prior is not None
+    energy = problem.fluent + problem.demanded + problem.prior
+    return chained(energy, budget, problem.max_length, progress=progress)
+
+
+def _grown(
+    problem: Problem,
+    lm: TextScorer,
+    context: str,
+    budget: Budget,
+    demands: Demands,
+    progress: bool,
+) -> WeightedResult:
+    """Texts drawn as answers to a request, weighed by the energy."""
+    most, demanded = problem.max_length, problem.demanded
+    request = requested(
+        demanded.words, lm, most, context=context, end=demands.end, in_order=demands.in_order
+    )
+    found = grown(request, demanded, budget, most, progress=progress)
+    return turned(found, problem.fluent + request + demanded, demanded)
+
+
+def merit(one: Sample) -> float:
+    """What texts that were grown are ranked by: −E over ((6 + n)/6)^0.6, in nats.
+
+    Of two texts the shorter has nearly always the lower energy. Divided by a power of the length
+    (of n tokens and the end), longer ones have a chance: Wu et al. 2016, "Google's neural machine
+    translation system", equation 14, with the exponent of its section 7.
+    """
+    return -one.energy / float(((6 + len(one.tokens)) / 6) ** LENGTH_PENALTY)
+
+
+def notes(found: Sequence[Sample]) -> list[str]:
+    """What a reader is told of each text: log p, nats a token, energy."""
+    return [
+        f"log p {one.log_prob:.1f}, {per_token(one):.2f} a token, energy {one.energy:.1f}"
+        for one in found
+    ]
 
 
 def check_sets(sets: Sequence[Sequence[Keyword]]) -> None:

@@ -21,6 +21,7 @@ from ergotext.support.words import count_words, holds_words
 from ergotext.tasks import texts
 from ergotext.tasks import write as task
 from ergotext.tasks.budget import PARTICLES, Budget
+from ergotext.tasks.request import requested
 from ergotext.tasks.selection import alike, chosen, per_token, repeats
 from ergotext.testing.toy import ToyFluency, ToyScorer
 
@@ -108,18 +109,19 @@ def test_particles_hold_every_word(lm: CausalLM) -> None:
     asked = task.Demands(without=["cat"], words_between=(2, 8), max_length=16)
     result = task.write(["summer", ("dog", "dogs")], lm, Budget(), asked, progress=False)
     assert result.sampler == "smc" and len(result.samples) > 1
-    best = chosen(result, 5)
+    best = chosen(result, 5, task.merit)
     for one in best:
         assert holds_words(one.text, ["summer", ("dog", "dogs")], True, without=["cat"])
         assert 2 <= count_words(one.text) <= 8
-        assert one.energy == pytest.approx(-one.log_prob, abs=1e-4)
-    rates = [(not repeats(one.tokens), per_token(one)) for one in best]
+        assert one.terms["fluency"] == pytest.approx(-one.log_prob, abs=1e-4)
+        assert one.energy == pytest.approx(one.terms["fluency"] + one.terms["request"], abs=1e-4)
+    rates = [(not repeats(one.tokens), task.merit(one)) for one in best]
     assert rates == sorted(rates, reverse=True)
     samples = result.samples
     assert isinstance(samples, Particles) and len(set(samples.batch.rows())) <= 16
     assert samples.tries == 64 == PARTICLES
     again = task.write(["summer", ("dog", "dogs")], lm, Budget(), asked, progress=False)
-    assert [one.text for one in chosen(again, 5)] == [one.text for one in best]
+    assert [one.text for one in chosen(again, 5, task.merit)] == [one.text for one in best]
 
 
 def test_what_is_shown_is_scored_by_the_model_itself(
@@ -133,12 +135,11 @@ def test_what_is_shown_is_scored_by_the_model_itself(
     assert isinstance(samples, Particles) and samples.proposed_in == "int8"
     assert "40 particles, proposed in int8, " in texts.how(result)
     lm.forget()
-    model = fluency(lm, task.default_context(["summer"]), "sentence")
+    model = fluency(lm, task.CONTEXT, "sentence") + requested(["summer"], lm, 10)
     torch.testing.assert_close(result.energy, model(samples.batch), rtol=0, atol=1e-4)
     monkeypatch.setattr(reduced, "_fastest", lambda: "float32")
     plain = task.write(["summer"], lm, Budget(particles=40), asked, progress=False)
     assert plain.samples.proposed_in is None and "proposed" not in texts.how(plain)
-    assert abs(plain.log_z - result.log_z) < 3
 
 
 def test_phrases_that_cannot_fit_are_refused_before_the_run(

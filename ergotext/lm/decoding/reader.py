@@ -8,6 +8,7 @@ from transformers import DynamicCache, PreTrainedModel
 
 from ergotext.errors import InputError, ModelError
 from ergotext.lm.decoding.memo import PrefixMemo, RowCache
+from ergotext.lm.decoding.opening import blocks, keep, known
 from ergotext.lm.decoding.packing import pack
 from ergotext.lm.decoding.past import CACHE
 from ergotext.lm.decoding.projection import Projection
@@ -67,7 +68,8 @@ class Reader:
         self.token_budget = token_budget
         self.max_positions = max_positions
         self.device, self.dtype = projection.weight.device, model.dtype
-        self._before, root = self._open()
+        self.check_length(0)
+        self._before, root = self._rooted(*(self._blockwise() if trusted else self._open()))
         if not trusted:
             self._check_packing(root)
         self.memo = PrefixMemo(root, MEMO_TOKENS)
@@ -277,9 +279,29 @@ class Reader:
         return parts
 
     @torch.inference_mode()
-    def _open(self) -> tuple[Tensor, RowCache]:
-        """Read the opening, and check that the model is of the kind we can drive."""
-        self.check_length(0)
+    def _blockwise(self) -> tuple[Tensor, Tensor]:
+        """The cache of the opening and the state [1, D] after it, read block by block."""
+        where, at, layers = str(self.device), 0, Layers()
+        *before, whole = blocks(self.opening)
+        for beginning in before:
+            cache = known(self.model, where, beginning)
+            if cache is None:
+                cache, _ = self._read_on(beginning, at, layers)
+                keep(self.model, where, beginning, cache)
+            layers, at = [(layer[0][None], layer[1][None]) for layer in cache], len(beginning)
+        return self._read_on(whole, at, layers)
+
+    def _read_on(self, tokens: tuple[int, ...], at: int, layers: Layers) -> tuple[Tensor, Tensor]:
+        """The cache of tokens of which the first ``at`` were read, and the state [1, D] after."""
+        every = len(tokens)
+        seen = torch.ones(every - at, every, dtype=torch.bool).tril(at)[None]
+        ids, position = torch.tensor([tokens[at:]]), torch.arange(at, every)[None]
+        states, layers = self.run(ids, seen, position, layers)
+        return torch.stack([torch.stack([k[0], v[0]]) for k, v in layers]), states[0, -1:]
+
+    @torch.inference_mode()
+    def _open(self) -> tuple[Tensor, Tensor]:
+        """The same, of a model that may be of a kind that we cannot drive."""
         ids = torch.tensor([self.opening], device=self.device)
         kind = self.model.config.model_type
         try:
@@ -300,6 +322,11 @@ class Reader:
                 f"the logits of the model type {kind!r} are not a known projection of its hidden "
                 "states, so its probabilities would be wrong; use another model"
             )
+        return kv, hidden
+
+    @torch.inference_mode()
+    def _rooted(self, kv: Tensor, hidden: Tensor) -> tuple[Tensor, RowCache]:
+        """The cache of the opening, and the reading of the empty row after it."""
         log_z = self.projection.log_z(hidden)
         end = self._token_log_prob([()], [hidden], [log_z])[0]
         return kv, RowCache((), kv[:, :, :, :0], hidden, log_z, end)

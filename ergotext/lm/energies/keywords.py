@@ -62,8 +62,13 @@ class Keywords(Term):
         return self._scorer
 
     def bind(self, scorer: TextScorer) -> Keywords:
-        limits = self._limits
-        return self if self._scorer is scorer else Keywords(self.words, *limits, scorer)
+        if self._scorer is scorer:
+            return self
+        bound = Keywords(self.words, *self._limits, scorer)
+        if self._scorer is not None and pieces_of(self._scorer) is pieces_of(scorer):
+            # Of the same tokenizer: the automaton is the same too, and is made once.
+            bound.__dict__.update({k: v for k, v in vars(self).items() if k == "automaton"})
+        return bound
 
     @property
     def spelled(self) -> list[list[int]]:

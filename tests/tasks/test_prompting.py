@@ -1,0 +1,19 @@
+"""A model after a request and examples of it."""
+
+from __future__ import annotations
+
+from ergotext.lm.causal import CausalLM
+from ergotext.tasks.prompting import prompted
+
+
+def test_examples_go_where_the_window_is_short(placed_lm: CausalLM) -> None:
+    encode = placed_lm.vocabulary.encode
+    for expected in ("A: b\n\nC: d\n\nE:", "C: d\n\nE:", "E:"):
+        room = placed_lm.max_positions - 1 - len(encode(expected))
+        for spare, fits in ((room, True), (room + 1, False)):
+            scorer = prompted(["A: b", "C: d"], "E:", placed_lm, spare)
+            # The scorer is a CausalLM; the protocol does not say so.
+            said = placed_lm.vocabulary.text(scorer.context)  # type: ignore[attr-defined]
+            assert (said == expected) == (fits or expected == "E:")
+    # One that has a context already loses it.
+    assert prompted([], "E:", placed_lm.given("x" * 9), 1).context == tuple(encode("E:"))  # type: ignore[attr-defined]  # see above
