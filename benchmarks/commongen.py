@@ -35,7 +35,7 @@ from ergotext.support.forms import with_forms
 from ergotext.support.words import Keyword, alternatives
 from ergotext.tasks.budget import Budget
 from ergotext.tasks.selection import chosen, repeats
-from ergotext.tasks.write import CONTEXT, Demands, merit, write_all
+from ergotext.tasks.write import CONTEXT, Demands, write_all
 
 PROMPT = "Write one short sentence that contains all of these words exactly as given: {}."
 
@@ -122,7 +122,7 @@ def main() -> None:
     results = write_all(sets, lm, budget, demands, context=CONTEXT, progress=False)
     for one, words in zip(given, sets, strict=True):
         began = time.perf_counter()
-        best = chosen(next(results), 1, merit)[0]
+        best = chosen(next(results), 1)[0]
         seconds.append(time.perf_counter() - began)
         held += holds(best.text, words)
         repeated += repeats(best.tokens)

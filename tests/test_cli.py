@@ -60,7 +60,9 @@ def test_particles_write_by_default(capsys, model_folder) -> None:
         assert record["spellings"][0] == "summer" and record["spellings"][1] in ("sun", "dog")
         assert holds_words(record["text"], ["summer", ("sun", "dog")], any_order=True)
         assert "cat" not in words and 5 <= count_words(record["text"]) <= 6
-        assert record["energy"] == pytest.approx(-record["log_prob"])
+        terms = record["terms"]
+        assert terms["fluency"] == pytest.approx(-record["log_prob"])
+        assert record["energy"] == pytest.approx(terms["fluency"] + terms["request"])
     assert call(capsys, "write", *arguments, *limits, "--json", "-n", "20")[1] == out
 
 

@@ -104,12 +104,12 @@ def write(
     results = task.write_all(sets, lm.load(), budget, demands, context=text.context)
     with emit:
         for named, one, result in zip(given, sets, results, strict=True):
-            best = chosen(result, shown.count, task.merit)
+            best = chosen(result, shown.count)
             beside = [
                 {"keywords": named, "spellings": spellings_used(each.text, one)} for each in best
             ]
             listed = records(best, beside, emit.ascii_only)
-            show(emit, result, best, lm.dtype, listed, shown.as_json, task.notes(best))
+            show(emit, result, best, lm.dtype, listed, shown.as_json)
 
 
 def _keywords(words: list[str], forms: bool) -> list[Keyword]:

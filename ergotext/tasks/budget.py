@@ -128,6 +128,30 @@ def grown(
     )
 
 
+def answers(
+    request: Term,
+    fluent: Term,
+    demanded: Term,
+    budget: Budget,
+    max_length: int,
+    *,
+    progress: bool = True,
+) -> WeightedResult:
+    """Texts drawn as answers to a request, with the energy fluent + request + demanded.
+
+    Parameters
+    ----------
+    request, fluent : Term
+        −log p after the request (``tasks.request``), and after the context alone.
+    demanded : Term
+        The constraint.
+    budget : Budget
+    max_length : int
+    """
+    found = grown(request, demanded, budget, max_length, progress=progress)
+    return turned(found, fluent + request + demanded, demanded)
+
+
 def turned(result: WeightedResult, energy: Sum, close: Term) -> WeightedResult:
     """A run of ``grown`` as one of another energy: the weights are those of exp(−E).
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 from ergotext.errors import InputError
@@ -19,7 +20,8 @@ from ergotext.samplers.texts import Sample
 from ergotext.samplers.weighted.result import WeightedResult
 from ergotext.support.words import check_text
 from ergotext.support.words import check_texts as check_all_texts
-from ergotext.tasks.budget import Budget, chained, grown
+from ergotext.tasks.budget import Budget, answers, chained
+from ergotext.tasks.request import Request, text_filled
 from ergotext.tasks.texts import as_json as records
 from ergotext.tasks.write import default_context
 
@@ -43,7 +45,9 @@ def infill(
 
     The energy is −log p of the whole text, so that a filling fits what is after it as well as what
     is before. Particles (smc) grow the text from left to right and know what is given further on;
-    they end with the sentence if the template is one, else at the model's end token.
+    they end with the sentence if the template is one, else at the model's end token. They are drawn
+    as the model's answers to a request to fill the blanks (``request``), and their energy has
+    −log p after that request as well.
 
     Parameters
     ----------
@@ -99,6 +103,8 @@ class _Problem(NamedTuple):
     fluent: Fluency
     demanded: TemplateTerm
     max_length: int
+    request: Callable[[], Request] | None
+    """of what is grown; made when it is needed, as reading it takes a while"""
 
 
 def _problem(text: str, lm: CausalLM, context: str | None, budget: Budget) -> _Problem:
@@ -111,7 +117,11 @@ def _problem(text: str, lm: CausalLM, context: str | None, budget: Budget) -> _P
     room = [_grown(blank) if budget.grows else ROOM for blank in parts.blanks]
     max_length = demanded.initial(1).longest + sum(room)
     check_window(fluent, max_length)
-    return _Problem(fluent, demanded, max_length)
+    if not budget.grows:
+        return _Problem(fluent, demanded, max_length, None)
+    asked = "___".join(parts.given)
+    request = partial(text_filled, asked, lm, max_length, context=context or "", end=end)
+    return _Problem(fluent, demanded, max_length, request)
 
 
 def _grown(blank: Blank) -> int:
@@ -120,9 +130,9 @@ def _grown(blank: Blank) -> int:
 
 
 def _found(problem: _Problem, budget: Budget, progress: bool) -> Result | WeightedResult:
-    fluent, demanded, most = problem
-    if budget.grows:
-        return grown(fluent, demanded, budget, most, progress=progress)
+    fluent, demanded, most, request = problem
+    if request is not None:
+        return answers(request(), fluent, demanded, budget, most, progress=progress)
     moves = EditMoves(most, MOVES)
     steps = STEPS if budget.steps is None else budget.steps
     return chained(

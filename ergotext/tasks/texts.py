@@ -22,13 +22,16 @@ def as_text(
 ) -> str:
     """The texts with a note on each, and a line on how they were found.
 
-    By default a note tells log p, and log p a token.
+    By default a note tells log p, log p a token, and the energy.
 
     Line breaks and control characters inside a text are shown as spaces, so that every line is
     one text and nothing in it drives the terminal.
     """
     if notes is None:
-        notes = [f"log p {one.log_prob:.1f}, {per_token(one):.2f} a token" for one in best]
+        notes = [
+            f"log p {one.log_prob:.1f}, {per_token(one):.2f} a token, energy {one.energy:.1f}"
+            for one in best
+        ]
     lines = [f"{as_line(one.text)}  [{note}]" for one, note in zip(best, notes, strict=True)]
     return "\n".join([*lines, how(result, approximate)])
 

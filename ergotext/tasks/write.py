@@ -13,13 +13,11 @@ from ergotext.lm.energies.terms import End, Fluency, fluency, length
 from ergotext.lm.text_scorer import TextScorer
 from ergotext.samplers.options import check_window
 from ergotext.samplers.result import Result
-from ergotext.samplers.texts import Sample
 from ergotext.samplers.weighted.result import WeightedResult
 from ergotext.support.untrusted import json_of
 from ergotext.support.words import Keyword, alternatives, check_texts, check_word, is_unspaced
-from ergotext.tasks.budget import Budget, chained, grown, turned
-from ergotext.tasks.request import requested
-from ergotext.tasks.selection import per_token
+from ergotext.tasks.budget import Budget, answers, chained
+from ergotext.tasks.request import sentence_with
 
 CONTEXT = "It was a quiet morning in the small town."
 CONTEXT_UNSPACED = "那是小镇上一个安静的早晨。"
@@ -31,8 +29,6 @@ GROWN, MORE = 22, 12
 """Greatest length of texts that are grown, and tokens that it has beside the keywords'."""
 TOKENS_A_WORD = 1.4
 """Tokens that a word takes where so many words are asked for."""
-LENGTH_PENALTY = 0.6
-"""Exponent of the length by which energies of texts are divided when they are compared."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +89,7 @@ def write(
     Returns
     -------
     WeightedResult or Result
-        Of particles or of chains; ``selection.chosen`` gives the n best (for particles, by
-        ``merit``).
+        Of particles or of chains; ``selection.chosen`` gives the n best.
 
     Raises
     ------
@@ -195,29 +190,10 @@ def _grown(
 ) -> WeightedResult:
     """Texts drawn as answers to a request, weighed by the energy."""
     most, demanded = problem.max_length, problem.demanded
-    request = requested(
+    request = sentence_with(
         demanded.words, lm, most, context=context, end=demands.end, in_order=demands.in_order
     )
-    found = grown(request, demanded, budget, most, progress=progress)
-    return turned(found, problem.fluent + request + demanded, demanded)
-
-
-def merit(one: Sample) -> float:
-    """What texts that were grown are ranked by: −E over ((6 + n)/6)^0.6, in nats.
-
-    Of two texts the shorter has nearly always the lower energy. Divided by a power of the length
-    (of n tokens and the end), longer ones have a chance: Wu et al. 2016, "Google's neural machine
-    translation system", equation 14, with the exponent of its section 7.
-    """
-    return -one.energy / float(((6 + len(one.tokens)) / 6) ** LENGTH_PENALTY)
-
-
-def notes(found: Sequence[Sample]) -> list[str]:
-    """What a reader is told of each text: log p, nats a token, energy."""
-    return [
-        f"log p {one.log_prob:.1f}, {per_token(one):.2f} a token, energy {one.energy:.1f}"
-        for one in found
-    ]
+    return answers(request, problem.fluent, demanded, budget, most, progress=progress)
 
 
 def check_sets(sets: Sequence[Sequence[Keyword]]) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from ergotext.errors import InputError
 from ergotext.lm.causal import CausalLM
 from ergotext.tasks.prompting import prompted
 
@@ -15,5 +18,9 @@ def test_examples_go_where_the_window_is_short(placed_lm: CausalLM) -> None:
             # The scorer is a CausalLM; the protocol does not say so.
             said = placed_lm.vocabulary.text(scorer.context)  # type: ignore[attr-defined]
             assert (said == expected) == (fits or expected == "E:")
+    beyond = placed_lm.max_positions - len(encode("E:"))
+    with pytest.raises(InputError, match="token positions"):
+        prompted(["A: b"], "E:" * 90, placed_lm, 1)
+    assert prompted(["A: b"], "E:", placed_lm, beyond, "").context == ()  # type: ignore[attr-defined]  # see above
     # One that has a context already loses it.
     assert prompted([], "E:", placed_lm.given("x" * 9), 1).context == tuple(encode("E:"))  # type: ignore[attr-defined]  # see above

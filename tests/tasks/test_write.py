@@ -21,8 +21,8 @@ from ergotext.support.words import count_words, holds_words
 from ergotext.tasks import texts
 from ergotext.tasks import write as task
 from ergotext.tasks.budget import PARTICLES, Budget
-from ergotext.tasks.request import requested
-from ergotext.tasks.selection import alike, chosen, per_token, repeats
+from ergotext.tasks.request import sentence_with
+from ergotext.tasks.selection import alike, chosen, merit, per_token, repeats
 from ergotext.testing.toy import ToyFluency, ToyScorer
 
 
@@ -99,7 +99,7 @@ def test_nothing_in_a_text_drives_the_terminal(lm: CausalLM) -> None:
     best = result.best(1)[0]
     odd = et.samplers.Sample("a\x1b[31m\nb\u202ec", -1.0, 1.0, {}, 0, 0, ())
     lines = texts.as_text(result, [odd, best], approximate=True).split("\n")
-    assert lines[0] == "a [31m b c  [log p -1.0, -1.00 a token]" and len(lines) == 3
+    assert lines[0] == "a [31m b c  [log p -1.0, -1.00 a token, energy 1.0]" and len(lines) == 3
     assert "approximate" in lines[2] and "15 steps" in lines[2]
     record = json.loads(texts.as_json([odd], [{"keywords": ["a"]}]))
     assert record["text"] == odd.text and record["keywords"] == ["a"]
@@ -109,19 +109,19 @@ def test_particles_hold_every_word(lm: CausalLM) -> None:
     asked = task.Demands(without=["cat"], words_between=(2, 8), max_length=16)
     result = task.write(["summer", ("dog", "dogs")], lm, Budget(), asked, progress=False)
     assert result.sampler == "smc" and len(result.samples) > 1
-    best = chosen(result, 5, task.merit)
+    best = chosen(result, 5)
     for one in best:
         assert holds_words(one.text, ["summer", ("dog", "dogs")], True, without=["cat"])
         assert 2 <= count_words(one.text) <= 8
         assert one.terms["fluency"] == pytest.approx(-one.log_prob, abs=1e-4)
         assert one.energy == pytest.approx(one.terms["fluency"] + one.terms["request"], abs=1e-4)
-    rates = [(not repeats(one.tokens), task.merit(one)) for one in best]
+    rates = [(not repeats(one.tokens), merit(one)) for one in best]
     assert rates == sorted(rates, reverse=True)
     samples = result.samples
     assert isinstance(samples, Particles) and len(set(samples.batch.rows())) <= 16
     assert samples.tries == 64 == PARTICLES
     again = task.write(["summer", ("dog", "dogs")], lm, Budget(), asked, progress=False)
-    assert [one.text for one in chosen(again, 5, task.merit)] == [one.text for one in best]
+    assert [one.text for one in chosen(again, 5)] == [one.text for one in best]
 
 
 def test_what_is_shown_is_scored_by_the_model_itself(
@@ -135,7 +135,7 @@ def test_what_is_shown_is_scored_by_the_model_itself(
     assert isinstance(samples, Particles) and samples.proposed_in == "int8"
     assert "40 particles, proposed in int8, " in texts.how(result)
     lm.forget()
-    model = fluency(lm, task.CONTEXT, "sentence") + requested(["summer"], lm, 10)
+    model = fluency(lm, task.CONTEXT, "sentence") + sentence_with(["summer"], lm, 10)
     torch.testing.assert_close(result.energy, model(samples.batch), rtol=0, atol=1e-4)
     monkeypatch.setattr(reduced, "_fastest", lambda: "float32")
     plain = task.write(["summer"], lm, Budget(particles=40), asked, progress=False)
@@ -149,7 +149,7 @@ def test_phrases_that_cannot_fit_are_refused_before_the_run(
     phrases = [
         f"{a} and no {b}" for a in ("sun", "dog", "rain") for b in ("sea", "ice", "ball", "day")
     ]
-    monkeypatch.setattr(task, "grown", None)
+    monkeypatch.setattr(task, "answers", None)
     says = r"the keywords alone take (\d+) tokens, but the maximum length is 40"
     with pytest.raises(InputError, match=says) as refused:
         task.write(phrases, lm, demands=task.Demands(max_length=40), progress=False)
