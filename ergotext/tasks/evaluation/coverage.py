@@ -19,7 +19,7 @@ BATCH = 32
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SetOutcome:
     """What a question's entries, and "none of these", were thought likely, and which is right.
 
     Parameters
@@ -63,7 +63,7 @@ def outcomes(
     lookahead: Potential,
     asked: Sequence[Question],
     calibration: Calibration,
-) -> list[Outcome]:
+) -> list[SetOutcome]:
     """The outcome of each question, found as ``Retriever.retrieve`` finds answer sets.
 
     Questions whose answer is unknown are left out; so are empty ones.
@@ -95,7 +95,7 @@ def measured(
     return SetScores.of((one.told for one in found), **about)
 
 
-def outcome(hits: Hits, asked: Question) -> Outcome:
+def outcome(hits: Hits, asked: Question) -> SetOutcome:
     """Of the hits of one question."""
     right = None
     if asked.answer is not None:
@@ -104,4 +104,4 @@ def outcome(hits: Hits, asked: Question) -> Outcome:
         right = told.index(wanted) if wanted in told else None
     # A first hit whose probability is not known is the whole set.
     shares = tuple(1.0 if math.isnan(hit.probability) else hit.probability for hit in hits)
-    return Outcome(shares, hits.none, right, asked.absent)
+    return SetOutcome(shares, hits.none, right, asked.absent)

@@ -233,6 +233,7 @@ def test_command(base: LittleBase, monkeypatch: pytest.MonkeyPatch, capsys: Any)
     replace(fitted, about={**fitted.about, "index": "other"}).save(path)
     again, err = asked()
     assert again["none"] == pytest.approx(after["none"]) and "index has changed" in err
+    assert main(["retrieve", *shared, "--coverage", "0.9", "?苹果"]) == 2
     for what, name in (("lookahead", "look-ahead"), ("model", "model")):
         replace(fitted, about={**fitted.about, what: "other"}).save(path)
         again, err = asked()

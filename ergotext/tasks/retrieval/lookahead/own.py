@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from ergotext.errors import ModelError
@@ -51,5 +52,6 @@ def own_calibration(
                 "again, or remove it"
             )
     if found.about.get("index") != now["index"]:
-        return found, f"the index has changed since {path} was fitted: run ergotext calibrate again"
+        said = f"the index has changed since {path} was fitted: run ergotext calibrate again"
+        return replace(found, sets=None), said
     return found, None
