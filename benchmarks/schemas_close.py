@@ -1,7 +1,7 @@
 """Share of draws that close within the budget, over a file of JSON schemas with instances.
 
     python benchmarks/schemas_close.py PATH [--model tiny-causal] [--sampler smc]
-        [--proposal finishing] [-n 8] [--skip 0] [--every 1]
+        [--proposal finishing] [-n 8] [--skip 0] [--every 1] [--but-every 8]
 
 PATH has one ``{"name", "schema", "tests": [{"valid", "data"}]}`` a line. The budget of a schema is
 what its shortest valid instance takes in the fewest tokens, and ``--slack`` more. Every text that
@@ -65,14 +65,21 @@ def main() -> None:
     parser.add_argument("-n", type=int, default=8)
     parser.add_argument("--skip", type=int, default=0, help="Leave out so many at the beginning.")
     parser.add_argument("--every", type=int, default=1, help="Take every so many of the schemas.")
+    parser.add_argument(
+        "--but-every", type=int, help="Take all but every so many, which --every took before."
+    )
     parser.add_argument("--slack", type=int, default=8)
     given = parser.parse_args()
     lm = et.load(given.model)
     pieces = Pieces.of(lm.vocabulary.tokenizer, size=lm.vocabulary.size, end=lm.end_id)
     drawn = closed = refused = wrong = empty = schemas = 0
     begun = time.perf_counter()
-    for line in given.path.read_text(encoding="utf-8").splitlines()[given.skip :: given.every]:
+    lines = given.path.read_text(encoding="utf-8").splitlines()[given.skip :]
+    if given.but_every:
+        lines = [line for place, line in enumerate(lines) if place % given.but_every]
+    for line in lines[:: given.every]:
         case = json.loads(line)
+        started = time.process_time()
         try:
             automaton = json_schema(case["schema"], pieces)
         except InputError:
@@ -108,7 +115,11 @@ def main() -> None:
             )
             continue
         closed += len(samples)
-        print(f"{case['name']}: {len(samples)} of {given.n} ({closed} of {drawn})", flush=True)
+        print(
+            f"{case['name']}: {len(samples)} of {given.n} ({closed} of {drawn}), "
+            f"{time.process_time() - started:.1f} s of the processor",
+            flush=True,
+        )
         for text in lm.decode(samples.batch):
             try:
                 wrong += not valid(json.loads(text), case["schema"])
