@@ -5,7 +5,8 @@
 
 PATH has one ``{"name", "schema", "tests": [{"valid", "data"}]}`` a line. The budget of a schema is
 what its shortest valid instance takes in the fewest tokens, and ``--slack`` more. Every text that
-closes is parsed, and validated where the package jsonschema is installed.
+closes is parsed, and validated where the package jsonschema is installed. Schemas whose budget is
+beyond the model's window are counted apart, as nothing is drawn for them.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ def main() -> None:
     given = parser.parse_args()
     lm = et.load(given.model)
     pieces = Pieces.of(lm.vocabulary.tokenizer, size=lm.vocabulary.size, end=lm.end_id)
-    drawn = closed = refused = wrong = empty = schemas = 0
+    drawn = closed = refused = beyond = wrong = empty = schemas = 0
     begun = time.perf_counter()
     lines = given.path.read_text(encoding="utf-8").splitlines()[given.skip :]
     if given.but_every:
@@ -97,6 +98,10 @@ def main() -> None:
         ]
         if not sizes:
             refused += 1
+            continue
+        if min(sizes) + given.slack > lm.longest_text:
+            beyond += 1
+            print(f"{case['name']}: {min(sizes) + given.slack} tokens are beyond the window")
             continue
         schemas += 1
         drawn += given.n
@@ -129,7 +134,8 @@ def main() -> None:
     share = closed / max(1, drawn)
     print(
         f"{given.model}, {given.sampler} ({given.proposal}): {schemas} schemas ({refused} refused "
-        f"or without an instance that is taken), {closed} of {drawn} draws closed ({share:.1%}), "
+        f"or without an instance that is taken, {beyond} beyond the window), "
+        f"{closed} of {drawn} draws closed ({share:.1%}), "
         f"{empty} schemas with none; {wrong} that closed are not valid; "
         f"{time.perf_counter() - begun:.0f} s"
     )
