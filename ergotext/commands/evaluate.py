@@ -149,12 +149,14 @@ def evaluate(
     check_model(model, device)
     # What is wrong was said before torch is imported, which takes seconds.
     from ergotext.tasks.evaluation import evaluate as task
+    from ergotext.tasks.retrieval.lookahead.learned import lookahead_named
     from ergotext.tasks.retrieval.lookahead.own import own_calibration
 
     joint = not (anywhere or model_probability or lookahead is LookAheadName.none)
-    _, warning = own_calibration(index, model, lookahead.value) if joint else (None, None)
-    if warning is not None:
-        typer.echo(warning, err=True)
+    if joint and (ahead := lookahead_named(lookahead.value, model)) is not None:
+        _, warning = own_calibration(index, model, ahead)
+        if warning is not None:
+            typer.echo(warning, err=True)
     make = partial(task.retriever_of, config)
     _tell(task.evaluate(config, make, questions=questions), as_json, plot)
 
