@@ -261,7 +261,8 @@ class Calibration:
     ) -> Floats:
         """float64 [len(FEATURES)]: ``none_features``, in this unit."""
         share = math.exp(scores[0] / self.unit - float(np.logaddexp.reduce(scores / self.unit)))
-        return none_features(question, keys, best, potential / self.unit, share, self.usual)
+        read = keys.plain(question)
+        return none_features(read, keys, best, potential / self.unit, share, self.usual)
 
     @cached_property
     def _vector(self) -> Floats:

@@ -32,6 +32,7 @@ from ergotext.tasks.retrieval.results import (
     Hits,
     Mass,
     ScoredKey,
+    doubted,
     lettering,
     taken,
     withheld,
@@ -304,6 +305,8 @@ class Retriever:
             if (why := withheld(hits, found.none, plan.threshold)) is not None:
                 notes += (why,)
                 hits = []
+            elif plan.coverage is None:
+                notes += doubted(hits, found.none)
             sure = plan.answer_set(none)
             yield Hits(hits, found.exact, mentions, notes, plan.spans, found.none, sure)
 
