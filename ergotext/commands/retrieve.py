@@ -10,6 +10,7 @@ import typer
 
 from ergotext.commands.console import Output, standard_input
 from ergotext.commands.options import FLOAT32, Device, Dtype, OutFile, Threads
+from ergotext.commands.texts import check_model
 from ergotext.errors import InputError
 from ergotext.support.words import counted
 
@@ -90,6 +91,14 @@ def retrieve(
             "any case. [no answer if the base probably does not have it]",
         ),
     ] = None,
+    coverage: Annotated[
+        float | None,
+        typer.Option(
+            help="Give sets of answers, of any size, that hold the right entry of at least this "
+            "share of questions (0.9, say), on average over questions like those of the "
+            "calibration.",
+        ),
+    ] = None,
     lookahead: Annotated[LookAheadName, typer.Option(help=LOOKAHEAD)] = AUTO,
     anywhere: Annotated[
         bool,
@@ -122,17 +131,25 @@ def retrieve(
     The most probable entries under a model come first.
     """
     emit = Output(output, index)
+    from ergotext.lm.trie.file import load as load_index
+    from ergotext.support.words import check_texts
+
     if "-" in questions and len(questions) > 1:
         raise typer.BadParameter(
             "- (questions from standard input) cannot be combined with other questions",
             param_hint="QUESTION",
         )
+    asked = _lines(standard_input()) if questions == ["-"] else questions
+    check_texts(asked, "questions")
+    check_model(model, device)
+    load_index(index)
+    # What is wrong was said before torch is imported, which takes seconds.
+    from ergotext.tasks.retrieval.calibration import UNFITTED
     from ergotext.tasks.retrieval.lookahead.fitted import temperature_for
     from ergotext.tasks.retrieval.lookahead.learned import lookahead_named
     from ergotext.tasks.retrieval.lookahead.own import own_calibration
     from ergotext.tasks.retrieval.retriever import NAMELESS, answers, opened
 
-    asked = _lines(standard_input()) if questions == ["-"] else questions
     retriever = opened(
         model,
         index,
@@ -144,9 +161,14 @@ def retrieve(
     )
     ahead = lookahead_named(lookahead.value, model, decode.value)
     joint = ahead is not None and retriever.triples and not anywhere and not model_probability
-    calibration, warning = own_calibration(index, model, lookahead.value) if joint else (None, None)
-    if warning is not None:
-        typer.echo(warning, err=True)
+    calibration = None
+    if joint:
+        assert ahead is not None
+        calibration, warning = own_calibration(index, model, ahead)
+        if warning is None and calibration is None and (warning := retriever.misfit(None, ahead)):
+            calibration = UNFITTED
+        if warning:
+            typer.echo(warning, err=True)
     found = answers(
         retriever,
         asked[:limit],
@@ -159,15 +181,19 @@ def retrieve(
         model_probability=model_probability,
         calibration=calibration,
         threshold=threshold,
+        coverage=coverage,
         batch_size=batch_size,
     )
     if retriever.nameless:
         typer.echo(NAMELESS, err=True)
-    lost = 0
+    lost, promised = 0, None
     with emit:
         for question, hits in found:
+            promised = hits.answer_set
             lost += hits.subject == "none"
             emit(hits.json(question, emit.ascii_only) if as_json else hits.shown(question))
+        if promised is not None and not as_json:
+            emit(f"({promised.guarantee})")
     if lost:
         typer.echo(_unanswered(lost, len(asked[:limit])), err=True)
 

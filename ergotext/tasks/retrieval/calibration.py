@@ -6,8 +6,9 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from ergotext.support.files import write_text
 from ergotext.support.untrusted import check_types, read_json
 from ergotext.support.words import is_unspaced
 from ergotext.tasks.retrieval.candidates import Candidates, Mention
+from ergotext.tasks.retrieval.coverage import SetScores
 
 NAME = "calibration.json"
 FEATURES = (
@@ -50,6 +52,11 @@ _MOST = 4.0
 """Counts and lengths weigh no more than this."""
 _UNSURE = 1 / 400
 """What the share of the best candidate is kept away from 0 and 1 by."""
+
+
+def calibration_file(index: Path) -> Path:
+    """The file of the calibration of an index: kb.ergo has kb.calibration.json."""
+    return index.parent / f"{index.stem}.{NAME}"  # of any path: "" and ".." have no suffix
 
 
 def words_of(text: str) -> list[str]:
@@ -154,7 +161,9 @@ class Calibration:
     unit : float
         The temperature that features are made with, whatever T is.
     about : mapping of str to str
-        What it was fitted on.
+        What it was fitted on and with.
+    sets : SetScores, optional
+        How large answer sets must be; measured with these temperature and weights.
     """
 
     temperature: float = 10.0
@@ -162,6 +171,7 @@ class Calibration:
     usual: frozenset[str] = frozenset()
     unit: float = 10.0
     about: Mapping[str, str] = field(default_factory=dict)
+    sets: SetScores | None = None
 
     @classmethod
     def load(cls, path: str | Path) -> Calibration:
@@ -179,9 +189,10 @@ class Calibration:
         told = read_json(path, raises=ModelError, advice=advice)
         kinds = {
             "temperature": float, "unit": float, "weights": dict, "usual": str, "about": dict,
+            "sets": dict,
         }  # fmt: skip
         try:
-            check_types(told, kinds, optional=("usual", "about"))
+            check_types(told, kinds, optional=("usual", "about", "sets"))
             weights, about = told["weights"], told.get("about", {})
             if weights:
                 check_types(weights, dict.fromkeys(FEATURES, float))
@@ -191,10 +202,13 @@ class Calibration:
                     raise ValueError(f"its {name} is not above 0")
             if not all(math.isfinite(value) for value in weights.values()):
                 raise ValueError("a weight is not a number")
+            sets = SetScores.read(told["sets"]) if "sets" in told else None
         except (ValueError, OverflowError) as error:
             raise ModelError(f"cannot read {path} ({error}): {advice}") from error
         usual = frozenset(told.get("usual", "").split())
-        return cls(float(told["temperature"]), weights, usual, float(told["unit"]), about)
+        found = cls(float(told["temperature"]), weights, usual, float(told["unit"]), about)
+        # Sets that were measured with other weights promise nothing.
+        return replace(found, sets=sets) if sets and sets.fitted == found.digest else found
 
     def save(self, path: str | Path) -> None:
         """Write it as JSON."""
@@ -205,7 +219,26 @@ class Calibration:
             "usual": " ".join(sorted(self.usual)),
             "about": dict(self.about),
         }
+        if self.sets is not None:
+            told["sets"] = self.sets.record()
         write_text(Path(path), json.dumps(told, ensure_ascii=False, indent=1) + "\n")
+
+    @cached_property
+    def digest(self) -> str:
+        """Of what gives probabilities, as it is kept (``SetScores.fitted``)."""
+        weights = [f"{name} {value:.4f}" for name, value in sorted(self.weights.items())]
+        told = [f"{self.temperature:.3f} {self.unit}", *weights, *sorted(self.usual)]
+        return blake2b("\n".join(told).encode(), digest_size=8).hexdigest()
+
+    def misfit(self, model: str, lookahead: str) -> str:
+        """Which of these it was not fitted with: "model", "look-ahead" or neither.
+
+        By their digests (``origin``); what is not known is taken to be the same.
+        """
+        for name, now, what in (("model", model, "model"), ("lookahead", lookahead, "look-ahead")):
+            if now and self.about.get(name, now) != now:
+                return what
+        return ""
 
     def none_odds(
         self, question: str, keys: Candidates, best: int, potential: float, scores: Floats
@@ -228,7 +261,8 @@ class Calibration:
     ) -> Floats:
         """float64 [len(FEATURES)]: ``none_features``, in this unit."""
         share = math.exp(scores[0] / self.unit - float(np.logaddexp.reduce(scores / self.unit)))
-        return none_features(question, keys, best, potential / self.unit, share, self.usual)
+        read = keys.plain(question)
+        return none_features(read, keys, best, potential / self.unit, share, self.usual)
 
     @cached_property
     def _vector(self) -> Floats:

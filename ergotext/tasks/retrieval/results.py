@@ -11,6 +11,7 @@ from typing import Literal
 from ergotext.lm.trie.spotted import Naming
 from ergotext.support.words import seen
 from ergotext.tasks.retrieval.candidates import Mention
+from ergotext.tasks.retrieval.coverage import AnswerSet
 
 WITHHELD = 0.5
 """Probability of "none of these" from which on there is no answer, where no threshold is given."""
@@ -171,6 +172,13 @@ def withheld(hits: Sequence[Hit], none: float, threshold: float | None) -> str |
     )
 
 
+def doubted(hits: Sequence[Hit], none: float) -> tuple[str, ...]:
+    """A note where "none of these" is likelier than the first answer."""
+    if not hits or not none > hits[0].probability:
+        return ()
+    return (f"perhaps not in this base ({none:.3f}), which is likelier than the first answer",)
+
+
 def _below(hit: Hit, threshold: float) -> str:
     """Why a hit is no answer."""
     if math.isnan(hit.probability_low):
@@ -208,6 +216,8 @@ class Hits(list[Hit]):
         The probability that the index does not hold the answer, or that the question names its
         subject in a way that was not found. NaN if it is not known: without a look-ahead that is
         calibrated for it.
+    answer_set : AnswerSet, optional
+        What is promised of all hits together, and whether "none of these" is one of them.
     """
 
     def __init__(
@@ -218,6 +228,7 @@ class Hits(list[Hit]):
         notes: tuple[str, ...] = (),
         restricted: bool = False,
         none: float = math.nan,
+        answer_set: AnswerSet | None = None,
     ) -> None:
         super().__init__(hits)
         self.exact = exact
@@ -225,6 +236,7 @@ class Hits(list[Hit]):
         self.notes = notes
         self.restricted = restricted
         self.none = none
+        self.answer_set = answer_set
 
     @property
     def subject(self) -> Subject | None:
@@ -247,7 +259,9 @@ class Hits(list[Hit]):
         notes = [f"  ({note})" for note in self.notes]
         if not self and not notes:
             notes = ["  (no answer)"]
-        none = [f"  {self.none:.3f}  (none of these)"] if self and self.none >= WORTH_SAYING else []
+        said = self.answer_set.none if self.answer_set else self and self.none >= WORTH_SAYING
+        share = "" if math.isnan(self.none) else f"{self.none:.3f}  "
+        none = [f"  {share}(none of these)"] if said else []
         return "\n".join([seen(question), *(hit.line() for hit in self), *none, *notes])
 
     def json(self, question: str, ascii_only: bool = False) -> str:
@@ -258,6 +272,7 @@ class Hits(list[Hit]):
             "exact": self.exact,
             "subject": self.subject,
             "none": None if math.isnan(self.none) else self.none,
+            "set": self.answer_set.record() if self.answer_set else None,
             "mentions": [mention.text for mention in self.mentions],
             "notes": self.notes,
         }

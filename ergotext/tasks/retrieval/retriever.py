@@ -21,10 +21,22 @@ from ergotext.support.threads import use_threads
 from ergotext.support.words import check_texts, counted
 from ergotext.tasks.retrieval.calibration import UNFITTED, Calibration
 from ergotext.tasks.retrieval.candidates import Candidates, Potential, Spotter, every_key
+from ergotext.tasks.retrieval.coverage import members
 from ergotext.tasks.retrieval.masked import MaskedSearch
+from ergotext.tasks.retrieval.origin import digest_of_lookahead, digest_of_reader
 from ergotext.tasks.retrieval.readers import reader_of
 from ergotext.tasks.retrieval.request import Decode, Plan, QuestionGroup
-from ergotext.tasks.retrieval.results import Hit, Hits, Mass, ScoredKey, lettering, taken, withheld
+from ergotext.tasks.retrieval.results import (
+    Answers,
+    Hit,
+    Hits,
+    Mass,
+    ScoredKey,
+    doubted,
+    lettering,
+    taken,
+    withheld,
+)
 from ergotext.tasks.retrieval.search import KeySearch
 from ergotext.tasks.retrieval.shortlist import potentials_of, shortlisted
 
@@ -119,6 +131,7 @@ class Retriever:
         model_probability: bool = False,
         calibration: Calibration | None = None,
         threshold: float | None = None,
+        coverage: float | None = None,
         batch_size: int = 32,
     ) -> list[Hits]:
         """The ``k`` best entries for each question, best first.
@@ -156,6 +169,11 @@ class Retriever:
             Return no answer unless the first hit is certainly at least this probable. By default,
             there is no answer where "none of these" has a probability of 0.5 or more; with 0 there
             is always one.
+        coverage : float, optional
+            Give answer sets, of any size, instead of ``k`` answers: the right entry is in the set
+            of this share of questions, on average over questions like those that the calibration
+            was measured on (``coverage.SetScores``; ``Hits.answer_set`` says what is promised).
+            A set is never empty: it holds an entry or "none of these".
         batch_size : int
             Questions per batch.
 
@@ -163,8 +181,9 @@ class Retriever:
         ------
         InputError
             Questions are one text or no texts of valid Unicode, a number is out of its range, the
-            look-ahead gives other than a number a candidate; or what is asked for takes
-            probabilities or a look-ahead, which ``decode="mlm"`` has not.
+            look-ahead gives other than a number a candidate; what is asked for takes
+            probabilities or a look-ahead, which ``decode="mlm"`` has not; the calibration was
+            fitted with another model or look-ahead, or cannot promise the coverage.
         ModelError
             The model gives NaN.
         """
@@ -175,18 +194,48 @@ class Retriever:
                 "the model's own probability has no calibration: drop calibration or "
                 "model_probability"
             )
+        note = self.misfit(calibration, lookahead)
+        if note and calibration is not None:
+            raise InputError(note)
         if calibration is None and lookahead is not None and not model_probability:
-            calibration = getattr(lookahead, "calibration", UNFITTED)
+            calibration = UNFITTED if note else getattr(lookahead, "calibration", UNFITTED)
+        if None not in (coverage, temperature, calibration):
+            raise InputError(
+                "answer sets (coverage) take the temperature of their calibration: drop "
+                "temperature or coverage"
+            )
         if temperature is None:
             temperature = 1.0 if calibration is None else calibration.temperature
         plan = Plan(
             k, width, lookahead, prefixes, temperature, threshold, batch_size, restricted,
-            calibration,
+            calibration, coverage,
         )  # fmt: skip
-        plan.check()
+        found = self.run(questions, plan.checked())
+        if note and not model_probability:
+            for hits in found:
+                hits.notes += (note,)
+        return found
+
+    def misfit(self, calibration: Calibration | None, lookahead: Potential | None) -> str:
+        """A line that says with what a calibration was not fitted; empty if it is all right.
+
+        Without a calibration, it is that of the look-ahead.
+        """
+        own = getattr(lookahead, "calibration", None) if calibration is None else calibration
+        if own is None or not own.about:
+            return ""
+        what = own.misfit(self._digest, digest_of_lookahead(lookahead))
+        if not what:
+            return ""
+        use = "probabilities are not calibrated" if calibration is None else "fit one with this"
+        return f"the calibration was fitted with another {what}: {use} (ergotext calibrate)"
+
+    def run(self, questions: Sequence[str], plan: Plan) -> list[Hits]:
+        """``retrieve`` by a plan that is checked."""
         self.search.check(plan)
         check_texts(questions, "questions")
-        found = [Hits(notes=("the question is empty",)) for _ in questions]
+        empty = ("the question is empty",)
+        found = [Hits(notes=empty, answer_set=plan.answer_set(none=True)) for _ in questions]
         for group in self._groups(questions, plan):
             for number, hits in zip(group.numbers, self._answered(group, plan), strict=True):
                 found[number] = hits
@@ -240,21 +289,26 @@ class Retriever:
     def _answered(self, group: QuestionGroup, plan: Plan) -> Iterator[Hits]:
         if not group.searched:
             for question in group.questions:
-                yield Hits(notes=self._unanswered(question), restricted=True)
+                notes = self._unanswered(question)
+                yield Hits(notes=notes, restricted=True, answer_set=plan.answer_set(none=True))
             return
         answers = self.search(group, plan)
         for number, found in enumerate(answers):
             keys = None if group.candidates is None else group.candidates[number]
             mentions = () if keys is None else keys.mentions
             together = plan.calibration is not None and keys is not None
-            hits = [
-                self._hit(one, found.mass, plan.temperature, together, keys) for one in found.best
-            ]
+            best, none = found.best, False
+            if plan.least is not None:
+                best, none = _members(found, plan)
+            hits = [self._hit(one, found.mass, plan.temperature, together, keys) for one in best]
             notes = taken(hits[:1]) + lettering(mentions) + found.notes
             if (why := withheld(hits, found.none, plan.threshold)) is not None:
                 notes += (why,)
                 hits = []
-            yield Hits(hits, found.exact, mentions, notes, plan.spans, found.none)
+            elif plan.coverage is None:
+                notes += doubted(hits, found.none)
+            sure = plan.answer_set(none)
+            yield Hits(hits, found.exact, mentions, notes, plan.spans, found.none, sure)
 
     def _unanswered(self, question: str) -> tuple[str, ...]:
         """Why there is no answer, and the subjects that may be meant."""
@@ -291,6 +345,10 @@ class Retriever:
         return Hit(text, fields, values, answer.score, answer.log_prob, middle, low, high, mention)
 
     @cached_property
+    def _digest(self) -> str:
+        return digest_of_reader(self.reader)
+
+    @cached_property
     def spotter(self) -> Spotter:
         return Spotter(self.trie, self.triples, len(self.schema.key))
 
@@ -298,6 +356,16 @@ class Retriever:
     def _every(self) -> Candidates:
         written, columns = Written.by(self.reader.keys), len(self.schema.key)
         return every_key(self.trie, written, self.triples, columns)
+
+
+def _members(found: Answers, plan: Plan) -> tuple[list[ScoredKey], bool]:
+    """The entries of an answer set, and whether "none of these" is in it."""
+    assert plan.least is not None
+    if found.mass is None:  # nothing is known of their probabilities
+        return found.best[:1], not found.best
+    shares = [found.mass.share(one.score / plan.temperature)[0] for one in found.best]
+    count, none = members(shares, found.none, plan.least)
+    return found.best[:count], none
 
 
 def opened(
