@@ -27,7 +27,7 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "blank": (["infill", "no blank"], "there is no blank in 'no blank'"),
     "lines": (["infill", "-"], "no text on standard input"),
     "no words": (["paraphrase", "  "], "no words to paraphrase"),
-    "long text": (["paraphrase", "word " * 101], "at most 100 can be paraphrased at a time"),
+    "long text": (["paraphrase", "word " * 61], "at most 60 can be paraphrased at a time"),
     "similar": (["paraphrase", "a dog", "--min-similarity", "2"], "must be from 0 to 1, got 2"),
     "encoder": (["paraphrase", "a dog", "--similarity", "./none"], "no sentence encoder './none'"),
     "sampler": (["sample", "--sampler", "smd"], "did you mean 'smc'?"),
@@ -42,9 +42,12 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "calibrate": (["calibrate", "none", "-i", "kb.ergo"], "the questions none"),
     "few": (["calibrate", "q.jsonl", "-i", "kb.ergo"], "give 49 more"),
     "passage": (["read", "none.txt", "Who?"], "cannot read none.txt"),
-    "train": (["train", "none", "--dev", "q.jsonl", "-i", "kb.ergo", "-o", "m"], "read none"),
+    "train": (
+        ["train", "none", "--dev", "q.jsonl", "-i", "kb.ergo", "-o", "m"], "the questions none"
+    ),
     "look-ahead": (
-        ["train-lookahead", "q.jsonl", "--dev", "none", "-i", "kb.ergo", "-o", "m"], "read none"
+        ["train-lookahead", "q.jsonl", "--dev", "none", "-i", "kb.ergo", "-o", "m"],
+        "the questions none",
     ),
     "diagnose": (["diagnose", "./none"], "the folder ./none does not exist"),
     "no choice": (["write", "dog", "--sampler", "smd"], "'mh'; did you mean 'smc'?"),
