@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,8 +16,9 @@ from ergotext.lm.trie.spotted import EVIDENCE, Naming
 from ergotext.support.arrays import Floats
 from ergotext.support.files import write_text
 from ergotext.support.untrusted import check_types, read_json
-from ergotext.support.words import is_unspaced
-from ergotext.tasks.retrieval.candidates import Candidates, Mention
+from ergotext.tasks.retrieval.bearing import Bearing, Choice, Word, nearest, words_of
+from ergotext.tasks.retrieval.candidates import Mention
+from ergotext.tasks.retrieval.nesting import nesting
 
 NAME = "calibration.json"
 FEATURES = (
@@ -43,56 +43,49 @@ FEATURES = (
     "verbatim",
     "verbatim rest",
     "other mentions",
+    "mass",
+    "spaced rest",
+    "rest",
+    "spaced nested",
+    "nested",
+    "spaced possessed",
+    "possessed",
+    "spaced outer",
+    "outer",
 )
 """What the odds of "none of these" hang on (``none_features``)."""
-_WORD = re.compile(r"\w+")
 _MOST = 4.0
 """Counts and lengths weigh no more than this."""
 _UNSURE = 1 / 400
 """What the share of the best candidate is kept away from 0 and 1 by."""
 
 
-def words_of(text: str) -> list[str]:
-    """Words in lower case; of scripts without spaces, characters."""
-    found: list[str] = []
-    for word in _WORD.findall(text.lower()):
-        joined = False
-        for char in word:
-            alone = is_unspaced(char)
-            if joined and not alone:
-                found[-1] += char
-            else:
-                found.append(char)
-            joined = not alone
-    return found
-
-
 def none_features(
-    question: str,
-    keys: Candidates,
-    best: int,
+    choice: Choice,
     potential: float,
     share: float,
     usual: frozenset[str],
+    bearing: Bearing,
 ) -> Floats:
     """float64 [len(FEATURES)]: what is known of a question and its best candidate.
 
     Parameters
     ----------
-    question : str
-    keys : Candidates
-    best : int
-        The number of the best among the candidates.
+    choice : Choice
+        The question and its best candidate.
     potential : float
         Its potential, over a temperature.
     share : float
         Its probability among the candidates, at that temperature.
     usual : frozenset of str
         Words that questions consist of, whatever they ask (``words_of``).
+    bearing : Bearing
+        What its words that are not usual bear on the candidate, over the same temperature.
     """
-    mention = keys.mentions[keys.mention[best]] if keys.mention[best] >= 0 else Mention("", 0, 0)
+    keys, best, question = choice.keys, choice.key, choice.question
+    mention = choice.mention or Mention("", 0, 0)
     told = dict(zip(EVIDENCE, mention.evidence or [0.0] * len(EVIDENCE), strict=True))
-    rest = words_of(f"{question[: mention.start]} {question[mention.stop :]}")
+    rest = [word.text for word in choice.rest()]
     explained = usual.union(words_of(keys.rests[best]), words_of(mention.subject))
     odd = [word for word in rest if word not in explained]
     predicate = keys.rests[best].partition("\t")[0].lower()
@@ -120,7 +113,15 @@ def none_features(
         "verbatim": verbatim,
         "verbatim rest": verbatim * min(_MOST, left / 4),
         "other mentions": min(_MOST, sum(_apart(other, mention) for other in keys.mentions)) / 2,
+        "mass": min(_MOST, told["mass"] / 10),
+        "spaced rest": spaced * bearing.rest / 3,
+        "rest": (1 - spaced) * bearing.rest / 3,
     }
+    parts = nesting(choice, bearing)
+    for prefix, part in (("spaced ", spaced), ("", 1 - spaced)):
+        found[f"{prefix}nested"] = part * bool(parts.outer)
+        found[f"{prefix}possessed"] = part * parts.possessed
+        found[f"{prefix}outer"] = part * min(_MOST / 2, len(parts.outer) / (2 - spaced))
     if near:
         found |= {
             f"near {name}": told[name] for name in ("score", "equal", "extra", "share", "begins")
@@ -207,28 +208,43 @@ class Calibration:
         }
         write_text(Path(path), json.dumps(told, ensure_ascii=False, indent=1) + "\n")
 
+    def content(self, choice: Choice) -> list[Word]:
+        """The words of a question that are not usual, to be looked at one by one."""
+        return nearest(choice, [word for word in choice.rest() if word.text not in self.usual])
+
     def none_odds(
-        self, question: str, keys: Candidates, best: int, potential: float, scores: Floats
+        self,
+        choice: Choice,
+        potential: float,
+        scores: Floats,
+        bearing: Bearing,
     ) -> float:
         """Log-odds of "none of these".
 
         Parameters
         ----------
-        question, keys, best
-            As for ``none_features``.
+        choice : Choice
+            The question and its best candidate.
         potential : float
-            Of the best candidate, in nats.
+            Of that candidate, in nats.
         scores : float64 [n], nats
             Of all candidates that count, the best first.
+        bearing : Bearing
+            What the words of ``content`` bear on the candidate, in nats.
         """
-        return float(self.features(question, keys, best, potential, scores) @ self._vector)
+        return float(self.features(choice, potential, scores, bearing) @ self._vector)
 
     def features(
-        self, question: str, keys: Candidates, best: int, potential: float, scores: Floats
+        self,
+        choice: Choice,
+        potential: float,
+        scores: Floats,
+        bearing: Bearing,
     ) -> Floats:
         """float64 [len(FEATURES)]: ``none_features``, in this unit."""
         share = math.exp(scores[0] / self.unit - float(np.logaddexp.reduce(scores / self.unit)))
-        return none_features(question, keys, best, potential / self.unit, share, self.usual)
+        own = bearing.over(self.unit)
+        return none_features(choice, potential / self.unit, share, self.usual, own)
 
     @cached_property
     def _vector(self) -> Floats:

@@ -1,0 +1,82 @@
+"""Find what a question asks beyond an answer: "the mayor" around "the capital of France"."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ergotext.support.words import is_unspaced
+from ergotext.tasks.retrieval.bearing import Bearing, Choice, Word, words_of
+from ergotext.tasks.retrieval.candidates import Mention
+
+LEAST = 0.6
+"""What a word bears on a candidate, over the temperature, if the candidate explains it."""
+SHARE = 0.3
+"""The same, as a share of what the most important word bears."""
+_ASKING = frozenset("谁哪几什多何如")
+"""Characters of Chinese question words, which stand where the answer would."""
+_ARTICLE, _OF = "the", ["of", "the"]
+_POSSESSIVE = ("的", "'s", "\u2019s")
+
+
+@dataclass(frozen=True)
+class Nesting:
+    """How a question parts into a subject with its predicate, and what is asked of that.
+
+    Parameters
+    ----------
+    start, stop : int
+        The inner part: from the first to the last of the subject and the words that the candidate
+        explains ("capital of France").
+    explained : int
+        How many words it explains.
+    outer : list of Word
+        Words beyond, that nothing explains and that are not usual; none unless the inner part is
+        a phrase of its own.
+    possessed : bool
+        Whether the words around the inner part make it the owner of what they ask for.
+    """
+
+    start: int
+    stop: int
+    explained: int
+    outer: list[Word]
+    possessed: bool
+
+
+def nesting(choice: Choice, bearing: Bearing) -> Nesting:
+    """The parts of a question for one of its candidates.
+
+    Parameters
+    ----------
+    choice : Choice
+    bearing : Bearing
+        Of its words that are not usual, over the temperature of features.
+    """
+    mention = choice.mention or Mention("", 0, 0)
+    predicate, _, meaning = choice.keys.rests[choice.key].partition("\t")
+    named, others = set(words_of(predicate)), {*words_of(meaning), *words_of(mention.subject)}
+    least = max(LEAST, SHARE * max((value for _, value in bearing.words), default=0.0))
+    explained = [word for word, value in bearing.words if word.text in named or value >= least]
+    known = {word.start for word in explained}
+    left = [w for w, _ in bearing.words if w.start not in known and w.text not in others]
+    start = min([mention.start, *(word.start for word in explained)])
+    stop = max([mention.stop, *(word.stop for word in explained)])
+    before = words_of(choice.question[:start])
+    inside = choice.question[mention.stop : stop]
+    if start < mention.start and before[-1:] == [_ARTICLE]:
+        outer = [word for word in left if word.start >= stop or word.stop <= start]
+    elif stop > mention.stop and _ASKING.isdisjoint(inside):
+        outer = [word for word in left if word.start >= stop]
+    else:
+        outer = []
+    outer = [word for word in outer if _ASKING.isdisjoint(word.text)]
+    outer = [word for word in outer if not _joined(word, outer, explained)]
+    possessed = before[-2:] == _OF or choice.question[stop:].startswith(_POSSESSIVE)
+    return Nesting(start, stop, len(explained), outer, possessed and bool(outer))
+
+
+def _joined(word: Word, outer: list[Word], explained: list[Word]) -> bool:
+    """Whether a lone character ends the word that an explained one begins."""
+    if not is_unspaced(word.text[0]) or word.start not in {one.stop for one in explained}:
+        return False
+    return word.stop not in {one.start for one in outer}
