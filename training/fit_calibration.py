@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from fit_mentions import misspelt, shortened
-from step_questions import made, read_facts, read_own
+from step_questions import every_question, read_facts
 
 import ergotext as et
 from ergotext.lm.trie import TokenTrie
@@ -39,7 +39,7 @@ from ergotext.tasks.retrieval.calibration import NAME, Calibration
 from ergotext.tasks.retrieval.lookahead.learned import Matched
 from ergotext.tasks.training.sources import SUBJECT, read_templates
 
-ABSENT = 0.065
+ABSENT = 0.05
 """Share of questions that the base does not answer."""
 SHARES = {
     (KNOWN, "kgclue"): 0.31, (KNOWN, "nlpcc"): 0.31, (KNOWN, "described"): 0.10,
@@ -180,15 +180,9 @@ def weights_of(found: list[tuple[str, Case]]) -> np.ndarray:
 
 def step_questions(options: argparse.Namespace) -> dict[str, list[Question]]:
     """Own and made questions of ``step_questions``, by kind and language."""
-    found = defaultdict(list)
-    facts, number = read_facts(options.triples), itertools.count()
-    every = [("own", one) for one in read_own(options.templates.with_name("questions_steps.tsv"))]
-    for language in ("en", "zh"):
-        templates = defaultdict(list)
-        path = options.templates.with_name(f"questions_{language}.tsv")
-        for one in read_templates([path], Lines()):
-            templates[one.predicate].append(one.text)
-        every += [("made", one) for one in made(facts, templates, language == "en", MADE)]
+    found: dict[str, list[Question]] = defaultdict(list)
+    number = itertools.count()
+    every = every_question(options.templates.parent, read_facts(options.triples), MADE)
     for source, one in every:
         known = one.kind == "known"
         answer = Triple(*one.answer, "") if known else None

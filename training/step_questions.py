@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ergotext.tasks.training.sources import SUBJECT
+from ergotext.lm.trie.lines import Lines
+from ergotext.tasks.training.sources import SUBJECT, read_templates
 
 KINDS = ("steps", "missing", "known")
 _NO_NOUN = ("by", "in", "at", "from", "of", "with", "for", "to", "after", "on")
@@ -96,6 +97,17 @@ def made(
         if own := [one for one in facts[subject] if one in templates]:
             predicate = rng.choice(own)
             found.append(Asked("known", ask(predicate, _name(subject)), (subject, predicate)))
+    return found
+
+
+def every_question(folder: Path, facts: Facts, count: int) -> list[tuple[str, Asked]]:
+    """Those of ``questions_steps.tsv`` in this folder ("own") and made ones, of both languages."""
+    found = [("own", one) for one in read_own(folder / "questions_steps.tsv")]
+    for language in ("en", "zh"):
+        templates = defaultdict(list)
+        for one in read_templates([folder / f"questions_{language}.tsv"], Lines()):
+            templates[one.predicate].append(one.text)
+        found += [("made", one) for one in made(facts, templates, language == "en", count)]
     return found
 
 

@@ -54,6 +54,8 @@ FEATURES = (
     "outer",
 )
 """What the odds of "none of these" hang on (``none_features``)."""
+PATHS = ("one", "first", "second", "second word", "margin")
+"""What the odds of a path of two entries hang on (``two_steps.path_features``)."""
 _MOST = 4.0
 """Counts and lengths weigh no more than this."""
 _UNSURE = 1 / 400
@@ -156,6 +158,9 @@ class Calibration:
         The temperature that features are made with, whatever T is.
     about : mapping of str to str
         What it was fitted on.
+    paths : mapping of str to float
+        v, for each of ``PATHS``: a path of two entries has the weight exp(v · ψ) beside 1 for "none
+        of these", whose probability they share. Without weights, paths are not looked for.
     """
 
     temperature: float = 10.0
@@ -163,6 +168,7 @@ class Calibration:
     usual: frozenset[str] = frozenset()
     unit: float = 10.0
     about: Mapping[str, str] = field(default_factory=dict)
+    paths: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: str | Path) -> Calibration:
@@ -180,22 +186,26 @@ class Calibration:
         told = read_json(path, raises=ModelError, advice=advice)
         kinds = {
             "temperature": float, "unit": float, "weights": dict, "usual": str, "about": dict,
+            "paths": dict,
         }  # fmt: skip
         try:
-            check_types(told, kinds, optional=("usual", "about"))
+            check_types(told, kinds, optional=("usual", "about", "paths"))
             weights, about = told["weights"], told.get("about", {})
-            if weights:
-                check_types(weights, dict.fromkeys(FEATURES, float))
+            paths = told.get("paths", {})
+            for some, names in ((weights, FEATURES), (paths, PATHS)):
+                if some:
+                    check_types(some, dict.fromkeys(names, float))
             check_types(about, dict.fromkeys(about, str))
             for name in ("temperature", "unit"):
                 if not (told[name] > 0 and math.isfinite(told[name])):
                     raise ValueError(f"its {name} is not above 0")
-            if not all(math.isfinite(value) for value in weights.values()):
+            if not all(math.isfinite(value) for value in (*weights.values(), *paths.values())):
                 raise ValueError("a weight is not a number")
         except (ValueError, OverflowError) as error:
             raise ModelError(f"cannot read {path} ({error}): {advice}") from error
         usual = frozenset(told.get("usual", "").split())
-        return cls(float(told["temperature"]), weights, usual, float(told["unit"]), about)
+        unit = float(told["unit"])
+        return cls(float(told["temperature"]), weights, usual, unit, about, paths)
 
     def save(self, path: str | Path) -> None:
         """Write it as JSON."""
@@ -206,6 +216,8 @@ class Calibration:
             "usual": " ".join(sorted(self.usual)),
             "about": dict(self.about),
         }
+        if self.paths:
+            told["paths"] = {name: round(value, 4) for name, value in self.paths.items()}
         write_text(Path(path), json.dumps(told, ensure_ascii=False, indent=1) + "\n")
 
     def content(self, choice: Choice) -> list[Word]:

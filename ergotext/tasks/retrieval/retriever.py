@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -19,14 +19,25 @@ from ergotext.lm.trie.schema import TITLES, TRIPLES, Schema
 from ergotext.lm.trie.tree import TokenTrie, settled
 from ergotext.support.threads import use_threads
 from ergotext.support.words import check_texts, counted
+from ergotext.tasks.retrieval.bearing import Choice
 from ergotext.tasks.retrieval.calibration import UNFITTED, Calibration
 from ergotext.tasks.retrieval.candidates import Candidates, Potential, Spotter, every_key
 from ergotext.tasks.retrieval.masked import MaskedSearch
 from ergotext.tasks.retrieval.readers import reader_of
 from ergotext.tasks.retrieval.request import Decode, Plan, QuestionGroup
-from ergotext.tasks.retrieval.results import Hit, Hits, Mass, ScoredKey, lettering, taken, withheld
+from ergotext.tasks.retrieval.results import (
+    Answers,
+    Hit,
+    Hits,
+    Mass,
+    ScoredKey,
+    lettering,
+    taken,
+    withheld,
+)
 from ergotext.tasks.retrieval.search import KeySearch
 from ergotext.tasks.retrieval.shortlist import potentials_of, shortlisted
+from ergotext.tasks.retrieval.two_steps import EntryPath, TwoSteps
 
 if TYPE_CHECKING:
     from ergotext.lm.loading import Dtype
@@ -243,6 +254,7 @@ class Retriever:
                 yield Hits(notes=self._unanswered(question), restricted=True)
             return
         answers = self.search(group, plan)
+        paths = self._paths(group, answers, plan)
         for number, found in enumerate(answers):
             keys = None if group.candidates is None else group.candidates[number]
             mentions = () if keys is None else keys.mentions
@@ -250,11 +262,16 @@ class Retriever:
             hits = [
                 self._hit(one, found.mass, plan.temperature, together, keys) for one in found.best
             ]
+            none = found.none
+            if number in paths:
+                likely, none = paths[number]
+                hits += [self._path_hit(*one) for one in likely]
+                hits = sorted(hits, key=lambda hit: -hit.probability)[: plan.k]
             notes = taken(hits[:1]) + lettering(mentions) + found.notes
-            if (why := withheld(hits, found.none, plan.threshold)) is not None:
+            if (why := withheld(hits, none, plan.threshold)) is not None:
                 notes += (why,)
                 hits = []
-            yield Hits(hits, found.exact, mentions, notes, plan.spans, found.none)
+            yield Hits(hits, found.exact, mentions, notes, plan.spans, none)
 
     def _unanswered(self, question: str) -> tuple[str, ...]:
         """Why there is no answer, and the subjects that may be meant."""
@@ -289,6 +306,28 @@ class Retriever:
             at = np.flatnonzero(keys.ordinals == ordinal)
             mention = keys.mentions[int(keys.mention[at[0]])] if len(at) else None
         return Hit(text, fields, values, answer.score, answer.log_prob, middle, low, high, mention)
+
+    def _paths(
+        self, group: QuestionGroup, answers: Sequence[Answers], plan: Plan
+    ) -> Mapping[int, tuple[list[tuple[EntryPath, float]], float]]:
+        """Answers of two steps, of questions that may ask for them (``TwoSteps.shares``)."""
+        if plan.calibration is None or plan.lookahead is None or not plan.spans:
+            return {}
+        steps = TwoSteps(self.trie, self.schema, plan.lookahead, plan.calibration)
+        return steps.shares(group, answers)
+
+    def _path_hit(self, path: EntryPath, share: float) -> Hit:
+        first, second = (self._entry(one, share) for one in (path.first, path.second))
+        return replace(first, values=[path.value], then=second)
+
+    def _entry(self, choice: Choice, share: float) -> Hit:
+        """An entry of a path, whose probability is the share of all of it."""
+        mention = choice.mention
+        assert mention is not None
+        key = f"{mention.subject}\t{choice.keys.rests[choice.key]}"
+        fields, nan = self.schema.fields(key), math.nan
+        values, text = choice.keys.values(choice.key), "\t".join(fields.values())
+        return Hit(text, fields, values, nan, nan, share, share, share, mention)
 
     @cached_property
     def spotter(self) -> Spotter:

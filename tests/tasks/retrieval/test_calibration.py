@@ -16,7 +16,7 @@ from ergotext.tasks.retrieval import calibration as module
 from ergotext.tasks.retrieval import retriever as retriever_module
 from ergotext.tasks.retrieval import search
 from ergotext.tasks.retrieval.bearing import Bearing, Choice, bearings
-from ergotext.tasks.retrieval.calibration import FEATURES, UNFITTED, Calibration
+from ergotext.tasks.retrieval.calibration import FEATURES, PATHS, UNFITTED, Calibration
 from ergotext.tasks.retrieval.candidates import Candidates, Mention
 from ergotext.tasks.retrieval.results import Hits
 from ergotext.tasks.retrieval.retriever import Retriever
@@ -100,7 +100,8 @@ def test_features_of_a_near_subject(trie: TokenTrie) -> None:
     found = told(candidates(trie, near, rest="出生地"), "维奥在哪出生？", "在 哪")
     names = dict(zip(EVIDENCE, evidence, strict=True))
     assert found == pytest.approx({
-        "one": 1, "near": 1, "length": 0.4, "mass": names["mass"] / 10, "potential": 7, "margin": math.log(9) / 3,
+        "one": 1, "near": 1, "length": 0.4, "mass": names["mass"] / 10,
+        "potential": 7, "margin": math.log(9) / 3,
         **{f"near {n}": names[n] for n in ("score", "equal", "extra", "share", "begins")},
     })  # fmt: skip
     assert told(candidates(trie, near, rest="别名"), "维奥在哪出生？")["unexplained"] == 1.0
@@ -163,14 +164,17 @@ def test_it_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "calibration.json"
     assert Calibration.load(path) is UNFITTED
     weights = {name: round(value, 4) for name, value in DRAWN.items()}
-    some = Calibration(2.5, weights, frozenset({"who", "谁"}), 4.0, {"index": "x"})
+    some = Calibration(
+        2.5, weights, frozenset({"who", "谁"}), 4.0, {"index": "x"}, dict.fromkeys(PATHS, 0.5)
+    )
     some.save(path)
     assert Calibration.load(path) == some
     good = json.loads(path.read_text(encoding="utf-8"))
     for damaged in (
         "{", "[]", "{}", {**good, "temperature": 0}, {**good, "temperature": 10**400},
         {**good, "weights": {"one": 1.0}}, {**good, "unit": -1}, {**good, "more": 1},
-        {**good, "about": {"a": 1}},
+        {**good, "about": {"a": 1}}, {**good, "paths": {"one": 1.0}},
+        {**good, "paths": dict.fromkeys(PATHS, math.nan)},
         {**good, "weights": {**weights, "one": math.inf}},
     ):  # fmt: skip
         path.write_text(damaged if isinstance(damaged, str) else json.dumps(damaged))
@@ -184,7 +188,8 @@ FAULTS = {
                                           "words_of(question)"),
     "bearings are of another unit": ("calibration", "bearing.over(self.unit)",
                                      "bearing.over(self.temperature)"),
-    "what the rest bears is not counted": ("calibration", "spaced * bearing.rest", "0 * bearing.rest"),
+    "what the rest bears is not counted": ("calibration", "spaced * bearing.rest",
+                                           "0 * bearing.rest"),
     "words beyond are not counted": ("calibration", "part * bool(parts.outer)", "0.0"),
     "mentions inside count as others": ("calibration", "other.stop <= mention.start or", "True or"),
     "near ones are like others": ("calibration", "    if near:", "    if not near:"),
