@@ -24,7 +24,7 @@ from step_questions import Asked, Facts, every_question, read_facts
 import ergotext as et
 from ergotext.support.arrays import Floats
 from ergotext.tasks.index import build
-from ergotext.tasks.retrieval.bearing import Choice
+from ergotext.tasks.retrieval.bearing import QuestionKey
 from ergotext.tasks.retrieval.calibration import NAME, PATHS
 from ergotext.tasks.retrieval.lookahead.learned import Matched
 from ergotext.tasks.retrieval.retriever import Retriever
@@ -44,7 +44,7 @@ def outcomes(
     for one, keys, values in zip(asked, short.candidates, short.potentials, strict=True):
         if not len(keys):
             continue
-        (found,) = steps([Choice(one.text, keys, int(np.argmax(values)))], [values])
+        (found,) = steps([QuestionKey(one.text, keys, int(np.argmax(values)))], [values])
         if found:
             right = [n for n, path in enumerate(found) if is_answer(path, one, facts)]
             yield np.array([path.features for path in found]), (right or [None])[0]

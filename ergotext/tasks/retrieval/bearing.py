@@ -45,7 +45,7 @@ def words_of(text: str) -> list[str]:
 
 
 @dataclass(frozen=True, eq=False)
-class Choice:
+class QuestionKey:
     """A question and one of its candidates.
 
     Parameters
@@ -119,7 +119,7 @@ class Bearing:
 
 
 def bearings(
-    lookahead: Potential, choices: Sequence[Choice], words: Sequence[Sequence[Word]]
+    lookahead: Potential, choices: Sequence[QuestionKey], words: Sequence[Sequence[Word]]
 ) -> list[Bearing]:
     """What some words of each question bear on its candidate, in nats.
 
@@ -129,7 +129,7 @@ def bearings(
     ----------
     lookahead : Potential
         All variants of all questions go to it in one call, if it takes many.
-    choices : sequence of Choice
+    choices : sequence of QuestionKey
     words : sequence of sequence of Word
         Of the question of each, outside its subject.
     """
@@ -151,7 +151,7 @@ def bearings(
     return found
 
 
-def nearest(choice: Choice, words: Sequence[Word]) -> list[Word]:
+def nearest(choice: QuestionKey, words: Sequence[Word]) -> list[Word]:
     """At most ``MOST`` of these words, in order: those nearest to the subject."""
     mention = choice.mention or Mention("", 0, 0)
     order = sorted(words, key=lambda w: max(mention.start - w.stop, w.start - mention.stop))

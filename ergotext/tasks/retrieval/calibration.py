@@ -16,7 +16,7 @@ from ergotext.lm.trie.spotted import EVIDENCE, Naming
 from ergotext.support.arrays import Floats
 from ergotext.support.files import write_text
 from ergotext.support.untrusted import check_types, read_json
-from ergotext.tasks.retrieval.bearing import Bearing, Choice, Word, nearest, words_of
+from ergotext.tasks.retrieval.bearing import Bearing, QuestionKey, Word, nearest, words_of
 from ergotext.tasks.retrieval.candidates import Mention
 from ergotext.tasks.retrieval.nesting import nesting
 
@@ -63,7 +63,7 @@ _UNSURE = 1 / 400
 
 
 def none_features(
-    choice: Choice,
+    choice: QuestionKey,
     potential: float,
     share: float,
     usual: frozenset[str],
@@ -73,7 +73,7 @@ def none_features(
 
     Parameters
     ----------
-    choice : Choice
+    choice : QuestionKey
         The question and its best candidate.
     potential : float
         Its potential, over a temperature.
@@ -220,13 +220,13 @@ class Calibration:
             told["paths"] = {name: round(value, 4) for name, value in self.paths.items()}
         write_text(Path(path), json.dumps(told, ensure_ascii=False, indent=1) + "\n")
 
-    def content(self, choice: Choice) -> list[Word]:
+    def content(self, choice: QuestionKey) -> list[Word]:
         """The words of a question that are not usual, to be looked at one by one."""
         return nearest(choice, [word for word in choice.rest() if word.text not in self.usual])
 
     def none_odds(
         self,
-        choice: Choice,
+        choice: QuestionKey,
         potential: float,
         scores: Floats,
         bearing: Bearing,
@@ -235,7 +235,7 @@ class Calibration:
 
         Parameters
         ----------
-        choice : Choice
+        choice : QuestionKey
             The question and its best candidate.
         potential : float
             Of that candidate, in nats.
@@ -248,7 +248,7 @@ class Calibration:
 
     def features(
         self,
-        choice: Choice,
+        choice: QuestionKey,
         potential: float,
         scores: Floats,
         bearing: Bearing,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ergotext.support.words import is_unspaced
-from ergotext.tasks.retrieval.bearing import Bearing, Choice, Word, words_of
+from ergotext.tasks.retrieval.bearing import Bearing, QuestionKey, Word, words_of
 from ergotext.tasks.retrieval.candidates import Mention
 
 LEAST = 0.6
@@ -43,12 +43,12 @@ class Nesting:
     possessed: bool
 
 
-def nesting(choice: Choice, bearing: Bearing) -> Nesting:
+def nesting(choice: QuestionKey, bearing: Bearing) -> Nesting:
     """The parts of a question for one of its candidates.
 
     Parameters
     ----------
-    choice : Choice
+    choice : QuestionKey
     bearing : Bearing
         Of its words that are not usual, over the temperature of features.
     """

@@ -19,7 +19,7 @@ from ergotext.lm.trie.schema import TITLES, TRIPLES, Schema
 from ergotext.lm.trie.tree import TokenTrie, settled
 from ergotext.support.threads import use_threads
 from ergotext.support.words import check_texts, counted
-from ergotext.tasks.retrieval.bearing import Choice
+from ergotext.tasks.retrieval.bearing import QuestionKey
 from ergotext.tasks.retrieval.calibration import UNFITTED, Calibration
 from ergotext.tasks.retrieval.candidates import Candidates, Potential, Spotter, every_key
 from ergotext.tasks.retrieval.masked import MaskedSearch
@@ -320,7 +320,7 @@ class Retriever:
         first, second = (self._entry(one, share) for one in (path.first, path.second))
         return replace(first, values=[path.value], then=second)
 
-    def _entry(self, choice: Choice, share: float) -> Hit:
+    def _entry(self, choice: QuestionKey, share: float) -> Hit:
         """An entry of a path, whose probability is the share of all of it."""
         mention = choice.mention
         assert mention is not None

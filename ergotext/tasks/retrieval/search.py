@@ -18,7 +18,7 @@ from ergotext.lm.trie.states import ROOT
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.samplers.search.beam import beam
 from ergotext.support.arrays import Floats, Ints
-from ergotext.tasks.retrieval.bearing import Choice, bearings
+from ergotext.tasks.retrieval.bearing import QuestionKey, bearings
 from ergotext.tasks.retrieval.probability import bounded_mass, exact_mass, keys_log_prob
 from ergotext.tasks.retrieval.readers import QuestionReader
 from ergotext.tasks.retrieval.request import Plan, QuestionGroup
@@ -144,7 +144,7 @@ class KeySearch:
             keys = group.candidates[number]
             if best and calibration.weights and keys.mentions:
                 first = np.flatnonzero(keys.ordinals == self.trie.ordinal(best[0].tokens))
-                chosen[number] = Choice(group.questions[number], keys, int(first[0]))
+                chosen[number] = QuestionKey(group.questions[number], keys, int(first[0]))
             else:
                 yield number, exact_mass(scores[number] / plan.temperature), math.nan
         words = [calibration.content(choice) for choice in chosen.values()]

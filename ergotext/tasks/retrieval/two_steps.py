@@ -11,7 +11,7 @@ import numpy as np
 from ergotext.lm.trie.schema import Schema
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.support.arrays import Floats
-from ergotext.tasks.retrieval.bearing import Bearing, Choice, bearings
+from ergotext.tasks.retrieval.bearing import Bearing, QuestionKey, bearings
 from ergotext.tasks.retrieval.calibration import PATHS, Calibration
 from ergotext.tasks.retrieval.candidates import Candidates, Mention, Potential
 from ergotext.tasks.retrieval.nesting import Nesting, nesting
@@ -35,20 +35,20 @@ class EntryPath:
 
     Parameters
     ----------
-    first : Choice
+    first : QuestionKey
         The question, and the first entry among its candidates.
     value : str
         The object between them.
-    second : Choice
+    second : QuestionKey
         The question with the object in the place of its inner part ("the mayor of Paris" for "the
         mayor of the capital of France"), and the second entry among those of the object.
     features : float64 [len(PATHS)]
         What its odds hang on.
     """
 
-    first: Choice
+    first: QuestionKey
     value: str
-    second: Choice
+    second: QuestionKey
     features: Floats
 
 
@@ -92,7 +92,7 @@ class TwoSteps:
             if one.best and one.none >= GATE:
                 keys = group.candidates[number]
                 first = np.flatnonzero(keys.ordinals == self.trie.ordinal(one.best[0].tokens))
-                chosen[number] = Choice(group.questions[number], keys, int(first[0]))
+                chosen[number] = QuestionKey(group.questions[number], keys, int(first[0]))
         paths = self([*chosen.values()], [group.potentials[number] for number in chosen])
         weights, found = np.array([self.calibration.paths[name] for name in PATHS]), {}
         for number, some in zip(chosen, paths, strict=True):
@@ -105,22 +105,22 @@ class TwoSteps:
         return found
 
     def __call__(
-        self, choices: Sequence[Choice], potentials: Sequence[Floats]
+        self, choices: Sequence[QuestionKey], potentials: Sequence[Floats]
     ) -> list[list[EntryPath]]:
         """The likeliest path by each first entry and object, for each question; maybe none.
 
         Parameters
         ----------
-        choices : sequence of Choice
+        choices : sequence of QuestionKey
             Questions with their best candidates: first steps are entries of the same mention.
         potentials : sequence of float64 [n], nats
             Of all candidates of each.
         """
-        firsts: list[tuple[int, Choice, list[tuple[str, Candidates]]]] = []
+        firsts: list[tuple[int, QuestionKey, list[tuple[str, Candidates]]]] = []
         for number, (choice, values) in enumerate(zip(choices, potentials, strict=True)):
             firsts += [(number, *one) for one in self._firsts(choice, values)]
         told = self._borne([first for _, first, _ in firsts])
-        seconds: list[tuple[int, Choice, Bearing, str, str, Candidates]] = []
+        seconds: list[tuple[int, QuestionKey, Bearing, str, str, Candidates]] = []
         for (number, first, targets), bearing in zip(firsts, told, strict=True):
             parts = nesting(first, bearing)
             if parts.explained and parts.outer:
@@ -133,7 +133,7 @@ class TwoSteps:
             self.lookahead, [one[4] for one in seconds], [one[5] for one in seconds]
         )
         second = [
-            Choice(one[4], one[5], int(np.argmax(values)))
+            QuestionKey(one[4], one[5], int(np.argmax(values)))
             for one, values in zip(seconds, weighed, strict=True)
         ]
         for (number, first, own, value, *_), choice, values, bearing in zip(
@@ -143,14 +143,14 @@ class TwoSteps:
             found[number].append(EntryPath(first, value, choice, features))
         return found
 
-    def _borne(self, choices: Sequence[Choice]) -> list[Bearing]:
+    def _borne(self, choices: Sequence[QuestionKey]) -> list[Bearing]:
         words = [self.calibration.content(choice) for choice in choices]
         told = bearings(self.lookahead, choices, words)
         return [one.over(self.calibration.unit) for one in told]
 
     def _firsts(
-        self, choice: Choice, potentials: Floats
-    ) -> list[tuple[Choice, list[tuple[str, Candidates]]]]:
+        self, choice: QuestionKey, potentials: Floats
+    ) -> list[tuple[QuestionKey, list[tuple[str, Candidates]]]]:
         """The likeliest entries of the same mention with objects that are subjects, and these."""
         keys, found = choice.keys, []
         same = np.flatnonzero(keys.mention == keys.mention[choice.key])
@@ -163,7 +163,7 @@ class TwoSteps:
                 if len(entries):
                     targets.append((value, entries))
             if targets:
-                found.append((Choice(choice.question, keys, row), targets))
+                found.append((QuestionKey(choice.question, keys, row), targets))
         return found
 
     def _about(self, value: str) -> Candidates:
@@ -189,7 +189,7 @@ class TwoSteps:
         return Candidates(self.trie, np.zeros(0, dtype=np.int64), (), np.zeros(0, np.int64), [])
 
 
-def _outer(first: Choice, parts: Nesting, keys: Candidates) -> tuple[str, Candidates]:
+def _outer(first: QuestionKey, parts: Nesting, keys: Candidates) -> tuple[str, Candidates]:
     """The question about an object, and the entries about it."""
     (mention,) = keys.mentions
     name, start = mention.text, parts.start

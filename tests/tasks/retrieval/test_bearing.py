@@ -7,7 +7,14 @@ import pytest
 
 from ergotext.lm.trie import TokenTrie
 from ergotext.tasks.retrieval import bearing as module
-from ergotext.tasks.retrieval.bearing import MOST, Choice, bearings, nearest, words_in, words_of
+from ergotext.tasks.retrieval.bearing import (
+    MOST,
+    QuestionKey,
+    bearings,
+    nearest,
+    words_in,
+    words_of,
+)
 from ergotext.tasks.retrieval.candidates import Candidates, Mention
 from tests.faulty import load_with_fault
 
@@ -22,13 +29,13 @@ def worth(question: str, keys: Candidates) -> np.ndarray:
     return np.full(len(keys), 100.0 * there + told + float(keys.ordinals.sum()))
 
 
-def choice(trie: TokenTrie, question: str, name: str = "Goya") -> Choice:
+def choice(trie: TokenTrie, question: str, name: str = "Goya") -> QuestionKey:
     at = question.index(name)
     mention = Mention(name, at, at + len(name))
     keys = Candidates(
         trie, np.array([3, 5]), (Mention("W", 0, 1), mention), np.array([0, 1]), ["a", "born"]
     )
-    return Choice(question, keys, 1)
+    return QuestionKey(question, keys, 1)
 
 
 def test_words() -> None:
@@ -75,7 +82,7 @@ def test_odd_potentials_bear_nothing(trie: TokenTrie) -> None:
 
 def test_a_candidate_without_a_mention(trie: TokenTrie) -> None:
     keys = Candidates(trie, np.array([2]), (), np.array([-1]), ["born"])
-    one = Choice("born there", keys, 0)
+    one = QuestionKey("born there", keys, 0)
     (found,) = bearings(lambda q, keys: np.full(1, float(len(q))), [one], [one.rest()])
     assert [value for _, value in found.words] == [5.0, 5.0] and found.rest == 10.0
 
@@ -100,7 +107,7 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_faults_are_seen(fault: str, trie: TokenTrie, monkeypatch: pytest.MonkeyPatch) -> None:
     faulty = load_with_fault("tasks.retrieval.bearing", FAULTS[fault])
-    for name in ("Choice", "bearings", "nearest"):
+    for name in ("QuestionKey", "bearings", "nearest"):
         monkeypatch.setitem(globals(), name, getattr(faulty, name))
 
     def checks() -> None:

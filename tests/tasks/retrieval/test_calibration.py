@@ -15,7 +15,7 @@ from ergotext.lm.trie.spotted import EVIDENCE, Naming
 from ergotext.tasks.retrieval import calibration as module
 from ergotext.tasks.retrieval import retriever as retriever_module
 from ergotext.tasks.retrieval import search
-from ergotext.tasks.retrieval.bearing import Bearing, Choice, bearings
+from ergotext.tasks.retrieval.bearing import Bearing, QuestionKey, bearings
 from ergotext.tasks.retrieval.calibration import FEATURES, PATHS, UNFITTED, Calibration
 from ergotext.tasks.retrieval.candidates import Candidates, Mention
 from ergotext.tasks.retrieval.results import Hits
@@ -58,9 +58,9 @@ def told(
     **falls: float,
 ) -> dict[str, float]:
     words = frozenset(usual.split())
-    some = [word for word in Choice(question, keys, 0).rest() if word.text not in words]
+    some = [word for word in QuestionKey(question, keys, 0).rest() if word.text not in words]
     bearing = Bearing([(word, falls.get(word.text, 0.0)) for word in some], rest)
-    found = module.none_features(Choice(question, keys, 0), 7.0, share, words, bearing)
+    found = module.none_features(QuestionKey(question, keys, 0), 7.0, share, words, bearing)
     return {name: value for name, value in zip(FEATURES, found.tolist(), strict=True) if value}
 
 
@@ -120,7 +120,7 @@ def test_shares_are_those_of_enumeration(reader: TableReader, trie: TokenTrie) -
         (keys,), _ = spotter.find(table.QUESTIONS[:1], other_letters=True)
         place = int(np.flatnonzero(keys.ordinals == trie.ordinal(table.key_of(hits[0])))[0])
         assert keys.mention[place] == best
-        choice = Choice(table.QUESTIONS[0], keys, place)
+        choice = QuestionKey(table.QUESTIONS[0], keys, place)
         (bearing,) = bearings(ahead, [choice], [calibration.content(choice)])
         potential = float(ahead(choice.question, keys)[place])
         features = module.none_features(

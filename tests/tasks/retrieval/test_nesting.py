@@ -7,7 +7,7 @@ import pytest
 
 from ergotext.lm.trie import TokenTrie
 from ergotext.tasks.retrieval import nesting as module
-from ergotext.tasks.retrieval.bearing import Bearing, Choice
+from ergotext.tasks.retrieval.bearing import Bearing, QuestionKey
 from ergotext.tasks.retrieval.candidates import Candidates, Mention
 from ergotext.tasks.retrieval.nesting import Nesting
 from tests.faulty import load_with_fault
@@ -67,7 +67,7 @@ def parts(trie: TokenTrie, case: tuple) -> tuple[str, list[str], bool]:
     at = question.index(subject)
     mention = Mention(subject, at, at + len(subject))
     keys = Candidates(trie, np.array([0]), (mention,), np.array([0]), [f"{predicate}\tland"])
-    choice = Choice(question, keys, 0)
+    choice = QuestionKey(question, keys, 0)
     words = [word for word in choice.rest() if word.text not in USUAL]
     bearing = Bearing([(word, float(bears.get(word.text, 0.0))) for word in words])
     found: Nesting = module.nesting(choice, bearing)

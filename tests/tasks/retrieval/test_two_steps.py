@@ -12,7 +12,7 @@ import ergotext as et
 from ergotext.lm.trie.schema import TRIPLES
 from ergotext.tasks.retrieval import retriever as retriever_module
 from ergotext.tasks.retrieval import two_steps as module
-from ergotext.tasks.retrieval.bearing import Choice, words_of
+from ergotext.tasks.retrieval.bearing import QuestionKey, words_of
 from ergotext.tasks.retrieval.calibration import FEATURES, PATHS, Calibration
 from ergotext.tasks.retrieval.candidates import Candidates
 from ergotext.tasks.retrieval.results import Hits
@@ -78,7 +78,8 @@ def test_the_outer_question(base: Retriever) -> None:
     values = ahead(MAYOR, keys)
     steps = module.TwoSteps(base.trie, base.schema, ahead, calibration())
     ((path,), none) = steps(
-        [Choice(MAYOR, keys, int(np.argmax(values)))] * 2, [values, np.full(len(keys), -np.inf)]
+        [QuestionKey(MAYOR, keys, int(np.argmax(values)))] * 2,
+        [values, np.full(len(keys), -np.inf)],
     )
     assert path.second.question == "Who is the mayor of the Paris?" and not none
     mention = path.second.mention
@@ -167,7 +168,7 @@ def test_paths_are_in_the_base() -> None:
             if not len(keys):
                 continue
             values = ahead(question, keys) + np.array([rng.random() for _ in range(len(keys))])
-            (paths,) = steps([Choice(question, keys, int(np.argmax(values)))], [values])
+            (paths,) = steps([QuestionKey(question, keys, int(np.argmax(values)))], [values])
             found += len(paths)
             for path in paths:
                 first, second = (
@@ -216,8 +217,8 @@ def test_faults_are_seen(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
     def checks() -> None:
         for test in (
-            test_a_path, test_the_outer_question, test_shares, test_what_is_between, test_no_second_step,
-            test_withheld_only_where_no_path_does,
+            test_a_path, test_the_outer_question, test_shares, test_what_is_between,
+            test_no_second_step, test_withheld_only_where_no_path_does,
         ):  # fmt: skip
             test(base)
         with monkeypatch.context() as patch:
