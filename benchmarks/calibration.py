@@ -1,12 +1,18 @@
 """How well calibrated a retriever's answers are, beside a perfect forecaster with the same numbers.
 
     python benchmarks/calibration.py answers model/ kb.ergo dev.json shift.jsonl unanswerable.jsonl
+    python benchmarks/calibration.py sets model/ kb.ergo held_out.jsonl
     python benchmarks/calibration.py alone model/ kb.ergo dev.json
 
 ``answers``: of each file of questions the scores, forced and withheld; the expected calibration
 error, and between which values it would lie, 95 times in a hundred, if every answer were right with
 exactly its probability; and the share answered at 95% precision. Questions with an empty answer are
 not answered by the base: how many get an answer, and with what probability.
+
+``sets``: how often answer sets hold the right entry, and how large they are. First with the stored
+calibration as it is; then, over 100 random halves of the file, with sets that were measured on one
+half and are scored on the other. If the search did not find the right entries of more questions
+than may be missed, nothing can be promised; in how many of the splits is said.
 
 ``alone``: whether any temperature can mend the probability that the model alone gives its answer.
 The answer is chosen by model and look-ahead together, its probability is p(key | question)^(1/T)
@@ -30,13 +36,19 @@ from ergotext.support.arrays import Floats
 from ergotext.tasks.datasets.kgclue.data import Triple, read
 from ergotext.tasks.datasets.kgclue.metrics import mark
 from ergotext.tasks.evaluation.calibration import abstention, reliability
+from ergotext.tasks.evaluation.coverage import SetOutcome, outcomes
 from ergotext.tasks.retrieval.candidates import Spotter
+from ergotext.tasks.retrieval.coverage import SetScores
 from ergotext.tasks.retrieval.lookahead.learned import Matched
 from ergotext.tasks.retrieval.results import WITHHELD, Hit
 from ergotext.tasks.training.seq2seq.dev import DevSet
 from ergotext.tasks.training.seq2seq.scoring import Coder
 
 TEMPERATURES = (0.01, 0.03, 0.1, 0.3, 0.5, 1, 1.5, 2, 3, 4, 8, 16, 32)
+
+
+LEVELS = (0.9, 0.95, 0.98)
+SPLITS = 100
 
 
 def perfect(probability: Floats, count: int = 2000) -> tuple[float, float]:
@@ -91,13 +103,54 @@ def answers(retriever: Retriever, ahead: Matched, path: str, limit: int | None) 
     )
 
 
+def sets(retriever: Retriever, ahead: Matched, path: str, limit: int | None) -> None:
+    every = read(path).asked
+    count = min(limit or len(every), len(every))
+    asked = [every[number * len(every) // count] for number in range(count)]
+    found = outcomes(retriever, ahead, asked, ahead.calibration)
+    stored = ahead.calibration.sets
+    print(f"{path}: {len(found)} questions")
+    for level in LEVELS:
+        if stored is not None and level <= stored.most:
+            held, size = scored(found, stored.least(level))
+            print(f"  {level}, as stored: coverage {held:.3f}, mean size {size:.2f}")
+        print(f"  {level}, {SPLITS} splits: {split(found, level)}")
+
+
+def scored(found: Sequence[SetOutcome], least: float) -> tuple[float, float]:
+    """Coverage and mean size of sets."""
+    told = np.array([one.set(least) for one in found], dtype=float)
+    return float(told[:, 1].mean()), float(told[:, 0].mean())
+
+
+def split(found: Sequence[SetOutcome], level: float) -> str:
+    """Coverage and size where sets are measured on one random half, and scored on the other."""
+    rng = np.random.default_rng(0)
+    told = []
+    for _ in range(SPLITS):
+        order = rng.permutation(len(found)).tolist()
+        first, second = order[: len(order) // 2], order[len(order) // 2 :]
+        measured = SetScores.of(found[number].told for number in first)
+        if level <= measured.most:
+            told.append(scored([found[number] for number in second], measured.least(level)))
+    if not told:
+        return "cannot be promised in any"
+    held, size = np.array(told).T
+    error = held.std(ddof=1) / np.sqrt(len(told)) if len(told) > 1 else np.nan
+    return (
+        f"coverage {held.mean():.4f} (standard error {error:.4f}; {held.min():.3f} to "
+        f"{held.max():.3f}), mean size {size.mean():.2f}; in {SPLITS - len(told)} splits it cannot "
+        "be promised"
+    )
+
+
 def _entry(hits: Sequence[Hit]) -> str:
     return str(Triple(*hits[0].fields.values(), hits[0].values[0])) if hits else ""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["answers", "alone"])
+    parser.add_argument("what", choices=["answers", "sets", "alone"])
     parser.add_argument("model", help="folder, or the name of one in the package")
     parser.add_argument("index", help="in the model's tokens")
     parser.add_argument("questions", nargs="+")
@@ -111,6 +164,8 @@ def main() -> None:
     for path in options.questions:
         if options.what == "answers":
             answers(retriever, ahead, path, options.limit)
+        elif options.what == "sets":
+            sets(retriever, ahead, path, options.limit)
         else:
             alone(lm, retriever, ahead, path)
 

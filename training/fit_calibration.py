@@ -114,14 +114,15 @@ def described(one: Question, trie: TokenTrie, rng: random.Random) -> str:
     return one.text.replace(name, way.format(s=name, p=predicate, o=value))
 
 
+def spread(path: Path) -> list[Question]:
+    """Questions with answers, in an order that hangs on their texts alone."""
+    known = [one for one in read(path).asked if one.answer is not None]
+    return sorted(known, key=lambda one: sha256(one.text.encode()).digest())
+
+
 def questions(kgclue: Path, nlpcc: Path, trie: TokenTrie) -> Iterator[tuple[str, list[Question]]]:
     """Questions of each kind about the base."""
     rng = random.Random(0)
-
-    def spread(path: Path) -> list[Question]:
-        """In an order that hangs on their texts alone."""
-        known = [one for one in read(path).asked if one.answer is not None]
-        return sorted(known, key=lambda one: sha256(one.text.encode()).digest())
 
     def held(one: Question) -> bool:
         return one.answer is not None and name_of(one.answer) in one.text

@@ -107,6 +107,7 @@ def evaluate(
     from ergotext.tasks.evaluation import evaluate as task
     from ergotext.tasks.evaluation.scoring import score
     from ergotext.tasks.plot import check_plot
+    from ergotext.tasks.retrieval.lookahead.learned import lookahead_named
     from ergotext.tasks.retrieval.lookahead.own import own_calibration
 
     if predictions is not None:
@@ -126,9 +127,10 @@ def evaluate(
         )
     place(output)
     joint = not (anywhere or model_probability or lookahead is LookAheadName.none)
-    _, warning = own_calibration(index, model, lookahead.value) if joint else (None, None)
-    if warning is not None:
-        typer.echo(warning, err=True)
+    if joint and (ahead := lookahead_named(lookahead.value, model)) is not None:
+        _, warning = own_calibration(index, model, ahead)
+        if warning is not None:
+            typer.echo(warning, err=True)
     config = {
         "data": str(data),
         "index": str(index),

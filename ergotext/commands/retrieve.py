@@ -90,6 +90,14 @@ def retrieve(
             "any case. [no answer if the base probably does not have it]",
         ),
     ] = None,
+    coverage: Annotated[
+        float | None,
+        typer.Option(
+            help="Give sets of answers, of any size, that hold the right entry of at least this "
+            "share of questions (0.9, say), on average over questions like those of the "
+            "calibration.",
+        ),
+    ] = None,
     lookahead: Annotated[LookAheadName, typer.Option(help=LOOKAHEAD)] = AUTO,
     anywhere: Annotated[
         bool,
@@ -127,6 +135,7 @@ def retrieve(
             "- (questions from standard input) cannot be combined with other questions",
             param_hint="QUESTION",
         )
+    from ergotext.tasks.retrieval.calibration import UNFITTED
     from ergotext.tasks.retrieval.lookahead.fitted import temperature_for
     from ergotext.tasks.retrieval.lookahead.learned import lookahead_named
     from ergotext.tasks.retrieval.lookahead.own import own_calibration
@@ -144,9 +153,14 @@ def retrieve(
     )
     ahead = lookahead_named(lookahead.value, model, decode.value)
     joint = ahead is not None and retriever.triples and not anywhere and not model_probability
-    calibration, warning = own_calibration(index, model, lookahead.value) if joint else (None, None)
-    if warning is not None:
-        typer.echo(warning, err=True)
+    calibration = None
+    if joint:
+        assert ahead is not None
+        calibration, warning = own_calibration(index, model, ahead)
+        if warning is None and calibration is None and (warning := retriever.misfit(None, ahead)):
+            calibration = UNFITTED
+        if warning:
+            typer.echo(warning, err=True)
     found = answers(
         retriever,
         asked[:limit],
@@ -159,15 +173,19 @@ def retrieve(
         model_probability=model_probability,
         calibration=calibration,
         threshold=threshold,
+        coverage=coverage,
         batch_size=batch_size,
     )
     if retriever.nameless:
         typer.echo(NAMELESS, err=True)
-    lost = 0
+    lost, promised = 0, None
     with emit:
         for question, hits in found:
+            promised = hits.answer_set
             lost += hits.subject == "none"
             emit(hits.json(question, emit.ascii_only) if as_json else hits.shown(question))
+        if promised is not None and not as_json:
+            emit(f"({promised.guarantee})")
     if lost:
         typer.echo(_unanswered(lost, len(asked[:limit])), err=True)
 

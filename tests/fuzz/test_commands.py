@@ -152,7 +152,8 @@ INDEX = st.sampled_from(["kb.ergo", "plain.ergo"])
     data=st.data(), asked=st.lists(h.texts, min_size=1, max_size=2), stdin=h.as_file(h.texts),
     more=options(k=h.numbers, beams=h.numbers, threshold=h.numbers, lookahead=LOOKAHEADS,
                  anywhere=None, prompt=h.texts, prefixes=h.small, model_probability=None,
-                 temperature=h.numbers, batch_size=h.numbers, limit=h.numbers, json=None,
+                 coverage=h.numbers, temperature=h.numbers, batch_size=h.numbers,
+                 limit=h.numbers, json=None,
                  decode=st.sampled_from(["mlm", "beam", "x"]), o=h.paths, i=h.paths, **MODEL),
 )  # fmt: skip
 @examples()

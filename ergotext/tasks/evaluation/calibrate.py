@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,20 @@ from ergotext.lm.loading import Dtype
 from ergotext.support.arrays import Floats
 from ergotext.support.words import counted
 from ergotext.tasks.datasets.kgclue.data import Question, read
-from ergotext.tasks.evaluation.cases import KNOWN, NO_KEY, NO_SUBJECT, Case, cases
+from ergotext.tasks.evaluation.cases import (
+    KNOWN,
+    NO_KEY,
+    NO_SUBJECT,
+    Case,
+    cases,
+    search_of,
+    usable,
+)
+from ergotext.tasks.evaluation.coverage import measured
 from ergotext.tasks.evaluation.evaluate import check_apart
 from ergotext.tasks.retrieval.calibration import FEATURES, UNFITTED, Calibration
 from ergotext.tasks.retrieval.candidates import Potential
+from ergotext.tasks.retrieval.coverage import MOST
 from ergotext.tasks.retrieval.lookahead.learned import lookahead_named
 from ergotext.tasks.retrieval.lookahead.own import beside, origin
 from ergotext.tasks.retrieval.retriever import Retriever, opened
@@ -77,6 +88,7 @@ def fit(
         start,
         temperature=temperature,
         weights=dict(zip(FEATURES, fitted.tolist(), strict=True)),
+        sets=None,
     )
 
 
@@ -116,12 +128,22 @@ class Calibrated:
     after: float
 
     def text(self) -> str:
-        """A line or two for people."""
+        """A few lines for people."""
         return (
             f"{counted(self.known, 'question')} with an answer that was found, {self.missed:,} "
             f"without, {self.absent:,} that the base does not answer\n"
             f"temperature {self.calibration.temperature:.3g}; mean loss {self.before:.3f} nats "
-            f"before, {self.after:.3f} after (on questions that it was not fitted on)"
+            f"before, {self.after:.3f} after (on questions that it was not fitted on)\n"
+            f"answer sets: {self._sets()}"
+        )
+
+    def _sets(self) -> str:
+        sets = self.calibration.sets
+        if sets is None:
+            return "no questions are left to measure them on; 9 more allow a coverage of 0.9"
+        return (
+            f"measured on {counted(sets.count, 'other question')}; a coverage of up to "
+            f"{sets.most:g} can be promised"
         )
 
 
@@ -132,8 +154,13 @@ def calibrate(
     *,
     start: Calibration,
     none: float = 0.1,
+    what: str = "questions of your own",
 ) -> Calibrated:
-    """Fit a calibration to a base by questions about it.
+    """Fit a calibration to a base by questions about it, and measure answer sets on others.
+
+    Half of the questions are for the fit, and at least so many that ``FEWEST`` of them have an
+    answer that is found; sets are measured on the rest, on ``coverage.MOST`` at most. Which half
+    one is in, a hash of its text says.
 
     Parameters
     ----------
@@ -148,39 +175,73 @@ def calibrate(
         What weights and temperature are pulled towards, more the fewer questions there are.
     none : float
         The share of questions that the base does not answer, where too few are given.
+    what : str
+        What questions these are.
 
     Raises
     ------
     InputError
         Fewer than ``FEWEST`` questions have an answer that is found, or the index has no triples.
     """
-    absent = sum(one.absent for one in asked)
-    found = list(cases(retriever, lookahead, start, asked, removed=absent < FEWEST_ABSENT))
-    real = [case for case in found if case.kind == KNOWN]
-    known = sum(case.right is not None for case in real)
+    search_of(retriever)
+    removed = sum(one.absent for one in asked) < FEWEST_ABSENT
+    shuffled = sorted(usable(asked), key=lambda one: blake2b(one.text.encode()).digest())
+    found, taken = _for_fit(retriever, lookahead, start, shuffled, removed)
+    fitted = shuffled[:taken]
+    used = {one.text for one in fitted}
+    rest = [one for one in shuffled[taken:] if one.text not in used]
+    known = _found(found)
     if known < FEWEST:
         raise InputError(
             f"{counted(known, 'question')} with an answer that was found in the index: a "
             f"calibration takes at least {FEWEST}; give {FEWEST - known} more"
         )
-    removed = [case.kind in (NO_KEY, NO_SUBJECT) for case in found]
-    each = none / (1 - none) * (len(found) - sum(removed)) / max(1, sum(removed))
-    weights = np.where(removed, each, 1.0)
+    made = [case.kind in (NO_KEY, NO_SUBJECT) for case in found]
+    each = none / (1 - none) * (len(found) - sum(made)) / max(1, sum(made))
+    weights = np.where(made, each, 1.0)
     part = np.array([case.number % FOLDS for case in found])
     after = np.zeros(len(found))
     for fold in range(FOLDS):
-        rest, these = np.flatnonzero(part != fold), np.flatnonzero(part == fold)
-        partly = fit([found[n] for n in rest.tolist()], weights[rest], start)
+        others, these = np.flatnonzero(part != fold), np.flatnonzero(part == fold)
+        partly = fit([found[n] for n in others.tolist()], weights[others], start)
         after[these] = losses([found[n] for n in these.tolist()], partly)
     before = losses(found, start)
+    done = fit(found, weights, start)
+    if rest:
+        done = replace(done, sets=measured(retriever, lookahead, rest, done, what))
+    absent = sum(one.absent for one in fitted)
     return Calibrated(
-        fit(found, weights, start),
+        done,
         known,
-        sum(one.answer is not None for one in asked) - known,
+        len(fitted) - absent - known,
         absent,
         float(weights @ before / weights.sum()),
         float(weights @ after / weights.sum()),
     )
+
+
+def _for_fit(
+    retriever: Retriever,
+    lookahead: Potential,
+    start: Calibration,
+    asked: Sequence[Question],
+    removed: bool,
+) -> tuple[list[Case], int]:
+    """Cases of the first questions, as many as the fit takes, and how many these are."""
+    found: list[Case] = []
+    half = max((len(asked) + 1) // 2, len(asked) - MOST)
+    taken, stop = 0, half
+    while taken < stop:
+        for case in cases(retriever, lookahead, start, asked[taken:stop], removed=removed):
+            found.append(replace(case, number=case.number + taken))
+        taken = stop
+        stop = min(len(asked), taken + max(0, FEWEST - _found(found)))
+    return found, taken
+
+
+def _found(some: Sequence[Case]) -> int:
+    """How many have an answer that was found."""
+    return sum(case.kind == KNOWN and case.right is not None for case in some)
 
 
 def losses(found: Sequence[Case], calibration: Calibration) -> Floats:
@@ -226,9 +287,9 @@ def calibrated_index(
     questions = read(data, limit)
     retriever = opened(model, index, prompt=None, device=device, dtype=dtype, threads=threads)
     start: Calibration = getattr(ahead, "calibration", UNFITTED)
-    done = calibrate(retriever, ahead, questions.asked, start=start, none=none)
+    done = calibrate(retriever, ahead, questions.asked, start=start, none=none, what=data.name)
     about = {
-        **origin(index, model, lookahead),
+        **origin(index, model, ahead),
         "questions": questions.digest,
         "known": str(done.known),
     }

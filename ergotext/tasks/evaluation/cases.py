@@ -80,12 +80,10 @@ def cases(
     Case
         None where nothing would be answered.
     """
-    search = retriever.search
-    if not isinstance(search, KeySearch) or not retriever.triples:
-        raise InputError("a calibration takes an index of triples, and decode beam")
+    search = search_of(retriever)
     spotter = retriever.spotter
     near: Near = "always" if isinstance(lookahead, MentionPotential) else "else"
-    asked = [one for one in asked if one.text.strip() and (one.answer or one.absent)]
+    asked = usable(asked)
     for first in range(0, len(asked), AT_ONCE):
         some = asked[first : first + AT_ONCE]
         texts = [one.text for one in some]
@@ -103,6 +101,18 @@ def cases(
             weighed = _weighed(decoding, retriever, some, short, lookahead, calibration)
             for row, one in enumerate(weighed):
                 yield from one.cases(first + row, calibration, bool(removing), removed)
+
+
+def search_of(retriever: Retriever) -> KeySearch:
+    """What a calibration is fitted to; InputError if a retriever has no such thing."""
+    if not isinstance(retriever.search, KeySearch) or not retriever.triples:
+        raise InputError("a calibration takes an index of triples, and decode beam")
+    return retriever.search
+
+
+def usable(asked: Sequence[Question]) -> list[Question]:
+    """Questions that are not empty, and of which it is known what is right."""
+    return [one for one in asked if one.text.strip() and (one.answer or one.absent)]
 
 
 def _weighed(

@@ -56,17 +56,18 @@ def retriever_of(config: Mapping[str, Any]) -> Ask:
     )
     spans = retriever.triples and not config["anywhere"]
     calibrated = spans and is_calibrated(config)
+    ahead = lookahead_named(config["lookahead"], config["model"]) if spans else None
     ask = partial(
         retriever.retrieve,
         k=1 if retriever.triples else min(RANKED, config["beams"]),
         beams=config["beams"],
-        lookahead=lookahead_named(config["lookahead"], config["model"]) if spans else None,
+        lookahead=ahead,
         spans=spans,
         prefixes=config["prefixes"],
         temperature=temperature_for(config["model"], config["temperature"], calibrated),
         model_probability=not calibrated,
-        calibration=own_calibration(Path(config["index"]), config["model"], config["lookahead"])[0]
-        if calibrated
+        calibration=own_calibration(Path(config["index"]), config["model"], ahead)[0]
+        if calibrated and ahead is not None
         else None,
         threshold=0.0,
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from ergotext.support.files import write_text
 from ergotext.support.untrusted import check_types, read_json
 from ergotext.tasks.retrieval.bearing import Bearing, QuestionKey, Word, nearest, words_of
 from ergotext.tasks.retrieval.candidates import Mention
+from ergotext.tasks.retrieval.coverage import SetScores
 from ergotext.tasks.retrieval.nesting import nesting
 
 NAME = "calibration.json"
@@ -157,10 +159,12 @@ class Calibration:
     unit : float
         The temperature that features are made with, whatever T is.
     about : mapping of str to str
-        What it was fitted on.
+        What it was fitted on and with.
     paths : mapping of str to float
         v, for each of ``PATHS``: a path of two entries has the weight exp(v · ψ) beside 1 for "none
         of these", whose probability they share. Without weights, paths are not looked for.
+    sets : SetScores, optional
+        How large answer sets must be; measured with these temperature and weights.
     """
 
     temperature: float = 10.0
@@ -169,6 +173,7 @@ class Calibration:
     unit: float = 10.0
     about: Mapping[str, str] = field(default_factory=dict)
     paths: Mapping[str, float] = field(default_factory=dict)
+    sets: SetScores | None = None
 
     @classmethod
     def load(cls, path: str | Path) -> Calibration:
@@ -186,10 +191,10 @@ class Calibration:
         told = read_json(path, raises=ModelError, advice=advice)
         kinds = {
             "temperature": float, "unit": float, "weights": dict, "usual": str, "about": dict,
-            "paths": dict,
+            "paths": dict, "sets": dict,
         }  # fmt: skip
         try:
-            check_types(told, kinds, optional=("usual", "about", "paths"))
+            check_types(told, kinds, optional=("usual", "about", "paths", "sets"))
             weights, about = told["weights"], told.get("about", {})
             paths = told.get("paths", {})
             for some, names in ((weights, FEATURES), (paths, PATHS)):
@@ -201,11 +206,14 @@ class Calibration:
                     raise ValueError(f"its {name} is not above 0")
             if not all(math.isfinite(value) for value in (*weights.values(), *paths.values())):
                 raise ValueError("a weight is not a number")
+            sets = SetScores.read(told["sets"]) if "sets" in told else None
         except (ValueError, OverflowError) as error:
             raise ModelError(f"cannot read {path} ({error}): {advice}") from error
         usual = frozenset(told.get("usual", "").split())
         unit = float(told["unit"])
-        return cls(float(told["temperature"]), weights, usual, unit, about, paths)
+        found = cls(float(told["temperature"]), weights, usual, unit, about, paths)
+        # Sets that were measured with other weights promise nothing.
+        return replace(found, sets=sets) if sets and sets.fitted == found.digest else found
 
     def save(self, path: str | Path) -> None:
         """Write it as JSON."""
@@ -218,7 +226,26 @@ class Calibration:
         }
         if self.paths:
             told["paths"] = {name: round(value, 4) for name, value in self.paths.items()}
+        if self.sets is not None:
+            told["sets"] = self.sets.record()
         write_text(Path(path), json.dumps(told, ensure_ascii=False, indent=1) + "\n")
+
+    @cached_property
+    def digest(self) -> str:
+        """Of what gives probabilities, as it is kept (``SetScores.fitted``)."""
+        weights = [f"{name} {value:.4f}" for name, value in sorted(self.weights.items())]
+        told = [f"{self.temperature:.3f} {self.unit}", *weights, *sorted(self.usual)]
+        return blake2b("\n".join(told).encode(), digest_size=8).hexdigest()
+
+    def misfit(self, model: str, lookahead: str) -> str:
+        """Which of these it was not fitted with: "model", "look-ahead" or neither.
+
+        By their digests (``origin``); what is not known is taken to be the same.
+        """
+        for name, now, what in (("model", model, "model"), ("lookahead", lookahead, "look-ahead")):
+            if now and self.about.get(name, now) != now:
+                return what
+        return ""
 
     def content(self, choice: QuestionKey) -> list[Word]:
         """The words of a question that are not usual, to be looked at one by one."""

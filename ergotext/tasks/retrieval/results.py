@@ -11,6 +11,7 @@ from typing import Literal
 from ergotext.lm.trie.spotted import Naming
 from ergotext.support.words import seen
 from ergotext.tasks.retrieval.candidates import Mention
+from ergotext.tasks.retrieval.coverage import AnswerSet
 
 WITHHELD = 0.5
 """Probability of "none of these" from which on there is no answer, where no threshold is given."""
@@ -216,6 +217,8 @@ class Hits(list[Hit]):
         The probability that the index does not hold the answer, or that the question names its
         subject in a way that was not found. NaN if it is not known: without a look-ahead that is
         calibrated for it.
+    answer_set : AnswerSet, optional
+        What is promised of all hits together, and whether "none of these" is one of them.
     """
 
     def __init__(
@@ -226,6 +229,7 @@ class Hits(list[Hit]):
         notes: tuple[str, ...] = (),
         restricted: bool = False,
         none: float = math.nan,
+        answer_set: AnswerSet | None = None,
     ) -> None:
         super().__init__(hits)
         self.exact = exact
@@ -233,6 +237,7 @@ class Hits(list[Hit]):
         self.notes = notes
         self.restricted = restricted
         self.none = none
+        self.answer_set = answer_set
 
     @property
     def subject(self) -> Subject | None:
@@ -255,7 +260,9 @@ class Hits(list[Hit]):
         notes = [f"  ({note})" for note in self.notes]
         if not self and not notes:
             notes = ["  (no answer)"]
-        none = [f"  {self.none:.3f}  (none of these)"] if self and self.none >= WORTH_SAYING else []
+        said = self.answer_set.none if self.answer_set else self and self.none >= WORTH_SAYING
+        share = "" if math.isnan(self.none) else f"{self.none:.3f}  "
+        none = [f"  {share}(none of these)"] if said else []
         return "\n".join([seen(question), *(hit.line() for hit in self), *none, *notes])
 
     def json(self, question: str, ascii_only: bool = False) -> str:
@@ -266,6 +273,7 @@ class Hits(list[Hit]):
             "exact": self.exact,
             "subject": self.subject,
             "none": None if math.isnan(self.none) else self.none,
+            "set": self.answer_set.record() if self.answer_set else None,
             "mentions": [mention.text for mention in self.mentions],
             "notes": self.notes,
         }

@@ -22,7 +22,9 @@ from ergotext.support.words import check_texts, counted
 from ergotext.tasks.retrieval.bearing import QuestionKey
 from ergotext.tasks.retrieval.calibration import UNFITTED, Calibration
 from ergotext.tasks.retrieval.candidates import Candidates, Potential, Spotter, every_key
+from ergotext.tasks.retrieval.coverage import members
 from ergotext.tasks.retrieval.masked import MaskedSearch
+from ergotext.tasks.retrieval.origin import digest_of_lookahead, digest_of_reader
 from ergotext.tasks.retrieval.readers import reader_of
 from ergotext.tasks.retrieval.request import Decode, Plan, QuestionGroup
 from ergotext.tasks.retrieval.results import (
@@ -130,6 +132,7 @@ class Retriever:
         model_probability: bool = False,
         calibration: Calibration | None = None,
         threshold: float | None = None,
+        coverage: float | None = None,
         batch_size: int = 32,
     ) -> list[Hits]:
         """The ``k`` best entries for each question, best first.
@@ -167,6 +170,11 @@ class Retriever:
             Return no answer unless the first hit is certainly at least this probable. By default,
             there is no answer where "none of these" has a probability of 0.5 or more; with 0 there
             is always one.
+        coverage : float, optional
+            Give answer sets, of any size, instead of ``k`` answers: the right entry is in the set
+            of this share of questions, on average over questions like those that the calibration
+            was measured on (``coverage.SetScores``; ``Hits.answer_set`` says what is promised).
+            A set is never empty: it holds an entry or "none of these".
         batch_size : int
             Questions per batch.
 
@@ -174,8 +182,9 @@ class Retriever:
         ------
         InputError
             Questions are one text or no texts of valid Unicode, a number is out of its range, the
-            look-ahead gives other than a number a candidate; or what is asked for takes
-            probabilities or a look-ahead, which ``decode="mlm"`` has not.
+            look-ahead gives other than a number a candidate; what is asked for takes
+            probabilities or a look-ahead, which ``decode="mlm"`` has not; the calibration was
+            fitted with another model or look-ahead, or cannot promise the coverage.
         ModelError
             The model gives NaN.
         """
@@ -186,18 +195,48 @@ class Retriever:
                 "the model's own probability has no calibration: drop calibration or "
                 "model_probability"
             )
+        note = self.misfit(calibration, lookahead)
+        if note and calibration is not None:
+            raise InputError(note)
         if calibration is None and lookahead is not None and not model_probability:
-            calibration = getattr(lookahead, "calibration", UNFITTED)
+            calibration = UNFITTED if note else getattr(lookahead, "calibration", UNFITTED)
+        if None not in (coverage, temperature, calibration):
+            raise InputError(
+                "answer sets (coverage) take the temperature of their calibration: drop "
+                "temperature or coverage"
+            )
         if temperature is None:
             temperature = 1.0 if calibration is None else calibration.temperature
         plan = Plan(
             k, width, lookahead, prefixes, temperature, threshold, batch_size, restricted,
-            calibration,
+            calibration, coverage,
         )  # fmt: skip
-        plan.check()
+        found = self.run(questions, plan.checked())
+        if note and not model_probability:
+            for hits in found:
+                hits.notes += (note,)
+        return found
+
+    def misfit(self, calibration: Calibration | None, lookahead: Potential | None) -> str:
+        """A line that says with what a calibration was not fitted; empty if it is all right.
+
+        Without a calibration, it is that of the look-ahead.
+        """
+        own = getattr(lookahead, "calibration", None) if calibration is None else calibration
+        if own is None or not own.about:
+            return ""
+        what = own.misfit(self._digest, digest_of_lookahead(lookahead))
+        if not what:
+            return ""
+        use = "probabilities are not calibrated" if calibration is None else "fit one with this"
+        return f"the calibration was fitted with another {what}: {use} (ergotext calibrate)"
+
+    def run(self, questions: Sequence[str], plan: Plan) -> list[Hits]:
+        """``retrieve`` by a plan that is checked."""
         self.search.check(plan)
         check_texts(questions, "questions")
-        found = [Hits(notes=("the question is empty",)) for _ in questions]
+        empty = ("the question is empty",)
+        found = [Hits(notes=empty, answer_set=plan.answer_set(none=True)) for _ in questions]
         for group in self._groups(questions, plan):
             for number, hits in zip(group.numbers, self._answered(group, plan), strict=True):
                 found[number] = hits
@@ -251,7 +290,8 @@ class Retriever:
     def _answered(self, group: QuestionGroup, plan: Plan) -> Iterator[Hits]:
         if not group.searched:
             for question in group.questions:
-                yield Hits(notes=self._unanswered(question), restricted=True)
+                notes = self._unanswered(question)
+                yield Hits(notes=notes, restricted=True, answer_set=plan.answer_set(none=True))
             return
         answers = self.search(group, plan)
         paths = self._paths(group, answers, plan)
@@ -259,10 +299,10 @@ class Retriever:
             keys = None if group.candidates is None else group.candidates[number]
             mentions = () if keys is None else keys.mentions
             together = plan.calibration is not None and keys is not None
-            hits = [
-                self._hit(one, found.mass, plan.temperature, together, keys) for one in found.best
-            ]
-            none = found.none
+            best, inside, none = found.best, False, found.none
+            if plan.least is not None:
+                best, inside = _members(found, plan)
+            hits = [self._hit(one, found.mass, plan.temperature, together, keys) for one in best]
             if number in paths:
                 likely, none = paths[number]
                 hits += [self._path_hit(*one) for one in likely]
@@ -271,7 +311,8 @@ class Retriever:
             if (why := withheld(hits, none, plan.threshold)) is not None:
                 notes += (why,)
                 hits = []
-            yield Hits(hits, found.exact, mentions, notes, plan.spans, none)
+            sure = plan.answer_set(inside)
+            yield Hits(hits, found.exact, mentions, notes, plan.spans, none, sure)
 
     def _unanswered(self, question: str) -> tuple[str, ...]:
         """Why there is no answer, and the subjects that may be meant."""
@@ -311,7 +352,7 @@ class Retriever:
         self, group: QuestionGroup, answers: Sequence[Answers], plan: Plan
     ) -> Mapping[int, tuple[list[tuple[EntryPath, float]], float]]:
         """Answers of two steps, of questions that may ask for them (``TwoSteps.shares``)."""
-        if plan.calibration is None or plan.lookahead is None or not plan.spans:
+        if plan.calibration is None or plan.lookahead is None or plan.least is not None:
             return {}
         steps = TwoSteps(self.trie, self.schema, plan.lookahead, plan.calibration)
         return steps.shares(group, answers)
@@ -330,6 +371,10 @@ class Retriever:
         return Hit(text, fields, values, nan, nan, share, share, share, mention)
 
     @cached_property
+    def _digest(self) -> str:
+        return digest_of_reader(self.reader)
+
+    @cached_property
     def spotter(self) -> Spotter:
         return Spotter(self.trie, self.triples, len(self.schema.key))
 
@@ -337,6 +382,16 @@ class Retriever:
     def _every(self) -> Candidates:
         written, columns = Written.by(self.reader.keys), len(self.schema.key)
         return every_key(self.trie, written, self.triples, columns)
+
+
+def _members(found: Answers, plan: Plan) -> tuple[list[ScoredKey], bool]:
+    """The entries of an answer set, and whether "none of these" is in it."""
+    assert plan.least is not None
+    if found.mass is None:  # nothing is known of their probabilities
+        return found.best[:1], not found.best
+    shares = [found.mass.share(one.score / plan.temperature)[0] for one in found.best]
+    count, none = members(shares, found.none, plan.least)
+    return found.best[:count], none
 
 
 def opened(

@@ -123,7 +123,7 @@ class KeySearch:
                 decoding, self.trie, known, prefixes=plan.prefixes, temperature=plan.temperature
             )
         return [
-            Answers(best[: plan.k], exact, mass, none=share)
+            Answers(best if plan.least else best[: plan.k], exact, mass, none=share)
             for (best, exact), mass, share in zip(found, masses, none, strict=True)
         ]
 

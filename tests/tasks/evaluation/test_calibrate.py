@@ -17,7 +17,9 @@ from ergotext.tasks.datasets.kgclue.data import read
 from ergotext.tasks.evaluation import calibrate as module
 from ergotext.tasks.evaluation import cases as cases_module
 from ergotext.tasks.evaluation.cases import KNOWN, NO_KEY, NO_SUBJECT, NONE, Case
+from ergotext.tasks.evaluation.coverage import outcomes
 from ergotext.tasks.retrieval.calibration import FEATURES, UNFITTED, Calibration
+from ergotext.tasks.retrieval.coverage import SetScores
 from tests.faulty import load_with_fault
 from tests.tasks.little_base import LittleBase, little_base
 from tests.tiny_t5 import saved
@@ -217,25 +219,102 @@ def test_command(base: LittleBase, monkeypatch: pytest.MonkeyPatch, capsys: Any)
     assert main(["calibrate", str(base.questions), *shared]) == 0
     path = base.index.with_suffix(".calibration.json")
     told = capsys.readouterr().out
-    assert str(path) in told and "30 questions with an answer that was found" in told
+    assert str(path) in told and "20 questions with an answer that was found" in told
+    assert "measured on 9 other questions; a coverage of up to 0.9 can be promised" in told
     fitted = Calibration.load(path)
     after, err = asked()
     assert 0 < after["none"] < 1 and err == "" and fitted.weights
     weight = np.array([hit["score"] for hit in after["results"]]) / fitted.temperature
     law = (1 - after["none"]) * np.exp(weight - np.logaddexp.reduce(weight))
     assert [hit["probability"] for hit in after["results"]] == pytest.approx(law, abs=1e-6)
+    check_sets(base, shared, capsys)
     own, _ = asked("--model-probability")
     assert own["none"] is None
     replace(fitted, about={**fitted.about, "index": "other"}).save(path)
     again, err = asked()
     assert again["none"] == pytest.approx(after["none"]) and "index has changed" in err
-    replace(fitted, about={**fitted.about, "lookahead": "other"}).save(path)
-    again, err = asked()
-    assert again["none"] is None and "is not used" in err
+    assert main(["retrieve", *shared, "--coverage", "0.9", "?苹果"]) == 2
+    for what, name in (("lookahead", "look-ahead"), ("model", "model")):
+        replace(fitted, about={**fitted.about, what: "other"}).save(path)
+        again, err = asked()
+        assert again["none"] is None and f"fitted with another {name} and is not used" in err
+        assert len(err.splitlines()) == 1
+    assert main(["retrieve", *shared, "--coverage", "0.9", "?苹果"]) == 2  # nothing is promised
+    assert "was not: run ergotext calibrate" in capsys.readouterr().err
     replace(fitted, about={}).save(path)
     assert main(["retrieve", *shared, "?苹果"]) == 1
     assert "does not say what it was fitted to" in capsys.readouterr().err
     path.unlink()
+
+
+def check_sets(base: LittleBase, shared: list[str], capsys: Any) -> None:
+    """The command gives sets, says what they promise, and refuses what cannot be promised."""
+    capsys.readouterr()
+    texts = [one.text for one in read(base.questions).asked]
+    assert main(["retrieve", *shared, "--coverage", "0.9", *texts[:3]]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("(the set holds the right entry of at least 90% of questions")
+    assert "like the 9 that this was measured on: train.json" in last
+    assert main(["retrieve", *shared, "--coverage", "0.9", "--json", *texts]) == 0
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert all(one["results"] or one["set"]["none"] for one in told)
+    assert {one["set"]["guarantee"] for one in told} == {last.strip("()")}
+    assert main(["retrieve", *shared, "--coverage", "0.95", "?"]) == 2
+    assert "takes at least 19 questions" in capsys.readouterr().err
+
+
+def check_split(base: LittleBase, module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sets are measured on questions that the fit has not seen, with what was fitted."""
+    monkeypatch.setattr(module, "FEWEST", 5)
+    given: list[str] = []
+    real = module.cases
+
+    def seen(retriever: Any, lookahead: Any, start: Any, asked: Any, **how: Any) -> Any:
+        given.extend(one.text for one in asked)
+        return real(retriever, lookahead, start, asked, **how)
+
+    monkeypatch.setattr(module, "cases", seen)
+    measured: list[str] = []
+
+    def kept(retriever: Any, lookahead: Any, asked: Any, calibration: Any, what: str) -> SetScores:
+        measured.extend(one.text for one in asked)
+        told = outcomes(retriever, lookahead, asked, calibration)
+        assert calibration.weights and calibration.temperature != UNFITTED.temperature
+        return SetScores.of((one.told for one in told), fitted=calibration.digest, what=what)
+
+    monkeypatch.setattr(module, "measured", kept)
+    model = et.load(str(base.index.parent / "model"), device="cpu")
+    retriever = et.Retriever(model, base.index)
+    asked = [*{one.text: one for one in read(base.questions).asked}.values()]
+    found = module.calibrate(retriever, et.StringMatch(), [*asked, asked[0]], start=UNFITTED)
+    sets = found.calibration.sets
+    assert sets.fitted == found.calibration.digest and sets.count == len(measured)
+    assert not set(given) & set(measured) and {*given, *measured} == {one.text for one in asked}
+    assert abs(len(given) - len(measured)) <= 2
+
+
+def test_sets_are_measured_on_other_questions(
+    base: LittleBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_split(base, module, monkeypatch)
+
+
+SPLIT_FAULTS = {
+    "all are used to fit": ("asked[taken:stop], removed", "asked, removed"),
+    "all are measured": ("for one in shuffled[taken:] if one.text not in used", "for one in asked"),
+    "what it started from is measured": ("rest, done, what))", "rest, start, what))"),
+    "all go to the fit": ("(len(asked) + 1) // 2", "len(asked)"),
+    "what is measured is lost": ("done = replace(done, sets", "replace(done, sets"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", SPLIT_FAULTS)
+def test_faults_of_the_split_are_seen(
+    fault: str, base: LittleBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faulty = load_with_fault("tasks.evaluation.calibrate", SPLIT_FAULTS[fault])
+    with pytest.raises((AssertionError, AttributeError)):
+        check_split(base, faulty, monkeypatch)
 
 
 def test_losses_are_of_what_is_right() -> None:

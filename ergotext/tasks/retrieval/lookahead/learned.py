@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 from typing import Literal, get_args
@@ -71,6 +72,16 @@ class Matched:
         first, *others = (Matcher.load(each) for each in matcher_folders(folder))
         scale, mentions = Fitted.load(Path(folder)).scale, MentionWeights.load(folder)
         return cls(first, scale, tuple(others), mentions, Calibration.load(Path(folder) / FITTED))
+
+    @cached_property
+    def digest(self) -> str:
+        """Of weights and settings, for a calibration that is fitted with them."""
+        told = blake2b(f"{self.scale} {self.mentions}".encode(), digest_size=8)
+        for matcher in (self.matcher, *self.others):
+            told.update(f"{matcher.characters} {matcher.sizes}".encode())
+            for name, tensor in sorted(matcher.state_dict().items()):
+                told.update(name.encode() + tensor.float().cpu().numpy().tobytes())
+        return told.hexdigest()
 
     def __call__(self, question: str, keys: Candidates) -> NDArray[np.float64]:
         return self.many([question], [keys])[0]

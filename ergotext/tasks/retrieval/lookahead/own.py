@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from ergotext.errors import ModelError
+from ergotext.lm.sources import source_of
 from ergotext.lm.trie.header import IndexFile
 from ergotext.tasks.retrieval.calibration import Calibration
-from ergotext.tasks.retrieval.lookahead.learned import learned_digest
+from ergotext.tasks.retrieval.candidates import Potential
+from ergotext.tasks.retrieval.origin import digest_of_lookahead, model_digest
 
 SUFFIX = ".calibration.json"
 
@@ -17,17 +20,19 @@ def beside(index: Path) -> Path:
     return index.parent / f"{index.stem}{SUFFIX}"  # of any path: "" and ".." have no suffix
 
 
-def origin(index: Path, model: str, lookahead: str) -> dict[str, str]:
-    """What a calibration was fitted to: the digests of index and look-ahead."""
-    learned = learned_digest(model) if lookahead in ("auto", "learned") else ""
-    content = str(IndexFile.open(index).meta["content"])
-    return {"index": content, "lookahead": learned or "strings"}
+def origin(index: Path, model: str, lookahead: Potential) -> dict[str, str]:
+    """What a calibration was fitted to and with: digests of index, model and look-ahead."""
+    return {
+        "index": str(IndexFile.open(index).meta["content"]),
+        "model": model_digest(source_of(model)),
+        "lookahead": digest_of_lookahead(lookahead),
+    }
 
 
 def own_calibration(
-    index: Path, model: str, lookahead: str
+    index: Path, model: str, lookahead: Potential
 ) -> tuple[Calibration | None, str | None]:
-    """The calibration beside an index, if there is one for this look-ahead, and a warning.
+    """The calibration beside an index, if there is one for these, and a warning.
 
     Raises
     ------
@@ -40,11 +45,13 @@ def own_calibration(
     found, now = Calibration.load(path), origin(index, model, lookahead)
     if not found.about:
         raise ModelError(f"{path} does not say what it was fitted to: run ergotext calibrate again")
-    if found.about.get("lookahead") != now["lookahead"]:
-        return None, (
-            f"{path} was fitted to another model or look-ahead and is not used: run ergotext "
-            "calibrate again, or remove it"
-        )
+    for name, what in (("model", "model"), ("lookahead", "look-ahead")):
+        if found.about.get(name) != now[name]:
+            return None, (
+                f"{path} was fitted with another {what} and is not used: run ergotext calibrate "
+                "again, or remove it"
+            )
     if found.about.get("index") != now["index"]:
-        return found, f"the index has changed since {path} was fitted: run ergotext calibrate again"
+        said = f"the index has changed since {path} was fitted: run ergotext calibrate again"
+        return replace(found, sets=None), said
     return found, None

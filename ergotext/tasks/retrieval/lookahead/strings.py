@@ -35,6 +35,11 @@ class StringMatch:
     length: float = 0.3
     scale: float = 33.0
 
+    @property
+    def digest(self) -> str:
+        """What it is, for a calibration that is fitted with it."""
+        return repr(self)
+
     def __call__(self, question: str, keys: Candidates) -> NDArray[np.float64]:
         predicates = np.array(keys.predicates, dtype=object)
         found = -self.length * np.array([len(p) for p in keys.predicates], dtype=np.float64)

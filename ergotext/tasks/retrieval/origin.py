@@ -1,0 +1,48 @@
+"""What a calibration was fitted with: digests of a model and of its look-ahead."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from pathlib import Path
+
+BLOCK = 1 << 14
+BLOCKS = 256
+"""Parts of a file of weights that are read, spread over it evenly: 4 MB, whatever its size."""
+
+
+def model_digest(source: Path | str) -> str:
+    """Digest of the configuration and weights of a model's folder; a hub id is its own.
+
+    Of large files only parts are read: training changes weights everywhere.
+    """
+    folder = Path(source)
+    files = sorted([*folder.glob("config.json"), *folder.glob("*.safetensors")])
+    if not files:
+        return str(source)
+    told = blake2b(digest_size=8)
+    for path in files:
+        told.update(f"{path.name} {path.stat().st_size}".encode())
+        with path.open("rb") as file:
+            for at in _places(path.stat().st_size):
+                file.seek(at)
+                told.update(file.read(BLOCK))
+    return told.hexdigest()
+
+
+def _places(size: int) -> list[int]:
+    """Where blocks begin: everywhere, or at evenly spread places and the end."""
+    if size <= BLOCK * BLOCKS:
+        return list(range(0, size, BLOCK))
+    return [number * (size - BLOCK) // (BLOCKS - 1) for number in range(BLOCKS)]
+
+
+def digest_of_reader(reader: object) -> str:
+    """``model_digest`` of what a reader was loaded from; empty if it is not known."""
+    model = getattr(getattr(reader, "lm", None), "model", None)
+    source = getattr(model, "name_or_path", "")
+    return model_digest(source) if source else ""
+
+
+def digest_of_lookahead(lookahead: object) -> str:
+    """What a look-ahead says of itself (``digest``); empty if it says nothing."""
+    return str(getattr(lookahead, "digest", ""))
