@@ -1,11 +1,12 @@
 """Share of draws that close within the budget, over a file of JSON schemas with instances.
 
     python benchmarks/schemas_close.py PATH [--model tiny-causal] [--sampler smc]
-        [--proposal finishing] [-n 8] [--skip 0] [--every 1]
+        [--proposal finishing] [-n 8] [--skip 0] [--every 1] [--but-every 8]
 
 PATH has one ``{"name", "schema", "tests": [{"valid", "data"}]}`` a line. The budget of a schema is
 what its shortest valid instance takes in the fewest tokens, and ``--slack`` more. Every text that
-closes is parsed, and validated where the package jsonschema is installed.
+closes is parsed, and validated where the package jsonschema is installed. Schemas whose budget is
+beyond the model's window are counted apart, as nothing is drawn for them.
 """
 
 from __future__ import annotations
@@ -65,14 +66,21 @@ def main() -> None:
     parser.add_argument("-n", type=int, default=8)
     parser.add_argument("--skip", type=int, default=0, help="Leave out so many at the beginning.")
     parser.add_argument("--every", type=int, default=1, help="Take every so many of the schemas.")
+    parser.add_argument(
+        "--but-every", type=int, help="Take all but every so many, which --every took before."
+    )
     parser.add_argument("--slack", type=int, default=8)
     given = parser.parse_args()
     lm = et.load(given.model)
     pieces = Pieces.of(lm.vocabulary.tokenizer, size=lm.vocabulary.size, end=lm.end_id)
-    drawn = closed = refused = wrong = empty = schemas = 0
+    drawn = closed = refused = beyond = wrong = empty = schemas = 0
     begun = time.perf_counter()
-    for line in given.path.read_text(encoding="utf-8").splitlines()[given.skip :: given.every]:
+    lines = given.path.read_text(encoding="utf-8").splitlines()[given.skip :]
+    if given.but_every:
+        lines = [line for place, line in enumerate(lines) if place % given.but_every]
+    for line in lines[:: given.every]:
         case = json.loads(line)
+        started = time.process_time()
         try:
             automaton = json_schema(case["schema"], pieces)
         except InputError:
@@ -91,6 +99,10 @@ def main() -> None:
         if not sizes:
             refused += 1
             continue
+        if min(sizes) + given.slack > lm.longest_text:
+            beyond += 1
+            print(f"{case['name']}: {min(sizes) + given.slack} tokens are beyond the window")
+            continue
         schemas += 1
         drawn += given.n
         energy = et.fluency(lm) + matches(automaton)
@@ -108,7 +120,11 @@ def main() -> None:
             )
             continue
         closed += len(samples)
-        print(f"{case['name']}: {len(samples)} of {given.n} ({closed} of {drawn})", flush=True)
+        print(
+            f"{case['name']}: {len(samples)} of {given.n} ({closed} of {drawn}), "
+            f"{time.process_time() - started:.1f} s of the processor",
+            flush=True,
+        )
         for text in lm.decode(samples.batch):
             try:
                 wrong += not valid(json.loads(text), case["schema"])
@@ -118,7 +134,8 @@ def main() -> None:
     share = closed / max(1, drawn)
     print(
         f"{given.model}, {given.sampler} ({given.proposal}): {schemas} schemas ({refused} refused "
-        f"or without an instance that is taken), {closed} of {drawn} draws closed ({share:.1%}), "
+        f"or without an instance that is taken, {beyond} beyond the window), "
+        f"{closed} of {drawn} draws closed ({share:.1%}), "
         f"{empty} schemas with none; {wrong} that closed are not valid; "
         f"{time.perf_counter() - begun:.0f} s"
     )

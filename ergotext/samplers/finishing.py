@@ -66,8 +66,9 @@ def log_trust(
         if left >= 2 * len(ending) + NEAR:
             continue
         mass = score[mine].softmax(0).numpy()
-        known = _known(automaton, left, token[mine], after[mine], mass)
-        known |= np.isin(token[mine], (*ending[:1], automaton.end))
+        # These are known to lead to the end, and say nothing about others of their kinds.
+        on = np.isin(token[mine], (*ending[:1], automaton.end))
+        known = on | _known(automaton, left, token[mine], after[mine], np.where(on, 0.0, mass))
         trust[mine] = np.where(known, 0.0, _share(mass, known))
     return torch.from_numpy(trust)
 
@@ -83,12 +84,15 @@ def _share(mass: Floats, known: NDArray[np.bool_]) -> float:
 def _known(
     automaton: Ending, left: int, token: Ints, after: Ints, mass: Floats
 ) -> NDArray[np.bool_]:
-    """bool [n]: tokens of a kind after whose first one an ending in time is known."""
+    """bool [n]: tokens of a kind after whose likeliest one an ending in time is known."""
     kinds = np.arange(len(token)) if len(token) <= LOOKS else automaton.kinds()[token]
-    each, first, which = np.unique(kinds, return_index=True, return_inverse=True)
+    each, which = np.unique(kinds, return_inverse=True)
+    likely = np.lexsort((-mass, which))
+    first = likely[np.searchsorted(which[likely], np.arange(len(each)))]
     weight = np.bincount(which, weights=mass, minlength=len(each))
     order = np.argsort(-weight, kind="stable")
-    looked = order[: 1 + int(np.searchsorted(np.cumsum(weight[order]), 1 - SHARE))][:LOOKS]
+    enough = int(np.searchsorted(np.cumsum(weight[order]), weight.sum() - SHARE))
+    looked = order[: 1 + enough][:LOOKS]
     ends = np.zeros(len(each), dtype=bool)
     for kind in looked.tolist():
         ending = automaton.ending(int(after[first[kind]]))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+import ergotext.samplers.finishing
 from ergotext.errors import InputError
 from ergotext.lm.automata import Pieces, regex
 from ergotext.lm.batch import TokenBatch
@@ -82,6 +83,18 @@ def test_fewer_draws_are_lost() -> None:
             for proposal in (masked, finishing)}  # fmt: skip
     assert kept[finishing] >= 195 and kept[masked] < 150
     assert len(smc(of, SeededDraws(0), 60, proposal=finishing)) >= 55
+
+
+LED_ON = Hoping(({1: 1, 2: 2, 3: 2}, {END: 4}, {1: 3}, {1: 1}, {}))
+"""1 ends a sequence soon; 2 and 3, of the same kind, lead on for longer."""
+
+
+def test_the_token_of_the_ending_does_not_stand_for_its_kind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of many tokens one of a kind is looked at, and that one is near the end as no other is."""
+    monkeypatch.setattr(ergotext.samplers.finishing, "LOOKS", 1)
+    assert len(importance(target(LED_ON, 2), SeededDraws(0), 200, proposal=finishing)) >= 195
 
 
 class Letters:

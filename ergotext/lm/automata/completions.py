@@ -112,7 +112,10 @@ class Endings:
         return None if found is None else self._cut(found)
 
     def _look(self, text: bytes) -> bytes | None:
-        """The ending of the text without its last byte, where it fits; else one is searched for."""
+        """What fits of the ending of the text without its last byte; else one is searched for.
+
+        Of that ending the first bytes are left out as long as the others end the text.
+        """
         known = self._found[text[:-1]] if text else None
         if known is not None and known[:1] == text[-1:]:
             return known[1:]
@@ -120,6 +123,9 @@ class Endings:
         if at is None:
             return None
         if known is not None and _ends(at, known) and self._kept(text, known):
+            # What its first bytes were for, the last one of the text may do as well.
+            while known and _ends(at, known[1:]) and self._kept(text, known[1:]):
+                known = known[1:]
             return known
         budget = ON_THE_WAY if text else AT_START
         return _EndingSearch(at, budget, lambda way: self._kept(text, way)).best

@@ -240,6 +240,18 @@ def test_an_ending_is_found_behind_a_loop(monkeypatch: pytest.MonkeyPatch) -> No
     assert regex(r"[a-z ,]+\.", Pieces.of(tokenizer)).ending(1) is None
 
 
+def test_an_ending_shrinks_as_the_text_grows() -> None:
+    """Whatever letters a text takes in place of those of the ending, it needs fewer of them."""
+    tokenizer = CharacterTokenizer("abc:")
+    automaton = regex("[abc]{3,}:[abc]*", Pieces.of(tokenizer))
+    for text in ("cbcc", "abab", "bca:c"):
+        state = automaton.start(1)
+        for place, token in enumerate(tokenizer.encode(text)):
+            ending = automaton.ending(int(state[0]))
+            assert ending is not None and len(ending) == max(4 - place, ":" not in text[:place])
+            state = automaton.advance(state, np.array([token]))
+
+
 def test_an_ending_names_nothing_twice() -> None:
     tokenizer = CharacterTokenizer('ab0":{},')
     schema = {"minProperties": 2, "type": "object", "additionalProperties": {"type": "integer"}}
