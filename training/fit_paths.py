@@ -38,7 +38,7 @@ def outcomes(
     retriever: Retriever, ahead: Matched, asked: Sequence[Asked], facts: Facts
 ) -> Iterator[tuple[Floats, int | None]]:
     """The features [n, len(PATHS)] of the paths of each question, and which is right, if any."""
-    steps = TwoSteps(retriever.trie, retriever.schema, ahead, ahead.calibration)
+    steps = TwoSteps(retriever.spotter, retriever.schema, ahead, ahead.calibration)
     short = shortlisted(retriever.spotter, [one.text for one in asked], ahead)
     assert short.potentials is not None
     for one, keys, values in zip(asked, short.candidates, short.potentials, strict=True):

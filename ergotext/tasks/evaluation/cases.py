@@ -15,7 +15,7 @@ from ergotext.lm.trie.restricted import RestrictedKeys
 from ergotext.lm.trie.schema import Schema
 from ergotext.support.arrays import Floats, Ints
 from ergotext.tasks.datasets.kgclue.data import Question, Triple
-from ergotext.tasks.retrieval.bearing import QuestionKey, bearings
+from ergotext.tasks.retrieval.bearing import QuestionKey
 from ergotext.tasks.retrieval.calibration import Calibration
 from ergotext.tasks.retrieval.candidates import Candidates, MentionPotential, Potential
 from ergotext.tasks.retrieval.results import ScoredKey
@@ -186,7 +186,7 @@ class _Weighed:
         if not len(order):
             return
         choice = QuestionKey(self.asked.text, self.keys, int(order[0]))
-        (bearing,) = bearings(self.lookahead, [choice], [calibration.content(choice)])
+        (bearing,) = calibration.bearings(self.lookahead, [choice])
         potential = float(self.potentials[order[0]])
         features = calibration.features(choice, potential, scores, bearing)
         yield Case(number, kind, scores, right, features)

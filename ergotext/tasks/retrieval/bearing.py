@@ -74,6 +74,17 @@ class QuestionKey:
             *words_in(self.question[mention.stop :], mention.stop),
         ]
 
+    @property
+    def spaced(self) -> bool:
+        """Whether most words of the question are longer than a character."""
+        rest = self.rest()
+        return sum(len(word.text) > 1 for word in rest) * 2 > len(rest)
+
+    @property
+    def named(self) -> set[str]:
+        """The words of the predicate."""
+        return set(words_of(self.keys.rests[self.key].partition("\t")[0]))
+
     def alone(self, question: str, start: int, stop: int) -> tuple[str, Candidates]:
         """The same candidate, alone, for another question whose subject stands there."""
         keys, key = self.keys, self.key
@@ -119,7 +130,10 @@ class Bearing:
 
 
 def bearings(
-    lookahead: Potential, choices: Sequence[QuestionKey], words: Sequence[Sequence[Word]]
+    lookahead: Potential,
+    choices: Sequence[QuestionKey],
+    words: Sequence[Sequence[Word]],
+    rest: Sequence[bool] | None = None,
 ) -> list[Bearing]:
     """What some words of each question bear on its candidate, in nats.
 
@@ -132,22 +146,28 @@ def bearings(
     choices : sequence of QuestionKey
     words : sequence of sequence of Word
         Of the question of each, outside its subject.
+    rest : sequence of bool, optional
+        For which of them ``Bearing.rest`` is wanted, too; by default for all. It is 0 elsewhere.
     """
+    rest = [True] * len(choices) if rest is None else rest
     asked: list[tuple[str, Candidates]] = []
-    for choice, some in zip(choices, words, strict=True):
+    for choice, some, more in zip(choices, words, rest, strict=True):
         mention = choice.mention or Mention("", 0, 0)
-        asked.append(choice.alone(choice.question, mention.start, mention.stop))
-        asked.append(choice.alone(mention.text, 0, len(mention.text)))
+        if some or more:
+            asked.append(choice.alone(choice.question, mention.start, mention.stop))
+        if more:
+            asked.append(choice.alone(mention.text, 0, len(mention.text)))
         asked += [choice.without(word) for word in some]
     told = potentials_of(lookahead, [one for one, _ in asked], [keys for _, keys in asked])
     values = np.concatenate([np.zeros(0), *told])
     found, place = [], 0
-    for some in words:
-        own = values[place : place + len(some) + 2]
-        fall = own[0] - own[1:] if np.isfinite(own[0]) else np.zeros(len(some) + 1)
-        rest, *each = np.where(np.isfinite(fall), fall, 0.0).tolist()
-        found.append(Bearing(list(zip(some, each, strict=True)), rest))
-        place += len(some) + 2
+    for some, more in zip(words, rest, strict=True):
+        count = len(some) + more
+        own = values[place : place + count + (count > 0)]
+        fall = own[:1] - own[1:] if np.isfinite(own[:1]).all() else np.zeros(count)
+        each = np.where(np.isfinite(fall), fall, 0.0).tolist()
+        found.append(Bearing(list(zip(some, each[more:], strict=True)), sum(each[:more])))
+        place += len(own)
     return found
 
 

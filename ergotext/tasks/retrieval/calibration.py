@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import blake2b
@@ -17,8 +17,15 @@ from ergotext.lm.trie.spotted import EVIDENCE, Naming
 from ergotext.support.arrays import Floats
 from ergotext.support.files import write_text
 from ergotext.support.untrusted import check_types, read_json
-from ergotext.tasks.retrieval.bearing import Bearing, QuestionKey, Word, nearest, words_of
-from ergotext.tasks.retrieval.candidates import Mention
+from ergotext.tasks.retrieval.bearing import (
+    Bearing,
+    QuestionKey,
+    Word,
+    bearings,
+    nearest,
+    words_of,
+)
+from ergotext.tasks.retrieval.candidates import Mention, Potential
 from ergotext.tasks.retrieval.coverage import SetScores
 from ergotext.tasks.retrieval.nesting import nesting
 
@@ -47,7 +54,6 @@ FEATURES = (
     "other mentions",
     "mass",
     "spaced rest",
-    "rest",
     "spaced nested",
     "nested",
     "spaced possessed",
@@ -94,9 +100,9 @@ def none_features(
     odd = [word for word in rest if word not in explained]
     predicate = keys.rests[best].partition("\t")[0].lower()
     verbatim = float(predicate in question.lower())
-    named = set(words_of(predicate))
+    named = choice.named
     left = sum(word not in named for word in rest)
-    spaced = float(sum(len(word) > 1 for word in rest) * 2 > len(rest))
+    spaced = float(choice.spaced)
     near = float(mention.kind == Naming.NEAR)
     sure = min(max(share, _UNSURE), 1 - _UNSURE)
     found = dict.fromkeys(FEATURES, 0.0)
@@ -119,9 +125,8 @@ def none_features(
         "other mentions": min(_MOST, sum(_apart(other, mention) for other in keys.mentions)) / 2,
         "mass": min(_MOST, told["mass"] / 10),
         "spaced rest": spaced * bearing.rest / 3,
-        "rest": (1 - spaced) * bearing.rest / 3,
     }
-    parts = nesting(choice, bearing)
+    parts = nesting(choice, bearing, usual)
     for prefix, part in (("spaced ", spaced), ("", 1 - spaced)):
         found[f"{prefix}nested"] = part * bool(parts.outer)
         found[f"{prefix}possessed"] = part * parts.possessed
@@ -251,6 +256,14 @@ class Calibration:
         """The words of a question that are not usual, to be looked at one by one."""
         return nearest(choice, [word for word in choice.rest() if word.text not in self.usual])
 
+    def bearings(self, lookahead: Potential, choices: Sequence[QuestionKey]) -> list[Bearing]:
+        """What ``none_odds`` takes: of words that neither are usual nor stand in the predicate.
+
+        All words together count only where most are longer than a character.
+        """
+        words = [[w for w in self.content(one) if w.text not in one.named] for one in choices]
+        return bearings(lookahead, choices, words, [one.spaced for one in choices])
+
     def none_odds(
         self,
         choice: QuestionKey,
@@ -269,7 +282,7 @@ class Calibration:
         scores : float64 [n], nats
             Of all candidates that count, the best first.
         bearing : Bearing
-            What the words of ``content`` bear on the candidate, in nats.
+            What the words bear on the candidate, in nats.
         """
         return float(self.features(choice, potential, scores, bearing) @ self._vector)
 

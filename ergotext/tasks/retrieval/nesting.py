@@ -12,6 +12,8 @@ LEAST = 0.6
 """What a word bears on a candidate, over the temperature, if the candidate explains it."""
 SHARE = 0.3
 """The same, as a share of what the most important word bears."""
+BESIDE = 1.5
+"""The same, beside words of the predicate, which are important."""
 _ASKING = frozenset("谁哪几什多何如")
 """Characters of Chinese question words, which stand where the answer would."""
 _ARTICLE, _OF = "the", ["of", "the"]
@@ -43,22 +45,28 @@ class Nesting:
     possessed: bool
 
 
-def nesting(choice: QuestionKey, bearing: Bearing) -> Nesting:
+def nesting(choice: QuestionKey, bearing: Bearing, usual: frozenset[str]) -> Nesting:
     """The parts of a question for one of its candidates.
 
     Parameters
     ----------
     choice : QuestionKey
     bearing : Bearing
-        Of its words that are not usual, over the temperature of features.
+        Over the temperature of features, of words that are not usual; those of the predicate may
+        be left out.
+    usual : frozenset of str
+        Words that questions consist of, whatever they ask.
     """
     mention = choice.mention or Mention("", 0, 0)
-    predicate, _, meaning = choice.keys.rests[choice.key].partition("\t")
-    named, others = set(words_of(predicate)), {*words_of(meaning), *words_of(mention.subject)}
+    _, _, meaning = choice.keys.rests[choice.key].partition("\t")
+    named, others = choice.named - usual, {*words_of(meaning), *words_of(mention.subject)}
+    explained = [word for word in choice.rest() if word.text in named]
     least = max(LEAST, SHARE * max((value for _, value in bearing.words), default=0.0))
-    explained = [word for word, value in bearing.words if word.text in named or value >= least]
-    known = {word.start for word in explained}
-    left = [w for w, _ in bearing.words if w.start not in known and w.text not in others]
+    if explained:
+        least = max(least, BESIDE)
+    odd = [(word, value) for word, value in bearing.words if word.text not in named]
+    explained += [word for word, value in odd if value >= least]
+    left = [w for w, value in odd if value < least and w.text not in others]
     start = min([mention.start, *(word.start for word in explained)])
     stop = max([mention.stop, *(word.stop for word in explained)])
     before = words_of(choice.question[:start])

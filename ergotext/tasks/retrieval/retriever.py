@@ -354,7 +354,7 @@ class Retriever:
         """Answers of two steps, of questions that may ask for them (``TwoSteps.shares``)."""
         if plan.calibration is None or plan.lookahead is None or plan.least is not None:
             return {}
-        steps = TwoSteps(self.trie, self.schema, plan.lookahead, plan.calibration)
+        steps = TwoSteps(self.spotter, self.schema, plan.lookahead, plan.calibration)
         return steps.shares(group, answers)
 
     def _path_hit(self, path: EntryPath, share: float) -> Hit:

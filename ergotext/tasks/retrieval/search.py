@@ -18,7 +18,7 @@ from ergotext.lm.trie.states import ROOT
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.samplers.search.beam import beam
 from ergotext.support.arrays import Floats, Ints
-from ergotext.tasks.retrieval.bearing import QuestionKey, bearings
+from ergotext.tasks.retrieval.bearing import QuestionKey
 from ergotext.tasks.retrieval.probability import bounded_mass, exact_mass, keys_log_prob
 from ergotext.tasks.retrieval.readers import QuestionReader
 from ergotext.tasks.retrieval.request import Plan, QuestionGroup
@@ -147,8 +147,7 @@ class KeySearch:
                 chosen[number] = QuestionKey(group.questions[number], keys, int(first[0]))
             else:
                 yield number, exact_mass(scores[number] / plan.temperature), math.nan
-        words = [calibration.content(choice) for choice in chosen.values()]
-        told = bearings(plan.lookahead, [*chosen.values()], words)
+        told = calibration.bearings(plan.lookahead, [*chosen.values()])
         for (number, choice), bearing in zip(chosen.items(), told, strict=True):
             mass = exact_mass(scores[number] / plan.temperature)
             potential = float(potentials[number][choice.key])

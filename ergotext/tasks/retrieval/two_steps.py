@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 
 import numpy as np
 
 from ergotext.lm.trie.schema import Schema
-from ergotext.lm.trie.tree import TokenTrie
 from ergotext.support.arrays import Floats
 from ergotext.tasks.retrieval.bearing import Bearing, QuestionKey, bearings
 from ergotext.tasks.retrieval.calibration import PATHS, Calibration
-from ergotext.tasks.retrieval.candidates import Candidates, Mention, Potential
+from ergotext.tasks.retrieval.candidates import Candidates, Mention, Potential, Spotter
 from ergotext.tasks.retrieval.nesting import Nesting, nesting
 from ergotext.tasks.retrieval.request import QuestionGroup
 from ergotext.tasks.retrieval.results import Answers
 from ergotext.tasks.retrieval.shortlist import potentials_of
 
-FIRST, VALUES, SECOND = 4, 4, 64
-"""Entries that are tried as the first step, objects of each, and entries of each object."""
+LOOKED_AT, FIRST, VALUES, SECOND = 8, 4, 4, 64
+"""Entries whose objects are looked up, that are tried as the first step, objects of each, and
+entries of each object."""
 GATE = 0.05
 """Probability of "none of these" from which on paths are looked for."""
 RARE = 0.01
@@ -58,15 +57,15 @@ class TwoSteps:
 
     Parameters
     ----------
-    trie : TokenTrie
-        With the tokenizer of its keys.
+    spotter : Spotter
+        Of the index.
     schema : Schema
         Of its keys.
     lookahead : Potential
     calibration : Calibration
     """
 
-    trie: TokenTrie
+    spotter: Spotter
     schema: Schema
     lookahead: Potential
     calibration: Calibration
@@ -91,7 +90,9 @@ class TwoSteps:
         for number, one in enumerate(answers):
             if one.best and one.none >= GATE:
                 keys = group.candidates[number]
-                first = np.flatnonzero(keys.ordinals == self.trie.ordinal(one.best[0].tokens))
+                first = np.flatnonzero(
+                    keys.ordinals == self.spotter.trie.ordinal(one.best[0].tokens)
+                )
                 chosen[number] = QuestionKey(group.questions[number], keys, int(first[0]))
         paths = self([*chosen.values()], [group.potentials[number] for number in chosen])
         weights, found = np.array([self.calibration.paths[name] for name in PATHS]), {}
@@ -116,13 +117,21 @@ class TwoSteps:
         potentials : sequence of float64 [n], nats
             Of all candidates of each.
         """
+        rows = [
+            _likeliest(choice, values) for choice, values in zip(choices, potentials, strict=True)
+        ]
+        about = self._about(
+            dict.fromkeys(value for some in rows for _, values in some for value in values)
+        )
         firsts: list[tuple[int, QuestionKey, list[tuple[str, Candidates]]]] = []
-        for number, (choice, values) in enumerate(zip(choices, potentials, strict=True)):
-            firsts += [(number, *one) for one in self._firsts(choice, values)]
+        for number, (choice, some) in enumerate(zip(choices, rows, strict=True)):
+            steps = [(row, [(v, about[v]) for v in values if v in about]) for row, values in some]
+            for row, targets in [one for one in steps if one[1]][:FIRST]:
+                firsts.append((number, QuestionKey(choice.question, choice.keys, row), targets))
         told = self._borne([first for _, first, _ in firsts])
         seconds: list[tuple[int, QuestionKey, Bearing, str, str, Candidates]] = []
         for (number, first, targets), bearing in zip(firsts, told, strict=True):
-            parts = nesting(first, bearing)
+            parts = nesting(first, bearing, self.calibration.usual)
             if parts.explained and parts.outer:
                 seconds += [
                     (number, first, bearing, value, *_outer(first, parts, keys))
@@ -148,45 +157,33 @@ class TwoSteps:
         told = bearings(self.lookahead, choices, words)
         return [one.over(self.calibration.unit) for one in told]
 
-    def _firsts(
-        self, choice: QuestionKey, potentials: Floats
-    ) -> list[tuple[QuestionKey, list[tuple[str, Candidates]]]]:
-        """The likeliest entries of the same mention with objects that are subjects, and these."""
-        keys, found = choice.keys, []
-        same = np.flatnonzero(keys.mention == keys.mention[choice.key])
-        for row in same[np.argsort(-potentials[same], kind="stable")].tolist():
-            if len(found) == FIRST or potentials[row] == -np.inf:
-                break
-            targets = []
-            for value in keys.values(row)[:VALUES]:
-                entries = self._about(value)
-                if len(entries):
-                    targets.append((value, entries))
-            if targets:
-                found.append((QuestionKey(choice.question, keys, row), targets))
+    def _about(self, values: Iterable[str]) -> dict[str, Candidates]:
+        """The entries whose subject is an object, maybe without its quotes, where there are any."""
+        # As it stands comes last, as that counts where both are subjects.
+        texts = [(value, text) for value in values for text in (value.strip(_QUOTES), value)]
+        names = [self.schema.key_text(text).partition("\t") for _, text in texts]
+        entries, _ = self.spotter.find([name for name, _, _ in names])
+        found = {}
+        for (value, _), (name, _, meaning), keys in zip(texts, names, entries, strict=True):
+            whole = [n for n, mention in enumerate(keys.mentions) if mention.text == name]
+            rows = np.flatnonzero(np.isin(keys.mention, whole))
+            ends = [not meaning or keys.rests[row].endswith(f"\t{meaning}") for row in rows]
+            rows = rows[np.array(ends, dtype=np.bool_)][:SECOND]
+            if len(rows):
+                found[value] = Candidates(
+                    keys.trie, keys.ordinals[rows], (Mention(name, 0, len(name)),),
+                    np.zeros(len(rows), dtype=np.int64), [keys.rests[row] for row in rows.tolist()],
+                    keys.columns,
+                )  # fmt: skip
         return found
 
-    def _about(self, value: str) -> Candidates:
-        """The entries whose subject is an object, maybe without its quotes."""
-        for text in dict.fromkeys((value, value.strip(_QUOTES))):
-            name, _, meaning = self.schema.key_text(text).partition("\t")
-            if not name:
-                continue
-            texts = {}
-            for key in islice(self.trie.keys(f"{name}\t"), SECOND):
-                assert self.trie.tokenizer is not None
-                rest = self.trie.tokenizer.decode(key).partition("\t")[2]
-                ordinal = self.trie.ordinal(key)
-                if ordinal is not None and (not meaning or rest.endswith(f"\t{meaning}")):
-                    texts[ordinal] = rest
-            if texts:
-                order = sorted(texts)
-                return Candidates(
-                    self.trie, np.array(order), (Mention(name, 0, len(name)),),
-                    np.zeros(len(order), dtype=np.int64), [texts[one] for one in order],
-                    len(self.schema.key),
-                )  # fmt: skip
-        return Candidates(self.trie, np.zeros(0, dtype=np.int64), (), np.zeros(0, np.int64), [])
+
+def _likeliest(choice: QuestionKey, potentials: Floats) -> list[tuple[int, list[str]]]:
+    """The likeliest candidates of the same mention, and their objects."""
+    keys = choice.keys
+    same = np.flatnonzero(keys.mention == keys.mention[choice.key])
+    order = same[np.argsort(-potentials[same], kind="stable")][:LOOKED_AT].tolist()
+    return [(row, keys.values(row)[:VALUES]) for row in order if potentials[row] > -np.inf]
 
 
 def _outer(first: QuestionKey, parts: Nesting, keys: Candidates) -> tuple[str, Candidates]:

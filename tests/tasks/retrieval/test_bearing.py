@@ -59,6 +59,20 @@ def test_each_word_bears_its_worth(trie: TokenTrie) -> None:
     assert bearings(worth, [], []) == []
 
 
+def test_only_what_is_wanted(trie: TokenTrie) -> None:
+    some = [choice(trie, "Where was Goya born?")] * 3
+    words = [some[0].rest(), [], some[0].rest()[:1]]
+    first, second, third = bearings(worth, some, words, [False, True, True])
+    assert [value for _, value in first.words] == [1.0, -0.5, 3.0] and first.rest == 0.0
+    assert (second.words, second.rest) == ([], 3.5)
+    assert [value for _, value in third.words] == [1.0] and third.rest == 3.5
+
+    def never(*_: object) -> np.ndarray:
+        raise AssertionError
+
+    assert bearings(never, some[:1], [[]], [False])[0].rest == 0.0
+
+
 def test_left_out_words_leave_no_gap(trie: TokenTrie) -> None:
     one = choice(trie, "Where was Goya born?")
     left = [one.without(word) for word in one.rest()]
@@ -97,7 +111,7 @@ def test_the_nearest_words(trie: TokenTrie) -> None:
 FAULTS = {
     "the mention stays where it was": ("back = gone if", "back = 0 if"),
     "a space is left": ("after = after.lstrip()", "pass"),
-    "each word falls from the next": ("fall = own[0] - own[1:]", "fall = own[:-1] - own[1:]"),
+    "each word falls from the next": ("fall = own[:1] - own[1:]", "fall = own[:-1] - own[1:]"),
     "infinity is a number": ("np.where(np.isfinite(fall), fall, 0.0)", "fall"),
     "the other candidate is left": ("keys.ordinals[[key]], mention", "keys.ordinals[[0]], mention"),
     "the farthest words": ("order[:MOST]", "order[-MOST:]"),

@@ -15,7 +15,7 @@ from ergotext.lm.trie.spotted import EVIDENCE, Naming
 from ergotext.tasks.retrieval import calibration as module
 from ergotext.tasks.retrieval import retriever as retriever_module
 from ergotext.tasks.retrieval import search
-from ergotext.tasks.retrieval.bearing import Bearing, QuestionKey, bearings
+from ergotext.tasks.retrieval.bearing import Bearing, QuestionKey
 from ergotext.tasks.retrieval.calibration import FEATURES, PATHS, UNFITTED, Calibration
 from ergotext.tasks.retrieval.candidates import Candidates, Mention
 from ergotext.tasks.retrieval.results import Hits
@@ -86,12 +86,22 @@ def test_features_of_what_is_asked_beyond(trie: TokenTrie) -> None:
     question = "Who was the old mayor of the birth of Goya?"
     keys = candidates(trie, Mention("Goya", 38, 42, evidence=tuple(evidence)))
     found = told(keys, question, "who was the of", rest=6.0, birth=2.0, old=0.5)
-    assert found["mass"] == 1.5 and found["spaced rest"] == 2.0 and "rest" not in found
+    assert found["mass"] == 1.5 and found["spaced rest"] == 2.0
     assert (found["spaced nested"], found["spaced possessed"], found["spaced outer"]) == (1, 1, 2)
     keys = candidates(trie, Mention("Goya", 0, 4), rest="出生地")
     found = told(keys, "Goya出生地的市长是谁", "是 谁", rest=-3.0)
-    assert found["rest"] == -1.0 and "spaced rest" not in found and "mass" not in found
+    assert "spaced rest" not in found and "mass" not in found
     assert (found["nested"], found["possessed"], found["outer"]) == (1, 1, 1.5)  # 的 is not usual
+
+
+def test_features_are_made_in_a_unit(trie: TokenTrie) -> None:
+    choice = QuestionKey("Where was Goya born?", candidates(trie, Mention("Goya", 10, 14)), 0)
+    bearing = Bearing([(word, 8.0) for word in choice.rest()[2:]], 6.0)
+    some = Calibration(3.0, {}, frozenset(), 2.0)
+    found = some.features(choice, 14.0, np.array([1.0, 1.0]), bearing)
+    halved = Bearing([(word, 4.0) for word, _ in bearing.words], 3.0)
+    wanted = module.none_features(choice, 7.0, 0.5, frozenset(), halved)
+    assert found.tolist() == wanted.tolist() and found[FEATURES.index("spaced rest")] == 1.0
 
 
 def test_features_of_a_near_subject(trie: TokenTrie) -> None:
@@ -121,7 +131,7 @@ def test_shares_are_those_of_enumeration(reader: TableReader, trie: TokenTrie) -
         place = int(np.flatnonzero(keys.ordinals == trie.ordinal(table.key_of(hits[0])))[0])
         assert keys.mention[place] == best
         choice = QuestionKey(table.QUESTIONS[0], keys, place)
-        (bearing,) = bearings(ahead, [choice], [calibration.content(choice)])
+        (bearing,) = calibration.bearings(ahead, [choice])
         potential = float(ahead(choice.question, keys)[place])
         features = module.none_features(
             choice, potential / 2, float(share[0]), frozenset("a"), bearing.over(2.0)
@@ -221,6 +231,7 @@ def test_faults_are_seen(
         test_features_of_a_subject_as_written(trie)
         test_features_of_what_is_asked_beyond(trie)
         test_features_of_a_near_subject(trie)
+        test_features_are_made_in_a_unit(trie)
         test_shares_are_those_of_enumeration(reader, trie)
 
     with pytest.raises((AssertionError, KeyError)):
