@@ -32,7 +32,7 @@ from ergotext.lm.protocols import Energy
 from ergotext.lm.trie.builder import build
 from ergotext.samplers.draws import SeededDraws
 from ergotext.samplers.weighted.registered import SMC
-from ergotext.tasks.write import CONTEXT
+from ergotext.tasks.demands import CONTEXT
 
 FACTS = Path(__file__).parents[1] / "examples" / "facts.tsv"
 SCHEMAS = Path(__file__).parents[2] / "shared" / "grammars" / "schemas.jsonl"

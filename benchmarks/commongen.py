@@ -34,8 +34,9 @@ from ergotext.lm.text_scorer import TextScorer
 from ergotext.support.forms import with_forms
 from ergotext.support.words import Keyword, alternatives
 from ergotext.tasks.budget import Budget
+from ergotext.tasks.demands import CONTEXT, Demands
 from ergotext.tasks.selection import chosen, repeats
-from ergotext.tasks.write import CONTEXT, Demands, write_all
+from ergotext.tasks.write import write_all
 
 PROMPT = "Write one short sentence that contains all of these words exactly as given: {}."
 

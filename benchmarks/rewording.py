@@ -27,10 +27,11 @@ from ergotext.lm.endings.sentence import one_sentence
 from ergotext.lm.energies.embedding import SentenceEncoder, load_encoder
 from ergotext.lm.energies.terms import End
 from ergotext.tasks.budget import Budget
+from ergotext.tasks.demands import CONTEXT
 from ergotext.tasks.infill import infill
-from ergotext.tasks.paraphrase import others, paraphrase
+from ergotext.tasks.paraphrase import paraphrase
 from ergotext.tasks.selection import chosen
-from ergotext.tasks.write import CONTEXT
+from ergotext.tasks.wordings import others
 
 BLANKS = [
     "The ___ sat on the ___{1,3}.",

@@ -26,7 +26,7 @@ from ergotext.samplers.diagnostics import ess_bulk, r_hat
 from ergotext.samplers.target import Target
 from ergotext.samplers.weighted.importance import importance
 from ergotext.samplers.weighted.twisted import Twisted, twist_of
-from ergotext.tasks.write import CONTEXT
+from ergotext.tasks.demands import CONTEXT
 
 LONGEST, CHAINS = 20, 8
 

@@ -25,7 +25,7 @@ from ergotext.lm.causal import CausalLM
 from ergotext.lm.energies.keywords import keywords
 from ergotext.lm.energies.terms import fluency, length
 from ergotext.samplers import SeededDraws, sample, sampler_named
-from ergotext.tasks.write import CONTEXT
+from ergotext.tasks.demands import CONTEXT
 
 SENTENCE = "The old man sat by the river and watched the boats go slowly past"
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from ergotext.support.lazily import getter
+
 if TYPE_CHECKING:
     from ergotext import samplers as samplers
     from ergotext import testing as testing
@@ -123,16 +125,14 @@ _ROOMS = {
 }
 """Packages whose own names are public as well: ``et.samplers.MetropolisHastings``."""
 __all__ = sorted([*_HOME, *_ROOMS])
+_getter = getter(__name__, _HOME)
 
 
 def __getattr__(name: str) -> object:
     """Import on first use, so that ``ergotext --help`` need not wait for torch."""
     if name in _ROOMS:
         return import_module(f"ergotext.{_ROOMS[name]}")
-    if name not in _HOME:
-        raise AttributeError(f"module 'ergotext' has no attribute {name!r}")
-    module, _, other = _HOME[name].partition(":")
-    return getattr(import_module(f"ergotext.{module}"), other or name)
+    return _getter(name)
 
 
 def __dir__() -> list[str]:

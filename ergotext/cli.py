@@ -19,6 +19,7 @@ from ergotext.commands.paraphrase import paraphrase
 from ergotext.commands.read import read
 from ergotext.commands.retrieve import retrieve
 from ergotext.commands.sample import sample
+from ergotext.commands.samplers import samplers
 from ergotext.commands.train import train
 from ergotext.commands.train_lookahead import train_lookahead
 from ergotext.commands.write import write
@@ -27,22 +28,24 @@ app = typer.Typer(
     name="ergotext",
     help="Text as a sample from an energy.",
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.add_typer(index, name="index")
 app.command()(write)
+app.command()(retrieve)
 app.command()(infill)
 app.command()(paraphrase)
 app.command()(sample)
-app.command()(retrieve)
+app.command()(samplers)
 app.command()(evaluate)
 app.command()(calibrate)
 app.command()(read)
 app.command()(diagnose)
 app.command()(train)
 app.command()(train_lookahead)
+app.add_typer(index, name="index")
 
 
 def _version(wanted: bool) -> None:

@@ -18,7 +18,7 @@ from ergotext.cli import main
 from ergotext.lm import loading
 from ergotext.samplers import sampling
 from ergotext.support.words import count_words, holds_words
-from ergotext.tasks import budget
+from ergotext.tasks import searching
 
 
 def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -279,7 +279,7 @@ def test_a_failure_leaves_the_output_file_as_it_was(capsys, small, tmp_path, mon
             raise MemoryError
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(budget, "sample", failing)
+    monkeypatch.setattr(searching, "sample", failing)
     code, _, err = call(capsys, "write", "-", *small, "-o", str(target))
     assert code == 1 and "out of memory" in err and "summer" in target.read_text()
     assert list(tmp_path.iterdir()) == [target]
@@ -381,6 +381,32 @@ def test_help_is_quick_and_needs_no_model() -> None:
     assert "write" in done.stdout and done.stdout.strip().endswith("False")
 
 
+def test_help_has_a_short_name_everywhere(capsys) -> None:
+    for command in ([], ["write"], ["retrieve"], ["index"], ["index", "build"], ["samplers"]):
+        assert call(capsys, *command, "-h") == (shown := call(capsys, *command, "--help"))
+        assert shown[0] == 0 and "-h, --help" in shown[1]
+    names = re.findall(r"^  ([a-z-]+)  ", call(capsys, "-h")[1].partition("Commands:")[2], re.M)
+    assert names[:2] == ["write", "retrieve"] and {"samplers", "index"} < set(names)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["writ", "dog"], "No such command 'writ'. Did you mean 'write'?"),
+        (["write", "dog", "--lenth", "1"], "(Possible options: --end, --length, --max-length)"),
+        (["write", "dog", "--sampler", "aneal"], "'mh'; did you mean 'annealing'?"),
+        (["write", "dog", "--sampler", "x"], "'x' is not one of 'smc', 'annealing', 'mh'"),
+        (["write", "dog", "--steps", "many"], "'--steps': must be an integer, got 'many'"),
+        (["write", "dog", "--threads", "2000"], "'--threads': must be at most 1024, got '2000'"),
+        (["write", "dog", "--max-seconds", "x"], "'--max-seconds': must be a number, got 'x'"),
+        (["write", "dog", "--model", "smollm"], "; did you mean 'smollm2'?"),
+    ],
+)
+def test_misspelt_and_out_of_range(capsys, arguments, message) -> None:
+    code, out, err = call(capsys, *arguments)
+    assert code == 2 and out == "" and err.endswith(f"{message}\n") and err.count("\n") == 1, err
+
+
 def test_version() -> None:
     assert process("--version").communicate()[0].startswith("ergotext 0.")
 
@@ -412,7 +438,7 @@ def test_findings_are_shown_where_they_cannot_be_written(
         folder.rmdir()
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(budget, "sample", sample)
+    monkeypatch.setattr(searching, "sample", sample)
     code, out, err = call(capsys, "write", "summer", *small, "-o", str(folder / "out"))
     assert code == 1 and "summer" in out and "No such file" in err and err.count("\n") == 1
 

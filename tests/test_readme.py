@@ -109,12 +109,16 @@ def test_answers_run(tmp_path: Path) -> None:
 def test_runs_run(tmp_path: Path) -> None:
     """As printed, but for smaller budgets."""
     (tmp_path / "examples").symlink_to(ROOT / "examples")
-    infill, paraphrase, weighted, chains = RUNS
+    infill, paraphrase, several, weighted, chains = RUNS
     out = shell(f"{infill} --particles 16", tmp_path)
     filled = [line for line in out.splitlines() if re.match(r"The \S.* sat on the \S.*\.", line)]
     assert 1 <= len(filled) <= 5
     others = shell(f"{paraphrase} --particles 16", tmp_path)
     assert "[similarity 0." in others and "(smc, 16 particles" in others
+    reworded = map(json.loads, shell(f"{several} --particles 16", tmp_path).splitlines())
+    assert [one["paraphrase_of"] for one in reworded] == [
+        "The shop is closed today.", "We met in Berlin.",
+    ]  # fmt: skip
     texts = [json.loads(line)["text"] for line in shell(weighted, tmp_path).splitlines()]
     assert len(texts) == 3
     assert all(re.fullmatch(r"The (cat|dog) (sat|ran) [a-z ,]+\.", text) for text in texts)

@@ -9,6 +9,7 @@ import typer
 
 from ergotext.commands.options import FLOAT32, Device, Dtype, Threads
 from ergotext.commands.retrieve import AUTO, LOOKAHEAD, RETRIEVER, LookAheadName
+from ergotext.commands.texts import check_model
 
 
 def calibrate(
@@ -46,15 +47,18 @@ def calibrate(
     Fits the temperature and the share of "none of these", and writes them beside the index, where
     retrieve and evaluate find them. Keep the questions apart from those that you score.
     """
+    from ergotext.tasks.evaluation.checks import check_calibration
+
+    check_model(model, device)
+    questions = check_calibration(data, index, lookahead.value, limit)
     from ergotext.tasks.evaluation.calibrate import calibrated_index
 
     done, path = calibrated_index(
-        data,
+        questions,
         index,
         model=model,
         lookahead=lookahead.value,
         none=none,
-        limit=limit,
         device=device,
         dtype=dtype.value,
         threads=threads,

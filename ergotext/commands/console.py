@@ -7,6 +7,7 @@ Exit codes: 0; 1 for a failure, expected or not; 2 for input that cannot be; 130
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import traceback
@@ -21,6 +22,7 @@ import typer
 
 from ergotext.errors import ErgotextError, InputError
 from ergotext.support.files import write_text
+from ergotext.support.suggestions import meant
 
 INTERRUPTED = 130
 """Exit code of a process that Ctrl-C ended, as shells have it."""
@@ -206,7 +208,7 @@ def run(app: typer.Typer, arguments: list[str] | None) -> int:
 def _ending(error: BaseException) -> tuple[str, int]:
     """What is said of an error, and the exit code."""
     if isinstance(error, typer.TyperException):
-        return error.format_message(), error.exit_code
+        return _usage(error), error.exit_code
     # Lazy imports make an error of their own of whatever is raised in them.
     if (signalled := _came_of(error, KeyboardInterrupt)) is not None:
         if isinstance(signalled, Quit):
@@ -226,6 +228,21 @@ def _ending(error: BaseException) -> tuple[str, int]:
         "traceback that ergotext --debug … prints",
         1,
     )
+
+
+def _usage(error: typer.TyperException) -> str:
+    """What is said of a command line, in our words where typer quotes pydantic's."""
+    if not isinstance(error, typer.BadParameter) or error.__cause__ is None:
+        return error.format_message()
+    from pydantic import ValidationError
+
+    if isinstance(error.__cause__, ValidationError):
+        from ergotext.support.records import reason
+
+        error.message = reason(error.__cause__)
+        wrong, _, choices = error.message.partition(" is not one of ")
+        error.message += meant(wrong.strip("'"), re.findall("'([^']*)'", choices))
+    return error.format_message()
 
 
 def _leave_stdout() -> None:

@@ -11,6 +11,7 @@ import typer
 
 from ergotext.commands.console import Output, place
 from ergotext.commands.options import FLOAT32, Device, Dtype, Threads
+from ergotext.commands.texts import check_model
 from ergotext.errors import InputError
 from ergotext.support.threads import use_threads
 
@@ -63,6 +64,7 @@ def diagnose(
     """
     page = None if report is None else Output(report)
     kept = None if checkpoint is None else place(checkpoint, "--checkpoint")
+    check_model(model, device)
     from ergotext.tasks.diagnose.argmax import check as argmax
 
     workers = threads or 1

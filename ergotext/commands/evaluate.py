@@ -20,6 +20,7 @@ from ergotext.commands.retrieve import (
     ModelProbability,
     Temperature,
 )
+from ergotext.commands.texts import check_model
 
 if TYPE_CHECKING:
     from ergotext.tasks.evaluation.report import Evaluation
@@ -104,11 +105,9 @@ def evaluate(
     Answers come from an index. The scores are those of KgCLUE for triples, accuracy and mean
     reciprocal rank for titles (an index built with --columns key).
     """
-    from ergotext.tasks.evaluation import evaluate as task
+    from ergotext.tasks.evaluation.checks import check, check_apart
     from ergotext.tasks.evaluation.scoring import score
     from ergotext.tasks.plot import check_plot
-    from ergotext.tasks.retrieval.lookahead.learned import lookahead_named
-    from ergotext.tasks.retrieval.lookahead.own import own_calibration
 
     if predictions is not None:
         if index or output:
@@ -117,7 +116,7 @@ def evaluate(
             )
         if plot is not None:
             check_plot(plot)
-            task.check_apart({f"the plot {plot}": plot}, {"data": data, "predictions": predictions})
+            check_apart({f"the plot {plot}": plot}, {"data": data, "predictions": predictions})
         _tell(score(data, predictions, limit), as_json, plot)
         return
     if index is None or output is None:
@@ -126,11 +125,6 @@ def evaluate(
             "missing; give an index (-i) and an output (-o), or --predictions", param_hint=missing
         )
     place(output)
-    joint = not (anywhere or model_probability or lookahead is LookAheadName.none)
-    if joint and (ahead := lookahead_named(lookahead.value, model)) is not None:
-        _, warning = own_calibration(index, model, ahead)
-        if warning is not None:
-            typer.echo(warning, err=True)
     config = {
         "data": str(data),
         "index": str(index),
@@ -151,7 +145,20 @@ def evaluate(
         "threads": threads,
         "plot": None if plot is None else str(plot),
     }
-    _tell(task.evaluate(config, partial(task.retriever_of, config)), as_json, plot)
+    questions = check(config)
+    check_model(model, device)
+    # What is wrong was said before torch is imported, which takes seconds.
+    from ergotext.tasks.evaluation import evaluate as task
+    from ergotext.tasks.retrieval.lookahead.learned import lookahead_named
+    from ergotext.tasks.retrieval.lookahead.own import own_calibration
+
+    joint = not (anywhere or model_probability or lookahead is LookAheadName.none)
+    if joint and (ahead := lookahead_named(lookahead.value, model)) is not None:
+        _, warning = own_calibration(index, model, ahead)
+        if warning is not None:
+            typer.echo(warning, err=True)
+    make = partial(task.retriever_of, config)
+    _tell(task.evaluate(config, make, questions=questions), as_json, plot)
 
 
 def _tell(done: Evaluation, as_json: bool, plot: Path | None) -> None:

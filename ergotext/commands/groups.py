@@ -27,7 +27,7 @@ from ergotext.commands.options import (
     Threads,
     Writer,
 )
-from ergotext.commands.texts import load
+from ergotext.commands.texts import check_model, load
 
 if TYPE_CHECKING:
     from ergotext.lm.causal import CausalLM
@@ -42,6 +42,10 @@ class ModelOptions:
     dtype: Dtype = FLOAT32
     device: Device = "auto"
     threads: Threads = None
+
+    def check(self) -> None:
+        """See that there may be such a model, before anything is imported for it."""
+        check_model(self.model, self.device)
 
     def load(self) -> CausalLM:
         """The model, once the rest of the command line is known to be sound."""
@@ -101,6 +105,14 @@ class TrainingFiles:
             "repeatable."
         ),
     ] = None
+
+    def check(self) -> None:
+        """See that there are such files, before anything is imported to train with."""
+        from ergotext.lm.trie.file import load
+        from ergotext.support.files import check_readable
+
+        check_readable(self.questions, self.dev, *self.templates or ())
+        load(self.index)
 
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:

@@ -128,7 +128,10 @@ def index_get(
         bool, typer.Option("--json", help="Print JSON, one object per key.")
     ] = False,
 ) -> None:
-    """Show keys with a prefix, their objects, and possible continuations."""
+    """Show keys with a prefix, and their objects.
+
+    Characters that may follow the prefix are shown as well.
+    """
     from ergotext.tasks.lookup import get
 
     emit, below = Output(None), get(file, prefix, tokenizer=tokenizer)

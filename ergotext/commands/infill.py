@@ -32,12 +32,15 @@ def infill(
     The rest is kept word for word.
     """
     emit = Output(shown.output)
+    from ergotext.tasks.given import check_blanks, lines
+
+    budget = search.budget(shown.count)
+    texts = lines(standard_input()) if text == "-" else [text]
+    check_blanks(texts)
+    lm.check()
     from ergotext.tasks import infill as task
     from ergotext.tasks.selection import chosen
 
-    texts = task.lines(standard_input()) if text == "-" else [text]
-    task.check_texts(texts)
-    budget = search.budget(shown.count)
     results = task.infill_all(texts, lm.load(), budget, context=context)
     with emit:
         for one, result in zip(texts, results, strict=True):

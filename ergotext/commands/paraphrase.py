@@ -6,14 +6,21 @@ from typing import Annotated
 
 import typer
 
-from ergotext.commands.console import Output
+from ergotext.commands.console import Output, standard_input
 from ergotext.commands.groups import ModelOptions, OutputOptions, SearchOptions, grouped
 from ergotext.commands.texts import show
+from ergotext.support.words import as_line, counted
 
 
 @grouped
 def paraphrase(
-    text: Annotated[str, typer.Argument(help="The text to paraphrase.")],
+    text: Annotated[
+        str,
+        typer.Argument(
+            help="The text to paraphrase, at most 100 words. Or - to read texts from standard "
+            "input, one per line."
+        ),
+    ],
     similarity: Annotated[
         str,
         typer.Option(
@@ -38,15 +45,36 @@ def paraphrase(
     quotations.
     """
     emit = Output(shown.output)
-    from ergotext.tasks import paraphrase as task
+    from ergotext.tasks.given import check_similarity, check_wordings, lines
 
     budget = search.budget(shown.count)
-    encoder = task.encoder_for(text, similarity)
-    result = task.paraphrase(text, lm.load(), budget, encoder=encoder, least=least)
-    found = task.others(result, text.strip(), shown.count)
+    check_similarity(similarity)
+    texts = lines(standard_input()) if text == "-" else [text]
+    check_wordings(texts, least)
+    lm.check()
+    from ergotext.samplers.weighted.samples import ZeroWeightError
+    from ergotext.tasks import wordings
+    from ergotext.tasks.encoders import encoders_for
+    from ergotext.tasks.paraphrase import paraphrase_all
+
+    encoders, failed = encoders_for(texts, similarity), 0
+    results = paraphrase_all(texts, lm.load(), budget, encoders=encoders, least=least)
     with emit:
-        records = task.as_json(found, text, result, emit.ascii_only)
-        notes = task.notes(found, result)
-        show(emit, result, found, lm.dtype, records, shown.as_json, notes)
-    if not found:
-        typer.echo(f"warning: {task.NOTHING_ELSE}", err=True)
+        for one, result in zip(texts, results, strict=True):
+            of = f"{as_line(one)!r:.60}: " if len(texts) > 1 else ""
+            if isinstance(result, ZeroWeightError):
+                if not of:
+                    raise result
+                failed += 1
+                typer.echo(f"warning: {of}{result}", err=True)
+                continue
+            found = wordings.others(result, one.strip(), shown.count)
+            records = wordings.as_json(found, one, result, emit.ascii_only)
+            notes = wordings.notes(found, result)
+            show(emit, result, found, lm.dtype, records, shown.as_json, notes)
+            if not found:
+                typer.echo(f"warning: {of}{wordings.NOTHING_ELSE}", err=True)
+    if failed:
+        raise typer.TyperException(
+            f"{failed:,} of {counted(len(texts), 'text')} got no paraphrase (see the warnings)"
+        )

@@ -9,6 +9,7 @@ import typer
 
 from ergotext.commands.console import Output, standard_input
 from ergotext.commands.options import FLOAT32, AsJson, Device, Dtype, OutFile, Threads
+from ergotext.commands.texts import check_model
 from ergotext.support.threads import use_threads
 
 
@@ -35,11 +36,14 @@ def read(
 ) -> None:
     """Answer a question with spans quoted from a passage."""
     emit = Output(output, passage)
-    from ergotext.tasks import read as task
+    from ergotext.tasks.given import check_question, passage_at
 
-    text = standard_input() if str(passage) == "-" else task.passage_at(passage)
-    task.check(text, question, count, beams)
+    text = standard_input() if str(passage) == "-" else passage_at(passage)
+    check_question(text, question, count, beams)
+    check_model(model, device)
+    # What is wrong was said before torch is imported, which takes seconds.
     from ergotext.lm.loading import load
+    from ergotext.tasks import read as task
 
     use_threads(threads)
     reader = task.SpanReader(load(model, device=device, dtype=dtype.value), prompt=prompt)

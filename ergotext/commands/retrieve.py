@@ -10,6 +10,7 @@ import typer
 
 from ergotext.commands.console import Output, standard_input
 from ergotext.commands.options import FLOAT32, Device, Dtype, OutFile, Threads
+from ergotext.commands.texts import check_model
 from ergotext.errors import InputError
 from ergotext.support.words import counted
 
@@ -130,18 +131,25 @@ def retrieve(
     The most probable entries under a model come first.
     """
     emit = Output(output, index)
+    from ergotext.lm.trie.file import load as load_index
+    from ergotext.support.words import check_texts
+
     if "-" in questions and len(questions) > 1:
         raise typer.BadParameter(
             "- (questions from standard input) cannot be combined with other questions",
             param_hint="QUESTION",
         )
+    asked = _lines(standard_input()) if questions == ["-"] else questions
+    check_texts(asked, "questions")
+    check_model(model, device)
+    load_index(index)
+    # What is wrong was said before torch is imported, which takes seconds.
     from ergotext.tasks.retrieval.calibration import UNFITTED
     from ergotext.tasks.retrieval.lookahead.fitted import temperature_for
     from ergotext.tasks.retrieval.lookahead.learned import lookahead_named
     from ergotext.tasks.retrieval.lookahead.own import own_calibration
     from ergotext.tasks.retrieval.retriever import NAMELESS, answers, opened
 
-    asked = _lines(standard_input()) if questions == ["-"] else questions
     retriever = opened(
         model,
         index,

@@ -12,6 +12,7 @@ from ergotext.commands.console import Interrupted, Output
 from ergotext.commands.groups import grouped
 from ergotext.commands.options import DtypeName, Threads
 from ergotext.commands.texts import load
+from ergotext.samplers.catalog import CATALOG
 
 if TYPE_CHECKING:
     from ergotext.lm.causal import CausalLM
@@ -35,9 +36,8 @@ class SamplerFlags(Flags):
     sampler: Annotated[
         str | None,
         typer.Option(
-            help="Sampler: ais, annealing, gibbs, importance, independence, mh, mlm-gibbs, mlm-mh, "
-            "particle-gibbs, pimh, rejection, rewrite, smc, stochastic-beam, suffix, tempering; or "
-            "your own, file.py:Class. [smc with keywords, a regex or a schema, else mh]"
+            help=f"Sampler: {', '.join(sorted(CATALOG))}; or your own, file.py:Class. The command "
+            "samplers says when to use which. [smc with keywords, a regex or a schema, else mh]"
         ),
     ] = None
     n: Annotated[
@@ -187,18 +187,22 @@ def sample(
     output, plot = saved.output, saved.plot
     emit = Output(output)
     from ergotext.tasks import config as table
-    from ergotext.tasks import sample as task
     from ergotext.tasks.default_sampler import with_sampler
+    from ergotext.tasks.sample_checks import beside, check, check_inputs
 
     flags = by.given() | energy.given() | run.given() | lm.given() | {"seed": seed}
     told = table.read(config, flags)
+    check_inputs(told)
     others = ["plot"] * (plot is not None) + ["resume"] * resume
     told, why = with_sampler(told, *others)
-    beside = task.beside(output) if emit.path is not None else None
-    task.check(told, resume=resume, plot=plot, others=[config, output, beside])
+    record_file = beside(output) if emit.path is not None else None
+    check(told, resume=resume, plot=plot, others=[config, output, record_file])
+    from ergotext.tasks import sample as task
+
+    task.check_options(told)
     model = load(told["model"], told["device"], told["dtype"], told.get("threads"))
     result = _result(told, model, resume)
-    record = Output(beside)
+    record = Output(record_file)
     with emit, record:
         emit(task.as_json(task.texts_of(result, told.get("n")), emit.ascii_only))
         if record.path is not None:

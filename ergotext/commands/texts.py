@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from ergotext.samplers.weighted.result import WeightedResult
 
 
+def check_model(model: str, device: str) -> None:
+    """InputError for a name that leads to no model, or no device; takes no time."""
+    from ergotext.lm.sources import check_device, check_name
+
+    check_name(model)
+    check_device(device)
+
+
 def load(model: str, device: str, dtype: str, threads: int | None) -> CausalLM:
     """Load the model that a command was given."""
     from ergotext.lm.loading import load_causal

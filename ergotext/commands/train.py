@@ -146,11 +146,13 @@ def train(
 
     The model is an encoder-decoder that answers questions with the keys of the index.
     """
+    settings = _settings(objective, schedule, examples, shape, evaluation, seed)
+    files.check()
+    # What is wrong was said before torch is imported, which takes seconds.
     from ergotext.tasks.training.run import InterruptedRunError
     from ergotext.tasks.training.seq2seq.train import train as run
 
     use_threads(threads)
-    settings = _settings(objective, schedule, examples, shape, evaluation, seed)
     try:
         report(
             run(

@@ -48,6 +48,11 @@ def train_lookahead(
 
     It predicts the predicate that a question asks for.
     """
+    from ergotext.support.files import check_readable
+
+    files.check()
+    check_readable(*synonyms or ())
+    # What is wrong was said before torch is imported, which takes seconds.
     from ergotext.tasks.training.lookahead.learner import Recipe
     from ergotext.tasks.training.lookahead.train import train_lookahead as run
     from ergotext.tasks.training.run import InterruptedRunError

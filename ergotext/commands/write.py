@@ -14,7 +14,7 @@ from ergotext.commands.texts import show
 
 if TYPE_CHECKING:
     from ergotext.support.words import Keyword
-    from ergotext.tasks.write import Demands
+    from ergotext.tasks.demands import Demands
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class TextOptions:
     def demands(self) -> Demands:
         """The same for the task; InputError for a number of words that is none."""
         from ergotext.commands.keyword_options import window_of
-        from ergotext.tasks.write import Demands
+        from ergotext.tasks.demands import Demands
 
         window = None if self.length is None else window_of(self.length)
         return Demands(
@@ -85,10 +85,7 @@ def write(
 ) -> None:
     """Write fluent sentences that contain every keyword."""
     emit = Output(shown.output)
-    from ergotext.support.words import spellings_used
-    from ergotext.tasks import write as task
-    from ergotext.tasks.selection import chosen
-    from ergotext.tasks.texts import as_json as records
+    from ergotext.tasks.demands import check_demands, check_sets, parse_keyword_sets
 
     if "-" in words and len(words) > 1:
         raise typer.BadParameter(
@@ -97,11 +94,19 @@ def write(
         )
     if text.end not in ("sentence", "token"):
         raise typer.BadParameter(f"{text.end!r} is neither sentence nor token", param_hint="--end")
-    given = task.parse_keyword_sets(standard_input()) if words == ["-"] else [words]
-    sets = [_keywords(one, text.forms) for one in given]
-    task.check_sets(sets)
     demands, budget = text.demands(), search.budget(shown.count)
-    results = task.write_all(sets, lm.load(), budget, demands, context=text.context)
+    given = parse_keyword_sets(standard_input()) if words == ["-"] else [words]
+    sets = [_keywords(one, text.forms) for one in given]
+    check_sets(sets)
+    check_demands(sets, demands, budget)
+    lm.check()
+    # What is wrong was said before torch is imported, which takes seconds.
+    from ergotext.support.words import spellings_used
+    from ergotext.tasks.selection import chosen
+    from ergotext.tasks.texts import as_json as records
+    from ergotext.tasks.write import write_all
+
+    results = write_all(sets, lm.load(), budget, demands, context=text.context)
     with emit:
         for named, one, result in zip(given, sets, results, strict=True):
             best = chosen(result, shown.count)

@@ -17,12 +17,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
-from transformers.utils import logging
-
 from ergotext.errors import InputError, ModelError
-from ergotext.lm.checks import check_whole
 from ergotext.support.extras import install
 from ergotext.support.files import locked, sweep
 
@@ -83,6 +78,11 @@ def _convert(file: Path, folder: Path) -> None:
     """Write a GGUF file's weights, dequantised to float32, and its tokenizer as safetensors."""
     if find_spec("gguf") is None or find_spec("accelerate") is None:
         raise ModelError(f"reading GGUF files needs extra packages; run: {install('gguf')}")
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from ergotext.lm.checks import check_whole
+
     elements = _check_gguf(file)
     where = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
     try:
@@ -189,6 +189,8 @@ def quiet() -> Iterator[None]:
     a filter that makes errors of warnings still does, so that tests see what users do not. One bar
     (of GGUF tensors) knows no switch; it is shown on a terminal and nowhere else.
     """
+    from transformers.utils import logging
+
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     logging.get_logger()  # transformers' own handler is there from now on

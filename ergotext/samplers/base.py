@@ -8,11 +8,8 @@ from typing import ClassVar, Literal, Protocol
 from torch import Tensor
 
 from ergotext.lm.batch import TokenBatch
+from ergotext.samplers.catalog import Kind
 from ergotext.samplers.draws import Draws
-
-Kind = Literal["invariant", "weighted", "optimiser", "implicit"]
-"""invariant: leaves π ∝ exp(−E) invariant. weighted: yields weighted draws from it. optimiser:
-looks for its minimum. implicit: has a stationary law that nobody wrote down."""
 
 Need = Literal["next-token", "masked", "automaton", "bound"]
 """What a sampler needs of an energy: a causal or a masked language model to propose by, a

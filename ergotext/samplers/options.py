@@ -6,12 +6,12 @@ import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields, is_dataclass
 from inspect import signature
+from pathlib import Path
 from typing import Any
 
 from ergotext.errors import InputError
 from ergotext.lm.protocols import Energy
 from ergotext.samplers.registry import Registered, name_of
-from ergotext.samplers.validation import checked
 
 
 def check_whole(least: int = 1, **numbers: object) -> None:
@@ -45,6 +45,17 @@ def check_window(energy: Energy, max_length: int) -> None:
             )
 
 
+def check_new(checkpoint: Path, resume: bool) -> None:
+    """Raise InputError for a checkpoint that exists or is a folder."""
+    if checkpoint.is_dir():
+        raise InputError(f"the checkpoint {checkpoint} is a folder; give a file name")
+    if checkpoint.exists() and not resume:
+        raise InputError(
+            f"the checkpoint {checkpoint} already exists; continue from it (resume), or use "
+            "another file"
+        )
+
+
 def options_of(sampler: Registered, given: Mapping[str, Any]) -> Collection[str]:
     """The options of a sampler; InputError if others are given."""
     known = signature(sampler).parameters
@@ -58,6 +69,8 @@ def options_of(sampler: Registered, given: Mapping[str, Any]) -> Collection[str]
 
 def made(sampler: Registered, energy: Energy, max_length: int, options: Mapping[str, Any]) -> Any:
     """The sampler with its options; one of a wrong type is an InputError."""
+    from ergotext.samplers.validation import checked  # with torch, which counts do not need
+
     try:
         # Those that come along look at the energy themselves; others may not.
         return sampler(checked(energy), max_length=max_length, **options)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container
-from importlib.metadata import entry_points
-from typing import Any, Protocol, TypeVar, cast, get_args
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, get_args
 
 from ergotext.errors import InputError
 from ergotext.lm.protocols import Energy
-from ergotext.samplers.base import Kind, Need
-from ergotext.samplers.validation import checked
+from ergotext.samplers.catalog import ALIASES, CATALOG, NAMES, Kind
 from ergotext.support.plugins import own
+from ergotext.support.suggestions import meant
+
+if TYPE_CHECKING:
+    from ergotext.samplers.base import Need
 
 _MISSING: dict[Need, str] = {
     "next-token": "needs a causal language model, but this energy has none; add fluency(lm)",
@@ -39,7 +43,7 @@ class Registered(Protocol):
 
 
 Factory = TypeVar("Factory", bound=Callable[..., Any])
-SAMPLERS: dict[str, Registered] = {}
+_KNOWN: dict[str, Registered] = {}
 GROUP = "ergotext.samplers"
 """The entry points by which an installed package brings samplers"""
 _METHODS = ("init", "step", "draw")
@@ -50,12 +54,40 @@ def register(*names: str) -> Callable[[Factory], Factory]:
 
     def keep(factory: Factory) -> Factory:
         for name in names:
-            if name in SAMPLERS:
+            if name in _KNOWN or name in NAMES:
                 raise ValueError(f"a sampler named {name!r} is already registered")
-            SAMPLERS[name] = cast(Registered, factory)
+            _KNOWN[name] = cast(Registered, factory)
         return factory
 
     return keep
+
+
+def registered() -> dict[str, Registered]:
+    """All samplers by name: those that come with ergotext, imported now, and those registered."""
+    for name, entry in CATALOG.items():
+        if name not in _KNOWN:
+            module, _, cls = entry.home.partition(":")
+            found = getattr(import_module(f"ergotext.samplers.{module}"), cls)
+            _KNOWN.update(dict.fromkeys(filter(None, (name, entry.alias)), found))
+    return _KNOWN
+
+
+def brought() -> dict[str, EntryPoint]:
+    """The samplers that installed packages bring, by name; none is imported."""
+    return {point.name: point for point in entry_points(group=GROUP)}
+
+
+def check_name(sampler: str) -> None:
+    """InputError unless a sampler has this name, or the name is ``file.py:Class``.
+
+    No sampler is imported for it.
+    """
+    known = {*NAMES, *_KNOWN, *brought()}
+    if sampler not in known and ":" not in sampler:
+        raise InputError(
+            f"no sampler {sampler!r}; choose one of {', '.join(sorted(known))}, or give your own "
+            f"as file.py:Class{meant(sampler, known)}"
+        )
 
 
 def sampler_named(sampler: str | Registered) -> Registered:
@@ -71,30 +103,31 @@ def sampler_named(sampler: str | Registered) -> Registered:
     """
     if not isinstance(sampler, str):
         return _sound(sampler, name_of(sampler))
-    if sampler in SAMPLERS:
-        return SAMPLERS[sampler]
+    check_name(sampler)
+    if sampler in (known := registered()):
+        return known[sampler]
     if ":" in sampler:
         return _sound(own(sampler, _METHODS), sampler)
-    brought = {point.name: point for point in entry_points(group=GROUP)}
-    if sampler not in brought:
-        names = sorted({*SAMPLERS, *brought})
-        raise InputError(
-            f"no sampler {sampler!r}; choose one of {', '.join(names)}, or give your own as "
-            f"file.py:Class"
-        )
+    point = brought()[sampler]
     try:
-        found = brought[sampler].load()
+        found = point.load()
     except (Exception, SystemExit) as error:  # whatever another package raises
         raise InputError(
-            f"the sampler {sampler} cannot be loaded from {brought[sampler].value}: "
+            f"the sampler {sampler} cannot be loaded from {point.value}: "
             f"{type(error).__name__}: {error}"
         ) from error
-    return _sound(found, brought[sampler].value)
+    return _sound(found, point.value)
+
+
+def kind_of(sampler: str) -> Kind:
+    """The kind of the sampler of a name; one that comes with ergotext is not imported for it."""
+    entry = CATALOG.get(ALIASES.get(sampler, sampler))
+    return sampler_named(sampler).kind if entry is None else entry.kind
 
 
 def name_of(sampler: Registered) -> str:
     """The first name that a sampler is registered under, or else where it was defined."""
-    names = (name for name, known in SAMPLERS.items() if known is sampler)
+    names = (name for name, known in registered().items() if known is sampler)
     module = getattr(sampler, "__module__", "")
     return next(names, f"{module}:{getattr(sampler, '__qualname__', repr(sampler))}")
 
@@ -148,7 +181,9 @@ def check_fit(sampler: Registered, energy: Energy, given: Container[Need] = ()) 
     """
     missing = [need for need in lacking(sampler, energy) if need not in given]
     if missing:
-        names = [name for name, known in SAMPLERS.items() if known is sampler]
+        names = [name for name, known in registered().items() if known is sampler]
         name = min(names, key=len, default=getattr(sampler, "__name__", "given"))
         raise InputError(f"the sampler {name} {_MISSING[missing[0]]}")
+    from ergotext.samplers.validation import checked  # with torch, which names do not need
+
     return checked(energy)

@@ -11,7 +11,8 @@ from torch import Tensor
 from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy
-from ergotext.samplers.base import Kind, State
+from ergotext.samplers.base import State
+from ergotext.samplers.catalog import Kind
 from ergotext.samplers.diagnostics import Diagnosis, autocorrelation
 from ergotext.samplers.run import Trace
 from ergotext.samplers.texts import Feature, Sample, described, distinct, featured

@@ -13,9 +13,17 @@ from ergotext.lm.protocols import Energy
 from ergotext.samplers.base import Sampler
 from ergotext.samplers.checkpoint.saving import Keeper
 from ergotext.samplers.draws import Draws, SeededDraws
-from ergotext.samplers.options import check_whole, check_window, made, options_of, plain, refused
+from ergotext.samplers.options import (
+    check_new,
+    check_whole,
+    check_window,
+    made,
+    options_of,
+    plain,
+    refused,
+)
 from ergotext.samplers.progress import Bar, Watched
-from ergotext.samplers.registry import SAMPLERS, Registered, name_of, sampler_named
+from ergotext.samplers.registry import Registered, name_of, registered, sampler_named
 from ergotext.samplers.result import Result
 from ergotext.samplers.run import Pauses, Run, proceed
 from ergotext.samplers.stop_rule import StopRule
@@ -111,7 +119,7 @@ def sample(
     factory = sampler_named(sampler)
     known = options_of(factory, options)
     # A file is named as it was given, and an alias by the first of its names.
-    named = isinstance(sampler, str) and factory not in SAMPLERS.values()
+    named = isinstance(sampler, str) and factory not in registered().values()
     name = sampler if named else name_of(factory)
     made_of = {"sampler": name, "seed": seed, "max_length": max_length, **(settings or {})}
     if factory.kind == "weighted":
@@ -141,17 +149,6 @@ def _refuse_of_chains(name: object, **given: object) -> None:
     if wrong := [one for one, value in given.items() if value is not None]:
         raise InputError(
             f"{name} draws n weighted texts and runs no chains: drop {', '.join(wrong)}"
-        )
-
-
-def check_new(checkpoint: Path, resume: bool) -> None:
-    """Raise InputError for a checkpoint that exists or is a folder."""
-    if checkpoint.is_dir():
-        raise InputError(f"the checkpoint {checkpoint} is a folder; give a file name")
-    if checkpoint.exists() and not resume:
-        raise InputError(
-            f"the checkpoint {checkpoint} already exists; continue from it (resume), or use "
-            "another file"
         )
 
 

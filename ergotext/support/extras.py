@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, requires
+from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.util import find_spec
 from typing import Any
 
 from packaging.requirements import Requirement
@@ -25,19 +27,52 @@ def needed(module: str, extra: str) -> Any:
         raise InputError(f"{module} is not installed ({error}); run: {install(extra)}") from error
 
 
-def install(extra: str) -> str:
-    """The command that installs the packages of an extra.
+def install(extra: str, packages: Mapping[str, str] | None = None) -> str:
+    """The commands that install what is missing of an extra, and of further packages.
 
-    It names the packages themselves: ergotext is not on PyPI, so ``ergotext[extra]`` would not be
-    found, and a clone, a wheel and a git address all differ in how they name it.
+    They name the packages themselves: ergotext is not on PyPI, so ``ergotext[extra]`` would not be
+    found, and a clone, a wheel and a git address all differ in how they name it. Where nothing
+    seems to be missing, what is there does not work: then all are named.
+
+    Parameters
+    ----------
+    extra : str
+    packages : mapping, optional
+        Packages that no extra may declare: what ``pip install`` is told, by the name of the module.
     """
+    others = dict(packages or {})
     try:
-        declared = [Requirement(line) for line in requires("ergotext") or ()]
+        wanted = _wanted(extra)
     except PackageNotFoundError:
-        return f"pip install '.[{extra}]' in a clone of ergotext"
-    wanted = []
-    for one in declared:
+        return _both([f"pip install '.[{extra}]' in a clone of ergotext"], _absent(others))
+    lacking, absent = [one for one in wanted if not _met(one)], _absent(others)
+    if not (lacking or absent):
+        lacking, absent = wanted, list(others.values())
+    named = " ".join(f"'{one}'" for one in lacking)
+    return _both([f"pip install {named}"] if named else [], absent)
+
+
+def _wanted(extra: str) -> list[Requirement]:
+    """What an extra declares for this system."""
+    found = []
+    for one in map(Requirement, requires("ergotext") or ()):
         marker, one.marker = one.marker, None
         if marker and marker.evaluate({"extra": extra}) and not marker.evaluate({"extra": ""}):
-            wanted.append(f"'{one}'")
-    return f"pip install {' '.join(wanted)}"
+            found.append(one)
+    return found
+
+
+def _met(wanted: Requirement) -> bool:
+    """Whether a package is there, of a version that will do."""
+    try:
+        return wanted.specifier.contains(version(wanted.name), prereleases=True)
+    except PackageNotFoundError:
+        return False
+
+
+def _absent(packages: Mapping[str, str]) -> list[str]:
+    return [told for module, told in packages.items() if find_spec(module) is None]
+
+
+def _both(commands: list[str], packages: list[str]) -> str:
+    return " && ".join([*commands, *(f"pip install {told}" for told in packages)])

@@ -7,14 +7,30 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from errno import EACCES, EISDIR
 from pathlib import Path
 from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
+from ergotext.errors import InputError
+
 STALE = 24 * 3600
 """Seconds after which a temporary file must be that of a process that was killed."""
 _BEGIN, _END = ".ergotext-", ".part"
+
+
+def check_readable(*paths: str | Path) -> None:
+    """InputError unless all of these are there and may be read; none is opened: some are pipes."""
+    for path in map(Path, paths):
+        try:
+            if path.stat() and path.is_dir():
+                raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
+            if not os.access(path, os.R_OK):
+                raise PermissionError(EACCES, os.strerror(EACCES))
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise InputError(f"cannot read {path} ({reason}): give another file") from error
 
 
 @contextmanager

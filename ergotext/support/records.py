@@ -97,6 +97,14 @@ def sentence(error: ValidationError, names: Iterable[str]) -> str:
     return f"{name} must be {' or '.join(wanted)}, got {given!r:.60}"
 
 
+def reason(error: ValidationError) -> str:
+    """The same of a single value, which has no name here: ``must be at least 1, got 0``."""
+    first = error.errors(include_url=False)[0]
+    if first["type"] == "value_error":
+        return str(first["ctx"]["error"]).rstrip(".")
+    return f"must be {_wanted(first)}, got {first['input']!r:.60}"
+
+
 def _wanted(error: Any) -> str:
     limits = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
     for key, words in limits.items():

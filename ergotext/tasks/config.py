@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 
 from ergotext.errors import InputError
 from ergotext.support.records import STRICT, check
-from ergotext.support.untrusted import read_bytes, read_toml, toml_of
+from ergotext.support.untrusted import read_bytes, read_text, read_toml, toml_of
 
 
 @with_config(STRICT)
@@ -121,6 +121,15 @@ def digest(energy: Mapping[str, Any]) -> str | None:
     if not isinstance(schema, str) or schema.lstrip().startswith("{") or not Path(schema).is_file():
         return None
     return blake2b(read_bytes(Path(schema)), digest_size=16).hexdigest()
+
+
+def schema_of(told: Any) -> Any:
+    """A schema as an energy names it: itself, or the text of the file that holds it."""
+    if isinstance(told, dict) or told.lstrip().startswith("{"):
+        return told
+    return read_text(
+        Path(told), what="the schema", advice="give the file of a JSON schema, or the schema itself"
+    )
 
 
 def energy(

@@ -31,7 +31,7 @@ def with_sampler(config: Mapping[str, Any], *others: str) -> tuple[dict[str, Any
     followed = [name for name in FOLLOWED if name in config["energy"]]
     if not followed:
         return {**config, "sampler": "mh"}, []
-    known = signature(sampler_named("smc")).parameters
+    known = signature(sampler_named("smc")).parameters if config["options"] else {}
     asked = [name for name in OF_CHAINS if name in config]
     asked += [*others, *(name for name in config["options"] if name not in known)]
     if asked:

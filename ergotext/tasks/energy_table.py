@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from ergotext.errors import InputError
@@ -16,7 +15,7 @@ from ergotext.lm.energies.terms import custom, fluency, length, pseudo_likelihoo
 from ergotext.lm.loading import load
 from ergotext.lm.masked import MaskedLM
 from ergotext.support.plugins import own
-from ergotext.support.untrusted import read_text
+from ergotext.tasks.config import schema_of
 
 MOST = 10**9
 """The greatest number that a length may have, in tokens or as a weight."""
@@ -51,7 +50,7 @@ def energy_of(terms: Mapping[str, Any], lm: CausalLM, context: str = "") -> Sum:
     if "regex" in terms:
         made.append(matches(terms["regex"]))
     if "json_schema" in terms:
-        made.append(matches(json_schema(_schema(terms["json_schema"]), pieces_of(lm))))
+        made.append(matches(json_schema(schema_of(terms["json_schema"]), pieces_of(lm))))
     if "masked" in terms:
         made.append(_masked(terms["masked"]))
     made += [_own(place) for place in terms.get("custom", [])]
@@ -109,15 +108,6 @@ def _keywords(told: Any) -> Term:
         table.get("without", []),
         table.get("words_between"),
         bool(table.get("one_line", False)),
-    )
-
-
-def _schema(told: Any) -> Any:
-    """A schema, or the file that holds one."""
-    if isinstance(told, dict) or told.lstrip().startswith("{"):
-        return told
-    return read_text(
-        Path(told), what="the schema", advice="give the file of a JSON schema, or the schema itself"
     )
 
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from ergotext.errors import InputError
 from ergotext.lm.automata.template_chain import Blank
 from ergotext.lm.causal import CausalLM
 from ergotext.lm.endings.sentence import one_sentence
-from ergotext.lm.energies.template import Parts, TemplateTerm, template
+from ergotext.lm.energies.template import TemplateTerm, template
+from ergotext.lm.energies.template_parts import Parts
 from ergotext.lm.energies.terms import End, Fluency, fluency
 from ergotext.samplers.chains.moves import EditMoves
 from ergotext.samplers.options import check_window
@@ -18,10 +18,11 @@ from ergotext.samplers.result import Result
 from ergotext.samplers.texts import Sample
 from ergotext.samplers.weighted.result import WeightedResult
 from ergotext.support.words import check_text
-from ergotext.support.words import check_texts as check_all_texts
-from ergotext.tasks.budget import Budget, chained, grown
+from ergotext.tasks.budget import Budget
+from ergotext.tasks.demands import default_context
+from ergotext.tasks.given import check_blanks
+from ergotext.tasks.searching import chained, grown
 from ergotext.tasks.texts import as_json as records
-from ergotext.tasks.write import default_context
 
 ROOM, GROWN = 12, 6
 """Tokens by which each blank may grow beyond its first filling, by edits or from left to right."""
@@ -59,7 +60,7 @@ def infill(
     -------
     WeightedResult or Result
         Of particles or of chains; ``selection.chosen`` gives the n best;
-        ``lm.energies.template.Parts.of(text).fillings`` tells what stands in the blanks of one.
+        ``template_parts.Parts.of(text).fillings`` tells what stands in the blanks of one.
 
     Raises
     ------
@@ -80,17 +81,10 @@ def infill_all(
     progress: bool = True,
 ) -> Iterator[Result | WeightedResult]:
     """``infill`` for several texts; all are checked before time is spent on the first."""
-    check_texts(texts)
+    check_blanks(texts)
     b = budget or Budget()
     made = [_problem(text, lm, context, b) for text in texts]
     return (_found(problem, b, progress) for problem in made)
-
-
-def check_texts(texts: Sequence[str]) -> None:
-    """Raise InputError at a text without a blank; needs no model."""
-    check_all_texts(texts, "texts")
-    for text in texts:
-        Parts.of(text)
 
 
 class _Problem(NamedTuple):
@@ -140,17 +134,3 @@ def as_json(best: Sequence[Sample], text: str, ascii_only: bool = False) -> str:
     parts = Parts.of(text)
     beside = [{"blanks": parts.fillings(one.text) or ()} for one in best]
     return records(best, beside, ascii_only)
-
-
-def lines(given: str) -> list[str]:
-    """The texts of standard input, one a line; blank lines are skipped.
-
-    Raises
-    ------
-    InputError
-        There is none.
-    """
-    texts = [line for line in given.split("\n") if line.strip()]
-    if not texts:
-        raise InputError("no text on standard input; give one per line")
-    return texts

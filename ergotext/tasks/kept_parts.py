@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ergotext.lm.batch import TokenBatch
-from ergotext.lm.energies.overlap import words_of
 from ergotext.lm.energies.term import Term
 from ergotext.lm.energies.terms import custom
 from ergotext.lm.text_scorer import TextScorer
+from ergotext.support.plain_words import words_of
 from ergotext.support.words import find_word, is_unspaced
 
 MOST = 6

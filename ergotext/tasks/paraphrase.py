@@ -3,35 +3,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.causal import CausalLM
 from ergotext.lm.endings.sentence import one_sentence
 from ergotext.lm.energies.embedding import (
-    BUNDLED,
     SentenceEncoder,
-    installed,
-    load_encoder,
     similarity,
 )
 from ergotext.lm.energies.keywords import Keywords, keywords
-from ergotext.lm.energies.overlap import difference, kept_words, words_of
-from ergotext.lm.energies.term import Sum, Term
-from ergotext.lm.energies.terms import End, fluency, length
+from ergotext.lm.energies.overlap import difference, kept_words
+from ergotext.lm.energies.term import Term
+from ergotext.lm.energies.terms import End, Fluency, fluency, length
+from ergotext.samplers.options import check_window
 from ergotext.samplers.result import Result
-from ergotext.samplers.texts import Sample
 from ergotext.samplers.weighted.result import WeightedResult
 from ergotext.samplers.weighted.samples import ZeroWeightError
 from ergotext.support.words import check_text, count_words, is_unspaced
-from ergotext.tasks.budget import Budget, chained, grown, turned
+from ergotext.tasks.budget import Budget
+from ergotext.tasks.demands import default_context
+from ergotext.tasks.given import check_wordings
 from ergotext.tasks.kept_parts import kept_parts, same_negation
 from ergotext.tasks.rewording import rewording
-from ergotext.tasks.selection import alike, per_token
-from ergotext.tasks.texts import as_json as records
-from ergotext.tasks.write import default_context
+from ergotext.tasks.searching import chained, grown, turned
 
 MEANING, MEANING_OF_WORDS, WORDING = 200.0, 40.0, 10.0
 """Weights of similarity by an encoder, of similarity by the words themselves, and of difference of
@@ -47,10 +44,6 @@ FEWEST, MOST = 0.75, 1.34
 THRESHOLD = 0.1
 """Particles are resampled late, as their weights do not know of meaning: the more of them differ,
 the more there is to choose from."""
-NOTHING_ELSE = (
-    "no other wording was found: all texts of the run have the words of the one given; use more "
-    "particles (or steps), or another seed"
-)
 
 
 def paraphrase(
@@ -106,47 +99,120 @@ def paraphrase(
     the objective. The chain here accepts by energies of whole texts and exact proposal ratios.
     """
     check_text(text, "what is paraphrased")
+    (found,) = paraphrase_all(
+        [text], lm, budget,
+        encoders=[encoder], meaning=meaning, wording=wording, least=least, progress=progress,
+    )  # fmt: skip
+    if isinstance(found, ZeroWeightError):
+        raise found
+    return found
+
+
+def paraphrase_all(
+    texts: Sequence[str],
+    lm: CausalLM,
+    budget: Budget | None = None,
+    *,
+    encoders: Sequence[SentenceEncoder | None] | None = None,
+    meaning: float | None = None,
+    wording: float = WORDING,
+    least: float | None = None,
+    progress: bool = True,
+) -> Iterator[Result | WeightedResult | ZeroWeightError]:
+    """``paraphrase`` for several texts; all are checked before time is spent on the first.
+
+    Where no particle came close enough to a text, the error stands for its result, and the others
+    go on.
+
+    Parameters
+    ----------
+    texts : sequence of str
+    lm : CausalLM
+    budget : Budget, optional
+    encoders : sequence of (SentenceEncoder or None), optional
+        One for each text (``encoders_for``).
+    """
+    check_wordings(texts, least)
+    if meaning is not None and not meaning > 0:
+        raise InputError(f"the weight of meaning must be above 0, got {meaning}")
     b = budget or Budget()
-    text = text.strip()
+    encoders = encoders or [None] * len(texts)
+    problems = [
+        _problem(text.strip(), lm, b, _Wish(encoder, meaning, wording, least))
+        for text, encoder in zip(texts, encoders, strict=True)
+    ]
+    return (_found(problem, b, progress) for problem in problems)
+
+
+class _Wish(NamedTuple):
+    """What a paraphrase must be."""
+
+    encoder: SentenceEncoder | None
+    meaning: float | None
+    wording: float
+    least: float | None
+
+    @property
+    def floor(self) -> float:
+        """The least similarity."""
+        return _least(self.encoder, self.least)
+
+
+class _Rewording(NamedTuple):
+    """A text to paraphrase, in the tokens of a model."""
+
+    text: str
+    own: CausalLM
+    start: list[int]
+    proposed: Fluency | None
+    """Of texts that are grown."""
+    end: End
+    max_length: int
+    wish: _Wish
+
+
+def _problem(text: str, lm: CausalLM, budget: Budget, wish: _Wish) -> _Rewording:
+    """What is cheap to make of a text; InputError if the model has no room for it."""
     own = lm.given(default_context([text]))
     start = _spelled(text, own)
-    same = closeness_of(text, own, encoder, least)
-    if meaning is None:
-        meaning = MEANING_OF_WORDS if encoder is None else MEANING
-    if not meaning > 0:
-        raise InputError(f"the weight of meaning must be above 0, got {meaning}")
-    single = b.grows and one_sentence(text)
+    single = budget.grows and one_sentence(text)
     end: End = "sentence" if single else "token"
+    if not budget.grows:
+        check_window(fluency(own), most := 2 * len(start) + 10)
+        return _Rewording(text, own, start, None, end, most, wish)
+    most = len(start) + math.ceil(3 * SPREAD)
+    proposed = rewording(text, lm, most, single=single)
+    check_window(proposed, most)
+    return _Rewording(text, own, start, proposed, end, most, wish)
+
+
+def _found(
+    problem: _Rewording, budget: Budget, progress: bool
+) -> Result | WeightedResult | ZeroWeightError:
+    text, own, start, proposed, end, most, wish = problem
+    same = closeness_of(text, own, wish.encoder, wish.least)
+    usual = MEANING_OF_WORDS if wish.encoder is None else MEANING
     energy = (
         fluency(own, end=end)
-        + meaning * same
-        + wording * difference(text)
+        + (usual if wish.meaning is None else wish.meaning) * same
+        + wish.wording * difference(text)
         + length(len(start), SPREAD)
     )
-    if not b.grows:
-        return chained(
-            energy,
-            b,
-            max_length=2 * len(start) + 10,
-            initial=TokenBatch.of([start]),
-            progress=progress,
-        )
-    most = len(start) + math.ceil(3 * SPREAD)
+    if proposed is None:
+        return chained(energy, budget, most, initial=TokenBatch.of([start]), progress=progress)
     demanded, negation = _demanded(text, own), same_negation(text).bind(own)
-    proposed = rewording(text, lm, most, single=single)
     ahead = demanded + length(len(start), SPREAD)
     # Which of the texts will do is known only when all are there: none is left out before.
     whole: dict[str, Any] = {"threshold": THRESHOLD, "proposal_dtype": "float32", "finals": None}
-    found = grown(proposed, ahead, b, most, progress=progress, **whole)
+    found = grown(proposed, ahead, budget, most, progress=progress, **whole)
     try:
         return turned(found, energy + demanded + negation, same.bind(own) + negation)
-    except ZeroWeightError as error:
-        floor = _least(encoder, least)
-        raise ZeroWeightError(
-            f"none of {found.samples.tries} particles came to a similarity of {floor:g} to the "
-            "text without losing its negation or getting one: use more particles, or allow less "
-            "similar texts"
-        ) from error
+    except ZeroWeightError:
+        return ZeroWeightError(
+            f"none of {found.samples.tries} particles came to a similarity of {wish.floor:g} to "
+            "the text without losing its negation or getting one: use more particles, or allow "
+            "less similar texts"
+        )
 
 
 def _demanded(text: str, lm: CausalLM) -> Keywords:
@@ -167,8 +233,6 @@ def closeness_of(
         The least similarity is outside [0, 1].
     """
     floor = _least(encoder, least)
-    if not 0 <= floor <= 1:
-        raise InputError(f"the least similarity must be from 0 to 1, got {floor}")
     return kept_words(text, lm, floor) if encoder is None else similarity(text, encoder, floor)
 
 
@@ -178,68 +242,7 @@ def _least(encoder: SentenceEncoder | None, least: float | None) -> float:
     return LEAST_OF_WORDS if encoder is None else LEAST
 
 
-def similarity_of(one: Sample, result: Result | WeightedResult) -> float:
-    """The similarity of a text that was found, 0 to 1."""
-    problem = result.problem
-    assert isinstance(problem, Sum)
-    name = next(name for name in ("similarity", "kept_words") if name in one.terms)
-    weight = problem.parts[problem.names.index(name)][0]
-    return math.exp(-one.terms[name] / weight)
-
-
-def others(result: Result | WeightedResult, text: str, count: int) -> list[Sample]:
-    """The ``count`` best texts of a run whose words are not the text's own.
-
-    Those that differ in more than a word from the text and from those before them go first, by
-    their energy; with too few of these, others follow.
-    """
-    own = words_of(text)
-    wide = 4 * count if isinstance(result, Result) else len(result.samples)
-    every = [s for s in result.best(wide) if words_of(s.text) != own]
-    found: list[Sample] = []
-    for strict in (True, False):
-        for one in every:
-            near = any(alike(one.text, other) for other in [text, *(f.text for f in found)])
-            if len(found) < count and one not in found and not (strict and near):
-                found.append(one)
-    return found
-
-
-def encoder_for(text: str, name: str) -> SentenceEncoder | None:
-    """The sentence encoder of that name; ``words``: none; ``auto``: ``minilm`` where it will do.
-
-    That is for a text in a script with spaces (it knows English), if it is installed.
-    """
-    if not name.strip():
-        raise InputError("the similarity is empty; use words, minilm, a folder or a hub id")
-    if name == "words" or (name == "auto" and (not installed() or any(map(is_unspaced, text)))):
-        return None
-    return load_encoder(BUNDLED if name == "auto" else name)
-
-
-def notes(found: Sequence[Sample], result: Result | WeightedResult) -> list[str]:
-    """What a reader is told of each text: similarity, nats a token, energy."""
-    return [
-        f"similarity {similarity_of(one, result):.2f}, log p {one.log_prob:.1f}, "
-        f"{per_token(one):.2f} a token, energy {one.energy:.1f}"
-        for one in found
-    ]
-
-
-def as_json(
-    found: Sequence[Sample],
-    text: str,
-    result: Result | WeightedResult,
-    ascii_only: bool = False,
-) -> str:
-    """One JSON object per paraphrase and line."""
-    beside = [{"paraphrase_of": text, "similarity": similarity_of(one, result)} for one in found]
-    return records(found, beside, ascii_only)
-
-
 def _spelled(text: str, lm: CausalLM) -> list[int]:
-    if not words_of(text):
-        raise InputError(f"the text {text!r} has no words to paraphrase")
     vocabulary = lm.vocabulary
     ids = vocabulary.encode(text if is_unspaced(text[0]) else f" {text}")
     if not bool(vocabulary.allowed[ids].all()) or vocabulary.text(ids).strip() != text:

@@ -6,14 +6,16 @@ import os
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ergotext.errors import InputError
-from ergotext.samplers.result import Result
 from ergotext.support.extras import install
+
+if TYPE_CHECKING:
+    from ergotext.samplers.result import Result
 
 BINS = 20
 

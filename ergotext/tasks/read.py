@@ -6,15 +6,14 @@ import json
 import math
 from collections import defaultdict
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ergotext.errors import InputError
 from ergotext.lm.automata.spans import TextSpans
 from ergotext.samplers.search.beam import Found, beam
-from ergotext.support.words import check_text, printable
+from ergotext.support.words import printable
+from ergotext.tasks.given import check_question
 from ergotext.tasks.passages import BREAKS, passage_reader
 
 
@@ -110,7 +109,7 @@ class SpanReader:
         ModelError
             The model gives NaN.
         """
-        check(passage, question, k, beams)
+        check_question(passage, question, k, beams)
         # One character for another, so that places stay what they are.
         line = passage.translate(str.maketrans(BREAKS, " " * len(BREAKS)))
         decoding, after_space = self.reader.begin(line, question.strip())
@@ -135,16 +134,6 @@ class SpanReader:
         ]
 
 
-def check(passage: str, question: str, k: int, beams: int) -> None:
-    """Raise InputError where there is nothing to read or too much is wanted; needs no model."""
-    for name, text in (("passage", passage), ("question", question)):
-        check_text(text, f"the {name}")
-        if not text.strip():
-            raise InputError(f"the {name} is empty")
-    if not 1 <= k <= beams:
-        raise InputError(f"k ({k}) must be at least 1 and at most beams ({beams})")
-
-
 def places_of(text: str, passage: str) -> tuple[tuple[int, int], ...]:
     """Every occurrence of a text, also those that overlap."""
     places, at = [], passage.find(text)
@@ -152,22 +141,6 @@ def places_of(text: str, passage: str) -> tuple[tuple[int, int], ...]:
         places.append((at, at + len(text)))
         at = passage.find(text, at + 1)
     return tuple(places)
-
-
-def passage_at(path: Path) -> str:
-    """The text of a file.
-
-    Raises
-    ------
-    InputError
-        It cannot be read, or is not UTF-8.
-    """
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 ({error.reason}): convert it") from error
 
 
 def as_text(reading: Reading) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,15 +15,15 @@ import torch
 from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.causal import CausalLM
-from ergotext.samplers.registry import sampler_named
+from ergotext.samplers.registry import kind_of
 from ergotext.samplers.result import Result
-from ergotext.samplers.sampling import check_new, sample
+from ergotext.samplers.sampling import sample
 from ergotext.samplers.texts import Sample
 from ergotext.samplers.weighted.result import WeightedResult
 from ergotext.samplers.weighted.samples import HeavyWeightsWarning
 from ergotext.tasks.config import as_toml, digest, versions
 from ergotext.tasks.energy_table import energy_of
-from ergotext.tasks.plot import check_plot, save_plot
+from ergotext.tasks.plot import save_plot
 
 SHOWN = 64
 """Texts that come out if nothing else is said."""
@@ -40,7 +39,7 @@ def sample_by(
     InputError
         Energy, sampler and constraint do not fit together.
     """
-    kind = sampler_named(config["sampler"]).kind
+    kind = kind_of(config["sampler"])
     start = config.get("start")
     if start is not None and kind == "weighted":
         raise InputError(f"{config['sampler']} does not use an initial text; drop start")
@@ -66,58 +65,10 @@ def sample_by(
         )
 
 
-def check(
-    config: Mapping[str, Any],
-    *,
-    resume: bool = False,
-    plot: Path | None = None,
-    others: Sequence[Path | None] = (),
-) -> None:
-    """Find what cannot be before a model is loaded.
-
-    ``others`` are further files that the run reads or writes.
-
-    Raises
-    ------
-    InputError
-        No such sampler, an option that is none of a sampler, more texts than chains will visit,
-        nothing to resume from, a file that two things would be written to, a checkpoint that would
-        be written over, or no way to draw the plot.
-    """
+def check_options(config: Mapping[str, Any]) -> None:
+    """InputError for an option of the sampler that is an argument of ``sample`` itself."""
     if wrong := [name for name in config["options"] if name in signature(sample).parameters]:
         raise InputError(f"{wrong[0]} is not a sampler option: set it directly")
-    files = [Path(file) for file in (config.get("checkpoint"), plot, *others) if file is not None]
-    if wrong := [str(one) for one in files if not _can_be_named(one)]:
-        raise InputError(f"no file can be named {wrong[0]!r}; use another name")
-    places = [Path(os.path.realpath(file)) for file in files]
-    if loops := [one for one, place in zip(files, places, strict=True) if place.is_symlink()]:
-        raise InputError(f"{loops[0]} is a link to itself; use another file")
-    if twice := [one for one, place in zip(files, places, strict=True) if places.count(place) > 1]:
-        raise InputError(f"{twice[0]} is used twice; give each output its own file")
-    n, kind = config.get("n"), sampler_named(config["sampler"]).kind
-    most = ((config.get("steps") or 300) + 1) * (config.get("chains") or 8)
-    if n is not None and not (n >= 1 and (n <= most or kind in ("weighted", "optimiser"))):
-        raise InputError(
-            f"n must be between 1 and the {most} states that the chains visit, got {n}"
-        )
-    weighted = sampler_named(config["sampler"]).kind == "weighted"
-    file = config.get("checkpoint")
-    if resume and file is None:
-        raise InputError("resume needs a checkpoint; give its file (checkpoint)")
-    if file is not None:
-        check_new(Path(file), resume)
-    if plot is not None and weighted:
-        raise InputError(f"the plot needs chains, but {config['sampler']} runs none")
-    if plot is not None:
-        check_plot(plot)
-
-
-def _can_be_named(file: Path) -> bool:
-    """Whether the system has such names: without NUL, and encodable."""
-    try:
-        return b"\0" not in os.fsencode(file)
-    except UnicodeEncodeError:
-        return False
 
 
 @contextmanager
@@ -175,13 +126,6 @@ def saved(config: Mapping[str, Any], result: Result | WeightedResult) -> str:
     return as_toml({**resolved, "versions": versions(), "result": known})
 
 
-def beside(output: Path | None) -> Path | None:
-    """File for the record of a run: beside its output, if that is a file."""
-    if output is None or (output.exists() and not output.is_file()):
-        return None
-    return output.with_suffix(".run.toml")
-
-
 def draw(result: Result | WeightedResult, path: Path) -> None:
     """The plot of chains."""
     assert isinstance(result, Result)
@@ -197,7 +141,7 @@ def interrupted(result: Result | WeightedResult) -> bool:
 
 def nothing_kept(sampler: str) -> str | None:
     """Message after a Ctrl-C that left a weighted sampler without results."""
-    if sampler_named(sampler).kind != "weighted":
+    if kind_of(sampler) != "weighted":
         return None
     if sampler in ("importance", "rejection"):
         return f"interrupted before {sampler} had complete draws; there are no results"

@@ -4,59 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ergotext.errors import InputError
 from ergotext.lm.energies.keywords import Keywords, keywords
 from ergotext.lm.energies.term import Term
-from ergotext.lm.energies.terms import End, Fluency, fluency, length
+from ergotext.lm.energies.terms import Fluency, fluency, length
 from ergotext.lm.text_scorer import TextScorer
 from ergotext.samplers.options import check_window
 from ergotext.samplers.result import Result
 from ergotext.samplers.weighted.result import WeightedResult
-from ergotext.support.untrusted import json_of
-from ergotext.support.words import Keyword, alternatives, check_texts, check_word, is_unspaced
-from ergotext.tasks.budget import Budget, chained, grown
+from ergotext.support.words import Keyword
+from ergotext.tasks.budget import Budget
+from ergotext.tasks.demands import Demands, check_demands, default_context
+from ergotext.tasks.searching import chained, grown
 
-CONTEXT = "It was a quiet morning in the small town."
-CONTEXT_UNSPACED = "那是小镇上一个安静的早晨。"
-"""Default context. A language model with nothing before it
-thinks ", " or "'s" a likely beginning; after a plain sentence it expects another one."""
-LENGTH, LONGEST = 14, 40
-"""Mean and greatest length in tokens of texts that are edited."""
 GROWN, MORE = 22, 12
 """Greatest length of texts that are grown, and tokens that it has beside the keywords'."""
 TOKENS_A_WORD = 1.4
 """Tokens that a word takes where so many words are asked for."""
-
-
-@dataclass(frozen=True)
-class Demands:
-    """What a sentence must be, beside fluent.
-
-    Parameters
-    ----------
-    in_order : bool
-        Whether the keywords must come in the order given.
-    without : sequence of str
-        Words that must not occur.
-    words_between : (int, int), optional
-        Least and most words.
-    end : "sentence", "token" or a sequence of tokens
-        Where a text ends (``fluency``).
-    max_length : int, optional
-        Most tokens. By default 40 where texts are edited; where they are grown 22, or more for
-        long keywords or many words.
-    mean_length : float, optional
-        Mean of the length prior of texts that are edited (14 tokens); its standard deviation is 1.
-    """
-
-    in_order: bool = False
-    without: Sequence[str] = ()
-    words_between: tuple[int, int] | None = None
-    end: End = "sentence"
-    max_length: int | None = None
-    mean_length: float | None = None
 
 
 def write(
@@ -106,9 +71,7 @@ def write_all(
 ) -> Iterator[Result | WeightedResult]:
     """``write`` for several keyword sets; all are checked before time is spent on the first."""
     b, asked = budget or Budget(), demands or Demands()
-    check_sets(sets)
-    if b.grows and asked.mean_length is not None:
-        raise InputError("a mean length goes with the sampler annealing or mh, not smc")
+    check_demands(sets, asked, b)
     texts = [default_context(words) if context is None else context for words in sets]
     given = {text: fluency(lm, text, asked.end) for text in dict.fromkeys(texts)}
     problems = [
@@ -140,13 +103,7 @@ def problem_of(
     ).bind(fluent.scorer)
     needed = sum(map(len, demanded.spelled))
     if not budget.grows:
-        mean = LENGTH if demands.mean_length is None else demands.mean_length
-        most = LONGEST if demands.max_length is None else demands.max_length
-        if mean > most:
-            raise InputError(
-                f"the mean length ({mean:g}) is above max_length ({most}); lower length, or raise "
-                "max_length"
-            )
+        mean, most = demands.lengths_of_edits()
         problem = Problem(fluent, demanded, length(mean), most)
     else:
         window = demands.words_between
@@ -170,52 +127,3 @@ def _found(problem: Problem, budget: Budget, progress: bool) -> Result | Weighte
         energy = problem.fluent + problem.demanded + problem.prior
         return chained(energy, budget, problem.max_length, progress=progress)
     return grown(problem.fluent, problem.demanded, budget, problem.max_length, progress=progress)
-
-
-def check_sets(sets: Sequence[Sequence[Keyword]]) -> None:
-    """Raise InputError at a keyword that no model could write; needs none to be loaded."""
-    for words in sets:
-        if isinstance(words, str | bytes):
-            check_texts(words, "keywords")
-        for word in words:
-            given: Any = word  # whatever a caller may have put there
-            spellings = list(given) if isinstance(given, list | tuple) else [given]
-            check_texts(spellings, "keywords")
-            for spelling in alternatives(spellings):
-                check_word(spelling)
-
-
-def default_context(words: Sequence[Keyword]) -> str:
-    """Default context: a plain sentence in English or, for Chinese keywords, in Chinese."""
-    return (
-        CONTEXT_UNSPACED
-        if any(is_unspaced(w.strip()[0]) for each in words for w in alternatives(each) if w.strip())
-        else CONTEXT
-    )
-
-
-def parse_keyword_sets(text: str) -> list[list[str]]:
-    """Keyword sets from a text with one JSON list of strings a line; blank lines are skipped.
-
-    Raises
-    ------
-    InputError
-        A line is something else (the message gives its number), or there is none at all.
-    """
-    sets: list[list[str]] = []
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            words = json_of(line)
-        except ValueError:
-            words = None
-        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-            raise InputError(
-                f'line {number} is not a JSON list of strings such as ["summer", "beach"]: '
-                f"{line[:60]}"
-            )
-        sets.append(words)
-    if not sets:
-        raise InputError("no keyword sets on standard input; give one JSON list per line")
-    return sets

@@ -13,7 +13,8 @@ from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.energies.matches import matches
 from ergotext.lm.energies.term import Custom, Sum
-from ergotext.samplers.base import Kind, Sampler, State
+from ergotext.samplers.base import Sampler, State
+from ergotext.samplers.catalog import Kind
 from ergotext.samplers.draws import SeededDraws
 from ergotext.samplers.target import Target
 from ergotext.testing.exhaust import StepPaths, paths_of_step, stationary, transitions

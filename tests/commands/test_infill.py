@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ergotext.cli import main
-from ergotext.lm.energies.template import Parts
+from ergotext.lm.energies.template_parts import Parts
 
 PARTS = Parts.of("The ___ sat on the ___ .")
 

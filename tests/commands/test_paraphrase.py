@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
 from ergotext.cli import main
 from ergotext.support.words import as_line
+from tests.faulty import load_with_fault
 
 TEXT = "The summer sun shone on the beach"
 
@@ -61,7 +64,7 @@ def test_nothing_close_is_one_line(call) -> None:
 def test_a_run_that_found_nothing_else_says_so(
     call, form: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ergotext.tasks.paraphrase.words_of", lambda _: ["rain"])
+    monkeypatch.setattr("ergotext.tasks.wordings.words_of", lambda _: ["rain"])
     code, out, err = call(TEXT, "--particles", "4", *LOOSE, *form)
     assert code == 0 and "similarity" not in out and "warning: no other wording was found" in err
 
@@ -79,7 +82,8 @@ def test_a_run_that_found_nothing_else_says_so(
         ([TEXT, "--similarity", "./nothere"], "nothere"),
         ([TEXT, "--similarity", ""], "similarity is empty"),
         ([TEXT, "--similarity", " "], "similarity is empty"),
-        ([f"{TEXT} " * 9], "token positions"),
+        (["word " * 101], "has 101 words, but at most 100"),
+        ([f"{TEXT} " * 9], "context window leaves"),
         ([f"{TEXT} " * 9, "--sampler", "annealing"], "context window leaves"),
     ],
 )
@@ -87,3 +91,55 @@ def test_usage_errors_are_one_line_and_exit_2(call, arguments, message) -> None:
     code, out, err = call(*arguments)
     assert code == 2 and out == "" and message in err, err
     assert err.startswith("ergotext: ") and err.count("\n") == 1, err
+
+
+def feed(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+
+
+def test_texts_from_stdin(call, monkeypatch) -> None:
+    """Each gets what it gets on its own."""
+    few = ["--particles", "6", *LOOSE, "--json", "-n", "1"]
+    feed(monkeypatch, f"{TEXT}\n\n海滩很热。\n")
+    code, out, err = call("-", *few)
+    records = [json.loads(line) for line in out.splitlines()]
+    assert code == 0 and err.count("(smc, 6 particles") == 2
+    assert [one["paraphrase_of"] for one in records] == [TEXT, "海滩很热。"]
+    assert [json.loads(call(one["paraphrase_of"], *few)[1]) for one in records] == records
+
+
+def check_that_others_go_on(call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text that nothing came close to is named; the next ones have their paraphrases."""
+    feed(monkeypatch, f"The dog is not a cat\n{TEXT}\n")
+    code, out, err = call("-", "--particles", "6", *LOOSE, "--json", "-n", "1")
+    assert code == 1 and [json.loads(line)["paraphrase_of"] for line in out.splitlines()] == [TEXT]
+    first, _, last = err.splitlines()
+    assert first.startswith("warning: 'The dog is not a cat': none of 6 particles came to a ")
+    assert last == "ergotext: 1 of 2 texts got no paraphrase (see the warnings)"
+
+
+def test_others_go_on(call, monkeypatch) -> None:
+    """This model, whose weights are random, does not come to write a negation."""
+    check_that_others_go_on(call, monkeypatch)
+
+
+def test_an_error_that_ends_them_all_is_caught(call, monkeypatch) -> None:
+    ends = ("return ZeroWeightError(", "raise ZeroWeightError(")
+    faulty = load_with_fault("tasks.paraphrase", ends)
+    monkeypatch.setattr("ergotext.tasks.paraphrase.paraphrase_all", faulty.paraphrase_all)
+    with pytest.raises(AssertionError):
+        check_that_others_go_on(call, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (" \n", "no text on standard input"),
+        (f"{TEXT}\n?!\n", "'?!' has no words to paraphrase"),
+        (f"{TEXT}\n</s>\n", "cannot spell '</s>'"),
+    ],
+)
+def test_bad_lines_are_found_before_any_work(call, monkeypatch, given: str, message: str) -> None:
+    feed(monkeypatch, given)
+    code, out, err = call("-", *LOOSE)
+    assert code == 2 and out == "" and message in err and err.count("\n") == 1, err

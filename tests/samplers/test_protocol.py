@@ -18,7 +18,7 @@ from ergotext.lm.loading import load
 from ergotext.lm.masked import MaskedLM
 from ergotext.lm.tokenizers.vocabulary import Vocabulary
 from ergotext.samplers import SAMPLERS, SeededDraws, register, run, sample, sampler_named
-from ergotext.samplers.base import Kind
+from ergotext.samplers.catalog import Kind
 from ergotext.samplers.particle_chains.runs import ParticleChains
 from ergotext.testing.toy import ToyProposer, flat_energy, toy_energy
 from tests.lm.masked_worlds import FAMILIES, SIZE, masked_tokenizer

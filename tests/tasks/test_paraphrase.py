@@ -14,29 +14,24 @@ from ergotext.lm.batch import TokenBatch
 from ergotext.lm.causal import CausalLM
 from ergotext.lm.energies.embedding import load_encoder
 from ergotext.lm.energies.keywords import keywords
-from ergotext.lm.energies.overlap import difference, kept_words, words_of
+from ergotext.lm.energies.overlap import difference, kept_words
 from ergotext.lm.energies.term import Sum
 from ergotext.lm.energies.terms import custom, fluency, length
 from ergotext.samplers.sampling import sample
 from ergotext.samplers.weighted.particles import Particles
 from ergotext.samplers.weighted.result import WeightedResult
 from ergotext.samplers.weighted.samples import HeavyWeightsWarning, ZeroWeightError
+from ergotext.support.plain_words import words_of
 from ergotext.support.words import count_words, find_word
 from ergotext.tasks import paraphrase as task
 from ergotext.tasks.budget import Budget
+from ergotext.tasks.demands import CONTEXT
+from ergotext.tasks.encoders import encoders_for
 from ergotext.tasks.kept_parts import kept_parts
-from ergotext.tasks.paraphrase import (
-    LEAST_OF_WORDS,
-    MEANING_OF_WORDS,
-    as_json,
-    encoder_for,
-    others,
-    paraphrase,
-    similarity_of,
-)
+from ergotext.tasks.paraphrase import LEAST_OF_WORDS, MEANING_OF_WORDS, paraphrase
 from ergotext.tasks.rewording import rewording
 from ergotext.tasks.selection import alike, per_token
-from ergotext.tasks.write import CONTEXT
+from ergotext.tasks.wordings import as_json, others, similarity_of
 from tests.faulty import load_with_fault
 
 TEXT = "The summer sun is on the beach"
@@ -87,11 +82,12 @@ def test_bad_texts(placed_lm: CausalLM) -> None:
 
 
 def test_which_encoder() -> None:
-    assert encoder_for("some text", "words") is None
-    assert encoder_for("一些文字", "auto") is None  # the one that comes knows English
-    assert encoder_for("some text", "auto") is not None
+    assert encoders_for(["some text"], "words") == [None]
+    first, none, again = encoders_for(["some text", "一些文字", "more of it"], "auto")
+    assert none is None and first is again is not None  # the one that comes knows English
+    assert encoders_for(["一些文字"], "auto") == [None]
     with pytest.raises(InputError, match="no sentence encoder 'nowhere/none'"):
-        encoder_for("some text", "nowhere/none")
+        encoders_for(["some text"], "nowhere/none")
 
 
 def check_grown(module: Any, lm: CausalLM) -> None:
@@ -131,7 +127,7 @@ def check_grown(module: Any, lm: CausalLM) -> None:
     # This model, whose weights are random, does not come to write a negation.
     with pytest.raises(ZeroWeightError, match="negation"):
         module.paraphrase("The sun is not on.", lm, Budget(particles=2), least=0.0, progress=False)
-    best = module.others(result, text, 2)
+    best = others(result, text, 2)
     assert [s.energy for s in best] == pytest.approx([float(energy(TokenBatch.of([s.tokens])))
                                                       for s in best], abs=1e-3)  # fmt: skip
 
@@ -142,13 +138,14 @@ def test_particles_weigh_by_the_energy(placed_lm: CausalLM) -> None:
 
 FAULTS: dict[str, tuple[str, str, str]] = {
     "the weight of the proposal stays": (
-        "budget", "result.problem(batch) - energy(batch)", "-energy(batch)"
+        "searching", "result.problem(batch) - energy(batch)", "-energy(batch)"
     ),
     "the ratio is turned around": (
-        "budget", "result.problem(batch) - energy(batch)", "energy(batch) - result.problem(batch)"
+        "searching", "result.problem(batch) - energy(batch)",
+        "energy(batch) - result.problem(batch)",
     ),
     "28: the power stays in the weights": (
-        "budget", "(1 - budget.power) * log_prob", "0 * log_prob"
+        "searching", "(1 - budget.power) * log_prob", "0 * log_prob"
     ),
     "numbers are not kept": ("paraphrase", "keywords(kept_parts(text, lm)", "keywords([]"),
     "a negation gets lost": (
@@ -157,7 +154,7 @@ FAULTS: dict[str, tuple[str, str, str]] = {
     ),
     "any length will do": ("paraphrase", "FEWEST, MOST = 0.75, 1.34", "FEWEST, MOST = 0.1, 3.0"),
     "the target is the proposal": (
-        "paraphrase", "fluency(own, end=end)\n", "rewording(text, lm, 60, single=True)\n"
+        "paraphrase", "fluency(own, end=end)\n", "proposed\n"
     ),
 }  # fmt: skip
 
@@ -168,7 +165,7 @@ def test_the_check_sees_it(
 ) -> None:
     name, old, new = FAULTS[fault]
     module = load_with_fault(f"tasks.{name}", (old, new))
-    if name == "budget":
+    if name == "searching":
         for each in ("grown", "turned"):
             monkeypatch.setattr(task, each, getattr(module, each))
         module = task

@@ -18,7 +18,7 @@ from ergotext.lm.energies.terms import fluency
 from ergotext.samplers.weighted.particles import Particles
 from ergotext.samplers.weighted.result import WeightedResult
 from ergotext.support.words import count_words, holds_words
-from ergotext.tasks import texts
+from ergotext.tasks import demands, texts
 from ergotext.tasks import write as task
 from ergotext.tasks.budget import PARTICLES, Budget
 from ergotext.tasks.selection import alike, chosen, per_token, repeats
@@ -34,7 +34,7 @@ SMALL = Budget("annealing", chains=3, steps=15)
 
 
 def test_every_text_holds_every_word(lm: CausalLM) -> None:
-    in_order = task.Demands(in_order=True)
+    in_order = demands.Demands(in_order=True)
     result = task.write(["summer", "ice cream"], lm, SMALL, in_order, progress=False)
     assert result.sampler == "annealing" and result.kind == "optimiser"
     assert (result.chains, result.steps, result.stopped) == (3, 15, "steps")
@@ -44,7 +44,7 @@ def test_every_text_holds_every_word(lm: CausalLM) -> None:
 
 
 def test_any_order_lets_words_trade_places(lm: CausalLM) -> None:
-    short = task.Demands(max_length=8, mean_length=4)
+    short = demands.Demands(max_length=8, mean_length=4)
     result = task.write(["summer", "dog"], lm, Budget("annealing", steps=60), short, progress=False)
     first = {s.text.index("summer") < s.text.index("dog") for s in result.best(200)}
     assert first == {True, False}
@@ -56,10 +56,10 @@ def test_sets_are_checked_before_the_first_is_written(lm: CausalLM) -> None:
 
 
 def test_the_context_is_the_one_told(lm: CausalLM) -> None:
-    assert task.default_context(["summer"]) == task.CONTEXT
-    assert task.default_context(["夏天", "beach"]) == task.CONTEXT_UNSPACED
-    assert task.default_context(["beach", " 夏天"]) == task.CONTEXT_UNSPACED
-    for context, expected in ((None, task.CONTEXT), ("", ""), ("A dog.", "A dog.")):
+    assert demands.default_context(["summer"]) == demands.CONTEXT
+    assert demands.default_context(["夏天", "beach"]) == demands.CONTEXT_UNSPACED
+    assert demands.default_context(["beach", " 夏天"]) == demands.CONTEXT_UNSPACED
+    for context, expected in ((None, demands.CONTEXT), ("", ""), ("A dog.", "A dog.")):
         result = task.write(["summer"], lm, SMALL, context=context, progress=False)
         best = result.best(1)[0]
         batch = et.TokenBatch.of([best.tokens])
@@ -78,19 +78,19 @@ def test_the_context_is_the_one_told(lm: CausalLM) -> None:
 )
 def test_what_cannot_be_is_named(lm: CausalLM, options, message: str) -> None:
     context = options.get("context")
-    demands = task.Demands(**{k: v for k, v in options.items() if k != "context"})
+    asked = demands.Demands(**{k: v for k, v in options.items() if k != "context"})
     with pytest.raises(et.InputError, match=message):
-        task.write(["summer", "beach", "ice cream"], lm, SMALL, demands, context=context)
+        task.write(["summer", "beach", "ice cream"], lm, SMALL, asked, context=context)
 
 
 def test_keyword_sets() -> None:
     text = '["a", "b c"]\r\n\n  \n["\u2028", "d"]\n'
-    assert task.parse_keyword_sets(text) == [["a", "b c"], ["\u2028", "d"]]
+    assert demands.parse_keyword_sets(text) == [["a", "b c"], ["\u2028", "d"]]
     for bad in ("a", "{}", "[1]", '["a"', "[" * 100_000, '"a"', "null"):
         with pytest.raises(et.InputError, match="line 2"):
-            task.parse_keyword_sets(f'["a"]\n{bad}')
+            demands.parse_keyword_sets(f'["a"]\n{bad}')
     with pytest.raises(et.InputError, match="no keyword set"):
-        task.parse_keyword_sets(" \n")
+        demands.parse_keyword_sets(" \n")
 
 
 def test_nothing_in_a_text_drives_the_terminal(lm: CausalLM) -> None:
@@ -105,7 +105,7 @@ def test_nothing_in_a_text_drives_the_terminal(lm: CausalLM) -> None:
 
 
 def test_particles_hold_every_word(lm: CausalLM) -> None:
-    asked = task.Demands(without=["cat"], words_between=(2, 8), max_length=16)
+    asked = demands.Demands(without=["cat"], words_between=(2, 8), max_length=16)
     result = task.write(["summer", ("dog", "dogs")], lm, Budget(), asked, progress=False)
     assert result.sampler == "smc" and len(result.samples) > 1
     best = chosen(result, 5)
@@ -127,13 +127,13 @@ def test_what_is_shown_is_scored_by_the_model_itself(
 ) -> None:
     """Whatever proposed: numbers of texts and of the run are those of the model as it is."""
     monkeypatch.setattr(reduced, "_fastest", lambda: "int8")
-    asked = task.Demands(words_between=(2, 6), max_length=10)
+    asked = demands.Demands(words_between=(2, 6), max_length=10)
     result = task.write(["summer"], lm, Budget(particles=40), asked, progress=False)
     samples = result.samples
     assert isinstance(samples, Particles) and samples.proposed_in == "int8"
     assert "40 particles, proposed in int8, " in texts.how(result)
     lm.forget()
-    model = fluency(lm, task.default_context(["summer"]), "sentence")
+    model = fluency(lm, demands.default_context(["summer"]), "sentence")
     torch.testing.assert_close(result.energy, model(samples.batch), rtol=0, atol=1e-4)
     monkeypatch.setattr(reduced, "_fastest", lambda: "float32")
     plain = task.write(["summer"], lm, Budget(particles=40), asked, progress=False)
@@ -151,7 +151,7 @@ def test_phrases_that_cannot_fit_are_refused_before_the_run(
     monkeypatch.setattr(task, "grown", None)
     says = r"the keywords alone take (\d+) tokens, but the maximum length is 40"
     with pytest.raises(InputError, match=says) as refused:
-        task.write(phrases, lm, demands=task.Demands(max_length=40), progress=False)
+        task.write(phrases, lm, demands=demands.Demands(max_length=40), progress=False)
     needed = int(re.findall(r"\d+", str(refused.value))[0])
     spelled = sum(len(lm.vocabulary.spell(phrase)) for phrase in phrases)
     assert 40 < needed <= spelled

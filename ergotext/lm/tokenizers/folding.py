@@ -51,6 +51,22 @@ def fold(char: str) -> str:
     return plain
 
 
+def plain_letters(text: str) -> str:
+    """The same, as long, with letters and digits of usual width and simplified characters."""
+    return text if text.isascii() else "".join(map(_plain, text))
+
+
+@lru_cache(maxsize=1 << 16)
+def _plain(char: str) -> str:
+    narrow = unicodedata.normalize("NFKC", char)
+    if narrow.isascii() and narrow.isalnum() and unicodedata.east_asian_width(char) == "F":
+        return narrow
+    if any(low <= ord(char) <= high for low, high in _IDEOGRAPHS):
+        found = _simplified()(char)
+        return found if len(found) == 1 else char
+    return char
+
+
 @cache
 def _simplified() -> Callable[[str], str]:
     """Traditional to simplified, a character at a time: words would move places."""

@@ -11,12 +11,12 @@ from torch import Tensor
 from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy
-from ergotext.samplers.base import Info, Kind, Need, State
+from ergotext.samplers.base import Info, Need, State
+from ergotext.samplers.catalog import Kind
 from ergotext.samplers.chains.metropolis import MetropolisHastings
 from ergotext.samplers.chains.proposal import Moves
 from ergotext.samplers.chains.schedules import SCHEDULES, lam_rate
 from ergotext.samplers.draws import Draws
-from ergotext.samplers.registry import register
 
 Schedule = Literal["linear", "geometric", "logarithmic", "adaptive"]
 WINDOW, CROSSING = 20, 10
@@ -38,7 +38,6 @@ class Adaptive(State):
     """The step before; under a time limit the schedule leaves steps out, and waits at its end"""
 
 
-@register("annealing", "simulated-annealing")
 class SimulatedAnnealing:
     """Looks for the minimum of an energy; its states are no samples from exp(−E).
 

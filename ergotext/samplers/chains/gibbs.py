@@ -8,18 +8,18 @@ import torch
 from torch import Tensor
 
 from ergotext.lm.protocols import Energy
-from ergotext.samplers.base import Info, Kind, Need, State
+from ergotext.samplers.base import Info, Need, State
+from ergotext.samplers.catalog import Kind
 from ergotext.samplers.chains.initial import GivenStart, Starts
 from ergotext.samplers.chains.metropolis import check_temperature, energy_of, temperatures
 from ergotext.samplers.chains.spans import candidates, place_law, written
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.options import check_counts
-from ergotext.samplers.registry import check_fit, register
+from ergotext.samplers.registry import check_fit
 
 REDRAW, STAY = range(2)
 
 
-@register("gibbs")
 class Gibbs(GivenStart):
     """Chains that redraw ``block`` neighbouring tokens given all others; π ∝ exp(−E/T).
 

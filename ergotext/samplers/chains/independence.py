@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from ergotext.lm.protocols import Energy, Twist
-from ergotext.samplers.base import Info, Kind, Need, State
+from ergotext.samplers.base import Info, Need, State
+from ergotext.samplers.catalog import Kind
 from ergotext.samplers.chains.initial import GivenStart, Starts
 from ergotext.samplers.chains.metropolis import check_temperature, decide, temperatures
 from ergotext.samplers.chains.moves import sum_logs
 from ergotext.samplers.chains.suffix import proposal
 from ergotext.samplers.draws import Draws
-from ergotext.samplers.registry import check_fit, register
+from ergotext.samplers.registry import check_fit
 from ergotext.samplers.target import Target
 from ergotext.samplers.twists import Law, chosen_twist
 
@@ -47,7 +48,6 @@ class _Rewriting(GivenStart):
         return Starts(self.target.scorer.allowed, self.target.max_length)
 
 
-@register("independence")
 class Independence(_Rewriting):
     """Chains that propose a whole new text, independent of the current one; π ∝ exp(−E/T).
 
@@ -89,7 +89,6 @@ class Independence(_Rewriting):
         return decide(draws, self.energy, state, proposed, t)
 
 
-@register("suffix")
 class SuffixResampling(_Rewriting):
     """Chains that propose to rewrite a text from a random position; π ∝ exp(−E/T).
 

@@ -9,13 +9,14 @@ from torch import Tensor
 
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy, MaskedScorer
-from ergotext.samplers.base import Info, Kind, Need, State
+from ergotext.samplers.base import Info, Need, State
+from ergotext.samplers.catalog import Kind
 from ergotext.samplers.chains.initial import GivenStart, Starts
 from ergotext.samplers.chains.metropolis import check_temperature, decide, temperatures
 from ergotext.samplers.chains.proposal import Proposal
 from ergotext.samplers.chains.spans import place_law, written
 from ergotext.samplers.draws import Draws
-from ergotext.samplers.registry import check_fit, register
+from ergotext.samplers.registry import check_fit
 
 REDRAW, STAY = range(2)
 
@@ -71,7 +72,6 @@ class _Redrawing(GivenStart):
         return Starts(self.masked.allowed, self.max_length, 1)
 
 
-@register("mlm-gibbs")
 class MaskedGibbs(_Redrawing):
     """The plain masked-LM chain: mask one token, draw it from the model's conditional.
 
@@ -125,7 +125,6 @@ class MaskedGibbs(_Redrawing):
         return after, Info(proposal.move, batch, energy, log_ratio, allowed, t)
 
 
-@register("mlm-mh")
 class MaskedMetropolis(_Redrawing):
     """The masked-LM chain with a Metropolis-Hastings correction: π ∝ exp(−E/T) stays invariant.
 

@@ -11,12 +11,13 @@ from torch import Tensor
 from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy
-from ergotext.samplers.base import Info, Kind, Need, State
+from ergotext.samplers.base import Info, Need, State
+from ergotext.samplers.catalog import Kind
 from ergotext.samplers.chains.initial import GivenStart, Starts
 from ergotext.samplers.chains.moves import EditMoves
 from ergotext.samplers.chains.proposal import Moves, Proposal
 from ergotext.samplers.draws import Draws
-from ergotext.samplers.registry import check_fit, register
+from ergotext.samplers.registry import check_fit
 
 
 def log_acceptance(energy: Tensor, proposed: Tensor, proposal: Proposal, beta: Tensor) -> Tensor:
@@ -78,7 +79,6 @@ def check_temperature(temperature: float) -> float:
     return temperature
 
 
-@register("mh", "metropolis-hastings")
 class MetropolisHastings(GivenStart):
     """Chains that leave π(x) ∝ exp(−E(x)/T) invariant, on rows of at most ``max_length`` tokens.
 

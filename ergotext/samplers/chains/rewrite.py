@@ -9,17 +9,17 @@ from torch import Tensor
 
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy
-from ergotext.samplers.base import Info, Kind, Need, State
+from ergotext.samplers.base import Info, Need, State
+from ergotext.samplers.catalog import Kind
 from ergotext.samplers.chains.initial import GivenStart, Starts
 from ergotext.samplers.chains.metropolis import check_temperature, temperatures
 from ergotext.samplers.chains.stretches import KeptEnds, place_law, rewritten
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.options import check_counts
-from ergotext.samplers.registry import check_fit, register
+from ergotext.samplers.registry import check_fit
 from ergotext.samplers.target import Target
 
 
-@register("rewrite")
 class Rewrite(GivenStart):
     """Chains that write a stretch anew, in several ways, and accept one of them; π ∝ exp(−E/T).
 

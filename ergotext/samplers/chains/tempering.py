@@ -11,11 +11,11 @@ from torch import Tensor
 from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy
-from ergotext.samplers.base import Info, Kind, Need, State
+from ergotext.samplers.base import Info, Need, State
+from ergotext.samplers.catalog import Kind
 from ergotext.samplers.chains.kernels import Kernel, kernel_named
 from ergotext.samplers.chains.metropolis import check_temperature
 from ergotext.samplers.draws import Draws
-from ergotext.samplers.registry import register
 from ergotext.samplers.validation import bare
 
 
@@ -50,7 +50,6 @@ class LadderInfo(Info):
     """bool [B, rungs − 1]"""
 
 
-@register("tempering", "parallel-tempering")
 class ParallelTempering:
     """Chains on a ladder of temperatures T_0 < T_1 < …; each rung keeps exp(−E/T_r).
 

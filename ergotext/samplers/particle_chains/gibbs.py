@@ -11,11 +11,9 @@ from ergotext.samplers.base import Info, State
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.options import check_whole
 from ergotext.samplers.particle_chains.runs import REWRITE, ParticleChains
-from ergotext.samplers.registry import register
 from ergotext.samplers.weighted.resampling import Scheme
 
 
-@register("particle-gibbs")
 @dataclass(eq=False, repr=False)
 class ParticleGibbs(ParticleChains):
     """Chains whose next text is picked from a run of SMC that has the current one among its own.

@@ -11,7 +11,6 @@ from ergotext.lm.batch import TokenBatch
 from ergotext.samplers.base import Info, State
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.particle_chains.runs import REWRITE, ParticleChains
-from ergotext.samplers.registry import register
 from ergotext.samplers.weighted.resampling import Scheme
 
 
@@ -23,7 +22,6 @@ class RunState(State):
     """float64 [B]: log Ẑ of the run that was last accepted"""
 
 
-@register("pimh")
 @dataclass(eq=False, repr=False)
 class ParticleMetropolis(ParticleChains):
     """Chains that propose a text from a run of SMC, accepted with min(1, Ẑ'/Ẑ).

@@ -12,7 +12,8 @@ from torch import Tensor
 from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy, Twist
-from ergotext.samplers.base import Kind, Need, State
+from ergotext.samplers.base import Need, State
+from ergotext.samplers.catalog import Kind
 from ergotext.samplers.chains.initial import check_chains, start
 from ergotext.samplers.demanded import shortfall
 from ergotext.samplers.draws import Draws

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy, NextTokenScorer, Twist
-from ergotext.samplers.base import Kind, Need
+from ergotext.samplers.base import Need
+from ergotext.samplers.catalog import Kind
 from ergotext.samplers.draws import Draws
-from ergotext.samplers.registry import check_fit, register
+from ergotext.samplers.registry import check_fit
 from ergotext.samplers.search.top_down import leaves
 from ergotext.samplers.search.without_replacement import WithoutReplacement
 from ergotext.samplers.target import Target
@@ -77,7 +78,6 @@ def stochastic_beam(
     return samples.warned()
 
 
-@register("stochastic-beam")
 class StochasticBeam:
     """Distinct sequences, weighted by the chance that each had to be drawn (``stochastic_beam``).
 

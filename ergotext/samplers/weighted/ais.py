@@ -11,11 +11,12 @@ from torch import Tensor
 from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Automaton, Energy, MaskedScorer, NextTokenScorer, Twist
-from ergotext.samplers.base import Kind, Need, State
+from ergotext.samplers.base import Need, State
+from ergotext.samplers.catalog import Kind
 from ergotext.samplers.chains.kernels import kernel_named
 from ergotext.samplers.chains.suffix import log_q_of
 from ergotext.samplers.draws import Draws
-from ergotext.samplers.registry import check_fit, register
+from ergotext.samplers.registry import check_fit
 from ergotext.samplers.target import Target
 from ergotext.samplers.twists import Law, chosen_twist
 from ergotext.samplers.validation import checked
@@ -90,7 +91,6 @@ def mixed(energy: Tensor, log_proposal: Tensor, beta: float) -> Tensor:
     return torch.where(torch.isinf(energy), torch.inf, value)
 
 
-@register("ais")
 class AnnealedImportance:
     """Draws annealed from q, a proposal of whole texts, to the target, with weights.
 

@@ -8,11 +8,12 @@ from typing import ClassVar, Literal, get_args
 
 from ergotext.errors import InputError
 from ergotext.lm.protocols import Energy, Twist
-from ergotext.samplers.base import Kind, Need
+from ergotext.samplers.base import Need
+from ergotext.samplers.catalog import Kind
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.options import check_counts, check_whole
 from ergotext.samplers.progress import Watch
-from ergotext.samplers.registry import check_fit, register
+from ergotext.samplers.registry import check_fit
 from ergotext.samplers.target import Target
 from ergotext.samplers.twists import check_twist, chosen_twist
 from ergotext.samplers.weighted.adaptive import AdaptiveRejection
@@ -58,7 +59,6 @@ def _finite(name: str, value: float) -> float:
     return value
 
 
-@register("importance")
 class Importance:
     """Independent draws from a proposal, weighted to be the energy's (``importance``).
 
@@ -95,7 +95,6 @@ class Importance:
         return importance(self.target, draws, n, proposal=self.proposal, at_once=self.at_once)
 
 
-@register("rejection")
 class Rejection:
     """Exact draws, and Z from their rate (``rejection``).
 
@@ -149,7 +148,6 @@ class Rejection:
         )
 
 
-@register("smc")
 class SMC:
     """Particles with resampling (``smc``).
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ergotext.errors import InputError
 from ergotext.lm.protocols import Energy
-from ergotext.samplers.base import Kind
+from ergotext.samplers.catalog import Kind
 from ergotext.samplers.draws import SeededDraws
 from ergotext.samplers.texts import Feature, Sample, described, distinct, featured
 from ergotext.samplers.weighted.averages import Average

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from ergotext.errors import ErgotextError, InputError
 from ergotext.lm.batch import TokenBatch
-from ergotext.samplers.base import Kind, Need
+from ergotext.samplers.base import Need
+from ergotext.samplers.catalog import Kind
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.weighted.averages import Average, spread, values_of, weighted_quantile
 from ergotext.samplers.weighted.resampling import ancestors

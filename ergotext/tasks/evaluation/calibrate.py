@@ -10,11 +10,10 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import minimize, minimize_scalar
 
-from ergotext.errors import InputError
 from ergotext.lm.loading import Dtype
 from ergotext.support.arrays import Floats
 from ergotext.support.words import counted
-from ergotext.tasks.datasets.kgclue.data import Question, read
+from ergotext.tasks.datasets.kgclue.data import Question, Questions
 from ergotext.tasks.evaluation.cases import (
     KNOWN,
     NO_KEY,
@@ -24,18 +23,15 @@ from ergotext.tasks.evaluation.cases import (
     search_of,
     usable,
 )
+from ergotext.tasks.evaluation.checks import FEWEST, too_few
 from ergotext.tasks.evaluation.coverage import measured
-from ergotext.tasks.evaluation.evaluate import check_apart
-from ergotext.tasks.retrieval.calibration import FEATURES, UNFITTED, Calibration
+from ergotext.tasks.retrieval.calibration import FEATURES, UNFITTED, Calibration, calibration_file
 from ergotext.tasks.retrieval.candidates import Potential
 from ergotext.tasks.retrieval.coverage import MOST
 from ergotext.tasks.retrieval.lookahead.learned import lookahead_named
-from ergotext.tasks.retrieval.lookahead.own import beside, origin
+from ergotext.tasks.retrieval.lookahead.own import origin
 from ergotext.tasks.retrieval.retriever import Retriever, opened
 
-FEWEST = 50
-"""Answered questions that a calibration is fitted on at least: the share of right answers among
-fewer is known to no better than 0.06."""
 _SPREAD = 0.5
 """Standard deviation of log T around the temperature that is started from."""
 FEWEST_ABSENT = 10
@@ -192,10 +188,7 @@ def calibrate(
     rest = [one for one in shuffled[taken:] if one.text not in used]
     known = _found(found)
     if known < FEWEST:
-        raise InputError(
-            f"{counted(known, 'question')} with an answer that was found in the index: a "
-            f"calibration takes at least {FEWEST}; give {FEWEST - known} more"
-        )
+        raise too_few(known, "an answer that was found in the index")
     made = [case.kind in (NO_KEY, NO_SUBJECT) for case in found]
     each = none / (1 - none) * (len(found) - sum(made)) / max(1, sum(made))
     weights = np.where(made, each, 1.0)
@@ -261,38 +254,36 @@ def losses(found: Sequence[Case], calibration: Calibration) -> Floats:
 
 
 def calibrated_index(
-    data: Path,
+    questions: Questions,
     index: Path,
     *,
     model: str,
     lookahead: str,
     none: float,
-    limit: int | None,
     device: str,
     dtype: Dtype,
     threads: int | None,
 ) -> tuple[Calibrated, Path]:
-    """Calibrate an index on a file of questions, and write the result beside it.
+    """Calibrate an index on what ``check_calibration`` read; the result is written beside it.
 
     Raises
     ------
     InputError
-        As ``calibrate``, or a file cannot be read, or there is no look-ahead.
+        As ``calibrate``, or the model cannot be used.
     """
     ahead = lookahead_named(lookahead, model)
-    if ahead is None:
-        raise InputError("a calibration needs a look-ahead: use learned, strings or auto")
-    path = beside(index)
-    check_apart({str(path): path}, {"questions": data, "index": index})
-    questions = read(data, limit)
+    assert ahead is not None  # ``check_calibration`` refuses "none"
     retriever = opened(model, index, prompt=None, device=device, dtype=dtype, threads=threads)
     start: Calibration = getattr(ahead, "calibration", UNFITTED)
-    done = calibrate(retriever, ahead, questions.asked, start=start, none=none, what=data.name)
+    done = calibrate(
+        retriever, ahead, questions.asked, start=start, none=none, what=questions.path.name
+    )
     about = {
         **origin(index, model, ahead),
         "questions": questions.digest,
         "known": str(done.known),
     }
     done = replace(done, calibration=replace(done.calibration, about=about))
+    path = calibration_file(index)
     done.calibration.save(path)
     return done, path

@@ -185,7 +185,7 @@ class _Weighed:
             order, scores = order[kept], scores[kept]
         if not len(order):
             return
-        choice = QuestionKey(self.asked.text, self.keys, int(order[0]))
+        choice = QuestionKey(self.keys.plain(self.asked.text), self.keys, int(order[0]))
         (bearing,) = calibration.bearings(self.lookahead, [choice])
         potential = float(self.potentials[order[0]])
         features = calibration.features(choice, potential, scores, bearing)

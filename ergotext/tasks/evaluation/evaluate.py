@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -12,22 +11,20 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ergotext.errors import ErgotextError, InputError
-from ergotext.lm.trie.file import load, notes_of
+from ergotext.errors import ErgotextError
 from ergotext.lm.trie.header import IndexFile
-from ergotext.lm.trie.schema import Schema
 from ergotext.tasks.config import versions
-from ergotext.tasks.datasets.kgclue.data import Question, Questions, read
+from ergotext.tasks.datasets.kgclue.data import Question, Questions
+from ergotext.tasks.evaluation.checks import check, is_calibrated
 from ergotext.tasks.evaluation.predictions import JsonLines, beside, check_same, tell
 from ergotext.tasks.evaluation.report import Evaluation
 from ergotext.tasks.evaluation.scoring import HITS, RUN, scored
 from ergotext.tasks.evaluation.titles import RANKED
-from ergotext.tasks.evaluation.workers import Ask, Make, Reply, by_ray, check_ray, here
+from ergotext.tasks.evaluation.workers import Ask, Make, Reply, by_ray, here
 from ergotext.tasks.index_lock import changing
-from ergotext.tasks.plot import check_plot
+from ergotext.tasks.retrieval.calibration import calibration_file
 from ergotext.tasks.retrieval.lookahead.fitted import temperature_for
 from ergotext.tasks.retrieval.lookahead.learned import learned_digest, lookahead_named
-from ergotext.tasks.retrieval.lookahead.own import beside as beside_index
 from ergotext.tasks.retrieval.lookahead.own import own_calibration
 from ergotext.tasks.retrieval.retriever import opened
 
@@ -75,13 +72,13 @@ def retriever_of(config: Mapping[str, Any]) -> Ask:
     return ask
 
 
-def is_calibrated(config: Mapping[str, Any]) -> bool:
-    """Whether triples are asked for with a look-ahead, and so have calibrated probabilities."""
-    alone = config.get("model_probability") or config.get("anywhere")
-    return not alone and config.get("lookahead", "none") != "none"
-
-
-def evaluate(config: Mapping[str, Any], make: Make, *, progress: bool = True) -> Evaluation:
+def evaluate(
+    config: Mapping[str, Any],
+    make: Make,
+    *,
+    questions: Questions | None = None,
+    progress: bool = True,
+) -> Evaluation:
     """Answer the questions of a file that its predictions do not answer yet, and score all.
 
     Beside the predictions, ``.hits.jsonl`` holds the first hit of each question with its score
@@ -94,6 +91,8 @@ def evaluate(config: Mapping[str, Any], make: Make, *, progress: bool = True) ->
         ``limit``, and whatever ``make`` depends on; all of it is recorded.
     make : callable
         Loads what answers questions. Nothing is loaded if all are answered.
+    questions : Questions, optional
+        What ``check(config)`` returned, if that was called before.
     progress : bool
         Show it on stderr, if that is a terminal.
 
@@ -105,61 +104,9 @@ def evaluate(config: Mapping[str, Any], make: Make, *, progress: bool = True) ->
     ErgotextError
         Every question failed.
     """
-    output, questions = Path(config["output"]), check(config)
+    output, questions = Path(config["output"]), questions or check(config)
     with changing(output):
         return _alone(config, make, questions, output, progress)
-
-
-def check_apart(written: Mapping[str, Path], read: Mapping[str, Path]) -> None:
-    """Refuse to write over a file that is read; each has a name for people."""
-    for what, path in written.items():
-        for name, other in read.items():
-            same = path.exists() and other.exists() and path.samefile(other)
-            if same or os.path.realpath(path) == os.path.realpath(other):
-                raise InputError(f"{what} is also the {name}: give another output file")
-
-
-def check(config: Mapping[str, Any]) -> Questions:
-    """The questions; what cannot be is found before a model is loaded (``evaluate``'s errors)."""
-    output, folder = Path(config["output"]), Path(config["output"]).resolve().parent
-    if not folder.is_dir():
-        raise InputError(f"the folder {folder} does not exist; create it, or use another")
-    if output.exists() and not output.is_file():
-        raise InputError(f"{output} is a folder, pipe or device: give a file for the predictions")
-    plot = config.get("plot")
-    beside_it = {str(path): path for path in (beside(output, HITS), beside(output, RUN))}
-    drawn = {} if plot is None else {f"the plot {plot}": Path(plot)}
-    check_apart(
-        {str(output): output, **beside_it, **drawn},
-        {name: Path(config[name]) for name in ("data", "index")},
-    )
-    if config["engine"] == "ray":
-        check_ray()
-    if plot is not None:
-        check_plot(Path(plot))
-    titles = _holds_titles(Path(config["index"]))
-    if plot is not None and not config.get("prefixes") and (titles or not is_calibrated(config)):
-        raise InputError("the plot needs probabilities: set prefixes")
-    return read(config["data"], config.get("limit"), titles)
-
-
-def _holds_titles(index: Path) -> bool:
-    """Whether an index holds titles, and not triples; InputError if it has no answers."""
-    trie, notes = load(index), notes_of(index)
-    schema, columns = Schema.noted(notes), notes.get("columns", "")
-    if schema is not None and schema.mention is None:
-        return True
-    if schema is None:
-        raise InputError(
-            f"{index} contains neither triples nor titles ({columns or 'columns unknown'}): use an "
-            "index of subjects, predicates and objects, or one built with --columns key"
-        )
-    if trie.pool.size <= len(trie):  # where all keys end and nothing stands between
-        raise InputError(
-            f"{index} contains no objects, which the questions ask for: build it from lines with "
-            "subject, predicate and object"
-        )
-    return False
 
 
 def _alone(
@@ -174,7 +121,7 @@ def _alone(
     settings["index_digest"] = IndexFile.open(Path(config["index"])).meta["content"]
     if config.get("lookahead") in ("auto", "learned"):
         settings["lookahead_digest"] = learned_digest(config["model"])
-    if is_calibrated(config) and (own := beside_index(Path(config["index"]))).is_file():
+    if is_calibrated(config) and (own := calibration_file(Path(config["index"]))).is_file():
         settings["calibration_digest"] = blake2b(own.read_bytes(), digest_size=8).hexdigest()
     if predictions.found:
         check_same(told, settings)

@@ -70,6 +70,11 @@ _UNSURE = 1 / 400
 """What the share of the best candidate is kept away from 0 and 1 by."""
 
 
+def calibration_file(index: Path) -> Path:
+    """The file of the calibration of an index: kb.ergo has kb.calibration.json."""
+    return index.parent / f"{index.stem}.{NAME}"  # of any path: "" and ".." have no suffix
+
+
 def none_features(
     choice: QuestionKey,
     potential: float,

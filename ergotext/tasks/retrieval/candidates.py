@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ergotext.lm.ragged import spread
+from ergotext.lm.tokenizers.folding import plain_letters
 from ergotext.lm.tokenizers.token_bytes import Written
 from ergotext.lm.trie.keys import keys_through
 from ergotext.lm.trie.mentions import Mentions, Near
@@ -79,6 +80,17 @@ class Candidates:
     def meanings(self) -> list[str]:
         """The meaning of each key's subject; empty where there is none."""
         return [self.parted(number)[1] for number in range(len(self))]
+
+    def plain(self, question: str) -> str:
+        """The question as who learned from these keys can read it, every letter in its place.
+
+        Letters of full width become usual ones, and traditional characters simplified ones; but not
+        where what stands in the keys is written so too.
+        """
+        told = plain_letters(question)
+        if told == question or any(plain_letters(rest) != rest for rest in self.rests):
+            return question
+        return told
 
     def parted(self, number: int) -> tuple[str, str]:
         """Predicate and meaning of the key with this number among the candidates."""

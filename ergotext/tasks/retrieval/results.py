@@ -180,6 +180,13 @@ def withheld(hits: Sequence[Hit], none: float, threshold: float | None) -> str |
     )
 
 
+def doubted(hits: Sequence[Hit], none: float) -> tuple[str, ...]:
+    """A note where "none of these" is likelier than the first answer."""
+    if not hits or not none > hits[0].probability:
+        return ()
+    return (f"perhaps not in this base ({none:.3f}), which is likelier than the first answer",)
+
+
 def _below(hit: Hit, threshold: float) -> str:
     """Why a hit is no answer."""
     if math.isnan(hit.probability_low):

@@ -33,6 +33,7 @@ from ergotext.tasks.retrieval.results import (
     Hits,
     Mass,
     ScoredKey,
+    doubted,
     lettering,
     taken,
     withheld,
@@ -311,6 +312,8 @@ class Retriever:
             if (why := withheld(hits, none, plan.threshold)) is not None:
                 notes += (why,)
                 hits = []
+            elif plan.coverage is None:
+                notes += doubted(hits, none)
             sure = plan.answer_set(inside)
             yield Hits(hits, found.exact, mentions, notes, plan.spans, none, sure)
 

@@ -144,7 +144,9 @@ class KeySearch:
             keys = group.candidates[number]
             if best and calibration.weights and keys.mentions:
                 first = np.flatnonzero(keys.ordinals == self.trie.ordinal(best[0].tokens))
-                chosen[number] = QuestionKey(group.questions[number], keys, int(first[0]))
+                chosen[number] = QuestionKey(
+                    keys.plain(group.questions[number]), keys, int(first[0])
+                )
             else:
                 yield number, exact_mass(scores[number] / plan.temperature), math.nan
         told = calibration.bearings(plan.lookahead, [*chosen.values()])

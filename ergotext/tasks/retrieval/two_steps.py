@@ -93,7 +93,9 @@ class TwoSteps:
                 first = np.flatnonzero(
                     keys.ordinals == self.spotter.trie.ordinal(one.best[0].tokens)
                 )
-                chosen[number] = QuestionKey(group.questions[number], keys, int(first[0]))
+                chosen[number] = QuestionKey(
+                    keys.plain(group.questions[number]), keys, int(first[0])
+                )
         paths = self([*chosen.values()], [group.potentials[number] for number in chosen])
         weights, found = np.array([self.calibration.paths[name] for name in PATHS]), {}
         for number, some in zip(chosen, paths, strict=True):

@@ -14,7 +14,7 @@ from ergotext.errors import InputError
 from ergotext.lm.automata.pieces import Pieces
 from ergotext.lm.automata.template import TemplateAutomaton
 from ergotext.lm.automata.template_chain import Filled
-from ergotext.lm.energies.template import Parts
+from ergotext.lm.energies.template_parts import Parts
 from tests.faulty import load_with_fault
 from tests.lm.automata.worlds import LATIN, LINE, PAD, SEA, check_protocol, language, listed
 

@@ -9,8 +9,9 @@ import torch
 from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.causal import CausalLM
-from ergotext.lm.energies.overlap import difference, kept_words, repeated, words_of
+from ergotext.lm.energies.overlap import difference, kept_words, repeated
 from ergotext.lm.energies.terms import fluency
+from ergotext.support.plain_words import words_of
 
 
 def test_words() -> None:

@@ -14,7 +14,8 @@ from ergotext.errors import InputError, ModelError
 from ergotext.lm.automata.template_chain import Blank
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.causal import CausalLM
-from ergotext.lm.energies.template import Parts, TemplateTerm, template
+from ergotext.lm.energies.template import TemplateTerm, template
+from ergotext.lm.energies.template_parts import Parts
 from ergotext.lm.energies.term import Sum
 from ergotext.lm.energies.terms import Length, fluency
 from ergotext.lm.loading import load

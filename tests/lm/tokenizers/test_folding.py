@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from ergotext.lm.ragged import take_rows
 from ergotext.lm.tokenizers.characters import points_of
-from ergotext.lm.tokenizers.folding import alike, fold, fold_points
+from ergotext.lm.tokenizers.folding import alike, fold, fold_points, plain_letters
+from tests.faulty import load_with_fault
 
 
 @pytest.mark.parametrize(
@@ -54,3 +56,32 @@ def test_a_table_is_read_for_ideographs_only(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(AssertionError, match="read"):
         fold("𪚥")
     fold.cache_clear()
+
+
+def check_plain(plain_letters: Callable[[str], str]) -> None:
+    """As long as it was; case, accents, quotes and all signs stay."""
+    for one, plain in (
+        ("Ｗｈｏ wrote Ｃ３？", "Who wrote C3？"), ("長江有多長？", "长江有多长？"),
+        ("“Brasília” is １９ – ½ ﬁ ™ ㍿", "“Brasília” is 19 – ½ ﬁ ™ ㍿"),
+        ("著名的李白", "著名的李白"),
+        ("", ""), ("plain", "plain"), ("ｶﾅ ＋（）", "ｶﾅ ＋（）"),
+    ):  # fmt: skip
+        assert plain_letters(one) == plain and len(plain) == len(one)
+
+
+def test_plain_letters() -> None:
+    check_plain(plain_letters)
+
+
+FAULTS = {
+    "signs become narrow": ("narrow.isascii() and narrow.isalnum() and", "narrow.isascii() and"),
+    "small forms too": (' and unicodedata.east_asian_width(char) == "F"', ""),
+    "traditional ones stay": ("return found if len(found) == 1 else char", "return char"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_faults_are_seen(fault: str) -> None:
+    faulty = load_with_fault("lm.tokenizers.folding", FAULTS[fault])
+    with pytest.raises(AssertionError):
+        check_plain(faulty.plain_letters)

@@ -12,7 +12,7 @@ import torch
 from ergotext.lm.automata import Pieces
 from ergotext.lm.automata.template import TemplateAutomaton
 from ergotext.lm.automata.template_chain import Blank
-from ergotext.lm.energies.template import Parts
+from ergotext.lm.energies.template_parts import Parts
 from ergotext.lm.twist import templates
 from ergotext.samplers.draws import SeededDraws
 from ergotext.samplers.target import Target

@@ -16,6 +16,7 @@ from ergotext.errors import InputError
 from ergotext.tasks.datasets.kgclue.data import read
 from ergotext.tasks.evaluation import calibrate as module
 from ergotext.tasks.evaluation import cases as cases_module
+from ergotext.tasks.evaluation import checks
 from ergotext.tasks.evaluation.cases import KNOWN, NO_KEY, NO_SUBJECT, NONE, Case
 from ergotext.tasks.evaluation.coverage import outcomes
 from ergotext.tasks.retrieval.calibration import FEATURES, UNFITTED, Calibration
@@ -202,7 +203,8 @@ def test_too_few_questions_are_refused(base: LittleBase, capsys: Any) -> None:
 
 def test_command(base: LittleBase, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     """What it fits is used by retrieve, and by no other look-ahead or changed index."""
-    monkeypatch.setattr(module, "FEWEST", 20)
+    for each in (module, checks):
+        monkeypatch.setattr(each, "FEWEST", 20)
     model = str(base.index.parent / "model")
     shared = ["-i", str(base.index), "--model", model, "--device", "cpu"]
 

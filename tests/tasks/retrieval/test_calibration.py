@@ -160,6 +160,18 @@ def test_answers_are_withheld(reader: TableReader, trie: TokenTrie) -> None:
     assert "none of these" not in hits_of(reader, trie, calibration=always(-4)).shown("?")
 
 
+def test_doubts_are_said(reader: TableReader, trie: TokenTrie) -> None:
+    """Where "none of these" is likelier than the first answer, and this is not withheld."""
+    likely, unlikely = (hits_of(reader, trie, calibration=always(odds)) for odds in (-0.01, -4))
+    assert likely[0].probability < likely.none < 0.5
+    said = "perhaps not in this base (0.498), which is likelier than the first answer"
+    assert likely.notes[-1] == said
+    assert unlikely and not any("perhaps" in note for note in unlikely.notes)
+    forced = hits_of(reader, trie, calibration=always(2), threshold=0)
+    assert "perhaps not in this base (0.881)" in forced.notes[-1]
+    assert not any("perhaps" in note for note in hits_of(reader, trie).notes)
+
+
 def test_without_weights_there_is_no_share(reader: TableReader, trie: TokenTrie) -> None:
     hits = hits_of(reader, trie)
     assert math.isnan(hits.none) and json.loads(hits.json("?"))["none"] is None

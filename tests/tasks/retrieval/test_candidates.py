@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
+import ergotext as et
 from ergotext.lm.trie import TokenTrie, build
+from ergotext.tasks.retrieval import candidates
 from ergotext.tasks.retrieval.candidates import Candidates, Mention, Potential, Spotter, every_key
 from ergotext.tasks.retrieval.lookahead.strings import StringMatch
+from tests.faulty import load_with_fault
 from tests.tasks.retrieval.table_reader import TableReader
 from tests.tasks.retrieval.test_retriever_table import KEYS, QUESTIONS
 
@@ -92,3 +97,49 @@ def common(a: str, b: str) -> int:
             one = table[i, j] + 1 if x == y else max(table[i, j + 1], table[i + 1, j])
             table[i + 1, j + 1] = one
     return int(table[-1, -1])
+
+
+def check_plain(trie: TokenTrie, module: Any) -> None:
+    """A question is read in the letters of the keys, and its mention stays in its place."""
+    for rest, question, read in (
+        ("有多长", "Ａ長江有多長？", "A长江有多长？"),
+        ("有多長", "Ａ長江有多長？", "Ａ長江有多長？"),
+        ("有多长", "长江有多长？", "长江有多长？"), ("length", "長江有多長？", "长江有多长？"),
+    ):  # fmt: skip
+        one = Mention("長江", 1, 3, name="长江")
+        keys = module.Candidates(trie, np.array([0]), (one,), np.array([0]), [rest])
+        assert keys.plain(question) == read
+        rows = module.Candidates(trie, np.arange(2), (one,), np.zeros(2, int), [rest, "有多長"])
+        assert rows.plain(question) == question
+
+
+def test_questions_in_the_letters_of_the_keys(trie: TokenTrie) -> None:
+    check_plain(trie, candidates)
+    keys = Candidates(trie, np.array([0]), (), np.array([-1]), ["有多长"])
+    assert StringMatch()("有多長？", keys) == StringMatch()("有多长？", keys)
+
+
+FAULTS = {
+    "nothing is read otherwise": ("        return told\n", "        return question\n"),
+    "keys do not matter": ("any(plain_letters(rest) != rest for rest in self.rests)", "False"),
+    "all keys must differ": ("any(plain_letters(rest)", "all(plain_letters(rest)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_faults_are_seen(fault: str, trie: TokenTrie) -> None:
+    faulty = load_with_fault("tasks.retrieval.candidates", FAULTS[fault])
+    with pytest.raises(AssertionError):
+        check_plain(trie, faulty)
+
+
+def test_learned_look_aheads_read_plain_questions(trie: TokenTrie) -> None:
+    """Both the look-ahead and the features of "none of these"."""
+    ahead = et.load_lookahead("tiny-retriever")
+    keys = Candidates(trie, np.arange(2), (), np.full(2, -1), ["起点", "总长\t铁路"])
+    assert (ahead("它的总长是多少？", keys) == ahead("它的總長是多少？", keys)).all()
+    told = [
+        ahead.calibration.features(question, keys, 1, 3.0, np.array([3.0, 2.0]))
+        for question in ("它的总长是多少？", "它的總長是多少？")
+    ]
+    assert (told[0] == told[1]).all()

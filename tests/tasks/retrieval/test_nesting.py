@@ -15,6 +15,9 @@ from tests.faulty import load_with_fault
 USUAL = frozenset(
     [
         "who",
+        "how",
+        "many",
+        "have",
         "what",
         "where",
         "was",

@@ -96,6 +96,7 @@ class Matched:
 
         What is known of some candidates (the rest NaN) is taken over.
         """
+        questions = [each.plain(asked) for asked, each in zip(questions, keys, strict=True)]
         found = [np.full(len(each), -np.inf) for each in keys]
         weights = [self.mentions(each) for each in keys]
         sure, near = dict[Matcher, list[Part]](), dict[Matcher, list[Part]]()

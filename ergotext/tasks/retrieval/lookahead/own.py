@@ -8,16 +8,9 @@ from pathlib import Path
 from ergotext.errors import ModelError
 from ergotext.lm.sources import source_of
 from ergotext.lm.trie.header import IndexFile
-from ergotext.tasks.retrieval.calibration import Calibration
+from ergotext.tasks.retrieval.calibration import Calibration, calibration_file
 from ergotext.tasks.retrieval.candidates import Potential
 from ergotext.tasks.retrieval.origin import digest_of_lookahead, model_digest
-
-SUFFIX = ".calibration.json"
-
-
-def beside(index: Path) -> Path:
-    """The file of the calibration of an index: kb.ergo has kb.calibration.json."""
-    return index.parent / f"{index.stem}{SUFFIX}"  # of any path: "" and ".." have no suffix
 
 
 def origin(index: Path, model: str, lookahead: Potential) -> dict[str, str]:
@@ -39,7 +32,7 @@ def own_calibration(
     ModelError
         It cannot be read.
     """
-    path = beside(index)
+    path = calibration_file(index)
     if not path.is_file():
         return None, None
     found, now = Calibration.load(path), origin(index, model, lookahead)

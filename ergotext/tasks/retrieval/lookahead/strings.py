@@ -41,6 +41,7 @@ class StringMatch:
         return repr(self)
 
     def __call__(self, question: str, keys: Candidates) -> NDArray[np.float64]:
+        question = keys.plain(question)
         predicates = np.array(keys.predicates, dtype=object)
         found = -self.length * np.array([len(p) for p in keys.predicates], dtype=np.float64)
         for number, mention in enumerate([*keys.mentions, None]):

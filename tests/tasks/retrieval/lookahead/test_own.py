@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from ergotext.tasks.retrieval.lookahead.own import beside, own_calibration
+from ergotext.tasks.retrieval.calibration import calibration_file
+from ergotext.tasks.retrieval.lookahead.own import own_calibration
 
 
 @pytest.mark.parametrize(
@@ -16,7 +17,7 @@ from ergotext.tasks.retrieval.lookahead.own import beside, own_calibration
     ],
 )
 def test_stands_beside_the_index(index: str, file: str) -> None:
-    assert beside(Path(index)) == Path(file)
+    assert calibration_file(Path(index)) == Path(file)
 
 
 @pytest.mark.parametrize("index", ["", ".", "..", "/"])

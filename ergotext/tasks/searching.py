@@ -1,0 +1,125 @@
+"""Search for texts by a budget: grow particles, or run chains."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from ergotext.errors import InputError
+from ergotext.lm.batch import TokenBatch
+from ergotext.lm.energies.term import Sum, Term
+from ergotext.samplers.result import Result
+from ergotext.samplers.sampling import sample
+from ergotext.samplers.weighted.particles import Particles
+from ergotext.samplers.weighted.result import WeightedResult
+from ergotext.samplers.weighted.samples import HeavyWeightsWarning
+from ergotext.tasks.budget import CHAINS, PARTICLES, STEPS, Budget
+
+
+def grown(
+    fluent: Term,
+    demanded: Term,
+    budget: Budget,
+    max_length: int,
+    *,
+    progress: bool = True,
+    **options: Any,
+) -> WeightedResult:
+    """Texts grown by smc towards p^power under a constraint, with their own energies.
+
+    Parameters
+    ----------
+    fluent, demanded : Term
+        −log p, and the constraint.
+    budget : Budget
+    max_length : int
+    **options
+        Of smc.
+    """
+    with warnings.catch_warnings():
+        # What it says against its weights is said of p^power.
+        warnings.simplefilter("ignore", HeavyWeightsWarning)
+        found = sample(
+            budget.power * fluent + demanded,
+            budget.sampler,
+            n=PARTICLES if budget.particles is None else budget.particles,
+            seed=budget.seed,
+            max_length=max_length,
+            progress=progress,
+            **{"proposal_dtype": "auto", "finals": budget.finals, **options},
+        )
+    assert isinstance(found, WeightedResult)
+    samples = _particles(found)
+    # Weighed for p itself: what is said of log Z and of means is said of that.
+    log_prob = -fluent(samples.batch)
+    return replace(
+        found,
+        problem=fluent + demanded,
+        samples=samples.reweighed((1 - budget.power) * log_prob),
+        settings={**found.settings, "power": budget.power},
+    )
+
+
+def turned(result: WeightedResult, energy: Sum, close: Term) -> WeightedResult:
+    """A run of ``grown`` as one of another energy: the weights are those of exp(−E).
+
+    Parameters
+    ----------
+    result : WeightedResult
+    energy : Sum
+        It allows no text that the run's energy forbids.
+    close : Term
+        One of its terms, cheap to evaluate; what it forbids is not scored by the others.
+
+    Raises
+    ------
+    ZeroWeightError
+        The energy forbids all of the texts.
+    """
+    samples = _particles(result)
+    log_factor = torch.full((len(samples),), -torch.inf, dtype=torch.float64)
+    met = torch.isfinite(close(samples.batch))
+    batch = samples.batch.select(met)
+    log_factor[met] = result.problem(batch) - energy(batch)
+    return replace(result, problem=energy, samples=samples.reweighed(log_factor))
+
+
+def _particles(result: WeightedResult) -> Particles:
+    assert isinstance(result.samples, Particles)
+    return result.samples
+
+
+def chained(
+    energy: Sum,
+    budget: Budget,
+    max_length: int,
+    *,
+    initial: TokenBatch | None = None,
+    progress: bool = True,
+    **options: Any,
+) -> Result:
+    """The chains of a budget, run over an energy with options of the sampler.
+
+    Raises
+    ------
+    InputError
+        The budget's sampler runs no chains.
+    """
+    result = sample(
+        energy,
+        budget.sampler,
+        chains=CHAINS if budget.chains is None else budget.chains,
+        steps=STEPS if budget.steps is None else budget.steps,
+        seed=budget.seed,
+        max_length=max_length,
+        max_seconds=budget.max_seconds,
+        initial=initial,
+        progress=progress,
+        **options,
+    )
+    if not isinstance(result, Result):
+        raise InputError(f"{budget.sampler} runs no chains; use annealing or mh")
+    return result
