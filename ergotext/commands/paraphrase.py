@@ -17,7 +17,7 @@ def paraphrase(
     text: Annotated[
         str,
         typer.Argument(
-            help="The text to paraphrase, at most 100 words. Or - to read texts from standard "
+            help="The text to paraphrase, at most 60 words. Or - to read texts from standard "
             "input, one per line."
         ),
     ],

@@ -10,9 +10,9 @@ from ergotext.lm.energies.template_parts import Parts
 from ergotext.support.plain_words import words_of
 from ergotext.support.words import check_text, check_texts, count_words
 
-LONGEST = 100
-"""Words of a text to paraphrase. A run takes time in proportion, and of more words hardly a
-particle keeps them all."""
+LONGEST = 60
+"""Words of a text to paraphrase. Time and memory grow with them (95 words took 99 CPU seconds and
+more than 3 GB with SmolLM2), and of many words hardly a particle keeps them all."""
 
 
 def lines(given: str) -> list[str]:

@@ -82,9 +82,9 @@ def test_a_run_that_found_nothing_else_says_so(
         ([TEXT, "--similarity", "./nothere"], "nothere"),
         ([TEXT, "--similarity", ""], "similarity is empty"),
         ([TEXT, "--similarity", " "], "similarity is empty"),
-        (["word " * 101], "has 101 words, but at most 100"),
-        ([f"{TEXT} " * 9], "context window leaves"),
-        ([f"{TEXT} " * 9, "--sampler", "annealing"], "context window leaves"),
+        (["word " * 61], "has 61 words, but at most 60"),
+        ([f"{TEXT} " * 8], "context window leaves"),
+        ([f"{TEXT} " * 8, "--sampler", "annealing"], "context window leaves"),
     ],
 )
 def test_usage_errors_are_one_line_and_exit_2(call, arguments, message) -> None:

@@ -27,7 +27,7 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "blank": (["infill", "no blank"], "there is no blank in 'no blank'"),
     "lines": (["infill", "-"], "no text on standard input"),
     "no words": (["paraphrase", "  "], "no words to paraphrase"),
-    "long text": (["paraphrase", "word " * 101], "at most 100 can be paraphrased at a time"),
+    "long text": (["paraphrase", "word " * 61], "at most 60 can be paraphrased at a time"),
     "similar": (["paraphrase", "a dog", "--min-similarity", "2"], "must be from 0 to 1, got 2"),
     "encoder": (["paraphrase", "a dog", "--similarity", "./none"], "no sentence encoder './none'"),
     "sampler": (["sample", "--sampler", "smd"], "did you mean 'smc'?"),

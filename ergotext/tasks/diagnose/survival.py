@@ -45,9 +45,11 @@ def survive(draws: Draws, decoding: Decoding, law: Law, length: int) -> Survival
     found = Survival(*(torch.zeros(count, length, dtype=torch.float64) for _ in range(2)))
     for step in range(length):
         log_prob = law(next_log_prob(decoding))
-        never[alive] *= log_prob[:, decoding.end] == -math.inf
+        unoffered = log_prob[:, decoding.end] == -math.inf
+        never[alive] *= unoffered
         log_prob[:, decoding.end] = -math.inf
-        log_stay = log_prob.logsumexp(-1)
+        # All of the mass stays where none can end, whatever the rounding of the sum.
+        log_stay = log_prob.logsumexp(-1).masked_fill(unoffered, 0.0)
         log_weight[alive] += log_stay
         found.unended[:, step] = log_weight.exp().clamp(max=1.0)
         found.never[:, step] = never

@@ -265,7 +265,7 @@ class Hits(list[Hit]):
     def shown(self, question: str) -> str:
         """The question, a line for each answer, and the notes."""
         notes = [f"  ({note})" for note in self.notes]
-        if not self and not notes:
+        if not self and not notes and self.answer_set is None:
             notes = ["  (no answer)"]
         said = self.answer_set.none if self.answer_set else self and self.none >= WORTH_SAYING
         share = "" if math.isnan(self.none) else f"{self.none:.3f}  "

@@ -128,6 +128,14 @@ def test_a_set_without_the_end_never_ends() -> None:
     assert bool((own.unended[:, -1] < 1).all()) and not own.never.any()
 
 
+def test_what_cannot_end_stays_whole_whatever_the_rounding() -> None:
+    def without(log_prob: torch.Tensor) -> torch.Tensor:
+        return log_prob.index_fill(-1, torch.tensor([0]), -torch.inf).log_softmax(-1)
+
+    kept = survival.survive(SeededDraws(0), markov(40, size=60), without, 30)
+    assert torch.equal(kept.unended, kept.never) and bool((kept.never == 1).all())
+
+
 def test_a_nucleus_of_the_end_alone_ends_at_once() -> None:
     scorer = ToyScorer()
     scorer.table[:, :, 0] = 9.0

@@ -227,7 +227,7 @@ def test_nothing_is_withheld_from_a_set(reader: TableReader, trie: TokenTrie) ->
     calibration = calibrated(6.0, [1.0] * 8 + [LEAST])
     alone = hits_of(reader, trie, calibration=calibration, coverage=0.5)
     assert not alone and alone.answer_set is not None and alone.answer_set.none
-    assert "0.998  (none of these)" in alone.shown("?")
+    assert alone.shown("?").splitlines() == ["?", "  0.998  (none of these)"]
     both = hits_of(reader, trie, calibration=calibration, coverage=0.9)
     assert both and both.answer_set is not None and both.answer_set.none
     for question in ("?", " "):

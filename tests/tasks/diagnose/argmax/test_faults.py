@@ -73,6 +73,10 @@ def program_check(program) -> None:
             found = program.solve(rows, token, bias is not None, LATE)
             assert (found.radius is not None) == (token in never)
             assert (found.direction is not None) == (token not in never)
+    # The solver decides whether a proof needs it: at most -x_t, and x_t, for x_t from 0 to 1.
+    sure = np.ones(1)
+    assert program._bound(np.array([[0.0, 1.0]]), sure, True) == 0.0
+    assert program._bound(np.array([[0.0, -1.0]]), sure, True) == 1.0
     rows = np.array([[1.0, 0.0, -100.0], [-1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, -1.0, 0.0]])
     assert program.solve(rows, 0, True, LATE).direction is not None
     normals = (rows[1:] - rows[0]) / np.linalg.norm(rows[1:] - rows[0], axis=1)[:, None]
