@@ -12,7 +12,7 @@ LEAST = 0.6
 """What a word bears on a candidate, over the temperature, if the candidate explains it."""
 SHARE = 0.3
 """The same, as a share of what the most important word bears."""
-BESIDE = 1.5
+BESIDE = 2.7
 """The same, beside words of the predicate, which are important."""
 _ASKING = frozenset("谁哪几什多何如")
 """Characters of Chinese question words, which stand where the answer would."""

@@ -101,7 +101,8 @@ def test_features_are_made_in_a_unit(trie: TokenTrie) -> None:
     found = some.features(choice, 14.0, np.array([1.0, 1.0]), bearing)
     halved = Bearing([(word, 4.0) for word, _ in bearing.words], 3.0)
     wanted = module.none_features(choice, 7.0, 0.5, frozenset(), halved)
-    assert found.tolist() == wanted.tolist() and found[FEATURES.index("spaced rest")] == 1.0
+    assert found.tolist() == pytest.approx(wanted.tolist())
+    assert found[FEATURES.index("spaced rest")] == 1.0
 
 
 def test_features_of_a_near_subject(trie: TokenTrie) -> None:
@@ -221,8 +222,8 @@ FAULTS = {
                                          "choice, potential / self.temperature, share"),
     "the share is of another unit": ("calibration", "np.logaddexp.reduce(scores / self.unit)",
                                      "np.logaddexp.reduce(scores / self.temperature)"),
-    "features are of the first candidate": ("search", "int(first[0]))",
-                                            "0)"),
+    "features are of the first candidate": ("search", "keys, int(first[0])",
+                                            "keys, 0"),
 }  # fmt: skip
 
 

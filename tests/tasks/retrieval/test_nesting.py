@@ -48,6 +48,8 @@ CASES = [
      "painter of Guernica", ["born"], False),
     ("What currency does the country of K2 use?", "K2", "country", {"currency": 1.9, "country": 7},
      "country of K2", ["currency", "use"], False),
+    ("What currency does the land of K2 use?", "K2", "country", {"currency": 1.9, "land": 7},
+     "land of K2", ["currency", "use"], False),
     ("How many people does the capital of Kenya have?", "Kenya", "capital",
      {"how": 0, "many": 0, "people": 1.4, "have": 0}, "capital of Kenya", ["people"], False),
     ("Which language was Carmen written in?", "Carmen", "original language", {},
