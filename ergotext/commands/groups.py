@@ -111,7 +111,8 @@ class TrainingFiles:
         from ergotext.lm.trie.file import load
         from ergotext.support.files import check_readable
 
-        check_readable(self.questions, self.dev, *self.templates or ())
+        check_readable("questions", self.questions, self.dev)
+        check_readable("templates", *self.templates or ())
         load(self.index)
 
 

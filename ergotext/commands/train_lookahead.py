@@ -51,7 +51,7 @@ def train_lookahead(
     from ergotext.support.files import check_readable
 
     files.check()
-    check_readable(*synonyms or ())
+    check_readable("synonyms", *synonyms or ())
     # What is wrong was said before torch is imported, which takes seconds.
     from ergotext.tasks.training.lookahead.learner import Recipe
     from ergotext.tasks.training.lookahead.train import train_lookahead as run

@@ -20,8 +20,8 @@ STALE = 24 * 3600
 _BEGIN, _END = ".ergotext-", ".part"
 
 
-def check_readable(*paths: str | Path) -> None:
-    """InputError unless all of these are there and may be read; none is opened: some are pipes."""
+def check_readable(what: str, *paths: str | Path) -> None:
+    """InputError unless all files of ``what`` may be read; none is opened, as some are pipes."""
     for path in map(Path, paths):
         try:
             if path.stat() and path.is_dir():
@@ -30,7 +30,7 @@ def check_readable(*paths: str | Path) -> None:
                 raise PermissionError(EACCES, os.strerror(EACCES))
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise InputError(f"cannot read {path} ({reason}): give another file") from error
+            raise InputError(f"cannot read the {what} {path} ({reason})") from error
 
 
 @contextmanager

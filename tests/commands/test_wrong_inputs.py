@@ -42,9 +42,12 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "calibrate": (["calibrate", "none", "-i", "kb.ergo"], "the questions none"),
     "few": (["calibrate", "q.jsonl", "-i", "kb.ergo"], "give 49 more"),
     "passage": (["read", "none.txt", "Who?"], "cannot read none.txt"),
-    "train": (["train", "none", "--dev", "q.jsonl", "-i", "kb.ergo", "-o", "m"], "read none"),
+    "train": (
+        ["train", "none", "--dev", "q.jsonl", "-i", "kb.ergo", "-o", "m"], "the questions none"
+    ),
     "look-ahead": (
-        ["train-lookahead", "q.jsonl", "--dev", "none", "-i", "kb.ergo", "-o", "m"], "read none"
+        ["train-lookahead", "q.jsonl", "--dev", "none", "-i", "kb.ergo", "-o", "m"],
+        "the questions none",
     ),
     "diagnose": (["diagnose", "./none"], "the folder ./none does not exist"),
     "no choice": (["write", "dog", "--sampler", "smd"], "'mh'; did you mean 'smc'?"),
