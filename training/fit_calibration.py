@@ -15,8 +15,9 @@ these (``ABSENT``). Dev questions and those of other tests are never read.
 from __future__ import annotations
 
 import argparse
+import itertools
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from hashlib import sha256
@@ -25,6 +26,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from fit_mentions import misspelt, shortened
+from step_questions import every_question, read_facts
 
 import ergotext as et
 from ergotext.lm.trie import TokenTrie
@@ -32,23 +34,29 @@ from ergotext.lm.trie.lines import Lines, key_text
 from ergotext.tasks.datasets.kgclue.data import Question, Triple, read
 from ergotext.tasks.evaluation.calibrate import fit
 from ergotext.tasks.evaluation.cases import KNOWN, NO_KEY, NO_SUBJECT, NONE, Case, cases
-from ergotext.tasks.retrieval.calibration import NAME, Calibration, words_of
+from ergotext.tasks.retrieval.bearing import words_of
+from ergotext.tasks.retrieval.calibration import NAME, Calibration
 from ergotext.tasks.retrieval.lookahead.learned import Matched
 from ergotext.tasks.training.sources import SUBJECT, read_templates
 
 ABSENT = 0.05
 """Share of questions that the base does not answer."""
 SHARES = {
-    (KNOWN, "kgclue"): 0.32, (KNOWN, "nlpcc"): 0.32, (KNOWN, "described"): 0.10,
+    (KNOWN, "kgclue"): 0.31, (KNOWN, "nlpcc"): 0.31, (KNOWN, "described"): 0.10,
     (KNOWN, "renamed"): 0.10, (KNOWN, "rewritten"): 0.08, (KNOWN, "english"): 0.03,
-    (KNOWN, "invented"): 0.05,
-    (NO_KEY, ""): 0.35, (NO_SUBJECT, ""): 0.35, (NONE, "two steps"): 0.10,
-    (NONE, "english"): 0.12, (NONE, "other base"): 0.08,
+    (KNOWN, "invented"): 0.03, (KNOWN, "own known en"): 0.02, (KNOWN, "own known zh"): 0.01,
+    (KNOWN, "made known en"): 0.005, (KNOWN, "made known zh"): 0.005,
+    (NO_KEY, ""): 0.16, (NO_SUBJECT, ""): 0.16, (NONE, "english"): 0.10, (NONE, "other base"): 0.04,
+    (NONE, "two steps"): 0.12, (NONE, "own steps en"): 0.08, (NONE, "own steps zh"): 0.06,
+    (NONE, "made steps en"): 0.08, (NONE, "made steps zh"): 0.06,
+    (NONE, "own missing en"): 0.05, (NONE, "own missing zh"): 0.03,
+    (NONE, "made missing en"): 0.04, (NONE, "made missing zh"): 0.02,
 }  # fmt: skip
 """What each kind counts, of the questions that the base answers and of the others."""
 PENALTY = 0.3
 ABOUT = {
-    "questions": "KgCLUE train, NLPCC 2016, training/questions_{known,invented}_en.jsonl",
+    "questions": "KgCLUE train, NLPCC 2016, training/questions_{known,invented}_en.jsonl, "
+    "questions_steps.tsv, and made ones (step_questions.py)",
     "seed": "0",
     "absent": str(ABSENT),
 }
@@ -58,6 +66,15 @@ RARE = 0.01
 """Share of questions that a word must stand in to be a usual one."""
 TEMPERATURE = 24.0
 """What features are made with."""
+
+
+POLITE = frozenset(
+    ["tell", "me", "give", "know", "you", "like", "want", "he", "she", "they", "name", "please",
+     "show", "find", "麻", "烦", "帮", "查", "描", "述"]
+)  # fmt: skip
+"""Usual words that templates have few of."""
+MADE = 120
+"""Questions of each kind that are made of templates, in each language."""
 
 
 def name_of(answer: Triple) -> str:
@@ -162,6 +179,19 @@ def weights_of(found: list[tuple[str, Case]]) -> np.ndarray:
     return len(found) * np.array(each) / sum(each)
 
 
+def step_questions(options: argparse.Namespace) -> dict[str, list[Question]]:
+    """Own and made questions of ``step_questions``, by kind and language."""
+    found: dict[str, list[Question]] = defaultdict(list)
+    number = itertools.count()
+    every = every_question(options.templates.parent, read_facts(options.triples), MADE)
+    for source, one in every:
+        known = one.kind == "known"
+        answer = Triple(*one.answer, "") if known else None
+        asked = Question(next(number), 0, one.text, answer, absent=not known)
+        found[f"{source} {one.kind} {one.language}"].append(asked)
+    return found
+
+
 def gathered(options: argparse.Namespace) -> tuple[Calibration, list[tuple[str, Case]]]:
     """All cases, and the calibration that they were made with."""
     lm, ahead = et.load(str(options.model), device="cpu"), Matched.load(options.model)
@@ -178,16 +208,19 @@ def gathered(options: argparse.Namespace) -> tuple[Calibration, list[tuple[str, 
     plain += [
         (one.text, SUBJECT, one.predicate) for one in read_templates([options.templates], Lines())
     ]
-    start = Calibration(TEMPERATURE, {}, usual_words(plain), TEMPERATURE)
+    start = Calibration(TEMPERATURE, {}, usual_words(plain) | POLITE, TEMPERATURE)
     found: list[tuple[str, Case]] = []
     for index, some in (
         (options.index, {k: v for k, v in asked.items() if k != "other base"}),
-        (options.facts, {"english": english, "other base": asked["other base"]}),
+        (
+            options.facts,
+            {"english": english, "other base": asked["other base"], **step_questions(options)},
+        ),
         (options.invented, {"invented": invented, "english": absent}),
     ):
         retriever = et.Retriever(lm, index)
         for kind, each in some.items():
-            both = kind not in ("described", "two steps", "other base")
+            both = "steps" not in kind and kind not in ("described", "other base")
             found += [(kind, one) for one in cases(retriever, ahead, start, each, removed=both)]
             print(f"{kind}: {len(found):,} cases so far", flush=True)
     return start, found
@@ -203,6 +236,7 @@ def main() -> None:
     parser.add_argument("--nlpcc", type=Path, required=True, help="its questions of 2016")
     here = Path(__file__).parent
     parser.add_argument("--english", type=Path, default=here / "questions_known_en.jsonl")
+    parser.add_argument("--triples", type=Path, default=here.parent / "examples" / "facts.tsv")
     parser.add_argument("--templates", type=Path, default=here / "questions_en.tsv")
     options = parser.parse_args()
     torch.set_num_threads(1)

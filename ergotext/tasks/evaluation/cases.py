@@ -15,6 +15,7 @@ from ergotext.lm.trie.restricted import RestrictedKeys
 from ergotext.lm.trie.schema import Schema
 from ergotext.support.arrays import Floats, Ints
 from ergotext.tasks.datasets.kgclue.data import Question, Triple
+from ergotext.tasks.retrieval.bearing import QuestionKey
 from ergotext.tasks.retrieval.calibration import Calibration
 from ergotext.tasks.retrieval.candidates import Candidates, MentionPotential, Potential
 from ergotext.tasks.retrieval.results import ScoredKey
@@ -97,7 +98,7 @@ def cases(
             ]
             found.append(Shortlist(less, paths, potentials_of(lookahead, texts, less)))
         for removing, short in enumerate(found):
-            weighed = _weighed(decoding, retriever, some, short, calibration)
+            weighed = _weighed(decoding, retriever, some, short, lookahead, calibration)
             for row, one in enumerate(weighed):
                 yield from one.cases(first + row, calibration, bool(removing), removed)
 
@@ -119,6 +120,7 @@ def _weighed(
     retriever: Retriever,
     asked: Sequence[Question],
     short: Shortlist,
+    lookahead: Potential,
     calibration: Calibration,
 ) -> list[_Weighed]:
     """The candidates of each question that may count, scored."""
@@ -134,7 +136,8 @@ def _weighed(
     told = proven_best(decoding, automaton, numbers, potentials, MOST_SCORED, MOST_SCORED)
     each = zip(asked, keys, potentials, told, strict=True)
     return [
-        _Weighed(one, own, values, best or [], retriever.schema) for one, own, values, best in each
+        _Weighed(one, own, values, best or [], retriever.schema, lookahead)
+        for one, own, values, best in each
     ]
 
 
@@ -147,6 +150,7 @@ class _Weighed:
     potentials: Floats
     best: list[ScoredKey]
     schema: Schema
+    lookahead: Potential
 
     def cases(
         self, number: int, calibration: Calibration, removing: bool, removed: bool
@@ -181,9 +185,10 @@ class _Weighed:
             order, scores = order[kept], scores[kept]
         if not len(order):
             return
-        features = calibration.features(
-            self.asked.text, self.keys, int(order[0]), float(self.potentials[order[0]]), scores
-        )
+        choice = QuestionKey(self.keys.plain(self.asked.text), self.keys, int(order[0]))
+        (bearing,) = calibration.bearings(self.lookahead, [choice])
+        potential = float(self.potentials[order[0]])
+        features = calibration.features(choice, potential, scores, bearing)
         yield Case(number, kind, scores, right, features)
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import blake2b
@@ -18,9 +17,17 @@ from ergotext.lm.trie.spotted import EVIDENCE, Naming
 from ergotext.support.arrays import Floats
 from ergotext.support.files import write_text
 from ergotext.support.untrusted import check_types, read_json
-from ergotext.support.words import is_unspaced
-from ergotext.tasks.retrieval.candidates import Candidates, Mention
+from ergotext.tasks.retrieval.bearing import (
+    Bearing,
+    QuestionKey,
+    Word,
+    bearings,
+    nearest,
+    words_of,
+)
+from ergotext.tasks.retrieval.candidates import Mention, Potential
 from ergotext.tasks.retrieval.coverage import SetScores
+from ergotext.tasks.retrieval.nesting import nesting
 
 NAME = "calibration.json"
 FEATURES = (
@@ -45,9 +52,18 @@ FEATURES = (
     "verbatim",
     "verbatim rest",
     "other mentions",
+    "mass",
+    "spaced rest",
+    "spaced nested",
+    "nested",
+    "spaced possessed",
+    "possessed",
+    "spaced outer",
+    "outer",
 )
 """What the odds of "none of these" hang on (``none_features``)."""
-_WORD = re.compile(r"\w+")
+PATHS = ("one", "first", "second", "second word", "margin")
+"""What the odds of a path of two entries hang on (``two_steps.path_features``)."""
 _MOST = 4.0
 """Counts and lengths weigh no more than this."""
 _UNSURE = 1 / 400
@@ -59,54 +75,39 @@ def calibration_file(index: Path) -> Path:
     return index.parent / f"{index.stem}.{NAME}"  # of any path: "" and ".." have no suffix
 
 
-def words_of(text: str) -> list[str]:
-    """Words in lower case; of scripts without spaces, characters."""
-    found: list[str] = []
-    for word in _WORD.findall(text.lower()):
-        joined = False
-        for char in word:
-            alone = is_unspaced(char)
-            if joined and not alone:
-                found[-1] += char
-            else:
-                found.append(char)
-            joined = not alone
-    return found
-
-
 def none_features(
-    question: str,
-    keys: Candidates,
-    best: int,
+    choice: QuestionKey,
     potential: float,
     share: float,
     usual: frozenset[str],
+    bearing: Bearing,
 ) -> Floats:
     """float64 [len(FEATURES)]: what is known of a question and its best candidate.
 
     Parameters
     ----------
-    question : str
-    keys : Candidates
-    best : int
-        The number of the best among the candidates.
+    choice : QuestionKey
+        The question and its best candidate.
     potential : float
         Its potential, over a temperature.
     share : float
         Its probability among the candidates, at that temperature.
     usual : frozenset of str
         Words that questions consist of, whatever they ask (``words_of``).
+    bearing : Bearing
+        What its words that are not usual bear on the candidate, over the same temperature.
     """
-    mention = keys.mentions[keys.mention[best]] if keys.mention[best] >= 0 else Mention("", 0, 0)
+    keys, best, question = choice.keys, choice.key, choice.question
+    mention = choice.mention or Mention("", 0, 0)
     told = dict(zip(EVIDENCE, mention.evidence or [0.0] * len(EVIDENCE), strict=True))
-    rest = words_of(f"{question[: mention.start]} {question[mention.stop :]}")
+    rest = [word.text for word in choice.rest()]
     explained = usual.union(words_of(keys.rests[best]), words_of(mention.subject))
     odd = [word for word in rest if word not in explained]
     predicate = keys.rests[best].partition("\t")[0].lower()
     verbatim = float(predicate in question.lower())
-    named = set(words_of(predicate))
+    named = choice.named
     left = sum(word not in named for word in rest)
-    spaced = float(sum(len(word) > 1 for word in rest) * 2 > len(rest))
+    spaced = float(choice.spaced)
     near = float(mention.kind == Naming.NEAR)
     sure = min(max(share, _UNSURE), 1 - _UNSURE)
     found = dict.fromkeys(FEATURES, 0.0)
@@ -127,7 +128,14 @@ def none_features(
         "verbatim": verbatim,
         "verbatim rest": verbatim * min(_MOST, left / 4),
         "other mentions": min(_MOST, sum(_apart(other, mention) for other in keys.mentions)) / 2,
+        "mass": min(_MOST, told["mass"] / 10),
+        "spaced rest": spaced * bearing.rest / 3,
     }
+    parts = nesting(choice, bearing, usual)
+    for prefix, part in (("spaced ", spaced), ("", 1 - spaced)):
+        found[f"{prefix}nested"] = part * bool(parts.outer)
+        found[f"{prefix}possessed"] = part * parts.possessed
+        found[f"{prefix}outer"] = part * min(_MOST / 2, len(parts.outer) / (2 - spaced))
     if near:
         found |= {
             f"near {name}": told[name] for name in ("score", "equal", "extra", "share", "begins")
@@ -162,6 +170,9 @@ class Calibration:
         The temperature that features are made with, whatever T is.
     about : mapping of str to str
         What it was fitted on and with.
+    paths : mapping of str to float
+        v, for each of ``PATHS``: a path of two entries has the weight exp(v · ψ) beside 1 for "none
+        of these", whose probability they share. Without weights, paths are not looked for.
     sets : SetScores, optional
         How large answer sets must be; measured with these temperature and weights.
     """
@@ -171,6 +182,7 @@ class Calibration:
     usual: frozenset[str] = frozenset()
     unit: float = 10.0
     about: Mapping[str, str] = field(default_factory=dict)
+    paths: Mapping[str, float] = field(default_factory=dict)
     sets: SetScores | None = None
 
     @classmethod
@@ -189,24 +201,27 @@ class Calibration:
         told = read_json(path, raises=ModelError, advice=advice)
         kinds = {
             "temperature": float, "unit": float, "weights": dict, "usual": str, "about": dict,
-            "sets": dict,
+            "paths": dict, "sets": dict,
         }  # fmt: skip
         try:
-            check_types(told, kinds, optional=("usual", "about", "sets"))
+            check_types(told, kinds, optional=("usual", "about", "paths", "sets"))
             weights, about = told["weights"], told.get("about", {})
-            if weights:
-                check_types(weights, dict.fromkeys(FEATURES, float))
+            paths = told.get("paths", {})
+            for some, names in ((weights, FEATURES), (paths, PATHS)):
+                if some:
+                    check_types(some, dict.fromkeys(names, float))
             check_types(about, dict.fromkeys(about, str))
             for name in ("temperature", "unit"):
                 if not (told[name] > 0 and math.isfinite(told[name])):
                     raise ValueError(f"its {name} is not above 0")
-            if not all(math.isfinite(value) for value in weights.values()):
+            if not all(math.isfinite(value) for value in (*weights.values(), *paths.values())):
                 raise ValueError("a weight is not a number")
             sets = SetScores.read(told["sets"]) if "sets" in told else None
         except (ValueError, OverflowError) as error:
             raise ModelError(f"cannot read {path} ({error}): {advice}") from error
         usual = frozenset(told.get("usual", "").split())
-        found = cls(float(told["temperature"]), weights, usual, float(told["unit"]), about)
+        unit = float(told["unit"])
+        found = cls(float(told["temperature"]), weights, usual, unit, about, paths)
         # Sets that were measured with other weights promise nothing.
         return replace(found, sets=sets) if sets and sets.fitted == found.digest else found
 
@@ -219,6 +234,8 @@ class Calibration:
             "usual": " ".join(sorted(self.usual)),
             "about": dict(self.about),
         }
+        if self.paths:
+            told["paths"] = {name: round(value, 4) for name, value in self.paths.items()}
         if self.sets is not None:
             told["sets"] = self.sets.record()
         write_text(Path(path), json.dumps(told, ensure_ascii=False, indent=1) + "\n")
@@ -240,29 +257,51 @@ class Calibration:
                 return what
         return ""
 
+    def content(self, choice: QuestionKey) -> list[Word]:
+        """The words of a question that are not usual, to be looked at one by one."""
+        return nearest(choice, [word for word in choice.rest() if word.text not in self.usual])
+
+    def bearings(self, lookahead: Potential, choices: Sequence[QuestionKey]) -> list[Bearing]:
+        """What ``none_odds`` takes: of words that neither are usual nor stand in the predicate.
+
+        All words together count only where most are longer than a character.
+        """
+        words = [[w for w in self.content(one) if w.text not in one.named] for one in choices]
+        return bearings(lookahead, choices, words, [one.spaced for one in choices])
+
     def none_odds(
-        self, question: str, keys: Candidates, best: int, potential: float, scores: Floats
+        self,
+        choice: QuestionKey,
+        potential: float,
+        scores: Floats,
+        bearing: Bearing,
     ) -> float:
         """Log-odds of "none of these".
 
         Parameters
         ----------
-        question, keys, best
-            As for ``none_features``.
+        choice : QuestionKey
+            The question and its best candidate.
         potential : float
-            Of the best candidate, in nats.
+            Of that candidate, in nats.
         scores : float64 [n], nats
             Of all candidates that count, the best first.
+        bearing : Bearing
+            What the words bear on the candidate, in nats.
         """
-        return float(self.features(question, keys, best, potential, scores) @ self._vector)
+        return float(self.features(choice, potential, scores, bearing) @ self._vector)
 
     def features(
-        self, question: str, keys: Candidates, best: int, potential: float, scores: Floats
+        self,
+        choice: QuestionKey,
+        potential: float,
+        scores: Floats,
+        bearing: Bearing,
     ) -> Floats:
         """float64 [len(FEATURES)]: ``none_features``, in this unit."""
         share = math.exp(scores[0] / self.unit - float(np.logaddexp.reduce(scores / self.unit)))
-        read = keys.plain(question)
-        return none_features(read, keys, best, potential / self.unit, share, self.usual)
+        own = bearing.over(self.unit)
+        return none_features(choice, potential / self.unit, share, self.usual, own)
 
     @cached_property
     def _vector(self) -> Floats:

@@ -101,6 +101,9 @@ class Hit:
         The middle of the bounds, if they are 0.1 apart at most; else NaN, as it is not known.
     mention : Mention, optional
         Which part of the question was taken for its subject, or for one of its values.
+    then : Hit, optional
+        The second entry of an answer of two steps: about the one object in ``values``. The
+        probability is that of both together; ``score`` and ``log_prob`` are NaN.
     """
 
     text: str
@@ -112,18 +115,23 @@ class Hit:
     probability_low: float
     probability_high: float
     mention: Mention | None = None
+    then: Hit | None = None
 
     def line(self) -> str:
         """Probability, fields and values; control characters are shown as spaces."""
         known = between(self.probability_low, self.probability_high)
-        values = " | ".join(map(seen, self.values))
-        fields = "\t".join((seen(self.text), values) if values else (seen(self.text),))
+        told = [seen(self.text), " | ".join(map(seen, self.values))]
+        if self.then is not None:  # whose subject is the object of the first
+            told += [*map(seen, [*self.then.fields.values()][1:])]
+            told.append(" | ".join(map(seen, self.then.values)))
+        fields = "\t".join(filter(None, told))
         return f"  {known or f'log p {self.log_prob:.1f}'}  {fields}"
 
     def record(self) -> dict[str, object]:
         """The fields of a JSON object; a number that is not known is null."""
         told = {field.name: getattr(self, field.name) for field in fields(self)}
         told["mention"] = None if self.mention is None else self.mention.text
+        told["then"] = None if self.then is None else self.then.record()
         return {
             name: None if isinstance(one, float) and not math.isfinite(one) else one
             for name, one in told.items()

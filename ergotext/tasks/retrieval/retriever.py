@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,7 @@ from ergotext.lm.trie.schema import TITLES, TRIPLES, Schema
 from ergotext.lm.trie.tree import TokenTrie, settled
 from ergotext.support.threads import use_threads
 from ergotext.support.words import check_texts, counted
+from ergotext.tasks.retrieval.bearing import QuestionKey
 from ergotext.tasks.retrieval.calibration import UNFITTED, Calibration
 from ergotext.tasks.retrieval.candidates import Candidates, Potential, Spotter, every_key
 from ergotext.tasks.retrieval.coverage import members
@@ -39,6 +40,7 @@ from ergotext.tasks.retrieval.results import (
 )
 from ergotext.tasks.retrieval.search import KeySearch
 from ergotext.tasks.retrieval.shortlist import potentials_of, shortlisted
+from ergotext.tasks.retrieval.two_steps import EntryPath, TwoSteps
 
 if TYPE_CHECKING:
     from ergotext.lm.loading import Dtype
@@ -293,22 +295,27 @@ class Retriever:
                 yield Hits(notes=notes, restricted=True, answer_set=plan.answer_set(none=True))
             return
         answers = self.search(group, plan)
+        paths = self._paths(group, answers, plan)
         for number, found in enumerate(answers):
             keys = None if group.candidates is None else group.candidates[number]
             mentions = () if keys is None else keys.mentions
             together = plan.calibration is not None and keys is not None
-            best, none = found.best, False
+            best, inside, none = found.best, False, found.none
             if plan.least is not None:
-                best, none = _members(found, plan)
+                best, inside = _members(found, plan)
             hits = [self._hit(one, found.mass, plan.temperature, together, keys) for one in best]
+            if number in paths:
+                likely, none = paths[number]
+                hits += [self._path_hit(*one) for one in likely]
+                hits = sorted(hits, key=lambda hit: -hit.probability)[: plan.k]
             notes = taken(hits[:1]) + lettering(mentions) + found.notes
-            if (why := withheld(hits, found.none, plan.threshold)) is not None:
+            if (why := withheld(hits, none, plan.threshold)) is not None:
                 notes += (why,)
                 hits = []
             elif plan.coverage is None:
-                notes += doubted(hits, found.none)
-            sure = plan.answer_set(none)
-            yield Hits(hits, found.exact, mentions, notes, plan.spans, found.none, sure)
+                notes += doubted(hits, none)
+            sure = plan.answer_set(inside)
+            yield Hits(hits, found.exact, mentions, notes, plan.spans, none, sure)
 
     def _unanswered(self, question: str) -> tuple[str, ...]:
         """Why there is no answer, and the subjects that may be meant."""
@@ -343,6 +350,28 @@ class Retriever:
             at = np.flatnonzero(keys.ordinals == ordinal)
             mention = keys.mentions[int(keys.mention[at[0]])] if len(at) else None
         return Hit(text, fields, values, answer.score, answer.log_prob, middle, low, high, mention)
+
+    def _paths(
+        self, group: QuestionGroup, answers: Sequence[Answers], plan: Plan
+    ) -> Mapping[int, tuple[list[tuple[EntryPath, float]], float]]:
+        """Answers of two steps, of questions that may ask for them (``TwoSteps.shares``)."""
+        if plan.calibration is None or plan.lookahead is None or plan.least is not None:
+            return {}
+        steps = TwoSteps(self.spotter, self.schema, plan.lookahead, plan.calibration)
+        return steps.shares(group, answers)
+
+    def _path_hit(self, path: EntryPath, share: float) -> Hit:
+        first, second = (self._entry(one, share) for one in (path.first, path.second))
+        return replace(first, values=[path.value], then=second)
+
+    def _entry(self, choice: QuestionKey, share: float) -> Hit:
+        """An entry of a path, whose probability is the share of all of it."""
+        mention = choice.mention
+        assert mention is not None
+        key = f"{mention.subject}\t{choice.keys.rests[choice.key]}"
+        fields, nan = self.schema.fields(key), math.nan
+        values, text = choice.keys.values(choice.key), "\t".join(fields.values())
+        return Hit(text, fields, values, nan, nan, share, share, share, mention)
 
     @cached_property
     def _digest(self) -> str:

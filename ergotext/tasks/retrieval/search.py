@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -18,6 +18,7 @@ from ergotext.lm.trie.states import ROOT
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.samplers.search.beam import beam
 from ergotext.support.arrays import Floats, Ints
+from ergotext.tasks.retrieval.bearing import QuestionKey
 from ergotext.tasks.retrieval.probability import bounded_mass, exact_mass, keys_log_prob
 from ergotext.tasks.retrieval.readers import QuestionReader
 from ergotext.tasks.retrieval.request import Plan, QuestionGroup
@@ -108,12 +109,14 @@ class KeySearch:
         masses: list[Mass | None] = [None] * len(found)
         none = [math.nan] * len(found)
         if plan.calibration is not None and potentials is not None:
-            for number, best in enumerate(proven):
-                # Keys that were proven no better than the best still weigh something.
-                if best is not None and (potentials[number] > -np.inf).sum() <= MOST_SCORED:
-                    masses[number], none[number] = self._joint(
-                        group, number, potentials[number], best, plan
-                    )
+            # Keys that were proven no better than the best still weigh something.
+            few = {
+                number: best
+                for number, best in enumerate(proven)
+                if best is not None and (potentials[number] > -np.inf).sum() <= MOST_SCORED
+            }
+            for number, mass, share in self._joint(group, potentials, few, plan):
+                masses[number], none[number] = mass, share
         elif plan.prefixes and plan.calibration is None:
             known = [{answer.tokens: answer.log_prob for answer in best} for best, _ in found]
             masses[:] = bounded_mass(
@@ -127,23 +130,32 @@ class KeySearch:
     def _joint(
         self,
         group: QuestionGroup,
-        number: int,
-        potentials: Floats,
-        best: Sequence[ScoredKey],
+        potentials: Sequence[Floats],
+        each: Mapping[int, Sequence[ScoredKey]],
         plan: Plan,
-    ) -> tuple[Mass, float]:
-        """What all candidates of a question and "none of these" weigh, and the share of "none"."""
-        assert group.candidates is not None and plan.calibration is not None
-        scores = np.array([answer.score for answer in best])
-        mass, keys = exact_mass(scores / plan.temperature), group.candidates[number]
-        if not best or not plan.calibration.weights or not keys.mentions:
-            return mass, math.nan
-        first = int(np.flatnonzero(keys.ordinals == self.trie.ordinal(best[0].tokens))[0])
-        odds = plan.calibration.none_odds(
-            group.questions[number], keys, first, float(potentials[first]), scores
-        )
-        total = exact_mass(np.array([mass.low, mass.low + odds]))
-        return total, math.exp(mass.low + odds - total.low)
+    ) -> Iterator[tuple[int, Mass, float]]:
+        """What all candidates of questions and "none of these" weigh, and the share of "none"."""
+        calibration = plan.calibration
+        assert group.candidates is not None and calibration is not None
+        assert plan.lookahead is not None
+        scores = {n: np.array([answer.score for answer in best]) for n, best in each.items()}
+        chosen = {}
+        for number, best in each.items():
+            keys = group.candidates[number]
+            if best and calibration.weights and keys.mentions:
+                first = np.flatnonzero(keys.ordinals == self.trie.ordinal(best[0].tokens))
+                chosen[number] = QuestionKey(
+                    keys.plain(group.questions[number]), keys, int(first[0])
+                )
+            else:
+                yield number, exact_mass(scores[number] / plan.temperature), math.nan
+        told = calibration.bearings(plan.lookahead, [*chosen.values()])
+        for (number, choice), bearing in zip(chosen.items(), told, strict=True):
+            mass = exact_mass(scores[number] / plan.temperature)
+            potential = float(potentials[number][choice.key])
+            odds = calibration.none_odds(choice, potential, scores[number], bearing)
+            total = exact_mass(np.array([mass.low, mass.low + odds]))
+            yield number, total, math.exp(mass.low + odds - total.low)
 
     def _scored(
         self, decoding: Decoding, group: QuestionGroup, potentials: list[Floats] | None, plan: Plan

@@ -15,7 +15,8 @@ from ergotext.lm.trie.spotted import EVIDENCE, Naming
 from ergotext.tasks.retrieval import calibration as module
 from ergotext.tasks.retrieval import retriever as retriever_module
 from ergotext.tasks.retrieval import search
-from ergotext.tasks.retrieval.calibration import FEATURES, UNFITTED, Calibration
+from ergotext.tasks.retrieval.bearing import Bearing, QuestionKey
+from ergotext.tasks.retrieval.calibration import FEATURES, PATHS, UNFITTED, Calibration
 from ergotext.tasks.retrieval.candidates import Candidates, Mention
 from ergotext.tasks.retrieval.results import Hits
 from ergotext.tasks.retrieval.retriever import Retriever
@@ -31,8 +32,10 @@ def always(odds: float) -> Calibration:
     return Calibration(3.0, {name: odds * (name == "one") for name in FEATURES})
 
 
-def ahead(_: str, keys: Candidates) -> np.ndarray:
-    return ((keys.ordinals * 7919) % 13).astype(np.float64)
+def ahead(question: str, keys: Candidates) -> np.ndarray:
+    """Something of the key, and of all words around the subject."""
+    letters = len("".join(question.split()))
+    return ((keys.ordinals * 7919) % 13 + 0.1 * letters).astype(np.float64)
 
 
 def hits_of(reader: TableReader, trie: TokenTrie, **how: object) -> Hits:
@@ -42,16 +45,22 @@ def hits_of(reader: TableReader, trie: TokenTrie, **how: object) -> Hits:
     return hits
 
 
-def test_words() -> None:
-    assert module.words_of("Who's 苹果AB 3.5?") == ["who", "s", "苹", "果", "ab", "3", "5"]
-
-
 def candidates(trie: TokenTrie, *mentions: Mention, rest: str = "birth place") -> Candidates:
     return Candidates(trie, np.array([0]), mentions, np.array([0]), [f"{rest}\tpainter"])
 
 
-def told(keys: Candidates, question: str, usual: str = "", share: float = 0.9) -> dict[str, float]:
-    found = module.none_features(question, keys, 0, 7.0, share, frozenset(usual.split()))
+def told(
+    keys: Candidates,
+    question: str,
+    usual: str = "",
+    share: float = 0.9,
+    rest: float = 0.0,
+    **falls: float,
+) -> dict[str, float]:
+    words = frozenset(usual.split())
+    some = [word for word in QuestionKey(question, keys, 0).rest() if word.text not in words]
+    bearing = Bearing([(word, falls.get(word.text, 0.0)) for word in some], rest)
+    found = module.none_features(QuestionKey(question, keys, 0), 7.0, share, words, bearing)
     return {name: value for name, value in zip(FEATURES, found.tolist(), strict=True) if value}
 
 
@@ -71,13 +80,39 @@ def test_features_of_a_subject_as_written(trie: TokenTrie) -> None:
     assert verbatim["margin"] == pytest.approx(math.log(399) / 3)
 
 
+def test_features_of_what_is_asked_beyond(trie: TokenTrie) -> None:
+    evidence = [0.0] * len(EVIDENCE)
+    evidence[EVIDENCE.index("mass")] = 15.0
+    question = "Who was the old mayor of the birth of Goya?"
+    keys = candidates(trie, Mention("Goya", 38, 42, evidence=tuple(evidence)))
+    found = told(keys, question, "who was the of", rest=6.0, birth=2.0, old=0.5)
+    assert found["mass"] == 1.5 and found["spaced rest"] == 2.0
+    assert (found["spaced nested"], found["spaced possessed"], found["spaced outer"]) == (1, 1, 2)
+    keys = candidates(trie, Mention("Goya", 0, 4), rest="出生地")
+    found = told(keys, "Goya出生地的市长是谁", "是 谁", rest=-3.0)
+    assert "spaced rest" not in found and "mass" not in found
+    assert (found["nested"], found["possessed"], found["outer"]) == (1, 1, 1.5)  # 的 is not usual
+
+
+def test_features_are_made_in_a_unit(trie: TokenTrie) -> None:
+    choice = QuestionKey("Where was Goya born?", candidates(trie, Mention("Goya", 10, 14)), 0)
+    bearing = Bearing([(word, 8.0) for word in choice.rest()[2:]], 6.0)
+    some = Calibration(3.0, {}, frozenset(), 2.0)
+    found = some.features(choice, 14.0, np.array([1.0, 1.0]), bearing)
+    halved = Bearing([(word, 4.0) for word, _ in bearing.words], 3.0)
+    wanted = module.none_features(choice, 7.0, 0.5, frozenset(), halved)
+    assert found.tolist() == pytest.approx(wanted.tolist())
+    assert found[FEATURES.index("spaced rest")] == 1.0
+
+
 def test_features_of_a_near_subject(trie: TokenTrie) -> None:
     evidence = tuple(0.01 * n for n in range(1, len(EVIDENCE) + 1))
     near = Mention("维奥", 0, 2, Naming.NEAR, "萨维奥拉", evidence)
     found = told(candidates(trie, near, rest="出生地"), "维奥在哪出生？", "在 哪")
     names = dict(zip(EVIDENCE, evidence, strict=True))
     assert found == pytest.approx({
-        "one": 1, "near": 1, "length": 0.4, "potential": 7, "margin": math.log(9) / 3,
+        "one": 1, "near": 1, "length": 0.4, "mass": names["mass"] / 10,
+        "potential": 7, "margin": math.log(9) / 3,
         **{f"near {n}": names[n] for n in ("score", "equal", "extra", "share", "begins")},
     })  # fmt: skip
     assert told(candidates(trie, near, rest="别名"), "维奥在哪出生？")["unexplained"] == 1.0
@@ -96,10 +131,12 @@ def test_shares_are_those_of_enumeration(reader: TableReader, trie: TokenTrie) -
         (keys,), _ = spotter.find(table.QUESTIONS[:1], other_letters=True)
         place = int(np.flatnonzero(keys.ordinals == trie.ordinal(table.key_of(hits[0])))[0])
         assert keys.mention[place] == best
+        choice = QuestionKey(table.QUESTIONS[0], keys, place)
+        (bearing,) = calibration.bearings(ahead, [choice])
+        potential = float(ahead(choice.question, keys)[place])
         features = module.none_features(
-            table.QUESTIONS[0], keys, place, float(ahead("", keys)[place]) / 2, float(share[0]),
-            frozenset("a"),
-        )  # fmt: skip
+            choice, potential / 2, float(share[0]), frozenset("a"), bearing.over(2.0)
+        )
         none = 1 / (1 + math.exp(-features @ np.array(list(DRAWN.values()))))
         assert 0.01 < none < 0.99 and hits.none == pytest.approx(none, abs=1e-9)
         t = temperature or 3.0
@@ -150,14 +187,17 @@ def test_it_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "calibration.json"
     assert Calibration.load(path) is UNFITTED
     weights = {name: round(value, 4) for name, value in DRAWN.items()}
-    some = Calibration(2.5, weights, frozenset({"who", "谁"}), 4.0, {"index": "x"})
+    some = Calibration(
+        2.5, weights, frozenset({"who", "谁"}), 4.0, {"index": "x"}, dict.fromkeys(PATHS, 0.5)
+    )
     some.save(path)
     assert Calibration.load(path) == some
     good = json.loads(path.read_text(encoding="utf-8"))
     for damaged in (
         "{", "[]", "{}", {**good, "temperature": 0}, {**good, "temperature": 10**400},
         {**good, "weights": {"one": 1.0}}, {**good, "unit": -1}, {**good, "more": 1},
-        {**good, "about": {"a": 1}},
+        {**good, "about": {"a": 1}}, {**good, "paths": {"one": 1.0}},
+        {**good, "paths": dict.fromkeys(PATHS, math.nan)},
         {**good, "weights": {**weights, "one": math.inf}},
     ):  # fmt: skip
         path.write_text(damaged if isinstance(damaged, str) else json.dumps(damaged))
@@ -167,18 +207,23 @@ def test_it_is_kept(tmp_path: Path) -> None:
 
 FAULTS = {
     "a usual word is unexplained": ("calibration", "usual.union(", "frozenset().union("),
-    "the subject counts as unexplained": ("calibration", "question[mention.stop :]}\")",
-                                          "question[mention.start :]}\")"),
+    "the subject counts as unexplained": ("calibration", "[word.text for word in choice.rest()]",
+                                          "words_of(question)"),
+    "bearings are of another unit": ("calibration", "bearing.over(self.unit)",
+                                     "bearing.over(self.temperature)"),
+    "what the rest bears is not counted": ("calibration", "spaced * bearing.rest",
+                                           "0 * bearing.rest"),
+    "words beyond are not counted": ("calibration", "part * bool(parts.outer)", "0.0"),
     "mentions inside count as others": ("calibration", "other.stop <= mention.start or", "True or"),
     "near ones are like others": ("calibration", "    if near:", "    if not near:"),
     "none is not in the total": ("search", "np.array([mass.low, mass.low + odds])",
                                  "np.array([mass.low])"),
-    "the potential is of another unit": ("calibration", "best, potential / self.unit, share",
-                                         "best, potential / self.temperature, share"),
+    "the potential is of another unit": ("calibration", "choice, potential / self.unit, share",
+                                         "choice, potential / self.temperature, share"),
     "the share is of another unit": ("calibration", "np.logaddexp.reduce(scores / self.unit)",
                                      "np.logaddexp.reduce(scores / self.temperature)"),
-    "features are of the first candidate": ("search", "group.questions[number], keys, first",
-                                            "group.questions[number], keys, 0"),
+    "features are of the first candidate": ("search", "keys, int(first[0])",
+                                            "keys, 0"),
 }  # fmt: skip
 
 
@@ -197,7 +242,9 @@ def test_faults_are_seen(
 
     def checks() -> None:
         test_features_of_a_subject_as_written(trie)
+        test_features_of_what_is_asked_beyond(trie)
         test_features_of_a_near_subject(trie)
+        test_features_are_made_in_a_unit(trie)
         test_shares_are_those_of_enumeration(reader, trie)
 
     with pytest.raises((AssertionError, KeyError)):
