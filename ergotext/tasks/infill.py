@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -12,7 +13,7 @@ from ergotext.lm.causal import CausalLM
 from ergotext.lm.endings.sentence import one_sentence
 from ergotext.lm.energies.template import TemplateTerm, template
 from ergotext.lm.energies.template_parts import Parts
-from ergotext.lm.energies.terms import End, Fluency, fluency
+from ergotext.lm.energies.terms import End, Fluency, custom, fluency
 from ergotext.samplers.chains.moves import EditMoves
 from ergotext.samplers.options import check_window
 from ergotext.samplers.result import Result
@@ -126,12 +127,19 @@ def _grown(blank: Blank) -> int:
 def _found(problem: _Problem, budget: Budget, progress: bool) -> Result | WeightedResult:
     fluent, demanded, most, request = problem
     if request is not None:
-        return answers(request(), fluent, demanded, budget, most, progress=progress)
+        # What is asked for shows the blanks, and a model may copy one.
+        filled = custom(_filled, "filled", of="text")
+        return answers(request(), fluent + filled, demanded, budget, most, progress=progress)
     moves = EditMoves(most, MOVES)
     steps = STEPS if budget.steps is None else budget.steps
     return chained(
         fluent + demanded, replace(budget, steps=steps), most, moves=moves, progress=progress
     )
+
+
+def _filled(texts: list[str]) -> list[float]:
+    """0 for each text, +inf for one in which a blank stands."""
+    return [math.inf if "___" in text else 0.0 for text in texts]
 
 
 def is_sentence(parts: Parts) -> bool:
