@@ -128,8 +128,9 @@ def _found(problem: _Problem, budget: Budget, progress: bool) -> Result | Weight
     fluent, demanded, most, request = problem
     if request is not None:
         # What is asked for shows the blanks, and a model may copy one.
-        filled = custom(_filled, "filled", of="text")
-        return answers(request(), fluent + filled, demanded, budget, most, progress=progress)
+        beside = [custom(_filled, "filled", of="text")]
+        asked = request()
+        return answers(asked, fluent, demanded, budget, most, beside=beside, progress=progress)
     moves = EditMoves(most, MOVES)
     steps = STEPS if budget.steps is None else budget.steps
     return chained(

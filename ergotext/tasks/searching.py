@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,8 @@ import torch
 from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.energies.term import Sum, Term
+from ergotext.lm.energies.terms import Fluency
+from ergotext.lm.pooled import Pooled
 from ergotext.samplers.result import Result
 from ergotext.samplers.sampling import sample
 from ergotext.samplers.weighted.particles import Particles
@@ -64,27 +67,35 @@ def grown(
 
 
 def answers(
-    request: Term,
-    fluent: Term,
+    request: Fluency,
+    fluent: Fluency,
     demanded: Term,
     budget: Budget,
     max_length: int,
     *,
+    beside: Sequence[Term] = (),
     progress: bool = True,
 ) -> WeightedResult:
-    """Texts drawn as answers to a request, with the energy fluent + request + demanded.
+    """Texts that are likely after a request and after the context, with the energy of both.
+
+    Particles follow the geometric mean of the two laws (``Pooled``): the request knows what must
+    come, and the context what is good in itself.
 
     Parameters
     ----------
-    request, fluent : Term
+    request, fluent : Fluency
         −log p after the request (``tasks.request``), and after the context alone.
     demanded : Term
         The constraint.
     budget : Budget
     max_length : int
+    beside : sequence of Term
+        Further terms of the energy, cheap to evaluate, which only the finished texts meet.
     """
-    found = grown(request, demanded, budget, max_length, progress=progress)
-    return turned(found, fluent + request + demanded, demanded)
+    both = Fluency(Pooled([fluent.scorer, request.scorer]))
+    found = grown(both, demanded, budget, max_length, progress=progress)
+    close = sum(beside, start=Sum([(1.0, demanded)]))
+    return turned(found, fluent + request + close, close)
 
 
 def turned(result: WeightedResult, energy: Sum, close: Term) -> WeightedResult:
