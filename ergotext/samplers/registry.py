@@ -82,8 +82,10 @@ def check_name(sampler: str) -> None:
 
     No sampler is imported for it.
     """
+    if sampler in NAMES or sampler in _KNOWN or ":" in sampler:
+        return
     known = {*NAMES, *_KNOWN, *brought()}
-    if sampler not in known and ":" not in sampler:
+    if sampler not in known:
         raise InputError(
             f"no sampler {sampler!r}; choose one of {', '.join(sorted(known))}, or give your own "
             f"as file.py:Class{meant(sampler, known)}"

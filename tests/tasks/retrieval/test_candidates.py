@@ -10,6 +10,7 @@ import pytest
 import ergotext as et
 from ergotext.lm.trie import TokenTrie, build
 from ergotext.tasks.retrieval import candidates
+from ergotext.tasks.retrieval.bearing import QuestionKey
 from ergotext.tasks.retrieval.candidates import Candidates, Mention, Potential, Spotter, every_key
 from ergotext.tasks.retrieval.lookahead.strings import StringMatch
 from tests.faulty import load_with_fault
@@ -138,8 +139,9 @@ def test_learned_look_aheads_read_plain_questions(trie: TokenTrie) -> None:
     ahead = et.load_lookahead("tiny-retriever")
     keys = Candidates(trie, np.arange(2), (), np.full(2, -1), ["起点", "总长\t铁路"])
     assert (ahead("它的总长是多少？", keys) == ahead("它的總長是多少？", keys)).all()
-    told = [
-        ahead.calibration.features(question, keys, 1, 3.0, np.array([3.0, 2.0]))
-        for question in ("它的总长是多少？", "它的總長是多少？")
-    ]
+    told = []
+    for question in ("它的总长是多少？", "它的總長是多少？"):
+        choice = QuestionKey(keys.plain(question), keys, 1)
+        (bearing,) = ahead.calibration.bearings(ahead, [choice])
+        told.append(ahead.calibration.features(choice, 3.0, np.array([3.0, 2.0]), bearing))
     assert (told[0] == told[1]).all()
