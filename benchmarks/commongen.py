@@ -120,7 +120,7 @@ def main() -> None:
     holds = keeps_order if arguments.in_order else holds_all
     held = repeated = answered = 0
     ours, references, answers, seconds = [], [], [], []
-    results = write_all(sets, lm, budget, demands, context=CONTEXT, progress=False)
+    results = write_all(sets, lm, budget, demands, progress=False)
     for one, words in zip(given, sets, strict=True):
         began = time.perf_counter()
         best = chosen(next(results), 1)[0]
