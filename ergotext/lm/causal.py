@@ -101,6 +101,9 @@ class CausalLM:
             return self._whole.given(context).in_precision(self.precision)
         other = copy(self)
         other.context, other._reduced = tuple(self.vocabulary.encode(context)), {}
+        # It may have been trained, cast or moved in place since.
+        other.model, other.projection = self.model.eval(), _projection(self.model)
+        other.precision = str(other.dtype).removeprefix("torch.")
         # That the model reads rows side by side was tried when it was first taken.
         other._reader = other._read_by(trusted=True)
         return other

@@ -8,7 +8,7 @@ from transformers import DynamicCache, PreTrainedModel
 
 from ergotext.errors import InputError, ModelError
 from ergotext.lm.decoding.memo import PrefixMemo, RowCache
-from ergotext.lm.decoding.opening import blocks, keep, known
+from ergotext.lm.decoding.opening import blocks, keep, known, state_of
 from ergotext.lm.decoding.packing import pack
 from ergotext.lm.decoding.past import CACHE
 from ergotext.lm.decoding.projection import Projection
@@ -137,10 +137,10 @@ class Reader:
         place in its own row.
         """
         lowest = torch.finfo(self.dtype).min
-        mask = torch.zeros(seen.shape).masked_fill_(~seen, lowest)
+        mask = torch.zeros(seen.shape, dtype=self.dtype).masked_fill_(~seen, lowest)
         output = self.model.base_model(
             input_ids=ids.to(self.device),
-            attention_mask=mask[:, None].to(self.device, self.dtype),
+            attention_mask=mask[:, None].to(self.device),
             position_ids=position.to(self.device),
             use_cache=True,
             **{CACHE: DynamicCache(layers)},
@@ -281,14 +281,18 @@ class Reader:
     @torch.inference_mode()
     def _blockwise(self) -> tuple[Tensor, Tensor]:
         """The cache of the opening and the state [1, D] after it, read block by block."""
-        where, at, layers = str(self.device), 0, Layers()
         *before, whole = blocks(self.opening)
+        state = state_of(self.model) if before else ""
+        at, read, layers = 0, [], Layers()
         for beginning in before:
-            cache = known(self.model, where, beginning)
-            if cache is None:
-                cache, _ = self._read_on(beginning, at, layers)
-                keep(self.model, where, beginning, cache)
-            layers, at = [(layer[0][None], layer[1][None]) for layer in cache], len(beginning)
+            block = known(self.model, state, beginning)
+            if block is None:
+                # A copy: a slice would keep all that was read before alive.
+                block = self._read_on(beginning, at, layers)[0][:, :, :, at:].clone()
+                keep(self.model, state, beginning, block)
+            read.append(block)
+            layers = [(layer[0][None], layer[1][None]) for layer in torch.cat(read, dim=3)]
+            at = len(beginning)
         return self._read_on(whole, at, layers)
 
     def _read_on(self, tokens: tuple[int, ...], at: int, layers: Layers) -> tuple[Tensor, Tensor]:

@@ -65,9 +65,11 @@ class Keywords(Term):
         if self._scorer is scorer:
             return self
         bound = Keywords(self.words, *self._limits, scorer)
-        if self._scorer is not None and pieces_of(self._scorer) is pieces_of(scorer):
-            # Of the same tokenizer: the automaton is the same too, and is made once.
-            bound.__dict__.update({k: v for k, v in vars(self).items() if k == "automaton"})
+        made = vars(self).get("automaton")
+        # Of the same tokenizer the automaton is the same too, and is made once. Where none was
+        # made, none is needed, and the tokenizer may be of a kind that has none.
+        if made is not None and pieces_of(self._known()) is pieces_of(scorer):
+            vars(bound)["automaton"] = made
         return bound
 
     @property

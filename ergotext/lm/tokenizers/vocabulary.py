@@ -50,7 +50,10 @@ class Vocabulary:
             model does not know.
         """
         check_unicode(text)
-        ids = [int(i) for i in self.tokenizer.encode(text, add_special_tokens=False)]
+        ids = [
+            int(i)
+            for i in self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+        ]
         beyond = next((token for token in ids if token >= self.size), None)
         if beyond is not None:
             raise InputError(

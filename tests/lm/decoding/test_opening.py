@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from types import ModuleType
 
 import pytest
@@ -46,13 +47,47 @@ def check_contexts(lm: CausalLM) -> None:
         check_close(after(lm, *start), alone(lm, *start))
 
 
+def check_changes(lm: CausalLM) -> None:
+    """A model that is trained in place, after its contexts were read, is read anew."""
+    context = tuple(range(20, 31))
+    own = copied(lm)
+    for change in (
+        lambda: [p.data.mul_(1.1) for p in own.model.parameters() if p.dim() == 2],
+        own.model.train,
+        own.model.double,
+    ):
+        before = after(own, *context)
+        change()
+        found = after(own, *context)
+        check_close(found, alone(own, *context))
+        assert own.model.training is False and torch.equal(found, after(own, *context))
+        assert not torch.equal(found, before) or own.model.dtype == torch.float32
+
+
+def copied(lm: CausalLM) -> CausalLM:
+    return CausalLM(deepcopy(lm.model), lm.vocabulary, lm.start_id, lm.end_id)
+
+
 def check_all(lm: CausalLM, module: ModuleType) -> None:
     check_contexts(lm)
+    check_changes(lm)
+    check_long(lm, module)
     for last in range(60, 90):
         after(lm, *range(20, 26), last, last, last, last)
-    (kept,) = module._KNOWN.values()
+    kept = module._KNOWN[lm.model]
     assert len(kept) == module.KEPT
     assert all(len(beginning) % 4 == 0 for _, beginning in kept)
+    assert {block.shape[3] for block in kept.values()} == {4}
+
+
+def check_long(lm: CausalLM, module: ModuleType) -> None:
+    """A context of more blocks than are kept finds its own, and keeps no more."""
+    long = tuple(20 + n % 60 for n in range(4 * module.KEPT + 9))
+    check_close(after(lm, *long), alone(lm, *long))
+    kept = {key: id(block) for key, block in module._KNOWN[lm.model].items()}
+    after(lm, *long)
+    assert kept == {key: id(block) for key, block in module._KNOWN[lm.model].items()}
+    assert max(len(beginning) for _, beginning in kept) == 4 * module.KEPT
 
 
 def test_contexts_give_what_they_give_alone(placed_lm: CausalLM) -> None:
@@ -89,14 +124,16 @@ def test_what_begins_alike_is_read_once(
 
 FAULTS = {
     "the wrong beginning": (
-        "return kept.get((device, beginning))",
+        "return kept.get((state, beginning))",
         "return next(iter(kept.values()), None)",
     ),
     "blocks that overlap": (
-        "range(BLOCK, len(opening), BLOCK)",
-        "range(BLOCK, len(opening), BLOCK - 1)",
+        "min(len(opening), KEPT * BLOCK + 1), BLOCK)",
+        "min(len(opening), KEPT * BLOCK + 1), BLOCK - 1)",
     ),
     "kept for ever": ("while len(kept) > KEPT", "while len(kept) > 10 * KEPT"),
+    "a model that changed": ("return told.hexdigest()", 'return "the same"'),
+    "blocks without end": ("min(len(opening), KEPT * BLOCK + 1)", "len(opening)"),
 }
 
 
@@ -104,7 +141,7 @@ FAULTS = {
 def test_faults_are_seen(placed_lm: CausalLM, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     faulty = load_with_fault("lm.decoding.opening", FAULTS[name])
     faulty.BLOCK = 4
-    for each in ("blocks", "known", "keep"):
+    for each in ("blocks", "known", "keep", "state_of"):
         monkeypatch.setattr(reader, each, getattr(faulty, each))
     with pytest.raises((AssertionError, RuntimeError, IndexError)):
         check_all(placed_lm, faulty)

@@ -81,3 +81,15 @@ def odd_token(lm: Any) -> int:
     tokens = pieces_of(lm).tokens
     return next(n for n, piece in enumerate(tokens) if piece and piece[0] in range(0xC2, 0xF0)
                 and len(piece) == 1)  # fmt: skip
+
+
+def test_a_tokenizer_without_pieces_is_asked_for_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chains need no automaton, so terms may go from model to model without one."""
+
+    def refused(scorer: Any) -> None:
+        raise InputError(f"the pieces of {scorer!r} are unknown")
+
+    first: Any = keywords.Keywords(["a"]).bind(ToyScorer())
+    monkeypatch.setattr(keywords, "pieces_of", refused)
+    other: Any = ToyScorer(seed=2)
+    assert first.bind(other).scorer is other

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tokenizers import Tokenizer, decoders, models, normalizers, trainers
-from transformers import PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast, tokenization_utils_base
 
 from ergotext.errors import InputError
 from ergotext.lm.tokenizers.vocabulary import Vocabulary
@@ -82,3 +82,16 @@ def test_tokenizers_that_put_a_space_before_every_text() -> None:
     before = vocabulary.encode("the")
     assert vocabulary.text(before + vocabulary.spell("summer")) == "the summer"
     assert vocabulary.text(vocabulary.encode("。") + vocabulary.spell("海滩")) == "。海滩"
+
+
+def test_a_text_that_may_be_too_long_is_encoded_without_a_word(
+    tokenizer: PreTrainedTokenizerFast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Longest contexts are tried first; what does not fit is left out."""
+    said: list[object] = []
+    monkeypatch.setattr(tokenization_utils_base.logger, "warning", lambda *told: said.append(told))
+    short = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer.backend_tokenizer, eos_token="</s>", model_max_length=4
+    )
+    assert len(Vocabulary(short, 430).encode("a summer on the beach " * 4)) > 4
+    assert not said
