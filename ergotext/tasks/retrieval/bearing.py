@@ -83,7 +83,7 @@ class QuestionKey:
     @property
     def named(self) -> set[str]:
         """The words of the predicate."""
-        return set(words_of(self.keys.rests[self.key].partition("\t")[0]))
+        return set(words_of(self.keys.parted(self.key)[0]))
 
     def alone(self, question: str, start: int, stop: int) -> tuple[str, Candidates]:
         """The same candidate, alone, for another question whose subject stands there."""

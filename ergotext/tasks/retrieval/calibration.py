@@ -103,7 +103,7 @@ def none_features(
     rest = [word.text for word in choice.rest()]
     explained = usual.union(words_of(keys.rests[best]), words_of(mention.subject))
     odd = [word for word in rest if word not in explained]
-    predicate = keys.rests[best].partition("\t")[0].lower()
+    predicate = keys.parted(best)[0].lower()
     verbatim = float(predicate in question.lower())
     named = choice.named
     left = sum(word not in named for word in rest)

@@ -58,7 +58,7 @@ def nesting(choice: QuestionKey, bearing: Bearing, usual: frozenset[str]) -> Nes
         Words that questions consist of, whatever they ask.
     """
     mention = choice.mention or Mention("", 0, 0)
-    _, _, meaning = choice.keys.rests[choice.key].partition("\t")
+    _, meaning = choice.keys.parted(choice.key)
     named, others = choice.named - usual, {*words_of(meaning), *words_of(mention.subject)}
     explained = [word for word in choice.rest() if word.text in named]
     least = max(LEAST, SHARE * max((value for _, value in bearing.words), default=0.0))

@@ -104,6 +104,20 @@ FAULTS = {
 }
 
 
+def test_a_predicate_of_several_columns(trie: TokenTrie) -> None:
+    question = "Who is the mayor of the capital of the republic France?"
+    at = question.index("France")
+    mention = Mention("France", at, at + 6)
+    rest = "country\tcapital\trepublic"
+    keys = Candidates(trie, np.array([3]), (mention,), np.array([0]), [rest], 2)
+    choice = QuestionKey(question, keys, 0)
+    assert choice.named == {"country", "capital"}
+    told = Bearing([(word, 0.0) for word in choice.rest() if word.text not in USUAL])
+    parts = module.nesting(choice, told, USUAL)
+    assert [word.text for word in parts.outer] == ["mayor"]
+    assert question[parts.start : parts.stop] == "capital of the republic France"
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_faults_are_seen(fault: str, trie: TokenTrie, monkeypatch: pytest.MonkeyPatch) -> None:
     faulty = load_with_fault("tasks.retrieval.nesting", FAULTS[fault])
