@@ -16,12 +16,12 @@ from ergotext.support.words import count_words, holds_words
 from ergotext.tasks import request as task
 from ergotext.tasks import request_examples as made
 from ergotext.tasks.request import sentence_with, text_filled
+from tests.tasks.prompts import read_before
 
 
 def said(lm: CausalLM, *words, room: int = 10, **options) -> str:
     """The whole request."""
-    scorer = sentence_with(list(words), lm, room, **options).scorer
-    return lm.vocabulary.text(scorer.context)  # type: ignore[attr-defined]  # of a CausalLM
+    return read_before(sentence_with(list(words), lm, room, **options).scorer)
 
 
 def test_the_words_are_asked_for(placed_lm: CausalLM, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,8 +63,7 @@ def test_a_text_is_asked_for_with_its_blanks(
     monkeypatch.setattr(task, "FILLED", (("___ b ___.", "A b c."), ("___.", "D.")))
 
     def asked(text: str, room: int = 10, context: str = "") -> str:
-        scorer = text_filled(text, placed_lm, room, context=context).scorer
-        return placed_lm.vocabulary.text(scorer.context)  # type: ignore[attr-defined]  # see above
+        return read_before(text_filled(text, placed_lm, room, context=context).scorer)
 
     most = placed_lm.max_positions - 1
     last = "Blanks: ___.\nText: D.\n\nBlanks: ___\nText:"

@@ -8,11 +8,11 @@ from ergotext.lm.batch import TokenBatch
 from ergotext.lm.causal import CausalLM
 from ergotext.tasks import rewording as task
 from ergotext.tasks.rewording import rewording
+from tests.tasks.prompts import read_before
 
 
 def context(lm: CausalLM, text: str, room: int) -> str:
-    scorer = rewording(text, lm, room, single=True).scorer
-    return lm.vocabulary.text(scorer.context)  # type: ignore[attr-defined]  # of a CausalLM
+    return read_before(rewording(text, lm, room, single=True).scorer)
 
 
 def test_examples_go_where_the_window_is_short(placed_lm: CausalLM) -> None:

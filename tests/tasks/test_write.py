@@ -24,6 +24,7 @@ from ergotext.tasks.budget import PARTICLES, Budget
 from ergotext.tasks.request import sentence_with
 from ergotext.tasks.selection import alike, chosen, merit, per_token, repeats
 from ergotext.testing.toy import ToyFluency, ToyScorer
+from tests.tasks.prompts import read_before
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +141,26 @@ def test_what_is_shown_is_scored_by_the_model_itself(
     monkeypatch.setattr(reduced, "_fastest", lambda: "float32")
     plain = task.write(["summer"], lm, Budget(particles=40), asked, progress=False)
     assert plain.samples.proposed_in is None and "proposed" not in texts.how(plain)
+
+
+def test_what_is_asked_for_is_what_was_demanded(
+    lm: CausalLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The request has the context, the end and the order of the run."""
+    asked: list[str] = []
+
+    def told(*given, **options):
+        request = sentence_with(*given, **options)
+        asked.append(read_before(request.scorer))
+        assert (options["end"], options["in_order"]) == ("token", True)
+        return request
+
+    monkeypatch.setattr(task, "sentence_with", told)
+    wanted = demands.Demands(in_order=True, end="token", max_length=8)
+    few = Budget(particles=16)
+    for context, last in (("It is. ", "Sentence: It is."), (None, "Sentence:")):
+        task.write(["dog"], lm, few, wanted, context=context, progress=False)
+        assert asked[-1].endswith(f"Words: dog\n{last}")
 
 
 def test_phrases_that_cannot_fit_are_refused_before_the_run(
