@@ -96,8 +96,9 @@ def main() -> None:
     print(
         f"smc ({sampler.resampling}), p^{arguments.alpha:g}, {particles} particles of at most "
         f"{arguments.tokens} tokens: sd of log Z {spread:.2f} over {len(log_z)} seeds, ancestors "
-        f"{min(ancestors)} to {max(ancestors)}, CPU {np.mean(seconds):.1f} s a run ({made:.1f} s before), "
-        f"{np.mean(seconds) / decoding:.2f} × free decoding, mean log p {np.mean(log_prob):.1f}"
+        f"{min(ancestors)} to {max(ancestors)}, CPU {np.mean(seconds):.1f} s a run "
+        f"({made:.1f} s before), {np.mean(seconds) / decoding:.2f} × free decoding, mean log p "
+        f"{np.mean(log_prob):.1f}"
     )
     if arguments.suffix:
         chains(powered, arguments, float(np.mean(seconds)))
