@@ -11,11 +11,15 @@ import torch
 
 from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
+from ergotext.lm.energies.keywords import Keywords
 from ergotext.lm.energies.term import Sum, Term
 from ergotext.lm.energies.terms import Fluency
 from ergotext.lm.pooled import Pooled
+from ergotext.lm.twist import Hazards
 from ergotext.samplers.result import Result
 from ergotext.samplers.sampling import sample
+from ergotext.samplers.target import Target
+from ergotext.samplers.twists import twist_of
 from ergotext.samplers.weighted.particles import Particles
 from ergotext.samplers.weighted.result import WeightedResult
 from ergotext.samplers.weighted.samples import HeavyWeightsWarning
@@ -28,6 +32,7 @@ def grown(
     budget: Budget,
     max_length: int,
     *,
+    asked: bool = False,
     progress: bool = True,
     **options: Any,
 ) -> WeightedResult:
@@ -39,14 +44,21 @@ def grown(
         −log p, and the constraint.
     budget : Budget
     max_length : int
+    asked : bool
+        Whether the model was told what the constraint demands.
     **options
         Of smc.
     """
+    energy = budget.power * fluent + demanded
+    target = Target.of(energy, max_length, tempered=True)
+    known = Hazards.of_answers(target.scorer)
+    if asked and known.power == target.power:
+        options["twist"] = twist_of(target, known)
     with warnings.catch_warnings():
         # What it says against its weights is said of p^power.
         warnings.simplefilter("ignore", HeavyWeightsWarning)
         found = sample(
-            budget.power * fluent + demanded,
+            energy,
             budget.sampler,
             n=PARTICLES if budget.particles is None else budget.particles,
             seed=budget.seed,
@@ -93,7 +105,8 @@ def answers(
         Further terms of the energy, cheap to evaluate, which only the finished texts meet.
     """
     both = Fluency(Pooled([fluent.scorer, request.scorer]))
-    found = grown(both, demanded, budget, max_length, progress=progress)
+    words = isinstance(demanded, Keywords)
+    found = grown(both, demanded, budget, max_length, asked=words, progress=progress)
     close = sum(beside, start=Sum([(1.0, demanded)]))
     return turned(found, fluent + request + close, close)
 
