@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 import torch
 
@@ -22,8 +22,11 @@ from ergotext.samplers.target import Target
 from ergotext.samplers.twists import twist_of
 from ergotext.samplers.weighted.particles import Particles
 from ergotext.samplers.weighted.result import WeightedResult
-from ergotext.samplers.weighted.samples import HeavyWeightsWarning
+from ergotext.samplers.weighted.samples import HeavyWeightsWarning, ZeroWeightError
 from ergotext.tasks.budget import CHAINS, PARTICLES, STEPS, Budget
+
+Problem = TypeVar("Problem")
+Found: TypeAlias = Result | WeightedResult
 
 
 def grown(
@@ -86,6 +89,7 @@ def answers(
     max_length: int,
     *,
     beside: Sequence[Term] = (),
+    nothing: str = "did what was asked",
     progress: bool = True,
 ) -> WeightedResult:
     """Texts that are likely after a request and after the context, with the energy of both.
@@ -103,15 +107,36 @@ def answers(
     max_length : int
     beside : sequence of Term
         Further terms of the energy, cheap to evaluate, which only the finished texts meet.
+    nothing : str
+        What is said where these forbid all texts (``turned``).
     """
     both = Fluency(Pooled([fluent.scorer, request.scorer]))
     words = isinstance(demanded, Keywords)
     found = grown(both, demanded, budget, max_length, asked=words, progress=progress)
     close = sum(beside, start=Sum([(1.0, demanded)]))
-    return turned(found, fluent + request + close, close)
+    return turned(found, fluent + request + close, close, nothing)
 
 
-def turned(result: WeightedResult, energy: Sum, close: Term) -> WeightedResult:
+def found_or_not(
+    find: Callable[[Problem], Found], problems: Iterable[Problem]
+) -> Iterator[Found | ZeroWeightError]:
+    """What is found of each problem in turn; where nothing is, the error stands for it."""
+    for problem in problems:
+        try:
+            yield find(problem)
+        except ZeroWeightError as error:
+            yield error
+
+
+def only(results: Iterable[Found | ZeroWeightError]) -> Found:
+    """The result of a single problem; ZeroWeightError where nothing was found."""
+    (result,) = results
+    if isinstance(result, ZeroWeightError):
+        raise result
+    return result
+
+
+def turned(result: WeightedResult, energy: Sum, close: Term, nothing: str) -> WeightedResult:
     """A run of ``grown`` as one of another energy: the weights are those of exp(−E).
 
     Parameters
@@ -121,15 +146,19 @@ def turned(result: WeightedResult, energy: Sum, close: Term) -> WeightedResult:
         It allows no text that the run's energy forbids.
     close : Term
         One of its terms, cheap to evaluate; what it forbids is not scored by the others.
+    nothing : str
+        What is said where it forbids all of the texts, after their number.
 
     Raises
     ------
     ZeroWeightError
-        The energy forbids all of the texts.
+        It does.
     """
     samples = _particles(result)
     log_factor = torch.full((len(samples),), -torch.inf, dtype=torch.float64)
     met = torch.isfinite(close(samples.batch))
+    if not bool(met.any()):
+        raise ZeroWeightError(f"none of {samples.tries} particles {nothing}")
     batch = samples.batch.select(met)
     log_factor[met] = result.problem(batch) - energy(batch)
     return replace(result, problem=energy, samples=samples.reweighed(log_factor))
