@@ -86,7 +86,7 @@ def called(name: str, *parts: str) -> str:
 
 
 @dataclass(frozen=True)
-class Table:
+class Listing:
     """A line and a table below it.
 
     Parameters
