@@ -19,13 +19,13 @@ from ergotext.support.arrays import Ints
 
 TOKENIZERS, TABLES = 4, 8
 """Tokenizers whose tokens are kept as characters; and tables of chains without letters of each, a
-few MB each (``Continuations.through``)."""
+few MB each (``Utf8Continuations.through``)."""
 _CONTINUES = range(0x80, 0xC0)
 """The bytes that continue with a character that another byte began."""
 
 
 @dataclass(frozen=True, eq=False)
-class Continuations:
+class Utf8Continuations:
     """What the tokens write that may follow an incomplete character (or none).
 
     Parameters
@@ -82,14 +82,14 @@ class TokenReadings:
 
     def __init__(self, pieces: Pieces) -> None:
         self._pieces = pieces
-        self._after: dict[bytes, Continuations] = {}
+        self._after: dict[bytes, Utf8Continuations] = {}
         self._going_on = [
             token for token in pieces.text.tolist() if pieces.tokens[token][0] in _CONTINUES
         ]
         """tokens that begin inside a character"""
         self._initial = np.setdiff1d(pieces.text, self._going_on).tolist()
 
-    def after(self, beginning: bytes) -> Continuations:
+    def after(self, beginning: bytes) -> Utf8Continuations:
         """The tokens that may follow this beginning of a character."""
         if beginning not in self._after:
             self._after[beginning] = self._read(beginning)
@@ -104,7 +104,7 @@ class TokenReadings:
                 found.add((len(piece) - len(behind), *read))
         return found
 
-    def _read(self, beginning: bytes) -> Continuations:
+    def _read(self, beginning: bytes) -> Utf8Continuations:
         tokens: list[int] = []
         texts: list[str] = []
         end: list[int] = []
@@ -119,7 +119,7 @@ class TokenReadings:
         offsets = offsets_of(np.array([len(text) for text in texts], dtype=np.int64))
         points = points_of("".join(texts)).astype(np.int64)
         ids, left = np.array(tokens, dtype=np.int64), np.array(end, dtype=np.int64)
-        return Continuations(ids, points, offsets, list(number), left)
+        return Utf8Continuations(ids, points, offsets, list(number), left)
 
     def _can_be_completed(self, beginning: bytes) -> bool:
         return not beginning or self._all_bytes or beginning in self._completed
@@ -161,7 +161,7 @@ class Utf8:
         """those met so far, by number"""
         self._number = {b"": 0}
 
-    def after(self, begun: int) -> tuple[Continuations, Ints]:
+    def after(self, begun: int) -> tuple[Utf8Continuations, Ints]:
         """The tokens that may follow this beginning, and int64 [n]: which one each leaves."""
         read = self._readings.after(self.beginnings[begun])
         left = np.array([self.number_of(end) for end in read.ends], dtype=np.int64)
