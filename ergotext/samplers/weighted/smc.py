@@ -11,6 +11,7 @@ copies of a row part at once; or, by ``distinct`` resampling, together with it (
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -30,6 +31,13 @@ from ergotext.samplers.weighted.resampling import OfRows, Scheme, ancestors
 from ergotext.samplers.weighted.rescoring import rescored, thinned
 from ergotext.samplers.weighted.rollout import GrownRows, extend, look
 from ergotext.support.numerics import log_mean_exp
+
+LEAST = 1e-8
+"""Share of the weight by which a living row is resampled at least, however little it weighs.
+
+Systematic resampling never takes a row of less than the rounding of a sum, 1e-16, and its mass
+would be missing from all averages.
+"""
 
 
 def smc(
@@ -208,8 +216,8 @@ class Kept:
     A kept particle takes the tokens of its text, and where its island is resampled it descends from
     itself. This is the law of a run of SMC given that it wrote the text in that place if resampling
     is multinomial. For a particle's weight w_k times the probability of its descent loses all
-    weights on the way: where M particles are resampled, one of weight w is the parent with
-    probability w/Σ and hands on the weight Σ/M, so that the factor is 1/M, whichever it was. What
+    weights on the way: where M particles are resampled, one of weight w is the parent with some
+    probability q and hands on the weight w/(qM), so that the factor is 1/M, whichever it was. What
     is left is p̃(x) times a law of the others, in which they are drawn as ever, be they resampled at
     every step or by a threshold on their weights, and whether the kept text is still open or has
     been closed, and then keeps its place.
@@ -259,14 +267,19 @@ class Pool:
     places: Tensor
     """int64 [M]"""
     log_weight: Tensor
-    """float64 [M], nats: -inf for a dead row"""
+    """float64 [M], nats: what rows are resampled by; -inf for a dead row"""
+    lift: Tensor
+    """float64 [M], nats: how much that is above the weight, of rows that weigh next to nothing"""
 
     @classmethod
     def of(cls, rows: GrownRows, island: Tensor) -> Pool:
         """Of the rows of an island."""
         open_ = rows.open | (rows.log_weight == -torch.inf)
         places = island[open_[island]]
-        return cls(places, rows.log_weight[places])
+        log_weight = rows.log_weight[places]
+        lift = (log_weight.logsumexp(0) + math.log(LEAST) - log_weight).clamp(min=0)
+        lift = lift.where(log_weight > -torch.inf, 0.0)
+        return cls(places, log_weight + lift, lift)
 
     @property
     def ess(self) -> float:
@@ -282,7 +295,7 @@ class Pool:
         return torch.cat([self.places[:held], drawn])
 
     def levelled(self, rows: GrownRows) -> GrownRows:
-        """The rows, those of the pool all of its mean weight: Z is what it was."""
+        """The rows, those of the pool all of its mean weight, less their lift: Z is what it was."""
         log_weight = rows.log_weight.clone()
-        log_weight[self.places] = log_mean_exp(self.log_weight)
+        log_weight[self.places] = log_mean_exp(self.log_weight) - self.lift
         return replace(rows, log_weight=log_weight)
