@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ergotext.errors import InputError
 from ergotext.samplers.draws import Draws
-from ergotext.samplers.weighted.proposals import Listing
+from ergotext.samplers.weighted.proposals import Enumerable
 from ergotext.samplers.weighted.resampling import ancestors
 from ergotext.samplers.weighted.rollout import Ahead, GrownRows
 
@@ -54,7 +54,7 @@ def descend(draws: Draws, rows: GrownRows, ahead: Ahead, pools: Sequence[Tensor]
     InputError
         The proposal does not list the next tokens.
     """
-    if not isinstance(ahead.choice, Listing):
+    if not isinstance(ahead.choice, Enumerable):
         raise InputError(
             'resampling="distinct" compares all next tokens, which this proposal does not list: '
             "use the proposal twisted, masked or finishing, or another resampling"

@@ -81,7 +81,7 @@ class Choice(Protocol):
 
 
 @runtime_checkable
-class Listing(Choice, Protocol):
+class Enumerable(Choice, Protocol):
     """A choice that can list the next tokens of a row, each with its probability."""
 
     def children(self, rows: Tensor) -> tuple[Tensor, Tensor]:
