@@ -152,13 +152,15 @@ def evaluate(
     from ergotext.tasks.retrieval.lookahead.learned import lookahead_named
     from ergotext.tasks.retrieval.lookahead.own import own_calibration
 
+    warning = None
     joint = not (anywhere or model_probability or lookahead is LookAheadName.none)
     if joint and (ahead := lookahead_named(lookahead.value, model)) is not None:
         _, warning = own_calibration(index, model, ahead)
-        if warning is not None:
-            typer.echo(warning, err=True)
     make = partial(task.retriever_of, config)
-    _tell(task.evaluate(config, make, questions=questions), as_json, plot)
+    done = task.evaluate(config, make, questions=questions)
+    if warning is not None:  # of scores; an error stands alone
+        typer.echo(warning, err=True)
+    _tell(done, as_json, plot)
 
 
 def _tell(done: Evaluation, as_json: bool, plot: Path | None) -> None:
