@@ -83,12 +83,18 @@ def load(
     source = source_of(name)
     model, tokenizer, masked = _pretrained(source, name, DTYPES[dtype])
     torch.nn.Module.to(model, where)
+    loaded: CausalLM | MaskedLM | Seq2SeqLM
     if model.config.is_encoder_decoder:
-        return Seq2SeqLM(model, tokenizer)
-    vocabulary = Vocabulary(tokenizer, model.get_output_embeddings().weight.shape[0])
-    if masked:
-        return MaskedLM(model, vocabulary)
-    return CausalLM(model, vocabulary, *_boundaries(tokenizer, bundled, name))
+        loaded = Seq2SeqLM(model, tokenizer)
+    else:
+        vocabulary = Vocabulary(tokenizer, model.get_output_embeddings().weight.shape[0])
+        loaded = (
+            MaskedLM(model, vocabulary)
+            if masked
+            else CausalLM(model, vocabulary, *_boundaries(tokenizer, bundled, name))
+        )
+    loaded.name = Path(name).name
+    return loaded
 
 
 def load_causal(name: str, *, device: str = "auto", dtype: Dtype = "float32") -> CausalLM:

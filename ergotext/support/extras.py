@@ -12,9 +12,12 @@ from packaging.requirements import Requirement
 
 from ergotext.errors import InputError
 
+PANDAS = {"pandas": "'pandas>=2.2'"}
+"""What ``pip install`` is told for tables."""
 
-def needed(module: str, extra: str) -> Any:
-    """A module of an optional library.
+
+def needed(module: str, extra: str, packages: Mapping[str, str] | None = None) -> Any:
+    """A module of an optional library; see ``install`` for how the others are named.
 
     Raises
     ------
@@ -24,7 +27,14 @@ def needed(module: str, extra: str) -> Any:
     try:
         return import_module(module)
     except ImportError as error:
-        raise InputError(f"{module} is not installed ({error}); run: {install(extra)}") from error
+        raise InputError(
+            f"{module} is not installed ({error}); run: {install(extra, packages)}"
+        ) from error
+
+
+def frame(columns: Mapping[str, Any]) -> Any:
+    """A ``pandas.DataFrame`` of these columns; InputError where pandas is not installed."""
+    return needed("pandas", "", PANDAS).DataFrame(dict(columns))
 
 
 def install(extra: str, packages: Mapping[str, str] | None = None) -> str:

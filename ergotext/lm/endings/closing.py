@@ -11,7 +11,7 @@ from ergotext.errors import InputError
 from ergotext.lm.automata.pieces import Pieces, written_by
 from ergotext.lm.batch import TokenBatch, checked
 from ergotext.lm.tokenizers.vocabulary import Vocabulary
-from ergotext.support.words import LINE_BREAKS
+from ergotext.support.words import LINE_BREAKS, counted
 
 
 class ClosingTokens:
@@ -30,6 +30,9 @@ class ClosingTokens:
         self.absorbed = torch.zeros(2, size, dtype=torch.bool)
         self.absorbed[1, list(tokens)] = True
         self.absorbed[1, end_id] = False
+
+    def __repr__(self) -> str:
+        return counted(int(self.absorbed[1].sum()), "token")
 
     def kinds(self, batch: TokenBatch) -> Tensor:
         """int64 [B, L + 1]: 1 after every prefix of each row; 0 beyond its end."""

@@ -17,6 +17,7 @@ from ergotext.lm.endings.sentence import sentence_end
 from ergotext.lm.energies.term import Custom, Function, Term
 from ergotext.lm.masked import MaskedLM
 from ergotext.lm.text_scorer import TextScorer
+from ergotext.support.reprs import brief, called
 
 End = Literal["token", "sentence"] | Sequence[int | str]
 """Where a text ends: at the model's end token, with its first sentence, or before some tokens."""
@@ -35,6 +36,13 @@ class Fluency(Term):
                 "pseudo_likelihood(mlm)"
             )
         self.lm = lm
+
+    def shown(self) -> str:
+        """With the name of the model and where a text ends."""
+        model = getattr(self.lm, "shown", None)
+        named = brief(self.lm) if model is None else str(model())
+        end = f"end={brief(self.lm.rule)}" if isinstance(self.lm, EndingScorer) else ""
+        return called(self.name, named, end)
 
     @property
     def scorer(self) -> TextScorer:
@@ -62,6 +70,10 @@ class PseudoLikelihood(Term):
             )
         self.mlm = mlm
         self.whole_words = whole_words
+
+    def shown(self) -> str:
+        words = "whole_words" if self.whole_words else ""
+        return called("pseudo_likelihood", self.mlm.name, words)
 
     @property
     def masked(self) -> MaskedLM:
@@ -94,6 +106,9 @@ class Length(Term):
         support = torch.arange(int(mean + 40 * sd) + 2, dtype=torch.float64)
         self._log_z = self._exponent(support).logsumexp(0)
         self.lowest = float(self._log_z - self._exponent(support).max())
+
+    def shown(self) -> str:
+        return called(self.name, f"{self.mean:g}", "" if self.sd == 1 else f"sd={self.sd:g}")
 
     def _exponent(self, n: Tensor) -> Tensor:
         return -((n - self.mean) ** 2) / (2 * self.sd**2)
