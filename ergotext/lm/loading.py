@@ -24,7 +24,7 @@ from ergotext.lm.checks import check_folder, check_model, check_tokenizer, misfi
 from ergotext.lm.conversion import first_line, quiet
 from ergotext.lm.masked import MaskedLM
 from ergotext.lm.seq2seq import Seq2SeqLM
-from ergotext.lm.sources import BUNDLED, SHIPPED, Bundled, check_device, source_of
+from ergotext.lm.sources import BUNDLED, KNOWN, Bundled, check_device, source_of
 from ergotext.lm.tokenizers.vocabulary import Vocabulary
 from ergotext.support.suggestions import meant
 
@@ -137,11 +137,10 @@ def _pretrained(
                 with quiet(), torch.device("meta"):  # without numbers, as large as it may be
                     said = misfit(source, kind.from_config(config))
             raise ModelError(f"cannot load the model {name}: {said}") from error
-        known = [*SHIPPED, *BUNDLED]
         raise InputError(
-            f"no model {name!r}: not a bundled name ({', '.join(known)}), not a "
+            f"no model {name!r}: not a bundled name ({', '.join(KNOWN)}), not a "
             f"folder or .gguf file, and not found on the hub ({first_line(error)})"
-            f"{meant(name, known) or _advice()}"
+            f"{meant(name, KNOWN) or _advice()}"
         ) from error
     model, info = loaded
     check_model(model, info, name)
