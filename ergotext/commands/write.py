@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 class TextOptions:
     """What the texts are to be like."""
 
+    TITLE: ClassVar = "Text"
     in_order: Annotated[
         bool, typer.Option("--in-order", help="Keep the keywords in the order given.")
     ] = False

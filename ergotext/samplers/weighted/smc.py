@@ -6,7 +6,7 @@ known yet, so it keeps its place and its weight. Otherwise a constant in the ene
 survives: Z would stay unbiased, and nearly every run of it would be far off.
 
 Rows are resampled before they draw their next token, by weights that know what they can draw, so
-copies of a row part at once.
+copies of a row part at once; or, by ``distinct`` resampling, together with it (``children``).
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ from ergotext.lm.protocols import NextTokenScorer
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.progress import Watch
 from ergotext.samplers.target import EnergyError, Target
+from ergotext.samplers.weighted.children import descend
 from ergotext.samplers.weighted.lost import check_met
 from ergotext.samplers.weighted.particles import Particles
 from ergotext.samplers.weighted.proposals import NEVER_WRITTEN, TokenProposal, masked
-from ergotext.samplers.weighted.resampling import Scheme, ancestors
+from ergotext.samplers.weighted.resampling import OfRows, Scheme, ancestors
 from ergotext.samplers.weighted.rescoring import rescored, thinned
 from ergotext.samplers.weighted.rollout import GrownRows, extend, look
 from ergotext.support.numerics import log_mean_exp
@@ -73,11 +74,14 @@ def smc(
         Of all islands together.
     proposal : TokenProposal
         One that looks ahead (``Looking``) lets rows be resampled by what they can draw.
-    resampling : "multinomial", "stratified" or "systematic"
+    resampling : "multinomial", "stratified", "systematic" or "distinct"
+        How particles are copied; or ``distinct``: at every token, of all that the particles of an
+        island could become, as many different beginnings are kept as there are places
+        (``children``). For sharp targets, of which copies would go on alike.
     threshold : float
         In [0, 1]: resample where the effective sample size of the open particles of an island falls
         below this share of their places. 0 is importance sampling; at 1 all but equal weights are
-        resampled.
+        resampled. For ``distinct`` only whether it is 0 counts.
     islands : int
     watch : callable, optional
         Called after each token, with log p a token of each text (``progress.Watch``).
@@ -93,7 +97,8 @@ def smc(
     Raises
     ------
     InputError
-        ``particles`` is below one, or below ``islands``; the threshold is outside [0, 1].
+        ``particles`` is below one, or below ``islands``; the threshold is outside [0, 1]; the
+        proposal does not list the tokens that ``distinct`` compares.
     ZeroWeightError
         All particles died; that some do is part of the method.
     EnergyError
@@ -130,7 +135,8 @@ def smc(
     check_met(target, rows)
     if grown_by.scorer is not target.scorer:
         if finals is not None:
-            rows, stands = thinned(draws, rows, island, max(2, -(-finals // islands)), resampling)
+            scheme: OfRows = "systematic" if resampling == "distinct" else resampling
+            rows, stands = thinned(draws, rows, island, max(2, -(-finals // islands)), scheme)
             root = root[stands]
         rows = rescored(target, rows)
     found = Particles.grown(rows, root, island, islands, resampled)
@@ -181,14 +187,20 @@ def grow_islands(
             kept.check(was, rows)
             given = kept.tokens(rows, target.automaton.end)
         chosen = torch.arange(len(island))
-        for places in chosen.clone().split(members):
-            pool = Pool.of(rows, places)
-            if pool.ess < threshold * len(pool.places) * (1 - 1e-9):
-                held = 0 if kept is None else kept.among(pool.places)
-                chosen[pool.places] = pool.chosen(draws, resampling, held)
-                rows = pool.levelled(rows)
-                resampled += 1
-        rows, root = rows.select(chosen), root[chosen]
+        pools = [Pool.of(rows, places) for places in chosen.clone().split(members)]
+        if resampling != "distinct":
+            for pool in pools:
+                if pool.ess < threshold * len(pool.places) * (1 - 1e-9):
+                    held = 0 if kept is None else kept.among(pool.places)
+                    chosen[pool.places] = pool.chosen(draws, resampling, held)
+                    rows = pool.levelled(rows)
+                    resampled += 1
+            rows = rows.select(chosen)
+        elif threshold > 0:
+            step = descend(draws, rows, ahead, [pool.places for pool in pools])
+            rows, chosen, given = step.rows, step.parent, step.token
+            resampled += step.chosen
+        root = root[chosen]
         rows = extend(draws, target, rows, ahead, chosen, given)
         if watch is not None:
             rate = rows.log_prob / (rows.batch.length + 1)
@@ -276,7 +288,7 @@ class Pool:
             return torch.inf
         return float(1 / self.log_weight.softmax(0).square().sum())
 
-    def chosen(self, draws: Draws, resampling: Scheme, held: int = 0) -> Tensor:
+    def chosen(self, draws: Draws, resampling: OfRows, held: int = 0) -> Tensor:
         """int64 [M]: the row to copy to each of the places; the first ``held`` stay as they are."""
         weight, count = self.log_weight.softmax(0), len(self.places) - held
         drawn = self.places[ancestors(draws, weight, count, resampling)]
