@@ -13,6 +13,7 @@ from ergotext.commands.calibrate import calibrate
 from ergotext.commands.console import quit_by_signals, run
 from ergotext.commands.diagnose import diagnose
 from ergotext.commands.evaluate import evaluate
+from ergotext.commands.generate import generate
 from ergotext.commands.index import index
 from ergotext.commands.infill import infill
 from ergotext.commands.paraphrase import paraphrase
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 app.command()(write)
 app.command()(retrieve)
+app.command()(generate)
 app.command()(infill)
 app.command()(paraphrase)
 app.command()(sample)
