@@ -120,7 +120,8 @@ class Generations(Sequence[Generation]):
         """A line for each text, its fields and the other choices below it, and one on all."""
         lines = []
         for one in self.found:
-            lines.append(f"{as_line(one.text)}  [{self._certain(one)}, log p {one.log_prob:.1f}]")
+            told = f"{self._certain(one)}log p {one.log_prob:.1f}"
+            lines.append(f"{as_line(one.text)}  [{told}]")
             for path, values in one.fields.items():
                 lines.append(f"  {as_line(path)}: {_listed(values)}")
         if len(self.alternatives) > 1:
@@ -130,8 +131,9 @@ class Generations(Sequence[Generation]):
     def _certain(self, one: Generation) -> str:
         low, high = one.bounds
         if self.estimate is not None and high - low > CLOSE:
-            return f"p about {one.probability:.2g}"
-        return f"p {_number(one.bounds)}"
+            return f"p about {one.probability:.2g}, "
+        # Bounds that say nothing are not shown.
+        return "" if low < CLOSE and high > 1 - CLOSE else f"p {_number(one.bounds)}, "
 
     def json(self, prompt: Any, ascii_only: bool = False) -> str:
         """One JSON object for each text and line."""
