@@ -1,11 +1,13 @@
 """Power sampling: p to the power α over many tokens, by smc and by chains that rewrite suffixes.
 
-    python benchmarks/power.py --alpha 4 --tokens 128 --rows 32 --seeds 10
+    python benchmarks/power.py --alpha 4 --tokens 128 --rows 32 --islands 1 --seeds 10
 
-Prints the standard deviation of log Z over the seeds, the distinct ancestors of each run, its CPU
-seconds over those of free decoding of as many rows and tokens with the same model, and the mean
-log p of what it draws. ``--suffix`` adds the chains that are usual for this (Karan and Du 2025): as
-many as fit into ``--chains``, for as many CPU seconds as a run of smc took on average.
+Texts are the first ``--tokens`` of what the model goes on to write, cut there. Prints the standard
+deviation of log Z over the seeds, the distinct ancestors and texts of each run, its CPU seconds
+over those of free decoding of ``--rows`` rows of as many tokens with the same model, and the mean
+log p of what it draws. ``--particles`` go side by side, by default as many as rows. ``--suffix``
+adds the chains that are usual for this (Karan and Du 2025): as many as fit into ``--chains``, for
+as many CPU seconds as a run of smc took on average.
 """
 
 from __future__ import annotations
@@ -45,7 +47,11 @@ def main() -> None:
     parser.add_argument("--alpha", type=float, default=4.0)
     parser.add_argument("--tokens", type=int, default=128)
     parser.add_argument("--rows", type=int, default=32)
+    parser.add_argument("--particles", type=int, default=None)
+    parser.add_argument("--context", default=CONTEXT)
+    parser.add_argument("--resampling", default="auto")
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--ramp", type=int, default=0)
     parser.add_argument("--islands", type=int, default=None)
     parser.add_argument("--threads", type=int, default=1)
@@ -54,19 +60,27 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     warnings.simplefilter("ignore")
-    fluent = et.fluency(et.load(arguments.model), CONTEXT)
-    plain, powered = 1.0 * fluent, arguments.alpha * fluent
+    fluent = et.fluency(et.load(arguments.model), arguments.context, end=arguments.tokens)
+    whole = et.length(arguments.tokens, 0.05)
+    plain, powered = 1.0 * fluent, arguments.alpha * fluent + whole
+    particles = arguments.particles or arguments.rows
     decoding, usual = free(plain, arguments.tokens, arguments.rows)
     print(f"free decoding: CPU {decoding:.1f} s, mean log p {usual:.1f}", flush=True)
     began = time.process_time()
-    sampler = SMC(powered, arguments.tokens, ramp=arguments.ramp, islands=arguments.islands)
+    sampler = SMC(
+        powered,
+        arguments.tokens,
+        ramp=arguments.ramp,
+        islands=arguments.islands,
+        resampling=arguments.resampling,
+    )
     made = time.process_time() - began
     scorer = fluent.scorer
     log_z, seconds, ancestors, log_prob = [], [], [], []
-    for seed in range(arguments.seeds):
+    for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
         powered.forget()
         began = time.process_time()
-        found = sampler.draw(SeededDraws(seed), arguments.rows)
+        found = sampler.draw(SeededDraws(seed), particles)
         seconds.append(time.process_time() - began)
         assert isinstance(found, Particles)
         log_z.append(found.log_z)
@@ -74,17 +88,17 @@ def main() -> None:
         log_prob.append(float(found.weights @ scorer.log_prob(found.batch)))
         print(
             f"  seed {seed}: log Z {log_z[-1]:.2f} ± {found.log_z_stderr:.2f}, {ancestors[-1]} "
-            f"ancestors ({found.ancestors:.1f} effective), mean log p {log_prob[-1]:.1f}, mean "
-            f"length {float(found.weights @ found.batch.length.double()):.0f}, CPU "
-            f"{seconds[-1]:.1f} s",
+            f"ancestors ({found.ancestors:.1f} effective), {len(set(found.batch.rows()))} texts "
+            f"worth {found.ess:.1f}, mean log p {log_prob[-1]:.1f}, CPU {seconds[-1]:.1f} s",
             flush=True,
         )
     spread = float(np.std(log_z, ddof=1)) if len(log_z) > 1 else float("nan")
     print(
-        f"smc, p^{arguments.alpha:g}, {arguments.rows} rows of at most {arguments.tokens} tokens: "
-        f"sd of log Z {spread:.2f} over {len(log_z)} seeds, ancestors {min(ancestors)} to "
-        f"{max(ancestors)}, CPU {np.mean(seconds):.1f} s a run ({made:.1f} s before), "
-        f"{np.mean(seconds) / decoding:.2f} × free decoding, mean log p {np.mean(log_prob):.1f}"
+        f"smc ({sampler.resampling}), p^{arguments.alpha:g}, {particles} particles of at most "
+        f"{arguments.tokens} tokens: sd of log Z {spread:.2f} over {len(log_z)} seeds, ancestors "
+        f"{min(ancestors)} to {max(ancestors)}, CPU {np.mean(seconds):.1f} s a run "
+        f"({made:.1f} s before), {np.mean(seconds) / decoding:.2f} × free decoding, mean log p "
+        f"{np.mean(log_prob):.1f}"
     )
     if arguments.suffix:
         chains(powered, arguments, float(np.mean(seconds)))

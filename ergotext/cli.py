@@ -12,8 +12,10 @@ import typer
 from ergotext.commands.calibrate import calibrate
 from ergotext.commands.console import quit_by_signals, run
 from ergotext.commands.diagnose import diagnose
+from ergotext.commands.doctor import doctor
 from ergotext.commands.evaluate import evaluate
 from ergotext.commands.generate import generate
+from ergotext.commands.help import EXIT_CODES, of
 from ergotext.commands.index import index
 from ergotext.commands.infill import infill
 from ergotext.commands.paraphrase import paraphrase
@@ -28,25 +30,29 @@ from ergotext.commands.write import write
 app = typer.Typer(
     name="ergotext",
     help="Text as a sample from an energy.",
+    epilog=EXIT_CODES,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.command()(write)
-app.command()(retrieve)
-app.command()(generate)
-app.command()(infill)
-app.command()(paraphrase)
-app.command()(sample)
-app.command()(samplers)
-app.command()(evaluate)
-app.command()(calibrate)
-app.command()(read)
-app.command()(diagnose)
-app.command()(train)
-app.command()(train_lookahead)
+for command in (
+    write,
+    retrieve,
+    generate,
+    infill,
+    paraphrase,
+    sample,
+    samplers,
+    doctor,
+    evaluate,
+    calibrate,
+    read,
+    diagnose,
+    train,
+    train_lookahead,
+):
+    app.command(**of(command.__name__.replace("_", "-")))(command)
 app.add_typer(index, name="index")
 
 

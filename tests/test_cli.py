@@ -84,10 +84,10 @@ def test_forms_are_shown(capsys, model_folder) -> None:
         (["--words", "9-2"], "given as 8-15, the smaller number first"),
         (["--without", "sun"], "'sun' is both demanded and excluded"),
         (["--words", "1-1", "dog", "cat"], "3 keywords cannot stand in 1 word"),
-        (["|"], "has no alternatives"),
+        (["|"], "has an empty alternative"),
         (["--max-length", "0"], "--max-length"),
         ([*"abcdefghijkl", "--max-length", "5"], "keywords alone take"),
-        (["|dog|", "--words", "0-1"], "2 keywords cannot stand in 1 word"),
+        (["dog|cat", "--words", "0-1"], "2 keywords cannot stand in 1 word"),
         (["ice cream", "--without", "cream"], "contains the excluded 'cream'"),
     ],
 )

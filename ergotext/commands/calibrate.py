@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from ergotext.commands.options import FLOAT32, Device, Dtype, Threads
-from ergotext.commands.retrieve import AUTO, LOOKAHEAD, RETRIEVER, LookAheadName
-from ergotext.commands.texts import check_model
+from ergotext.commands.groups import grouped
+from ergotext.commands.retrieval_options import AUTO, LookAheadChoice, RetrieverModel
 
 
+@grouped
 def calibrate(
     data: Annotated[
         Path,
@@ -22,10 +22,9 @@ def calibrate(
         ),
     ],
     index: Annotated[Path, typer.Option("-i", "--index", help="Index of the knowledge base.")],
-    model: Annotated[
-        str, typer.Option(help="Model: a folder, bundled name, .gguf file or hub id.")
-    ] = RETRIEVER,
-    lookahead: Annotated[LookAheadName, typer.Option(help=LOOKAHEAD)] = AUTO,
+    *,
+    lm: RetrieverModel,
+    lookahead: LookAheadChoice = AUTO,
     none: Annotated[
         float,
         typer.Option(
@@ -38,9 +37,6 @@ def calibrate(
     limit: Annotated[
         int | None, typer.Option(min=1, help="Read only the first N questions.")
     ] = None,
-    device: Device = "auto",
-    dtype: Dtype = FLOAT32,
-    threads: Threads = None,
 ) -> None:
     """Calibrate probabilities on questions about your own base.
 
@@ -49,19 +45,19 @@ def calibrate(
     """
     from ergotext.tasks.evaluation.checks import check_calibration
 
-    check_model(model, device)
+    lm.check()
     questions = check_calibration(data, index, lookahead.value, limit)
     from ergotext.tasks.evaluation.calibrate import calibrated_index
 
     done, path = calibrated_index(
         questions,
         index,
-        model=model,
+        model=lm.model,
         lookahead=lookahead.value,
         none=none,
-        device=device,
-        dtype=dtype.value,
-        threads=threads,
+        device=lm.device,
+        dtype=lm.dtype.value,
+        threads=lm.threads,
     )
     typer.echo(done.text())
     typer.echo(f"written to {path}")

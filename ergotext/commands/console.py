@@ -19,11 +19,15 @@ from types import FrameType
 from typing import Any, ClassVar, Protocol
 
 import typer
+from typer.completion import shell_complete
 
 from ergotext.errors import ErgotextError, InputError
 from ergotext.support.files import write_text
 from ergotext.support.suggestions import meant
 
+NAME = "ergotext"
+COMPLETE = "_ERGOTEXT_COMPLETE"
+"""Variable by which a shell asks for completions."""
 INTERRUPTED = 130
 """Exit code of a process that Ctrl-C ended, as shells have it."""
 UNEXPECTED = "unexpected"
@@ -191,10 +195,14 @@ def run(app: typer.Typer, arguments: list[str] | None) -> int:
     try:
         # Not called, but taken apart: a call makes a Ctrl-C of EOFError, and leaves at EPIPE.
         command = typer.main.get_command(app)
-        with command.make_context("ergotext", given, obj=asked) as context:
+        if (wanted := os.environ.get(COMPLETE)) and arguments is None:
+            return shell_complete(command, {}, NAME, COMPLETE, wanted)
+        with command.make_context(NAME, given, obj=asked) as context:
             command.invoke(context)
     except typer.Exit as error:
         return error.exit_code
+    except SystemExit as error:  # typer's options that print or install a completion
+        return int(error.code or 0)
     except BaseException as error:
         if isinstance(error, typer.TyperException) and type(error).__name__ == "NoArgsIsHelpError":
             typer.echo(error.format_message(), err=True)

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
 from ergotext.commands.console import place
-from ergotext.commands.options import FLOAT32, Device, Dtype, Threads
-from ergotext.commands.retrieve import (
-    AUTO,
-    LOOKAHEAD,
-    PREFIXES,
-    RETRIEVER,
+from ergotext.commands.groups import grouped
+from ergotext.commands.retrieval_options import (
     LookAheadName,
-    ModelProbability,
-    Temperature,
+    RetrieverModel,
+    ScoredProbabilities,
+    ScoredSearch,
 )
-from ergotext.commands.texts import check_model
 
 if TYPE_CHECKING:
     from ergotext.tasks.evaluation.report import Evaluation
@@ -36,6 +33,63 @@ class EngineName(StrEnum):
 LOCAL = EngineName.local
 
 
+@dataclass(frozen=True)
+class WorkOptions:
+    """Where the questions are answered."""
+
+    TITLE: ClassVar = "Work"
+    engine: Annotated[
+        EngineName,
+        typer.Option(
+            help="Run in this process (local) or in Ray actors (ray; needs the extra ray)."
+        ),
+    ] = LOCAL
+    workers: Annotated[int, typer.Option(min=1, help="Number of Ray actors.")] = 2
+
+
+@dataclass(frozen=True)
+class ScoredFiles:
+    """What is scored, and where what is found goes."""
+
+    TITLE: ClassVar = "Files"
+    index: Annotated[
+        Path | None, typer.Option("-i", "--index", help="Index of the knowledge base.")
+    ] = None
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="File for the predictions, JSON lines; an interrupted run continues from it.",
+        ),
+    ] = None
+    predictions: Annotated[
+        Path | None,
+        typer.Option(
+            help="Score these predictions (JSON lines with id and answer) instead of running a "
+            "model."
+        ),
+    ] = None
+    plot: Annotated[
+        Path | None, typer.Option(help="Save a plot of reliability and abstention to this .png.")
+    ] = None
+
+    def check_scoring(self, data: Path, predictions: Path) -> None:
+        """See that predictions can be scored: nothing goes beside them but a plot."""
+        from ergotext.tasks.evaluation.checks import check_apart
+        from ergotext.tasks.plot import check_plot
+
+        if self.index or self.output:
+            raise typer.BadParameter(
+                "--predictions cannot be combined with -i or -o", param_hint="--predictions"
+            )
+        if self.plot is not None:
+            check_plot(self.plot)
+            read = {"data": data, "predictions": predictions}
+            check_apart({f"the plot {self.plot}": self.plot}, read)
+
+
+@grouped
 def evaluate(
     data: Annotated[
         Path,
@@ -45,57 +99,15 @@ def evaluate(
             "object, or a title.",
         ),
     ],
-    index: Annotated[
-        Path | None, typer.Option("-i", "--index", help="Index of the knowledge base.")
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            help="File for the predictions, JSON lines; an interrupted run continues from it.",
-        ),
-    ] = None,
-    predictions: Annotated[
-        Path | None,
-        typer.Option(
-            help="Score these predictions (JSON lines with id and answer) instead of running a "
-            "model."
-        ),
-    ] = None,
-    model: Annotated[
-        str, typer.Option(help="Model: a folder, bundled name, .gguf file or hub id.")
-    ] = RETRIEVER,
+    *,
+    files: ScoredFiles,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Evaluate only the first N questions.")
     ] = None,
-    beams: Annotated[int, typer.Option(min=1, help="Beam width.")] = 10,
-    lookahead: Annotated[LookAheadName, typer.Option(help=LOOKAHEAD)] = AUTO,
-    anywhere: Annotated[
-        bool,
-        typer.Option(
-            "--anywhere",
-            help="Search all entries, without look-ahead, not only those whose subject occurs in "
-            "the question.",
-        ),
-    ] = False,
-    prompt: Annotated[str | None, typer.Option(help="Prompt template with {question}.")] = None,
-    prefixes: Annotated[int, typer.Option(min=0, help=PREFIXES)] = 0,
-    model_probability: ModelProbability = False,
-    temperature: Temperature = None,
-    engine: Annotated[
-        EngineName,
-        typer.Option(
-            help="Run in this process (local) or in Ray actors (ray; needs the extra ray)."
-        ),
-    ] = LOCAL,
-    workers: Annotated[int, typer.Option(min=1, help="Number of Ray actors.")] = 2,
-    device: Device = "auto",
-    dtype: Dtype = FLOAT32,
-    threads: Threads = None,
-    plot: Annotated[
-        Path | None, typer.Option(help="Save a plot of reliability and abstention to this .png.")
-    ] = None,
+    search: ScoredSearch,
+    probability: ScoredProbabilities,
+    lm: RetrieverModel,
+    work: WorkOptions,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the scores as one JSON object.")
     ] = False,
@@ -105,60 +117,47 @@ def evaluate(
     Answers come from an index. The scores are those of KgCLUE for triples, accuracy and mean
     reciprocal rank for titles (an index built with --columns key).
     """
-    from ergotext.tasks.evaluation.checks import check, check_apart
+    from ergotext.tasks.evaluation.checks import check
     from ergotext.tasks.evaluation.scoring import score
-    from ergotext.tasks.plot import check_plot
 
-    if predictions is not None:
-        if index or output:
-            raise typer.BadParameter(
-                "--predictions cannot be combined with -i or -o", param_hint="--predictions"
-            )
-        if plot is not None:
-            check_plot(plot)
-            check_apart({f"the plot {plot}": plot}, {"data": data, "predictions": predictions})
-        _tell(score(data, predictions, limit), as_json, plot)
+    if files.predictions is not None:
+        files.check_scoring(data, files.predictions)
+        _tell(score(data, files.predictions, limit), as_json, files.plot)
         return
-    if index is None or output is None:
-        missing = "-i" if index is None else "-o"
+    if files.index is None or files.output is None:
+        missing = "-i" if files.index is None else "-o"
         raise typer.BadParameter(
             "missing; give an index (-i) and an output (-o), or --predictions", param_hint=missing
         )
-    place(output)
+    place(files.output)
     config = {
         "data": str(data),
-        "index": str(index),
-        "output": str(output),
-        "model": model,
+        "index": str(files.index),
+        "output": str(files.output),
         "limit": limit,
-        "beams": beams,
-        "lookahead": lookahead.value,
-        "anywhere": anywhere,
-        "prompt": prompt,
-        "prefixes": prefixes,
-        "temperature": temperature,
-        "model_probability": model_probability,
-        "engine": engine.value,
-        "workers": workers,
-        "device": device,
-        "dtype": dtype.value,
-        "threads": threads,
-        "plot": None if plot is None else str(plot),
+        "plot": None if files.plot is None else str(files.plot),
+        **vars(search) | {"lookahead": search.lookahead.value},
+        **vars(probability),
+        **vars(lm) | {"dtype": lm.dtype.value},
+        **vars(work) | {"engine": work.engine.value},
     }
     questions = check(config)
-    check_model(model, device)
+    lm.check()
     # What is wrong was said before torch is imported, which takes seconds.
     from ergotext.tasks.evaluation import evaluate as task
     from ergotext.tasks.retrieval.lookahead.learned import lookahead_named
     from ergotext.tasks.retrieval.lookahead.own import own_calibration
 
-    joint = not (anywhere or model_probability or lookahead is LookAheadName.none)
-    if joint and (ahead := lookahead_named(lookahead.value, model)) is not None:
-        _, warning = own_calibration(index, model, ahead)
-        if warning is not None:
-            typer.echo(warning, err=True)
+    warning = None
+    known = search.lookahead is not LookAheadName.none
+    joint = known and not (search.anywhere or probability.model_probability)
+    if joint and (ahead := lookahead_named(search.lookahead.value, lm.model)) is not None:
+        _, warning = own_calibration(files.index, lm.model, ahead)
     make = partial(task.retriever_of, config)
-    _tell(task.evaluate(config, make, questions=questions), as_json, plot)
+    done = task.evaluate(config, make, questions=questions)
+    if warning is not None:  # of scores; an error stands alone
+        typer.echo(warning, err=True)
+    _tell(done, as_json, files.plot)
 
 
 def _tell(done: Evaluation, as_json: bool, plot: Path | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
@@ -36,6 +36,7 @@ class EndName(StrEnum):
 class ConstraintOptions:
     """What the texts must be: one of these."""
 
+    TITLE: ClassVar = "Constraint"
     schema: Annotated[str | None, typer.Option(help="JSON schema, or the file with it.")] = None
     regex: Annotated[
         str | None, typer.Option(help="Regular expression that the whole text must match.")
@@ -76,6 +77,7 @@ class ConstraintOptions:
 class ChoosingOptions:
     """How texts are chosen, and how many."""
 
+    TITLE: ClassVar = "Texts"
     count: Annotated[int, typer.Option("-n", min=1, help="Number of texts for each prompt.")] = 1
     method: Annotated[
         MethodName,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from inspect import Parameter, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_args, get_type_hints
 
 import typer
+from typer.models import OptionInfo
 
 from ergotext.commands.options import (
     FLOAT32,
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 class ModelOptions:
     """Which model, and how it runs."""
 
+    TITLE: ClassVar = "Model"
     model: Model = "smollm2"
     dtype: Dtype = FLOAT32
     device: Device = "auto"
@@ -56,6 +59,7 @@ class ModelOptions:
 class SearchOptions:
     """How texts are looked for."""
 
+    TITLE: ClassVar = "Search"
     sampler: Writer = SMC
     particles: Particles = None
     chains: EditedChains = None
@@ -82,6 +86,7 @@ class SearchOptions:
 class OutputOptions:
     """How many texts are shown, as what and where."""
 
+    TITLE: ClassVar = "Output"
     count: Count = 3
     as_json: AsJson = False
     output: OutFile = None
@@ -91,6 +96,7 @@ class OutputOptions:
 class TrainingFiles:
     """What is trained on, and what is scored."""
 
+    TITLE: ClassVar = "Files"
     questions: Annotated[Path, typer.Argument(help="Training questions, JSON lines.")]
     dev: Annotated[
         Path, typer.Option(help="Dev questions: scored during training, never trained on.")
@@ -116,6 +122,16 @@ class TrainingFiles:
         load(self.index)
 
 
+def _titled(annotation: Any, title: str | None) -> Any:
+    """The annotation of an option, with the title below which the help shows it."""
+    kind, *told = get_args(annotation)
+    told = [copy(one) if isinstance(one, OptionInfo) else one for one in told]
+    for one in told:
+        if isinstance(one, OptionInfo):
+            one.rich_help_panel = one.rich_help_panel or title
+    return Annotated[(kind, *told)]
+
+
 def grouped(command: Callable[..., None]) -> Callable[..., None]:
     """A command for typer whose parameters of a dataclass are options, one for each field."""
     hints, groups = get_type_hints(command, include_extras=True), dict[str, Any]()
@@ -126,12 +142,12 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
             options.append(parameter.replace(annotation=kind, kind=Parameter.KEYWORD_ONLY))
             continue
         groups[name], each = kind, get_type_hints(kind, include_extras=True)
+        title = getattr(kind, "TITLE", None)
         for one in fields(kind):
             default = Parameter.empty if one.default is MISSING else one.default
+            told = _titled(each[one.name], title)
             options.append(
-                Parameter(
-                    one.name, Parameter.KEYWORD_ONLY, default=default, annotation=each[one.name]
-                )
+                Parameter(one.name, Parameter.KEYWORD_ONLY, default=default, annotation=told)
             )
 
     def flat(**given: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ergotext.commands.console import Output, place, report
+from ergotext.commands.help import of
 
 index = typer.Typer(
     help="Build, change and inspect index files.",
@@ -34,7 +35,7 @@ SameColumns = Annotated[
 ]
 
 
-@index.command("build")
+@index.command("build", **of("index build"))
 def index_build(
     lines: LinesFile,
     output: Annotated[Path, typer.Option("-o", "--output", help="The index file to write.")],
@@ -72,7 +73,7 @@ def index_build(
     report(build(lines, output, tokenizer=tokenizer, columns=schema, strict=strict))
 
 
-@index.command("add")
+@index.command("add", **of("index add"))
 def index_add(
     file: IndexFile,
     lines: LinesFile,
@@ -89,7 +90,7 @@ def index_add(
     report(add(file, lines, tokenizer=tokenizer, columns=columns, strict=strict))
 
 
-@index.command("remove")
+@index.command("remove", **of("index remove"))
 def index_remove(
     file: IndexFile,
     lines: LinesFile,
@@ -106,7 +107,7 @@ def index_remove(
     report(remove(file, lines, tokenizer=tokenizer, columns=columns, strict=strict))
 
 
-@index.command("info")
+@index.command("info", **of("index info"))
 def index_info(
     file: IndexFile,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -118,7 +119,7 @@ def index_info(
     typer.echo(found.json() if as_json else found.text())
 
 
-@index.command("get")
+@index.command("get", **of("index get"))
 def index_get(
     file: IndexFile,
     prefix: Annotated[str, typer.Argument(help="Prefix of the keys; '' for all.")],
@@ -140,7 +141,7 @@ def index_get(
     typer.echo(below.text(count), err=True)
 
 
-@index.command("verify")
+@index.command("verify", **of("index verify"))
 def index_verify(file: IndexFile) -> None:
     """Read the whole index and check its checksums."""
     from ergotext.tasks.index import check

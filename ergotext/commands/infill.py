@@ -9,7 +9,7 @@ import typer
 from ergotext.commands.console import Output, standard_input
 from ergotext.commands.groups import ModelOptions, OutputOptions, SearchOptions, grouped
 from ergotext.commands.options import Context
-from ergotext.commands.texts import show
+from ergotext.commands.texts import each_found, show
 
 
 @grouped
@@ -43,7 +43,7 @@ def infill(
 
     results = task.infill_all(texts, lm.load(), budget, context=context)
     with emit:
-        for one, result in zip(texts, results, strict=True):
+        for k, result in each_found(texts, results, "texts got no filling"):
             best = chosen(result, shown.count)
-            records = task.as_json(best, one, emit.ascii_only)
+            records = task.as_json(best, texts[k], emit.ascii_only)
             show(emit, result, best, lm.dtype, records, shown.as_json)

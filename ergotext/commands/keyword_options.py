@@ -16,13 +16,16 @@ def keyword_of(text: str) -> Keyword:
     Raises
     ------
     InputError
-        Nothing stands beside the bars.
+        Nothing stands on one side of a bar.
     """
     if "|" not in text:
         return text
-    found = tuple(dict.fromkeys(part.strip() for part in text.split("|") if part.strip()))
-    if not found:
-        raise InputError(f"the keyword {text!r} has no alternatives: give at least one word")
+    found = tuple(dict.fromkeys(part.strip() for part in text.split("|")))
+    if "" in found:
+        raise InputError(
+            f"the keyword {text!r} has an empty alternative: put a word on both sides of each | "
+            "(throw|threw), or leave the | out"
+        )
     return found if len(found) > 1 else found[0]
 
 

@@ -8,8 +8,7 @@ import typer
 
 from ergotext.commands.console import Output, standard_input
 from ergotext.commands.groups import ModelOptions, OutputOptions, SearchOptions, grouped
-from ergotext.commands.texts import show
-from ergotext.support.words import as_line, counted
+from ergotext.commands.texts import about, each_found, show
 
 
 @grouped
@@ -52,29 +51,19 @@ def paraphrase(
     texts = lines(standard_input()) if text == "-" else [text]
     check_wordings(texts, least)
     lm.check()
-    from ergotext.samplers.weighted.samples import ZeroWeightError
     from ergotext.tasks import wordings
     from ergotext.tasks.encoders import encoders_for
     from ergotext.tasks.paraphrase import paraphrase_all
 
-    encoders, failed = encoders_for(texts, similarity), 0
+    encoders = encoders_for(texts, similarity)
     results = paraphrase_all(texts, lm.load(), budget, encoders=encoders, least=least)
     with emit:
-        for one, result in zip(texts, results, strict=True):
-            of = f"{as_line(one)!r:.60}: " if len(texts) > 1 else ""
-            if isinstance(result, ZeroWeightError):
-                if not of:
-                    raise result
-                failed += 1
-                typer.echo(f"warning: {of}{result}", err=True)
-                continue
+        for k, result in each_found(texts, results, "texts got no paraphrase"):
+            one = texts[k]
             found = wordings.others(result, one.strip(), shown.count)
             records = wordings.as_json(found, one, result, emit.ascii_only)
             notes = wordings.notes(found, result)
             show(emit, result, found, lm.dtype, records, shown.as_json, notes)
             if not found:
+                of = f"{about(one)}: " if len(texts) > 1 else ""
                 typer.echo(f"warning: {of}{wordings.NOTHING_ELSE}", err=True)
-    if failed:
-        raise typer.TyperException(
-            f"{failed:,} of {counted(len(texts), 'text')} got no paraphrase (see the warnings)"
-        )

@@ -2,135 +2,48 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ergotext.commands.console import Output, standard_input
-from ergotext.commands.options import FLOAT32, Device, Dtype, OutFile, Threads
-from ergotext.commands.texts import check_model
+from ergotext.commands.groups import grouped
+from ergotext.commands.retrieval_options import (
+    AnswerOptions,
+    AnswerOutput,
+    AnswerSearch,
+    ProbabilityOptions,
+    RetrieverModel,
+)
 from ergotext.errors import InputError
 from ergotext.support.words import counted
 
 
-class LookAheadName(StrEnum):
-    """Names of look-aheads."""
-
-    auto = "auto"
-    learned = "learned"
-    strings = "strings"
-    none = "none"
-
-
-class DecodeName(StrEnum):
-    """Decoding methods of ``retrieve``."""
-
-    beam = "beam"
-    mlm = "mlm"
-
-
-LOOKAHEAD = (
-    "Look-ahead: learned uses the one that comes with the model; strings prefers long subjects "
-    "and predicates similar to the question; auto uses learned if there is one, else strings."
-)
-DECODE = "beam decodes token by token; mlm fills in blanks after the question with a masked model."
-PREFIXES = (
-    "Prefixes to expand per question to bound the model's own probabilities, which are exact if "
-    "the index has no more entries than this; 0 for none."
-)
-ModelProbability = Annotated[
-    bool,
-    typer.Option(
-        "--model-probability",
-        help="Give the probabilities of the model alone over the whole index, with bounds, instead "
-        "of the calibrated ones of all that is known.",
-    ),
-]
-AUTO, BEAM = LookAheadName.auto, DecodeName.beam
-RETRIEVER = "tiny-retriever"
-Temperature = Annotated[
-    float | None,
-    typer.Option(help="Temperature T of the probabilities, p^(1/T). [as calibrated]"),
-]
-
-
+@grouped
 def retrieve(
     questions: Annotated[
         list[str],
         typer.Argument(
-            metavar="QUESTION...",
+            metavar="QUESTION",
             help="Questions, or - to read them from standard input, one per line.",
         ),
     ],
-    index: Annotated[Path, typer.Option("-i", "--index", help="The index file.")],
-    model: Annotated[
-        str,
-        typer.Option(
-            help="Encoder-decoder (folder or hub id), causal model or, with --decode mlm, masked "
-            "model. The index must have been built with its tokenizer."
-        ),
-    ] = RETRIEVER,
-    decode: Annotated[DecodeName, typer.Option(help=DECODE)] = BEAM,
-    k: Annotated[int, typer.Option("-k", min=1, help="Answers per question.")] = 5,
-    beams: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Beam width; with --decode mlm, entries of each length that are scored twice. "
-            "[10, or k]",
-        ),
-    ] = None,
-    threshold: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            max=1,
-            help="Give no answer if the best one is less probable than this; 0 for an answer in "
-            "any case. [no answer if the base probably does not have it]",
-        ),
-    ] = None,
-    coverage: Annotated[
-        float | None,
-        typer.Option(
-            help="Give sets of answers, of any size, that hold the right entry of at least this "
-            "share of questions (0.9, say), on average over questions like those of the "
-            "calibration.",
-        ),
-    ] = None,
-    lookahead: Annotated[LookAheadName, typer.Option(help=LOOKAHEAD)] = AUTO,
-    anywhere: Annotated[
-        bool,
-        typer.Option(
-            "--anywhere",
-            help="Search all entries, not only those whose subject occurs in the question.",
-        ),
-    ] = False,
-    prompt: Annotated[
-        str | None,
-        typer.Option(help="Prompt template with {question} and, for mlm, {answer}."),
-    ] = None,
-    prefixes: Annotated[int, typer.Option(min=0, help=PREFIXES)] = 2048,
-    model_probability: ModelProbability = False,
-    temperature: Temperature = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Questions per batch.")] = 32,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Answer only the first N questions.")
-    ] = None,
-    dtype: Dtype = FLOAT32,
-    device: Device = "auto",
-    threads: Threads = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON, one object per question.")
-    ] = False,
-    output: OutFile = None,
+    index: Annotated[
+        Path, typer.Option("-i", "--index", help="The index file.", rich_help_panel="Index")
+    ],
+    *,
+    wanted: AnswerOptions,
+    search: AnswerSearch,
+    probability: ProbabilityOptions,
+    lm: RetrieverModel,
+    shown: AnswerOutput,
 ) -> None:
     """Answer questions with entries of an index.
 
     The most probable entries under a model come first.
     """
-    emit = Output(output, index)
+    emit = Output(shown.output, index)
     from ergotext.lm.trie.file import load as load_index
     from ergotext.support.words import check_texts
 
@@ -141,7 +54,7 @@ def retrieve(
         )
     asked = _lines(standard_input()) if questions == ["-"] else questions
     check_texts(asked, "questions")
-    check_model(model, device)
+    lm.check()
     load_index(index)
     # What is wrong was said before torch is imported, which takes seconds.
     from ergotext.tasks.retrieval.calibration import UNFITTED
@@ -151,51 +64,55 @@ def retrieve(
     from ergotext.tasks.retrieval.retriever import NAMELESS, answers, opened
 
     retriever = opened(
-        model,
+        lm.model,
         index,
-        prompt=prompt,
-        device=device,
-        dtype=dtype.value,
-        threads=threads,
-        decode=decode.value,
+        prompt=search.prompt,
+        device=lm.device,
+        dtype=lm.dtype.value,
+        threads=lm.threads,
+        decode=search.decode.value,
     )
-    ahead = lookahead_named(lookahead.value, model, decode.value)
-    joint = ahead is not None and retriever.triples and not anywhere and not model_probability
-    calibration = None
+    ahead = lookahead_named(search.lookahead.value, lm.model, search.decode.value)
+    joint = (
+        ahead is not None
+        and retriever.triples
+        and not (search.anywhere or probability.model_probability)
+    )
+    calibration, notes = None, [NAMELESS] if retriever.nameless else []
     if joint:
         assert ahead is not None
-        calibration, warning = own_calibration(index, model, ahead)
+        calibration, warning = own_calibration(index, lm.model, ahead)
         if warning is None and calibration is None and (warning := retriever.misfit(None, ahead)):
             calibration = UNFITTED
         if warning:
-            typer.echo(warning, err=True)
+            notes.insert(0, warning)
     found = answers(
         retriever,
-        asked[:limit],
+        asked[: wanted.limit],
         lookahead=ahead,
-        anywhere=anywhere,
-        k=k,
-        beams=beams,
-        prefixes=prefixes,
-        temperature=temperature_for(model, temperature, joint),
-        model_probability=model_probability,
+        anywhere=search.anywhere,
+        k=wanted.k,
+        beams=search.beams,
+        prefixes=probability.prefixes,
+        temperature=temperature_for(lm.model, probability.temperature, joint),
+        model_probability=probability.model_probability,
         calibration=calibration,
-        threshold=threshold,
-        coverage=coverage,
-        batch_size=batch_size,
+        threshold=wanted.threshold,
+        coverage=wanted.coverage,
+        batch_size=wanted.batch_size,
     )
-    if retriever.nameless:
-        typer.echo(NAMELESS, err=True)
     lost, promised = 0, None
     with emit:
         for question, hits in found:
+            while notes:  # of answers; an error stands alone
+                typer.echo(notes.pop(0), err=True)
             promised = hits.answer_set
             lost += hits.subject == "none"
-            emit(hits.json(question, emit.ascii_only) if as_json else hits.shown(question))
-        if promised is not None and not as_json:
+            emit(hits.json(question, emit.ascii_only) if shown.as_json else hits.shown(question))
+        if promised is not None and not shown.as_json:
             emit(f"({promised.guarantee})")
     if lost:
-        typer.echo(_unanswered(lost, len(asked[:limit])), err=True)
+        typer.echo(_unanswered(lost, len(asked[: wanted.limit])), err=True)
 
 
 def _lines(text: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
@@ -33,6 +33,7 @@ class Flags:
 class SamplerFlags(Flags):
     """Which sampler, and how much of it."""
 
+    TITLE: ClassVar = "Sampler"
     sampler: Annotated[
         str | None,
         typer.Option(
@@ -68,6 +69,7 @@ class SamplerFlags(Flags):
 class EnergyFlags(Flags):
     """The terms of the energy."""
 
+    TITLE: ClassVar = "Energy"
     keyword: Annotated[
         list[str] | None,
         typer.Option("--keyword", help="Word that must occur; repeatable, in this order."),
@@ -96,6 +98,7 @@ class EnergyFlags(Flags):
 class RunFlags(Flags):
     """What the texts stand in, and how the chains run."""
 
+    TITLE: ClassVar = "Run"
     context: Annotated[
         str | None, typer.Option(help="Text to condition on, not shown in the output. ['']")
     ] = None
@@ -127,6 +130,7 @@ class RunFlags(Flags):
 class ModelFlags(Flags):
     """Which model, and how it runs."""
 
+    TITLE: ClassVar = "Model"
     model: Annotated[
         str | None,
         typer.Option(help="Model: a bundled name, folder, .gguf file or hub id. [smollm2]"),
@@ -146,6 +150,7 @@ class ModelFlags(Flags):
 class SavedFiles:
     """What is saved of a run, beside its checkpoint."""
 
+    TITLE: ClassVar = "Output"
     plot: Annotated[
         Path | None,
         typer.Option(help="Save a plot of the chains' energy traces and ranks to this .png."),
@@ -166,6 +171,14 @@ def sample(
     config: Annotated[
         Path | None, typer.Option(help="TOML file of options; flags override it.")
     ] = None,
+    show_config: Annotated[
+        bool,
+        typer.Option(
+            "--show-config",
+            help="Print the settings of the run and where each comes from (flag, file, default), "
+            "and do nothing else.",
+        ),
+    ] = False,
     by: SamplerFlags,
     energy: EnergyFlags,
     run: RunFlags,
@@ -195,6 +208,9 @@ def sample(
     check_inputs(told)
     others = ["plot"] * (plot is not None) + ["resume"] * resume
     told, why = with_sampler(told, *others)
+    if show_config:
+        emit(table.shown(config, flags, told))
+        return
     record_file = beside(output) if emit.path is not None else None
     check(told, resume=resume, plot=plot, others=[config, output, record_file])
     from ergotext.tasks import sample as task

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, cast
 
 import typer
@@ -10,6 +10,7 @@ import typer
 from ergotext.commands.console import Interrupted, Output
 from ergotext.commands.options import DtypeName
 from ergotext.support.threads import use_threads
+from ergotext.support.words import as_line
 
 if TYPE_CHECKING:
     from ergotext.lm.causal import CausalLM
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from ergotext.samplers.result import Result
     from ergotext.samplers.texts import Sample
     from ergotext.samplers.weighted.result import WeightedResult
+    from ergotext.samplers.weighted.samples import ZeroWeightError
 
 
 def check_model(model: str, device: str) -> None:
@@ -33,6 +35,49 @@ def load(model: str, device: str, dtype: str, threads: int | None) -> CausalLM:
 
     use_threads(threads)
     return load_causal(model, device=device, dtype=cast("Dtype", dtype))
+
+
+def each_found(
+    given: Sequence[str],
+    results: Iterable[Result | WeightedResult | ZeroWeightError],
+    nothing: str,
+) -> Iterator[tuple[int, Result | WeightedResult]]:
+    """The place of each input for which something was found, and that; a warning for the others.
+
+    Parameters
+    ----------
+    given : sequence of str
+        The inputs, as they are named in warnings.
+    results : iterable
+        One for each.
+    nothing : str
+        What is said of those without a result: "texts got no filling".
+
+    Raises
+    ------
+    ZeroWeightError
+        Nothing was found for the only one.
+    TyperException
+        Nothing was found for some of several, told after the last.
+    """
+    from ergotext.samplers.weighted.samples import ZeroWeightError
+
+    failed = 0
+    for number, (one, result) in enumerate(zip(given, results, strict=True)):
+        if not isinstance(result, ZeroWeightError):
+            yield number, result
+        elif len(given) == 1:
+            raise result
+        else:
+            failed += 1
+            typer.echo(f"warning: {about(one)}: {result}", err=True)
+    if failed:
+        raise typer.TyperException(f"{failed:,} of {len(given):,} {nothing} (see the warnings)")
+
+
+def about(given: str) -> str:
+    """What was given, in a few characters of one line."""
+    return f"{as_line(given)!r:.60}"
 
 
 def show(

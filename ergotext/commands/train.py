@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from math import isnan, nan
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
@@ -36,6 +36,7 @@ CROSS_ENTROPY = ObjectiveName.cross_entropy
 class ScheduleOptions:
     """How long a run is, and its learning rate."""
 
+    TITLE: ClassVar = "Schedule"
     steps: Annotated[int, typer.Option(help="Number of training steps, one batch each.")] = 20_000
     minutes: Annotated[float | None, typer.Option(help="Time limit in minutes.")] = None
     batch_size: Annotated[int, typer.Option(help="Batch size.")] = 32
@@ -50,6 +51,7 @@ class ScheduleOptions:
 class ExampleOptions:
     """What is learned from each example, and which examples there are."""
 
+    TITLE: ClassVar = "Examples of training"
     rivals: Annotated[
         int, typer.Option(help="Maximum number of keys to choose among (listwise).")
     ] = 16
@@ -87,6 +89,7 @@ class ExampleOptions:
 class ShapeOptions:
     """The sizes of a new model."""
 
+    TITLE: ClassVar = "New model"
     width: Annotated[int, typer.Option(help="Hidden size of a new model.")] = 256
     layers: Annotated[
         int, typer.Option(help="Layers of the encoder, and of the decoder, of a new model.")
@@ -106,6 +109,7 @@ class ShapeOptions:
 class EvaluationOptions:
     """When the dev questions are scored, and what ends a run early."""
 
+    TITLE: ClassVar = "Evaluation"
     dev_limit: Annotated[int, typer.Option(help="Number of dev questions to evaluate.")] = 500
     every: Annotated[int, typer.Option(help="Steps between evaluations and checkpoints.")] = 500
     patience: Annotated[

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
 from ergotext.commands.console import Output, standard_input
 from ergotext.commands.groups import ModelOptions, OutputOptions, SearchOptions, grouped
 from ergotext.commands.options import Context
-from ergotext.commands.texts import show
+from ergotext.commands.texts import each_found, show
 
 if TYPE_CHECKING:
     from ergotext.support.words import Keyword
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 class TextOptions:
     """What the texts are to be like."""
 
+    TITLE: ClassVar = "Text"
     in_order: Annotated[
         bool, typer.Option("--in-order", help="Keep the keywords in the order given.")
     ] = False
@@ -108,10 +109,12 @@ def write(
 
     results = write_all(sets, lm.load(), budget, demands, context=text.context)
     with emit:
-        for named, one, result in zip(given, sets, results, strict=True):
+        named = [", ".join(words) for words in given]
+        for k, result in each_found(named, results, "keyword sets got no text"):
             best = chosen(result, shown.count)
             beside = [
-                {"keywords": named, "spellings": spellings_used(each.text, one)} for each in best
+                {"keywords": given[k], "spellings": spellings_used(each.text, sets[k])}
+                for each in best
             ]
             listed = records(best, beside, emit.ascii_only)
             show(emit, result, best, lm.dtype, listed, shown.as_json)

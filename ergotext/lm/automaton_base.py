@@ -21,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ergotext.errors import InputError
-from ergotext.lm.protocols import Automaton, Classes
+from ergotext.lm.protocols import Automaton, Classes, Demanding
 from ergotext.support.arrays import Ints
+from ergotext.support.reprs import called, cut, listed, safe
 
 DEAD = -1
 MOST_KEPT = 1 << 23
@@ -49,6 +50,12 @@ class AutomatonBase(ABC):
     @abstractmethod
     def candidates(self, states: Ints) -> tuple[Ints, Ints, Ints]:
         """Flat int64 arrays (row, token, next state), by rising row and, in it, rising token."""
+
+    @safe
+    def __repr__(self) -> str:
+        said = self.demands() if isinstance(self, Demanding) else []
+        asked = f"a text that {listed(said, 6)}" if said else ""
+        return called(type(self).__name__, cut(asked, 120))
 
     def advance(self, states: Ints, tokens: Ints) -> Ints:
         row, token, to = self.candidates(states)

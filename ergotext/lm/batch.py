@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from ergotext.errors import InputError
+from ergotext.support.reprs import called, safe
+from ergotext.support.words import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +37,12 @@ class TokenBatch:
     ids: Tensor
     length: Tensor
     locked: Tensor
+
+    @safe
+    def __repr__(self) -> str:
+        least, most = (int(of(self.length)) for of in (torch.amin, torch.amax))
+        span = f"{least}–{most} tokens" if least < most else counted(most, "token")
+        return called("TokenBatch", counted(len(self.ids), "row"), f"of {span}")
 
     def __post_init__(self) -> None:
         if self.ids.ndim != 2 or self.ids.shape != self.locked.shape:

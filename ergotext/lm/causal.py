@@ -19,6 +19,7 @@ from ergotext.lm.decoding.prompts import read_prompts
 from ergotext.lm.decoding.reader import Reader
 from ergotext.lm.decoding.reduced import precision_of, reduced
 from ergotext.lm.tokenizers.vocabulary import Vocabulary
+from ergotext.support.reprs import called, quoted, safe
 
 TOKEN_BUDGET = 1024
 """Token positions in one forward pass, prefixes included. Rows share a pass side by side, so
@@ -59,6 +60,8 @@ class CausalLM:
         token_budget: int = TOKEN_BUDGET,
     ) -> None:
         self.model = model.eval()
+        self.name = str(model.config.model_type)
+        """What it was loaded as; the kind of the network where it was not."""
         self.vocabulary = vocabulary
         self.start_id = start_id
         self.end_id = end_id
@@ -73,9 +76,16 @@ class CausalLM:
         self._whole: CausalLM | None = None
         """of a copy in lower precision, the model that it is a copy of"""
 
+    @safe
     def __repr__(self) -> str:
-        given = f", given {self.vocabulary.text(self.context)!r}" if self.context else ""
-        return f"CausalLM({self.model.config.model_type}, {self.dtype}, {self.device}{given})"
+        return called("CausalLM", self.name, str(self.dtype), str(self.device), self._given())
+
+    def shown(self) -> str:
+        """Its name and its context."""
+        return ", ".join(filter(None, [self.name, self._given()]))
+
+    def _given(self) -> str:
+        return f"given {quoted(self.vocabulary.text(self.context))}" if self.context else ""
 
     @property
     def device(self) -> torch.device:

@@ -24,7 +24,7 @@ from ergotext.lm.checks import check_folder, check_model, check_tokenizer, misfi
 from ergotext.lm.conversion import first_line, quiet
 from ergotext.lm.masked import MaskedLM
 from ergotext.lm.seq2seq import Seq2SeqLM
-from ergotext.lm.sources import BUNDLED, SHIPPED, Bundled, check_device, source_of
+from ergotext.lm.sources import BUNDLED, KNOWN, Bundled, check_device, source_of
 from ergotext.lm.tokenizers.vocabulary import Vocabulary
 from ergotext.support.suggestions import meant
 
@@ -83,12 +83,18 @@ def load(
     source = source_of(name)
     model, tokenizer, masked = _pretrained(source, name, DTYPES[dtype])
     torch.nn.Module.to(model, where)
+    loaded: CausalLM | MaskedLM | Seq2SeqLM
     if model.config.is_encoder_decoder:
-        return Seq2SeqLM(model, tokenizer)
-    vocabulary = Vocabulary(tokenizer, model.get_output_embeddings().weight.shape[0])
-    if masked:
-        return MaskedLM(model, vocabulary)
-    return CausalLM(model, vocabulary, *_boundaries(tokenizer, bundled, name))
+        loaded = Seq2SeqLM(model, tokenizer)
+    else:
+        vocabulary = Vocabulary(tokenizer, model.get_output_embeddings().weight.shape[0])
+        loaded = (
+            MaskedLM(model, vocabulary)
+            if masked
+            else CausalLM(model, vocabulary, *_boundaries(tokenizer, bundled, name))
+        )
+    loaded.name = Path(name).name
+    return loaded
 
 
 def load_causal(name: str, *, device: str = "auto", dtype: Dtype = "float32") -> CausalLM:
@@ -131,11 +137,10 @@ def _pretrained(
                 with quiet(), torch.device("meta"):  # without numbers, as large as it may be
                     said = misfit(source, kind.from_config(config))
             raise ModelError(f"cannot load the model {name}: {said}") from error
-        known = [*SHIPPED, *BUNDLED]
         raise InputError(
-            f"no model {name!r}: not a bundled name ({', '.join(known)}), not a "
+            f"no model {name!r}: not a bundled name ({', '.join(KNOWN)}), not a "
             f"folder or .gguf file, and not found on the hub ({first_line(error)})"
-            f"{meant(name, known) or _advice()}"
+            f"{meant(name, KNOWN) or _advice()}"
         ) from error
     model, info = loaded
     check_model(model, info, name)

@@ -47,6 +47,8 @@ class MaskedLM:
         self, model: PreTrainedModel, vocabulary: Vocabulary, token_budget: int = TOKEN_BUDGET
     ) -> None:
         self.model = model.eval()
+        self.name = str(model.config.model_type)
+        """What it was loaded as; the kind of the network where it was not."""
         self.vocabulary = vocabulary
         self.token_budget = token_budget
         if vocabulary.tokenizer.mask_token_id is None:
@@ -63,7 +65,7 @@ class MaskedLM:
         self._check()
 
     def __repr__(self) -> str:
-        return f"MaskedLM({self.model.config.model_type}, {self.dtype}, {self.device})"
+        return f"MaskedLM({self.name}, {self.dtype}, {self.device})"
 
     @property
     def device(self) -> torch.device:

@@ -13,6 +13,7 @@ from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import NextTokenScorer, Reducible
 from ergotext.lm.text_scorer import TextScorer
 from ergotext.lm.tokenizers.vocabulary import Vocabulary
+from ergotext.support.reprs import called
 
 
 class Pooled:
@@ -57,7 +58,12 @@ class Pooled:
         self._reduced: dict[str, Pooled] = {}
 
     def __repr__(self) -> str:
-        return f"Pooled({', '.join(map(repr, self.scorers))})"
+        return called("Pooled", *map(repr, self.scorers))
+
+    def shown(self) -> str:
+        """The models, each as it shows itself."""
+        each = (getattr(one, "shown", type(one).__name__.__str__)() for one in self.scorers)
+        return " · ".join(dict.fromkeys(map(str, each)))
 
     @property
     def vocabulary(self) -> Vocabulary:

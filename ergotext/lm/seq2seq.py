@@ -44,6 +44,8 @@ class Seq2SeqLM:
         self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None = None
     ) -> None:
         self.model = model.eval()
+        self.name = str(model.config.model_type)
+        """What it was loaded as; the kind of the network where it was not."""
         self.tokenizer = tokenizer
         self.start_id = _named(model, "decoder_start_token_id")
         self.end = _named(model, "eos_token_id")
@@ -64,7 +66,7 @@ class Seq2SeqLM:
 
     def __repr__(self) -> str:
         weight = self.projection.weight
-        return f"Seq2SeqLM({self.model.config.model_type}, {weight.dtype}, {weight.device})"
+        return f"Seq2SeqLM({self.name}, {weight.dtype}, {weight.device})"
 
     def encode(self, text: str, longest: int | None = None) -> list[int]:
         """Token ids of an input, as ``read`` takes them: with what the tokenizer puts around it.

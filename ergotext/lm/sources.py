@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 from ergotext.errors import InputError
 from ergotext.lm.conversion import cache_folder, converted, expanded, make_once
 from ergotext.support.extras import install
+from ergotext.support.suggestions import meant
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,8 @@ SHIPPED = {
     for name in ("tiny-causal", "tiny-masked", "tiny-retriever")
 }
 """Models that are part of this package, trained by the scripts of the folder ``training``."""
+KNOWN = (*SHIPPED, *BUNDLED)
+"""Names of models that have no folder and no owner."""
 
 
 def source_of(name: str) -> Path | str:
@@ -118,6 +122,26 @@ def check_name(name: str) -> None:
             )
     elif name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise InputError(f"the folder {name} does not exist; give one in transformers' format")
+    elif "/" not in name and (other := meant(name, KNOWN)) and not in_hub_cache(name):
+        # So near to a name of ours that nobody means a model of the hub: those have an owner.
+        raise InputError(
+            f"no model {name!r}: not a bundled name ({', '.join(KNOWN)}), and not a folder or "
+            f".gguf file{other}"
+        )
+
+
+def hub_cache() -> Path:
+    """Folder of models from the hub, as its own library has it; found without importing that."""
+    if folder := os.environ.get("HF_HUB_CACHE"):
+        return expanded(folder)
+    home = os.environ.get("HF_HOME")
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return (expanded(home) if home else Path(base) / "huggingface") / "hub"
+
+
+def in_hub_cache(name: str) -> bool:
+    """Whether a model of this hub id was downloaded."""
+    return (hub_cache() / f"models--{name.replace('/', '--')}").is_dir()
 
 
 def check_device(name: str) -> None:

@@ -3,16 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import torch
+from torch import Tensor
 
-from ergotext.samplers.result import Result
+from ergotext.samplers.catalog import Kind
+from ergotext.samplers.run import Trace
 from ergotext.samplers.texts import Feature
+from ergotext.support.arrays import Floats
 from ergotext.support.extras import needed
 
 
-def datatree(result: Result, features: Mapping[str, Feature] | None = None) -> Any:
+class OfChains(Protocol):
+    """What is read of a ``Result``."""
+
+    @property
+    def trace(self) -> Trace: ...
+    @property
+    def energy(self) -> Tensor: ...
+    @property
+    def warm_up(self) -> int: ...
+    @property
+    def sampler(self) -> str: ...
+    @property
+    def kind(self) -> Kind: ...
+    @property
+    def stopped(self) -> str: ...
+    @property
+    def seconds(self) -> float: ...
+    @property
+    def seed(self) -> int | None: ...
+    def feature(self, of: Feature) -> Floats: ...
+
+
+def datatree(result: OfChains, features: Mapping[str, Feature] | None = None) -> Any:
     """The chains with ``chain`` and ``draw`` labels, warm-up in groups of its own.
 
     Parameters

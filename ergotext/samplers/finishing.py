@@ -19,8 +19,12 @@ from ergotext.support.arrays import Floats, Ints
 
 SHARE = 1e-3
 """Of the draws at each token, what is left to tokens after which no ending in time is known."""
-LOST = 1e-9
-"""Factor of every token of a row without a known ending in time, so that smc does not copy it."""
+LOG_LOST = -1e4
+"""In nats, of every token of a row without a known ending in time, so that smc does not copy it.
+
+More than all that a row which can end may have to write is likely to cost: else rows that write
+what is likely and cannot end weigh more than those that write what they must.
+"""
 LOOKS = 24
 """Kinds of tokens of which it is looked up, for each row and place."""
 NEAR = 32
@@ -61,7 +65,7 @@ def log_trust(
         mine = slice(bounds[place], bounds[place + 1])
         ending = automaton.ending(state)
         if ending is None or len(ending) > left + 1:
-            trust[mine] = np.log(LOST)
+            trust[mine] = LOG_LOST
             continue
         if left >= 2 * len(ending) + NEAR:
             continue

@@ -12,6 +12,7 @@ from typing import Any
 from ergotext.errors import InputError
 from ergotext.lm.protocols import Energy
 from ergotext.samplers.registry import Registered, name_of
+from ergotext.support.suggestions import meant
 
 
 def check_whole(least: int = 1, **numbers: object) -> None:
@@ -56,13 +57,19 @@ def check_new(checkpoint: Path, resume: bool) -> None:
         )
 
 
-def options_of(sampler: Registered, given: Mapping[str, Any]) -> Collection[str]:
-    """The options of a sampler; InputError if others are given."""
+def options_of(
+    sampler: Registered, given: Mapping[str, Any], others: Collection[str] = ()
+) -> Collection[str]:
+    """The options of a sampler; InputError if others are given.
+
+    ``others`` are names that stand beside the options, for one of which a wrong one may be meant.
+    """
     known = signature(sampler).parameters
     if wrong := [name for name in given if name not in known]:
+        options = [name for name in known if name != "energy"]
         raise InputError(
             f"the sampler {name_of(sampler)} has no option {', '.join(wrong)}; its options are "
-            f"{', '.join(name for name in known if name != 'energy')}"
+            f"{', '.join(options)}{meant(wrong[0], [*options, *others])}"
         )
     return known
 

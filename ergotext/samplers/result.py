@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,15 +13,22 @@ from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy
 from ergotext.samplers.base import State
 from ergotext.samplers.catalog import Kind
+from ergotext.samplers.datatree import datatree
 from ergotext.samplers.diagnostics import Diagnosis, autocorrelation
 from ergotext.samplers.run import Trace
+from ergotext.samplers.tables import LOOKED_AT, energy_table, texts_of
 from ergotext.samplers.texts import Feature, Sample, described, distinct, featured
 from ergotext.support.arrays import Floats
+from ergotext.support.extras import frame
+from ergotext.support.reprs import Listing, safe
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """Result of a run of chains.
+
+    ``len(result)`` is the number of states that averages are taken over, ``result[k]`` one of
+    them, step by step, and ``for one in result`` gives all.
 
     Averages and warnings leave the first half of the steps out: there a chain still comes from
     where it was put.
@@ -39,6 +46,62 @@ class Result:
     """What ``sample`` was asked for, defaults filled in."""
     state: State | None = field(default=None, repr=False)
     """The last one, with whatever the sampler keeps in it."""
+
+    @safe
+    def __repr__(self) -> str:
+        return self._table().text()
+
+    @safe
+    def _repr_html_(self) -> str:
+        return self._table().html()
+
+    def _table(self) -> Listing:
+        order = self.energy.flatten().argsort(stable=True)[:LOOKED_AT].tolist()
+        at = (divmod(index, self.chains) for index in order)
+        rows = ((self._row(*place).rows()[0], float(self.energy[place])) for place in at)
+        return energy_table(f"Result: {self.text()}", self.problem, rows)
+
+    def __len__(self) -> int:
+        return (self.steps + 1 - self.warm_up) * self.chains
+
+    def __iter__(self) -> Iterator[Sample]:
+        return map(self.__getitem__, range(len(self)))
+
+    def __getitem__(self, at: int) -> Sample:
+        step, chain = divmod(range(len(self))[at], self.chains)
+        return self._sample((self.warm_up + step, chain))
+
+    def to_pandas(self) -> Any:
+        """A ``pandas.DataFrame`` with a row for each state: chain, step, warm_up, energy, text.
+
+        Averages leave out the rows whose ``warm_up`` is true.
+
+        Raises
+        ------
+        InputError
+            pandas is not installed.
+        """
+        each = [(step, chain) for step in range(self.steps + 1) for chain in range(self.chains)]
+        rows = [row for batch in self.trace.states for row in batch.rows()]
+        return frame(
+            {
+                "chain": [chain for _, chain in each],
+                "step": [step for step, _ in each],
+                "warm_up": [step < self.warm_up for step, _ in each],
+                "energy": self.energy.flatten().numpy(),
+                "text": texts_of(self.problem, rows),
+            }
+        )
+
+    def to_arviz(self, features: Mapping[str, Feature] | None = None) -> Any:
+        """The chains as a labelled DataTree for ArviZ: ``samplers.datatree.datatree``.
+
+        Raises
+        ------
+        InputError
+            arviz-base is not installed, or a feature is no number.
+        """
+        return datatree(self, features)
 
     @property
     def chains(self) -> int:
@@ -133,7 +196,7 @@ class Result:
             raise InputError(
                 f"{self.sampler} is an optimiser, so its states are not samples; use best({count})"
             )
-        there = (self.steps + 1 - self.warm_up) * self.chains
+        there = len(self)
         if not 0 < count <= there:
             raise InputError(f"only {there} states to draw from, got count = {count}; run longer")
         chosen = [(2 * k + 1) * there // (2 * count) for k in range(count)]

@@ -117,7 +117,7 @@ def sample(
     check_whole(0, seed=seed)
     check_window(energy, max_length)
     factory = sampler_named(sampler)
-    known = options_of(factory, options)
+    known = options_of(factory, options, list(sample.__annotations__))
     # A file is named as it was given, and an alias by the first of its names.
     named = isinstance(sampler, str) and factory not in registered().values()
     name = sampler if named else name_of(factory)

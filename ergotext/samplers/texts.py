@@ -12,6 +12,7 @@ from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy, NextTokenScorer
 from ergotext.support.arrays import Floats
+from ergotext.support.reprs import called
 
 Place = TypeVar("Place")
 Feature = Callable[[list[str]], Sequence[float]]
@@ -33,6 +34,15 @@ class Sample:
     tokens: tuple[int, ...] = field(default=(), repr=False)
     log_weight: float | None = None
     """in nats, of a weighted draw; not normalised"""
+
+    def __repr__(self) -> str:
+        numbers = {"log_prob": self.log_prob, "energy": self.energy}
+        shown = [f"{name}={value:.2f}" for name, value in numbers.items()]
+        terms = ", ".join(f"{name!r}: {value:.2f}" for name, value in self.terms.items())
+        known = {"chain": self.chain, "step": self.step}
+        at = [f"{name}={value}" for name, value in known.items() if value is not None]
+        weight = "" if self.log_weight is None else f"log_weight={self.log_weight:.2f}"
+        return called("Sample", f"text={self.text!r}", *shown, f"terms={{{terms}}}", *at, weight)
 
     def record(self) -> dict[str, Any]:
         """The sample as JSON, without tokens."""

@@ -43,11 +43,17 @@ def hazards_of(scorer: NextTokenScorer, power: float = 1.0) -> Hazards:
     return known[power]
 
 
-def twist_of(target: Target) -> Twist:
+def twist_of(target: Target, hazards: Hazards | None = None) -> Twist:
     """The twist of a target, compiled from its automaton, its length terms and its model.
 
     For an automaton of which nothing is known beforehand it is learned from texts that the model
     writes in it, drawn with a seed of their own.
+
+    Parameters
+    ----------
+    target : Target
+    hazards : Hazards, optional
+        By default they are estimated, once for a model and a power.
     """
     if not (has_twist(target.automaton) or isinstance(target.automaton, Unconstrained)):
         return learn_twist(
@@ -62,7 +68,7 @@ def twist_of(target: Target) -> Twist:
         target.automaton,
         target.scorer,
         target.max_length,
-        hazards_of(target.scorer, target.power),
+        hazards or hazards_of(target.scorer, target.power),
         by_length=target.by_length,
     )
 

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, Validation
 from pydantic.dataclasses import dataclass
 
 from ergotext.errors import InputError
+from ergotext.support.suggestions import meant
 
 
 def _plain(value: Any) -> Any:
@@ -85,7 +86,10 @@ def sentence(error: ValidationError, names: Iterable[str]) -> str:
     place = first["loc"][0] if first["loc"] else ""
     name = [*names][place] if isinstance(place, int) else place  # a number: given by position
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
-        return f"unknown name {name!r}; the known ones are {', '.join(names)}"
+        known = list(names)
+        return (
+            f"unknown name {name!r}; the known ones are {', '.join(known)}{meant(str(name), known)}"
+        )
     if kind in ("missing", "missing_argument"):
         return f"{name} is missing"
     if kind == "value_error":

@@ -8,7 +8,7 @@ from ergotext.errors import InputError
 from ergotext.samplers.options import check_whole
 
 CHAINS, STEPS, PARTICLES = 8, 300, 64
-FINALS = 16
+FINALS = 8
 """Different texts of a run that the model itself scores at its end: what may be shown, and some
 that stand for the rest. To score all would cost what faster proposals save."""
 POWER = 1.5

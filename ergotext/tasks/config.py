@@ -15,6 +15,7 @@ from typing_extensions import TypedDict
 from ergotext.errors import InputError
 from ergotext.support.records import STRICT, check
 from ergotext.support.untrusted import read_bytes, read_text, read_toml, toml_of
+from ergotext.support.words import printable
 
 
 @with_config(STRICT)
@@ -108,6 +109,35 @@ def read(path: Path | None, flags: Mapping[str, Any]) -> dict[str, Any]:
     check(RunTable, merged, where)
     check(EnergyTable, merged["energy"], f"{where}, [energy]")
     return {name: merged[name] for name in RunTable.__annotations__ if name in merged}
+
+
+def shown(path: Path | None, flags: Mapping[str, Any], merged: Mapping[str, Any]) -> str:
+    """A run as the file would hold it, after lines that say where each value comes from.
+
+    Parameters
+    ----------
+    path, flags
+        As ``read`` was given them.
+    merged : mapping
+        What it gave, with the sampler that was chosen.
+    """
+    given = _names({name: value for name, value in flags.items() if value is not None})
+    told = _names({} if path is None else _load(path))
+    sources: dict[str, list[str]] = {}
+    for name in _names(merged):
+        source = "the command line" if name in given else str(path) if name in told else "defaults"
+        sources.setdefault(source, []).append(name)
+    lines = [f"# {printable(source)}: {', '.join(names)}" for source, names in sources.items()]
+    return "\n".join([*lines, "", as_toml(merged)])
+
+
+def _names(tables: Mapping[str, Any]) -> list[str]:
+    """Names of values, those of a table after its own: ``energy.length``."""
+    names: list[str] = []
+    for name, value in tables.items():
+        inner = value if name in ("energy", "options") and isinstance(value, Mapping) else None
+        names += [name] if inner is None else [f"{name}.{one}" for one in inner]
+    return names
 
 
 def _load(path: Path) -> dict[str, Any]:

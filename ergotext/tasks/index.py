@@ -257,7 +257,7 @@ def _changed_alone(
         )
     trie, lines = change(trie, source, columns=schema, strict=strict)
     # ``remove`` counts keys that are not there: a file removed twice is no mistake.
-    if change is add_lines and lines.read and lines.bad == lines.read:
+    if change is add_lines and lines.bad == lines.read:
         raise _no_keys(source, lines, schema)
     save(trie, index, notes, replaces=before)  # Python's ``save_trie`` takes no lock
     return _change(

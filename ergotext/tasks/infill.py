@@ -19,12 +19,13 @@ from ergotext.samplers.options import check_window
 from ergotext.samplers.result import Result
 from ergotext.samplers.texts import Sample
 from ergotext.samplers.weighted.result import WeightedResult
+from ergotext.samplers.weighted.samples import ZeroWeightError
 from ergotext.support.words import check_text
 from ergotext.tasks.budget import Budget
 from ergotext.tasks.demands import default_context
 from ergotext.tasks.given import check_blanks
 from ergotext.tasks.request import Request, text_filled
-from ergotext.tasks.searching import answers, chained
+from ergotext.tasks.searching import answers, chained, found_or_not, only
 from ergotext.tasks.texts import as_json as records
 
 ROOM, GROWN = 12, 6
@@ -33,6 +34,8 @@ STEPS = 150
 """Of chains: fewer than for a whole sentence, most of which is given here."""
 MOVES = (3.0, 2.0, 4.0, 0.0)
 """Weights of insert, delete and replace; no swaps: given texts have their places."""
+
+ONLY_BLANKS = "filled every blank: the texts hold ___ themselves; use more particles"
 
 
 def infill(
@@ -71,10 +74,11 @@ def infill(
     ------
     InputError
         There is no blank, or the model cannot write what is given.
+    ZeroWeightError
+        No particle filled all blanks.
     """
     check_text(text, "what is filled in")
-    (result,) = infill_all([text], lm, budget, context=context, progress=progress)
-    return result
+    return only(infill_all([text], lm, budget, context=context, progress=progress))
 
 
 def infill_all(
@@ -84,12 +88,16 @@ def infill_all(
     *,
     context: str | None = None,
     progress: bool = True,
-) -> Iterator[Result | WeightedResult]:
-    """``infill`` for several texts; all are checked before time is spent on the first."""
+) -> Iterator[Result | WeightedResult | ZeroWeightError]:
+    """``infill`` for several texts; all are checked before time is spent on the first.
+
+    Where no particle filled all blanks of a text, the error stands for its result, and the others
+    go on.
+    """
     check_blanks(texts)
     b = budget or Budget()
     made = [_problem(text, lm, context, b) for text in texts]
-    return (_found(problem, b, progress) for problem in made)
+    return found_or_not(lambda problem: _found(problem, b, progress), made)
 
 
 class _Problem(NamedTuple):
@@ -130,7 +138,10 @@ def _found(problem: _Problem, budget: Budget, progress: bool) -> Result | Weight
         # What is asked for shows the blanks, and a model may copy one.
         beside = [custom(_filled, "filled", of="text")]
         asked = request()
-        return answers(asked, fluent, demanded, budget, most, beside=beside, progress=progress)
+        return answers(
+            asked, fluent, demanded, budget, most,
+            beside=beside, nothing=ONLY_BLANKS, progress=progress,
+        )  # fmt: skip
     moves = EditMoves(most, MOVES)
     steps = STEPS if budget.steps is None else budget.steps
     return chained(

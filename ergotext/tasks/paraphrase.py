@@ -28,7 +28,7 @@ from ergotext.tasks.demands import default_context
 from ergotext.tasks.given import check_wordings
 from ergotext.tasks.kept_parts import kept_parts, same_negation
 from ergotext.tasks.rewording import rewording
-from ergotext.tasks.searching import chained, grown, turned
+from ergotext.tasks.searching import chained, found_or_not, grown, only, turned
 
 MEANING, MEANING_OF_WORDS, WORDING = 200.0, 40.0, 10.0
 """Weights of similarity by an encoder, of similarity by the words themselves, and of difference of
@@ -99,13 +99,11 @@ def paraphrase(
     the objective. The chain here accepts by energies of whole texts and exact proposal ratios.
     """
     check_text(text, "what is paraphrased")
-    (found,) = paraphrase_all(
+    found = paraphrase_all(
         [text], lm, budget,
         encoders=[encoder], meaning=meaning, wording=wording, least=least, progress=progress,
     )  # fmt: skip
-    if isinstance(found, ZeroWeightError):
-        raise found
-    return found
+    return only(found)
 
 
 def paraphrase_all(
@@ -141,7 +139,7 @@ def paraphrase_all(
         _problem(text.strip(), lm, b, _Wish(encoder, meaning, wording, least))
         for text, encoder in zip(texts, encoders, strict=True)
     ]
-    return (_found(problem, b, progress) for problem in problems)
+    return found_or_not(lambda problem: _found(problem, b, progress), problems)
 
 
 class _Wish(NamedTuple):
@@ -186,9 +184,7 @@ def _problem(text: str, lm: CausalLM, budget: Budget, wish: _Wish) -> _Rewording
     return _Rewording(text, own, start, proposed, end, most, wish)
 
 
-def _found(
-    problem: _Rewording, budget: Budget, progress: bool
-) -> Result | WeightedResult | ZeroWeightError:
+def _found(problem: _Rewording, budget: Budget, progress: bool) -> Result | WeightedResult:
     text, own, start, proposed, end, most, wish = problem
     same = closeness_of(text, own, wish.encoder, wish.least)
     usual = MEANING_OF_WORDS if wish.encoder is None else MEANING
@@ -205,14 +201,11 @@ def _found(
     # Which of the texts will do is known only when all are there: none is left out before.
     whole: dict[str, Any] = {"threshold": THRESHOLD, "proposal_dtype": "float32", "finals": None}
     found = grown(proposed, ahead, budget, most, progress=progress, **whole)
-    try:
-        return turned(found, energy + demanded + negation, same.bind(own) + negation)
-    except ZeroWeightError:
-        return ZeroWeightError(
-            f"none of {found.samples.tries} particles came to a similarity of {wish.floor:g} to "
-            "the text without losing its negation or getting one: use more particles, or allow "
-            "less similar texts"
-        )
+    nothing = (
+        f"came to a similarity of {wish.floor:g} to the text without losing its negation or "
+        "getting one: use more particles, or allow less similar texts"
+    )
+    return turned(found, energy + demanded + negation, same.bind(own) + negation, nothing)
 
 
 def _demanded(text: str, lm: CausalLM) -> Keywords:

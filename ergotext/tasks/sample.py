@@ -85,7 +85,7 @@ def texts_of(result: Result | WeightedResult, n: int | None) -> list[Sample]:
         return result.all()
     if result.kind == "optimiser":
         return result.best(n or SHOWN)
-    there = (result.steps + 1 - result.warm_up) * result.chains
+    there = len(result)
     cut = result.stopped != "steps"  # then as many as there are
     return result.draws(min(n, there) if n and cut else n or min(SHOWN, there))
 

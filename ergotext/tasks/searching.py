@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 import torch
 
 from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
+from ergotext.lm.energies.keywords import Keywords
 from ergotext.lm.energies.term import Sum, Term
 from ergotext.lm.energies.terms import Fluency
 from ergotext.lm.pooled import Pooled
+from ergotext.lm.twist import Hazards
 from ergotext.samplers.result import Result
 from ergotext.samplers.sampling import sample
+from ergotext.samplers.target import Target
+from ergotext.samplers.twists import twist_of
 from ergotext.samplers.weighted.particles import Particles
 from ergotext.samplers.weighted.result import WeightedResult
-from ergotext.samplers.weighted.samples import HeavyWeightsWarning
+from ergotext.samplers.weighted.samples import HeavyWeightsWarning, ZeroWeightError
 from ergotext.tasks.budget import CHAINS, PARTICLES, STEPS, Budget
+
+Problem = TypeVar("Problem")
+Found: TypeAlias = Result | WeightedResult
 
 
 def grown(
@@ -28,6 +35,7 @@ def grown(
     budget: Budget,
     max_length: int,
     *,
+    asked: bool = False,
     progress: bool = True,
     **options: Any,
 ) -> WeightedResult:
@@ -39,14 +47,21 @@ def grown(
         −log p, and the constraint.
     budget : Budget
     max_length : int
+    asked : bool
+        Whether the model was told what the constraint demands.
     **options
         Of smc.
     """
+    energy = budget.power * fluent + demanded
+    target = Target.of(energy, max_length, tempered=True)
+    known = Hazards.of_answers(target.scorer)
+    if asked and known.power == target.power:
+        options["twist"] = twist_of(target, known)
     with warnings.catch_warnings():
         # What it says against its weights is said of p^power.
         warnings.simplefilter("ignore", HeavyWeightsWarning)
         found = sample(
-            budget.power * fluent + demanded,
+            energy,
             budget.sampler,
             n=PARTICLES if budget.particles is None else budget.particles,
             seed=budget.seed,
@@ -74,6 +89,7 @@ def answers(
     max_length: int,
     *,
     beside: Sequence[Term] = (),
+    nothing: str = "did what was asked",
     progress: bool = True,
 ) -> WeightedResult:
     """Texts that are likely after a request and after the context, with the energy of both.
@@ -91,14 +107,36 @@ def answers(
     max_length : int
     beside : sequence of Term
         Further terms of the energy, cheap to evaluate, which only the finished texts meet.
+    nothing : str
+        What is said where these forbid all texts (``turned``).
     """
     both = Fluency(Pooled([fluent.scorer, request.scorer]))
-    found = grown(both, demanded, budget, max_length, progress=progress)
+    words = isinstance(demanded, Keywords)
+    found = grown(both, demanded, budget, max_length, asked=words, progress=progress)
     close = sum(beside, start=Sum([(1.0, demanded)]))
-    return turned(found, fluent + request + close, close)
+    return turned(found, fluent + request + close, close, nothing)
 
 
-def turned(result: WeightedResult, energy: Sum, close: Term) -> WeightedResult:
+def found_or_not(
+    find: Callable[[Problem], Found], problems: Iterable[Problem]
+) -> Iterator[Found | ZeroWeightError]:
+    """What is found of each problem in turn; where nothing is, the error stands for it."""
+    for problem in problems:
+        try:
+            yield find(problem)
+        except ZeroWeightError as error:
+            yield error
+
+
+def only(results: Iterable[Found | ZeroWeightError]) -> Found:
+    """The result of a single problem; ZeroWeightError where nothing was found."""
+    (result,) = results
+    if isinstance(result, ZeroWeightError):
+        raise result
+    return result
+
+
+def turned(result: WeightedResult, energy: Sum, close: Term, nothing: str) -> WeightedResult:
     """A run of ``grown`` as one of another energy: the weights are those of exp(−E).
 
     Parameters
@@ -108,15 +146,19 @@ def turned(result: WeightedResult, energy: Sum, close: Term) -> WeightedResult:
         It allows no text that the run's energy forbids.
     close : Term
         One of its terms, cheap to evaluate; what it forbids is not scored by the others.
+    nothing : str
+        What is said where it forbids all of the texts, after their number.
 
     Raises
     ------
     ZeroWeightError
-        The energy forbids all of the texts.
+        It does.
     """
     samples = _particles(result)
     log_factor = torch.full((len(samples),), -torch.inf, dtype=torch.float64)
     met = torch.isfinite(close(samples.batch))
+    if not bool(met.any()):
+        raise ZeroWeightError(f"none of {samples.tries} particles {nothing}")
     batch = samples.batch.select(met)
     log_factor[met] = result.problem(batch) - energy(batch)
     return replace(result, problem=energy, samples=samples.reweighed(log_factor))

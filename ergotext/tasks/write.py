@@ -13,11 +13,12 @@ from ergotext.lm.text_scorer import TextScorer
 from ergotext.samplers.options import check_window
 from ergotext.samplers.result import Result
 from ergotext.samplers.weighted.result import WeightedResult
+from ergotext.samplers.weighted.samples import ZeroWeightError
 from ergotext.support.words import Keyword
 from ergotext.tasks.budget import Budget
 from ergotext.tasks.demands import Demands, check_demands, default_context
 from ergotext.tasks.request import sentence_with
-from ergotext.tasks.searching import answers, chained
+from ergotext.tasks.searching import answers, chained, found_or_not, only
 
 GROWN, MORE = 22, 12
 """Greatest length of texts that are grown, and tokens that it has beside the keywords'."""
@@ -61,9 +62,10 @@ def write(
     InputError
         A keyword is empty or cannot be spelled, all of them are longer than ``max_length``, or they
         cannot stand together.
+    ZeroWeightError
+        No particle wrote all of them.
     """
-    (result,) = write_all([words], lm, budget, demands, context=context, progress=progress)
-    return result
+    return only(write_all([words], lm, budget, demands, context=context, progress=progress))
 
 
 def write_all(
@@ -74,8 +76,12 @@ def write_all(
     *,
     context: str | None = None,
     progress: bool = True,
-) -> Iterator[Result | WeightedResult]:
-    """``write`` for several keyword sets; all are checked before time is spent on the first."""
+) -> Iterator[Result | WeightedResult | ZeroWeightError]:
+    """``write`` for several keyword sets; all are checked before time is spent on the first.
+
+    Where no particle wrote all words of a set, the error stands for its result, and the others go
+    on.
+    """
     b, asked = budget or Budget(), demands or Demands()
     check_demands(sets, asked, b)
     texts = [default_context(words) if context is None else context for words in sets]
@@ -84,9 +90,9 @@ def write_all(
         problem_of(words, given[text], b, asked) for words, text in zip(sets, texts, strict=True)
     ]
     if not b.grows:
-        return (_edited(problem, b, progress) for problem in problems)
+        return found_or_not(lambda problem: _edited(problem, b, progress), problems)
     after = context or ""
-    return (_grown(problem, lm, after, b, asked, progress) for problem in problems)
+    return found_or_not(lambda one: _grown(one, lm, after, b, asked, progress), problems)
 
 
 @dataclass(frozen=True)

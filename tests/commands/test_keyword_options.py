@@ -15,9 +15,8 @@ from ergotext.support.words import Keyword
         ("dog", "dog"),
         ("ice cream", "ice cream"),
         ("throw|throws|threw", ("throw", "throws", "threw")),
-        (" give up | gave up |", ("give up", "gave up")),
+        (" give up | gave up ", ("give up", "gave up")),
         ("a|a", "a"),
-        ("|a", "a"),
         ("", ""),  # refused where keywords are
     ],
 )
@@ -25,9 +24,9 @@ def test_keywords(text: str, keyword: Keyword) -> None:
     assert keyword_of(text) == keyword
 
 
-@pytest.mark.parametrize("text", ["|", " | | "])
+@pytest.mark.parametrize("text", ["|", " | | ", "a|", "|a", "a||b"])
 def test_bars_alone(text: str) -> None:
-    with pytest.raises(InputError, match="has no alternatives"):
+    with pytest.raises(InputError, match="has an empty alternative"):
         keyword_of(text)
 
 

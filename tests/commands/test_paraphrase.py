@@ -124,9 +124,8 @@ def test_others_go_on(call, monkeypatch) -> None:
 
 
 def test_an_error_that_ends_them_all_is_caught(call, monkeypatch) -> None:
-    ends = ("return ZeroWeightError(", "raise ZeroWeightError(")
-    faulty = load_with_fault("tasks.paraphrase", ends)
-    monkeypatch.setattr("ergotext.tasks.paraphrase.paraphrase_all", faulty.paraphrase_all)
+    faulty = load_with_fault("tasks.searching", ("yield error", "raise error"))
+    monkeypatch.setattr("ergotext.tasks.paraphrase.found_or_not", faulty.found_or_not)
     with pytest.raises(AssertionError):
         check_that_others_go_on(call, monkeypatch)
 

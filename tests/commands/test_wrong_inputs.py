@@ -20,6 +20,11 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "both": (["write", "dog", "--without", "dog"], "both demanded and excluded"),
     "budget": (["write", "dog", "--steps", "9"], "steps goes with the sampler annealing"),
     "empty": (["write", ""], "a keyword is empty"),
+    "half": (["write", "a|"], "'a|' has an empty alternative: put a word on both sides"),
+    "misspelt model": (["write", "a", "--model", "smolm2"], "did you mean 'smollm2'?"),
+    "misspelt reader": (["retrieve", "-i", "kb.ergo", "--model", "tiny-retreiver", "Who?"],
+                        "did you mean 'tiny-retriever'?"),
+    "no lines": (["index", "add", "kb.ergo", "empty.tsv"], "empty.tsv is empty: give a file"),
     "sets": (["write", "-"], "no keyword sets on standard input"),
     "folder": (["write", "dog", "--model", "./none"], "the folder ./none does not exist"),
     "gguf": (["write", "dog", "--model", "none.gguf"], "the file none.gguf does not exist"),
@@ -83,6 +88,7 @@ print(json.dumps(told))
 def check_that_errors_come_at_once(folder: Path, fault: tuple[str, tuple[str, str]] | None) -> None:
     """All in one process, which stops where torch comes in."""
     (folder / "kb.tsv").write_text(KB, encoding="utf-8")
+    (folder / "empty.tsv").write_text("", encoding="utf-8")
     question = {"id": 0, "question": "What is Mercury?", "answer": "Mercury ||| planet ||| x"}
     (folder / "q.jsonl").write_text(json.dumps(question), encoding="utf-8")
     given = {"build": ["index", "build", "kb.tsv", "-o", "kb.ergo"]}

@@ -367,6 +367,10 @@ WEIGHTED: dict[str, dict[str, Weighted]] = {
         "multinomial": Weighted(*LOW, {"threshold": 0.8, "resampling": "multinomial"}, 2, 300),
         "stratified": Weighted(*LOW, {"threshold": 1.0, "resampling": "stratified"}, 2, 300),
         "dead ends": Weighted(*LOOPED, {"threshold": 0.9}, 2, 300),
+        # On two places each; on more an island has all texts, and its log Z no error.
+        "distinct": Weighted(
+            *LOOPED, {"resampling": "distinct"}, 2, 80, {"resampling": "distinct", "islands": 40}
+        ),
         "twisted": Weighted(*LOOPED, {"threshold": 0.9, "twist": Hopes(LOOP, *TWIST)}, 2, 300),
         "islands": Weighted(
             *LOOPED, {"threshold": 1.0, "islands": 2, "ramp": 2}, 3, 300, {"islands": 10}

@@ -132,6 +132,26 @@ class Letters:
         return float(np.log(whole) + self.log_prob[-2])
 
 
+class Digits(Letters):
+    """Zeros, which are likely, and the letter x, which is not."""
+
+    def __init__(self) -> None:
+        self.alphabet = Alphabet(4, 3, 2)
+        self.pieces = Pieces(self.alphabet, [b"0", b"x"])
+        self.allowed = torch.ones(4, dtype=torch.bool)
+        self.log_prob = torch.tensor([np.log(0.9), np.log(0.001), np.log(0.099), -np.inf])
+
+
+def test_rows_that_are_lost_do_not_outweigh_those_that_must_write_what_is_unlikely(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Twelve letters cost 83 nats, and zeros beyond the last place for them next to nothing."""
+    monkeypatch.setattr(ergotext.samplers.finishing, "SHARE", 0.2)
+    world = Digits()
+    of = Target(cast(Any, world), regex("0+x{12}", world.pieces), 16)
+    assert len(smc(of, SeededDraws(0), 16, proposal=finishing, islands=1)) > 0
+
+
 LETTERS = Letters()
 
 
@@ -188,6 +208,8 @@ FAULTS = {
     "the factor is left in the weight": ("weighted.rollout", "- rows.owed[at]", ""),
     "it is given back twice": ("weighted.rollout", "owed[at] = new.where(going, 0.0)",
                                "owed[at] = 2 * new.where(going, 0.0)"),
+    "of rows that cannot end none is resampled": ("weighted.smc", "math.log(LEAST)", "-math.inf"),
+    "of them each weighs as others": ("weighted.smc", " - self.lift", ""),
     "copies take the choices of others": ("weighted.rollout", "place = ahead.place[row[at]]",
                                           "place = ahead.place[at].clamp(min=0)"),
 }  # fmt: skip

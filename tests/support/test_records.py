@@ -40,7 +40,12 @@ class Settings:
         ({"share": math.nan}, "share must be a finite number, got nan"),
         ({"how": "slowly"}, "how must be one of 'fast' or 'well', got 'slowly'"),
         ({"table": [1]}, "table must be a table, got [1]"),
-        ({"stepz": 1}, "unknown name 'stepz'; the known ones are steps, rate, share, how, table"),
+        (
+            {"stepz": 1},
+            "unknown name 'stepz'; the known ones are steps, rate, share, how, table; did you mean "
+            "'steps'?",
+        ),
+        ({"xyz": 1}, "unknown name 'xyz'; the known ones are steps, rate, share, how, table"),
         ({"steps": 7}, "not seven"),
     ],
 )

@@ -149,8 +149,8 @@ FAULTS: dict[str, tuple[str, str, str]] = {
     ),
     "numbers are not kept": ("paraphrase", "keywords(kept_parts(text, lm)", "keywords([]"),
     "a negation gets lost": (
-        "paraphrase", "turned(found, energy + demanded + negation, same.bind(own) + negation)",
-        "turned(found, energy + demanded, same.bind(own))",
+        "paraphrase", "energy + demanded + negation, same.bind(own) + negation, nothing)",
+        "energy + demanded, same.bind(own), nothing)",
     ),
     "any length will do": ("paraphrase", "FEWEST, MOST = 0.75, 1.34", "FEWEST, MOST = 0.1, 3.0"),
     "the target is the proposal": (

@@ -15,6 +15,7 @@ from ergotext.lm.causal import CausalLM
 from ergotext.lm.decoding import reduced
 from ergotext.lm.energies.term import Sum
 from ergotext.lm.energies.terms import fluency
+from ergotext.lm.twist import Hazards
 from ergotext.samplers.weighted.particles import Particles
 from ergotext.samplers.weighted.result import WeightedResult
 from ergotext.support.words import count_words, holds_words
@@ -119,7 +120,7 @@ def test_particles_hold_every_word(lm: CausalLM) -> None:
     rates = [(not repeats(one.tokens), merit(one)) for one in best]
     assert rates == sorted(rates, reverse=True)
     samples = result.samples
-    assert isinstance(samples, Particles) and len(set(samples.batch.rows())) <= 16
+    assert isinstance(samples, Particles) and len(set(samples.batch.rows())) <= 8
     assert samples.tries == 64 == PARTICLES
     again = task.write(["summer", ("dog", "dogs")], lm, Budget(), asked, progress=False)
     assert [one.text for one in chosen(again, 5)] == [one.text for one in best]
@@ -161,6 +162,25 @@ def test_what_is_asked_for_is_what_was_demanded(
     for context, last in (("It is. ", "Sentence: It is."), (None, "Sentence:")):
         task.write(["dog"], lm, few, wanted, context=context, progress=False)
         assert asked[-1].endswith(f"Words: dog\n{last}")
+
+
+def test_nothing_is_estimated_of_words_that_were_asked_for(
+    lm: CausalLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hazards of the power that they are known of; to another power they are estimated."""
+    estimated = list[float]()
+
+    def estimate(scorer, categorical, *, power):
+        estimated.append(power)
+        return Hazards.of_answers(scorer)
+
+    monkeypatch.setattr(Hazards, "estimate", estimate)
+    wanted = demands.Demands(max_length=8)
+    result = task.write(["dog"], lm, Budget(particles=16), wanted, progress=False)
+    assert not estimated and "Twist" in result.settings["options"]["twist"]
+    assert " at 0x" not in str(result.settings)
+    task.write(["dog"], lm, Budget(particles=16, power=2.0), wanted, progress=False)
+    assert estimated == [2.0]
 
 
 def test_phrases_that_cannot_fit_are_refused_before_the_run(

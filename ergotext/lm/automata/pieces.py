@@ -16,6 +16,8 @@ from ergotext.lm.tokenizers.characters import Alphabet
 from ergotext.lm.tokenizers.fast import padding_of
 from ergotext.lm.tokenizers.spelling import spelled
 from ergotext.support.arrays import Ints
+from ergotext.support.reprs import called
+from ergotext.support.words import counted
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -63,6 +65,9 @@ class Pieces:
 
     alphabet: Alphabet
     tokens: Sequence[bytes]
+
+    def __repr__(self) -> str:
+        return called("Pieces", counted(len(self.tokens), "token"))
 
     def __post_init__(self) -> None:
         if len(self.tokens) > self.alphabet.size:

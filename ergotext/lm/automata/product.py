@@ -16,7 +16,7 @@ from ergotext.lm.automata.keyword_bounds import FAR, Fewest, distinct_columns
 from ergotext.lm.automata.keyword_states import FINISHED, numbering
 from ergotext.lm.automata.pieces import Pieces
 from ergotext.lm.automata.separate_words import SeparateWords
-from ergotext.lm.automata.utf8 import Utf8, run
+from ergotext.lm.automata.utf8 import Utf8
 from ergotext.lm.automata.word_chains import Demanded
 from ergotext.lm.automaton_base import DEAD, AutomatonBase
 from ergotext.lm.ragged import take_rows
@@ -201,18 +201,14 @@ class ChainProduct(AutomatonBase):
 
     def ways(self, beginning: int) -> Ways:
         if beginning not in self._ways:
-            read = self._utf8.after(beginning)
+            read, begun = self._utf8.after(beginning)
             place = int(np.searchsorted(read.tokens, self.end))
-            points, inverse = np.unique(read.points, return_inverse=True)
-            reached = [
-                run(chain.step, chain.symbols(points)[inverse], read.offsets)
-                for chain in self.chains
-            ]
-            first, of = distinct_columns(read.begun, reached)
+            reached = [read.through(chain) for chain in self.chains]
+            first, of = distinct_columns(begun, reached)
             self._ways[beginning] = Ways(
                 np.insert(read.tokens, place, self.end),
                 np.insert(of, place, len(first)),
-                np.append(read.begun[first], 0),
+                np.append(begun[first], 0),
                 [np.pad(table[:, first], [(0, 0), (0, 1)]) for table in reached],
             )
         return self._ways[beginning]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -150,7 +151,20 @@ def _may_share(words: Sequence[str], pieces: Pieces) -> bool:
             ends[text[at:]] = ends.get(text[at:], True) and joins(word[-1])
             starts[text[: at + 1]] = starts.get(text[: at + 1], True) and joins(word[0])
     whole = [(word.encode(), joins(word[0]), joins(word[-1])) for word in words]
-    for piece in pieces.tokens:
+    inside = _either(text for text, _, _ in whole)
+    likely = re.compile(
+        b"(?:"
+        + _either(ends)
+        + b"|.*"
+        + inside
+        + b").*(?:"
+        + inside
+        + b"|"
+        + _either(starts)
+        + b"$)",
+        re.DOTALL,
+    )
+    for piece in filter(likely.match, pieces.tokens):
         for low in range(1, len(piece)):
             part = piece[:low]
             ended = [ends[part]] if part in ends else []
@@ -164,6 +178,11 @@ def _may_share(words: Sequence[str], pieces: Pieces) -> bool:
                 if begun and _parts(piece[low:high], all(ended), all(begun)):
                     return True
     return False
+
+
+def _either(texts: Iterable[bytes]) -> bytes:
+    """The regular expression of any of these texts."""
+    return b"(?:" + b"|".join(map(re.escape, texts)) + b")"
 
 
 def _parts(between: bytes, ended: bool, begun: bool) -> bool:

@@ -1,4 +1,4 @@
-"""Rule that ends a text before the first of some tokens."""
+"""Rules that end a text before the first of some tokens, or after so many tokens."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ergotext.errors import InputError
 from ergotext.lm.automata.pieces import Pieces, written_by
 from ergotext.lm.batch import TokenBatch, checked
 from ergotext.lm.tokenizers.vocabulary import Vocabulary
-from ergotext.support.words import LINE_BREAKS
+from ergotext.support.words import LINE_BREAKS, counted
 
 
 class ClosingTokens:
@@ -31,10 +31,50 @@ class ClosingTokens:
         self.absorbed[1, list(tokens)] = True
         self.absorbed[1, end_id] = False
 
+    def __repr__(self) -> str:
+        return counted(int(self.absorbed[1].sum()), "token")
+
     def kinds(self, batch: TokenBatch) -> Tensor:
         """int64 [B, L + 1]: 1 after every prefix of each row; 0 beyond its end."""
         checked(batch, self.absorbed.shape[1])
         return (torch.arange(batch.width + 1) <= batch.length[:, None]).long()
+
+    def spare(self, batch: TokenBatch) -> Tensor:
+        """bool [B]: never."""
+        return torch.zeros(len(batch), dtype=torch.bool)
+
+
+class Cut:
+    """The end of a text after so many tokens, whatever would follow.
+
+    Parameters
+    ----------
+    count : int
+        Tokens after which a text is cut.
+    size : int
+        Tokens of the model.
+    end_id : int
+        The model's own end token, which ends a text before that.
+
+    Raises
+    ------
+    InputError
+        ``count`` is below one.
+    """
+
+    def __init__(self, count: int, size: int, end_id: int) -> None:
+        if count < 1:
+            raise InputError(f"end= cuts texts after {count} tokens: name at least 1")
+        self.count = count
+        self.absorbed = torch.ones(2, size, dtype=torch.bool)
+        self.absorbed[0] = False
+        self.absorbed[1, end_id] = False
+
+    def kinds(self, batch: TokenBatch) -> Tensor:
+        """int64 [B, L + 1]: 1 after ``count`` tokens of each row, 0 elsewhere."""
+        checked(batch, self.absorbed.shape[1])
+        place = torch.arange(batch.width + 1)
+        return ((place == self.count) & (place <= batch.length[:, None])).long()
 
     def spare(self, batch: TokenBatch) -> Tensor:
         """bool [B]: never."""

@@ -12,6 +12,7 @@ from ergotext.lm.endings.rule import EndingRule
 from ergotext.lm.protocols import Reducible
 from ergotext.lm.text_scorer import TextScorer
 from ergotext.lm.tokenizers.vocabulary import Vocabulary
+from ergotext.support.reprs import brief
 
 BROKEN = "\ufffd"
 """What a tokenizer writes for bytes that are no character."""
@@ -42,7 +43,7 @@ class EndingScorer:
         self._reduced: dict[int, EndingScorer] = {}
 
     def __repr__(self) -> str:
-        return f"EndingScorer({self.lm!r}, {type(self.rule).__name__})"
+        return f"EndingScorer({self.lm!r}, end={brief(self.rule)})"
 
     def __getattr__(self, name: str) -> Any:
         """What else the model has: its device, its dtype, its window."""

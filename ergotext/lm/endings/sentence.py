@@ -103,6 +103,9 @@ class SentenceEnd:
         for token in self._may_stand.nonzero()[:, 0].tolist():
             self.stops[token] = place_after(texts[token]) != Place.INSIDE
 
+    def __repr__(self) -> str:
+        return "sentence"
+
     def kinds(self, batch: TokenBatch) -> Tensor:
         """int64 [B, L + 1]: the ``Place`` after each prefix of each row; 0 beyond its end.
 

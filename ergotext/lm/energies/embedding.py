@@ -131,7 +131,7 @@ def similarity(reference: str, encoder: SentenceEncoder, least: float | None = N
         return found
 
     term = custom(cost, "similarity")
-    term.lowest = 0.0
+    term.lowest, term.reference = 0.0, reference
     return term
 
 

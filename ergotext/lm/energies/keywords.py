@@ -16,6 +16,7 @@ from ergotext.lm.energies.locks import completed, initial_rows, mark
 from ergotext.lm.energies.matches import is_text, pieces_of
 from ergotext.lm.energies.term import Term
 from ergotext.lm.text_scorer import TextScorer
+from ergotext.support.reprs import called, listed, quoted
 from ergotext.support.words import Keyword, alternatives, check_texts, holds_words
 
 
@@ -56,6 +57,16 @@ class Keywords(Term):
             spell = scorer.vocabulary.spell
             self._spelled = [[spell(spelling) for spelling in word] for word in self.words]
             check_keywords(self.words, self.without)
+
+    def shown(self) -> str:
+        between = self.words_between
+        return called(
+            self.name,
+            listed(map(quoted, self._shown), 8),
+            "any_order" if self.any_order else "",
+            f"without={listed(map(quoted, self.without), 4)}" if self.without else "",
+            "" if between is None else f"words={between[0]}–{between[1]}",
+        )
 
     @property
     def scorer(self) -> TextScorer | None:

@@ -15,6 +15,7 @@ from ergotext.lm.batch import TokenBatch, checked
 from ergotext.lm.energies.term import Term
 from ergotext.lm.protocols import Automaton, Ending
 from ergotext.lm.text_scorer import TextScorer
+from ergotext.support.reprs import brief, called, quoted
 
 FEW_WALKS = 40
 """Walks where an ending is known to start from if they fail."""
@@ -40,6 +41,10 @@ class Matches(Term):
                 f"the automaton's end token is {what.end}, but the model's is {scorer.end_id}; "
                 "build it with the model's tokenizer"
             )
+
+    def shown(self) -> str:
+        what = self._what
+        return called(self.name, quoted(what) if isinstance(what, str) else brief(what))
 
     @property
     def scorer(self) -> TextScorer | None:

@@ -57,7 +57,7 @@ def difference(reference: str) -> Term:
         lambda texts: [-math.log(max(LEAST, 1.0 - repeated(reference, t))) for t in texts],
         "difference",
     )
-    term.lowest = 0.0
+    term.lowest, term.reference = 0.0, reference
     return term
 
 
@@ -91,7 +91,7 @@ def kept_words(reference: str, lm: CausalLM, least: float | None = None) -> Term
         return closeness(share, least)
 
     term = custom(lambda texts: [cost(text) for text in texts], "kept_words")
-    term.lowest = 0.0
+    term.lowest, term.reference = 0.0, reference
     return term
 
 

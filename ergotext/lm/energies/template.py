@@ -16,6 +16,7 @@ from ergotext.lm.energies.matches import is_text, pieces_of
 from ergotext.lm.energies.template_parts import Parts
 from ergotext.lm.energies.term import Term
 from ergotext.lm.text_scorer import TextScorer
+from ergotext.support.reprs import called, quoted
 
 LISTED = 256
 """How many of the likeliest next tokens are examined for a first filling."""
@@ -46,6 +47,9 @@ class TemplateTerm(Term):
         self.template = template
         self.parts = Parts.of(template)
         self._scorer = scorer
+
+    def shown(self) -> str:
+        return called(self.name, quoted(self.template, 60))
 
     @property
     def scorer(self) -> TextScorer | None:

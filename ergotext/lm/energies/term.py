@@ -22,6 +22,7 @@ from ergotext.lm.energies.values import numbers, weighed, zero
 from ergotext.lm.protocols import Automaton, MaskedScorer
 from ergotext.lm.text_scorer import TextScorer
 from ergotext.support.arrays import Floats, Ints
+from ergotext.support.reprs import Listing, called, quoted, safe
 
 Function = Callable[[TokenBatch], Tensor]
 
@@ -38,6 +39,14 @@ class Term(ABC):
     """Nats that this energy is never below, if that is known."""
     by_length_alone: ClassVar[bool] = False
     """Whether it depends on the number of tokens and on nothing else."""
+
+    @safe
+    def __repr__(self) -> str:
+        return self.shown()
+
+    def shown(self) -> str:
+        """The term as one would write it; runs no model."""
+        return self.name
 
     @abstractmethod
     def __call__(self, batch: TokenBatch) -> Tensor:
@@ -159,6 +168,22 @@ class Sum(Term):
             )
         self.parts = flat
         self.names = _distinct([term.name for _, term in flat])
+
+    def shown(self) -> str:
+        """The sum as one would write it."""
+        return " + ".join(
+            term.shown() if weight == 1 else f"{weight:g} * {term.shown()}"
+            for weight, term in self.parts
+        )
+
+    @safe
+    def _repr_html_(self) -> str:
+        kinds = ["constraint" if term.hard else "energy" for _, term in self.parts]
+        rows = [
+            [kind, f"{weight:g}", term.shown()]
+            for kind, (weight, term) in zip(kinds, self.parts, strict=True)
+        ]
+        return Listing(f"energy of {len(rows)} terms", ["kind", "weight", "term"], rows).html()
 
     @property
     def scorer(self) -> TextScorer | None:
@@ -295,9 +320,17 @@ class Custom(Term):
         self.name = name
         self._on_text = on_text
         self._decode: TextScorer | None = None
+        self.reference = ""
+        """A text that this is a comparison with, if it is one."""
+
+    def shown(self) -> str:
+        if self.reference:
+            return called(self.name, quoted(self.reference))
+        return called("custom", quoted(self.name))
 
     def bind(self, scorer: TextScorer) -> Custom:
         bound = Custom(self._function, self.name, self._on_text)
+        bound.reference = self.reference
         bound._decode, bound.lowest = scorer, self.lowest
         return bound
 

@@ -11,14 +11,15 @@ from torch import Tensor
 
 from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch, checked
-from ergotext.lm.endings.closing import ClosingTokens, closing_tokens
+from ergotext.lm.endings.closing import ClosingTokens, Cut, closing_tokens
 from ergotext.lm.endings.scorer import EndingScorer
 from ergotext.lm.endings.sentence import sentence_end
 from ergotext.lm.energies.term import Custom, Function, Term
 from ergotext.lm.masked import MaskedLM
 from ergotext.lm.text_scorer import TextScorer
+from ergotext.support.reprs import brief, called
 
-End = Literal["token", "sentence"] | Sequence[int | str]
+End = Literal["token", "sentence"] | int | Sequence[int | str]
 """Where a text ends: at the model's end token, with its first sentence, or before some tokens."""
 
 
@@ -35,6 +36,13 @@ class Fluency(Term):
                 "pseudo_likelihood(mlm)"
             )
         self.lm = lm
+
+    def shown(self) -> str:
+        """With the name of the model and where a text ends."""
+        model = getattr(self.lm, "shown", None)
+        named = brief(self.lm) if model is None else str(model())
+        end = f"end={brief(self.lm.rule)}" if isinstance(self.lm, EndingScorer) else ""
+        return called(self.name, named, end)
 
     @property
     def scorer(self) -> TextScorer:
@@ -62,6 +70,10 @@ class PseudoLikelihood(Term):
             )
         self.mlm = mlm
         self.whole_words = whole_words
+
+    def shown(self) -> str:
+        words = "whole_words" if self.whole_words else ""
+        return called("pseudo_likelihood", self.mlm.name, words)
 
     @property
     def masked(self) -> MaskedLM:
@@ -95,6 +107,9 @@ class Length(Term):
         self._log_z = self._exponent(support).logsumexp(0)
         self.lowest = float(self._log_z - self._exponent(support).max())
 
+    def shown(self) -> str:
+        return called(self.name, f"{self.mean:g}", "" if self.sd == 1 else f"sd={self.sd:g}")
+
     def _exponent(self, n: Tensor) -> Tensor:
         return -((n - self.mean) ** 2) / (2 * self.sd**2)
 
@@ -114,14 +129,15 @@ def fluency(
     lm : CausalLM
     context : str, optional
         Text to condition on; it is never edited.
-    end : "token", "sentence" or a sequence of tokens
+    end : "token", "sentence", int or a sequence of tokens
         Where a text ends: at the model's end token; with its first sentence
-        (``ergotext.lm.endings.sentence.SentenceEnd``); or before any of some tokens, given as ids
-        or as texts of one token each, such as ``[".", "!"]``. The model's end token is always one.
+        (``ergotext.lm.endings.sentence.SentenceEnd``); after so many tokens, in mid-sentence if
+        need be; or before any of some tokens, given as ids or as texts of one token each, such as
+        ``[".", "!"]``. The model's end token is always one.
 
     Notes
     -----
-    With a sentence or tokens as the end, p is the model's law of what stands before that place in
+    With another end, p is the model's law of what stands before that place in
     a text that it goes on writing: the probability of the end is the sum of all that ends the
     text there (``ergotext.lm.endings.scorer.EndingScorer``). A text of two sentences has energy
     +inf.
@@ -137,9 +153,12 @@ def fluency(
     words = model.vocabulary
     if end == "sentence":
         return Fluency(EndingScorer(model, sentence_end(words, model.end_id)))
+    if isinstance(end, int) and not isinstance(end, bool):
+        return Fluency(EndingScorer(model, Cut(end, words.size, model.end_id)))
     if not isinstance(end, list | tuple):
         raise InputError(
-            f'end must be "token", "sentence" or a list of tokens that end a text, got {end!r:.60}'
+            'end must be "token", "sentence", a number of tokens or a list of tokens that end a '
+            f"text, got {end!r:.60}"
         )
     closing = closing_tokens(end, words, model.end_id)
     return Fluency(EndingScorer(model, ClosingTokens(closing, words.size, model.end_id)))

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from ergotext.errors import InputError
 from ergotext.lm.ragged import offsets_of, spread
 from ergotext.support.arrays import Ints
+from ergotext.support.reprs import called
+from ergotext.support.words import counted
 
 CODE_POINTS = 0x110000
 SPECIALS = ("<pad>", "</s>", "<s>")
@@ -84,6 +86,9 @@ class CharacterTokenizer:
     """
 
     characters: str
+
+    def __repr__(self) -> str:
+        return called("CharacterTokenizer", counted(len(self.characters), "character"))
 
     def __post_init__(self) -> None:
         if len(set(self.characters)) != len(self.characters):

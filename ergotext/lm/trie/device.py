@@ -12,6 +12,7 @@ from torch import Tensor
 from ergotext.lm.trie.header import IndexFileError
 from ergotext.lm.trie.states import DEAD, ROOT
 from ergotext.lm.trie.tree import TokenTrie, settled
+from ergotext.support.reprs import called
 
 
 class DeviceTrie:
@@ -62,6 +63,9 @@ class DeviceTrie:
         self._token = self._copied(trie.token, pad)
         self._target = self._copied(trie.target, 0)
         self._tail = self._copied(trie.tail, pad)
+
+    def __repr__(self) -> str:
+        return called("DeviceTrie", f"{self.nodes:,} nodes", str(self.device))
 
     @property
     def nbytes(self) -> int:

@@ -55,6 +55,8 @@ class EditableTrie(AutomatonBase, Keyed):
         self._removed: dict[int, tuple[int, ...]] = {}
         self._settled: Changes | None = None
 
+    __repr__ = Keyed.__repr__
+
     def add(self, key: Key, *objects: str) -> None:
         """Add a key; objects are appended to those it has.
 

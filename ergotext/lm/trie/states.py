@@ -25,7 +25,7 @@ VALUE_END, VALUES_END = 0xFE, 0xFF
 """Close an object, and the objects of a key, in the pool: bytes that no UTF-8 text holds."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TrieStates(AutomatonBase):
     """A set of token sequences as an automaton (``lm.protocols.Automaton``).
 

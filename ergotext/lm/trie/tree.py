@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,8 @@ from ergotext.lm.trie.keys import key_blocks
 from ergotext.lm.trie.states import BLOCK, DEAD, ROOT, VALUE_END, VALUES_END, TrieStates
 from ergotext.lm.trie.texts import keys_that_begin, places_of
 from ergotext.support.arrays import Ints
+from ergotext.support.reprs import ROWS, Listing, called, cut, listed, safe
+from ergotext.support.words import counted
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from ergotext.lm.seq2seq import Seq2SeqLM
 
 Ids = tuple[int, ...]
+SHOWN = 3
+"""Keys in the representation of a trie."""
 
 
 class Keyed(Automaton):
@@ -51,6 +55,9 @@ class Keyed(Automaton):
         def longest(self) -> int:
             """Tokens of the longest key, end token included."""
 
+        def __contains__(self, key: Key) -> bool:
+            """Whether there is such a key."""
+
     @abstractmethod
     def walk(self, prefix: Key) -> int:
         """The state after a prefix; -1 if no key begins with it."""
@@ -67,8 +74,31 @@ class Keyed(Automaton):
     def _count(self, prefix: Ids) -> int:
         """How many they are."""
 
+    @safe
+    def __repr__(self) -> str:
+        keys = [self._text(key) for key in islice(self, SHOWN + 1)]
+        return called(type(self).__name__, f"{counted(len(self), 'key')}: {listed(keys, SHOWN)}")
+
+    @safe
+    def _repr_html_(self) -> str:
+        head = f"{type(self).__name__} of {counted(len(self), 'key')}"
+        first = [key for key, _ in zip(self, range(ROWS), strict=False)]
+        rows = [[self._text(key), cut(" | ".join(self.objects(key)))] for key in first]
+        return Listing(head, ["key", "objects"], rows, len(self) - len(rows)).html()
+
+    def _text(self, key: Ids) -> str:
+        """A key to look at: its text, or its token ids without a tokenizer."""
+        tokenizer = self.tokenizer
+        return cut(str(key) if tokenizer is None else repr(tokenizer.decode(key)), 40)
+
     def __len__(self) -> int:
         return self.count()
+
+    def __getitem__(self, key: Key) -> list[str]:
+        """The objects of a key; KeyError for a missing one."""
+        if key not in self:
+            raise KeyError(f"no key {key!r:.200}: check its spelling; keys(prefix) lists keys")
+        return self.objects(key)
 
     def __iter__(self) -> Iterator[Ids]:
         """All keys, as ``keys`` gives them."""
@@ -193,6 +223,8 @@ class TokenTrie(TrieStates, Keyed):
     Built by ``builder.build``, saved and loaded by ``file``. Arrays and states are
     described in ``TrieStates``.
     """
+
+    __repr__ = Keyed.__repr__
 
     def __len__(self) -> int:
         return self.size

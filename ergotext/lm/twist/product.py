@@ -45,6 +45,9 @@ class ProductTwist(ABC):
         self._log_length = log_length = bounded(log_length)
         self._kept: dict[tuple[int, int], Ints] = {}
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(map(str, self.automaton.chains))})"
+
     @abstractmethod
     def _of(self, states: Ints, left: int) -> tuple[Floats, Floats]:
         """float64 [n] each: of states that are neither dead nor finished.

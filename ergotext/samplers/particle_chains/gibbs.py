@@ -11,7 +11,7 @@ from ergotext.samplers.base import Info, State
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.options import check_whole
 from ergotext.samplers.particle_chains.runs import REWRITE, ParticleChains
-from ergotext.samplers.weighted.resampling import Scheme
+from ergotext.samplers.weighted.resampling import OfRows
 
 
 @dataclass(eq=False, repr=False)
@@ -59,7 +59,7 @@ class ParticleGibbs(ParticleChains):
         super().__post_init__()
         check_whole(2, particles=self.particles)
 
-    def resampled_by(self) -> tuple[Scheme, int]:
+    def resampled_by(self) -> tuple[OfRows, int]:
         return "multinomial", 1
 
     def init(self, draws: Draws, chains: int, initial: TokenBatch | None = None) -> State:

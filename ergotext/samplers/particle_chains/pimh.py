@@ -11,7 +11,7 @@ from ergotext.lm.batch import TokenBatch
 from ergotext.samplers.base import Info, State
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.particle_chains.runs import REWRITE, ParticleChains
-from ergotext.samplers.weighted.resampling import Scheme
+from ergotext.samplers.weighted.resampling import OfRows
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -61,10 +61,10 @@ class ParticleMetropolis(ParticleChains):
     Andrieu, Doucet and Holenstein 2010, "Particle Markov chain Monte Carlo methods", section 4.2.
     """
 
-    resampling: Scheme = field(default="systematic", kw_only=True)
+    resampling: OfRows = field(default="systematic", kw_only=True)
     islands: int = field(default=1, kw_only=True)
 
-    def resampled_by(self) -> tuple[Scheme, int]:
+    def resampled_by(self) -> tuple[OfRows, int]:
         return self.resampling, self.islands
 
     def init(self, draws: Draws, chains: int, initial: TokenBatch | None = None) -> RunState:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import KW_ONLY, dataclass
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 import torch
 from torch import Tensor
@@ -21,7 +21,7 @@ from ergotext.samplers.options import check_counts
 from ergotext.samplers.registry import check_fit
 from ergotext.samplers.weighted.proposals import Looking
 from ergotext.samplers.weighted.registered import SMC, SMCProposal
-from ergotext.samplers.weighted.resampling import Scheme
+from ergotext.samplers.weighted.resampling import OfRows
 from ergotext.samplers.weighted.samples import ZeroWeightError
 from ergotext.samplers.weighted.smc import Kept, grow_islands, islands_of
 from ergotext.support.numerics import log_mean_exp
@@ -74,6 +74,11 @@ class ParticleChains(ABC):
         validated = check_fit(type(self), self.energy)
         resampling, islands = self.resampled_by()
         check_counts(particles=self.particles, islands=islands)
+        if resampling not in get_args(OfRows):
+            raise InputError(
+                f"no resampling {resampling!r:.60} of particle chains; choose one of "
+                f"{', '.join(get_args(OfRows))}"
+            )
         self.smc = SMC(
             self.energy,
             self.max_length,
@@ -94,7 +99,7 @@ class ParticleChains(ABC):
         """int64 [N]: that of each particle of a chain"""
 
     @abstractmethod
-    def resampled_by(self) -> tuple[Scheme, int]:
+    def resampled_by(self) -> tuple[OfRows, int]:
         """The scheme by which particles are resampled, and on how many islands."""
 
     def begin(self, draws: Draws, chains: int, initial: TokenBatch | None) -> tuple[State, Tensor]:

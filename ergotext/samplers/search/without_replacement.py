@@ -16,7 +16,7 @@ from ergotext.samplers.weighted.trust import Judged
 from ergotext.support.numerics import gumbel_log_survival, log1mexp
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class WithoutReplacement(WeightedSamples):
     """Distinct sequences, in the order of the draw; Σ_k w_k 1[x_k = x] / N is p̃(x) on average.
 

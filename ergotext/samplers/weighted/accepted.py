@@ -17,7 +17,7 @@ DEEP = 40.0
 """Nats below the highest density where the quadrature ends"""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Accepted(WeightedSamples):
     """Exact draws of equal weight: the K of N tries that were accepted.
 

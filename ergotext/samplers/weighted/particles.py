@@ -23,7 +23,7 @@ SPREAD_APART = 1.0
 """Relative standard error of Z from which islands disagree too much for an error in nats."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Particles(WeightedSamples):
     """Weighted sequences of which some are copies of one beginning.
 

@@ -81,6 +81,14 @@ class Choice(Protocol):
 
 
 @runtime_checkable
+class Enumerable(Choice, Protocol):
+    """A choice that can list the next tokens of a row, each with its probability."""
+
+    def children(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """float64 and int64 [n, C]: the law of the next token of ``rows``, and the tokens."""
+
+
+@runtime_checkable
 class Looking(Protocol):
     """A proposal that knows a weight before it draws, so that rows can be resampled by it."""
 
@@ -227,6 +235,10 @@ class Listed:
     @property
     def log_mass(self) -> Tensor:
         return self.score.logsumexp(1)
+
+    def children(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        token = torch.from_numpy(self.ways[rows.numpy(), :, 0])
+        return self.score[rows].softmax(1), token
 
     def draw(self, draws: Draws, rows: Tensor, given: Tensor | None = None) -> Step:
         law = self.score[rows].softmax(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal
 
 from ergotext.errors import InputError
 from ergotext.lm.protocols import Energy, Twist
@@ -20,13 +20,14 @@ from ergotext.samplers.weighted.adaptive import AdaptiveRejection
 from ergotext.samplers.weighted.importance import importance
 from ergotext.samplers.weighted.proposals import (
     Looking,
+    Masked,
     TokenProposal,
     finishing,
     masked,
     model,
 )
 from ergotext.samplers.weighted.rejection import rejection
-from ergotext.samplers.weighted.resampling import Scheme
+from ergotext.samplers.weighted.resampling import SCHEMES, Scheme
 from ergotext.samplers.weighted.rescoring import proposer_of
 from ergotext.samplers.weighted.samples import WeightedSamples
 from ergotext.samplers.weighted.smc import smc
@@ -42,7 +43,8 @@ _PROPOSALS: dict[str, TokenProposal] = {
 }
 ISLANDS, MOST_ISLANDS, ON_EACH = 4, 16, 32
 """Islands by default: as many as have so many particles, but four from 32 particles on."""
-_SCHEMES = ", ".join(get_args(Scheme))
+SHARP = 2.0
+"""Power of the model from which ``auto`` resamples by ``distinct``."""
 
 
 def _proposal(given: ProposalName | TokenProposal) -> TokenProposal:
@@ -161,7 +163,9 @@ class SMC:
     proposal : "twisted", "masked", "finishing", "model", "adaptive" or TokenProposal, optional
         How the next token is proposed. By default ``twisted`` where a twist can be compiled for
         the constraint (keywords, or none), else ``masked``.
-    resampling : "multinomial", "stratified" or "systematic"
+    resampling : "auto", "multinomial", "stratified", "systematic" or "distinct"
+        ``auto`` is ``distinct`` for powers of the model from 2 on, if the proposal lists the next
+        tokens, and else ``systematic``.
     threshold : float
     twist : Twist, optional
         Of your own, for the proposal ``twisted``.
@@ -190,7 +194,7 @@ class SMC:
         energy: Energy,
         max_length: int = 40,
         proposal: SMCProposal | None = None,
-        resampling: Scheme = "systematic",
+        resampling: Literal["auto"] | Scheme = "auto",
         threshold: float = 0.5,
         twist: Twist | None = None,
         islands: int | None = None,
@@ -199,8 +203,10 @@ class SMC:
         finals: int | None = None,
     ) -> None:
         check_fit(type(self), energy)
-        if resampling not in get_args(Scheme):
-            raise InputError(f"no resampling scheme {resampling!r:.60}; choose one of {_SCHEMES}")
+        if resampling not in ("auto", *SCHEMES):
+            raise InputError(
+                f"no resampling scheme {resampling!r:.60}; choose one of auto, {', '.join(SCHEMES)}"
+            )
         if not 0 <= _finite("threshold", threshold) <= 1:
             raise InputError(f"the threshold must lie between 0 and 1, got {threshold}")
         check_twist(twist)
@@ -214,7 +220,7 @@ class SMC:
         self.target = Target.of(energy, max_length, tempered=looks, ramp=ramp)
         self.proposer = proposer_of(self.target.scorer, proposal_dtype)
         self.proposal = _looking(proposal, twist, replace(self.target, scorer=self.proposer))
-        self.resampling: Scheme = resampling
+        self.resampling: Scheme = _scheme(self.target, self.proposal, resampling)
         self.finals = finals
         self.threshold, self.islands = threshold, islands
         self.watch: Watch | None = None
@@ -232,6 +238,14 @@ class SMC:
             proposer=self.proposer,
             finals=self.finals,
         )
+
+
+def _scheme(target: Target, proposal: TokenProposal, given: Literal["auto"] | Scheme) -> Scheme:
+    """How particles are resampled."""
+    if given != "auto":
+        return given
+    lists = isinstance(proposal, Masked | Twisted)
+    return "distinct" if lists and target.power >= SHARP else "systematic"
 
 
 def _islands(n: int) -> int:

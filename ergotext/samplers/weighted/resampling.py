@@ -18,10 +18,13 @@ from ergotext.samplers.draws import Draws
 AT_ONCE = 1 << 20
 """Probabilities laid out side by side: 8 MB of them."""
 
-Scheme = Literal["multinomial", "stratified", "systematic"]
+OfRows = Literal["multinomial", "stratified", "systematic"]
+Scheme = Literal["distinct"] | OfRows
+"""How rows are copied, or ``distinct``: different continuations are kept instead (``children``)."""
+SCHEMES: tuple[str, ...] = ("distinct", *get_args(OfRows))
 
 
-def ancestors(draws: Draws, weight: Tensor, count: int, scheme: Scheme) -> Tensor:
+def ancestors(draws: Draws, weight: Tensor, count: int, scheme: OfRows) -> Tensor:
     """int64 [count]: which particles to continue from; particle i on average ``count · W_i`` times.
 
     A particle of weight zero is never chosen.
@@ -45,8 +48,8 @@ def ancestors(draws: Draws, weight: Tensor, count: int, scheme: Scheme) -> Tenso
     ----------
     Douc, Cappé and Moulines 2005, "Comparison of resampling schemes for particle filtering".
     """
-    if scheme not in get_args(Scheme):
-        raise InputError(f"no resampling scheme {scheme!r}; choose one of {get_args(Scheme)}")
+    if scheme not in get_args(OfRows):
+        raise InputError(f"no resampling scheme {scheme!r}; choose one of {get_args(OfRows)}")
     if scheme == "multinomial":
         return _in_blocks(draws, lambda strata: weight.expand(len(strata), -1), count, len(weight))
     cumulative = weight.cumsum(0)

@@ -23,7 +23,7 @@ from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import NextTokenScorer, Reducible
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.target import Target
-from ergotext.samplers.weighted.resampling import Scheme, ancestors
+from ergotext.samplers.weighted.resampling import OfRows, ancestors
 from ergotext.samplers.weighted.rollout import GrownRows
 from ergotext.support.numerics import log_mean_exp
 
@@ -66,7 +66,7 @@ def rescored(target: Target, rows: GrownRows) -> GrownRows:
 
 
 def thinned(
-    draws: Draws, rows: GrownRows, island: Tensor, texts: int, scheme: Scheme
+    draws: Draws, rows: GrownRows, island: Tensor, texts: int, scheme: OfRows
 ) -> tuple[GrownRows, Tensor]:
     """Closed rows of few texts on each island, with the same averages; and where each comes from.
 
@@ -81,7 +81,7 @@ def thinned(
     island : int64 [N]
     texts : int
         Different texts of each island, at most; at least 2.
-    scheme : Scheme
+    scheme : "multinomial", "stratified" or "systematic"
         How the others are drawn.
 
     Returns

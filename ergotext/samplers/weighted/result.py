@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -15,17 +15,23 @@ from ergotext.errors import InputError
 from ergotext.lm.protocols import Energy
 from ergotext.samplers.catalog import Kind
 from ergotext.samplers.draws import SeededDraws
+from ergotext.samplers.tables import heaviest, texts_of, weight_table
 from ergotext.samplers.texts import Feature, Sample, described, distinct, featured
 from ergotext.samplers.weighted.averages import Average
 from ergotext.samplers.weighted.particles import Particles
 from ergotext.samplers.weighted.resampling import ancestors
 from ergotext.samplers.weighted.samples import WeightedSamples
 from ergotext.support.arrays import Floats
+from ergotext.support.extras import frame
+from ergotext.support.reprs import Listing, safe
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class WeightedResult:
-    """Weighted draws."""
+    """Weighted draws.
+
+    ``len(result)`` is their number, ``result[k]`` one of them, and ``for one in result`` gives all.
+    """
 
     problem: Energy = field(repr=False)
     samples: WeightedSamples = field(repr=False)
@@ -35,6 +41,49 @@ class WeightedResult:
     settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """What ``sample`` was asked for, defaults filled in."""
     kind: Kind = "weighted"
+
+    @safe
+    def __repr__(self) -> str:
+        return self._table().text()
+
+    @safe
+    def _repr_html_(self) -> str:
+        return self._table().html()
+
+    def _table(self) -> Listing:
+        at, head = heaviest(self.samples.weights), f"WeightedResult: {self.text()}"
+        batch, weights = self.samples.batch.select(at), self.samples.weights[at].tolist()
+        known = vars(self).get("energy")  # where it was asked for: a look runs no model
+        energies = None if known is None else known[at]
+        return weight_table(head, self.problem, batch.rows(), weights, energies)
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __iter__(self) -> Iterator[Sample]:
+        return map(self._sample, range(len(self)))
+
+    def __getitem__(self, at: int) -> Sample:
+        return self._sample(range(len(self))[at])
+
+    def to_pandas(self) -> Any:
+        """A ``pandas.DataFrame`` with a row for each draw: text, energy, weight, log_weight.
+
+        Energies are computed; weights sum to 1, and log_weight is not normalised, in nats.
+
+        Raises
+        ------
+        InputError
+            pandas is not installed.
+        """
+        return frame(
+            {
+                "text": texts_of(self.problem, self.samples.batch.rows()),
+                "energy": self.energy.numpy(),
+                "weight": self.samples.weights.numpy(),
+                "log_weight": self.samples.log_weight.numpy(),
+            }
+        )
 
     @property
     def ess(self) -> float:

@@ -177,6 +177,10 @@ class _Closing:
     log_mass: Tensor
     state: Ints
 
+    def children(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        token = torch.full((len(rows), 1), self.end)
+        return torch.ones_like(token, dtype=torch.float64), token
+
     def draw(self, draws: Draws, rows: Tensor, given: Tensor | None = None) -> Step:  # noqa: ARG002 - nothing is left to draw
         token = torch.full((len(rows),), self.end)
         return Step(token, self.state[rows.numpy()], torch.zeros(len(rows), dtype=torch.float64))

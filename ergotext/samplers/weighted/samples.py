@@ -27,6 +27,8 @@ from ergotext.samplers.weighted.trust import (
     final_complaint,
 )
 from ergotext.support.numerics import log_mean_exp
+from ergotext.support.reprs import called, safe
+from ergotext.support.words import counted
 
 
 class ZeroWeightError(ErgotextError, RuntimeError):
@@ -75,6 +77,11 @@ class WeightedSamples:
     root: Tensor
     wanted: int | None = field(default=None, kw_only=True)
     doubted: bool = field(default=False, kw_only=True)
+
+    @safe
+    def __repr__(self) -> str:
+        of = f"{counted(len(self), 'sequence')} of {counted(self.tries, 'draw')}"
+        return called(type(self).__name__, of, f"log Z {self.log_z:.2f}")
 
     def __post_init__(self) -> None:
         if not len(self.log_weight):

@@ -6,11 +6,12 @@ known yet, so it keeps its place and its weight. Otherwise a constant in the ene
 survives: Z would stay unbiased, and nearly every run of it would be far off.
 
 Rows are resampled before they draw their next token, by weights that know what they can draw, so
-copies of a row part at once.
+copies of a row part at once; or, by ``distinct`` resampling, together with it (``children``).
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -22,13 +23,21 @@ from ergotext.lm.protocols import NextTokenScorer
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.progress import Watch
 from ergotext.samplers.target import EnergyError, Target
+from ergotext.samplers.weighted.children import descend
 from ergotext.samplers.weighted.lost import check_met
 from ergotext.samplers.weighted.particles import Particles
 from ergotext.samplers.weighted.proposals import NEVER_WRITTEN, TokenProposal, masked
-from ergotext.samplers.weighted.resampling import Scheme, ancestors
+from ergotext.samplers.weighted.resampling import OfRows, Scheme, ancestors
 from ergotext.samplers.weighted.rescoring import rescored, thinned
 from ergotext.samplers.weighted.rollout import GrownRows, extend, look
 from ergotext.support.numerics import log_mean_exp
+
+LEAST = 1e-8
+"""Share of the weight by which a living row is resampled at least, however little it weighs.
+
+Systematic resampling never takes a row of less than the rounding of a sum, 1e-16, and its mass
+would be missing from all averages.
+"""
 
 
 def smc(
@@ -65,11 +74,14 @@ def smc(
         Of all islands together.
     proposal : TokenProposal
         One that looks ahead (``Looking``) lets rows be resampled by what they can draw.
-    resampling : "multinomial", "stratified" or "systematic"
+    resampling : "multinomial", "stratified", "systematic" or "distinct"
+        How particles are copied; or ``distinct``: at every token, of all that the particles of an
+        island could become, as many different beginnings are kept as there are places
+        (``children``). For sharp targets, of which copies would go on alike.
     threshold : float
         In [0, 1]: resample where the effective sample size of the open particles of an island falls
         below this share of their places. 0 is importance sampling; at 1 all but equal weights are
-        resampled.
+        resampled. For ``distinct`` only whether it is 0 counts.
     islands : int
     watch : callable, optional
         Called after each token, with log p a token of each text (``progress.Watch``).
@@ -85,7 +97,8 @@ def smc(
     Raises
     ------
     InputError
-        ``particles`` is below one, or below ``islands``; the threshold is outside [0, 1].
+        ``particles`` is below one, or below ``islands``; the threshold is outside [0, 1]; the
+        proposal does not list the tokens that ``distinct`` compares.
     ZeroWeightError
         All particles died; that some do is part of the method.
     EnergyError
@@ -122,7 +135,8 @@ def smc(
     check_met(target, rows)
     if grown_by.scorer is not target.scorer:
         if finals is not None:
-            rows, stands = thinned(draws, rows, island, max(2, -(-finals // islands)), resampling)
+            scheme: OfRows = "systematic" if resampling == "distinct" else resampling
+            rows, stands = thinned(draws, rows, island, max(2, -(-finals // islands)), scheme)
             root = root[stands]
         rows = rescored(target, rows)
     found = Particles.grown(rows, root, island, islands, resampled)
@@ -173,14 +187,20 @@ def grow_islands(
             kept.check(was, rows)
             given = kept.tokens(rows, target.automaton.end)
         chosen = torch.arange(len(island))
-        for places in chosen.clone().split(members):
-            pool = Pool.of(rows, places)
-            if pool.ess < threshold * len(pool.places) * (1 - 1e-9):
-                held = 0 if kept is None else kept.among(pool.places)
-                chosen[pool.places] = pool.chosen(draws, resampling, held)
-                rows = pool.levelled(rows)
-                resampled += 1
-        rows, root = rows.select(chosen), root[chosen]
+        pools = [Pool.of(rows, places) for places in chosen.clone().split(members)]
+        if resampling != "distinct":
+            for pool in pools:
+                if pool.ess < threshold * len(pool.places) * (1 - 1e-9):
+                    held = 0 if kept is None else kept.among(pool.places)
+                    chosen[pool.places] = pool.chosen(draws, resampling, held)
+                    rows = pool.levelled(rows)
+                    resampled += 1
+            rows = rows.select(chosen)
+        elif threshold > 0:
+            step = descend(draws, rows, ahead, [pool.places for pool in pools])
+            rows, chosen, given = step.rows, step.parent, step.token
+            resampled += step.chosen
+        root = root[chosen]
         rows = extend(draws, target, rows, ahead, chosen, given)
         if watch is not None:
             rate = rows.log_prob / (rows.batch.length + 1)
@@ -196,8 +216,8 @@ class Kept:
     A kept particle takes the tokens of its text, and where its island is resampled it descends from
     itself. This is the law of a run of SMC given that it wrote the text in that place if resampling
     is multinomial. For a particle's weight w_k times the probability of its descent loses all
-    weights on the way: where M particles are resampled, one of weight w is the parent with
-    probability w/Σ and hands on the weight Σ/M, so that the factor is 1/M, whichever it was. What
+    weights on the way: where M particles are resampled, one of weight w is the parent with some
+    probability q and hands on the weight w/(qM), so that the factor is 1/M, whichever it was. What
     is left is p̃(x) times a law of the others, in which they are drawn as ever, be they resampled at
     every step or by a threshold on their weights, and whether the kept text is still open or has
     been closed, and then keeps its place.
@@ -247,14 +267,19 @@ class Pool:
     places: Tensor
     """int64 [M]"""
     log_weight: Tensor
-    """float64 [M], nats: -inf for a dead row"""
+    """float64 [M], nats: what rows are resampled by; -inf for a dead row"""
+    lift: Tensor
+    """float64 [M], nats: how much that is above the weight, of rows that weigh next to nothing"""
 
     @classmethod
     def of(cls, rows: GrownRows, island: Tensor) -> Pool:
         """Of the rows of an island."""
         open_ = rows.open | (rows.log_weight == -torch.inf)
         places = island[open_[island]]
-        return cls(places, rows.log_weight[places])
+        log_weight = rows.log_weight[places]
+        lift = (log_weight.logsumexp(0) + math.log(LEAST) - log_weight).clamp(min=0)
+        lift = lift.where(log_weight > -torch.inf, 0.0)
+        return cls(places, log_weight + lift, lift)
 
     @property
     def ess(self) -> float:
@@ -263,14 +288,14 @@ class Pool:
             return torch.inf
         return float(1 / self.log_weight.softmax(0).square().sum())
 
-    def chosen(self, draws: Draws, resampling: Scheme, held: int = 0) -> Tensor:
+    def chosen(self, draws: Draws, resampling: OfRows, held: int = 0) -> Tensor:
         """int64 [M]: the row to copy to each of the places; the first ``held`` stay as they are."""
         weight, count = self.log_weight.softmax(0), len(self.places) - held
         drawn = self.places[ancestors(draws, weight, count, resampling)]
         return torch.cat([self.places[:held], drawn])
 
     def levelled(self, rows: GrownRows) -> GrownRows:
-        """The rows, those of the pool all of its mean weight: Z is what it was."""
+        """The rows, those of the pool all of its mean weight, less their lift: Z is what it was."""
         log_weight = rows.log_weight.clone()
-        log_weight[self.places] = log_mean_exp(self.log_weight)
+        log_weight[self.places] = log_mean_exp(self.log_weight) - self.lift
         return replace(rows, log_weight=log_weight)

@@ -71,6 +71,10 @@ class _Dense:
     def log_mass(self) -> Tensor:
         return self._total.log() + self._weight[1]
 
+    def children(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        law = self._weight[0][rows].div_(self._total[rows, None])
+        return law, torch.arange(law.shape[1]).expand_as(law)
+
     def draw(self, draws: Draws, rows: Tensor, given: Tensor | None = None) -> Step:
         law = self._weight[0][rows].div_(self._total[rows, None])
         if given is not None:

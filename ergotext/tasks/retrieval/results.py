@@ -6,10 +6,12 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import Any, Literal
 
 from ergotext.lm.trie.spotted import Naming
-from ergotext.support.words import seen
+from ergotext.support.extras import frame
+from ergotext.support.reprs import ROWS, Listing, safe
+from ergotext.support.words import counted, seen
 from ergotext.tasks.retrieval.candidates import Mention
 from ergotext.tasks.retrieval.coverage import AnswerSet
 
@@ -245,6 +247,34 @@ class Hits(list[Hit]):
         self.restricted = restricted
         self.none = none
         self.answer_set = answer_set
+
+    @safe
+    def __repr__(self) -> str:
+        return self._table().text()
+
+    @safe
+    def _repr_html_(self) -> str:
+        return self._table().html()
+
+    def _table(self) -> Listing:
+        rows = [hit.line().strip().replace("\t", " · ").split("  ", 1) for hit in self[:ROWS]]
+        none = "" if math.isnan(self.none) else f"; none of these: {self.none:.3f}"
+        head = f"Hits: {counted(len(self), 'answer')}{none}"
+        return Listing(head, ["probability", "answer"], rows, len(self) - len(rows))
+
+    def to_pandas(self) -> Any:
+        """A ``pandas.DataFrame`` with a row for each answer, its fields as columns.
+
+        Raises
+        ------
+        InputError
+            pandas is not installed.
+        """
+        names = ("values", "probability", "probability_low", "probability_high", "score")
+        fields = dict.fromkeys(name for hit in self for name in hit.fields)
+        columns = {name: [hit.fields.get(name) for hit in self] for name in fields}
+        numbers = {name: [getattr(hit, name) for hit in self] for name in names}
+        return frame(columns | numbers)
 
     @property
     def subject(self) -> Subject | None:

@@ -126,6 +126,12 @@ FAULTS: dict[str, tuple[Callable[[ModuleType], None], tuple[str, str]]] = {
     "all words may overlap": (
         sums, ("inside = at > 0 and joins(word[at - 1]) and joins(other[0])", "inside = False")
     ),
+    "a token that goes on after a word is not looked at": (
+        sums, ('+ _either(starts) + b"$)"', '+ b"(?!))"')
+    ),
+    "a token that begins inside a word is not looked at": (
+        sums, ('b"(?:" + _either(ends) + b"|.*" + inside', 'b"(?:.*" + inside')
+    ),
     "letters may part words": (
         sums, ("return not (ended and begun)", "return True")
     ),

@@ -12,7 +12,7 @@ from ergotext.samplers.chains import token_proposal
 from ergotext.testing.toy import TOKENS, ToyScorer
 from tests.faulty import load_with_fault
 from tests.lm.endings.checks import check_agreement, check_definition, check_mass, every_row
-from tests.lm.endings.test_scorer import check_cut, ends_by_text
+from tests.lm.endings.test_scorer import check_cut, check_cut_after, ends_by_text
 from tests.lm.endings.test_sentence import OPENED, PLACES
 from tests.lm.endings.toy import TEXTS, pieces_of
 
@@ -146,6 +146,16 @@ FAULTS = {
         "(torch.arange(batch.width + 1) <= batch.length[:, None]).long().index_fill("
         "1, torch.tensor([0]), 0)",
     ),
+    "texts are cut a token late": (
+        "lm.endings.closing", "(place == self.count) &", "(place == self.count + 1) &",
+    ),
+    "texts are cut from the first token on": (
+        "lm.endings.closing", "(place == self.count) &", "(place <= self.count) &",
+    ),
+    "what is cut keeps the probability of a token": (
+        "lm.endings.closing", "self.absorbed[0] = False",
+        "self.absorbed[0] = self.absorbed[1, 2] = False",
+    ),
     "tokens without a chance are listed among those not allowed": (
         "samplers.chains.token_proposal", "log_next = scorer.next_log_prob(batch, start)"
         ".clamp(min=IMPOSSIBLE)", "log_next = scorer.next_log_prob(batch, start)",
@@ -171,6 +181,7 @@ def check(code: SimpleNamespace) -> None:
     closing_rule = code.closing.ClosingTokens([2, 4], TOKENS, 0)
     closed = code.scorer.EndingScorer(ToyScorer(1), closing_rule)
     _check_law(closed, lambda _row, token: token in (2, 4))
+    check_cut_after(code.closing.Cut)
     _check_slots(code.token_proposal, code.scorer.EndingScorer(ToyScorer(0), _everything(code)))
 
 

@@ -13,7 +13,7 @@ from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.causal import CausalLM
 from ergotext.lm.endings import scorer as scorer_module
-from ergotext.lm.endings.closing import ClosingTokens
+from ergotext.lm.endings.closing import ClosingTokens, Cut
 from ergotext.lm.endings.scorer import EndingScorer
 from ergotext.lm.energies.matches import pieces_of as pieces_of_model
 from ergotext.testing.toy import TOKENS, ToyScorer
@@ -93,6 +93,32 @@ def test_ended_and_open_mass_are_one(world: str) -> None:
 @pytest.mark.parametrize("world", TEXTS)
 def test_the_law_is_that_of_the_definition(world: str) -> None:
     check_definition(sentence_toy(world), ends_by_text(world))
+
+
+def check_cut_after(cut: type[Cut]) -> None:
+    """Two tokens are cut whatever follows; one is ended by the model alone."""
+    scorer = EndingScorer(ToyScorer(0), cut(2, TOKENS, 0))
+    check_mass(scorer)
+    check_definition(scorer, lambda row, token: len(row) == 2)
+    rows = TokenBatch.of([(1, 2), (4, 4)])
+    begun = scorer.lm.token_log_prob(rows)[:, :2].sum(1)
+    assert scorer.log_prob(rows).tolist() == pytest.approx(begun.tolist(), abs=1e-12)
+    assert scorer.rule.spare(rows).tolist() == [False, False]
+
+
+def test_texts_are_cut_after_so_many_tokens(small_lm: CausalLM) -> None:
+    check_cut_after(Cut)
+    long = TokenBatch.of([tuple(small_lm.vocabulary.encode("the sun shone on the beach"))])
+    n = int(long.length)
+    energy = et.fluency(small_lm, end=n)
+    open_ = small_lm.token_log_prob(long)[:, :n].sum(1)
+    torch.testing.assert_close(energy(long), -open_, rtol=0, atol=1e-9)
+    assert torch.isinf(et.fluency(small_lm, end=n - 1)(long)).all()
+    for end in (0, -3):
+        with pytest.raises(InputError, match=f"cuts texts after {end} tokens"):
+            et.fluency(small_lm, end=end)
+    with pytest.raises(InputError, match=r"end must be .* got True"):
+        et.fluency(small_lm, end=True)
 
 
 TEXTS_OF_MODELS = [

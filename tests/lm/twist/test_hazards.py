@@ -74,6 +74,23 @@ def test_nothing_is_below_the_least(power: float, least: float) -> None:
     assert hazards.phrases([[3]])[0].tolist() == [pytest.approx(least, rel=1e-9)]
 
 
+def test_of_answers_nothing_is_estimated() -> None:
+    """Of words asked for each comes alike, and no model is asked."""
+
+    class Silent(ToyScorer):
+        def next_log_prob(self, batch: et.TokenBatch, position: torch.Tensor) -> torch.Tensor:
+            raise AssertionError
+
+        token_log_prob = next_log_prob
+
+    hazards = Hazards.of_answers(Silent(3))
+    one, two = hazards.phrases([[3], [1, 2, 4]])
+    assert one.tolist() == [two[0]] and two[0] < two[1] == two[2] < 1
+    inside = Silent(3).allowed.double()
+    assert torch.equal(hazards.mass[1:], (inside / inside.sum())[1:]) and 0 < hazards.ends < 1e-4
+    assert hazards.stopping + hazards.goes_on < 1 and hazards.power == 1.5
+
+
 def test_what_is_kept_keeps_no_model() -> None:
     scorer = ToyScorer(3)
     twists.hazards_of(scorer)

@@ -38,7 +38,7 @@ from ergotext.testing.toy import ToyScorer
 pytestmark = pytest.mark.filterwarnings(
     "ignore::ergotext.samplers.weighted.samples.HeavyWeightsWarning"
 )
-SCHEMES = ["multinomial", "stratified", "systematic"]
+SCHEMES = ["multinomial", "stratified", "systematic", "distinct"]
 
 
 class Hopes:
@@ -336,7 +336,7 @@ def test_islands() -> None:
         smc(target(LOOP, 3), SeededDraws(0), 3, islands=4)
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("scheme", SCHEMES[:-1])
 def test_every_particle_has_its_share_of_offspring(scheme: Any) -> None:
     weight = torch.tensor([0.0, 0.37, 0.21, 0.0, 0.42, 0.0], dtype=torch.float64)
     for count in (1, 3, 6):

@@ -145,8 +145,8 @@ FAULTS = {
     ),
     "14: roots do not move with their particles": (
         "weighted.smc",
-        "rows.select(chosen), root[chosen]",
-        "rows.select(chosen), root",
+        "root = root[chosen]",
+        "root = root",
     ),
     "14: choices do not move with their particles": (
         "weighted.rollout",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import replace
 from typing import Any
@@ -126,3 +127,26 @@ def test_the_places_of_a_pool_share_its_mass(monkeypatch: pytest.MonkeyPatch) ->
     )
     with pytest.raises(AssertionError):
         check_mass_is_kept(modules_with_fault(["weighted.smc"], over_all, monkeypatch).smc)
+
+
+def check_next_to_nothing_is_kept(module: Any) -> None:
+    """Every living row has its weight on average, also where rounding would never take it."""
+    log_weight = torch.tensor([0.0, -1.0, -60.0, -1e4, -torch.inf], dtype=torch.float64)
+    rows = replace(GrownRows.start(target(LOOP, 6), 5), log_weight=log_weight)
+    pool = module.Pool.of(rows, torch.arange(5))
+    chance = pool.log_weight.softmax(0)
+    assert bool((chance[:4] > 1e-9).all()) and chance[4] == 0
+    handed_on = pool.levelled(rows).log_weight + chance.log() + math.log(5)
+    torch.testing.assert_close(handed_on, log_weight, rtol=0, atol=1e-9)
+
+
+def test_rows_that_weigh_next_to_nothing_are_resampled(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_next_to_nothing_is_kept(modules(["weighted.smc"]).smc)
+    for fault in (
+        ("weighted.smc", "math.log(LEAST)", "-math.inf"),
+        ("weighted.smc", " - self.lift", ""),
+    ):
+        with pytest.raises(AssertionError):
+            check_next_to_nothing_is_kept(
+                modules_with_fault(["weighted.smc"], fault, monkeypatch).smc
+            )
