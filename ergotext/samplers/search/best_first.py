@@ -31,7 +31,7 @@ def total(log_prob: Iterable[float]) -> float:
 
 
 @dataclass(frozen=True)
-class Listing:
+class Enumeration:
     """Sequences that were listed, and the beginnings behind which all others lie.
 
     A beginning is at least as probable as all that follows it together. So bounds for the
@@ -84,7 +84,7 @@ def best_first(
     look: int | None = None,
     max_length: int = 512,
     ended: bool = True,
-) -> Listing:
+) -> Enumeration:
     """The sequences of an automaton, likeliest beginnings first, until enough is known.
 
     Parameters
@@ -176,14 +176,14 @@ class _Search:
         left = total([self.rest, *(total(some.log_prob) for _, _, some in self.heap)])
         return float(np.exp(left - total([left, *self.found.values()])))
 
-    def listing(self) -> Listing:
+    def listing(self) -> Enumeration:
         """What is known now."""
         left = {
             tokens: log_prob
             for _, _, some in self.heap
             for tokens, log_prob in zip(some.tokens, some.log_prob.tolist(), strict=True)
         }
-        return Listing(self.found, left, self.rest)
+        return Enumeration(self.found, left, self.rest)
 
     def follow(self) -> None:
         """Follow the likeliest beginnings, as many as one pass of the network may hold."""

@@ -13,7 +13,7 @@ import numpy as np
 from ergotext.lm.automata.literals import openings
 from ergotext.lm.automata.pieces import Pieces
 from ergotext.lm.protocols import Automaton, Decoding
-from ergotext.samplers.search.best_first import Listing, Tokens, best_first, total
+from ergotext.samplers.search.best_first import Enumeration, Tokens, best_first, total
 from ergotext.tasks.generation.fields import Field
 
 SETTLED = 1e-3
@@ -28,13 +28,13 @@ class TextMass:
 
     Parameters
     ----------
-    listing : Listing
+    listing : Enumeration
     pieces : Pieces
     beside : mapping of tokens to float
         Sequences that were found elsewhere, behind open beginnings, and log p of each.
     """
 
-    listing: Listing
+    listing: Enumeration
     pieces: Pieces
     beside: Mapping[Tokens, float]
 
@@ -135,7 +135,7 @@ def split(field: Field, text: str, tokens: Tokens, pieces: Pieces) -> int:
     return len(tokens)
 
 
-def _bounds(found: Listing, texts: Iterable[bytes], pieces: Pieces) -> list[Bounds]:
+def _bounds(found: Enumeration, texts: Iterable[bytes], pieces: Pieces) -> list[Bounds]:
     mass = TextMass(found, pieces, {})
     told = []
     for text in texts:

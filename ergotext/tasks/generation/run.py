@@ -24,7 +24,7 @@ from ergotext.lm.tokenizers.fast import FastTokenizer
 from ergotext.samplers.draws import SeededDraws
 from ergotext.samplers.sampling import sample
 from ergotext.samplers.search.beam import beam
-from ergotext.samplers.search.best_first import Listing, Tokens, best_first, total
+from ergotext.samplers.search.best_first import Enumeration, Tokens, best_first, total
 from ergotext.samplers.weighted.result import WeightedResult
 from ergotext.samplers.weighted.samples import HeavyWeightsWarning
 from ergotext.tasks.generation.alternatives import Bounds, TextMass, of_field, split
@@ -104,7 +104,7 @@ class GenerationRun:
         opened = self.lm.after(prompts[0][:1]).read([ids[1:] for ids in prompts])
         return ClosedBy(opened, beginning_lines(self.pieces)) if self.closing else opened
 
-    def _listing(self, decoding: Decoding, row: int) -> Listing:
+    def _listing(self, decoding: Decoding, row: int) -> Enumeration:
         return best_first(
             decoding,
             self.automaton,
@@ -116,7 +116,7 @@ class GenerationRun:
             max_length=self.options.longest,
         )
 
-    def _enough(self, listing: Listing) -> bool:
+    def _enough(self, listing: Enumeration) -> bool:
         """Whether a search could find no other texts that matter, or none at all."""
         texts = {self.pieces.joined(tokens) for tokens in listing.found}
         return listing.complete or (settled(listing) and len(texts) >= self.options.n)
@@ -160,13 +160,17 @@ class GenerationRun:
         return fluency(lm, end=line_breaks(lm.vocabulary, lm.end_id) if self.closing else "token")
 
     def _generations(
-        self, prompt: ReadPrompt, listing: Listing, beside: Sequence[Tokens]
+        self, prompt: ReadPrompt, listing: Enumeration, beside: Sequence[Tokens]
     ) -> Generations:
-        exact, drawn, rows = settled(listing), None, [*beside]
+        exact, drawn, rows = settled(listing), None, list[Tokens]()
+        known: Spellings = {}
         if not exact and (self.options.method == "sample" or self.options.particles is not None):
-            drawn = self._particles(prompt)
-            rows += [one.tokens for one in drawn.all()]
-        mass = TextMass(listing, self.pieces, self._scored(prompt, rows))
+            drawn, known = self._particles(prompt)
+            rows = sorted(known, key=lambda row: -known[row])[: self.options.n]
+            if self.options.method == "sample":
+                rows = [one.tokens for one in drawn.draws(self.options.n)]
+        known |= self._scored(prompt, [*beside, *rows])
+        mass = TextMass(listing, self.pieces, known)
         texts = mass.spelled()
         if not texts:
             raise ErgotextError(
@@ -177,7 +181,8 @@ class GenerationRun:
         if self.options.method == "best":
             chosen, how, proven = self._best(mass, log_prob)
         else:
-            chosen, how, proven = self._drawn(mass, log_prob, drawn)
+            chosen, how, proven = self._drawn(mass, log_prob, rows)
+            how = how if drawn is None else drawn.text()
         make = partial(self._generation, prompt, mass, texts, drawn)
         told = self._told(mass, log_prob) if exact or self.what.kind == "choices" else {}
         return Generations(
@@ -202,12 +207,11 @@ class GenerationRun:
         return chosen, how, proven
 
     def _drawn(
-        self, mass: TextMass, log_prob: dict[bytes, float], drawn: WeightedResult | None
+        self, mass: TextMass, log_prob: dict[bytes, float], rows: Sequence[Tokens]
     ) -> tuple[list[bytes], str, bool]:
+        if rows:
+            return [self.pieces.joined(row) for row in rows], "", False
         count, seed = self.options.n, self.options.seed
-        if drawn is not None:
-            rows = [one.tokens for one in drawn.draws(count)]
-            return [self.pieces.joined(row) for row in rows], drawn.text(), False
         law = torch.tensor([*log_prob.values()], dtype=torch.float64).softmax(0)
         at = SeededDraws(seed).categorical(law.expand(count, -1))
         missing = np.exp(mass.listing.left - mass.high)
@@ -216,13 +220,14 @@ class GenerationRun:
             how = f"drawn from all texts, seed {seed}"
         return [[*log_prob][k] for k in at.tolist()], how, mass.listing.complete
 
-    def _particles(self, prompt: ReadPrompt) -> WeightedResult:
-        """Draws of smc with their weights, from which log Z is estimated."""
+    def _particles(self, prompt: ReadPrompt) -> tuple[WeightedResult, Spellings]:
+        """Draws of smc with their weights, from which log Z is estimated, and log p of each."""
+        fluent = self._fluent(prompt)
         with warnings.catch_warnings():
             # Results carry what is to be said.
             warnings.simplefilter("ignore", HeavyWeightsWarning)
             found = sample(
-                self._fluent(prompt) + matches(self.automaton),
+                fluent + matches(self.automaton),
                 "smc",
                 n=self.options.draws,
                 seed=self.options.seed,
@@ -230,7 +235,9 @@ class GenerationRun:
                 progress=False,
             )
         assert isinstance(found, WeightedResult)
-        return found
+        batch = found.samples.batch
+        scores = fluent.lm.log_prob(batch).tolist()
+        return found, dict(zip(batch.rows(), scores, strict=True))
 
     def _generation(
         self,
@@ -280,6 +287,6 @@ class GenerationRun:
         }
 
 
-def settled(listing: Listing) -> bool:
+def settled(listing: Enumeration) -> bool:
     """Whether all but a small share of the probability was listed."""
     return bool(listing.found) and float(np.exp(listing.left - listing.high)) <= SETTLED

@@ -1,4 +1,4 @@
-"""Listing best first: against every sequence, and bounds that hold at any budget."""
+"""Enumeration best first: against every sequence, and bounds that hold at any budget."""
 
 from __future__ import annotations
 
