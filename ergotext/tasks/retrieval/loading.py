@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
-
 from ergotext.lm.trie.file import load
+from ergotext.support.bars import bar
 from ergotext.support.threads import use_threads
 from ergotext.tasks.retrieval.candidates import Potential
 from ergotext.tasks.retrieval.request import Decode
@@ -58,11 +57,11 @@ def answers(
     spans = retriever.triples and not anywhere
     ahead = lookahead if spans else None
     step = AT_ONCE * batch_size
-    with tqdm(desc="answering", total=len(questions), unit="question", disable=None) as bar:
+    with bar(desc="answering", total=len(questions), unit="question") as shown:
         for first in range(0, len(questions), step):
             some = questions[first : first + step]
             found = retriever.retrieve(
                 some, spans=spans, lookahead=ahead, batch_size=batch_size, **asked
             )
-            bar.update(len(some))
+            shown.update(len(some))
             yield from zip(some, found, strict=True)
