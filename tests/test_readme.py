@@ -128,7 +128,23 @@ def test_runs_run(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+GENERATED = [
+    line[2:] for block in blocks(README, "console") for line in block.splitlines()
+    if line.startswith("$ ergotext generate")
+]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_generated_as_printed() -> None:
+    """As printed: the right capital, and a person of the schema."""
+    capital, person = map(shell, GENERATED)
+    assert capital.startswith("Paris  [p 0.9") and "London 0." in capital
+    told = json.loads(person.partition("  [")[0])
+    assert [*told] == ["name", "age", "mood"] and 0 <= told["age"] <= 120
+
+
 PAGES = {
+    "generate": "sunny",
     "running": "R-hat", "diagnostics": "R-hat", "infill": "Sample(", "paraphrase": "Sample(",
     "search": "True True", "masked": "pseudo-likelihood", "gumbel": "", "weighted": "tensor(",
     "evaluation": "'EMF1': 70.0, 'EM_All': 50.0",
