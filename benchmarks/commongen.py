@@ -32,9 +32,10 @@ from ergotext.commands.keyword_options import window_of
 from ergotext.lm.causal import CausalLM
 from ergotext.lm.text_scorer import TextScorer
 from ergotext.support.forms import with_forms
-from ergotext.support.words import Keyword, alternatives
+from ergotext.support.words import Keyword, alternatives, count_words
 from ergotext.tasks.budget import Budget
 from ergotext.tasks.demands import CONTEXT, Demands
+from ergotext.tasks.searching import only
 from ergotext.tasks.selection import chosen, repeats
 from ergotext.tasks.write import write_all
 
@@ -53,6 +54,12 @@ def keeps_order(text: str, words: list[Keyword]) -> bool:
     """Every word stands in the text on its own, each behind the one before it."""
     places = ("|".join(rf"\b{re.escape(one)}\b" for one in alternatives(word)) for word in words)
     return bool(re.search(".*?".join(f"(?:{place})" for place in places), text, re.DOTALL))
+
+
+def per_word(lm: TextScorer, text: str) -> float:
+    """log p(text, end) a word, by a model that did not write it."""
+    ids = lm.vocabulary.encode(" " + text)
+    return float(lm.log_prob(TokenBatch.of([ids]))[0]) / count_words(text)
 
 
 def per_token(lm: TextScorer, text: str) -> float:
@@ -96,6 +103,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="Begin with this set.")
     parser.add_argument("--in-order", action="store_true")
     parser.add_argument("--orders", type=int, default=1, help="Ask for so many orders of each set.")
+    parser.add_argument("--judge", help="Model that scores the texts as well, a word.")
     parser.add_argument("--prompted", action="store_true", help="Ask the model as well.")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -120,13 +128,15 @@ def main() -> None:
     holds = keeps_order if arguments.in_order else holds_all
     held = repeated = answered = 0
     ours, references, answers, seconds = [], [], [], []
+    written: list[str] = []
     results = write_all(sets, lm, budget, demands, progress=False)
     for one, words in zip(given, sets, strict=True):
         began = time.perf_counter()
-        best = chosen(next(results), 1)[0]
+        best = chosen(only([next(results)]), 1)[0]
         seconds.append(time.perf_counter() - began)
         held += holds(best.text, words)
         repeated += repeats(best.tokens)
+        written.append(best.text)
         ours.append(per_token(scorer, best.text))
         references += [per_token(scorer, text) for text in one["references"]]
         print(f"{' '.join(one['concepts'])}\n  {ours[-1]:6.2f}  {best.text}", flush=True)
@@ -147,6 +157,16 @@ def main() -> None:
     if one_sentence:
         mean = statistics.mean(one_sentence)
         print(f"{len(one_sentence)} references of one sentence: {mean:.2f}")
+    if arguments.judge:
+        judge = fluency(load(arguments.judge), CONTEXT, end="sentence").scorer
+        human = [text for one in given for text in one["references"]]
+        for name, texts in (("ours", written), ("references", human)):
+            rates = [per_word(judge, text) for text in texts]
+            kept = [rate for rate in rates if rate > -math.inf]
+            print(
+                f"log p a word by {arguments.judge}, {name}: mean {statistics.mean(kept):.2f}, "
+                f"median {statistics.median(kept):.2f} of {len(kept)}"
+            )
     if arguments.prompted:
         shown = f"{statistics.mean(answers):.2f}" if answers else "-"
         print(f"prompted: {answered} hold every word, log p a token {shown}")

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from ergotext.samplers import sample as sample
     from ergotext.samplers.search.beam import beam as beam
     from ergotext.tasks import retrieval as retrieval
+    from ergotext.tasks.generation.generate import generate as generate
     from ergotext.tasks.read import SpanReader as SpanReader
     from ergotext.tasks.retrieval.candidates import Candidates as Candidates
     from ergotext.tasks.retrieval.candidates import Potential as Potential
@@ -96,6 +97,7 @@ _HOME = {
     "keywords": "lm.energies.keywords",
     "length": "lm.energies.terms",
     "pseudo_likelihood": "lm.energies.terms",
+    "generate": "tasks.generation.generate",
     "load": "lm.loading",
     "matches": "lm.energies.matches",
     "MaskedLM": "lm.masked",

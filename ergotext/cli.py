@@ -14,6 +14,7 @@ from ergotext.commands.console import quit_by_signals, run
 from ergotext.commands.diagnose import diagnose
 from ergotext.commands.doctor import doctor
 from ergotext.commands.evaluate import evaluate
+from ergotext.commands.generate import generate
 from ergotext.commands.help import EXIT_CODES, of
 from ergotext.commands.index import index
 from ergotext.commands.infill import infill
@@ -38,6 +39,7 @@ app = typer.Typer(
 for command in (
     write,
     retrieve,
+    generate,
     infill,
     paraphrase,
     sample,

@@ -28,10 +28,9 @@ COMMANDS = [
 INDEX, ANSWERS = (
     [
         line[2:] for block in blocks(README, "console") for line in block.splitlines()
-        if line.startswith("$ ") and "ergotext index" in block and re.search(command, line)
-        and ("ergotext retrieve" in block) == answers
+        if line.startswith("$ ") and f"\n$ ergotext {command} " in f"\n{block}"
     ]
-    for command, answers in (("ergotext index", False), ("ergotext", True))
+    for command in ("index", "retrieve")
 )  # fmt: skip
 
 RUNS = [
@@ -90,8 +89,9 @@ def test_index_commands_run(tmp_path: Path) -> None:
 def test_answers_run(tmp_path: Path) -> None:
     """As printed, one behind the other; every one of the questions printed is answered rightly."""
     (tmp_path / "examples").symlink_to(ROOT / "examples")
-    build, three, one, scored = (shell(command, tmp_path) for command in ANSWERS)
+    build, three, one, scored = (shell(command, tmp_path) for command in (INDEX[0], *ANSWERS))
     assert "facts.ergo" in build
+    assert " ".join(three.split()) in " ".join(README.split()), "the output in the README"
     lines = [line.split("\t") for line in three.splitlines() if "\t" in line]
     assert [line[-1] for line in lines] == [
         "Pablo Picasso", "8849", "史蒂夫·乔布斯 | 史蒂夫·沃兹尼亚克",
@@ -128,7 +128,23 @@ def test_runs_run(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+GENERATED = [
+    line[2:] for block in blocks(README, "console") for line in block.splitlines()
+    if line.startswith("$ ergotext generate")
+]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_generated_as_printed() -> None:
+    """As printed: the right capital, and a person of the schema."""
+    capital, person = map(shell, GENERATED)
+    assert capital.startswith("Paris  [p 0.9") and "London 0." in capital
+    told = json.loads(person.partition("  [")[0])
+    assert [*told] == ["name", "age", "mood"] and 0 <= told["age"] <= 120
+
+
 PAGES = {
+    "generate": "sunny",
     "running": "R-hat", "diagnostics": "R-hat", "infill": "Sample(", "paraphrase": "Sample(",
     "search": "True True", "masked": "pseudo-likelihood", "gumbel": "", "weighted": "tensor(",
     "evaluation": "'EMF1': 70.0, 'EM_All': 50.0",

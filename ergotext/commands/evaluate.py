@@ -18,6 +18,7 @@ from ergotext.commands.retrieval_options import (
     ScoredProbabilities,
     ScoredSearch,
 )
+from ergotext.support.bars import busy
 
 if TYPE_CHECKING:
     from ergotext.tasks.evaluation.report import Evaluation
@@ -144,18 +145,21 @@ def evaluate(
     questions = check(config)
     lm.check()
     # What is wrong was said before torch is imported, which takes seconds.
-    from ergotext.tasks.evaluation import evaluate as task
-    from ergotext.tasks.retrieval.lookahead.learned import lookahead_named
-    from ergotext.tasks.retrieval.lookahead.own import own_calibration
+    with busy("starting"):
+        from ergotext.tasks.evaluation import evaluate as task
+        from ergotext.tasks.retrieval.lookahead.learned import lookahead_named
+        from ergotext.tasks.retrieval.lookahead.own import own_calibration
 
+    warning = None
     known = search.lookahead is not LookAheadName.none
     joint = known and not (search.anywhere or probability.model_probability)
     if joint and (ahead := lookahead_named(search.lookahead.value, lm.model)) is not None:
         _, warning = own_calibration(files.index, lm.model, ahead)
-        if warning is not None:
-            typer.echo(warning, err=True)
     make = partial(task.retriever_of, config)
-    _tell(task.evaluate(config, make, questions=questions), as_json, files.plot)
+    done = task.evaluate(config, make, questions=questions)
+    if warning is not None:  # of scores; an error stands alone
+        typer.echo(warning, err=True)
+    _tell(done, as_json, files.plot)
 
 
 def _tell(done: Evaluation, as_json: bool, plot: Path | None) -> None:

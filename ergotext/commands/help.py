@@ -20,6 +20,12 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "ergotext retrieve -i facts.ergo --json - < questions.txt",
         'ergotext retrieve -i facts.ergo --coverage 0.9 "How high is Mount Everest?"',
     ),
+    "generate": (
+        'ergotext generate "The capital of France is " --choice Paris --choice London',
+        'ergotext generate --schema person.json --chat "Describe a person as JSON."',
+        'ergotext generate "A date: " --regex "[0-9]{4}-[0-9]{2}-[0-9]{2}" --method sample -n 3',
+        "ergotext generate - --index titles.ergo --json < prompts.txt",
+    ),
     "infill": (
         'ergotext infill "The ___ sat on the ___{1,3}." -n 5',
         "ergotext infill - --json < templates.txt",

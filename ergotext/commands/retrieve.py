@@ -17,6 +17,7 @@ from ergotext.commands.retrieval_options import (
     RetrieverModel,
 )
 from ergotext.errors import InputError
+from ergotext.support.bars import busy
 from ergotext.support.words import counted
 
 
@@ -57,11 +58,12 @@ def retrieve(
     lm.check()
     load_index(index)
     # What is wrong was said before torch is imported, which takes seconds.
-    from ergotext.tasks.retrieval.calibration import UNFITTED
-    from ergotext.tasks.retrieval.lookahead.fitted import temperature_for
-    from ergotext.tasks.retrieval.lookahead.learned import lookahead_named
-    from ergotext.tasks.retrieval.lookahead.own import own_calibration
-    from ergotext.tasks.retrieval.retriever import NAMELESS, answers, opened
+    with busy("starting"):
+        from ergotext.tasks.retrieval.calibration import UNFITTED
+        from ergotext.tasks.retrieval.lookahead.fitted import temperature_for
+        from ergotext.tasks.retrieval.lookahead.learned import lookahead_named
+        from ergotext.tasks.retrieval.lookahead.own import own_calibration
+        from ergotext.tasks.retrieval.retriever import NAMELESS, answers, opened
 
     retriever = opened(
         lm.model,
@@ -78,14 +80,14 @@ def retrieve(
         and retriever.triples
         and not (search.anywhere or probability.model_probability)
     )
-    calibration = None
+    calibration, notes = None, [NAMELESS] if retriever.nameless else []
     if joint:
         assert ahead is not None
         calibration, warning = own_calibration(index, lm.model, ahead)
         if warning is None and calibration is None and (warning := retriever.misfit(None, ahead)):
             calibration = UNFITTED
         if warning:
-            typer.echo(warning, err=True)
+            notes.insert(0, warning)
     found = answers(
         retriever,
         asked[: wanted.limit],
@@ -101,11 +103,11 @@ def retrieve(
         coverage=wanted.coverage,
         batch_size=wanted.batch_size,
     )
-    if retriever.nameless:
-        typer.echo(NAMELESS, err=True)
     lost, promised = 0, None
     with emit:
         for question, hits in found:
+            while notes:  # of answers; an error stands alone
+                typer.echo(notes.pop(0), err=True)
             promised = hits.answer_set
             lost += hits.subject == "none"
             emit(hits.json(question, emit.ascii_only) if shown.as_json else hits.shown(question))

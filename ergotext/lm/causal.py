@@ -107,10 +107,21 @@ class CausalLM:
 
     def given(self, context: str) -> CausalLM:
         """The same model conditioned on ``context``, a text before every row."""
+        return self.after((self.start_id, *self.vocabulary.encode(context)))
+
+    def after(self, ids: Sequence[int]) -> CausalLM:
+        """The same model after exactly these tokens, the first of them in the start token's place.
+
+        Parameters
+        ----------
+        ids : sequence of int
+            At least one, such as those of a chat template.
+        """
         if self._whole is not None:
-            return self._whole.given(context).in_precision(self.precision)
+            return self._whole.after(ids).in_precision(self.precision)
+        start, *context = ids
         other = copy(self)
-        other.context, other._reduced = tuple(self.vocabulary.encode(context)), {}
+        other.start_id, other.context, other._reduced = start, tuple(context), {}
         # It may have been trained, cast or moved in place since.
         other.model, other.projection = self.model.eval(), _projection(self.model)
         other.precision = str(other.dtype).removeprefix("torch.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import cast
 
 import torch
@@ -14,6 +15,7 @@ from ergotext.lm.protocols import NextTokenScorer, Reducible
 from ergotext.lm.text_scorer import TextScorer
 from ergotext.lm.tokenizers.vocabulary import Vocabulary
 from ergotext.support.reprs import called
+from ergotext.support.threads import side_by_side
 
 
 class Pooled:
@@ -125,9 +127,10 @@ class Pooled:
         return self._mean(lambda one: one.candidate_log_prob(batch, start, stop, tokens, horizon))
 
     def _mean(self, of: Callable[[NextTokenScorer], Tensor]) -> Tensor:
-        total = of(self.scorers[0]).clone()
-        for one in self.scorers[1:]:
-            total += of(one)
+        first, *others = side_by_side([partial(of, one) for one in self.scorers])
+        total = first.clone()
+        for one in others:
+            total += one
         return total.div_(len(self.scorers))
 
 

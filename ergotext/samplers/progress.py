@@ -7,10 +7,10 @@ from typing import Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import NextTokenScorer
+from ergotext.support.bars import bar
 from ergotext.support.words import as_line
 
 Watch = Callable[[TokenBatch, Tensor, Tensor], None]
@@ -54,11 +54,11 @@ class Bar:
         initial: int = 0,
     ) -> None:
         self._scorer = scorer
-        self._bar = tqdm(
+        self._bar = bar(
             total=total,
             initial=initial,
             unit=unit,
-            disable=None if progress else True,
+            progress=progress,
             leave=False,
             mininterval=LEAST_SECONDS,
             dynamic_ncols=True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ from ergotext.samplers.run import Pauses, Run, proceed
 from ergotext.samplers.stop_rule import StopRule
 from ergotext.samplers.weighted.result import WeightedResult
 from ergotext.samplers.weighted.samples import WeightedSampler
+from ergotext.support.bars import busy
+from ergotext.support.words import counted
 
 EVERY = 100
 """Steps between checkpoints, and between looks at R-hat, if nothing else is said."""
@@ -89,8 +92,8 @@ def sample(
     settings : mapping, optional
         Other settings to record with the run, JSON; they must be the same on resumption.
     progress : bool
-        Show on stderr how far the run is, with its best text so far, if that is a terminal
-        (chains and smc).
+        Show how far the run is, with its best text so far (chains and smc) or the time it has
+        taken, on stderr if that is a terminal, and in a notebook.
     **options
         Of the sampler: ``temperature`` (mh); ``hot``, ``cold`` (annealing).
 
@@ -202,9 +205,13 @@ def _begun(
 def _weighted(
     energy: Energy, sampler: WeightedSampler, made_of: Mapping[str, Any], progress: bool
 ) -> WeightedResult:
-    with Bar(energy.scorer, made_of["max_length"] + 1, "token", progress) as bar:
+    with ExitStack() as shown:
         if isinstance(sampler, Watched):
-            sampler.watch = bar.watch
+            line = Bar(energy.scorer, made_of["max_length"] + 1, "token", progress)
+            sampler.watch = shown.enter_context(line).watch
+        else:  # of these nobody knows how far they are
+            draws = counted(made_of["n"], "draw")
+            shown.enter_context(busy(f"{made_of['sampler']}, {draws}", progress))
         began = time.monotonic()
         energy.forget()
         samples = sampler.draw(SeededDraws(made_of["seed"]), made_of["n"])

@@ -107,9 +107,9 @@ def locked(file: Path, waiting: str | None = None) -> Iterator[None]:
     try:
         lock.acquire(timeout=-1 if waiting is None else 0)
     except Timeout:
-        from tqdm import tqdm
+        from ergotext.support.bars import busy
 
-        with tqdm(desc=waiting, bar_format="{desc}", disable=None):
+        with busy(str(waiting)):
             lock.acquire()
     try:
         yield

@@ -12,6 +12,7 @@ import numpy as np
 
 from ergotext.lm.automata.spans import TextSpans
 from ergotext.samplers.search.beam import Found, beam
+from ergotext.support.bars import busy
 from ergotext.support.words import printable
 from ergotext.tasks.given import check_question
 from ergotext.tasks.passages import BREAKS, passage_reader
@@ -112,10 +113,12 @@ class SpanReader:
         check_question(passage, question, k, beams)
         # One character for another, so that places stay what they are.
         line = passage.translate(str.maketrans(BREAKS, " " * len(BREAKS)))
-        decoding, after_space = self.reader.begin(line, question.strip())
+        with busy("reading the passage"):
+            decoding, after_space = self.reader.begin(line, question.strip())
         spans = TextSpans(line, self.reader.pieces, after_space=after_space)
         wanted = min(2 * k, beams)
-        (found,) = beam(decoding, spans, k=wanted, beams=beams, max_length=max_length)
+        with busy("reading"):
+            (found,) = beam(decoding, spans, k=wanted, beams=beams, max_length=max_length)
         answers = self._answers(found, line)
         return Reading(answers[:k], found.complete)
 

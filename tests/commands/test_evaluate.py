@@ -14,6 +14,7 @@ import pytest
 from ergotext.cli import main
 from ergotext.tasks.evaluation import evaluate as task
 from ergotext.tasks.index import build
+from ergotext.tasks.retrieval.lookahead import own
 from tests.paths import ROOT
 from tests.tasks.evaluation.test_evaluate import ASKED, KB, lines
 from tests.tiny_t5 import saved
@@ -45,6 +46,17 @@ def call(
     code = main(["evaluate", str(folder / "dev.json"), *told, *map(str, more)])
     out, err = capsys.readouterr()
     return code, out, err
+
+
+def test_a_note_on_scores_does_not_precede_an_error(
+    capsys, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own, "own_calibration", lambda *_: (None, "of another model"))
+    output = tmp_path / "out.jsonl"
+    code, _, err = call(capsys, folder, output, "--limit", 1)
+    assert code == 0 and err.splitlines()[0] == "of another model"
+    code, _, err = call(capsys, folder, output, "--limit", 1, "--beams", 3)
+    assert code == 2 and len(err.splitlines()) == 1 and err.startswith("ergotext: ")
 
 
 def test_evaluates(capsys, folder, tmp_path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ergotext.cli import main
+from ergotext.tasks.retrieval.lookahead import own
 from tests.tiny_t5 import saved
 
 KB = "苹果（水果）\t产地\t山东\n苹果\t颜色\t红\n苹果\t颜色\t绿\n香蕉\t产地\t海南\n"
@@ -158,6 +159,16 @@ def test_bad_input_is_told_in_a_line(capsys, folder: Path, arguments, message: s
     code, out, err = call(capsys, folder, *arguments)
     assert (code, out) == (1 if "not an index" in message else 2, "")
     assert message in err and len(err.splitlines()) == 1
+
+
+def test_notes_are_of_answers_and_an_error_stands_alone(
+    capsys, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own, "own_calibration", lambda *_: (None, "of another model"))
+    code, _, err = call(capsys, folder, "苹果什么颜色？")
+    assert code == 0 and err.splitlines() == ["of another model"]
+    code, _, err = call(capsys, folder, "-k", 3, "--beams", 2, "苹果什么颜色？")
+    assert code == 2 and err.splitlines() == ["ergotext: beams (2) must be at least k (3)"]
 
 
 def test_another_tokenizer(capsys, folder: Path) -> None:

@@ -55,6 +55,12 @@ WRONG: dict[str, tuple[list[str], str]] = {
         "the questions none",
     ),
     "diagnose": (["diagnose", "./none"], "the folder ./none does not exist"),
+    "no constraint": (["generate", "x"], "give one of schema, regex, choices, grammar, trie"),
+    "constraints": (["generate", "x", "--regex", "a", "--choice", "b"], "regex and choices"),
+    "impossible": (["generate", "x", "--schema", '{"enum": []}'], "no value satisfies the schema"),
+    "bad grammar": (["generate", "x", "--grammar", "kb.tsv"], "the grammar cannot be read"),
+    "keys": (["generate", "x", "--index", "none.ergo"], "cannot read the index none.ergo"),
+    "prompts": (["generate", "-", "--regex", "a"], "no text on standard input"),
     "no choice": (["write", "dog", "--sampler", "smd"], "'mh'; did you mean 'smc'?"),
     "no number": (["write", "dog", "-n", "0"], "'-n': must be at least 1, got '0'"),
 }  # fmt: skip

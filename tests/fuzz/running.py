@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from ergotext.cli import main
 
 ASKED = '{"id": 0, "question": "How many moons has Mars?", "answer": "Mars ||| moons ||| 2"}\n'
+TEMPLATES = "moons\tHow many moons has {subject}?\ncolour\tWhat colour is {subject}?\n"
 SMALL = ["--model", "tiny-causal", "--chains", "1", "--steps", "2", "--max-length", "16"]
 
 SECONDS = float(os.environ.get("ERGOTEXT_FUZZ_SECONDS", "30"))

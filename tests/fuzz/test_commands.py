@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.fuzz import hostile as h
-from tests.fuzz.running import ASKED, SMALL, check, options, run
+from tests.fuzz.running import ASKED, SMALL, TEMPLATES, check, options, run
 from tests.paths import ROOT
 
 MANY = int(os.environ.get("ERGOTEXT_FUZZ", "0"))
@@ -221,19 +221,44 @@ def test_index_looks(data, command: str, prefix: str, target: str, more, good) -
 )  # fmt: skip
 @examples()
 def test_train(asked: bytes, templates: bytes, command: str, data, more, good) -> None:
-    files = {"questions.jsonl": asked, "dev.jsonl": data.draw(st.sampled_from([asked,
-    ASKED.encode()])),
-             "templates.tsv": templates, "kb.ergo": good["kb.ergo"]}  # fmt: skip
+    # Often good ones, or nothing but the reading of files would be tried.
+    either = st.sampled_from([asked, ASKED.encode()])
+    files = {"questions.jsonl": data.draw(either), "dev.jsonl": data.draw(either),
+             "templates.tsv": data.draw(st.sampled_from([templates, TEMPLATES.encode()])),
+             "kb.ergo": good["kb.ergo"]}  # fmt: skip
     small = ["-i", "kb.ergo", "-o", "made", "--dev", "dev.jsonl", "--templates", "templates.tsv",
              "--steps", "1", "--batch-size", "1", "--width", "8"]  # fmt: skip
     small += ["--layers", "1", "--dev-limit", "1"] if command == "train" else []
     run([command, *small, *more, "--", "questions.jsonl"], files)
 
 
+MOONS = ["How many moons has Mars?"]
 OF_MODELS = {
     "tiny-causal": ["write", "--particles", "2", "--max-length", "4", "dog"],
-    "tiny-masked": ["retrieve", "-i", "kb.ergo", "--decode", "mlm", "--beams", "1", "Mars?"],
-    "tiny-retriever": ["retrieve", "-i", "kb.ergo", "--beams", "2", "--prefixes", "4", "Mars?"],
+    "tiny-masked": [
+        "retrieve",
+        "-i",
+        "kb.ergo",
+        "--decode",
+        "mlm",
+        "-k",
+        "1",
+        "--beams",
+        "1",
+        *MOONS,
+    ],
+    "tiny-retriever": [
+        "retrieve",
+        "-i",
+        "kb.ergo",
+        "-k",
+        "2",
+        "--beams",
+        "2",
+        "--prefixes",
+        "4",
+        *MOONS,
+    ],
 }
 
 

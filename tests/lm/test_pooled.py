@@ -114,14 +114,14 @@ def test_samples_of_it_are_weighed_with_what_is_lost() -> None:
 FAULTS = {
     "a sum": ("total.div_(len(self.scorers))", "total"),
     "the first alone": (
-        "for one in self.scorers[1:]:\n            total",
+        "for one in others:\n            total",
         "for one in ():\n            total",
     ),
     "normalised": (
         "return self._mean(lambda one: one.next_log_prob(batch, position))",
         "return self._mean(lambda one: one.next_log_prob(batch, position)).log_softmax(1)",
     ),
-    "in place": ("of(self.scorers[0]).clone()", "of(self.scorers[0])"),
+    "in place": ("total = first.clone()", "total = first"),
     "of other places": (
         "self._mean(lambda one: one.token_log_prob(batch))",
         "self._mean(lambda one: one.token_log_prob(batch).flip(0))",

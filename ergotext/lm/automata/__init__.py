@@ -1,7 +1,8 @@
 """Automata: sets of token sequences that constrain samplers, searches and ``generate``.
 
 - ``grammars``: regular expressions, JSON schemas (``schema``) and grammars, through llguidance.
-- ``keywords``: texts with all of some words; ``spans``, ``substrings``: parts of a passage.
+- ``literals``: one of some texts; ``keywords``: texts with all of some words; ``spans``,
+  ``substrings``: parts of a passage.
 - ``combine``: union and intersection; ``explored``: an automaton from two functions.
 - ``logits_processor``: any of them for ``generate`` of transformers; ``prefix_function``: a trie as
   its ``prefix_allowed_tokens_fn``; ``generated_rows``: what both share.
@@ -15,6 +16,7 @@ own subclasses ``AutomatonBase``.
 from ergotext.lm.automata.combine import intersection, union
 from ergotext.lm.automata.grammars import grammar, json_schema, regex
 from ergotext.lm.automata.keywords import KeywordCoverage
+from ergotext.lm.automata.literals import choices
 from ergotext.lm.automata.pieces import Pieces
 from ergotext.lm.automata.spans import TextSpans
 from ergotext.lm.automata.substrings import Substrings
@@ -29,6 +31,7 @@ __all__ = [
     "Pieces",
     "Substrings",
     "TextSpans",
+    "choices",
     "grammar",
     "intersection",
     "json_schema",

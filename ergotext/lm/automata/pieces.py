@@ -167,6 +167,14 @@ class Pieces:
         parts = (text[place : place + size] for size in self._sizes.get(text[place], ()))
         return [token for part in parts for token in self._spelling.get(part, ())]
 
+    def beginning(self, text: bytes) -> list[int]:
+        """The tokens that write this text, or more than it, rising."""
+        at, found = bisect_left(self._sorted, text), list[int]()
+        while at < len(self._sorted) and self._sorted[at].startswith(text):
+            found += self._spelling[self._sorted[at]]
+            at += 1
+        return sorted(found)
+
     def covering(self, text: bytes) -> list[int]:
         """Of each place of a text, the fewest tokens that write it from there on, or ``FAR``.
 

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from tqdm import tqdm
-
 from ergotext.errors import InputError
+from ergotext.support.bars import bar
 
 _BLOCK = 8 << 20
 _RECORDS = 1 << 16
@@ -61,13 +60,13 @@ def blocks(path: Path, what: str) -> Iterator[Block]:
         total = path.stat().st_size
         with (
             path.open("rb") as file,
-            tqdm(desc=what, total=total, unit="B", unit_scale=True, disable=None) as bar,
+            bar(desc=what, total=total, unit="B", unit_scale=True, delay=0.5) as shown,
         ):
             if file.peek(len(_MARK)).startswith(_MARK):
                 file.seek(len(_MARK))
             found = _records(file) if path.suffix.lower() == ".csv" else _lines(file)
             for block in found:
-                bar.update(file.tell() - bar.n)
+                shown.update(file.tell() - shown.n)
                 yield block
     except OSError as error:
         raise InputError(

@@ -12,7 +12,6 @@ from typing import IO, Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from ergotext.errors import ErgotextError, InputError
 from ergotext.lm.key_ids import Key, is_key, key_ids
@@ -25,6 +24,7 @@ from ergotext.lm.trie.sort import KeyRows, exact_order
 from ergotext.lm.trie.states import ROOT, VALUE_END
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.support.arrays import Ints
+from ergotext.support.bars import bar
 
 RUN_BYTES = 128 << 20
 """Keys and objects held in memory before a run is sorted and written down."""
@@ -67,8 +67,8 @@ def build(
         lone surrogate.
     """
     with TrieBuilder(alphabet, run_bytes=run_bytes, folder=folder) as builder:
-        bar = tqdm(several(pairs), desc="reading keys", unit=" keys", unit_scale=True, disable=None)
-        stream = iter(bar)
+        shown = bar(several(pairs), desc="reading keys", unit=" keys", unit_scale=True, delay=0.5)
+        stream = iter(shown)
         while batch := list(islice(stream, _BATCH)):
             builder.add_pairs(batch)
         return builder.finish()
@@ -149,7 +149,7 @@ class TrieBuilder:
             self._flush()
         ranges = self._runs.ranges() if len(self._runs) else iter(self._whole())
         total = max(len(self._runs), 1)
-        for rows in tqdm(ranges, desc="building the trie", total=total, disable=None):
+        for rows in bar(ranges, desc="building the trie", total=total, delay=0.5):
             order, shared = exact_order(rows.ids, rows.offsets)
             levels.add(rows.take(order), shared)
         return levels.finish(self.tokenizer)

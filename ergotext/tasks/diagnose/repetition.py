@@ -18,6 +18,7 @@ from ergotext.errors import InputError
 from ergotext.lm.causal import CausalLM
 from ergotext.samplers.draws import Draws, SeededDraws
 from ergotext.samplers.options import check_counts, check_whole
+from ergotext.support.bars import bar
 from ergotext.support.words import counted
 from ergotext.tasks.diagnose.continuations import Continuations, continued
 from ergotext.tasks.diagnose.laws import Law, nucleus, top_k, whole
@@ -165,7 +166,8 @@ def repetition(
     ways = _ways(k, p, penalty)
     ids = read_prompts(lm, prompts, length)
     began, draws = time.monotonic(), SeededDraws(seed)
-    found = {name: _written(draws, lm, ids, way, length) for name, way in ways.items()}
+    each = bar(ways.items(), desc="repetition", unit="decoder")
+    found = {name: _written(draws, lm, ids, way, length) for name, way in each}
     chain = _transitions(lm, ids, found["sampling"])
     merged, pairs = chain.rebalanced(MERGED_ABOVE, MOST_PAIRS)
     decoders = _decoders(found, [(one, two) for one, two, _ in pairs])

@@ -19,6 +19,7 @@ from ergotext.errors import InputError
 from ergotext.lm.causal import CausalLM
 from ergotext.samplers.draws import Draws, SeededDraws
 from ergotext.samplers.options import check_counts, check_whole
+from ergotext.support.bars import bar
 from ergotext.support.words import counted
 from ergotext.tasks.diagnose.beams import beam_ends
 from ergotext.tasks.diagnose.laws import Law, nucleus, top_k, whole
@@ -164,10 +165,16 @@ def stopping(
     laws = _laws(k, p, beams, samples, seed)
     ids = read_prompts(lm, prompts, lengths[-1])
     began, draws = time.monotonic(), SeededDraws(seed)
-    texts = {name: _along(draws, lm, ids, law, lengths[-1], samples) for name, law in laws.items()}
-    decoders = [_sampled(name, seen, lengths) for name, seen in texts.items()]
-    decoders.append(_exact("greedy", _along(draws, lm, ids, top_k(1), lengths[-1], 1), lengths))
-    decoders.append(_searched(lm, ids, beams, lengths))
+    decoders = []
+    with bar(desc="stopping", total=len(laws) + 2, unit="decoder") as shown:
+        for name, law in laws.items():
+            seen = _along(draws, lm, ids, law, lengths[-1], samples)
+            decoders.append(_sampled(name, seen, lengths))
+            shown.update()
+        decoders.append(_exact("greedy", _along(draws, lm, ids, top_k(1), lengths[-1], 1), lengths))
+        shown.update()
+        decoders.append(_searched(lm, ids, beams, lengths))
+        shown.update()
     return StoppingReport(lengths, len(ids), samples, seed, time.monotonic() - began, decoders)
 
 

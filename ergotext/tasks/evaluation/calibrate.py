@@ -12,6 +12,7 @@ from scipy.optimize import minimize, minimize_scalar
 
 from ergotext.lm.loading import Dtype
 from ergotext.support.arrays import Floats
+from ergotext.support.bars import busy
 from ergotext.support.words import counted
 from ergotext.tasks.datasets.kgclue.data import Question, Questions
 from ergotext.tasks.evaluation.cases import (
@@ -275,9 +276,10 @@ def calibrated_index(
     assert ahead is not None  # ``check_calibration`` refuses "none"
     retriever = opened(model, index, prompt=None, device=device, dtype=dtype, threads=threads)
     start: Calibration = getattr(ahead, "calibration", UNFITTED)
-    done = calibrate(
-        retriever, ahead, questions.asked, start=start, none=none, what=questions.path.name
-    )
+    with busy(f"calibrating on {counted(len(questions.asked), 'question')}"):
+        done = calibrate(
+            retriever, ahead, questions.asked, start=start, none=none, what=questions.path.name
+        )
     about = {
         **origin(index, model, ahead),
         "questions": questions.digest,

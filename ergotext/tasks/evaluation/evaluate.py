@@ -9,10 +9,9 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from ergotext.errors import ErgotextError
 from ergotext.lm.trie.header import IndexFile
+from ergotext.support.bars import bar
 from ergotext.tasks.config import versions
 from ergotext.tasks.datasets.kgclue.data import Question, Questions
 from ergotext.tasks.evaluation.checks import check, is_calibrated
@@ -131,17 +130,17 @@ def _alone(
     hits.mend()
     left = [q for q in questions.asked if q.id not in predictions.found]
     failed = []
-    with tqdm(
+    with bar(
         total=len(questions.asked), initial=len(questions.asked) - len(left), unit="question",
-        desc="answering", disable=None if progress else True,
-    ) as bar:  # fmt: skip
+        desc="answering", progress=progress,
+    ) as shown:  # fmt: skip
         for batch, replies in _replies(config, make, left):
             pairs = list(zip(batch, replies, strict=True))
             good = [(q, r) for q, r in pairs if r.error is None]
             failed += [{"line": q.line, "id": q.id, "error": r.error} for q, r in pairs if r.error]
             hits.add(*({"id": q.id, "answer": r.answer, **(r.hit or {})} for q, r in good))
             predictions.add(*({"id": q.id, "answer": r.answer} for q, r in good))
-            bar.update(len(batch))
+            shown.update(len(batch))
     seconds = time.perf_counter() - began
     done = scored(output, questions, predictions, hits, failed, len(left), seconds)
     tell(told, {**resolved, "versions": versions(), "result": done.record()})

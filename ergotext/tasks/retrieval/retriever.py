@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
-from tqdm import tqdm
 
 from ergotext.errors import InputError
 from ergotext.lm.tokenizers.token_bytes import Written
 from ergotext.lm.trie.file import load, notes_of
 from ergotext.lm.trie.schema import TITLES, TRIPLES, Schema
 from ergotext.lm.trie.tree import TokenTrie, settled
+from ergotext.support.bars import bar
 from ergotext.support.threads import use_threads
 from ergotext.support.words import check_texts, counted
 from ergotext.tasks.retrieval.bearing import QuestionKey
@@ -433,11 +433,11 @@ def answers(
     spans = retriever.triples and not anywhere
     ahead = lookahead if spans else None
     step = AT_ONCE * batch_size
-    with tqdm(desc="answering", total=len(questions), unit="question", disable=None) as bar:
+    with bar(desc="answering", total=len(questions), unit="question") as shown:
         for first in range(0, len(questions), step):
             some = questions[first : first + step]
             found = retriever.retrieve(
                 some, spans=spans, lookahead=ahead, batch_size=batch_size, **asked
             )
-            bar.update(len(some))
+            shown.update(len(some))
             yield from zip(some, found, strict=True)

@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 
 from ergotext.errors import ErgotextError, InputError, ModelError
 from ergotext.lm.conversion import first_line
+from ergotext.support.bars import bar
 from ergotext.tasks.training.checkpoints import Checkpoints, State
 from ergotext.tasks.training.log import Log
 from ergotext.tasks.training.schedule import PacedRate, Schedule
@@ -95,7 +96,10 @@ class TrainingRun:
         self._best: float | None = None
         self._best_step: int | None = None
         self._stale = 0
-        self._rate = PacedRate(learner.optimizer, schedule)
+        self._rate, self._steps = (
+            PacedRate(learner.optimizer, schedule),
+            getattr(schedule, "steps", None),
+        )
 
     @property
     def over(self) -> bool:
@@ -125,10 +129,17 @@ class TrainingRun:
             ) from error
 
     def _go(self) -> None:
+        with bar(desc="training", total=self._steps, initial=self.done, unit="step") as shown:
+            self._learn(shown)
+        if self._patience is not None and self._best_step is not None:
+            load_weights(self.learner.network, self.checkpoints.weights(self._best_step))
+
+    def _learn(self, shown: Any) -> None:
         losses: list[float] = []
         while not self.over:
             loss, norm = self.step()
             losses.append(loss)
+            shown.update()
             scored = self.done % self._every == 0 or self._rate.over
             if scored or self.done % self._logged == 0:
                 (rate,) = set(self._rate.get_last_lr())
@@ -136,10 +147,10 @@ class TrainingRun:
                 scores = self.evaluate() if scored else {}
                 self.log.write(self.done, {**values, "learning_rate": rate, **scores})
                 losses = []
+                best = "" if self._best is None else f", best score {self._best:.3g}"
+                shown.set_postfix_str(f"loss {values['loss']:.3g}{best}", refresh=False)
             if scored:
                 self.checkpoints.save(self.learner.network, self.state())
-        if self._patience is not None and self._best_step is not None:
-            load_weights(self.learner.network, self.checkpoints.weights(self._best_step))
 
     def step(self) -> tuple[float, float]:
         """Learn from one batch; its loss and the norm of the gradient."""

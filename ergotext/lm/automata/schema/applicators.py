@@ -7,7 +7,7 @@ from typing import Any
 
 from ergotext.lm.automata.schema.conditions import Atom, Either, Item, Types
 from ergotext.lm.automata.schema.document import Document, Fact, fact, fault
-from ergotext.lm.automata.schema.keywords import Ways, only
+from ergotext.lm.automata.schema.keywords import Ways, listed, mapped, only
 
 Apart = Callable[..., bool]
 """Whether it is plain that no value fits all of some facts."""
@@ -78,9 +78,7 @@ def _ref(one: Fact, word: str, document: Document, _: Apart) -> tuple[list[Item]
 
 def _dependent(one: Fact, word: str, _: Document, __: Apart) -> tuple[list[Item], Ways]:
     place, items, against = f"{one.place}/{word}", list[Item](), Ways()
-    if not isinstance(one.schema[word], dict):
-        raise fault(word, place, "it is no object")
-    for name, value in one.schema[word].items():
+    for name, value in mapped(one, word).items():
         if isinstance(value, list):
             then = fact({"required": value}, one.base, f"{place}/{name}")
         else:
@@ -106,16 +104,16 @@ def _unevaluated(one: Fact, word: str, document: Document, _: Apart) -> tuple[li
         branches = (*_BRANCHES, "contains") if of_items else _BRANCHES
         if rest is not True and (near := [name for name in branches if name in at.schema]):
             raise fault(word, place, f"it depends on the {near[0]} at {at.place}")
-        first = at.schema.get("prefixItems", [])
+        first = listed(at, "prefixItems")
         all_ = ("items", word) if of_items else ("additionalProperties", word)
         if of_items and isinstance(at.schema.get("items"), list):
             first, all_ = at.schema["items"], ("additionalItems", word)
         if any(name in at.schema and (at is not one or name != word) for name in all_):
             return [], []
-        named |= dict.fromkeys(at.schema.get("properties", {}), True)
-        patterns |= dict.fromkeys(at.schema.get("patternProperties", {}), True)
+        named |= dict.fromkeys(mapped(at, "properties"), True)
+        patterns |= dict.fromkeys(mapped(at, "patternProperties"), True)
         count = max(count, len(first))
-        todo += [at.part("allOf", k) for k in range(len(at.schema.get("allOf", [])))]
+        todo += [at.part("allOf", k) for k in range(len(listed(at, "allOf")))]
         todo += [document.target(at)] if "$ref" in at.schema else []
     if of_items:
         meant = {"items": [True] * count, "additionalItems": rest}

@@ -59,9 +59,7 @@ def _type(one: Fact, word: str) -> tuple[list[Item], Ways]:
 
 
 def _values(one: Fact, word: str) -> tuple[list[Item], Ways]:
-    values = [one.schema[word]] if word == "const" else one.schema[word]
-    if not isinstance(values, list):
-        raise fault(word, f"{one.place}/{word}", "it is no list")
+    values = [one.schema[word]] if word == "const" else listed(one, word)
     others: list[Item] = [Other(key(value), value, f"{one.place}/{word}") for value in values]
     keys = frozenset(map(key, values))
     return [OneOf(keys, values, f"{one.place}/{word}")], [others]
@@ -152,10 +150,19 @@ def _format(one: Fact, word: str) -> tuple[list[Item], Ways]:
     return [Atom("string", "pattern", pattern, place) for pattern in patterns], against
 
 
-def _mapped(one: Fact, word: str) -> dict[str, Any]:
+def mapped(one: Fact, word: str) -> dict[str, Any]:
+    """The object of a keyword, empty without it; InputError if it is something else."""
     value = one.schema.get(word, {})
     if not isinstance(value, dict):
         raise fault(word, f"{one.place}/{word}", "it is no object")
+    return value
+
+
+def listed(one: Fact, word: str) -> list[Any]:
+    """The list of a keyword, empty without it; InputError if it is something else."""
+    value = one.schema.get(word, [])
+    if not isinstance(value, list):
+        raise fault(word, f"{one.place}/{word}", "it is no list")
     return value
 
 
@@ -164,8 +171,8 @@ def _members(one: Fact, word: str) -> tuple[list[Item], Ways]:
     words = ("properties", "patternProperties", "additionalProperties")
     if word != next(name for name in words if name in one.schema):
         return [], []
-    named = tuple((name, one.part(words[0], name)) for name in _mapped(one, words[0]))
-    patterns = tuple((name, one.part(words[1], name)) for name in _mapped(one, words[1]))
+    named = tuple((name, one.part(words[0], name)) for name in mapped(one, words[0]))
+    patterns = tuple((name, one.part(words[1], name)) for name in mapped(one, words[1]))
     for name, _fact in patterns:
         checked(name, words[1], f"{one.place}/{words[1]}")
     rest = one.part(words[2]) if words[2] in one.schema else None
@@ -205,7 +212,7 @@ def _items(one: Fact, word: str) -> tuple[list[Item], Ways]:
         first_word, rest_word = "items", "additionalItems"
     if word == "items" and first_word == "prefixItems" and first_word in one.schema:
         return [], []
-    count = len(one.schema.get(first_word, []))
+    count = len(listed(one, first_word))
     first = tuple(one.part(first_word, at) for at in range(count))
     rest = one.part(rest_word) if rest_word in one.schema else None
     items: list[Item] = [Atom("array", "items", Items(first, rest), f"{one.place}/{word}")]

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from ergotext.errors import InputError
 from ergotext.lm.ragged import offsets_of, spread, take_rows
@@ -22,6 +21,7 @@ from ergotext.lm.trie.names.values import MOST_KEYS, hashed_parts
 from ergotext.lm.trie.states import ROOT, TrieStates
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.support.arrays import Floats, Ints
+from ergotext.support.bars import bar
 
 BLOCK = 1 << 17
 """Keys that are read at a time."""
@@ -57,13 +57,13 @@ def name_arrays(trie: TrieStates, written: Written) -> NameArrays:
     a name and for each value, twice while they are sorted.
     """
     collected = _CollectedNames(written)
-    with tqdm(desc="indexing names", total=trie.size, unit=" keys", disable=None) as bar:
+    with bar(desc="indexing names", total=trie.size, unit=" keys", delay=0.5) as shown:
         low = 0
         for ids, offsets in key_blocks(trie, ROOT, BLOCK):
             high = low + len(offsets) - 1
             collected.add_names(ids, offsets, low)
             collected.add_values(*object_rows(trie, low, high), low)
-            bar.update(high - low)
+            shown.update(high - low)
             low = high
     return collected.finish(trie.size)
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from ergotext.errors import InputError
+from ergotext.support.bars import bar
 from ergotext.tasks.diagnose.argmax.decided import Decided
 from ergotext.tasks.diagnose.argmax.layer import OutputLayer
 from ergotext.tasks.diagnose.argmax.report import ArgmaxReport, reported
@@ -84,10 +84,10 @@ def decide(decided: Decided, seconds: float, workers: int = 1) -> None:
     if seconds <= 0:
         return
     layer, deadline = decided.layer, time.time() + seconds
-    with tqdm(total=len(layer), desc="tokens decided", disable=None) as bar:
+    with bar(total=len(layer), desc="tokens decided") as shown:
 
         def show() -> None:
-            bar.update(len(layer) - len(decided.open()) - bar.n)
+            shown.update(len(layer) - len(decided.open()) - shown.n)
 
         try:
             decided.tie()

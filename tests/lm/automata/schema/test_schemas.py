@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,9 @@ import pytest
 
 from ergotext.errors import InputError
 from ergotext.lm.automata.grammars import json_schema
+from ergotext.lm.automata.schema import lark_of
+from ergotext.lm.automata.schema.applicators import APPLICATORS
+from ergotext.lm.automata.schema.keywords import PLAIN
 from tests.lm.automata.schema.bytewise import BYTES, taker, takes
 
 BIG = 12345678901234567890123
@@ -273,6 +277,22 @@ def test_what_is_no_schema_is_refused_in_a_line(schema: str) -> None:
     with pytest.raises(InputError) as told:
         json_schema(schema, BYTES)
     assert "\n" not in str(told.value) and len(str(told.value)) < 400
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [{}, {"unevaluatedItems": False}, {"unevaluatedProperties": False},
+     {"oneOf": [{"type": "array"}, {"type": "object"}]}],
+)  # fmt: skip
+@pytest.mark.parametrize("value", [None, True, 0, "a", [], [None], {"a": None}, {"a": [None]}])
+def test_whatever_a_keyword_has_for_a_value(value: Any, beside: dict[str, Any]) -> None:
+    """It is followed, or refused by name, read before what stands beside it and after it."""
+    words = {*PLAIN, *APPLICATORS, "then", "else", "additionalItems", "minContains", "$defs"}
+    for word in sorted(words - beside.keys()):
+        for schema in ({word: value, **beside}, {**beside, word: value}):
+            for whole in (schema, {"not": schema}):
+                with suppress(InputError):
+                    lark_of(whole)
 
 
 @pytest.mark.parametrize(

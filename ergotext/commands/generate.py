@@ -1,0 +1,176 @@
+"""The command ``ergotext generate``; the work is done in ``ergotext.tasks.generation``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+import typer
+
+from ergotext.commands.console import Output, standard_input
+from ergotext.commands.groups import ModelOptions, grouped
+from ergotext.commands.options import AsJson, OutFile, Seed
+
+if TYPE_CHECKING:
+    from ergotext.tasks.generation.options import GenerationOptions
+    from ergotext.tasks.generation.wanted import Wanted
+
+
+class MethodName(StrEnum):
+    """Ways to choose texts."""
+
+    best = "best"
+    sample = "sample"
+
+
+class EndName(StrEnum):
+    """Where a text ends."""
+
+    token = "token"
+    line = "line"
+
+
+@dataclass(frozen=True)
+class ConstraintOptions:
+    """What the texts must be: one of these."""
+
+    TITLE: ClassVar = "Constraint"
+    schema: Annotated[str | None, typer.Option(help="JSON schema, or the file with it.")] = None
+    regex: Annotated[
+        str | None, typer.Option(help="Regular expression that the whole text must match.")
+    ] = None
+    choice: Annotated[
+        list[str] | None, typer.Option(help="A text to choose; give several of this option.")
+    ] = None
+    grammar: Annotated[
+        Path | None, typer.Option(help="File with a grammar in llguidance's form of Lark.")
+    ] = None
+    index: Annotated[
+        Path | None,
+        typer.Option(
+            "-i", "--index", help="Index file, built with the model's tokenizer: one of its keys."
+        ),
+    ] = None
+    whitespace: Annotated[
+        bool,
+        typer.Option("--whitespace", help="Allow spaces and line breaks around all parts of JSON."),
+    ] = False
+
+    def wanted(self) -> Wanted:
+        """The same for the task; InputError for none or several, or an impossible one."""
+        from ergotext.tasks.config import schema_of
+        from ergotext.tasks.generation.wanted import wanted
+        from ergotext.tasks.given import passage_at
+
+        return wanted(
+            schema=None if self.schema is None else schema_of(self.schema),
+            regex=self.regex,
+            choices=self.choice or None,
+            grammar=None if self.grammar is None else passage_at(self.grammar),
+            trie=self.index,
+        )
+
+
+@dataclass(frozen=True)
+class ChoosingOptions:
+    """How texts are chosen, and how many."""
+
+    TITLE: ClassVar = "Texts"
+    count: Annotated[int, typer.Option("-n", min=1, help="Number of texts for each prompt.")] = 1
+    method: Annotated[
+        MethodName,
+        typer.Option(
+            help="best searches for the most probable texts; sample draws by their probabilities."
+        ),
+    ] = MethodName.best
+    seed: Seed = 0
+    max_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Maximum length of a text in tokens. [128]")
+    ] = None
+    chat: Annotated[
+        bool, typer.Option("--chat", help="Put the prompt into the model's chat template.")
+    ] = False
+    end: Annotated[
+        EndName | None,
+        typer.Option(
+            help="Where a text ends: at the model's end token, or also before a line break. [line "
+            "for plain prompts, but for grammars; token with --chat]"
+        ),
+    ] = None
+    alternatives: Annotated[
+        bool,
+        typer.Option(
+            "--alternatives",
+            help="Show the probability of each value of JSON fields whose values are listed.",
+        ),
+    ] = False
+    beams: Annotated[int | None, typer.Option(min=1, help="Beam width. [8, or 2n]")] = None
+    particles: Annotated[
+        int | None,
+        typer.Option(
+            min=2,
+            help="Particles of sample [32, or 4n]; with best, estimate probabilities by so many.",
+        ),
+    ] = None
+
+    def checked(self, whitespace: bool) -> GenerationOptions:
+        """The same for the task; InputError if they do not go together."""
+        from ergotext.tasks.generation.options import GenerationOptions
+
+        return GenerationOptions(
+            n=self.count,
+            method=self.method.value,
+            seed=self.seed,
+            max_tokens=self.max_tokens,
+            chat=self.chat or None,
+            end=None if self.end is None else self.end.value,
+            whitespace=whitespace,
+            alternatives=self.alternatives,
+            beams=self.beams,
+            particles=self.particles,
+        )
+
+
+@grouped
+def generate(
+    prompt: Annotated[
+        str,
+        typer.Argument(
+            help="What the model reads before the text. Or - to read prompts from standard input, "
+            "one per line."
+        ),
+    ],
+    *,
+    constraint: ConstraintOptions,
+    choosing: ChoosingOptions,
+    lm: ModelOptions,
+    as_json: AsJson = False,
+    output: OutFile = None,
+) -> None:
+    """Generate texts that satisfy a schema, expression, choice, grammar or index.
+
+    Each is shown with its probability among all texts that do.
+    """
+    emit = Output(output, constraint.grammar, constraint.index)
+    from ergotext.support.words import check_text
+    from ergotext.tasks.given import lines
+
+    what, options = constraint.wanted(), choosing.checked(constraint.whitespace)
+    prompts = lines(standard_input()) if prompt == "-" else [prompt]
+    for one in prompts:
+        check_text(one, "a prompt")
+    lm.check()
+    # What is wrong was said before torch is imported, which takes seconds.
+    from ergotext.tasks.generation.generate import generate_all
+
+    model = lm.load()
+    with emit:
+        for one in prompts:
+            (found,) = generate_all(model, [one], what, options)
+            emit(found.json(one, emit.ascii_only) if as_json else found.shown())
+            for line in found.warnings:
+                typer.echo(f"warning: {line}", err=True)
+            if as_json:
+                typer.echo(f"({found.how})", err=True)

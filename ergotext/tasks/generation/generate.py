@@ -1,0 +1,176 @@
+"""Generate texts that satisfy a schema, type, expression, choice, grammar or index."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, overload
+
+from typing_extensions import Unpack
+
+from ergotext.errors import InputError
+from ergotext.lm.causal import CausalLM
+from ergotext.lm.loading import load_causal
+from ergotext.lm.trie.tree import TokenTrie
+from ergotext.tasks.generation.options import (
+    GenerationKeywords,
+    GenerationOptions,
+    Method,
+    TextEnd,
+)
+from ergotext.tasks.generation.prompts import Prompt, prompts_of, read_as
+from ergotext.tasks.generation.results import Generations
+from ergotext.tasks.generation.run import GenerationRun
+from ergotext.tasks.generation.wanted import Wanted, wanted
+
+
+@overload
+def generate(  # type: ignore[overload-overlap]  # a text is a sequence of texts, too
+    lm: str | CausalLM, prompt: Prompt, output_type: Any = ..., **told: Unpack[GenerationKeywords]
+) -> Generations: ...
+@overload
+def generate(
+    lm: str | CausalLM,
+    prompt: Sequence[Prompt],
+    output_type: Any = ...,
+    **told: Unpack[GenerationKeywords],
+) -> list[Generations]: ...
+def generate(
+    lm: str | CausalLM,
+    prompt: Prompt | Sequence[Prompt],
+    output_type: Any = None,
+    *,
+    schema: str | bool | Mapping[str, Any] | None = None,
+    regex: str | None = None,
+    choices: Sequence[str] | None = None,
+    grammar: str | None = None,
+    trie: TokenTrie | str | Path | None = None,
+    n: int = 1,
+    method: Method = "best",
+    seed: int = 0,
+    max_tokens: int | None = None,
+    chat: bool | None = None,
+    end: TextEnd | None = None,
+    whitespace: bool = False,
+    alternatives: bool = False,
+    beams: int | None = None,
+    particles: int | None = None,
+    prefixes: int = 256,
+) -> Generations | list[Generations]:
+    """Generate texts under a constraint, as objects with their probabilities.
+
+    Every text satisfies the constraint. Probabilities are those of texts, summed over the ways to
+    cut them into tokens, under the model's law given that the whole text satisfies the constraint:
+    p(text, its end | prompt) / Z. This is not what a model with masked tokens draws from.
+
+    Parameters
+    ----------
+    lm : str or CausalLM
+        A model, or the name of one (``et.load``).
+    prompt : str, messages or a list of these
+        Messages, ``[{"role": "user", "content": "…"}]``, go through the model's chat template; a
+        text is read as it is. Of a list there is a list of results, each what it is alone.
+    output_type : type, optional
+        What pydantic has a JSON schema of: a model, a dataclass, ``list[int]``, ``bool``…; values
+        are its instances. ``Literal`` of texts, an ``Enum`` of texts and a list of texts are
+        choices, a mapping is a schema; an automaton or a trie is itself.
+    schema : mapping, bool or str, optional
+        JSON schema (``ergotext.lm.automata.json_schema``); values are what JSON holds.
+    regex, grammar : str, optional
+        The whole text (``ergotext.lm.automata.regex`` and ``grammar``); values are texts.
+    choices : sequence of str, optional
+        The whole text is one of these. Spaces at the end of a plain prompt are left for the model
+        to write, as the first token of a choice would have them.
+    trie : TokenTrie or path, optional
+        An index of the model's own tokens. Values are the objects of a key; of an index without
+        objects, its texts.
+    n : int
+        How many texts. There may be fewer.
+    method : "best" or "sample"
+        ``best`` searches for the most probable texts. ``sample`` draws from the law: exactly where
+        all texts can be listed, else by particles (``smc``) whose weights are exact, so that draws
+        are as good as their number; then log Z and the probabilities are estimates.
+    seed : int
+        Of the draws: the same seed gives the same texts on the same machine.
+    max_tokens : int, optional
+        Maximum number of tokens of a text (128, or less where the window is short). Longer texts
+        are not part of the law.
+    chat : bool, optional
+        True puts a prompt that is a text into the chat template, as the user's message.
+    end : "token" or "line", optional
+        Where a text ends: at the model's end token, or at this or any token that begins with a
+        line break, which then is no part of a text. By default ``line`` for plain prompts, after
+        which few models write their end token, and ``token`` for chats, grammars, automata and
+        ``whitespace``.
+    whitespace : bool
+        Whether JSON may have spaces and line breaks around all parts; if not, it has none.
+    alternatives : bool
+        Also tell, for each field of JSON whose schema lists its values (enum, const, boolean,
+        null), the probability of each value where the field stands.
+    beams : int, optional
+        Beam width of the search (8, or 2n).
+    particles : int, optional
+        Of ``sample``: 32, or 4n. Of ``best``: so many estimate log Z and probabilities.
+    prefixes : int
+        Beginnings that are followed at most to list texts and bound probabilities.
+
+    Returns
+    -------
+    Generations, or a list of them for a list of prompts
+        A sequence of ``Generation``; ``value`` and ``probability`` are those of the first.
+
+    Raises
+    ------
+    InputError
+        The constraint is malformed, impossible or several; the prompt is longer than the window
+        of the model leaves room for, or the model has no chat template; a number is too small.
+    ErgotextError
+        No text was found within ``max_tokens``.
+
+    Notes
+    -----
+    Where all texts of a constraint can be listed in every spelling, as of a few choices, all
+    numbers are exact up to the rounding of the network, or within ``bounds``, which are certain.
+    Of other constraints the search sums over the spellings that it found, and a text's bounds
+    are wide: give ``particles`` for an estimate of its probability.
+
+    Examples
+    --------
+    >>> told = et.generate("smollm2", "Is the sun hot? Answer: ", choices=["yes", "no"])
+    >>> told.value, told.probability, told.alternatives
+    """
+    options = GenerationOptions(
+        n, method, seed, max_tokens, chat, end, whitespace, alternatives, beams, particles, prefixes
+    )
+    prompts, alone = prompts_of(prompt)
+    what = wanted(
+        output_type, schema=schema, regex=regex, choices=choices, grammar=grammar, trie=trie
+    )
+    model = load_causal(lm) if isinstance(lm, str) else lm
+    found = generate_all(model, prompts, what, options)
+    return found[0] if alone else found
+
+
+def generate_all(
+    lm: CausalLM, prompts: Sequence[Prompt], what: Wanted, options: GenerationOptions
+) -> list[Generations]:
+    """``generate`` for several prompts, with what was checked before."""
+    if not isinstance(lm, CausalLM):
+        raise InputError(f"a {type(lm).__name__} cannot generate here: use a causal language model")
+    read = [read_as(lm, one, options.chat, what.kind == "choices") for one in prompts]
+    left = [lm.max_positions - len(one.ids) for one in read]
+    for number, (one, most) in enumerate(zip(read, left, strict=True), 1):
+        if most < (options.max_tokens or 1):
+            more = "" if most < 1 else f", and {options.max_tokens} more may follow (max_tokens)"
+            advice = "shorten the prompt" + ("" if most < 1 else ", or lower max_tokens")
+            raise InputError(
+                f"prompt {number} has {len(one.ids):,} tokens{more}, but the window of this model "
+                f"has {lm.max_positions:,}: {advice}"
+            )
+    kinds = [(one.chat, one.spaces, options.within(n)) for one, n in zip(read, left, strict=True)]
+    found: dict[int, Generations] = {}
+    for kind in dict.fromkeys(kinds):
+        places = [k for k, other in enumerate(kinds) if other == kind]
+        run = GenerationRun.of(lm, what, *kind)
+        found |= zip(places, run.all([read[k] for k in places]), strict=True)
+    return [found[k] for k in range(len(read))]

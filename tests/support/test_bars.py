@@ -1,0 +1,99 @@
+"""Progress shows on a terminal and in a notebook, and nowhere else."""
+
+from __future__ import annotations
+
+import io
+import sys
+import time
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+from ergotext.support import bars
+from tests.faulty import load_with_fault
+
+
+class Stream(io.StringIO):
+    """What stands in for stderr."""
+
+    def __init__(self, terminal: bool) -> None:
+        super().__init__()
+        self._terminal = terminal
+
+    def isatty(self) -> bool:
+        return self._terminal
+
+
+def written(
+    monkeypatch: pytest.MonkeyPatch, module: ModuleType, *, terminal: bool, notebook: bool = False,
+    progress: bool = True, kernel: bool = True,
+) -> str:  # fmt: skip
+    """What a bar and a busy line write to stderr."""
+    stream = Stream(terminal)
+    shell = SimpleNamespace(**({"kernel": None} if kernel else {}))
+    fake = SimpleNamespace(get_ipython=lambda: shell, version_info=(9,))
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", stream)
+        patch.setitem(sys.modules, "tqdm.autonotebook", sys.modules["tqdm"])  # no ipywidgets here
+        if notebook:
+            patch.setitem(sys.modules, "IPython", fake)
+        with module.bar(total=3, desc="three steps", progress=progress) as line:
+            line.update(3)
+        with module.busy("waiting for it", progress):
+            pass
+    return stream.getvalue()
+
+
+def check(monkeypatch: pytest.MonkeyPatch, module: ModuleType) -> None:
+    shown = written(monkeypatch, module, terminal=True)
+    assert "three steps: 100%" in shown and "waiting for it [00:00]" in shown
+    assert "waiting for it" not in shown.rpartition("\r")[2], "a busy line is erased"
+    assert written(monkeypatch, module, terminal=False) == "", "files and pipes stay clean"
+    assert written(monkeypatch, module, terminal=True, progress=False) == ""
+    shown = written(monkeypatch, module, terminal=False, notebook=True)
+    assert "three steps: 100%" in shown and "waiting for it" in shown
+    assert written(monkeypatch, module, terminal=False, notebook=True, progress=False) == ""
+    shell = written(monkeypatch, module, terminal=False, notebook=True, kernel=False)
+    assert shell == "", "IPython in a pipe has no kernel"
+
+
+def test_where_progress_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    check(monkeypatch, bars)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("disable=None if progress else True", "disable=None"),
+        ("disable=None if progress else True", "disable=not progress"),
+        ("disable=not progress", "disable=None"),
+        ('return hasattr(found, "kernel")', "return found is not None"),
+        ("leave=False, ", ""),
+    ],
+)
+def test_faults_are_seen(monkeypatch: pytest.MonkeyPatch, change: tuple[str, str]) -> None:
+    faulty = load_with_fault("support.bars", change)
+    with pytest.raises(AssertionError):
+        check(monkeypatch, faulty)
+
+
+def test_a_busy_line_tells_the_time_and_ends_with_its_work(monkeypatch) -> None:
+    stream = Stream(True)
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setattr(bars, "TICK", 0.01)
+    with bars.busy("counting"):
+        time.sleep(1.2)
+    shown = stream.getvalue()
+    assert "counting [00:00]" in shown and "counting [00:01]" in shown
+    time.sleep(0.05)
+    assert stream.getvalue() == shown, "nothing ticks on"
+
+
+def test_samplers_that_show_no_text_show_the_time(monkeypatch) -> None:
+    from ergotext.samplers import sample
+    from ergotext.testing.toy import ToyFluency, ToyScorer
+
+    stream = Stream(True)
+    monkeypatch.setattr(sys, "stderr", stream)
+    sample(ToyFluency(ToyScorer()), "importance", n=64, max_length=3)
+    assert "importance, 64 draws [00:0" in stream.getvalue()
