@@ -60,10 +60,11 @@ def retrieve(
     # What is wrong was said before torch is imported, which takes seconds.
     with busy("starting"):
         from ergotext.tasks.retrieval.calibration import UNFITTED
+        from ergotext.tasks.retrieval.loading import answers, opened
         from ergotext.tasks.retrieval.lookahead.fitted import temperature_for
         from ergotext.tasks.retrieval.lookahead.learned import lookahead_named
         from ergotext.tasks.retrieval.lookahead.own import own_calibration
-        from ergotext.tasks.retrieval.retriever import NAMELESS, answers, opened
+        from ergotext.tasks.retrieval.notes import NAMELESS
 
     retriever = opened(
         lm.model,
