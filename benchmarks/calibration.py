@@ -40,7 +40,8 @@ from ergotext.tasks.evaluation.coverage import SetOutcome, outcomes
 from ergotext.tasks.retrieval.candidates import Spotter
 from ergotext.tasks.retrieval.coverage import SetScores
 from ergotext.tasks.retrieval.lookahead.learned import Matched
-from ergotext.tasks.retrieval.results import WITHHELD, Hit
+from ergotext.tasks.retrieval.notes import WITHHELD
+from ergotext.tasks.retrieval.results import Hit
 from ergotext.tasks.training.seq2seq.dev import DevSet
 from ergotext.tasks.training.seq2seq.scoring import Coder
 

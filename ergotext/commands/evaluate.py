@@ -18,6 +18,7 @@ from ergotext.commands.retrieval_options import (
     ScoredProbabilities,
     ScoredSearch,
 )
+from ergotext.support.bars import busy
 
 if TYPE_CHECKING:
     from ergotext.tasks.evaluation.report import Evaluation
@@ -144,9 +145,10 @@ def evaluate(
     questions = check(config)
     lm.check()
     # What is wrong was said before torch is imported, which takes seconds.
-    from ergotext.tasks.evaluation import evaluate as task
-    from ergotext.tasks.retrieval.lookahead.learned import lookahead_named
-    from ergotext.tasks.retrieval.lookahead.own import own_calibration
+    with busy("starting"):
+        from ergotext.tasks.evaluation import evaluate as task
+        from ergotext.tasks.retrieval.lookahead.learned import lookahead_named
+        from ergotext.tasks.retrieval.lookahead.own import own_calibration
 
     warning = None
     known = search.lookahead is not LookAheadName.none

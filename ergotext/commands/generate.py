@@ -12,6 +12,8 @@ import typer
 from ergotext.commands.console import Output, standard_input
 from ergotext.commands.groups import ModelOptions, grouped
 from ergotext.commands.options import AsJson, OutFile, Seed
+from ergotext.commands.texts import about
+from ergotext.errors import ErgotextError
 
 if TYPE_CHECKING:
     from ergotext.tasks.generation.options import GenerationOptions
@@ -163,14 +165,25 @@ def generate(
         check_text(one, "a prompt")
     lm.check()
     # What is wrong was said before torch is imported, which takes seconds.
-    from ergotext.tasks.generation.generate import generate_all
+    from ergotext.tasks.generation.generate import PromptGenerator
 
-    model = lm.load()
+    generated, failed = PromptGenerator(lm.load(), what, options), 0
     with emit:
         for one in prompts:
-            (found,) = generate_all(model, [one], what, options)
+            try:
+                (found,) = generated([one])
+            except ErgotextError as error:
+                if len(prompts) == 1:
+                    raise
+                failed += 1
+                typer.echo(f"warning: {about(one)}: {error}", err=True)
+                continue
             emit(found.json(one, emit.ascii_only) if as_json else found.shown())
             for line in found.warnings:
                 typer.echo(f"warning: {line}", err=True)
             if as_json:
                 typer.echo(f"({found.how})", err=True)
+    if failed:
+        raise typer.TyperException(
+            f"{failed:,} of {len(prompts):,} prompts got no text (see the warnings)"
+        )

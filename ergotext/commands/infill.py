@@ -10,6 +10,7 @@ from ergotext.commands.console import Output, standard_input
 from ergotext.commands.groups import ModelOptions, OutputOptions, SearchOptions, grouped
 from ergotext.commands.options import Context
 from ergotext.commands.texts import each_found, show
+from ergotext.support.bars import busy
 
 
 @grouped
@@ -38,8 +39,9 @@ def infill(
     texts = lines(standard_input()) if text == "-" else [text]
     check_blanks(texts)
     lm.check()
-    from ergotext.tasks import infill as task
-    from ergotext.tasks.selection import chosen
+    with busy("starting"):
+        from ergotext.tasks import infill as task
+        from ergotext.tasks.selection import chosen
 
     results = task.infill_all(texts, lm.load(), budget, context=context)
     with emit:

@@ -9,6 +9,7 @@ import typer
 from ergotext.commands.console import Output, standard_input
 from ergotext.commands.groups import ModelOptions, OutputOptions, SearchOptions, grouped
 from ergotext.commands.texts import about, each_found, show
+from ergotext.support.bars import busy
 
 
 @grouped
@@ -51,11 +52,12 @@ def paraphrase(
     texts = lines(standard_input()) if text == "-" else [text]
     check_wordings(texts, least)
     lm.check()
-    from ergotext.tasks import wordings
-    from ergotext.tasks.encoders import encoders_for
-    from ergotext.tasks.paraphrase import paraphrase_all
+    with busy("starting"):
+        from ergotext.tasks import wordings
+        from ergotext.tasks.encoders import encoders_for
+        from ergotext.tasks.paraphrase import paraphrase_all
 
-    encoders = encoders_for(texts, similarity)
+        encoders = encoders_for(texts, similarity)
     results = paraphrase_all(texts, lm.load(), budget, encoders=encoders, least=least)
     with emit:
         for k, result in each_found(texts, results, "texts got no paraphrase"):

@@ -10,6 +10,7 @@ import typer
 from ergotext.commands.console import Output, standard_input
 from ergotext.commands.options import FLOAT32, AsJson, Device, Dtype, OutFile, Threads
 from ergotext.commands.texts import check_model
+from ergotext.support.bars import busy
 from ergotext.support.threads import use_threads
 
 
@@ -42,8 +43,9 @@ def read(
     check_question(text, question, count, beams)
     check_model(model, device)
     # What is wrong was said before torch is imported, which takes seconds.
-    from ergotext.lm.loading import load
-    from ergotext.tasks import read as task
+    with busy("starting"):
+        from ergotext.lm.loading import load
+        from ergotext.tasks import read as task
 
     use_threads(threads)
     reader = task.SpanReader(load(model, device=device, dtype=dtype.value), prompt=prompt)

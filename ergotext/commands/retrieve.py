@@ -17,6 +17,7 @@ from ergotext.commands.retrieval_options import (
     RetrieverModel,
 )
 from ergotext.errors import InputError
+from ergotext.support.bars import busy
 from ergotext.support.words import counted
 
 
@@ -57,11 +58,13 @@ def retrieve(
     lm.check()
     load_index(index)
     # What is wrong was said before torch is imported, which takes seconds.
-    from ergotext.tasks.retrieval.calibration import UNFITTED
-    from ergotext.tasks.retrieval.lookahead.fitted import temperature_for
-    from ergotext.tasks.retrieval.lookahead.learned import lookahead_named
-    from ergotext.tasks.retrieval.lookahead.own import own_calibration
-    from ergotext.tasks.retrieval.retriever import NAMELESS, answers, opened
+    with busy("starting"):
+        from ergotext.tasks.retrieval.calibration import UNFITTED
+        from ergotext.tasks.retrieval.loading import answers, opened
+        from ergotext.tasks.retrieval.lookahead.fitted import temperature_for
+        from ergotext.tasks.retrieval.lookahead.learned import lookahead_named
+        from ergotext.tasks.retrieval.lookahead.own import own_calibration
+        from ergotext.tasks.retrieval.notes import NAMELESS
 
     retriever = opened(
         lm.model,

@@ -13,6 +13,7 @@ from ergotext.commands.groups import grouped
 from ergotext.commands.options import DtypeName, Threads
 from ergotext.commands.texts import load
 from ergotext.samplers.catalog import CATALOG
+from ergotext.support.bars import busy
 
 if TYPE_CHECKING:
     from ergotext.lm.causal import CausalLM
@@ -213,7 +214,8 @@ def sample(
         return
     record_file = beside(output) if emit.path is not None else None
     check(told, resume=resume, plot=plot, others=[config, output, record_file])
-    from ergotext.tasks import sample as task
+    with busy("starting"):
+        from ergotext.tasks import sample as task
 
     task.check_options(told)
     model = load(told["model"], told["device"], told["dtype"], told.get("threads"))

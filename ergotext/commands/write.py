@@ -11,6 +11,7 @@ from ergotext.commands.console import Output, standard_input
 from ergotext.commands.groups import ModelOptions, OutputOptions, SearchOptions, grouped
 from ergotext.commands.options import Context
 from ergotext.commands.texts import each_found, show
+from ergotext.support.bars import busy
 
 if TYPE_CHECKING:
     from ergotext.support.words import Keyword
@@ -102,10 +103,11 @@ def write(
     check_demands(sets, demands, budget)
     lm.check()
     # What is wrong was said before torch is imported, which takes seconds.
-    from ergotext.support.words import spellings_used
-    from ergotext.tasks.selection import chosen
-    from ergotext.tasks.texts import as_json as records
-    from ergotext.tasks.write import write_all
+    with busy("starting"):
+        from ergotext.support.words import spellings_used
+        from ergotext.tasks.selection import chosen
+        from ergotext.tasks.texts import as_json as records
+        from ergotext.tasks.write import write_all
 
     results = write_all(sets, lm.load(), budget, demands, context=text.context)
     with emit:

@@ -60,6 +60,16 @@ def test_choices_of_several_prompts(capsys, small, monkeypatch) -> None:
         assert low <= 1 <= high and high - low < 1e-3
 
 
+def test_a_prompt_that_fails_is_warned_of(capsys, small, monkeypatch) -> None:
+    given = io.TextIOWrapper(io.BytesIO(b"It is\n" + b"It is " * 99 + b"\nThe sun\n"))
+    monkeypatch.setattr(sys, "stdin", given)
+    code, out, err = call(capsys, "-", "--regex", "on|no", "--json", *small)
+    assert code == 1 and [json.loads(x)["prompt"] for x in out.splitlines()] == ["It is", "The sun"]
+    warning, *_, last = [line for line in err.splitlines() if not line.startswith("(")]
+    assert warning.startswith("warning: 'It is It is") and "shorten the prompt" in warning
+    assert last == "ergotext: 1 of 3 prompts got no text (see the warnings)"
+
+
 def test_draws_by_a_regex_and_a_grammar(capsys, small, tmp_path) -> None:
     how = ("--method", "sample", "-n", "3", "--seed", "7", *small)
     first = call(capsys, "x", "--regex", "[ab]{2}", *how)

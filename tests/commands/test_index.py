@@ -161,7 +161,9 @@ def test_a_file_without_a_single_key_is_refused(capsys, kb, index, tmp_path) -> 
     less.write_text("", encoding="utf-8")
     code, _, err = call(capsys, "build", less, "-o", tmp_path / "new")
     assert code == 2 and "less.tsv is empty" in err
-    assert call(capsys, "add", index, less)[0] == 0 and not (tmp_path / "new").exists()
+    code, _, err = call(capsys, "add", index, less)
+    assert code == 2 and "less.tsv is empty" in err and index.read_bytes() == before
+    assert not (tmp_path / "new").exists()
     assert call(capsys, "remove", index, kb)[0] == call(capsys, "remove", index, kb)[0] == 0
 
 

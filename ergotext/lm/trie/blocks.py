@@ -60,7 +60,7 @@ def blocks(path: Path, what: str) -> Iterator[Block]:
         total = path.stat().st_size
         with (
             path.open("rb") as file,
-            bar(desc=what, total=total, unit="B", unit_scale=True) as shown,
+            bar(desc=what, total=total, unit="B", unit_scale=True, delay=0.5) as shown,
         ):
             if file.peek(len(_MARK)).startswith(_MARK):
                 file.seek(len(_MARK))

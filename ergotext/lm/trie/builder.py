@@ -67,7 +67,7 @@ def build(
         lone surrogate.
     """
     with TrieBuilder(alphabet, run_bytes=run_bytes, folder=folder) as builder:
-        shown = bar(several(pairs), desc="reading keys", unit=" keys", unit_scale=True)
+        shown = bar(several(pairs), desc="reading keys", unit=" keys", unit_scale=True, delay=0.5)
         stream = iter(shown)
         while batch := list(islice(stream, _BATCH)):
             builder.add_pairs(batch)
@@ -149,7 +149,7 @@ class TrieBuilder:
             self._flush()
         ranges = self._runs.ranges() if len(self._runs) else iter(self._whole())
         total = max(len(self._runs), 1)
-        for rows in bar(ranges, desc="building the trie", total=total):
+        for rows in bar(ranges, desc="building the trie", total=total, delay=0.5):
             order, shared = exact_order(rows.ids, rows.offsets)
             levels.add(rows.take(order), shared)
         return levels.finish(self.tokenizer)

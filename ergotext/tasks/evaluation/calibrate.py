@@ -26,12 +26,14 @@ from ergotext.tasks.evaluation.cases import (
 )
 from ergotext.tasks.evaluation.checks import FEWEST, too_few
 from ergotext.tasks.evaluation.coverage import measured
-from ergotext.tasks.retrieval.calibration import FEATURES, UNFITTED, Calibration, calibration_file
+from ergotext.tasks.retrieval.calibration import UNFITTED, Calibration, calibration_file
 from ergotext.tasks.retrieval.candidates import Potential
 from ergotext.tasks.retrieval.coverage import MOST
+from ergotext.tasks.retrieval.loading import opened
 from ergotext.tasks.retrieval.lookahead.learned import lookahead_named
 from ergotext.tasks.retrieval.lookahead.own import origin
-from ergotext.tasks.retrieval.retriever import Retriever, opened
+from ergotext.tasks.retrieval.none_features import FEATURES
+from ergotext.tasks.retrieval.retriever import Retriever
 
 _SPREAD = 0.5
 """Standard deviation of log T around the temperature that is started from."""

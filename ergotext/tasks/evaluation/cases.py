@@ -15,12 +15,13 @@ from ergotext.lm.trie.restricted import RestrictedKeys
 from ergotext.lm.trie.schema import Schema
 from ergotext.support.arrays import Floats, Ints
 from ergotext.tasks.datasets.kgclue.data import Question, Triple
+from ergotext.tasks.retrieval.answers import ScoredKey
 from ergotext.tasks.retrieval.bearing import QuestionKey
+from ergotext.tasks.retrieval.branch_and_bound import MOST_SCORED, proven_best
 from ergotext.tasks.retrieval.calibration import Calibration
 from ergotext.tasks.retrieval.candidates import Candidates, MentionPotential, Potential
-from ergotext.tasks.retrieval.results import ScoredKey
 from ergotext.tasks.retrieval.retriever import Retriever
-from ergotext.tasks.retrieval.search import MOST_SCORED, KeySearch, proven_best
+from ergotext.tasks.retrieval.search import KeySearch
 from ergotext.tasks.retrieval.shortlist import Shortlist, potentials_of, shortlisted
 
 AT_ONCE = 32

@@ -22,10 +22,10 @@ from ergotext.tasks.evaluation.titles import RANKED
 from ergotext.tasks.evaluation.workers import Ask, Make, Reply, by_ray, here
 from ergotext.tasks.index_lock import changing
 from ergotext.tasks.retrieval.calibration import calibration_file
+from ergotext.tasks.retrieval.loading import opened
 from ergotext.tasks.retrieval.lookahead.fitted import temperature_for
 from ergotext.tasks.retrieval.lookahead.learned import learned_digest, lookahead_named
 from ergotext.tasks.retrieval.lookahead.own import own_calibration
-from ergotext.tasks.retrieval.retriever import opened
 
 BATCH = 32
 """Questions read at a time, and lost at most if a run is killed."""

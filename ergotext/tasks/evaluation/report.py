@@ -14,7 +14,7 @@ from ergotext.tasks.datasets.kgclue.data import Questions
 from ergotext.tasks.datasets.kgclue.metrics import PARTS, Marks
 from ergotext.tasks.evaluation.calibration import Abstention, Reliability, abstention, reliability
 from ergotext.tasks.evaluation.titles import TitleMarks
-from ergotext.tasks.retrieval.results import WITHHELD
+from ergotext.tasks.retrieval.notes import WITHHELD
 
 SHOWN = 20
 """Failed questions that are quoted on the screen; the record beside the predictions has all."""

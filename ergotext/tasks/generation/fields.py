@@ -53,6 +53,8 @@ def fields_in(text: str, schema: Any) -> list[Field]:
     """
     found = []
     for path, start, stop in _places(text, 0, ()):
+        if text[start] in "[{":
+            continue
         values = _listed(schema, _below(schema, schema, path))
         if path and values is not None and 1 < len(values) <= MOST:
             found.append(Field("/".join(map(str, path)), start, stop, tuple(values)))

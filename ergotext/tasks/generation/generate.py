@@ -18,7 +18,7 @@ from ergotext.tasks.generation.options import (
     Method,
     TextEnd,
 )
-from ergotext.tasks.generation.prompts import Prompt, prompts_of, read_as
+from ergotext.tasks.generation.prompts import Prompt, ReadPrompt, prompts_of, read_as
 from ergotext.tasks.generation.results import Generations
 from ergotext.tasks.generation.run import GenerationRun
 from ergotext.tasks.generation.wanted import Wanted, wanted
@@ -147,30 +147,60 @@ def generate(
         output_type, schema=schema, regex=regex, choices=choices, grammar=grammar, trie=trie
     )
     model = load_causal(lm) if isinstance(lm, str) else lm
-    found = generate_all(model, prompts, what, options)
+    found = PromptGenerator(model, what, options)(prompts)
     return found[0] if alone else found
 
 
-def generate_all(
-    lm: CausalLM, prompts: Sequence[Prompt], what: Wanted, options: GenerationOptions
-) -> list[Generations]:
-    """``generate`` for several prompts, with what was checked before."""
-    if not isinstance(lm, CausalLM):
-        raise InputError(f"a {type(lm).__name__} cannot generate here: use a causal language model")
-    read = [read_as(lm, one, options.chat, what.kind == "choices") for one in prompts]
-    left = [lm.max_positions - len(one.ids) for one in read]
-    for number, (one, most) in enumerate(zip(read, left, strict=True), 1):
-        if most < (options.max_tokens or 1):
-            more = "" if most < 1 else f", and {options.max_tokens} more may follow (max_tokens)"
-            advice = "shorten the prompt" + ("" if most < 1 else ", or lower max_tokens")
+class PromptGenerator:
+    """``generate`` for one prompt after another, with what was checked before.
+
+    The automaton is built once, and what was explored of it is kept.
+
+    Parameters
+    ----------
+    lm : CausalLM
+    what : Wanted
+    options : GenerationOptions
+
+    Raises
+    ------
+    InputError
+        The model is not a causal one.
+    """
+
+    def __init__(self, lm: CausalLM, what: Wanted, options: GenerationOptions) -> None:
+        if not isinstance(lm, CausalLM):
             raise InputError(
-                f"prompt {number} has {len(one.ids):,} tokens{more}, but the window of this model "
-                f"has {lm.max_positions:,}: {advice}"
+                f"a {type(lm).__name__} cannot generate here: use a causal language model"
             )
-    kinds = [(one.chat, one.spaces, options.within(n)) for one, n in zip(read, left, strict=True)]
-    found: dict[int, Generations] = {}
-    for kind in dict.fromkeys(kinds):
-        places = [k for k, other in enumerate(kinds) if other == kind]
-        run = GenerationRun.of(lm, what, *kind)
-        found |= zip(places, run.all([read[k] for k in places]), strict=True)
-    return [found[k] for k in range(len(read))]
+        self.lm, self.what, self.options = lm, what, options
+        self._runs: dict[tuple[bool, str, GenerationOptions], GenerationRun] = {}
+
+    def __call__(self, prompts: Sequence[Prompt]) -> list[Generations]:
+        """What is generated for each; prompts that end alike are read side by side."""
+        spaces = self.what.kind == "choices"
+        read = [read_as(self.lm, one, self.options.chat, spaces) for one in prompts]
+        kinds = [
+            (one.chat, one.spaces, self.options.within(self._left(one, number)))
+            for number, one in enumerate(read, 1)
+        ]
+        found: dict[int, Generations] = {}
+        for kind in dict.fromkeys(kinds):
+            if kind not in self._runs:
+                self._runs[kind] = GenerationRun.of(self.lm, self.what, *kind)
+            places = [k for k, other in enumerate(kinds) if other == kind]
+            some = self._runs[kind].all([read[k] for k in places])
+            found |= zip(places, some, strict=True)
+        return [found[k] for k in range(len(read))]
+
+    def _left(self, prompt: ReadPrompt, number: int) -> int:
+        """Tokens that the window leaves for a text."""
+        left, asked = self.lm.max_positions - len(prompt.ids), self.options.max_tokens
+        if left < (asked or 1):
+            more = "" if left < 1 else f", and {asked} more may follow (max_tokens)"
+            advice = "shorten the prompt" + ("" if left < 1 else ", or lower max_tokens")
+            raise InputError(
+                f"prompt {number} has {len(prompt.ids):,} tokens{more}, but the window of this "
+                f"model has {self.lm.max_positions:,}: {advice}"
+            )
+        return left

@@ -1,7 +1,13 @@
 """Answer questions with the entries of an index.
 
-- ``retriever``: the class ``Retriever``; ``request``, ``results``: what goes in and comes out.
-- ``search``, ``probability``: the best keys, and their probabilities.
+- ``retriever``: the class ``Retriever``; ``request``, ``results``: what goes in and comes out;
+  ``loading``: as the commands use it.
+- ``grouping``, ``shortlist``: questions of like length, and the keys each may be answered with.
+- ``search``, ``branch_and_bound``, ``probability``: the best keys, and their probabilities
+  (``answers``).
+- ``entries``, ``two_steps``, ``coverage``, ``notes``: hits of these keys, paths of two entries,
+  answer sets, and what to say about them.
+- ``calibration``, ``none_features``, ``bearing``, ``nesting``: how likely "none of these" is.
 - ``linking``, ``mention_table``, ``marked``: marked mentions of texts, linked to titles.
 - ``readers``, ``masked``: how a model reads questions; ``candidates``, ``lookahead``: which keys
   are likely before the model is run.

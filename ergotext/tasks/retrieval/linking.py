@@ -12,14 +12,16 @@ import numpy as np
 from ergotext.errors import InputError
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.support.words import check_texts
+from ergotext.tasks.retrieval.answers import Answers
+from ergotext.tasks.retrieval.branch_and_bound import proven_best
 from ergotext.tasks.retrieval.marked import MARKS, MarkedText, check_marks, parse_marked
 from ergotext.tasks.retrieval.mention_table import MentionTable, TableEntry, Titles
 from ergotext.tasks.retrieval.probability import exact_mass
 from ergotext.tasks.retrieval.readers import QuestionReader
 from ergotext.tasks.retrieval.request import Plan, QuestionGroup
-from ergotext.tasks.retrieval.results import Answers, Hits
+from ergotext.tasks.retrieval.results import Hits
 from ergotext.tasks.retrieval.retriever import PREFIXES, Retriever
-from ergotext.tasks.retrieval.search import KeySearch, proven_best
+from ergotext.tasks.retrieval.search import KeySearch
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from ergotext.errors import InputError
 from ergotext.lm.masked import MaskedLM
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.support.arrays import Ints
+from ergotext.tasks.retrieval.answers import Answers, ScoredKey
 from ergotext.tasks.retrieval.masked_keys import PROMPT, MaskedKeys
 from ergotext.tasks.retrieval.request import Plan, QuestionGroup
-from ergotext.tasks.retrieval.results import Answers, ScoredKey
 
 PSEUDO = (
     "log p is that of each token given the others, summed, and no probability of the answer; the "

@@ -17,7 +17,7 @@ from ergotext.lm.ragged import take_rows
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.samplers.search.tails import numbers
 from ergotext.support.arrays import Floats, Ints
-from ergotext.tasks.retrieval.results import Mass, Tokens
+from ergotext.tasks.retrieval.answers import Mass, Tokens
 
 ROWS = 64
 """Most prefixes of one pass of the network."""

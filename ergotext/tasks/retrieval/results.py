@@ -1,4 +1,4 @@
-"""Results of a search for keys, and of a retriever: answers and their probabilities."""
+"""Results of a retriever: hits, and the answers to one question together."""
 
 from __future__ import annotations
 
@@ -15,63 +15,15 @@ from ergotext.support.words import counted, seen
 from ergotext.tasks.retrieval.candidates import Mention
 from ergotext.tasks.retrieval.coverage import AnswerSet
 
-WITHHELD = 0.5
-"""Probability of "none of these" from which on there is no answer, where no threshold is given."""
 WORTH_SAYING = 0.05
 """Probability of "none of these" from which on a line is printed for it."""
-NEAREST = 3
-"""Names that are given in place of an answer."""
-Tokens = tuple[int, ...]
-"""A key: token ids, the end token left out."""
-
-
-@dataclass(frozen=True)
-class ScoredKey:
-    """A key and its scores."""
-
-    tokens: Tokens
-    log_prob: float
-    score: float
-
-
-@dataclass(frozen=True)
-class Mass:
-    """log Σ p(key, end | question)^(1/T) over the keys of an index, in nats, from low to high.
-
-    The bounds hold up to the rounding of the network's float32; equal ones are the exact value.
-    """
-
-    low: float
-    high: float
-
-    def share(self, log_weight: float) -> tuple[float, float]:
-        """The least and the most that a key of this log-weight can have of all."""
-        least, most = (math.exp(min(0.0, log_weight - all_)) for all_ in (self.high, self.low))
-        return least, most
-
-
-@dataclass(frozen=True)
-class Answers:
-    """Keys that answer one question, best first.
-
-    Parameters
-    ----------
-    best : list of ScoredKey
-    exact : bool
-        Whether these are proven to be the best.
-    mass : Mass, optional
-        What all keys of the index weigh together, if that is known.
-    notes : tuple of str
-        What the asker should know.
-    none : float
-        The probability that no key of the index is the answer; NaN if it is not known.
-    """
-
-    best: list[ScoredKey]
-    exact: bool
-    mass: Mass | None
-    notes: tuple[str, ...] = ()
-    none: float = math.nan
+Subject = Literal["as written", "in other letters", "nearly", "by a value", "none"]
+HOW: dict[Naming, Subject] = {
+    Naming.EXACT: "as written",
+    Naming.OTHER: "in other letters",
+    Naming.NEAR: "nearly",
+    Naming.VALUE: "by a value",
+}
 
 
 @dataclass(frozen=True)
@@ -147,65 +99,6 @@ def between(low: float, high: float) -> str:
     if high - low <= 0.001:
         return f"{(low + high) / 2:.3f}"
     return f"{math.floor(low * 1000) / 1000:.3f}–{math.ceil(high * 1000) / 1000:.3f}"
-
-
-def lettering(mentions: Sequence[Mention]) -> tuple[str, ...]:
-    """A note on subjects that the index writes in other letters."""
-    other = ", ".join(repr(mention.text) for mention in mentions if mention.kind == Naming.OTHER)
-    return (f"the index writes {other} in other letters",) if other else ()
-
-
-def taken(hits: Sequence[Hit]) -> tuple[str, ...]:
-    """Notes on what was taken for the subjects of hits, if it is written otherwise."""
-    found = []
-    for mention in (hit.mention for hit in hits if hit.mention is not None):
-        if mention.kind == Naming.NEAR:
-            found.append(f"{mention.text!r} is taken for {mention.subject!r}")
-        elif mention.kind == Naming.VALUE:
-            found.append(f"{mention.text!r} is taken for an object of {mention.subject!r}")
-    return tuple(found)
-
-
-def withheld(hits: Sequence[Hit], none: float, threshold: float | None) -> str | None:
-    """Why hits are no answer; None if they are one."""
-    if not hits or threshold == 0:
-        return None
-    if threshold is not None:
-        return None if hits[0].probability_low >= threshold else _below(hits[0], threshold)
-    if not none >= WITHHELD:
-        return None
-    names = dict.fromkeys(next(iter(hit.fields.values())) for hit in hits)
-    nearest = ", ".join(repr(name) for name in [*names][:NEAREST])
-    return (
-        f"no answer: probably not in this base ({none:.3f}); the nearest: {nearest}; a threshold "
-        "of 0 gives answers all the same"
-    )
-
-
-def doubted(hits: Sequence[Hit], none: float) -> tuple[str, ...]:
-    """A note where "none of these" is likelier than the first answer."""
-    if not hits or not none > hits[0].probability:
-        return ()
-    return (f"perhaps not in this base ({none:.3f}), which is likelier than the first answer",)
-
-
-def _below(hit: Hit, threshold: float) -> str:
-    """Why a hit is no answer."""
-    if math.isnan(hit.probability_low):
-        return f"the probability of the best answer is not known: {threshold:g} is not reached"
-    told = between(hit.probability_low, hit.probability_high)
-    if hit.probability_high < threshold:
-        return f"the best answer has probability {told}, below {threshold:g}"
-    return f"the best answer has probability {told}, which may be below {threshold:g}"
-
-
-Subject = Literal["as written", "in other letters", "nearly", "by a value", "none"]
-HOW: dict[Naming, Subject] = {
-    Naming.EXACT: "as written",
-    Naming.OTHER: "in other letters",
-    Naming.NEAR: "nearly",
-    Naming.VALUE: "by a value",
-}
 
 
 class Hits(list[Hit]):

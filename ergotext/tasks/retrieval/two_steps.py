@@ -9,12 +9,12 @@ import numpy as np
 
 from ergotext.lm.trie.schema import Schema
 from ergotext.support.arrays import Floats
+from ergotext.tasks.retrieval.answers import Answers
 from ergotext.tasks.retrieval.bearing import Bearing, QuestionKey, bearings
 from ergotext.tasks.retrieval.calibration import PATHS, Calibration
 from ergotext.tasks.retrieval.candidates import Candidates, Mention, Potential, Spotter
 from ergotext.tasks.retrieval.nesting import Nesting, nesting
 from ergotext.tasks.retrieval.request import QuestionGroup
-from ergotext.tasks.retrieval.results import Answers
 from ergotext.tasks.retrieval.shortlist import potentials_of
 
 LOOKED_AT, FIRST, VALUES, SECOND = 8, 4, 4, 64

@@ -19,8 +19,9 @@ from ergotext.tasks.evaluation import cases as cases_module
 from ergotext.tasks.evaluation import checks
 from ergotext.tasks.evaluation.cases import KNOWN, NO_KEY, NO_SUBJECT, NONE, Case
 from ergotext.tasks.evaluation.coverage import outcomes
-from ergotext.tasks.retrieval.calibration import FEATURES, UNFITTED, Calibration
+from ergotext.tasks.retrieval.calibration import UNFITTED, Calibration
 from ergotext.tasks.retrieval.coverage import SetScores
+from ergotext.tasks.retrieval.none_features import FEATURES
 from tests.faulty import load_with_fault
 from tests.tasks.little_base import LittleBase, little_base
 from tests.tiny_t5 import saved

@@ -14,9 +14,10 @@ import torch
 from ergotext.lm.trie import TokenTrie
 from ergotext.lm.trie.by_ordinal import keys_numbered
 from ergotext.lm.trie.restricted import RestrictedKeys
-from ergotext.tasks.retrieval import search as module
+from ergotext.tasks.retrieval import branch_and_bound as module
+from ergotext.tasks.retrieval import search
+from ergotext.tasks.retrieval.answers import ScoredKey
 from ergotext.tasks.retrieval.candidates import Candidates, Spotter
-from ergotext.tasks.retrieval.results import ScoredKey
 from ergotext.tasks.retrieval.retriever import Retriever
 from tests.lm.trie import test_restricted
 from tests.tasks.retrieval import test_retriever_table as table
@@ -160,7 +161,7 @@ def test_proven_and_searched_questions_in_one_batch(
         kinds.update(best is None for best in found)
         return found
 
-    monkeypatch.setattr(module, "proven_best", watched)
+    monkeypatch.setattr(search, "proven_best", watched)
     known = {}
     retriever = Retriever(reader, trie, triples=True)
     for prefixes, beams in ((1000, 10), (0, 10), (0, 40)):

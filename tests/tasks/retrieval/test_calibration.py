@@ -12,12 +12,12 @@ import pytest
 from ergotext.errors import InputError, ModelError
 from ergotext.lm.trie import TokenTrie
 from ergotext.lm.trie.spotted import EVIDENCE, Naming
-from ergotext.tasks.retrieval import calibration as module
+from ergotext.tasks.retrieval import calibration, search
 from ergotext.tasks.retrieval import retriever as retriever_module
-from ergotext.tasks.retrieval import search
 from ergotext.tasks.retrieval.bearing import Bearing, QuestionKey
-from ergotext.tasks.retrieval.calibration import FEATURES, PATHS, UNFITTED, Calibration
+from ergotext.tasks.retrieval.calibration import PATHS, UNFITTED, Calibration
 from ergotext.tasks.retrieval.candidates import Candidates, Mention
+from ergotext.tasks.retrieval.none_features import FEATURES, none_features
 from ergotext.tasks.retrieval.results import Hits
 from ergotext.tasks.retrieval.retriever import Retriever
 from tests.faulty import load_with_fault
@@ -60,7 +60,7 @@ def told(
     words = frozenset(usual.split())
     some = [word for word in QuestionKey(question, keys, 0).rest() if word.text not in words]
     bearing = Bearing([(word, falls.get(word.text, 0.0)) for word in some], rest)
-    found = module.none_features(QuestionKey(question, keys, 0), 7.0, share, words, bearing)
+    found = none_features(QuestionKey(question, keys, 0), 7.0, share, words, bearing)
     return {name: value for name, value in zip(FEATURES, found.tolist(), strict=True) if value}
 
 
@@ -100,7 +100,7 @@ def test_features_are_made_in_a_unit(trie: TokenTrie) -> None:
     some = Calibration(3.0, {}, frozenset(), 2.0)
     found = some.features(choice, 14.0, np.array([1.0, 1.0]), bearing)
     halved = Bearing([(word, 4.0) for word, _ in bearing.words], 3.0)
-    wanted = module.none_features(choice, 7.0, 0.5, frozenset(), halved)
+    wanted = none_features(choice, 7.0, 0.5, frozenset(), halved)
     assert found.tolist() == pytest.approx(wanted.tolist())
     assert found[FEATURES.index("spaced rest")] == 1.0
 
@@ -134,7 +134,7 @@ def test_shares_are_those_of_enumeration(reader: TableReader, trie: TokenTrie) -
         choice = QuestionKey(table.QUESTIONS[0], keys, place)
         (bearing,) = calibration.bearings(ahead, [choice])
         potential = float(ahead(choice.question, keys)[place])
-        features = module.none_features(
+        features = none_features(
             choice, potential / 2, float(share[0]), frozenset("a"), bearing.over(2.0)
         )
         none = 1 / (1 + math.exp(-features @ np.array(list(DRAWN.values()))))
@@ -206,16 +206,17 @@ def test_it_is_kept(tmp_path: Path) -> None:
 
 
 FAULTS = {
-    "a usual word is unexplained": ("calibration", "usual.union(", "frozenset().union("),
-    "the subject counts as unexplained": ("calibration", "[word.text for word in choice.rest()]",
+    "a usual word is unexplained": ("none_features", "usual.union(", "frozenset().union("),
+    "the subject counts as unexplained": ("none_features", "[word.text for word in choice.rest()]",
                                           "words_of(question)"),
     "bearings are of another unit": ("calibration", "bearing.over(self.unit)",
                                      "bearing.over(self.temperature)"),
-    "what the rest bears is not counted": ("calibration", "spaced * bearing.rest",
+    "what the rest bears is not counted": ("none_features", "spaced * bearing.rest",
                                            "0 * bearing.rest"),
-    "words beyond are not counted": ("calibration", "part * bool(parts.outer)", "0.0"),
-    "mentions inside count as others": ("calibration", "other.stop <= mention.start or", "True or"),
-    "near ones are like others": ("calibration", "    if near:", "    if not near:"),
+    "words beyond are not counted": ("none_features", "part * bool(parts.outer)", "0.0"),
+    "mentions inside count as others": ("none_features", "other.stop <= mention.start or",
+                                        "True or"),
+    "near ones are like others": ("none_features", "    if near:", "    if not near:"),
     "none is not in the total": ("search", "np.array([mass.low, mass.low + odds])",
                                  "np.array([mass.low])"),
     "the potential is of another unit": ("calibration", "choice, potential / self.unit, share",
@@ -233,8 +234,10 @@ def test_faults_are_seen(
 ) -> None:
     name, *change = FAULTS[fault]
     faulty = load_with_fault(f"tasks.retrieval.{name}", (change[0], change[1]))
-    if name == "calibration":
-        monkeypatch.setattr(module, "none_features", faulty.none_features)
+    if name == "none_features":
+        monkeypatch.setattr(calibration, "none_features", faulty.none_features)
+        monkeypatch.setitem(globals(), "none_features", faulty.none_features)
+    elif name == "calibration":
         monkeypatch.setattr(Calibration, "features", faulty.Calibration.features)
     else:
         for each in (search, retriever_module):

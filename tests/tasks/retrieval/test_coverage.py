@@ -17,9 +17,10 @@ from ergotext.errors import InputError, ModelError
 from ergotext.lm.sources import source_of
 from ergotext.lm.trie import TokenTrie
 from ergotext.tasks.retrieval import coverage as module
-from ergotext.tasks.retrieval.calibration import FEATURES, Calibration
+from ergotext.tasks.retrieval.calibration import Calibration
 from ergotext.tasks.retrieval.coverage import LEAST, MOST, SetScores, members
 from ergotext.tasks.retrieval.lookahead.learned import load_lookahead
+from ergotext.tasks.retrieval.none_features import FEATURES
 from ergotext.tasks.retrieval.origin import model_digest
 from ergotext.tasks.retrieval.results import Hits
 from ergotext.tasks.retrieval.retriever import Retriever

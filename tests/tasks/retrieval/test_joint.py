@@ -12,7 +12,7 @@ import pytest
 from ergotext.cli import main
 from ergotext.errors import InputError, ModelError
 from ergotext.lm.trie import TokenTrie
-from ergotext.tasks.retrieval import search
+from ergotext.tasks.retrieval import branch_and_bound
 from ergotext.tasks.retrieval.calibration import Calibration
 from ergotext.tasks.retrieval.candidates import Candidates
 from ergotext.tasks.retrieval.lookahead.fitted import NAME, Fitted
@@ -35,7 +35,7 @@ def test_probabilities_are_those_of_enumeration(
     spans: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(search, "MOST_SCORED", 1000)
+    monkeypatch.setattr(branch_and_bound, "MOST_SCORED", 1000)
     retriever = Retriever(reader, trie, triples=True)
     found = retriever.retrieve(
         table.QUESTIONS, k=1000, lookahead=ahead, spans=spans, prefixes=0, temperature=3.0,
@@ -63,7 +63,7 @@ def test_probabilities_are_those_of_enumeration(
 def test_too_many_candidates_have_none(
     reader: TableReader, trie: TokenTrie, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search, "MOST_SCORED", 3)
+    monkeypatch.setattr(branch_and_bound, "MOST_SCORED", 3)
     flat = Retriever(reader, trie, triples=True).retrieve(
         table.QUESTIONS[:1], k=2, beams=2, lookahead=lambda _, keys: np.zeros(len(keys)),
         prefixes=0,
@@ -75,7 +75,7 @@ def test_few_scores_that_prove_the_best_are_not_all_there_is(
     reader: TableReader, trie: TokenTrie, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The best are proven, but the others weigh something too: no share can be told."""
-    monkeypatch.setattr(search, "MOST_SCORED", 3)
+    monkeypatch.setattr(branch_and_bound, "MOST_SCORED", 3)
     retriever = Retriever(reader, trie, triples=True)
     options = {"k": 1, "prefixes": 0, "temperature": 200.0}
     (hits,) = retriever.retrieve(
@@ -93,7 +93,7 @@ def test_few_scores_that_prove_the_best_are_not_all_there_is(
 def test_what_is_not_known_reaches_no_threshold(
     reader: TableReader, trie: TokenTrie, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search, "MOST_SCORED", 3)
+    monkeypatch.setattr(branch_and_bound, "MOST_SCORED", 3)
     (hits,) = Retriever(reader, trie, triples=True).retrieve(
         table.QUESTIONS[:1], k=2, beams=2, lookahead=lambda _, keys: np.zeros(len(keys)),
         prefixes=0, threshold=0.5,

@@ -17,7 +17,8 @@ from ergotext.lm.tokenizers.vocabulary import Vocabulary
 from ergotext.tasks.retrieval import retriever
 from ergotext.tasks.retrieval.lookahead.strings import StringMatch
 from ergotext.tasks.retrieval.masked import PSEUDO
-from ergotext.tasks.retrieval.retriever import NAMELESS, NO_SUBJECT, Retriever
+from ergotext.tasks.retrieval.notes import NAMELESS, NO_SUBJECT
+from ergotext.tasks.retrieval.retriever import Retriever
 from tests.faulty import load_with_fault
 from tests.lm.masked_worlds import FAMILIES, SIZE, masked_tokenizer
 from tests.tasks.retrieval.test_masked_keys import expected

@@ -12,8 +12,8 @@ from ergotext.lm.tokenizers.characters import Alphabet
 from ergotext.lm.trie import TokenTrie, build
 from ergotext.samplers.search.beam import beam
 from ergotext.tasks.retrieval import probability as module
+from ergotext.tasks.retrieval.answers import Mass, Tokens
 from ergotext.tasks.retrieval.probability import bounded_mass, exact_mass
-from ergotext.tasks.retrieval.results import Mass, Tokens
 from ergotext.testing.toy import ToyScorer
 from tests.decoding import CausalDecoding
 

@@ -19,8 +19,9 @@ from ergotext.lm.trie.spotted import Naming
 from ergotext.tasks.index import build
 from ergotext.tasks.retrieval.candidates import Candidates, Mention, Potential
 from ergotext.tasks.retrieval.lookahead.strings import StringMatch
+from ergotext.tasks.retrieval.notes import NO_SUBJECT
 from ergotext.tasks.retrieval.results import Hit, Hits
-from ergotext.tasks.retrieval.retriever import NO_SUBJECT, Retriever
+from ergotext.tasks.retrieval.retriever import Retriever
 from tests.tiny_t5 import saved
 
 SUBJECTS = ["苹果", "苹果（公司）", "苹果（水果）", "香蕉", "香", "Apple Pie", "Apple", "天安门"]
@@ -320,7 +321,7 @@ def test_what_does_not_go_together(lm: Seq2SeqLM, folder: Path) -> None:
 def test_a_look_ahead_over_too_many_keys(
     lm: Seq2SeqLM, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ergotext.tasks.retrieval.retriever.MOST_WEIGHED", 47)
+    monkeypatch.setattr("ergotext.tasks.retrieval.grouping.MOST_WEIGHED", 47)
     retriever = Retriever(lm, folder / "facts.ergo")
     with pytest.raises(InputError, match="over all 48 keys would take too long"):
         retriever.retrieve(QUESTIONS, spans=False, lookahead=StringMatch())

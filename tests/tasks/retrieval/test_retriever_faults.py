@@ -192,7 +192,7 @@ def with_fault(name: str, *change: str) -> ModuleType:
 
 SEARCH: dict[str, tuple[str, str, str, str]] = {
     "look-ahead passes for log p": (
-        "retrieval.search",
+        "retrieval.branch_and_bound",
         "proven_best",
         "ScoredKey(tokens, one, one + more)",
         "ScoredKey(tokens, one + more, one + more)",
@@ -270,7 +270,9 @@ BOUNDED = {
 def test_faults_of_the_proof_are_seen(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     change = BOUNDED[fault]
     name, what = (
-        ("probability", "keys_log_prob") if "room" in change[0] else ("search", "proven_best")
+        ("probability", "keys_log_prob")
+        if "room" in change[0]
+        else ("branch_and_bound", "proven_best")
     )
     faulty = with_fault(f"retrieval.{name}", *change)
     monkeypatch.setattr(test_branch_and_bound.module, what, getattr(faulty, what))
@@ -294,7 +296,7 @@ SUMMED = {
 
 @pytest.mark.parametrize("fault", SUMMED)
 def test_faults_of_the_sum_are_seen(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    faulty = with_fault("retrieval.search", *SUMMED[fault])
+    faulty = with_fault("retrieval.branch_and_bound", *SUMMED[fault])
     monkeypatch.setattr(test_branch_and_bound, "module", faulty)
     reader = TableReader(test_retriever_table.KEYS)
     trie = test_branch_and_bound.made(reader)

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from ergotext.lm.trie import TokenTrie, build
-from ergotext.tasks.retrieval import retriever as module
+from ergotext.tasks.retrieval.entries import WIDEST
 from ergotext.tasks.retrieval.lookahead.strings import StringMatch
 from ergotext.tasks.retrieval.readers import QuestionReader
+from ergotext.tasks.retrieval.results import Hit
+from ergotext.tasks.retrieval.retriever import Retriever
 from tests.tasks.retrieval.table_reader import TableReader
 
 SUBJECTS = ["".join(s) for n in (1, 2, 3) for s in itertools.product("abc山", repeat=n)][:70]
@@ -33,14 +35,14 @@ def every(reader: TableReader, question: str) -> dict[str, float]:
     return {key: reader.log_prob(question, key) for key in KEYS}
 
 
-def key_of(hit: module.Hit) -> str:
+def key_of(hit: Hit) -> str:
     return hit.values[0].removeprefix("of ")
 
 
 def test_probabilities_are_those_of_enumeration(reader: TableReader, trie: TokenTrie) -> None:
     """Exact where all keys are scored, to 1e-9; else within the bounds, at any temperature."""
     assert isinstance(reader, QuestionReader)
-    retriever = module.Retriever(reader, trie, triples=True)
+    retriever = Retriever(reader, trie, triples=True)
     for temperature, prefixes in itertools.product((0.6, 1.0, 2.5), (len(KEYS), 300, 60, 5)):
         found = retriever.retrieve(
             QUESTIONS, k=4, beams=len(KEYS), lookahead=StringMatch(scale=1.0),
@@ -61,7 +63,7 @@ def test_probabilities_are_those_of_enumeration(reader: TableReader, trie: Token
                 assert low - 1e-9 <= share <= high + 1e-9
                 if prefixes == len(KEYS):
                     assert low == hit.probability == high
-                elif high - low > module.WIDEST:
+                elif high - low > WIDEST:
                     assert math.isnan(hit.probability)
                 else:
                     assert hit.probability == (low + high) / 2
@@ -71,7 +73,7 @@ def test_probabilities_are_those_of_enumeration(reader: TableReader, trie: Token
 def test_search_gives_what_scoring_all_gives(reader: TableReader, trie: TokenTrie) -> None:
     for ahead, spans in itertools.product((None, StringMatch(scale=0.7)), (True, False)):
         scored, searched = (
-            module.Retriever(reader, trie, triples=True).retrieve(
+            Retriever(reader, trie, triples=True).retrieve(
                 QUESTIONS,
                 k=6,
                 beams=len(KEYS),
@@ -91,7 +93,7 @@ def test_search_gives_what_scoring_all_gives(reader: TableReader, trie: TokenTri
 
 def test_thresholds_take_what_is_certain(reader: TableReader, trie: TokenTrie) -> None:
     """Bounds that hold the threshold between them are no answer, and the note tells them."""
-    retriever = module.Retriever(reader, trie, triples=True)
+    retriever = Retriever(reader, trie, triples=True)
     (hits,) = retriever.retrieve(QUESTIONS[:1], k=1, prefixes=200)
     low, high = hits[0].probability_low, hits[0].probability_high
     assert low < high

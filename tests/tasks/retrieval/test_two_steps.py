@@ -13,8 +13,9 @@ from ergotext.lm.trie.schema import TRIPLES
 from ergotext.tasks.retrieval import retriever as retriever_module
 from ergotext.tasks.retrieval import two_steps as module
 from ergotext.tasks.retrieval.bearing import QuestionKey, words_of
-from ergotext.tasks.retrieval.calibration import FEATURES, PATHS, Calibration
+from ergotext.tasks.retrieval.calibration import PATHS, Calibration
 from ergotext.tasks.retrieval.candidates import Candidates
+from ergotext.tasks.retrieval.none_features import FEATURES
 from ergotext.tasks.retrieval.results import Hits
 from ergotext.tasks.retrieval.retriever import Retriever
 from tests.faulty import load_with_fault
@@ -197,10 +198,10 @@ FAULTS = {
     "the worst second entry": ("two_steps", "int(np.argmax(values))", "int(np.argmin(values))"),
     "no outer words are needed": ("two_steps", "parts.explained and parts.outer", "parts"),
     "features of another unit": ("two_steps", "values / self.calibration.unit", "values"),
-    "the objects are the first entry's": ("retriever", "replace(first, values=[path.value]",
+    "the objects are the first entry's": ("entries", "replace(first, values=[path.value]",
                                           "replace(first, values=first.values * 2"),
-    "paths come last": ("retriever", "sorted(hits, key=lambda hit: -hit.probability)", "hits"),
-    "none is as before": ("retriever", "withheld(hits, none, plan.threshold)",
+    "paths come last": ("entries", "sorted(hits, key=lambda hit: -hit.probability)", "hits"),
+    "none is as before": ("entries", "withheld(hits, none, plan.threshold)",
                           "withheld(hits, found.none, plan.threshold)"),
 }  # fmt: skip
 
@@ -214,7 +215,7 @@ def test_faults_are_seen(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(retriever_module, "TwoSteps", faulty.TwoSteps)
         base = retriever()
     else:
-        monkeypatch.setitem(globals(), "Retriever", faulty.Retriever)
+        monkeypatch.setattr(retriever_module, "Entries", faulty.Entries)
         base = retriever()
 
     def checks() -> None:

@@ -57,7 +57,7 @@ def name_arrays(trie: TrieStates, written: Written) -> NameArrays:
     a name and for each value, twice while they are sorted.
     """
     collected = _CollectedNames(written)
-    with bar(desc="indexing names", total=trie.size, unit=" keys") as shown:
+    with bar(desc="indexing names", total=trie.size, unit=" keys", delay=0.5) as shown:
         low = 0
         for ids, offsets in key_blocks(trie, ROOT, BLOCK):
             high = low + len(offsets) - 1

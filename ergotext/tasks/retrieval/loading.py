@@ -1,0 +1,67 @@
+"""Load a retriever by names, and answer many questions with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ergotext.lm.trie.file import load
+from ergotext.support.bars import bar
+from ergotext.support.threads import use_threads
+from ergotext.tasks.retrieval.candidates import Potential
+from ergotext.tasks.retrieval.request import Decode
+from ergotext.tasks.retrieval.results import Hits
+from ergotext.tasks.retrieval.retriever import Retriever
+
+if TYPE_CHECKING:
+    from ergotext.lm.loading import Dtype
+
+AT_ONCE = 8
+"""Batches that are answered together, so that questions of like length meet."""
+
+
+def opened(
+    model: str,
+    index: Path,
+    *,
+    prompt: str | None,
+    device: str,
+    dtype: Dtype,
+    threads: int | None,
+    decode: Decode = "beam",
+) -> Retriever:
+    """A retriever by the names of its model and its index; errors as ``load`` and ``Retriever``."""
+    from ergotext.lm.loading import load as load_model
+
+    load(index)  # says at once if there is none
+    use_threads(threads)
+    found = load_model(model, device=device, dtype=dtype)
+    return Retriever(found, index, prompt=prompt, decode=decode)
+
+
+def answers(
+    retriever: Retriever,
+    questions: Sequence[str],
+    *,
+    lookahead: Potential | None,
+    anywhere: bool,
+    batch_size: int,
+    **asked: Any,
+) -> Iterator[tuple[str, Hits]]:
+    """Each question with its answers, in order, as soon as they are found.
+
+    Subjects are restricted to those in the question, and the look-ahead counts; ``anywhere`` lifts
+    both. All else is as for ``Retriever.retrieve``.
+    """
+    spans = retriever.triples and not anywhere
+    ahead = lookahead if spans else None
+    step = AT_ONCE * batch_size
+    with bar(desc="answering", total=len(questions), unit="question") as shown:
+        for first in range(0, len(questions), step):
+            some = questions[first : first + step]
+            found = retriever.retrieve(
+                some, spans=spans, lookahead=ahead, batch_size=batch_size, **asked
+            )
+            shown.update(len(some))
+            yield from zip(some, found, strict=True)

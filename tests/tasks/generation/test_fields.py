@@ -1,0 +1,77 @@
+"""Places of values in JSON texts, and the values that schemas list for them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ergotext.tasks.generation.fields import fields_in
+
+SCHEMA: dict[str, Any] = {
+    "properties": {
+        "mood": {"$ref": "#/$defs/mood"},
+        "pets": {
+            "items": {
+                "properties": {"kind": {"enum": ["cat", "dog", 3]}, "old": {"type": "boolean"}}
+            }
+        },
+        "pair": {"prefixItems": [{"const": 1}, {"anyOf": [{"type": "null"}, {"const": "x"}]}]},
+        "maybe": {"anyOf": [{"properties": {"a": {"type": "boolean"}}}, {"type": "null"}]},
+        "free": {"type": "string"},
+    },
+    "$defs": {"mood": {"enum": ["up", "down"]}},
+    "additionalProperties": {"type": ["boolean"]},
+}  # fmt: skip
+VALUE = {
+    "mood": "up", "pets": [{"kind": "dog", "old": True}, {"kind": 3}], "pair": [1, None],
+    "maybe": {"a": False}, "free": "enum", "é\"": True,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_fields_and_their_values(indent: int | None) -> None:
+    text = json.dumps(VALUE, indent=indent, ensure_ascii=False)
+    found = {one.path: one for one in fields_in(text, SCHEMA)}
+    assert {path: one.values for path, one in found.items()} == {
+        "mood": ("up", "down"), "pets/0/kind": ("cat", "dog", 3), "pets/0/old": (False, True),
+        "pets/1/kind": ("cat", "dog", 3), "pair/1": (None, "x"), "maybe/a": (False, True),
+    }  # fmt: skip
+    for path, one in found.items():
+        value: Any = VALUE
+        for step in path.split("/"):
+            value = value[int(step)] if isinstance(value, list) else value[step]
+        assert json.loads(text[one.start : one.stop]) == value
+    assert found["pets/0/old"].labels == ["false", "true"]
+
+
+def test_labels_are_told_apart() -> None:
+    (one,) = fields_in('{"a":"1"}', {"properties": {"a": {"enum": ["1", 1]}}})
+    assert one.labels == ['"1"', "1"]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(value=JSON, spaced=st.booleans())
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+def test_every_scalar_is_found(value: Any, spaced: bool) -> None:
+    """Where any boolean or null stands, by a schema that lists them everywhere."""
+    schema: dict[str, Any] = {"anyOf": [{"type": "boolean"}, {"const": "x"}]}
+    text = json.dumps(value, indent=2 if spaced else None, ensure_ascii=False)
+    everywhere: dict[str, Any] = {"properties": {}, "additionalProperties": schema, "items": schema}
+    found = fields_in(text, everywhere)
+    top = value if isinstance(value, list) else value.values() if isinstance(value, dict) else ()
+    scalars = [one for one in top if not isinstance(one, list | dict)]
+    assert [json.loads(text[f.start : f.stop]) for f in found] == scalars
+
+
+@pytest.mark.parametrize("schema", [True, {}, {"$ref": "#"}, {"anyOf": [{"$ref": "#"}]}])
+def test_nothing_is_listed_where_nothing_is_told(schema: Any) -> None:
+    assert fields_in('{"a":[true,{"b":1}]}', schema) == []
