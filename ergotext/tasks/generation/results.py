@@ -10,9 +10,12 @@ from typing import Any
 
 from pydantic_core import to_jsonable_python
 
+from ergotext.support.reprs import safe
 from ergotext.support.words import as_line
 from ergotext.tasks.generation.alternatives import Bounds
 
+LINES = 10
+"""Lines of a result in a Python session."""
 CLOSE = 0.005
 """Distance of bounds that are shown as one number."""
 
@@ -115,6 +118,12 @@ class Generations(Sequence[Generation]):
     def values(self) -> list[Any]:
         """The objects of all."""
         return [one.value for one in self.found]
+
+    @safe
+    def __repr__(self) -> str:
+        """As ``shown``, in at most ten lines."""
+        lines = self.shown().splitlines()
+        return "\n".join(lines if len(lines) <= LINES else [*lines[: LINES - 1], "…"])
 
     def shown(self) -> str:
         """A line for each text, its fields and the other choices below it, and one on all."""

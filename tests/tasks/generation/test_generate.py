@@ -218,6 +218,15 @@ def test_searches_of_a_batch_are_those_of_each(lm: CausalLM) -> None:
             assert own <= one.log_prob + FLOAT32 and 0 <= low <= high <= 1
 
 
+def test_results_print_as_what_they_are(lm: CausalLM) -> None:
+    told = generate(lm, "x", choices=["on", "no"])
+    assert repr(told) == told.shown() and repr(told).startswith(f"{told.value}  [p 0.")
+    _, every, how = repr(told).splitlines()
+    assert every.startswith("  all: ") and "on 0." in every and how[0] == "("
+    many = generate(lm, "x", regex="[a-e]{3,9}", n=12, max_tokens=12)
+    assert len(repr(many).splitlines()) == 10 and repr(many).endswith("…")
+
+
 def test_particles_estimate_what_cannot_be_listed(lm: CausalLM) -> None:
     how: dict[str, Any] = {"regex": "[a-e]{1,6}", "max_tokens": 8, "seed": 1, "prefixes": 2}
     drawn = generate(lm, "x", method="sample", n=3, particles=64, **how)
