@@ -1,4 +1,4 @@
-"""The commands ``ergotext index …``; the work is done in ``ergotext.tasks.index``."""
+"""The commands ``ergotext index …``; the work is done in ``tasks.index`` and its neighbours."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def index_info(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Show what an index contains."""
-    from ergotext.tasks.index import about
+    from ergotext.tasks.index_summary import about
 
     found = about(file)
     typer.echo(found.json() if as_json else found.text())

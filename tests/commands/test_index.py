@@ -297,12 +297,13 @@ def test_input_that_cannot_be_is_one_line(capsys, index, kb, tmp_path) -> None:
 
 def test_texts_as_paths(index: Path, kb: Path) -> None:
     from ergotext.tasks import index as task
+    from ergotext.tasks.index_summary import about
     from ergotext.tasks.lookup import get
 
     assert task.build(str(kb), str(index)).keys == 4
     assert task.add(str(index), str(kb)).keys == 4 and task.remove(str(index), str(kb)).keys == 0
     task.add(str(index), str(kb))
-    assert task.about(str(index)).keys == get(str(index), "").count == 4
+    assert about(str(index)).keys == get(str(index), "").count == 4
     assert "is intact" in task.check(str(index))
 
 

@@ -16,7 +16,7 @@ from ergotext.lm.trie.file import load, notes_of, save, verify
 from ergotext.lm.trie.header import IndexFileError
 from ergotext.lm.trie.lines import build_from_lines
 from ergotext.lm.trie.overlay import EditableTrie
-from ergotext.tasks.index import about
+from ergotext.tasks.index_summary import about
 from ergotext.tasks.lookup import get
 from ergotext.tasks.retrieval.retriever import Retriever
 from tests.lm.trie.crafted import header_of, mutations, within, write
