@@ -7,6 +7,7 @@ import contextlib
 import io
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -101,6 +102,12 @@ def test_warnings_of_the_site_are_counted() -> None:
     """With --quiet mkdocs logs none, and --strict passes whatever there is."""
     (build,) = re.findall(r"mkdocs build.*", (ROOT / "Makefile").read_text(encoding="utf-8"))
     assert "--strict" in build.partition("#")[0] and "--quiet" not in build.partition("#")[0]
+
+
+def test_every_extra_is_explained() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    listed = re.findall(r"^\| `(\w+)` \|", text_of(DOCS / "install.md"), re.M)
+    assert sorted([*listed, "dev"]) == sorted(extras["optional-dependencies"])
 
 
 WHOLE = [
