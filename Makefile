@@ -34,7 +34,7 @@ lint: $(VENV)/dev.ok
 	$(BIN)/lint-imports
 
 docs: $(VENV)/dev.ok
-	$(BIN)/mkdocs build --strict --quiet
+	$(BIN)/mkdocs build --strict  # with --quiet it would count no warnings
 
 # What would break for users of the public API since the last tag, or since REF.
 api: $(VENV)/dev.ok

@@ -210,6 +210,25 @@ def test_memo_keeps_to_its_capacity_and_drops_the_oldest(fresh_lm: CausalLM) -> 
     assert memo._size == 0 and not memo._by_prefix and not memo._scores
 
 
+def test_rows_that_grow_side_by_side_are_read_on_by_a_token(fresh_lm: CausalLM) -> None:
+    """Also where all of them are more than the memory holds: no row is read from its start."""
+    lm, memo = fresh_lm, fresh_lm._reader.memo
+    memo.capacity = 20
+    read = []
+
+    def note(_module, args, kwargs) -> None:
+        read.append((args[0] if args else kwargs["input_ids"]).numel())
+
+    handle = lm.model.base_model.register_forward_pre_hook(note, with_kwargs=True)
+    for length in range(1, 12):
+        rows = TokenBatch.of([tuple(range(20 + 9 * r, 20 + 9 * r + length)) for r in range(8)])
+        lm.next_log_prob(rows, rows.length)
+    handle.remove()
+    assert read == [8] * 11 and memo._size == 88
+    lm.next_log_prob(TokenBatch.of([(5, 6)]), torch.tensor([2]))
+    assert memo._size <= 20
+
+
 def test_scores_are_kept_when_readings_are_gone(fresh_lm: CausalLM) -> None:
     lm, memo = fresh_lm, fresh_lm._reader.memo
     memo.capacity = 20

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+MOST_HELD = 32_768
+"""Positions that ``hold`` keeps at most: 256 rows of 128 tokens, 1.5 GB for SmolLM2."""
+
 
 @dataclass(frozen=True, eq=False)
 class RowCache:
@@ -37,7 +40,8 @@ class PrefixMemo:
     root : Reading
         The reading of the empty row: start token and context alone. Never dropped.
     capacity : int
-        Token positions kept, summed over readings; the least recently used go first.
+        Token positions kept, summed over readings; the least recently used go first. ``hold`` can
+        ask for more.
     score_capacity : int
         Rows whose scores are kept, also when their reading is gone: 8 bytes a token, and towards
         the end of an annealing run half of all proposals have been seen before.
@@ -48,6 +52,7 @@ class PrefixMemo:
         self.capacity = capacity
         self.score_capacity = score_capacity
         self._scores: OrderedDict[tuple[int, ...], Tensor] = OrderedDict()
+        self._held = 0
         self._size = 0
         self._readings: OrderedDict[tuple[int, ...], RowCache] = OrderedDict()
         self._by_prefix: dict[tuple[int, ...], RowCache] = {}
@@ -73,6 +78,14 @@ class PrefixMemo:
         """float64 [n + 1]: log p of each token and of the end, if the row was ever read."""
         return self._scores.get(tokens)
 
+    def hold(self, positions: int) -> None:
+        """Keep at least so many positions from now on.
+
+        Rows that were read together are in memory at once anyway. If some of them had gone before
+        all are read on by a token, these would be read anew at every step.
+        """
+        self._held = min(positions, MOST_HELD)
+
     def put(self, reading: RowCache) -> None:
         """Keep a reading, dropping the least recently used ones beyond the capacity."""
         tokens = reading.tokens
@@ -85,7 +98,7 @@ class PrefixMemo:
         self._size += len(tokens)
         for end in range(1, len(tokens) + 1):
             self._by_prefix[tokens[:end]] = reading
-        while self._size > self.capacity and len(self._readings) > 1:
+        while self._size > max(self.capacity, self._held) and len(self._readings) > 1:
             self._drop(next(iter(self._readings)))
 
     def clear(self) -> None:

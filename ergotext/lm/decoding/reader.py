@@ -92,6 +92,8 @@ class Reader:
             else:
                 found[row] = reading
         self.check_length(max(map(len, missing), default=0))
+        if logits is not None:  # they are likely to be read on
+            self.memo.hold(sum(map(len, found)) + sum(map(len, missing)))
         shared = [self.memo.longest(row) for row in missing]
         starts = [n for _, n in shared]
         for forest in forests(missing, starts, len(self.opening), self.token_budget):
