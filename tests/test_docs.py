@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+import ergotext as et
 from ergotext import cli
 from ergotext.samplers.catalog import CATALOG
 from tests.paths import DOCS, ROOT
@@ -73,6 +74,27 @@ def test_a_test_that_is_gone_is_seen() -> None:
     here = "tests/test_docs.py::test_quoted_tests_exist"
     gone = ["tests/test_docs.py::test_nothing", "tests/test_nothing.py::test_quoted_tests_exist"]
     assert missing_tests(" ".join(f"`{one}`" for one in [here, *gone])) == gone
+
+
+def unknown_names(text: str) -> list[str]:
+    """What is written as et.name and is none."""
+    unknown = []
+    for path in set(re.findall(r"\bet\.([A-Za-z_][\w.]*\w)", text)):
+        thing: Any = et
+        for name in path.split("."):
+            thing = getattr(thing, name, None)
+        if thing is None:
+            unknown.append(path)
+    return unknown
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: page.stem)
+def test_public_names_exist(page: Path) -> None:
+    assert not unknown_names(text_of(page))
+
+
+def test_a_name_that_is_none_is_seen() -> None:
+    assert unknown_names("`et.sample`, et.samplers.register(…), `et.sampel`") == ["sampel"]
 
 
 def test_warnings_of_the_site_are_counted() -> None:

@@ -170,7 +170,7 @@ class AnswerOptions:
         typer.Option(
             help="Give sets of answers, of any size, that hold the right entry of at least this "
             "share of questions (0.9, say), on average over questions like those of the "
-            "calibration.",
+            "calibration. Sets hold single entries, no answers of two steps.",
         ),
     ] = None
     limit: Annotated[int | None, typer.Option(min=1, help="Answer only the first N questions.")] = (

@@ -38,6 +38,8 @@ class Evaluation:
     """of the first hit of each of these; 0 where there is no answer, None where it is unknown"""
     none: list[float | None] = field(default_factory=list)
     """of "none of these" for each of these; None where it is unknown"""
+    advice: str = ""
+    """a line on what to do about failures of one kind"""
 
     def calibration(self) -> tuple[Reliability, Abstention] | None:
         """Reliability of the probabilities, and ``graded`` under abstention.
@@ -135,6 +137,8 @@ class Evaluation:
             said.append(f"{len(self.failed):,} of {asked} failed:")
             said += [f"  line {f['line']}, id {f['id']}: {f['error']}" for f in self.failed[:SHOWN]]
             said += _more(len(self.failed) - SHOWN)
+        if self.advice:
+            said.append(self.advice)
         return said
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ergotext.errors import InputError
+from ergotext.support.words import counted
 from ergotext.tasks.datasets.kgclue.data import (
     SEPARATOR,
     Id,
@@ -30,9 +32,10 @@ def score(data: Path, predictions: Path, limit: int | None = None) -> Evaluation
 
     The answers of ``data`` are triples or titles, whichever most of them are.
 
-    A question that they leave out counts as one without an answer; an answer to a question about
-    triples that is not ``subject ||| predicate ||| object`` as a failure. Probabilities, and
-    titles after the first, are those of the ``.hits.jsonl`` beside, if there is one.
+    A question that they leave out counts as one without an answer. An answer of the other kind, or
+    of neither, is a failure: not ``subject ||| predicate ||| object`` where they are triples, a
+    triple where they are titles. Probabilities, and titles after the first, are those of the
+    ``.hits.jsonl`` beside, if there is one.
 
     Raises
     ------
@@ -46,22 +49,37 @@ def score(data: Path, predictions: Path, limit: int | None = None) -> Evaluation
     there = [q for q in questions.asked if q.id in found.found]
     if not there:
         raise InputError(f"{predictions} answers no question of {data}: they have no id in common")
-    hits = JsonLines(beside(predictions, HITS), "answer")
+    hits, other = JsonLines(beside(predictions, HITS), "answer"), 0
     for q in there:
         _check_hit(hits, q.id, found.found[q.id]["answer"])
         answer = found.found[q.id]["answer"]
         if error := answer and _fault(answer, questions.titles):
             failed.append({"line": q.line, "id": q.id, "error": error})
+            other += isinstance(answer, str) and (SEPARATOR in answer) == questions.titles
             found.found[q.id]["answer"] = ""
     asked = len(questions.asked) - len(there)
     seconds = time.perf_counter() - began
-    return scored(predictions, questions, found, hits, failed, asked, seconds)
+    done = scored(predictions, questions, found, hits, failed, asked, seconds)
+    return replace(done, advice=_of_two_kinds(other, len(there), questions)) if other else done
+
+
+def _of_two_kinds(other: int, answers: int, questions: Questions) -> str:
+    """What to do where predictions are triples and the answers titles, or the other way round."""
+    theirs, ours = ("triples", "titles") if questions.titles else ("titles", "triples")
+    return (
+        f"{other:,} of {counted(answers, 'prediction')} look like {theirs}, but the answers of "
+        f"{questions.path} are {ours}: score {theirs} in a file of their own, with questions whose "
+        f"answers are {theirs}"
+    )
 
 
 def _fault(answer: object, titles: bool) -> str | None:
     """What is wrong with an answer, if anything."""
+    if titles and isinstance(answer, str):
+        separate = f"the answer {answer!r:.60} is a triple, where titles are expected"
+        return separate if SEPARATOR in answer else None
     if titles:
-        return None if isinstance(answer, str) else f"the answer {answer!r:.60} is not a text"
+        return f"the answer {answer!r:.60} is not a text"
     if not isinstance(answer, str) or len(answer.split(SEPARATOR)) != len(Triple._fields):
         return f"the answer {answer!r:.60} is not {SEPARATOR.join(Triple._fields)}"
     return None

@@ -11,11 +11,13 @@ BLOCKS = 256
 
 
 def model_digest(source: Path | str) -> str:
-    """Digest of the configuration and weights of a model's folder; a hub id is its own.
+    """Digest of the configuration and weights of a model's folder, or of a hub id's in the cache.
 
-    Of large files only parts are read: training changes weights everywhere.
+    Of large files only parts are read: training changes weights everywhere. Weights in other
+    formats than safetensors are never loaded, so they do not count. A hub id that is not in the
+    cache is its own digest.
     """
-    folder = Path(source)
+    folder = _folder(source)
     files = sorted([*folder.glob("config.json"), *folder.glob("*.safetensors")])
     if not files:
         return str(source)
@@ -27,6 +29,19 @@ def model_digest(source: Path | str) -> str:
                 file.seek(at)
                 told.update(file.read(BLOCK))
     return told.hexdigest()
+
+
+def _folder(source: Path | str) -> Path:
+    """The folder of a model; of a hub id the revision in the cache, without any look at the hub."""
+    if Path(source).is_dir():
+        return Path(source)
+    from transformers.utils.hub import cached_file
+
+    try:
+        found = cached_file(str(source), "config.json", local_files_only=True)
+    except (OSError, ValueError):
+        found = None
+    return Path(source) if found is None else Path(found).parent
 
 
 def _places(size: int) -> list[int]:

@@ -145,7 +145,8 @@ class Retriever:
             Give answer sets, of any size, instead of ``k`` answers: the right entry is in the set
             of this share of questions, on average over questions like those that the calibration
             was measured on (``coverage.SetScores``; ``Hits.answer_set`` says what is promised).
-            A set is never empty: it holds an entry or "none of these".
+            A set is never empty: it holds an entry or "none of these". It holds no answers of two
+            steps.
         batch_size : int
             Questions per batch.
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -153,6 +154,51 @@ def test_predictions_that_are_no_texts(run: Run) -> None:
     done = score(run.data, run.output)
     assert [one["error"] for one in done.failed] == ["the answer 7 is not a text"]
     assert done.marks is not None and done.marks.scores() == {"accuracy": 20.0}
+
+
+def predictions_of_two_kinds_are_told(folder: Path, scoring: ModuleType) -> None:
+    """Titles among triples and triples among titles fail, and one line says what to do."""
+    gold = ["Rome ||| capital of ||| Italy", "Paris ||| capital of ||| France"]
+    mixed = folder / "mixed.jsonl"
+    told = [{"id": 0, "answer": gold[0]}, {"id": 1, "answer": "Paris"}]
+    mixed.write_text("\n".join(map(json.dumps, told)), encoding="utf-8")
+    for name, answers, other, right in (
+        ("triples", gold, "titles", [True, False]), ("titles", ["Rome", "Paris"], "triples",
+        [False, True]),
+    ):  # fmt: skip
+        data = folder / f"{name}.json"
+        asked = [{"id": n, "question": "?", "answer": a} for n, a in enumerate(answers)]
+        data.write_text("\n".join(map(json.dumps, asked)), encoding="utf-8")
+        done = scoring.score(data, mixed)
+        assert [one["id"] for one in done.failed] == [right.index(False)]
+        assert done.marks is not None and done.marks.right.tolist() == right
+        assert done.complaints()[-1] == (
+            f"1 of 2 predictions look like {other}, but the answers of {data} are {name}: score "
+            f"{other} in a file of their own, with questions whose answers are {other}"
+        )
+    alike = folder / "alike.jsonl"
+    alike.write_text(json.dumps(told[1]), encoding="utf-8")
+    assert scoring.score(folder / "titles.json", alike).complaints() == []
+
+
+def test_predictions_of_two_kinds(tmp_path: Path) -> None:
+    predictions_of_two_kinds_are_told(tmp_path, scoring)
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("separate if SEPARATOR in answer else None", "None"),
+        ("(SEPARATOR in answer) == questions.titles", "questions.titles"),
+        ('("triples", "titles") if', '("titles", "triples") if'),
+        ("if other else done", "if False else done"),
+        ("questions)) if other else done", "questions))"),
+    ],
+)
+def test_faults_with_two_kinds_are_seen(line: str, fault: str, tmp_path: Path) -> None:
+    faulty = load_with_fault("tasks.evaluation.scoring", (line, fault))
+    with pytest.raises(AssertionError):
+        predictions_of_two_kinds_are_told(tmp_path, faulty)
 
 
 def test_nothing_to_score() -> None:
