@@ -7,12 +7,14 @@ import contextlib
 import io
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
+import ergotext as et
 from ergotext import cli
 from ergotext.samplers.catalog import CATALOG
 from tests.paths import DOCS, ROOT
@@ -75,10 +77,37 @@ def test_a_test_that_is_gone_is_seen() -> None:
     assert missing_tests(" ".join(f"`{one}`" for one in [here, *gone])) == gone
 
 
+def unknown_names(text: str) -> list[str]:
+    """What is written as et.name and is none."""
+    unknown = []
+    for path in set(re.findall(r"\bet\.([A-Za-z_][\w.]*\w)", text)):
+        thing: Any = et
+        for name in path.split("."):
+            thing = getattr(thing, name, None)
+        if thing is None:
+            unknown.append(path)
+    return unknown
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: page.stem)
+def test_public_names_exist(page: Path) -> None:
+    assert not unknown_names(text_of(page))
+
+
+def test_a_name_that_is_none_is_seen() -> None:
+    assert unknown_names("`et.sample`, et.samplers.register(…), `et.sampel`") == ["sampel"]
+
+
 def test_warnings_of_the_site_are_counted() -> None:
     """With --quiet mkdocs logs none, and --strict passes whatever there is."""
     (build,) = re.findall(r"mkdocs build.*", (ROOT / "Makefile").read_text(encoding="utf-8"))
     assert "--strict" in build.partition("#")[0] and "--quiet" not in build.partition("#")[0]
+
+
+def test_every_extra_is_explained() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    listed = re.findall(r"^\| `(\w+)` \|", text_of(DOCS / "install.md"), re.M)
+    assert sorted([*listed, "dev"]) == sorted(extras["optional-dependencies"])
 
 
 WHOLE = [
