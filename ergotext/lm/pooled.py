@@ -127,10 +127,11 @@ class Pooled:
         return self._mean(lambda one: one.candidate_log_prob(batch, start, stop, tokens, horizon))
 
     def _mean(self, of: Callable[[NextTokenScorer], Tensor]) -> Tensor:
-        first, *others = side_by_side([partial(of, one) for one in self.scorers])
-        total = first.clone()
+        total, *others = side_by_side([partial(of, one) for one in self.scorers])
+        if not others:
+            return total
         for one in others:
-            total += one
+            total = total + one  # not in place: it may be kept by its model
         return total.div_(len(self.scorers))
 
 

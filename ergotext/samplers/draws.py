@@ -53,8 +53,9 @@ class SeededDraws:
         below = self._uniform(len(probability))[:, None] * total
         index = torch.searchsorted(cumulative, below, right=True)[:, 0]
         # u · total may round up to total; the last entry that can be drawn is then meant.
-        last = (cumulative < total).sum(-1)
-        return torch.minimum(index, last)
+        over = (index == cumulative.shape[1]).nonzero()[:, 0]
+        index[over] = (cumulative[over] < total[over]).sum(-1)
+        return index
 
     def bernoulli(self, probability: Tensor) -> Tensor:
         """bool [B]."""

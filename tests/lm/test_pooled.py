@@ -121,7 +121,7 @@ FAULTS = {
         "return self._mean(lambda one: one.next_log_prob(batch, position))",
         "return self._mean(lambda one: one.next_log_prob(batch, position)).log_softmax(1)",
     ),
-    "in place": ("total = first.clone()", "total = first"),
+    "in place": ("total = total + one", "total += one"),
     "of other places": (
         "self._mean(lambda one: one.token_log_prob(batch))",
         "self._mean(lambda one: one.token_log_prob(batch).flip(0))",
