@@ -33,7 +33,9 @@ Writer = Annotated[
         "samples by edits."
     ),
 ]
-Particles = Annotated[int | None, typer.Option(min=1, help="Particles of smc (64).")]
+Particles = Annotated[
+    int | None, typer.Option(min=1, help="Particles of smc (48, for paraphrase 64).")
+]
 EditedChains = Annotated[
     int | None, typer.Option(min=1, help="Chains of annealing and mh (8), run in parallel.")
 ]

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from ergotext.errors import InputError
 from ergotext.samplers.options import check_whole
 
-CHAINS, STEPS, PARTICLES = 8, 300, 64
+CHAINS, STEPS, PARTICLES, REWORDED = 8, 300, 48, 64
+"""Of chains, their steps, and of particles: of those that paraphrase there are more, as copies of
+one go on alike."""
 FINALS = 8
 """Different texts of a run that the model itself scores at its end: what may be shown, and some
 that stand for the rest. To score all would cost what faster proposals save."""
@@ -26,7 +28,7 @@ class Budget:
         ``smc`` grows particles towards what is asked for, and the best of them count;
         ``annealing`` looks for the best sentences by edits; ``mh`` samples from exp(−energy).
     particles : int, optional
-        Of smc (64).
+        Of smc (48; 64 that paraphrase).
     chains, steps : int, optional
         Of the others (8 and 300).
     max_seconds : float, optional

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ergotext.errors import InputError
@@ -23,7 +24,7 @@ from ergotext.samplers.result import Result
 from ergotext.samplers.weighted.result import WeightedResult
 from ergotext.samplers.weighted.samples import ZeroWeightError
 from ergotext.support.words import check_text, count_words, is_unspaced
-from ergotext.tasks.budget import Budget
+from ergotext.tasks.budget import REWORDED, Budget
 from ergotext.tasks.demands import default_context
 from ergotext.tasks.given import check_wordings
 from ergotext.tasks.kept_parts import kept_parts, same_negation
@@ -200,7 +201,8 @@ def _found(problem: _Rewording, budget: Budget, progress: bool) -> Result | Weig
     ahead = demanded + length(len(start), SPREAD)
     # Which of the texts will do is known only when all are there: none is left out before.
     whole: dict[str, Any] = {"threshold": THRESHOLD, "proposal_dtype": "float32", "finals": None}
-    found = grown(proposed, ahead, budget, most, progress=progress, **whole)
+    many = budget if budget.particles else replace(budget, particles=REWORDED)
+    found = grown(proposed, ahead, many, most, progress=progress, **whole)
     nothing = (
         f"came to a similarity of {wish.floor:g} to the text without losing its negation or "
         "getting one: use more particles, or allow less similar texts"

@@ -95,7 +95,8 @@ def answers(
     """Texts that are likely after a request and after the context, with the energy of both.
 
     Particles follow the geometric mean of the two laws (``Pooled``): the request knows what must
-    come, and the context what is good in itself.
+    come, and the context what is good in itself. They are never copied: of all next tokens as many
+    different beginnings are kept as there are particles.
 
     Parameters
     ----------
@@ -112,7 +113,10 @@ def answers(
     """
     both = Fluency(Pooled([fluent.scorer, request.scorer]))
     words = isinstance(demanded, Keywords)
-    found = grown(both, demanded, budget, max_length, asked=words, progress=progress)
+    found = grown(
+        both, demanded, budget, max_length,
+        asked=words, progress=progress, resampling="distinct",
+    )  # fmt: skip
     close = sum(beside, start=Sum([(1.0, demanded)]))
     return turned(found, fluent + request + close, close, nothing)
 

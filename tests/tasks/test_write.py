@@ -121,7 +121,9 @@ def test_particles_hold_every_word(lm: CausalLM) -> None:
     assert rates == sorted(rates, reverse=True)
     samples = result.samples
     assert isinstance(samples, Particles) and len(set(samples.batch.rows())) <= 8
-    assert samples.tries == 64 == PARTICLES
+    assert (
+        samples.tries == 48 == PARTICLES and result.settings["options"]["resampling"] == "distinct"
+    )
     again = task.write(["summer", ("dog", "dogs")], lm, Budget(), asked, progress=False)
     assert [one.text for one in chosen(again, 5)] == [one.text for one in best]
 

@@ -19,6 +19,9 @@ from ergotext.samplers.weighted.proposals import Enumerable
 from ergotext.samplers.weighted.resampling import ancestors
 from ergotext.samplers.weighted.rollout import Ahead, GrownRows
 
+BLOCK = 64
+"""Numbers of which the highest alone is looked at first, where a few are to be found among many."""
+
 
 @dataclass(frozen=True, eq=False)
 class Descent:
@@ -106,10 +109,10 @@ def thinned_out(draws: Draws, weight: Tensor, count: int) -> tuple[Tensor, Tenso
     section 3.
     """
     flat = weight.flatten()
-    there = flat.nonzero()[:, 0]
-    if len(there) <= count:
+    if int((flat > 0).sum()) <= count:
+        there = flat.nonzero()[:, 0]
         return there, flat[there]
-    top, at = flat.topk(count)
+    top, at = _largest(flat, count)
     below = flat.sum() - (top.cumsum(0) - top)
     above = top * torch.arange(count, 0, -1) > below
     keep = at[: min(int(above.long().cumprod(0).sum()), count - 1)]
@@ -122,6 +125,18 @@ def thinned_out(draws: Draws, weight: Tensor, count: int) -> tuple[Tensor, Tenso
     column = draws.categorical(rest[row] / mass[row, None])
     level = (mass.sum() / left).expand(left)
     return torch.cat([keep, row * weight.shape[1] + column]), torch.cat([flat[keep], level])
+
+
+def _largest(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The largest of many numbers, falling, and where they are."""
+    whole = len(values) // BLOCK * BLOCK
+    highest = values[:whole].view(-1, BLOCK).amax(1)
+    if len(highest) < count:
+        return values.topk(count)
+    # There are so many blocks with a number of this size that none below it is looked for.
+    likely = (values >= highest.topk(count).values[-1]).nonzero()[:, 0]
+    top, place = values[likely].topk(count)
+    return top, likely[place]
 
 
 def _same_text(rows: GrownRows, alive: Tensor) -> list[Tensor]:

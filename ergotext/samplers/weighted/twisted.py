@@ -12,8 +12,9 @@ from ergotext.errors import InputError
 from ergotext.lm.protocols import Automaton, Twist
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.feasible import FeasibleAutomaton
+from ergotext.samplers.target import EnergyError
 from ergotext.samplers.twists import psi_of, weighed
-from ergotext.samplers.weighted.proposals import Choice, Step, drawn, pinned
+from ergotext.samplers.weighted.proposals import NEVER_WRITTEN, Choice, Step, drawn
 from ergotext.support.arrays import Ints
 
 
@@ -76,14 +77,23 @@ class _Dense:
         return law, torch.arange(law.shape[1]).expand_as(law)
 
     def draw(self, draws: Draws, rows: Tensor, given: Tensor | None = None) -> Step:
-        law = self._weight[0][rows].div_(self._total[rows, None])
-        if given is not None:
-            possible = (self.psi[rows] > 0) & (self.log_prob[rows] > -torch.inf)
-            law = pinned(law, possible & (torch.arange(law.shape[1]) == given[:, None]), given)
-        token = draws.categorical(law)
+        token = self._drawn(draws, rows) if given is None else self._taken(draws, rows, given)
         state = self.automaton.advance(self.states[rows.numpy()], token.numpy())
         owed = self.psi[rows, token].log()
         # A twist of one's own may be above 0 at tokens that may not follow.
         weight = torch.zeros(len(rows), dtype=torch.float64)
         weight.masked_fill_(torch.from_numpy(state < 0), -torch.inf)
         return Step(token, state, weight, owed)
+
+    def _drawn(self, draws: Draws, rows: Tensor) -> Tensor:
+        return draws.categorical(self.children(rows)[0])
+
+    def _taken(self, draws: Draws, rows: Tensor, given: Tensor) -> Tensor:
+        """The given tokens, and one that is drawn where there is none."""
+        token, free = given.clone(), given < 0
+        at, sure = rows[~free], given[~free]
+        if not bool(((self.psi[at, sure] > 0) & (self.log_prob[at, sure] > -torch.inf)).all()):
+            raise EnergyError(NEVER_WRITTEN)
+        if bool(free.any()):
+            token[free] = self._drawn(draws, rows[free])
+        return token
