@@ -199,6 +199,7 @@ NAMES = (
     "weighted.proposals",
     "weighted.rollout",
     "weighted.importance",
+    "weighted.resampling",
     "weighted.smc",
 )
 FAULTS = {
@@ -208,7 +209,8 @@ FAULTS = {
     "the factor is left in the weight": ("weighted.rollout", "- rows.owed[at]", ""),
     "it is given back twice": ("weighted.rollout", "owed[at] = new.where(going, 0.0)",
                                "owed[at] = 2 * new.where(going, 0.0)"),
-    "of rows that cannot end none is resampled": ("weighted.smc", "math.log(LEAST)", "-math.inf"),
+    "of rows that cannot end none is resampled": ("weighted.resampling", "math.log(LEAST)",
+                                                      "-math.inf"),
     "of them each weighs as others": ("weighted.smc", " - self.lift", ""),
     "copies take the choices of others": ("weighted.rollout", "place = ahead.place[row[at]]",
                                           "place = ahead.place[at].clamp(min=0)"),
