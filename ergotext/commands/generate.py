@@ -13,7 +13,7 @@ from ergotext.commands.console import Output, standard_input
 from ergotext.commands.groups import ModelOptions, grouped
 from ergotext.commands.options import AsJson, OutFile, Seed
 from ergotext.commands.texts import about
-from ergotext.errors import ErgotextError
+from ergotext.errors import ErgotextError, InputError
 
 if TYPE_CHECKING:
     from ergotext.tasks.generation.options import GenerationOptions
@@ -66,6 +66,17 @@ class ConstraintOptions:
         from ergotext.tasks.generation.wanted import wanted
         from ergotext.tasks.given import passage_at
 
+        every = {
+            "--schema": self.schema,
+            "--regex": self.regex,
+            "--choice": self.choice or None,
+            "--grammar": self.grammar,
+            "--index": self.index,
+        }
+        given = [name for name, one in every.items() if one is not None]
+        if len(given) != 1:
+            said = " and ".join(given) or "none"
+            raise InputError(f"give one of {', '.join(every)}; got {said}")
         return wanted(
             schema=None if self.schema is None else schema_of(self.schema),
             regex=self.regex,

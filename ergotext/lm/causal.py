@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 
 from ergotext.errors import InputError, ModelError
 from ergotext.lm.batch import TokenBatch, checked, microbatches
-from ergotext.lm.decoding.cached import CachedDecoding
+from ergotext.lm.decoding.cached import CachedDecoding, token_ids
 from ergotext.lm.decoding.memo import RowCache
 from ergotext.lm.decoding.projection import Projection
 from ergotext.lm.decoding.prompts import read_prompts
@@ -116,10 +116,17 @@ class CausalLM:
         ----------
         ids : sequence of int
             At least one, such as those of a chat template.
+
+        Raises
+        ------
+        InputError
+            There is none, or one that the model does not know; or more than it has positions for.
         """
         if self._whole is not None:
             return self._whole.after(ids).in_precision(self.precision)
-        start, *context = ids
+        if not len(ids):
+            raise InputError("give at least one token to read on from, such as the start token")
+        ((start, *context),) = token_ids([ids], len(self.projection.weight))
         other = copy(self)
         other.start_id, other.context, other._reduced = start, tuple(context), {}
         # It may have been trained, cast or moved in place since.

@@ -15,6 +15,7 @@ from ergotext.errors import InputError, ModelError
 from ergotext.lm.batch import TokenBatch, checked
 from ergotext.lm.tokenizers.vocabulary import Vocabulary
 from ergotext.lm.tokenizers.whole_words import word_numbers
+from ergotext.support.reprs import safe
 
 TOKEN_BUDGET = 4096
 """Token positions in one forward pass, padding and the tokens around each row included."""
@@ -64,6 +65,7 @@ class MaskedLM:
         self._weight = next(model.parameters())
         self._check()
 
+    @safe
     def __repr__(self) -> str:
         return f"MaskedLM({self.name}, {self.dtype}, {self.device})"
 

@@ -14,7 +14,7 @@ from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import NextTokenScorer, Reducible
 from ergotext.lm.text_scorer import TextScorer
 from ergotext.lm.tokenizers.vocabulary import Vocabulary
-from ergotext.support.reprs import called
+from ergotext.support.reprs import called, safe
 from ergotext.support.threads import side_by_side
 
 
@@ -58,7 +58,11 @@ class Pooled:
         self.allowed = torch.stack([one.allowed for one in self.scorers]).all(0)
         self.end_id = first.end_id
         self._reduced: dict[str, Pooled] = {}
+        memories = [_memories(one) for one in self.scorers]
+        self._apart = sum(map(len, memories)) == len(set().union(*memories))
+        """Whether each has a memory of its own of what it has read."""
 
+    @safe
     def __repr__(self) -> str:
         return called("Pooled", *map(repr, self.scorers))
 
@@ -127,12 +131,21 @@ class Pooled:
         return self._mean(lambda one: one.candidate_log_prob(batch, start, stop, tokens, horizon))
 
     def _mean(self, of: Callable[[NextTokenScorer], Tensor]) -> Tensor:
-        total, *others = side_by_side([partial(of, one) for one in self.scorers])
+        tasks = [partial(of, one) for one in self.scorers]
+        # Two threads must not change one memory.
+        total, *others = side_by_side(tasks) if self._apart else [task() for task in tasks]
         if not others:
             return total
         for one in others:
             total = total + one  # not in place: it may be kept by its model
         return total.div_(len(self.scorers))
+
+
+def _memories(one: object) -> set[int]:
+    """What keeps what a scorer has read; a model with a rule of ends has that of the model."""
+    if isinstance(one, Pooled):
+        return set().union(*map(_memories, one.scorers))
+    return {id(getattr(one, "_reader", one))}
 
 
 def _reduced(one: TextScorer, name: str) -> TextScorer:

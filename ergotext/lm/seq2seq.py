@@ -17,6 +17,7 @@ from ergotext.lm.decoding.cached import CachedDecoding, token_ids
 from ergotext.lm.decoding.past import AnswerPast, EncodedInputs
 from ergotext.lm.decoding.projection import Projection
 from ergotext.lm.tokenizers.fast import FastTokenizer
+from ergotext.support.reprs import safe
 from ergotext.support.words import check_unicode
 
 UNBOUNDED = 1 << 30
@@ -64,6 +65,7 @@ class Seq2SeqLM:
         self.max_input = _positions(self.encoder, "max_encoder_position_embeddings")
         self.max_answer = _positions(self.decoder, "max_decoder_position_embeddings")
 
+    @safe
     def __repr__(self) -> str:
         weight = self.projection.weight
         return f"Seq2SeqLM({self.name}, {weight.dtype}, {weight.device})"

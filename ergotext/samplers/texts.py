@@ -12,7 +12,7 @@ from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import Energy, NextTokenScorer
 from ergotext.support.arrays import Floats
-from ergotext.support.reprs import called
+from ergotext.support.reprs import called, safe
 
 Place = TypeVar("Place")
 Feature = Callable[[list[str]], Sequence[float]]
@@ -35,6 +35,7 @@ class Sample:
     log_weight: float | None = None
     """in nats, of a weighted draw; not normalised"""
 
+    @safe
     def __repr__(self) -> str:
         numbers = {"log_prob": self.log_prob, "energy": self.energy}
         shown = [f"{name}={value:.2f}" for name, value in numbers.items()]

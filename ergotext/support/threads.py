@@ -38,7 +38,12 @@ def side_by_side(tasks: Sequence[Callable[[], Found]]) -> list[Found]:
     if len(tasks) < 2 or not share:
         return [task() for task in tasks]
     running = [_workers(len(tasks), share).submit(task) for task in tasks]
-    wait(running)
+    try:
+        wait(running)
+    except BaseException:
+        # Ctrl-C reaches this thread alone, and what the others change may be used again at once.
+        wait(running)
+        raise
     return [one.result() for one in running]
 
 

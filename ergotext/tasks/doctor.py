@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,9 @@ from ergotext.lm.sources import BUNDLED, SHIPPED, hub_cache
 from ergotext.support.extras import extras, install, lacking, version_of
 from ergotext.support.words import counted
 
-NAMED = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "scipy", "typer")
+NAMED = (
+    "ergotext", "torch", "transformers", "tokenizers", "safetensors", "numpy", "scipy", "typer",
+)  # fmt: skip
 """Packages whose versions are shown."""
 INSTALLED = "installed"
 HUB = "models--"
@@ -96,7 +97,7 @@ def examined() -> Health:
     return Health(
         platform.python_version(),
         f"{platform.system()} {platform.machine()}",
-        {"ergotext": version("ergotext")} | {n: f for n in NAMED if (f := version_of(n))},
+        {name: found for name in NAMED if (found := version_of(name))},
         devices,
         threads,
         os.cpu_count() or 1,

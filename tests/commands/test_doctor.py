@@ -88,6 +88,13 @@ def test_what_is_missing_and_broken(folders, capsys, monkeypatch) -> None:
     assert "is not writable; set ERGOTEXT_CACHE" in text and "all well" not in text
 
 
+def test_a_copy_that_is_not_installed_is_looked_at(folders, monkeypatch) -> None:
+    real = doctor.version_of
+    monkeypatch.setattr(doctor, "version_of", lambda n: None if n == "ergotext" else real(n))
+    monkeypatch.setattr("importlib.metadata.version", lambda _: 1 / 0)
+    assert "ergotext" not in doctor.examined().versions
+
+
 def test_a_broken_torch_is_named(folders, capsys, monkeypatch) -> None:
     def broken(name: str) -> ModuleType:
         raise OSError(f"{name}: undefined symbol")

@@ -104,7 +104,8 @@ def test_estimates_and_warnings(capsys, small) -> None:
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ([], "give one of schema, regex, choices, grammar, trie"),
+        ([], "give one of --schema, --regex, --choice, --grammar, --index; got none"),
+        (["--regex", "a", "--choice", "b"], "--index; got --regex and --choice"),
         (["--regex", "a", "--chat"], "this model has no chat template"),
         (["--regex", "a", "--max-tokens", "96"], "the window of this model has 96"),
         (["--regex", "a{50}c", "--max-tokens", "9"], "no text that satisfies the constraint"),

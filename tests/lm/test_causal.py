@@ -229,6 +229,18 @@ def test_rows_that_grow_side_by_side_are_read_on_by_a_token(fresh_lm: CausalLM) 
     assert memo._size <= 20
 
 
+def test_a_run_keeps_as_much_whatever_was_read_before(fresh_lm: CausalLM) -> None:
+    """Else what is read anew differs in the last bits, and with it a run of the same seed."""
+    lm, memo = fresh_lm, fresh_lm._reader.memo
+    memo.capacity = 20
+    rows = TokenBatch.of([tuple(range(20 + 9 * r, 28 + 9 * r)) for r in range(8)])
+    lm.next_log_prob(rows, rows.length)
+    assert memo._size == 64
+    lm.forget()
+    lm.log_prob(rows)
+    assert memo._size <= 20
+
+
 def test_scores_are_kept_when_readings_are_gone(fresh_lm: CausalLM) -> None:
     lm, memo = fresh_lm, fresh_lm._reader.memo
     memo.capacity = 20

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Iterator, Sequence
 from types import ModuleType
 
 import pytest
@@ -89,6 +91,44 @@ def test_it_proposes_in_lower_precision(
     difference = (whole.log_prob(batch) - lower.log_prob(batch)).abs()
     assert 0 < float(difference.max()) < 0.5
     whole.forget()
+
+
+class AskedOnce(ToyScorer):
+    """Fails where it is asked while it answers."""
+
+    def __init__(self, lock: threading.Lock) -> None:
+        super().__init__(seed=1)
+        self._reader = self.lock = lock
+
+    def log_prob(self, batch: TokenBatch) -> torch.Tensor:
+        assert self.lock.acquire(blocking=False), "two threads read with one memory"
+        time.sleep(0.02)
+        self.lock.release()
+        return super().log_prob(batch)
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def check_memories(pool: ModuleType) -> None:
+    one = AskedOnce(threading.Lock())
+    for both in ([one, one], [one, AskedOnce(one.lock)], [pool.Pooled([one]), one]):
+        pool.Pooled(both).log_prob(TokenBatch.of([(2,)]))
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_models_with_one_memory_are_asked_in_turn(placed_lm: CausalLM) -> None:
+    check_memories(module)
+    both = two(placed_lm)
+    assert Pooled(both)._apart and Pooled([both[0].lm, both[1]])._apart
+    assert not Pooled([both[0], both[0].lm])._apart
+    with pytest.raises(AssertionError, match="one memory"):
+        check_memories(load_with_fault("lm.pooled", ("if self._apart else", "if True else")))
 
 
 def check_sampling(pool: ModuleType) -> None:

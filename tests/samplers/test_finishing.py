@@ -68,8 +68,9 @@ def check_worlds(m: Any) -> None:
         check_unbiased(
             m.importance.importance, target(DETOUR, longest), 1, proposal=m.proposals.finishing
         )
-    how = {"threshold": 1.0, "proposal": m.proposals.finishing}
-    check_unbiased(m.smc.smc, target(SMALL, 3), 2, **how)
+    for scheme in ("systematic", "distinct"):
+        how = {"threshold": 1.0, "proposal": m.proposals.finishing, "resampling": scheme}
+        check_unbiased(m.smc.smc, target(SMALL, 3), 2, **how)
 
 
 def test_every_sequence_has_its_mass() -> None:
@@ -199,6 +200,8 @@ NAMES = (
     "weighted.proposals",
     "weighted.rollout",
     "weighted.importance",
+    "weighted.resampling",
+    "weighted.children",
     "weighted.smc",
 )
 FAULTS = {
@@ -208,7 +211,10 @@ FAULTS = {
     "the factor is left in the weight": ("weighted.rollout", "- rows.owed[at]", ""),
     "it is given back twice": ("weighted.rollout", "owed[at] = new.where(going, 0.0)",
                                "owed[at] = 2 * new.where(going, 0.0)"),
-    "of rows that cannot end none is resampled": ("weighted.smc", "math.log(LEAST)", "-math.inf"),
+    "of rows that cannot end none is resampled": ("weighted.resampling", "math.log(LEAST)",
+                                                      "-math.inf"),
+    "nor is what they go on with": ("weighted.children", "scale, lift = share.max(), lifted(share)",
+                                    "scale, lift = share.max(), torch.zeros_like(share)"),
     "of them each weighs as others": ("weighted.smc", " - self.lift", ""),
     "copies take the choices of others": ("weighted.rollout", "place = ahead.place[row[at]]",
                                           "place = ahead.place[at].clamp(min=0)"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
-from threading import Barrier, Thread, current_thread
+from threading import Barrier, Event, Thread, current_thread
 from types import ModuleType
 
 import pytest
@@ -71,6 +71,34 @@ def errors(module: ModuleType = threads) -> None:
     assert torch.get_num_threads() == 2
 
 
+def interrupted(module: ModuleType = threads) -> None:
+    """After Ctrl-C, which the thread that waits is told of alone, nothing runs any more."""
+    torch.set_num_threads(2)
+    module.side_by_side([int, int])
+    waited, ended = list[int](), list[int]()
+    go_on, real = Event(), module.wait
+
+    def works() -> None:
+        go_on.wait(5)
+        ended.append(1)
+
+    def is_interrupted(running: object) -> None:
+        waited.append(1)
+        if len(waited) == 1:
+            raise KeyboardInterrupt
+        go_on.set()
+        real(running)
+
+    module.wait = is_interrupted
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            module.side_by_side([works, int])
+        assert ended == [1]
+    finally:
+        module.wait = real
+        go_on.set()
+
+
 def forked(module: ModuleType = threads) -> None:
     """A forked process has threads of its own."""
     torch.set_num_threads(2)
@@ -82,7 +110,7 @@ def forked(module: ModuleType = threads) -> None:
     assert os.waitpid(child, 0)[1] == 0
 
 
-@pytest.mark.parametrize("check", [shares, in_turn, errors, forked])
+@pytest.mark.parametrize("check", [shares, in_turn, errors, interrupted, forked])
 def test_side_by_side(check: Callable[[], None]) -> None:
     check()
 
@@ -104,6 +132,9 @@ FAULTS: dict[str, tuple[Callable[[ModuleType], None], tuple[str, str]]] = {
     "a single thread is shared": (in_turn, ("or not share", "or share < 0")),
     "errors are lost": (
         errors, ("[one.result() for one", "[one.exception() or one.result() for one")
+    ),
+    "after Ctrl-C they go on": (
+        interrupted, ("        wait(running)\n        raise\n", "        raise\n")
     ),
     "a share that is not taken over": (shares, ("        torch.get_num_threads()  # a", "# a")),
 }  # fmt: skip

@@ -61,7 +61,7 @@ class Copying:
 
     def next_log_prob(self, batch: TokenBatch, position: torch.Tensor) -> torch.Tensor:
         law = self._lm.next_log_prob(batch, position).clone()
-        law[:, self._blank] += 6
+        law[:, self._blank] += 9
         return law.log_softmax(1)
 
     def token_log_prob(self, batch: TokenBatch) -> torch.Tensor:

@@ -16,7 +16,7 @@ from ergotext.lm.tokenizers.characters import Alphabet
 from ergotext.lm.tokenizers.fast import padding_of
 from ergotext.lm.tokenizers.spelling import spelled
 from ergotext.support.arrays import Ints
-from ergotext.support.reprs import called
+from ergotext.support.reprs import called, safe
 from ergotext.support.words import counted
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ class Pieces:
     alphabet: Alphabet
     tokens: Sequence[bytes]
 
+    @safe
     def __repr__(self) -> str:
         return called("Pieces", counted(len(self.tokens), "token"))
 

@@ -56,13 +56,14 @@ class Utf8Continuations:
         if chain.letters:
             return self._run(chain)
         key = chain.step.tobytes()
-        if key not in self._led:
-            self._led[key] = self._run(chain)
-            self._led[key].setflags(write=False)
-        self._led.move_to_end(key)
+        led = self._led.pop(key, None)  # no other thread can drop it meanwhile
+        if led is None:
+            led = self._run(chain)
+            led.setflags(write=False)
+        self._led[key] = led
         while len(self._led) > TABLES:
             self._led.popitem(last=False)
-        return self._led[key]
+        return led
 
     def _run(self, chain: Chain[Any]) -> NDArray[np.int32]:
         points, inverse = self._distinct

@@ -105,7 +105,7 @@ class PrefixMemo:
         self._readings.clear()
         self._by_prefix.clear()
         self._scores.clear()
-        self._size = 0
+        self._size = self._held = 0
 
     def _drop(self, tokens: tuple[int, ...]) -> None:
         reading = self._readings.pop(tokens)

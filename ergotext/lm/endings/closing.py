@@ -11,6 +11,7 @@ from ergotext.errors import InputError
 from ergotext.lm.automata.pieces import Pieces, written_by
 from ergotext.lm.batch import TokenBatch, checked
 from ergotext.lm.tokenizers.vocabulary import Vocabulary
+from ergotext.support.reprs import safe
 from ergotext.support.words import LINE_BREAKS, counted
 
 
@@ -31,6 +32,7 @@ class ClosingTokens:
         self.absorbed[1, list(tokens)] = True
         self.absorbed[1, end_id] = False
 
+    @safe
     def __repr__(self) -> str:
         return counted(int(self.absorbed[1].sum()), "token")
 

@@ -12,7 +12,7 @@ from ergotext.lm.endings.rule import EndingRule
 from ergotext.lm.protocols import Reducible
 from ergotext.lm.text_scorer import TextScorer
 from ergotext.lm.tokenizers.vocabulary import Vocabulary
-from ergotext.support.reprs import brief
+from ergotext.support.reprs import brief, safe
 
 BROKEN = "\ufffd"
 """What a tokenizer writes for bytes that are no character."""
@@ -42,6 +42,7 @@ class EndingScorer:
         self._log_ends: dict[tuple[int, ...], float] = {}
         self._reduced: dict[int, EndingScorer] = {}
 
+    @safe
     def __repr__(self) -> str:
         return f"EndingScorer({self.lm!r}, end={brief(self.rule)})"
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ergotext.errors import InputError
 from ergotext.lm.ragged import offsets_of, spread
 from ergotext.support.arrays import Ints
-from ergotext.support.reprs import called
+from ergotext.support.reprs import called, safe
 from ergotext.support.words import counted
 
 CODE_POINTS = 0x110000
@@ -87,6 +87,7 @@ class CharacterTokenizer:
 
     characters: str
 
+    @safe
     def __repr__(self) -> str:
         return called("CharacterTokenizer", counted(len(self.characters), "character"))
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from ergotext.lm.trie.header import IndexFileError
 from ergotext.lm.trie.states import DEAD, ROOT
 from ergotext.lm.trie.tree import TokenTrie, settled
-from ergotext.support.reprs import called
+from ergotext.support.reprs import called, safe
 
 
 class DeviceTrie:
@@ -64,6 +64,7 @@ class DeviceTrie:
         self._target = self._copied(trie.target, 0)
         self._tail = self._copied(trie.tail, pad)
 
+    @safe
     def __repr__(self) -> str:
         return called("DeviceTrie", f"{self.nodes:,} nodes", str(self.device))
 

@@ -11,6 +11,7 @@ from ergotext.lm.automata.product import ChainProduct
 from ergotext.lm.twist.backward import FLOOR
 from ergotext.lm.twist.hazards import Hazards
 from ergotext.support.arrays import Floats, Ints
+from ergotext.support.reprs import safe
 
 FARTHEST = 300.0
 """Nats by which lengths are told apart: more would not be numbers any more."""
@@ -45,6 +46,7 @@ class ProductTwist(ABC):
         self._log_length = log_length = bounded(log_length)
         self._kept: dict[tuple[int, int], Ints] = {}
 
+    @safe
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(map(str, self.automaton.chains))})"
 

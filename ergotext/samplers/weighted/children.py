@@ -16,7 +16,7 @@ from torch import Tensor
 from ergotext.errors import InputError
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.weighted.proposals import Enumerable
-from ergotext.samplers.weighted.resampling import ancestors
+from ergotext.samplers.weighted.resampling import ancestors, lifted
 from ergotext.samplers.weighted.rollout import Ahead, GrownRows
 
 BLOCK = 64
@@ -41,7 +41,8 @@ def descend(draws: Draws, rows: GrownRows, ahead: Ahead, pools: Sequence[Tensor]
     """Continue the open rows of each pool by the tokens that are kept.
 
     Rows of the same text count as one, of all their weight; what they become is shared out among
-    them, so that each is the ancestor of some.
+    them, so that each is the ancestor of some. A text of next to no weight is compared by a little
+    more (``resampling.lifted``).
 
     Parameters
     ----------
@@ -70,16 +71,16 @@ def descend(draws: Draws, rows: GrownRows, ahead: Ahead, pools: Sequence[Tensor]
             continue
         members = _same_text(rows, alive)
         first = torch.stack([each[0] for each in members])
-        scale = rows.log_weight[alive].max()
-        share = torch.stack([(rows.log_weight[each] - scale).exp().sum() for each in members])
+        share = torch.stack([rows.log_weight[each].logsumexp(0) for each in members])
+        scale, lift = share.max(), lifted(share)
         law, tokens = ahead.choice.children(ahead.place[first])
-        weight = share[:, None] * law
+        weight = (share + lift - scale).exp()[:, None] * law
         index, kept = thinned_out(draws, weight, len(places))
         chosen += int((weight > 0).sum() > len(places))
         row, column = index // weight.shape[1], index % weight.shape[1]
         filled, empty = places.split([len(index), len(places) - len(index)])
         parent[filled], token[filled] = _shared_out(members, row.tolist()), tokens[row, column]
-        log_weight[filled], open_[filled] = kept.log() + scale, True
+        log_weight[filled], open_[filled] = kept.log() + scale - lift[row], True
         log_weight[empty], open_[empty] = -torch.inf, False
     moved = replace(rows.select(parent), log_weight=log_weight, open=open_)
     return Descent(moved, parent, token.masked_fill(~open_, -1), chosen)

@@ -5,6 +5,7 @@ All three are written as finite laws, so that every outcome of them can be enume
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Literal, get_args
@@ -17,11 +18,30 @@ from ergotext.samplers.draws import Draws
 
 AT_ONCE = 1 << 20
 """Probabilities laid out side by side: 8 MB of them."""
+LEAST = 1e-8
+"""Share of the weight by which a living row is resampled at least, however little it weighs.
+
+Rounding would never take a row of less than 1e-16, and its mass would be missing from all averages.
+"""
 
 OfRows = Literal["multinomial", "stratified", "systematic"]
 Scheme = Literal["distinct"] | OfRows
 """How rows are copied, or ``distinct``: different continuations are kept instead (``children``)."""
 SCHEMES: tuple[str, ...] = ("distinct", *get_args(OfRows))
+
+
+def lifted(log_weight: Tensor) -> Tensor:
+    """float64 [M], nats: how much more rows count in resampling than they weigh; mostly 0.
+
+    What is copied of such a row weighs less by as much, so all averages stay what they were.
+
+    Parameters
+    ----------
+    log_weight : float64 [M]
+        Nats; -inf for a dead row, which stays dead.
+    """
+    lift = (log_weight.logsumexp(0) + math.log(LEAST) - log_weight).clamp(min=0)
+    return lift.where(log_weight > -torch.inf, 0.0)
 
 
 def ancestors(draws: Draws, weight: Tensor, count: int, scheme: OfRows) -> Tensor:

@@ -11,7 +11,6 @@ copies of a row part at once; or, by ``distinct`` resampling, together with it (
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -27,17 +26,10 @@ from ergotext.samplers.weighted.children import descend
 from ergotext.samplers.weighted.lost import check_met
 from ergotext.samplers.weighted.particles import Particles
 from ergotext.samplers.weighted.proposals import NEVER_WRITTEN, TokenProposal, masked
-from ergotext.samplers.weighted.resampling import OfRows, Scheme, ancestors
+from ergotext.samplers.weighted.resampling import OfRows, Scheme, ancestors, lifted
 from ergotext.samplers.weighted.rescoring import rescored, thinned
 from ergotext.samplers.weighted.rollout import GrownRows, extend, look
 from ergotext.support.numerics import log_mean_exp
-
-LEAST = 1e-8
-"""Share of the weight by which a living row is resampled at least, however little it weighs.
-
-Systematic resampling never takes a row of less than the rounding of a sum, 1e-16, and its mass
-would be missing from all averages.
-"""
 
 
 def smc(
@@ -277,8 +269,7 @@ class Pool:
         open_ = rows.open | (rows.log_weight == -torch.inf)
         places = island[open_[island]]
         log_weight = rows.log_weight[places]
-        lift = (log_weight.logsumexp(0) + math.log(LEAST) - log_weight).clamp(min=0)
-        lift = lift.where(log_weight > -torch.inf, 0.0)
+        lift = lifted(log_weight)
         return cls(places, log_weight + lift, lift)
 
     @property

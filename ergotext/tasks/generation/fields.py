@@ -125,8 +125,11 @@ def _resolved(root: Any, schema: Any) -> Any:
 
 
 def _at(root: Any, name: str) -> Any:
-    """What a reference within a schema points to."""
-    for step in name.split("/")[1:]:
+    """What a reference within a schema points to; None for one that goes by an anchor."""
+    first, *steps = name.split("/")
+    if first != "#":
+        return None
+    for step in steps:
         step = step.replace("~1", "/").replace("~0", "~")
         root = root.get(step) if isinstance(root, dict) else None
     return root

@@ -180,15 +180,15 @@ class PromptGenerator:
         """What is generated for each; prompts that end alike are read side by side."""
         spaces = self.what.kind == "choices"
         read = [read_as(self.lm, one, self.options.chat, spaces) for one in prompts]
-        kinds = [
-            (one.chat, one.spaces, self.options.within(self._left(one, number)))
-            for number, one in enumerate(read, 1)
-        ]
+        groups: dict[tuple[Any, int], list[int]] = {}
+        for place, one in enumerate(read):
+            kind = (one.chat, one.spaces, self.options.within(self._left(one, place + 1)))
+            # A chat template need not begin with the same token for all messages.
+            groups.setdefault((kind, one.ids[0]), []).append(place)
         found: dict[int, Generations] = {}
-        for kind in dict.fromkeys(kinds):
+        for (kind, _), places in groups.items():
             if kind not in self._runs:
                 self._runs[kind] = GenerationRun.of(self.lm, self.what, *kind)
-            places = [k for k, other in enumerate(kinds) if other == kind]
             some = self._runs[kind].all([read[k] for k in places])
             found |= zip(places, some, strict=True)
         return [found[k] for k in range(len(read))]

@@ -80,14 +80,20 @@ def read_as(lm: CausalLM, prompt: Prompt, chat: bool | None, spaces: bool = Fals
     Raises
     ------
     InputError
-        The model has no chat template, or its template refuses the messages.
+        The model has no chat template, or its template refuses the messages; or it has a context
+        (``lm.given``), which a chat has no place for.
     """
     if isinstance(prompt, str) and not chat:
         text = prompt.rstrip(" ") if spaces else prompt
         ids = lm.vocabulary.encode(text)
-        return ReadPrompt((lm.start_id, *ids), False, prompt[len(text) :])
+        return ReadPrompt((lm.start_id, *lm.context, *ids), False, prompt[len(text) :])
     if chat is False:
         raise InputError("messages are read in the chat template: drop chat=False, or give a text")
+    if lm.context:
+        raise InputError(
+            f"the context {lm.vocabulary.text(lm.context)!r:.60} of this model has no place in a "
+            "chat: put it into the messages, and give the model without it"
+        )
     messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else list(prompt)
     ids = lm.vocabulary.encode(_rendered(lm.vocabulary.tokenizer, messages))
     return ReadPrompt(tuple(ids) if ids else (lm.start_id,), True)
@@ -96,7 +102,7 @@ def read_as(lm: CausalLM, prompt: Prompt, chat: bool | None, spaces: bool = Fals
 def _rendered(tokenizer: Any, messages: list[Any]) -> str:
     if not getattr(tokenizer, "chat_template", None):
         raise InputError(
-            "this model has no chat template: give the prompt as a text, without chat=True"
+            "this model has no chat template: give the prompt as a text, without chat=True (--chat)"
         )
     try:
         return str(

@@ -85,7 +85,7 @@ FAULTS: dict[str, tuple[Callable[[ModuleType], None], tuple[str, str]]] = {
     ),
     "chains with letters are kept by their steps": (check, ("if chain.letters:", "if False:")),
     "all tables are kept": (kept, ("while len(self._led) > TABLES:", "while False:")),
-    "the oldest stays": (kept, ("self._led.move_to_end(key)", "pass")),
+    "the oldest stays": (kept, ("led = self._led.pop(key, None)", "led = self._led.get(key)")),
     "tables can be written to": (kept, ("setflags(write=False)", "setflags(write=True)")),
     "tokens are read for each automaton": (
         check, ("@lru_cache(maxsize=TOKENIZERS)\n", "")

@@ -7,8 +7,14 @@ import pytest
 import ergotext as et
 from ergotext.lm.automata.pieces import Pieces
 from ergotext.lm.causal import CausalLM
+from ergotext.lm.endings.closing import ClosingTokens
+from ergotext.lm.endings.scorer import EndingScorer
 from ergotext.lm.energies.term import Term
+from ergotext.lm.masked import MaskedLM
 from ergotext.lm.pooled import Pooled
+from ergotext.lm.seq2seq import Seq2SeqLM
+from ergotext.lm.twist.keywords import KeywordTwist
+from ergotext.samplers.texts import Sample
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +82,10 @@ def test_automata_print_what_they_demand() -> None:
 
 
 def test_one_that_is_half_made_has_a_name() -> None:
-    for kind in (CausalLM, type(et.length(3)), type(et.keywords(["a"])), et.TokenBatch):
+    kinds = [CausalLM, MaskedLM, Seq2SeqLM, EndingScorer, Pooled, ClosingTokens, et.TokenBatch]
+    kinds += [type(et.length(3)), type(et.keywords(["a"])), Pieces, et.CharacterTokenizer]
+    kinds += [KeywordTwist, et.DeviceTrie, Sample]
+    for kind in kinds:
         assert repr(object.__new__(kind)) == f"<{kind.__name__}>"
 
     class Mine(Term):

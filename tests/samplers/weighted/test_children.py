@@ -11,9 +11,12 @@ import pytest
 import torch
 
 from ergotext.errors import ErgotextError, InputError
+from ergotext.lm.batch import TokenBatch
 from ergotext.samplers import SAMPLERS, SeededDraws
 from ergotext.samplers.weighted.adaptive import AdaptiveRejection
+from ergotext.samplers.weighted.proposals import Listed
 from ergotext.samplers.weighted.registered import SMC
+from ergotext.samplers.weighted.rollout import Ahead
 from ergotext.samplers.weighted.smc import smc
 from ergotext.testing.exhaust import every_run
 from ergotext.testing.tables import EVERYTHING, FEW, LOOP, check_unbiased, mass, target
@@ -72,6 +75,34 @@ def check_exact(smc: Any) -> None:
     check_unbiased(smc, target(LOOP, 3), 3, **how, islands=2)
 
 
+def check_next_to_nothing_is_kept(m: Any) -> None:
+    """Every child has its weight on average, also of rows that rounding would never take."""
+    log_weight = torch.tensor([0.0, -60.0, -1e4, -torch.inf], dtype=torch.float64)
+    is_open = log_weight > -torch.inf
+    rows = m.rollout.GrownRows.start(target(LOOP, 6), 4)
+    batch = TokenBatch.of([(1,), (2,), (3,), (4,)])
+    rows = replace(rows, batch=batch, log_weight=log_weight, open=is_open)
+    law = torch.tensor([[0.7, 0.3], [0.5, 0.5], [0.2, 0.8]], dtype=torch.float64)
+    ways = np.broadcast_to(np.array([[7, 0], [9, 0]]), (3, 2, 2))
+    ahead = Ahead(torch.tensor([0, 1, 2, -1]), law, Listed(ways, law.log(), law * 0))
+    wanted = {
+        (row, token): float(log_weight[row] + law[row, column].log())
+        for row in range(3)
+        for column, token in enumerate((7, 9))
+    }
+    for places in (2, 3, 4):
+        mean: dict[tuple[int, int], float] = {}
+        pool = [torch.arange(places)]
+        for p, step in every_run(lambda d, at=pool: m.children.descend(d, rows, ahead, at)):
+            for place in step.rows.open[:places].nonzero()[:, 0].tolist():
+                child = int(step.parent[place]), int(step.token[place])
+                new = math.log(p) + float(step.rows.log_weight[place])
+                mean[child] = float(np.logaddexp(mean.get(child, -np.inf), new))
+        there = {child: one for child, one in wanted.items() if child[0] < places}
+        assert mean.keys() == there.keys()
+        assert list(map(mean.get, there)) == pytest.approx(list(there.values()), abs=1e-6)
+
+
 def check_listed(smc: Any) -> None:
     """With as many places as there are texts each comes once, weighed by its mass."""
     of = replace(target(EVERYTHING, 3), power=3.0)
@@ -97,6 +128,7 @@ def check_ancestors(smc: Any) -> None:
 
 def check(m: Any) -> None:
     check_thinned(m.children.thinned_out)
+    check_next_to_nothing_is_kept(m)
     check_listed(m.smc.smc)
     check_ancestors(m.smc.smc)
     check_exact(m.smc.smc)
@@ -104,6 +136,10 @@ def check(m: Any) -> None:
 
 def test_thinning_keeps_every_weight_on_average() -> None:
     check_thinned(modules(NAMES).children.thinned_out)
+
+
+def test_what_weighs_next_to_nothing_is_kept() -> None:
+    check_next_to_nothing_is_kept(modules(NAMES))
 
 
 def test_every_path() -> None:
@@ -198,12 +234,20 @@ FAULTS = {
         "found.setdefault((*text, place), [])",
     ),
     "of copies only one counts": (
-        "children", "(rows.log_weight[each] - scale).exp().sum()",
-        "(rows.log_weight[each] - scale).exp()[0]",
+        "children", "rows.log_weight[each].logsumexp(0)",
+        "rows.log_weight[each[0]]",
     ),
     "weights lose their scale": (
-        "children", "kept.log() + scale",
-        "kept.log()",
+        "children", "kept.log() + scale - lift[row]",
+        "kept.log() - lift[row]",
+    ),
+    "who counts for more weighs more": (
+        "children", " - lift[row]",
+        "",
+    ),
+    "who weighs next to nothing is lost": (
+        "resampling", "math.log(LEAST)",
+        "-math.inf",
     ),
     "empty places keep their weight": (
         "children", "log_weight[empty], open_[empty] = -torch.inf, False",

@@ -143,10 +143,9 @@ def check_next_to_nothing_is_kept(module: Any) -> None:
 def test_rows_that_weigh_next_to_nothing_are_resampled(monkeypatch: pytest.MonkeyPatch) -> None:
     check_next_to_nothing_is_kept(modules(["weighted.smc"]).smc)
     for fault in (
-        ("weighted.smc", "math.log(LEAST)", "-math.inf"),
+        ("weighted.resampling", "math.log(LEAST)", "-math.inf"),
         ("weighted.smc", " - self.lift", ""),
     ):
+        names = ["weighted.resampling", "weighted.smc"]
         with pytest.raises(AssertionError):
-            check_next_to_nothing_is_kept(
-                modules_with_fault(["weighted.smc"], fault, monkeypatch).smc
-            )
+            check_next_to_nothing_is_kept(modules_with_fault(names, fault, monkeypatch).smc)

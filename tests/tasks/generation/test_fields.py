@@ -48,6 +48,16 @@ def test_fields_and_their_values(indent: int | None) -> None:
     assert found["pets/0/old"].labels == ["false", "true"]
 
 
+def test_an_anchor_is_not_the_root() -> None:
+    inner = {"$anchor": "inner", "properties": {"b": {"enum": ["p", "q"]}}}
+    schema = {
+        "properties": {"a": {"$ref": "#inner"}, "b": {"enum": ["x", "y"]}},
+        "$defs": {"inner": inner},
+    }
+    found = fields_in('{"a":{"b":"p"},"b":"x"}', schema)
+    assert {one.path: one.values for one in found} == {"b": ("x", "y")}
+
+
 def test_labels_are_told_apart() -> None:
     (one,) = fields_in('{"a":"1"}', {"properties": {"a": {"enum": ["1", 1]}}})
     assert one.labels == ['"1"', "1"]

@@ -322,6 +322,28 @@ def test_chats_are_read_through_the_template(lm: CausalLM, monkeypatch) -> None:
     assert one == told
     with pytest.raises(InputError, match="drop chat=False"):
         generate(lm, messages, choices=["on"], chat=False)
+    with pytest.raises(InputError, match="the context 'A dog' of this model has no place in"):
+        generate(lm.given("A dog"), messages, choices=["on"])
+
+
+def test_chats_of_a_batch_may_begin_with_different_tokens(lm: CausalLM, monkeypatch) -> None:
+    template = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
+    monkeypatch.setattr(lm.vocabulary.tokenizer, "chat_template", template)
+    chats = [[{"role": "user", "content": text}] for text in ("sun", "on it", "sun", "A dog")]
+    both = generate(lm, chats, choices=CHOICES, max_tokens=9)
+    for told, chat in zip(both, chats, strict=True):
+        alone = generate(lm, chat, choices=CHOICES, max_tokens=9)
+        assert told.log_z == pytest.approx(alone.log_z, abs=1e-5)
+
+
+def test_the_context_of_a_model_stands_before_the_prompt(lm: CausalLM) -> None:
+    told = generate(lm.given("A dog"), "It is", choices=["on", "no"])
+    words = lm.vocabulary
+    before = [lm.start_id, *words.encode("A dog"), *words.encode("It is")]
+    ends = [*beginning_lines(pieces_of(lm)), lm.end_id]
+    total = np.logaddexp.reduce([mass(lm, before, text, ends) for text in ("on", "no")])
+    assert told.log_z[0] <= total + FLOAT32 and total <= told.log_z[1] + FLOAT32
+    assert told.log_z[1] - told.log_z[0] < 1e-3
 
 
 @pytest.mark.parametrize(
