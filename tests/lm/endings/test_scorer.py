@@ -173,8 +173,9 @@ def test_tokens_are_given_as_ids_or_texts(placed_lm: CausalLM) -> None:
 @pytest.mark.parametrize(
     ("end", "says"),
     [
-        ("sentences", 'end must be "token", "sentence" or a list of tokens'),
-        (7, "end must be"),
+        ("sentences", 'end must be "token", "sentence", a number of tokens or a list of tokens'),
+        (0, "end must be 1 token or more, got 0"),
+        (7.0, "end must be"),
         ([], "empty list"),
         (["zebra crossing"], "no single token of this model writes 'zebra crossing'"),
         ([430], "has token 430, but the model's tokens are 0 to 429"),
