@@ -115,7 +115,7 @@ def test_texts_are_cut_after_so_many_tokens(small_lm: CausalLM) -> None:
     torch.testing.assert_close(energy(long), -open_, rtol=0, atol=1e-9)
     assert torch.isinf(et.fluency(small_lm, end=n - 1)(long)).all()
     for end in (0, -3):
-        with pytest.raises(InputError, match=f"cuts texts after {end} tokens"):
+        with pytest.raises(InputError, match=f"1 token or more, got {end}"):
             et.fluency(small_lm, end=end)
     with pytest.raises(InputError, match=r"end must be .* got True"):
         et.fluency(small_lm, end=True)
