@@ -133,7 +133,8 @@ def test_a_form_with_keys_of_an_index(capsys, small, tmp_path, monkeypatch) -> N
     code, _, err = call(capsys, "x", "--schema", schema, "-o", "names.ergo", *small)
     assert code == 2 and "also an input" in err and (tmp_path / "names.ergo").read_bytes() == before
     code, _, err = call(capsys, "x", "--schema", '{"x-index": "none"}', *small)
-    assert code == 2 and err == "ergotext: cannot read the index none: no such file\n"
+    assert code == 2 and err.startswith("ergotext: cannot read the index none (No such file")
+    assert err.count("\n") == 1
 
 
 def test_progress_of_several_prompts(capsys, small, monkeypatch) -> None:
