@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from ergotext.commands.calibrate import calibrate
+from ergotext.commands.config_file import ConfigurableCommand, configurable
 from ergotext.commands.console import quit_by_signals, run
 from ergotext.commands.diagnose import diagnose
 from ergotext.commands.doctor import doctor
@@ -36,6 +37,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+PLAIN = (sample, samplers, doctor)
+"""Commands without options of a file: sample reads tables from its own, the others have none."""
 for command in (
     write,
     retrieve,
@@ -52,7 +55,11 @@ for command in (
     train,
     train_lookahead,
 ):
-    app.command(**of(command.__name__.replace("_", "-")))(command)
+    name = command.__name__.replace("_", "-")
+    if command in PLAIN:
+        app.command(**of(name))(command)
+    else:
+        app.command(**of(name, ConfigurableCommand))(configurable(command))
 app.add_typer(index, name="index")
 
 

@@ -201,9 +201,9 @@ def run(app: typer.Typer, arguments: list[str] | None) -> int:
             command.invoke(context)
     except typer.Exit as error:
         return error.exit_code
-    except SystemExit as error:  # typer's options that print or install a completion
-        return int(error.code or 0)
     except BaseException as error:
+        if isinstance(error, SystemExit) and not error.code:
+            return 0  # typer's options that print or install a completion
         if isinstance(error, typer.TyperException) and type(error).__name__ == "NoArgsIsHelpError":
             typer.echo(error.format_message(), err=True)
             return error.exit_code

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from inspect import Parameter, signature
@@ -157,7 +157,14 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
         }
         command(**given, **made)
 
-    flat.__name__, flat.__doc__ = command.__name__, command.__doc__
-    flat.__annotations__ = {one.name: one.annotation for one in options}
-    flat.__signature__ = signature(command).replace(parameters=options)  # type: ignore[attr-defined]  # typer reads it; types know none
-    return flat
+    return with_parameters(flat, command, options)
+
+
+def with_parameters(
+    made: Callable[..., None], command: Callable[..., None], parameters: Sequence[Parameter]
+) -> Callable[..., None]:
+    """``made``, which typer takes for the command with these parameters."""
+    made.__name__, made.__doc__ = command.__name__, command.__doc__
+    made.__annotations__ = {one.name: one.annotation for one in parameters}
+    made.__signature__ = signature(command).replace(parameters=parameters)  # type: ignore[attr-defined]  # typer reads it; types know none
+    return made

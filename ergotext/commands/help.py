@@ -78,11 +78,6 @@ EXIT_CODES = (
 )
 
 
-def of(name: str) -> dict[str, Any]:
-    """What ``typer`` is told of a command: how its help looks, and its examples."""
-    return {"cls": HelpfulCommand, "epilog": "\n".join(EXAMPLES[name])}
-
-
 class HelpfulCommand(TyperCommand):
     """A command whose help has its options in groups and ends with examples.
 
@@ -107,3 +102,8 @@ class HelpfulCommand(TyperCommand):
             with formatter.section("Examples"):
                 # As they are: a wrapped command could not be copied.
                 formatter.write("".join(f"  {line}\n" for line in self.epilog.splitlines()))
+
+
+def of(name: str, kind: type[HelpfulCommand] = HelpfulCommand) -> dict[str, Any]:
+    """The settings of a command for ``typer``: its class, and the examples of its help."""
+    return {"cls": kind, "epilog": "\n".join(EXAMPLES[name])}

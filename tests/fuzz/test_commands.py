@@ -261,6 +261,29 @@ def test_train(asked: bytes, templates: bytes, command: str, data, more, good) -
     run([command, *small, *more, "--", "questions.jsonl"], files)
 
 
+FROM_FILES = [
+    "write", "infill", "paraphrase", "generate", "retrieve", "evaluate", "calibrate", "train",
+    "train-lookahead", "read", "diagnose", "index build",
+]  # fmt: skip
+NAMES = ["n", "k", "json", "words", "without", "index", "templates", "output", "strict", *h.TOML]
+
+
+@given(
+    command=st.sampled_from(FROM_FILES),
+    file=h.as_file(
+        h.settings
+        | st.lists(st.tuples(st.sampled_from(NAMES), h.literals), max_size=3).map(
+            lambda lines: "\n".join(f"{name} = {value}" for name, value in lines)
+        )
+    ),
+    more=options(n=h.numbers, model=h.models, config=h.paths),
+)
+@examples()
+def test_files_of_options(command: str, file: bytes, more: list[str]) -> None:
+    arguments = [*command.split(), "--config", "run.toml", *more, "--show-config"]
+    run(arguments, {"run.toml": file})
+
+
 MOONS = ["How many moons has Mars?"]
 OF_MODELS = {
     "tiny-causal": ["write", "--particles", "2", "--max-length", "4", "dog"],

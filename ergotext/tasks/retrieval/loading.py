@@ -61,7 +61,7 @@ def answers(
         for first in range(0, len(questions), step):
             some = questions[first : first + step]
             found = retriever.retrieve(
-                some, spans=spans, lookahead=ahead, batch_size=batch_size, **asked
+                some, spans=spans, lookahead=ahead, batch_size=batch_size, progress=False, **asked
             )
             shown.update(len(some))
             yield from zip(some, found, strict=True)
