@@ -16,6 +16,9 @@ from ergotext.lm.automata.slots.key_texts import KeyRange, KeyTexts
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+COUNTED = 300
+"""Bytes of what is left of a key of which the fewest tokens are counted; of more they are bounded
+by the longest token, as counting takes the square of it."""
 KEPT = 1 << 14
 """Places of which the shortest text is kept."""
 
@@ -55,7 +58,7 @@ class SlotEndings:
         if isinstance(way, Outside):
             return self._inner.least(way.path)
         place, left = way.place, self._shortest(way.slot, way.place)
-        if place.high - place.low > 1:
+        if place.high - place.low > 1 or len(left) > COUNTED:
             return max(1, -(-len(left) // self._longest))
         return self._pieces.covering(left + self._inner.forced(way.then.path))[0]
 

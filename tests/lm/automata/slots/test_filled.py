@@ -211,6 +211,17 @@ def test_indexes_that_nobody_reads() -> None:
             make()
 
 
+def test_a_huge_key_is_one_like_others() -> None:
+    """Of 60,000 bytes, beside another that begins alike: masks, bounds and endings of it."""
+    huge = [b"ab" * 30_000, b"ab" * 30_000 + b"b", b"b"]
+    automaton = grammar('start: %index "k"', PIECES, keys=lambda _: key_texts.KeyTexts(huge, "k"))
+    state = automaton.advance(automaton.start(1), np.array([WRITTEN.index(b"ab")]))
+    assert automaton.candidates(state)[1].tolist() == [2, 15]
+    assert 10_000 < int(automaton.least(automaton.candidates(state)[2])[0]) <= 30_000
+    ending = automaton.ending(int(state[0]))
+    assert ending is not None and PIECES.joined(ending) == huge[0][2:]
+
+
 def test_keys_that_the_tokens_cannot_write() -> None:
     with pytest.raises(InputError, match="no text that this tokenizer can write"):
         grammar('start: %index "k"', PIECES, keys=lambda _: key_texts.KeyTexts([b"xyz"], "k"))
