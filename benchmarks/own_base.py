@@ -29,11 +29,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ergotext.lm.trie.opening import opened
 from ergotext.support.arrays import Floats
 from ergotext.tasks.datasets.kgclue.data import Question, Triple, read
 from ergotext.tasks.datasets.kgclue.metrics import mark
 from ergotext.tasks.index import build
-from ergotext.tasks.lookup import opened
 from ergotext.tasks.training.retriever.comparison import STRINGS, answers, by_strings
 from ergotext.tasks.training.retriever.defaults import INCLUDED
 from ergotext.tasks.training.retriever.train import train_retriever

@@ -122,6 +122,35 @@ def test_constraints(schema: str, regex: str | None, keyword: str | None, sample
     )
 
 
+CONSTRAINTS = st.one_of(
+    st.tuples(st.just("--schema"), h.schemas | h.paths | st.just("s.json")),
+    st.tuples(st.just("--regex"), h.regexes), st.tuples(st.just("--choice"), h.words),
+    st.tuples(st.just("--grammar"), h.paths | st.just("g.lark")),
+    st.tuples(st.just("-i"), h.paths | st.just("kb.ergo")),
+)  # fmt: skip
+
+
+@given(
+    prompt=h.texts, constraint=CONSTRAINTS, grammar=h.as_file(h.grammars), data=st.data(),
+    schema=h.as_file(h.schemas), stdin=h.as_file(h.texts),
+    times=st.sampled_from([1, 1, 1, 1, 2, 0]),
+    more=options(n=h.small, method=st.sampled_from(["best", "sample", ""]), seed=h.numbers,
+                 max_tokens=h.small, chat=None, end=st.sampled_from(["token", "line", "x"]),
+                 whitespace=None, alternatives=None, beams=h.small, particles=h.small, json=None,
+                 o=h.paths | st.just("kb.ergo"), **MODEL),
+)  # fmt: skip
+@examples()
+def test_generate(
+    prompt: str, constraint, grammar: bytes, data, schema: bytes, stdin: bytes, times, more, good
+) -> None:
+    index = good["plain.ergo"]
+    if data.draw(st.booleans()):
+        index = data.draw(h.mutated(index))
+    small = ["--model", "tiny-causal", "--beams", "2", "--max-tokens", "8"]
+    files = {"kb.ergo": index, "g.lark": grammar, "s.json": schema}
+    run(["generate", *small, *times * constraint, *more, "--", prompt], files, stdin)
+
+
 @given(
     passage=h.as_file(h.texts), place=st.just("passage") | h.paths, question=h.texts,
     more=options(k=h.numbers, beams=h.small, prompt=h.texts, json=None, o=h.paths,

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from ergotext.errors import InputError
 from ergotext.lm.trie.lines import Lines
+from ergotext.lm.trie.opening import opened
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.tasks.datasets.kgclue.data import Question, Questions, read
-from ergotext.tasks.lookup import opened
 from ergotext.tasks.training.held_out import (
     FEWEST,
     FEWEST_DEV,

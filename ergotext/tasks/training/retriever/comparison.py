@@ -12,12 +12,12 @@ import numpy as np
 
 from ergotext.lm.loading import load
 from ergotext.lm.trie.lines import subject_and_predicate
+from ergotext.lm.trie.opening import opened
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.support.arrays import Floats
 from ergotext.support.words import counted
 from ergotext.tasks.datasets.kgclue.data import Question, Triple
 from ergotext.tasks.datasets.kgclue.metrics import Marks, mark
-from ergotext.tasks.lookup import opened
 from ergotext.tasks.retrieval.candidates import Candidates, Spotter
 from ergotext.tasks.retrieval.lookahead.learned import lookahead_named
 from ergotext.tasks.retrieval.lookahead.strings import StringMatch

@@ -8,7 +8,7 @@ from typing import overload
 from ergotext.lm.tokenizers.fast import FastTokenizer
 from ergotext.lm.tokenizers.loading import pretrained
 from ergotext.lm.trie.file import save
-from ergotext.tasks.lookup import opened
+from ergotext.lm.trie.opening import opened
 from ergotext.tasks.training.sources import in_tokens_of
 
 
