@@ -14,9 +14,11 @@ from ergotext.commands.groups import ModelOptions, grouped
 from ergotext.commands.options import AsJson, OutFile, Seed
 from ergotext.commands.texts import about
 from ergotext.errors import ErgotextError, InputError
+from ergotext.support.bars import bar, busy
 
 if TYPE_CHECKING:
     from ergotext.tasks.generation.options import GenerationOptions
+    from ergotext.tasks.generation.results import Generations
     from ergotext.tasks.generation.wanted import Wanted
 
 
@@ -59,6 +61,11 @@ class ConstraintOptions:
         bool,
         typer.Option("--whitespace", help="Allow spaces and line breaks around all parts of JSON."),
     ] = False
+
+    def files(self) -> list[Path | None]:
+        """The files that are read."""
+        text = self.schema is not None and not self.schema.lstrip().startswith("{")
+        return [self.grammar, self.index, Path(self.schema) if text and self.schema else None]
 
     def wanted(self) -> Wanted:
         """The same for the task; InputError for none or several, or an impossible one."""
@@ -166,35 +173,46 @@ def generate(
 
     Each is shown with its probability among all texts that do.
     """
-    emit = Output(output, constraint.grammar, constraint.index)
     from ergotext.support.words import check_text
     from ergotext.tasks.given import lines
 
     what, options = constraint.wanted(), choosing.checked(constraint.whitespace)
+    emit = Output(output, *constraint.files(), *map(Path, what.indexes))
     prompts = lines(standard_input()) if prompt == "-" else [prompt]
     for one in prompts:
         check_text(one, "a prompt")
     lm.check()
     # What is wrong was said before torch is imported, which takes seconds.
-    from ergotext.tasks.generation.generate import PromptGenerator
+    with busy("starting"):
+        from ergotext.tasks.generation.generate import PromptGenerator
 
     generated, failed = PromptGenerator(lm.load(), what, options), 0
-    with emit:
+    alone = len(prompts) == 1
+    several = bar(desc="generating", total=len(prompts), unit="prompt", progress=not alone)
+    with emit, several as shown:
         for one in prompts:
             try:
-                (found,) = generated([one])
+                with busy("generating", progress=alone):
+                    (found,) = generated([one])
             except ErgotextError as error:
-                if len(prompts) == 1:
+                if alone:
                     raise
                 failed += 1
-                typer.echo(f"warning: {about(one)}: {error}", err=True)
-                continue
-            emit(found.json(one, emit.ascii_only) if as_json else found.shown())
-            for line in found.warnings:
-                typer.echo(f"warning: {line}", err=True)
-            if as_json:
-                typer.echo(f"({found.how})", err=True)
+                with shown.external_write_mode():
+                    typer.echo(f"warning: {about(one)}: {error}", err=True)
+            else:
+                with shown.external_write_mode():
+                    _show(found, one, emit, as_json)
+            shown.update()
     if failed:
         raise typer.TyperException(
             f"{failed:,} of {len(prompts):,} prompts got no text (see the warnings)"
         )
+
+
+def _show(found: Generations, prompt: str, emit: Output, as_json: bool) -> None:
+    emit(found.json(prompt, emit.ascii_only) if as_json else found.shown())
+    for line in found.warnings:
+        typer.echo(f"warning: {line}", err=True)
+    if as_json:
+        typer.echo(f"({found.how})", err=True)

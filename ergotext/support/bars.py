@@ -65,7 +65,7 @@ def ticking(*, delay: float = 0.0, progress: bool = True, **options: Any) -> Ite
 
 
 @contextmanager
-def busy(what: str, progress: bool = True) -> Iterator[None]:
+def busy(what: str, progress: bool = True, delay: float = 0.0) -> Iterator[None]:
     """Show what is being done, and for how long, where nobody knows how long it takes."""
-    with ticking(desc=what, bar_format="{desc} [{elapsed}]", progress=progress):
+    with ticking(desc=what, bar_format="{desc} [{elapsed}]", progress=progress, delay=delay):
         yield

@@ -75,9 +75,11 @@ def generate(
         are its instances. ``Literal`` of texts, an ``Enum`` of texts and a list of texts are
         choices, a mapping is a schema; an automaton or a trie is itself.
     schema : mapping, bool or str, optional
-        JSON schema (``ergotext.lm.automata.json_schema``); values are what JSON holds.
+        JSON schema (``ergotext.lm.automata.json_schema``); values are what JSON holds. A string
+        with ``x-index``, the file of an index or ``et.key_of``, is any key of the index.
     regex, grammar : str, optional
-        The whole text (``ergotext.lm.automata.regex`` and ``grammar``); values are texts.
+        The whole text (``ergotext.lm.automata.regex`` and ``grammar``); values are texts. In a rule
+        of a grammar, ``%index "people.ergo"`` or ``et.key_of`` is any key of an index.
     choices : sequence of str, optional
         The whole text is one of these. Spaces at the end of a plain prompt are left for the model
         to write, as the first token of a choice would have them.

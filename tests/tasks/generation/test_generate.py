@@ -7,7 +7,7 @@ import math
 from copy import deepcopy
 from enum import Enum
 from types import ModuleType, SimpleNamespace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pytest
@@ -377,6 +377,55 @@ def test_keys_of_an_index(lm: CausalLM, tmp_path) -> None:
     assert generate(lm, "x", plain).value == told[0].text
 
 
+NAMES = ["on", '"a', "one", "no"]
+
+
+@pytest.fixture(scope="module")
+def names() -> et.TokenTrie:
+    """An index of another tokenizer than the model's: its texts count."""
+    return et.build_trie(NAMES, et.CharacterTokenizer("ontheu"))
+
+
+@pytest.mark.parametrize("kind", ["schema", "grammar", "type"])
+def test_a_key_of_an_index_has_the_probability_of_its_texts(
+    lm: CausalLM, names, kind: str, monkeypatch
+) -> None:
+    from ergotext.tasks.generation import run
+
+    monkeypatch.setattr(run, "SETTLED", 0.0)
+    name = et.key_of(names)
+    texts = [json.dumps(one) for one in NAMES]
+    constraint: dict[str, Any] = {"schema": {"type": "string", "x-index": name}}
+    if kind == "grammar":
+        texts = [f"({one}." for one in NAMES]
+        constraint = {"grammar": f'start: "(" {name} "."', "end": "line"}
+    elif kind == "type":
+        texts = [f"[{one}]" for one in texts]
+        constraint = {"output_type": tuple[Annotated[str, name]]}
+    told = generate(lm, "x", n=4, prefixes=10_000, **constraint)
+    expected = law_of(lm, "x", texts)
+    assert {one.text for one in told} == set(texts) and told.proven
+    for one in told:
+        assert one.probability == pytest.approx(expected[one.text], rel=1e-4)
+    assert sorted(map(str, told.values)) == sorted(
+        texts if kind == "grammar" else NAMES if kind == "schema" else [str((n,)) for n in NAMES]
+    )
+
+
+def test_forms_are_filled_with_keys_within_the_tokens(lm: CausalLM, names) -> None:
+    """Drawn and searched, with little room: each form ends in time, with entities that exist."""
+    schema = {
+        "type": "object", "required": ["a", "b"], "additionalProperties": False,
+        "properties": {"a": {"x-index": et.key_of(names)}, "b": {
+            "type": "array", "items": {"x-index": et.key_of(names)}, "minItems": 1}},
+    }  # fmt: skip
+    for method in ("best", "sample"):
+        told = generate(lm, "x", schema=schema, n=6, method=method, max_tokens=30, seed=1)
+        assert len(told) == 6
+        for one in told:
+            assert {one.value["a"], *one.value["b"]} <= {*NAMES} and len(one.tokens) <= 30
+
+
 TEMPLATE = (
     "{% for m in messages %}<s>{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}"
     "{% if add_generation_prompt %}It: {% endif %}"
@@ -440,6 +489,9 @@ def test_the_context_of_a_model_stands_before_the_prompt(lm: CausalLM) -> None:
         ({"output_type": 3}, "no type that pydantic has a JSON schema of"),
         ({"trie": "none.ergo"}, "cannot read the index none.ergo"),
         ({"trie": 3}, "neither an index nor an automaton"),
+        ({"schema": {"x-index": "none.ergo"}}, "cannot read the index none.ergo"),
+        ({"grammar": 'start: %index "none.ergo"'}, "cannot read the index none.ergo"),
+        ({"grammar": 'start: %index "memory:1"'}, "no longer in use"),
         ({"regex": "a", "n": 0}, "n must be an integer of at least 1"),
         ({"regex": "a", "n": 9, "beams": 3}, "beams .3. must be at least n .9."),
         ({"regex": "a", "method": "worst"}, "method must be best or sample, got 'worst'"),
