@@ -25,7 +25,6 @@ from ergotext.commands.retrieve import retrieve
 from ergotext.commands.sample import sample
 from ergotext.commands.samplers import samplers
 from ergotext.commands.train import train
-from ergotext.commands.train_lookahead import train_lookahead
 from ergotext.commands.write import write
 
 app = typer.Typer(
@@ -53,7 +52,6 @@ for command in (
     read,
     diagnose,
     train,
-    train_lookahead,
 ):
     name = command.__name__.replace("_", "-")
     if command in PLAIN:

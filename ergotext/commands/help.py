@@ -55,11 +55,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "ergotext diagnose tiny-causal --report report.md",
     ),
     "train": (
-        "ergotext train train.jsonl --dev dev.jsonl -i facts.ergo -o model",
-        "ergotext train train.jsonl --dev dev.jsonl -i facts.ergo -o model --resume",
-    ),
-    "train-lookahead": (
-        "ergotext train-lookahead train.jsonl --dev dev.jsonl -i facts.ergo -o model",
+        "ergotext train questions.jsonl -i kb.ergo -o mine --minutes 5",
+        "ergotext train questions.jsonl -i kb.ergo -o mine --minutes 5 --resume",
     ),
     "index build": (
         "ergotext index build facts.tsv -o facts.ergo --tokenizer tiny-retriever",

@@ -48,8 +48,7 @@ CASES = {
     "evaluate": Case("beams", 10, 3, 4, "questions.jsonl"),
     "calibrate": Case("none", 0.1, 0.2, 0.3, "questions.jsonl -i a.ergo"),
     "index build": Case("columns", "subject,predicate,object", "key", "a,b", "lines.tsv -o a.ergo"),
-    "train": Case("learning_rate", 1e-3, 0.5, 0.25, "questions.jsonl --dev d -i a -o b"),
-    "train-lookahead": Case("width", 96, 8, 16, "questions.jsonl --dev d -i a -o b"),
+    "train": Case("cool_down", 0.3, 0.5, 0.25, "questions.jsonl -i a -o b"),
     "read": Case("k", 3, 1, 2, "passage.txt question"),
     "diagnose": Case("minutes", 15.0, 1.0, 2.0, "tiny-causal"),
 }

@@ -50,9 +50,11 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "train": (
         ["train", "none", "--dev", "q.jsonl", "-i", "kb.ergo", "-o", "m"], "the questions none"
     ),
-    "look-ahead": (
-        ["train-lookahead", "q.jsonl", "--dev", "none", "-i", "kb.ergo", "-o", "m"],
-        "the questions none",
+    "dev": (
+        ["train", "q.jsonl", "--dev", "none", "-i", "kb.ergo", "-o", "m"], "the questions none"
+    ),
+    "synonyms": (
+        ["train", "q.jsonl", "--synonyms", "none", "-i", "kb.ergo", "-o", "m"], "synonyms none"
     ),
     "diagnose": (["diagnose", "./none"], "the folder ./none does not exist"),
     "no constraint": (["generate", "x"], "give one of --schema, --regex, --choice, "),

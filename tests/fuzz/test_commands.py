@@ -242,28 +242,33 @@ def test_index_looks(data, command: str, prefix: str, target: str, more, good) -
 
 
 @given(
-    asked=h.as_file(h.json_lines), templates=h.as_file(h.tables), command=st.sampled_from(
-        ["train", "train-lookahead"]), data=st.data(),
+    asked=h.as_file(h.json_lines), templates=h.as_file(h.tables), data=st.data(),
+    start=st.sampled_from(["new", "tiny-retriever"]),
     more=options(steps=st.just("1"), batch_size=h.small, learning_rate=h.numbers, seed=h.numbers,
                  templated=h.numbers, every=h.numbers, resume=None, start=h.models,
-                 o=h.paths, i=h.paths, device=h.texts, threads=h.numbers, x=h.texts),
+                 lookahead_learning_rate=h.numbers, patience=h.numbers, minutes=h.numbers,
+                 only=h.words, o=h.paths, i=h.paths, device=h.texts, threads=h.numbers,
+                 synonyms=h.paths, x=h.texts),
 )  # fmt: skip
-@examples()
-def test_train(asked: bytes, templates: bytes, command: str, data, more, good) -> None:
+@examples(0.4)
+def test_train(asked: bytes, templates: bytes, start: str, data, more, good) -> None:
     # Often good ones, or nothing but the reading of files would be tried.
-    either = st.sampled_from([asked, ASKED.encode()])
+    two = ASKED + ASKED.replace("How many", "And how many").replace('"id": 0', '"id": 1')
+    either = st.sampled_from([asked, two.encode()])
     files = {"questions.jsonl": data.draw(either), "dev.jsonl": data.draw(either),
              "templates.tsv": data.draw(st.sampled_from([templates, TEMPLATES.encode()])),
              "kb.ergo": good["kb.ergo"]}  # fmt: skip
     small = ["-i", "kb.ergo", "-o", "made", "--dev", "dev.jsonl", "--templates", "templates.tsv",
-             "--steps", "1", "--batch-size", "1", "--width", "8"]  # fmt: skip
-    small += ["--layers", "1", "--dev-limit", "1"] if command == "train" else []
-    run([command, *small, *more, "--", "questions.jsonl"], files)
+             "--start", start, "--steps", "1", "--lookahead-steps", "1", "--batch-size", "1",
+             "--width", "8", "--lookahead-width", "8", "--layers", "1",
+             "--dev-limit", "1"]  # fmt: skip
+    small += data.draw(st.sampled_from([[], ["--only", "model"], ["--only", "lookahead"]]))
+    run(["train", *small, *more, "--", "questions.jsonl"], files)
 
 
 FROM_FILES = [
     "write", "infill", "paraphrase", "generate", "retrieve", "evaluate", "calibrate", "train",
-    "train-lookahead", "read", "diagnose", "index build",
+    "read", "diagnose", "index build",
 ]  # fmt: skip
 NAMES = ["n", "k", "json", "words", "without", "index", "templates", "output", "strict", *h.TOML]
 

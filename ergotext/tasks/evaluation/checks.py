@@ -101,9 +101,13 @@ def check_calibration(data: Path, index: Path, lookahead: str, limit: int | None
     return questions
 
 
-def too_few(known: int, what: str) -> InputError:
+class TooFewQuestionsError(InputError):
+    """There are too few questions to fit a calibration to."""
+
+
+def too_few(known: int, what: str) -> TooFewQuestionsError:
     """The error for a calibration on so many questions with ``what``."""
-    return InputError(
+    return TooFewQuestionsError(
         f"{counted(known, 'question')} with {what}: a calibration takes at least {FEWEST}; give "
         f"{FEWEST - known} more"
     )

@@ -27,6 +27,8 @@ class Trained:
     seconds : float
     lines : Lines
         What became of the lines of all files.
+    spent : float
+        Seconds of training, those of runs that this one continued among them.
     """
 
     folder: Path
@@ -35,6 +37,7 @@ class Trained:
     parameters: int
     seconds: float
     lines: Lines
+    spent: float = 0.0
 
     def text(self) -> str:
         """One line."""
@@ -79,4 +82,4 @@ def finish(
     record.write(
         versions=versions(), scores=scores, steps=run.done, parameters=parameters, seconds=seconds
     )
-    return Trained(record.folder, scores, run.done, parameters, seconds, lines)
+    return Trained(record.folder, scores, run.done, parameters, seconds, lines, run.spent)
