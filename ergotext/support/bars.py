@@ -30,7 +30,8 @@ def bar(*args: Any, progress: bool = True, **options: Any) -> Any:
     if not in_notebook():
         from tqdm import tqdm
 
-        return tqdm(*args, **options, disable=None if progress else True)
+        off = not progress or sys.stderr is None
+        return tqdm(*args, **options, disable=off or None)
     with warnings.catch_warnings():
         # Without ipywidgets there is a line in the notebook instead of a widget, as good.
         warnings.simplefilter("ignore")

@@ -64,8 +64,8 @@ def test_where_progress_shows(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        ("disable=None if progress else True", "disable=None"),
-        ("disable=None if progress else True", "disable=not progress"),
+        ("disable=off or None", "disable=None"),
+        ("disable=off or None", "disable=off"),
         ("disable=not progress", "disable=None"),
         ('return hasattr(found, "kernel")', "return found is not None"),
         ("leave=False, ", ""),
@@ -75,6 +75,14 @@ def test_faults_are_seen(monkeypatch: pytest.MonkeyPatch, change: tuple[str, str
     faulty = load_with_fault("support.bars", change)
     with pytest.raises(AssertionError):
         check(monkeypatch, faulty)
+
+
+def test_a_closed_stderr_is_written_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    with bars.bar(total=1) as line:
+        line.update()
+    with bars.busy("waiting"):
+        pass
 
 
 def test_a_busy_line_tells_the_time_and_ends_with_its_work(monkeypatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 from pathlib import Path
@@ -144,6 +145,28 @@ def test_what_is_shown_is_scored_by_the_model_itself(
     monkeypatch.setattr(reduced, "_fastest", lambda: "float32")
     plain = task.write(["summer"], lm, Budget(particles=40), asked, progress=False)
     assert plain.samples.proposed_in is None and "proposed" not in texts.how(plain)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float32"])
+def test_what_a_set_has_read_is_freed_with_its_result(
+    lm: CausalLM, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Megabytes of each set, in so few objects that the collector of circles comes too late."""
+    monkeypatch.setattr(reduced, "_fastest", lambda: precision)
+    written = task.write_all([["cat"], ["dog"]], lm, Budget(particles=8), progress=False)
+    next(written)
+    gc.collect()
+    gc.disable()
+    try:
+        next(written)
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        left = sum(isinstance(one, torch.Tensor) for one in gc.garbage)
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert left == 0
 
 
 def test_what_is_asked_for_is_what_was_demanded(

@@ -166,8 +166,8 @@ class Generations(Sequence[Generation]):
 
 
 def plain(value: Any) -> Any:
-    """An object as what JSON can hold."""
-    return to_jsonable_python(value)
+    """An object as what JSON can hold; null for a number beyond those of floating point."""
+    return to_jsonable_python(value, inf_nan_mode="null")
 
 
 def _number(bounds: Bounds) -> str:

@@ -23,8 +23,15 @@ from ergotext.lm.endings.closing import beginning_lines
 from ergotext.lm.energies.matches import pieces_of
 from ergotext.lm.tokenizers.fast import FastTokenizer
 from ergotext.lm.tokenizers.vocabulary import Vocabulary
+from ergotext.samplers.search.best_first import Enumeration
 from ergotext.tasks.generation import generate as module
+from ergotext.tasks.generation import run as run_module
+from ergotext.tasks.generation.alternatives import TextMass
 from ergotext.tasks.generation.generate import generate
+from ergotext.tasks.generation.options import GenerationOptions
+from ergotext.tasks.generation.prompts import read_as
+from ergotext.tasks.generation.run import GenerationRun
+from ergotext.tasks.generation.wanted import wanted
 from tests.conftest import CORPUS
 from tests.tasks.test_read import spelled
 
@@ -238,6 +245,76 @@ def test_particles_estimate_what_cannot_be_listed(lm: CausalLM) -> None:
     low, high = best[0].bounds
     assert best.probability == pytest.approx(min(max(wanted, low), high))
     assert generate(lm, "x", **how).estimate is None
+
+
+def test_a_number_counts_in_the_form_that_was_written(lm: CausalLM) -> None:
+    """Of 1.0 the text has 1, as is likelier; it was told the probability of ``1.0`` alone."""
+    schema = {"properties": {"a": {"enum": [1.0, 100]}}, "required": ["a"], "type": "object",
+              "additionalProperties": False}  # fmt: skip
+    told = generate(lm, "x", schema=schema, alternatives=True)
+    values = told[0].fields["a"]
+    assert told[0].text == '{"a":1}' and list(values) == ["1.0", "100"]
+    low, high = values["1.0"]
+    assert 0.9 < low <= high < low + 1e-3 and values["100"][1] < 0.1
+    sums = [sum(bounds[k] for bounds in values.values()) for k in (0, 1)]
+    assert sums[0] <= 1 + 1e-12 and sums[1] >= 1 - 1e-12
+
+
+def test_numbers_beyond_floating_point_are_valid_json(lm: CausalLM) -> None:
+    told = generate(lm, "x", schema={"type": "number", "minimum": 1e300}, max_tokens=10)
+    assert math.isinf(told.value)
+
+    def refuse(name: str) -> Any:
+        raise AssertionError(f"{name} is no JSON")
+
+    record = json.loads(told.json("x"), parse_constant=refuse)
+    assert record["value"] is None and record["text"] == told[0].text
+
+
+def test_fields_end_where_texts_do(lm: CausalLM) -> None:
+    """With line breaks that end a text, none may stand before a value."""
+    schema = {"properties": {"a": {"enum": ["on", "no"]}}, "required": ["a"], "type": "object",
+              "additionalProperties": False}  # fmt: skip
+    how: dict[str, Any] = {"schema": schema, "whitespace": True, "max_tokens": 20}
+    what = wanted(schema=schema)
+    run = GenerationRun.of(lm, what, False, "", GenerationOptions(end="line", whitespace=True))
+    seen: list[Any] = []
+    told = generate(lm, "x", end="line", **how)[0]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_module, "of_field", lambda *args: seen.append(args[3]) or {})
+        run._fields(read_as(lm, "x", None), told.text, told.tokens)
+    breaks = beginning_lines(pieces_of(lm))
+    for decoding in seen[0].values():
+        rows = torch.zeros(len(breaks), dtype=torch.int64)
+        assert bool((decoding.logits(rows, torch.tensor(breaks)) == -torch.inf).all())
+
+
+def test_what_ends_a_text_is_said_where_nothing_is_found(lm: CausalLM) -> None:
+    with pytest.raises(ErgotextError, match=r'before a line break, unless you set end="token"'):
+        generate(lm, "x", regex="a\nb")
+    assert generate(lm, "x", regex="a\nb", end="token").value == "a\nb"
+
+
+def test_a_search_goes_on_where_all_particles_die(lm: CausalLM) -> None:
+    """What was found is given, without an estimate; draws have nothing to give."""
+    how: dict[str, Any] = {"regex": "(zq){3}|the sun", "max_tokens": 5, "prefixes": 3}
+    told = generate(lm, "x", particles=2, **how)
+    assert told.value == "the sun" and told.estimate is None
+    assert "nothing was estimated: all 2 draws" in told.warnings[0]
+    with pytest.raises(ErgotextError, match=r"allow more tokens \(max_tokens\)"):
+        generate(lm, "x", method="sample", particles=2, **how)
+
+
+def test_an_estimate_beyond_what_is_certain_is_doubted(lm: CausalLM) -> None:
+    """All draws but few miss "on", which has most of Z, and agree with each other."""
+    told = generate(lm, "x", regex="on|one|no", prefixes=3, particles=64, seed=1)
+    assert told.estimate is not None and told.log_z[0] - told.estimate[0] > 2
+    assert told.estimate[1] < 0.1 and "draws miss much of it" in told.warnings[-1]
+    exact = generate(lm, "x", regex="on|one|no", particles=64, prefixes=4000)
+    assert not exact.warnings
+    mass = TextMass(Enumeration({(5,): -1.0}, {(6,): -2.0}), pieces_of(lm), {})
+    assert not mass.doubts(-0.8, 0.0) and not mass.doubts(-1.15, 0.1)
+    assert mass.doubts(-1.15, 0.05) and mass.doubts(-0.4, 0.1) and not mass.doubts(5, math.inf)
 
 
 class Mood(Enum):
