@@ -113,9 +113,12 @@ class Retriever:
         Parameters
         ----------
         questions : sequence of str
-        k, beams : int
-            Number of answers, and beam width (default 10 or ``k``) or, for a masked model, the keys
-            of each length that are scored twice. There may be fewer answers than ``k``.
+            The texts of the questions.
+        k : int
+            Number of answers to each; there may be fewer.
+        beams : int, optional
+            Beam width (10, or ``k``) or, for a masked model, the keys of each length that are
+            scored twice.
         lookahead : Potential, optional
             Potentials of keys, in nats, added to their log-probability.
         spans : bool, optional
