@@ -506,6 +506,14 @@ def test_what_is_wrong_is_said_in_a_line(lm: CausalLM, how: dict[str, Any], mess
     assert "\n" not in str(error.value)
 
 
+def test_a_long_prompt_is_numbered_among_several_alone(lm: CausalLM) -> None:
+    long = "on " * 200
+    with pytest.raises(InputError, match=r"^the prompt has .* shorten the prompt$"):
+        generate(lm, long, regex="a")
+    with pytest.raises(InputError, match=r"^prompt 2 has .* shorten the prompt$"):
+        generate(lm, ["x", long], regex="a")
+
+
 def test_other_prompts_and_models_are_refused(lm: CausalLM) -> None:
     with pytest.raises(InputError, match="a text or a list of messages, got 3"):
         generate(lm, 3, regex="a")  # type: ignore[call-overload]
