@@ -24,6 +24,7 @@ from ergotext.commands.read import read
 from ergotext.commands.retrieve import retrieve
 from ergotext.commands.sample import sample
 from ergotext.commands.samplers import samplers
+from ergotext.commands.serve import serve
 from ergotext.commands.train import train
 from ergotext.commands.write import write
 
@@ -42,6 +43,7 @@ for command in (
     write,
     retrieve,
     generate,
+    serve,
     infill,
     paraphrase,
     sample,

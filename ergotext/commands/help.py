@@ -26,6 +26,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         'ergotext generate "A date: " --regex "[0-9]{4}-[0-9]{2}-[0-9]{2}" --method sample -n 3',
         "ergotext generate - --index titles.ergo --json < prompts.txt",
     ),
+    "serve": (
+        "ergotext serve -i facts.ergo",
+        "ergotext serve --model gemma3-270m --port 8080",
+        "ergotext serve -i facts.ergo --model none --host 0.0.0.0 --token-file token.txt",
+    ),
     "infill": (
         'ergotext infill "The ___ sat on the ___{1,3}." -n 5',
         "ergotext infill - --json < templates.txt",

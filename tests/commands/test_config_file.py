@@ -41,6 +41,7 @@ class Case(NamedTuple):
 
 CASES = {
     "write": Case("particles", None, 12, 3, "dog"),
+    "serve": Case("port", 8000, 8080, 9000, ""),
     "infill": Case("max_seconds", None, 2.5, 3.0, "a___b"),
     "paraphrase": Case("similarity", "auto", "words", "minilm", "text"),
     "generate": Case("n", 1, 4, 5, "prompt"),

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -287,6 +289,26 @@ NAMES = ["n", "k", "json", "words", "without", "index", "templates", "output", "
 def test_files_of_options(command: str, file: bytes, more: list[str]) -> None:
     arguments = [*command.split(), "--config", "run.toml", *more, "--show-config"]
     run(arguments, {"run.toml": file})
+
+
+@pytest.fixture(scope="module")
+def taken() -> Iterator[str]:
+    """A port that nobody else can have, so that no server ever starts."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        yield str(other.getsockname()[1])
+
+
+@given(
+    data=st.data(), token=h.as_file(h.texts),
+    more=options(retriever=h.models, host=h.texts | st.just("localhost"), queue=h.numbers,
+                 token_file=h.paths | st.just("token"), max_seconds=h.numbers, i=h.paths,
+                 **MODEL),
+)  # fmt: skip
+@examples(0.5)
+def test_serve(data, token: bytes, more: list[str], good, taken: str) -> None:
+    index = data.draw(h.mutated(good["kb.ergo"]) | st.just(good["kb.ergo"]))
+    small = ["--model", "tiny-causal", "-i", "kb.ergo", *more, "--port", taken]
+    run(["serve", *small], {"kb.ergo": index, "token": token})
 
 
 MOONS = ["How many moons has Mars?"]
