@@ -62,14 +62,20 @@ class Field:
 def fields_in(text: str, schema: Any) -> list[Field]:
     """The fields of a JSON text whose values the schema lists: by enum, const, boolean or null.
 
+    None of a text that Python does not read (``Generation.value``).
+
     Parameters
     ----------
     text : str
         JSON that the schema admits.
     schema : dict or bool
     """
-    found = []
-    for path, start, stop in _places(text, 0, ()):
+    found: list[Field] = []
+    try:
+        places = list(_places(text, 0, ()))
+    except (RecursionError, ValueError):  # deeper, or of longer numbers, than Python reads
+        return found
+    for path, start, stop in places:
         if text[start] in "[{":
             continue
         values = _listed(schema, _below(schema, schema, path))

@@ -58,7 +58,8 @@ class Generation:
         Raises
         ------
         ErgotextError
-            A type refuses what its schema allows.
+            A type refuses what its schema allows, or JSON is nested deeper, or a number of it
+            longer, than Python reads.
         """
         return self._read()
 

@@ -114,7 +114,7 @@ def wanted(
         said = f"got {' and '.join(given)}" if given else "got none"
         raise InputError(f"give one of {', '.join(named)}, or a type; {said}")
     if schema is not None:
-        return _of_schema(schema, lambda text, _: json.loads(text))
+        return _of_schema(schema, _parsed)
     if regex is not None:
         check_expression(regex)
         return Wanted("regex", regex, _itself)
@@ -127,6 +127,17 @@ def wanted(
 
 def _itself(text: str, _: Tokens) -> str:
     return text
+
+
+def _parsed(text: str, _: Tokens) -> Any:
+    """What JSON holds; ErgotextError where it is more than Python reads."""
+    try:
+        return json.loads(text)
+    except (RecursionError, ValueError) as error:
+        raise ErgotextError(
+            f"the text {text!r:.80} is nested too deep, or a number in it too long, to be read "
+            f"({error!s:.80}): use its text, or bound the schema (maxItems, maximum, max_tokens)"
+        ) from error
 
 
 def _of_schema(schema: Any, read: Callable[[str, Tokens], Any]) -> Wanted:
@@ -175,7 +186,7 @@ def _of_type(given: Any) -> Wanted:
     if hasattr(given, "candidates"):
         return _of_automaton(given)
     if isinstance(given, Mapping):
-        return _of_schema(given, lambda text, _: json.loads(text))
+        return _of_schema(given, _parsed)
     if isinstance(given, list | tuple):
         return _of_choices(given, _itself)
     if isinstance(given, str):

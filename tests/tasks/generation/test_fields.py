@@ -107,6 +107,11 @@ def test_equal_numbers_are_one_value_and_no_boolean() -> None:
     assert one.spellings("[25e-1]")[2] == ["2.5", "25e-1"]
 
 
+def test_a_text_that_is_not_read_has_no_fields() -> None:
+    for text in ("[" * 3000 + "]" * 3000, f"[{'1' * 5000},true]"):
+        assert fields_in(text, {"items": {"type": "boolean"}}) == []
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),

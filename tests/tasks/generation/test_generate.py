@@ -340,6 +340,14 @@ def test_values_are_of_the_type(lm: CausalLM) -> None:
     assert generate(lm, "x", et.automata.choices(["on"], pieces_of(lm))).value == "on"
 
 
+@pytest.mark.parametrize("text", ["[" * 3000 + "]" * 3000, "1" * 5000])
+def test_values_beyond_what_python_reads_are_refused_in_a_line(text: str) -> None:
+    for what in (wanted(schema={}), wanted(list[int])):
+        with pytest.raises(ErgotextError, match=r"^the text '") as error:
+            what.read(text, ())
+        assert "\n" not in str(error.value)
+
+
 class Odd(BaseModel):
     number: Literal[2]
 
@@ -504,6 +512,14 @@ def test_what_is_wrong_is_said_in_a_line(lm: CausalLM, how: dict[str, Any], mess
     with pytest.raises(ErgotextError, match=message) as error:
         generate(lm, "x", **how)
     assert "\n" not in str(error.value)
+
+
+def test_a_long_prompt_is_numbered_among_several_alone(lm: CausalLM) -> None:
+    long = "on " * 200
+    with pytest.raises(InputError, match=r"^the prompt has .* shorten the prompt$"):
+        generate(lm, long, regex="a")
+    with pytest.raises(InputError, match=r"^prompt 2 has .* shorten the prompt$"):
+        generate(lm, ["x", long], regex="a")
 
 
 def test_other_prompts_and_models_are_refused(lm: CausalLM) -> None:

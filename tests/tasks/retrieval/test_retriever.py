@@ -366,3 +366,13 @@ def test_how_a_subject_is_named_is_that_of_the_first_hit() -> None:
     assert Hits([], True, mentions, (), True).subject == "as written"
     assert Hits([], True, (), (), True).subject == "none"
     assert Hits([], True, mentions).subject is None
+
+
+def test_fields_of_the_names_of_other_columns_are_kept() -> None:
+    """A column of an index may be called ``score`` or ``values`` as well."""
+    fields = {"subject": "Rome", "score": "one", "values": "two"}
+    hit = Hit("Rome\tone\ttwo", fields, ["x"], 1.5, -2.0, 0.5, 0.5, 0.5)
+    table = Hits([hit], True).to_pandas()
+    assert table["score"].tolist() == [1.5] and table["values"].tolist() == [["x"]]
+    assert table["score (field)"].tolist() == ["one"]
+    assert table["values (field)"].tolist() == ["two"] and table["subject"].tolist() == ["Rome"]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,6 +24,8 @@ from ergotext.tasks.training.lookahead.recipe import Recipe
 
 SHARE = "log_share"
 """Score: the mean of log p(right key | the keys that a question may be about), in nats."""
+SURE = 2.0
+"""Standard errors from which on trained weights are taken to be better."""
 SELDOM = 2
 """Characters that are met no more often than this are not learned."""
 
@@ -63,7 +67,25 @@ class DevKeys:
         And ``SHARE`` over the questions whose right key is among theirs: where there are few
         questions, it tells better weights from worse ones that ``metrics.mark`` cannot.
         """
-        told, shares = [], [0.0]
+        told, shares = self._read(matcher)
+        share = sum(shares) / max(1, len(shares))
+        return {**mark(self.answers, told).scores(), SHARE: round(share, 6)}
+
+    def is_better(self, matcher: Matcher, other: Matcher) -> bool:
+        """Whether a matcher gives the right keys more probability than another, beyond chance.
+
+        The mean gain in nats over the questions must be ``SURE`` times its standard error: a single
+        question that is better understood makes a mean as large as its error.
+        """
+        gain = np.subtract(self._read(matcher)[1], self._read(other)[1])
+        if len(gain) < 2:
+            return False
+        return bool(gain.mean() > SURE * gain.std(ddof=1) / math.sqrt(len(gain)))
+
+    def _read(self, matcher: Matcher) -> tuple[list[str], list[float]]:
+        """The answer to each question, and log p(right key) of those that have it."""
+        told: list[str] = []
+        shares: list[float] = []
         for group, answer in zip(self.groups, self.answers, strict=True):
             keys = [(one.name, key) for one in group for key in one.keys]
             if not keys:
@@ -75,8 +97,7 @@ class DevKeys:
             name, key = keys[int(scores.argmax())]
             subject = f"{name}（{key.meaning}）" if key.meaning else name
             told.append(str(Triple(subject, key.predicate, key.value)))
-        share = sum(shares) / max(1, len(shares) - 1)
-        return {**mark(self.answers, told).scores(), SHARE: round(share, 6)}
+        return told, shares
 
 
 class MatcherLearner:

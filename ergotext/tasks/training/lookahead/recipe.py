@@ -28,8 +28,8 @@ class Recipe:
         Steps between scores on the dev questions, each with a checkpoint.
     patience : int, optional
         Scores in succession, none better than the best, that end the run. Then the weights are
-        those that give the right keys of the dev questions the most probability, which may be
-        those that the run started from; without patience, the last.
+        those that give the right keys of the dev questions the most probability; or those that the
+        run started from, unless others are better beyond chance. Without patience, the last.
 
     Raises
     ------

@@ -143,9 +143,15 @@ def train_lookahead_on(
         if resume:
             run.restore(_last(checkpoints))
         run.go()
+    kept = False
+    if first is not None and recipe.patience is not None:
+        before = Matcher.load(first).to(where)
+        kept = not seen.is_better(matcher.eval(), before)
+        matcher = before if kept else matcher
     matcher.save(output)
     checkpoints.remove()
-    return finish(run, record, CURVE, seen.score(Matcher.load(output)), began, data.lines)
+    scores = seen.score(Matcher.load(output))
+    return finish(run, record, CURVE, scores, began, data.lines, kept=kept)
 
 
 def finished(output: Path, recipe: Recipe, data: TrainingData) -> Trained | None:
@@ -163,8 +169,9 @@ def finished(output: Path, recipe: Recipe, data: TrainingData) -> Trained | None
     try:
         before = {name: told["recipe"][name] for name in now}
         found = Trained(
-            output, told["scores"], told["steps"], told["parameters"], told["seconds"], data.lines
-        )
+            output, told["scores"], told["steps"], told["parameters"], told["seconds"],
+            data.lines, kept=told["kept"],
+        )  # fmt: skip
     except (KeyError, TypeError) as error:
         raise InputError(
             f"{output / RECORD} is no record of a run ({error!r:.80}): use another folder"

@@ -37,6 +37,10 @@ def best_scale(scores: dict[float, float], usual: float) -> float:
     return min((at for at in scores if at > 0), key=lambda at: (-scores[at], abs(at - usual)))
 
 
+ABSENT = 0.05
+"""Share of questions that the base does not answer, as the included calibration has it."""
+
+
 @dataclass(frozen=True)
 class FittedCalibration:
     """What became of the calibration.
@@ -92,7 +96,7 @@ def fit_calibration(
     ahead = Matched.load(folder)
     digests = {"model": model_digest(source_of(str(folder))), "lookahead": ahead.digest}
     try:
-        done = calibrate(retriever, ahead, questions, start=start, what=what)
+        done = calibrate(retriever, ahead, questions, start=start, none=ABSENT, what=what)
     except TooFewQuestionsError:
         kept = replace(start, sets=None, about={**start.about, **digests})
         kept.save(folder / NAME)

@@ -37,6 +37,10 @@ from ergotext.tasks.training.seq2seq.train import check_minutes, train_on
 from ergotext.tasks.training.settings import Settings
 
 REPORT = "report.json"
+KEPT = (
+    "the look-ahead stays as it was before: on the questions to choose by, training made it no "
+    "better beyond chance\n"
+)
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,7 @@ class TrainedRetriever:
             f"{counted(self.questions, 'question')} to train on, {self.chosen:,} to choose by, "
             f"{self.held_out:,} to score; {self.model.steps:,} steps of the encoder-decoder, "
             f"{self.lookahead.steps:,} of the look-ahead; {self.seconds:.0f} s\n"
+            f"{KEPT if self.lookahead.kept else ''}"
             f"{self.calibration.text()}\n{scored}"
             f'use it: ergotext retrieve -i {self.index} --model {self.folder} "…"'
         )

@@ -210,3 +210,17 @@ def test_recipe() -> None:
     assert schedule.share(999, 1e9) < schedule.share(1000, 0.0) == 1.0
     with pytest.raises(InputError, match="steps"):
         Recipe(steps=0)
+
+
+def test_better_beyond_chance(spotter: Spotter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One question that is better understood is chance; the same for many is none."""
+    dev, shares = DevKeys.of(QUESTIONS, spotter), {}
+    monkeypatch.setattr(DevKeys, "_read", lambda _, matcher: ([], shares[matcher]))
+
+    def better(gains: list[float]) -> bool:
+        shares.update(new=gains, old=[0.0] * len(gains))
+        return dev.is_better("new", "old")  # type: ignore[arg-type]  # names stand for matchers
+
+    assert not better([3.0, *[0.0] * 29]) and not better([0.0] * 30)
+    assert better([0.3, 0.2, 0.4, 0.1, 0.3] * 6) and not better([-0.3, -0.2, -0.4] * 10)
+    assert better([3.0, 3.0, 2.0, 4.0, 3.0, 2.5, *[0.0] * 24]) and not better([1.0])
