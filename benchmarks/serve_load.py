@@ -82,7 +82,13 @@ def posted(path: str, body: bytes, length: int | None = None) -> bytes:
 
 async def answer(reader: asyncio.StreamReader) -> int:
     """The status of an answer that is read to its end."""
-    head = await reader.readuntil(b"\r\n\r\n")
+    try:
+        head = await reader.readuntil(b"\r\n\r\n")
+    except asyncio.IncompleteReadError as error:
+        # What uvicorn says, without a status, where the first bytes are no HTTP.
+        if error.partial == b"Invalid HTTP request received.":
+            return 400
+        raise
     status = int(head.split(b" ", 2)[1])
     if found := re.search(rb"content-length: (\d+)", head):
         await reader.readexactly(int(found[1]))
@@ -175,10 +181,11 @@ async def member(port: int, until: float, number: int, counts: Counter[str]) -> 
                 counts[f"{'good' if kind < 0.9 else 'malformed'}: {status}"] += 1
                 if status == 400 and kind >= 0.9:
                     break  # the connection may be closed after what is no HTTP
-        except (OSError, asyncio.IncompleteReadError):
-            counts["lost"] += 1
         except TimeoutError:
             counts["no answer"] += 1
+        except (OSError, asyncio.IncompleteReadError) as error:
+            counts["hung up" if kind >= 0.95 else "lost"] += 1
+            print(f"{type(error).__name__} after a draw of {kind:.3f}")
         finally:
             writer.close()
 
