@@ -145,11 +145,12 @@ class Output:
             ) from error
 
     def _write(self, path: Path) -> None:
+        # Half a surrogate pair, of an argument that was not UTF-8, is shown by its code.
+        data = "".join(self.lines).encode(errors="backslashreplace")
         if path.exists() and not path.is_file():  # a pipe or device: nothing to replace
-            with path.open("w", encoding="utf-8") as stream:
-                stream.writelines(self.lines)
+            path.write_bytes(data)
             return
-        write_text(path, "".join(self.lines))
+        write_text(path, data.decode())
 
 
 class Report(Protocol):

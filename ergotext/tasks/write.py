@@ -123,6 +123,7 @@ def problem_of(
     if not budget.grows:
         mean, most = demands.lengths_of_edits()
         problem = Problem(fluent, demanded, length(mean), most)
+        check_window(fluent, most)
     else:
         window = demands.words_between
         usual = max(GROWN, needed + MORE)
@@ -130,8 +131,8 @@ def problem_of(
             usual = max(needed + MORE, 4 + round(TOKENS_A_WORD * window[1]))
         most = usual if demands.max_length is None else demands.max_length
         problem = Problem(fluent, demanded, None, most)
+        check_window(fluent, most)  # before an automaton of words that are too long is made
         needed = int(demanded.automaton.least(demanded.automaton.start(1))[0])
-    check_window(fluent, problem.max_length)
     if needed > problem.max_length:
         raise InputError(
             f"the keywords alone take {needed} tokens, but the maximum length is "

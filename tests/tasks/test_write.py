@@ -224,6 +224,15 @@ def test_phrases_that_cannot_fit_are_refused_before_the_run(
     assert 40 < needed <= spelled
 
 
+def test_words_beyond_the_window_are_refused_before_an_automaton_is_made(
+    lm: CausalLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of 3,000 letters takes half a minute."""
+    monkeypatch.setattr("ergotext.lm.energies.keywords.KeywordCoverage", None)
+    with pytest.raises(InputError, match="context window leaves only"):
+        task.write(["a" * 3000, "The dog ran."], lm, progress=False)
+
+
 def test_the_best_differ() -> None:
     """Ancestors first, then texts that differ in more than a word, then what there is."""
     texts = {

@@ -153,6 +153,8 @@ def _next(law: Tensor, options: FreeOptions, draws: Draws) -> Tensor:
     """int64 [B]: the next token of each row, by log p [B, V]."""
     if options.temperature == 0:
         return law.argmax(-1)
+    # The likeliest is at 0 however low the temperature: −∞ less −∞ would be no number.
+    law = law - law.amax(-1, keepdim=True)
     probability = (law / options.temperature).softmax(-1)
     if options.top_p < 1:
         ordered, place = probability.sort(-1, descending=True)

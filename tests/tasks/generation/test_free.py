@@ -45,9 +45,13 @@ def test_first_tokens_follow_the_law(placed_lm: CausalLM, temperature: float, to
     assert all(not one.tokens or one.finish == "length" for one in texts)
 
 
-def test_the_likeliest_tokens_are_taken_at_temperature_0(placed_lm: CausalLM) -> None:
+@pytest.mark.parametrize("temperature", [0.0, 5e-324])
+@pytest.mark.parametrize("top_p", [1.0, 5e-324])
+def test_the_likeliest_tokens_are_taken_at_temperature_0(
+    placed_lm: CausalLM, temperature: float, top_p: float
+) -> None:
     prompt, tokens = read_as(placed_lm, "The", None), list[int]()
-    (found,) = free(placed_lm, prompt, FreeOptions(max_tokens=6, temperature=0.0))
+    (found,) = free(placed_lm, prompt, FreeOptions(1, 6, 0, temperature, top_p))
     after = placed_lm.after(prompt.ids)
     for token in found.tokens:
         law = after.next_log_prob(TokenBatch.of([tokens]), torch.tensor([len(tokens)]))[0]
