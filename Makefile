@@ -9,7 +9,7 @@ UV = $(VENV)-lock/bin/uv pip compile pyproject.toml constraints/build.in --all-e
 export HF_HUB_OFFLINE ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 
-.PHONY: demo test coverage fast lint docs api lock test-newest test-lowest clean
+.PHONY: demo test coverage fast lint docs notebooks api lock test-newest test-lowest clean
 
 demo: $(VENV)/demo.ok
 	$(BIN)/ergotext index build examples/facts.tsv -o examples/facts.ergo --tokenizer tiny-retriever
@@ -35,6 +35,10 @@ lint: $(VENV)/dev.ok
 
 docs: $(VENV)/dev.ok
 	$(BIN)/mkdocs build --strict  # with --quiet it would count no warnings
+
+# Runs the notebooks of examples/ and stores what they print.
+notebooks: $(VENV)/dev.ok
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/notebooks.py examples/*.ipynb
 
 # What would break for users of the public API since the last tag, or since REF.
 api: $(VENV)/dev.ok

@@ -166,6 +166,12 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 80 else text[:80] + "…"
 
 
+def _case(line: str) -> str:
+    """What is judged; of a schema that is refused, without the message, which may be reworded."""
+    verdict, name, _ = line.split("\t", 2)
+    return f"{verdict}\t{name}" if verdict == "refused" else line
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("paths", type=Path, nargs="+")
@@ -182,8 +188,8 @@ def main() -> int:
             print(f"{keyword:44}", *(f"{count[verdict]:9}" for verdict in verdicts))
     if chosen.write:
         LISTED.write_text("".join(f"{line}\n" for line in sorted(lines)))
-    known = set(LISTED.read_text().splitlines()) if LISTED.exists() else set()
-    new = [line for line in lines if line not in known or line.startswith("wrong")]
+    known = set(map(_case, LISTED.read_text().splitlines())) if LISTED.exists() else set()
+    new = [line for line in lines if _case(line) not in known or line.startswith("wrong")]
     for line in new:
         print(f"new: {line}")
     return 1 if new else 0

@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
-LAYERS = ("testing", "commands", "tasks", "samplers", "lm", "support", "errors")
+LAYERS = ("testing", "commands", "server", "tasks", "samplers", "lm", "support", "errors")
 """The top rooms, each of which imports only those after it."""
 
 Arrows = Counter[tuple[str, str]]

@@ -20,7 +20,7 @@ TEXTS = (
     "It was summer.",
 )
 BLUE, ORANGE, GREY = "#3b6ea5", "#d98c3f", "#9aa0a6"
-LEFT, SCALE, ROW = 250, 3.6, 34
+LEFT, SCALE, ROW = 280, 3.3, 34
 
 
 def scored() -> list[tuple[str, float, float, list[str], float]]:

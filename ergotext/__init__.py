@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from ergotext.lm.energies.terms import fluency as fluency
     from ergotext.lm.energies.terms import length as length
     from ergotext.lm.energies.terms import pseudo_likelihood as pseudo_likelihood
+    from ergotext.lm.index_keys import key_of as key_of
     from ergotext.lm.loading import load as load
     from ergotext.lm.masked import MaskedLM as MaskedLM
     from ergotext.lm.score import score as score
@@ -98,6 +99,7 @@ _HOME = {
     "length": "lm.energies.terms",
     "pseudo_likelihood": "lm.energies.terms",
     "generate": "tasks.generation.generate",
+    "key_of": "lm.index_keys",
     "load": "lm.loading",
     "matches": "lm.energies.matches",
     "MaskedLM": "lm.masked",

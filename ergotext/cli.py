@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from ergotext.commands.calibrate import calibrate
+from ergotext.commands.config_file import ConfigurableCommand, configurable
 from ergotext.commands.console import quit_by_signals, run
 from ergotext.commands.diagnose import diagnose
 from ergotext.commands.doctor import doctor
@@ -23,8 +24,8 @@ from ergotext.commands.read import read
 from ergotext.commands.retrieve import retrieve
 from ergotext.commands.sample import sample
 from ergotext.commands.samplers import samplers
+from ergotext.commands.serve import serve
 from ergotext.commands.train import train
-from ergotext.commands.train_lookahead import train_lookahead
 from ergotext.commands.write import write
 
 app = typer.Typer(
@@ -36,10 +37,13 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+PLAIN = (sample, samplers, doctor)
+"""Commands without options of a file: sample reads tables from its own, the others have none."""
 for command in (
     write,
     retrieve,
     generate,
+    serve,
     infill,
     paraphrase,
     sample,
@@ -50,9 +54,12 @@ for command in (
     read,
     diagnose,
     train,
-    train_lookahead,
 ):
-    app.command(**of(command.__name__.replace("_", "-")))(command)
+    name = command.__name__.replace("_", "-")
+    if command in PLAIN:
+        app.command(**of(name))(command)
+    else:
+        app.command(**of(name, ConfigurableCommand))(configurable(command))
 app.add_typer(index, name="index")
 
 

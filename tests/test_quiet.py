@@ -38,7 +38,9 @@ def files(tmp_path_factory: pytest.TempPathFactory, model_folder: Path) -> Path:
     folder = tmp_path_factory.mktemp("quiet")
     saved(folder / "t5", [KB, QUESTION["question"]])
     (folder / "kb.tsv").write_text(KB, encoding="utf-8")
-    (folder / "q.json").write_text(json.dumps(QUESTION), encoding="utf-8")
+    others = [{**QUESTION, "id": n, "question": n * "？" + QUESTION["question"]} for n in (1, 2)]
+    asked = "\n".join(json.dumps(one) for one in (QUESTION, *others))
+    (folder / "q.json").write_text(asked, encoding="utf-8")
     shutil.copytree(model_folder, folder / "causal")
     for whole, name in (("causal", "model.layers.1.mlp.down_proj.weight"), ("t5", "shared.weight")):
         weights = load_file(folder / whole / "model.safetensors")
@@ -117,7 +119,7 @@ def test_a_good_run_says_nothing(files: Path, tmp_path: Path) -> None:
             ["retrieve", "-i", index, "--model", model, "苹果什么颜色？"],
             ["evaluate", questions, "-i", index, "--model", model, "-o", output],
             ["train", questions, "--dev", questions, "-i", index, "-o", str(trained),
-             "--start", model, "--steps", "2", "--device", "cpu"],
+             "--start", model, "--steps", "2", "--lookahead-steps", "2", "--device", "cpu"],
             ["retrieve", "-i", index, "--model", str(trained), "苹果什么颜色？"],
             ["infill", "The ___.", "--model", str(files / "causal"), "--particles", "8"],
         ]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.paths import ROOT
+from tests.paths import DOCS, ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CHINESE = (ROOT / "README.zh.md").read_text(encoding="utf-8")
@@ -21,21 +21,25 @@ def blocks(text: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", text, re.S)
 
 
-COMMANDS = [
-    line[2:] for block in blocks(README, "console") for line in block.splitlines()
-    if line.startswith("$ ") and "ergotext write" in line
-]  # fmt: skip
-INDEX, ANSWERS = (
-    [
-        line[2:] for block in blocks(README, "console") for line in block.splitlines()
-        if line.startswith("$ ") and f"\n$ ergotext {command} " in f"\n{block}"
+def commands(pattern: str, *pages: str) -> list[str]:
+    """The commands in console blocks of the README, or of pages of docs/, that match."""
+    texts = [README if page == "README" else (DOCS / f"{page}.md").read_text("utf-8")
+             for page in pages]  # fmt: skip
+    lines = [
+        line for text in texts for block in blocks(text, "console") for line in block.split("\n")
     ]
-    for command in ("index", "retrieve")
-)  # fmt: skip
+    return [line[2:] for line in lines if line.startswith("$ ") and re.search(pattern, line)]
 
+
+COMMANDS = commands("ergotext write (?!--config)", "README", "write")
+INDEX = commands("ergotext index", "index-files")
+ANSWERS = [
+    *commands("ergotext retrieve", "README"), *commands("--json .*长江", "retrieve"),
+    *commands(r"evaluate examples/questions\.jsonl", "evaluation"),
+]  # fmt: skip
 RUNS = [
-    line[2:] for block in blocks(README, "console") for line in block.splitlines()
-    if line.startswith("$ ") and re.search("ergotext (infill|paraphrase|sample)", line)
+    *commands(r"ergotext infill .*\{1,3\}", "infill"), *commands("paraphrase", "paraphrase")[:2],
+    *commands("ergotext sample", "running"),
 ]  # fmt: skip
 
 
@@ -128,10 +132,7 @@ def test_runs_run(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-GENERATED = [
-    line[2:] for block in blocks(README, "console") for line in block.splitlines()
-    if line.startswith("$ ergotext generate")
-]  # fmt: skip
+GENERATED = commands("^. ergotext generate", "README")
 
 
 @pytest.mark.slow
@@ -175,7 +176,8 @@ def test_complaints_are_seen() -> None:
 
 
 def test_there_are_commands_to_run() -> None:
-    assert len(COMMANDS) == 5 and "make demo" in README and "make test" in README
+    found = [len(one) for one in (COMMANDS, INDEX, ANSWERS, RUNS, GENERATED)]
+    assert found == [6, 6, 3, 5, 2] and "make demo" in README and "make test" in README
 
 
 @pytest.mark.slow

@@ -145,11 +145,12 @@ class Output:
             ) from error
 
     def _write(self, path: Path) -> None:
+        # Half a surrogate pair, of an argument that was not UTF-8, is shown by its code.
+        data = "".join(self.lines).encode(errors="backslashreplace")
         if path.exists() and not path.is_file():  # a pipe or device: nothing to replace
-            with path.open("w", encoding="utf-8") as stream:
-                stream.writelines(self.lines)
+            path.write_bytes(data)
             return
-        write_text(path, "".join(self.lines))
+        write_text(path, data.decode())
 
 
 class Report(Protocol):
@@ -201,9 +202,9 @@ def run(app: typer.Typer, arguments: list[str] | None) -> int:
             command.invoke(context)
     except typer.Exit as error:
         return error.exit_code
-    except SystemExit as error:  # typer's options that print or install a completion
-        return int(error.code or 0)
     except BaseException as error:
+        if isinstance(error, SystemExit) and not error.code:
+            return 0  # typer's options that print or install a completion
         if isinstance(error, typer.TyperException) and type(error).__name__ == "NoArgsIsHelpError":
             typer.echo(error.format_message(), err=True)
             return error.exit_code

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
@@ -18,34 +17,11 @@ from ergotext.commands.retrieval_options import (
     ScoredProbabilities,
     ScoredSearch,
 )
+from ergotext.commands.work_options import WorkOptions
 from ergotext.support.bars import busy
 
 if TYPE_CHECKING:
     from ergotext.tasks.evaluation.report import Evaluation
-
-
-class EngineName(StrEnum):
-    """Engines of ``evaluate``."""
-
-    local = "local"
-    ray = "ray"
-
-
-LOCAL = EngineName.local
-
-
-@dataclass(frozen=True)
-class WorkOptions:
-    """Where the questions are answered."""
-
-    TITLE: ClassVar = "Work"
-    engine: Annotated[
-        EngineName,
-        typer.Option(
-            help="Run in this process (local) or in Ray actors (ray; needs the extra ray)."
-        ),
-    ] = LOCAL
-    workers: Annotated[int, typer.Option(min=1, help="Number of Ray actors.")] = 2
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -13,11 +16,14 @@ from ergotext.commands.console import Output, standard_input
 from ergotext.commands.groups import ModelOptions, grouped
 from ergotext.commands.options import AsJson, OutFile, Seed
 from ergotext.commands.texts import about
+from ergotext.commands.work_options import WorkOptions
 from ergotext.errors import ErgotextError, InputError
+from ergotext.support.bars import bar, busy
 
 if TYPE_CHECKING:
     from ergotext.tasks.generation.options import GenerationOptions
     from ergotext.tasks.generation.wanted import Wanted
+    from ergotext.tasks.workers import Work
 
 
 class MethodName(StrEnum):
@@ -59,6 +65,11 @@ class ConstraintOptions:
         bool,
         typer.Option("--whitespace", help="Allow spaces and line breaks around all parts of JSON."),
     ] = False
+
+    def files(self) -> list[Path | None]:
+        """The files that are read."""
+        text = self.schema is not None and not self.schema.lstrip().startswith("{")
+        return [self.grammar, self.index, Path(self.schema) if text and self.schema else None]
 
     def wanted(self) -> Wanted:
         """The same for the task; InputError for none or several, or an impossible one."""
@@ -159,6 +170,7 @@ def generate(
     constraint: ConstraintOptions,
     choosing: ChoosingOptions,
     lm: ModelOptions,
+    work: WorkOptions,
     as_json: AsJson = False,
     output: OutFile = None,
 ) -> None:
@@ -166,35 +178,74 @@ def generate(
 
     Each is shown with its probability among all texts that do.
     """
-    emit = Output(output, constraint.grammar, constraint.index)
     from ergotext.support.words import check_text
     from ergotext.tasks.given import lines
 
     what, options = constraint.wanted(), choosing.checked(constraint.whitespace)
+    emit = Output(output, *constraint.files(), *map(Path, what.indexes))
     prompts = lines(standard_input()) if prompt == "-" else [prompt]
     for one in prompts:
         check_text(one, "a prompt")
     lm.check()
+    work.check()
     # What is wrong was said before torch is imported, which takes seconds.
-    from ergotext.tasks.generation.generate import PromptGenerator
+    with busy("starting"):
+        import ergotext.tasks.generation.generate  # noqa: F401 - what takes the time
 
-    generated, failed = PromptGenerator(lm.load(), what, options), 0
-    with emit:
-        for one in prompts:
-            try:
-                (found,) = generated([one])
-            except ErgotextError as error:
-                if len(prompts) == 1:
-                    raise
-                failed += 1
-                typer.echo(f"warning: {about(one)}: {error}", err=True)
-                continue
-            emit(found.json(one, emit.ascii_only) if as_json else found.shown())
-            for line in found.warnings:
-                typer.echo(f"warning: {line}", err=True)
-            if as_json:
-                typer.echo(f"({found.how})", err=True)
+    failed, alone = 0, len(prompts) == 1
+    start = partial(_started, constraint, options, lm, as_json, emit.ascii_only)
+    several = bar(desc="generating", total=len(prompts), unit="prompt", progress=not alone)
+    with emit, several as shown, busy("generating", progress=alone):
+        for one, result in zip(prompts, work.results(start, prompts), strict=True):
+            done = _Done(**json.loads(result))
+            if done.error and alone:
+                raise (InputError if done.usage else ErgotextError)(done.error)
+            failed += bool(done.error)
+            with shown.external_write_mode():
+                for line in [done.text] if done.text else []:
+                    emit(line)
+                for line in [f"{about(one)}: {done.error}"] if done.error else done.warnings:
+                    typer.echo(f"warning: {line}", err=True)
+                if done.how:
+                    typer.echo(f"({done.how})", err=True)
+            shown.update()
     if failed:
         raise typer.TyperException(
             f"{failed:,} of {len(prompts):,} prompts got no text (see the warnings)"
         )
+
+
+@dataclass(frozen=True)
+class _Done:
+    """What is printed for a prompt, or why there is nothing."""
+
+    text: str = ""
+    warnings: Sequence[str] = ()
+    how: str = ""
+    error: str = ""
+    usage: bool = False
+    """whether the error is of the input"""
+
+
+def _started(
+    constraint: ConstraintOptions,
+    options: GenerationOptions,
+    lm: ModelOptions,
+    as_json: bool,
+    ascii_only: bool,
+) -> Work:
+    """What generates for one prompt after another, here or in another process."""
+    from ergotext.tasks.generation.generate import PromptGenerator
+
+    generator = PromptGenerator(lm.load(), constraint.wanted(), options)
+
+    def generated(prompt: str) -> str:
+        try:
+            (found,) = generator([prompt])
+            text = found.json(prompt, ascii_only) if as_json else found.shown()
+            done = _Done(text, found.warnings, found.how if as_json else "")
+        except ErgotextError as error:
+            done = _Done(error=str(error), usage=isinstance(error, InputError))
+        return json.dumps(vars(done))
+
+    return generated

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from inspect import Parameter, signature
@@ -97,13 +97,20 @@ class TrainingFiles:
     """What is trained on, and what is scored."""
 
     TITLE: ClassVar = "Files"
-    questions: Annotated[Path, typer.Argument(help="Training questions, JSON lines.")]
-    dev: Annotated[
-        Path, typer.Option(help="Dev questions: scored during training, never trained on.")
+    questions: Annotated[
+        Path, typer.Argument(help="Questions about the base with their answers, JSON lines.")
     ]
     index: Annotated[
         Path, typer.Option("-i", "--index", help="Index of the knowledge base (triples).")
     ]
+    output: Annotated[Path, typer.Option("-o", "--output", help="Output folder for the model.")]
+    dev: Annotated[
+        Path | None,
+        typer.Option(
+            help="Held-out questions, never trained on: half to choose by, half to score. [30% of "
+            "the questions]"
+        ),
+    ] = None
     templates: Annotated[
         list[Path] | None,
         typer.Option(
@@ -111,14 +118,19 @@ class TrainingFiles:
             "repeatable."
         ),
     ] = None
+    synonyms: Annotated[
+        list[Path] | None,
+        typer.Option(help="File of synonyms, one tab-separated group per line; repeatable."),
+    ] = None
 
     def check(self) -> None:
         """See that there are such files, before anything is imported to train with."""
         from ergotext.lm.trie.file import load
         from ergotext.support.files import check_readable
 
-        check_readable("questions", self.questions, self.dev)
+        check_readable("questions", self.questions, *() if self.dev is None else (self.dev,))
         check_readable("templates", *self.templates or ())
+        check_readable("synonyms", *self.synonyms or ())
         load(self.index)
 
 
@@ -157,7 +169,14 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
         }
         command(**given, **made)
 
-    flat.__name__, flat.__doc__ = command.__name__, command.__doc__
-    flat.__annotations__ = {one.name: one.annotation for one in options}
-    flat.__signature__ = signature(command).replace(parameters=options)  # type: ignore[attr-defined]  # typer reads it; types know none
-    return flat
+    return with_parameters(flat, command, options)
+
+
+def with_parameters(
+    made: Callable[..., None], command: Callable[..., None], parameters: Sequence[Parameter]
+) -> Callable[..., None]:
+    """``made``, which typer takes for the command with these parameters."""
+    made.__name__, made.__doc__ = command.__name__, command.__doc__
+    made.__annotations__ = {one.name: one.annotation for one in parameters}
+    made.__signature__ = signature(command).replace(parameters=parameters)  # type: ignore[attr-defined]  # typer reads it; types know none
+    return made

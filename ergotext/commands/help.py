@@ -26,6 +26,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         'ergotext generate "A date: " --regex "[0-9]{4}-[0-9]{2}-[0-9]{2}" --method sample -n 3',
         "ergotext generate - --index titles.ergo --json < prompts.txt",
     ),
+    "serve": (
+        "ergotext serve -i facts.ergo",
+        "ergotext serve --model gemma3-270m --port 8080",
+        "ergotext serve -i facts.ergo --model none --host 0.0.0.0 --token-file token.txt",
+    ),
     "infill": (
         'ergotext infill "The ___ sat on the ___{1,3}." -n 5',
         "ergotext infill - --json < templates.txt",
@@ -55,11 +60,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "ergotext diagnose tiny-causal --report report.md",
     ),
     "train": (
-        "ergotext train train.jsonl --dev dev.jsonl -i facts.ergo -o model",
-        "ergotext train train.jsonl --dev dev.jsonl -i facts.ergo -o model --resume",
-    ),
-    "train-lookahead": (
-        "ergotext train-lookahead train.jsonl --dev dev.jsonl -i facts.ergo -o model",
+        "ergotext train questions.jsonl -i kb.ergo -o mine --minutes 5",
+        "ergotext train questions.jsonl -i kb.ergo -o mine --minutes 5 --resume",
     ),
     "index build": (
         "ergotext index build facts.tsv -o facts.ergo --tokenizer tiny-retriever",
@@ -76,11 +78,6 @@ EXIT_CODES = (
     "Exit codes: 0 success; 1 failure; 2 wrong input or usage; 130 after Ctrl-C, and 128 + N after "
     "another signal N. Ctrl-C and SIGTERM keep the results so far."
 )
-
-
-def of(name: str) -> dict[str, Any]:
-    """What ``typer`` is told of a command: how its help looks, and its examples."""
-    return {"cls": HelpfulCommand, "epilog": "\n".join(EXAMPLES[name])}
 
 
 class HelpfulCommand(TyperCommand):
@@ -107,3 +104,8 @@ class HelpfulCommand(TyperCommand):
             with formatter.section("Examples"):
                 # As they are: a wrapped command could not be copied.
                 formatter.write("".join(f"  {line}\n" for line in self.epilog.splitlines()))
+
+
+def of(name: str, kind: type[HelpfulCommand] = HelpfulCommand) -> dict[str, Any]:
+    """The settings of a command for ``typer``: its class, and the examples of its help."""
+    return {"cls": kind, "epilog": "\n".join(EXAMPLES[name])}

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ergotext.commands.config_file import ConfigurableCommand, configurable
 from ergotext.commands.console import Output, place, report
 from ergotext.commands.help import of
 
@@ -35,7 +36,8 @@ SameColumns = Annotated[
 ]
 
 
-@index.command("build", **of("index build"))
+@index.command("build", **of("index build", ConfigurableCommand))
+@configurable
 def index_build(
     lines: LinesFile,
     output: Annotated[Path, typer.Option("-o", "--output", help="The index file to write.")],

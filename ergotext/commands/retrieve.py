@@ -59,47 +59,31 @@ def retrieve(
     load_index(index)
     # What is wrong was said before torch is imported, which takes seconds.
     with busy("starting"):
-        from ergotext.tasks.retrieval.calibration import UNFITTED
-        from ergotext.tasks.retrieval.loading import answers, opened
-        from ergotext.tasks.retrieval.lookahead.fitted import temperature_for
-        from ergotext.tasks.retrieval.lookahead.learned import lookahead_named
-        from ergotext.tasks.retrieval.lookahead.own import own_calibration
-        from ergotext.tasks.retrieval.notes import NAMELESS
+        from ergotext.tasks.retrieval.answering import Answerer
+        from ergotext.tasks.retrieval.loading import answers
 
-    retriever = opened(
+    answerer = Answerer.open(
         lm.model,
         index,
+        lookahead=search.lookahead.value,
         prompt=search.prompt,
         device=lm.device,
         dtype=lm.dtype.value,
         threads=lm.threads,
         decode=search.decode.value,
     )
-    ahead = lookahead_named(search.lookahead.value, lm.model, search.decode.value)
-    joint = (
-        ahead is not None
-        and retriever.triples
-        and not (search.anywhere or probability.model_probability)
-    )
-    calibration, notes = None, [NAMELESS] if retriever.nameless else []
-    if joint:
-        assert ahead is not None
-        calibration, warning = own_calibration(index, lm.model, ahead)
-        if warning is None and calibration is None and (warning := retriever.misfit(None, ahead)):
-            calibration = UNFITTED
-        if warning:
-            notes.insert(0, warning)
+    notes = answerer.notes(search.anywhere, probability.model_probability)
     found = answers(
-        retriever,
+        answerer.retriever,
         asked[: wanted.limit],
-        lookahead=ahead,
-        anywhere=search.anywhere,
+        **answerer.options(
+            anywhere=search.anywhere,
+            model_probability=probability.model_probability,
+            temperature=probability.temperature,
+        ),
         k=wanted.k,
         beams=search.beams,
         prefixes=probability.prefixes,
-        temperature=temperature_for(lm.model, probability.temperature, joint),
-        model_probability=probability.model_probability,
-        calibration=calibration,
         threshold=wanted.threshold,
         coverage=wanted.coverage,
         batch_size=wanted.batch_size,

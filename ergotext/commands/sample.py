@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
+from ergotext.commands.config_file import CONFIG_HELP, SHOW, SHOW_HELP
 from ergotext.commands.console import Interrupted, Output
 from ergotext.commands.groups import grouped
 from ergotext.commands.options import DtypeName, Threads
@@ -169,17 +170,8 @@ class SavedFiles:
 @grouped
 def sample(
     *,
-    config: Annotated[
-        Path | None, typer.Option(help="TOML file of options; flags override it.")
-    ] = None,
-    show_config: Annotated[
-        bool,
-        typer.Option(
-            "--show-config",
-            help="Print the settings of the run and where each comes from (flag, file, default), "
-            "and do nothing else.",
-        ),
-    ] = False,
+    config: Annotated[Path | None, typer.Option(help=CONFIG_HELP)] = None,
+    show_config: Annotated[bool, typer.Option(SHOW, help=SHOW_HELP)] = False,
     by: SamplerFlags,
     energy: EnergyFlags,
     run: RunFlags,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import copy
 from typing import Any
+from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor
@@ -72,7 +73,8 @@ class CausalLM:
         self.max_positions = _max_positions(model)
         self.precision = str(self.dtype).removeprefix("torch.")
         self._reader = self._read_by()
-        self._reduced: dict[str, CausalLM] = {}
+        self._reduced: WeakValueDictionary[str, CausalLM] = WeakValueDictionary()
+        """Held by those who use them, as they hold this one: what both have read goes with them."""
         self._whole: CausalLM | None = None
         """of a copy in lower precision, the model that it is a copy of"""
 
@@ -128,7 +130,8 @@ class CausalLM:
             raise InputError("give at least one token to read on from, such as the start token")
         ((start, *context),) = token_ids([ids], len(self.projection.weight))
         other = copy(self)
-        other.start_id, other.context, other._reduced = start, tuple(context), {}
+        other.start_id, other.context = start, tuple(context)
+        other._reduced = WeakValueDictionary()
         # It may have been trained, cast or moved in place since.
         other.model, other.projection = self.model.eval(), _projection(self.model)
         other.precision = str(other.dtype).removeprefix("torch.")
@@ -156,13 +159,15 @@ class CausalLM:
         taken = precision_of(name, self.device)
         if taken in ("float32", self.precision):
             return self
-        if taken not in self._reduced:
+        other = self._reduced.get(taken)
+        if other is None:
             other = copy(self)
             other.model, other.projection = reduced(self.model, self.projection, taken)
-            other.precision, other._reduced, other._whole = taken, {}, self
+            other.precision, other._whole = taken, self
+            other._reduced = WeakValueDictionary()
             other._reader = other._read_by(trusted=True)
             self._reduced[taken] = other
-        return self._reduced[taken]
+        return other
 
     def _read_by(self, trusted: bool = False) -> Reader:
         return Reader(

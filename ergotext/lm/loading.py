@@ -26,7 +26,7 @@ from ergotext.lm.masked import MaskedLM
 from ergotext.lm.seq2seq import Seq2SeqLM
 from ergotext.lm.sources import BUNDLED, KNOWN, Bundled, check_device, source_of
 from ergotext.lm.tokenizers.vocabulary import Vocabulary
-from ergotext.support.bars import busy
+from ergotext.support.bars import PATIENCE, busy
 from ergotext.support.suggestions import meant
 
 Dtype = Literal["float32", "bfloat16"]
@@ -82,7 +82,7 @@ def load(
     where = device_of(device)
     bundled = BUNDLED.get(name)
     source = source_of(name)
-    with busy(f"loading {Path(name).name}"):
+    with busy(f"loading {Path(name).name}", delay=PATIENCE):
         model, tokenizer, masked = _pretrained(source, name, DTYPES[dtype])
     torch.nn.Module.to(model, where)
     loaded: CausalLM | MaskedLM | Seq2SeqLM

@@ -94,8 +94,9 @@ class Pooled:
         """The same models in lower precision, where they have one."""
         if name not in self._reduced:
             others = [_reduced(one, name) for one in self.scorers]
-            same = all(a is b for a, b in zip(others, self.scorers, strict=True))
-            self._reduced[name] = self if same else Pooled(others)
+            if all(a is b for a, b in zip(others, self.scorers, strict=True)):
+                return self  # not kept: what holds itself is not freed when it is done with
+            self._reduced[name] = Pooled(others)
         return self._reduced[name]
 
     def decode(self, batch: TokenBatch) -> list[str]:

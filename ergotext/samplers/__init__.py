@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from ergotext.samplers.draws import SeededDraws as SeededDraws
     from ergotext.samplers.particle_chains.gibbs import ParticleGibbs as ParticleGibbs
     from ergotext.samplers.particle_chains.pimh import ParticleMetropolis as ParticleMetropolis
+    from ergotext.samplers.progress import Stage as Stage
     from ergotext.samplers.result import Result as Result
     from ergotext.samplers.run import Trace as Trace
     from ergotext.samplers.sampling import sample as sample
@@ -77,6 +78,7 @@ _HOME = {
     "Sampler": "base",
     "SeededDraws": "draws",
     "SimulatedAnnealing": "chains.annealing",
+    "Stage": "progress",
     "State": "base",
     "StochasticBeam": "search.stochastic_beam",
     "SuffixResampling": "chains.independence",
@@ -111,6 +113,7 @@ __all__ = [
     "Sampler",
     "SeededDraws",
     "SimulatedAnnealing",
+    "Stage",
     "State",
     "StochasticBeam",
     "SuffixResampling",

@@ -1,9 +1,10 @@
-"""Show on a terminal how far a run is, and the best text so far."""
+"""Show how far a run is, and the best text so far: on a terminal, or to a function."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, Self, runtime_checkable
+from dataclasses import dataclass
+from typing import Protocol, Self, TypeAlias, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -16,6 +17,34 @@ from ergotext.support.words import as_line
 Watch = Callable[[TokenBatch, Tensor, Tensor], None]
 """Is given all texts so far, a number for each (float64 [B], the greatest for the best, -inf for a
 dead one), and which are still open (bool [B])."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """How far a run is.
+
+    Parameters
+    ----------
+    done, total : int
+        Steps or tokens; there may be fewer in the end.
+    unit : str
+        What they are.
+    text : str
+        The best so far; empty if there is none.
+    whole : bool
+        Whether this text is finished.
+    """
+
+    done: int
+    total: int
+    unit: str
+    text: str
+    whole: bool
+
+
+Progress: TypeAlias = bool | Callable[[Stage], None]
+"""Whether to show how far a run is, or a function that is told instead after each step. What it
+raises ends the run."""
 LEAST_SECONDS = 0.1
 """Between two looks of the line."""
 _LINE = "{n_fmt}/{total_fmt} {unit}s [{elapsed}<{remaining}]{postfix}"
@@ -29,7 +58,7 @@ class Watched(Protocol):
 
 
 class Bar:
-    """A line on stderr, if that is a terminal; it is erased at the end.
+    """A line on stderr, if that is a terminal, erased at the end; or calls of a function.
 
     Parameters
     ----------
@@ -39,8 +68,8 @@ class Bar:
         Steps.
     unit : str
         What a step is.
-    progress : bool
-        Whether to show anything.
+    progress : bool or callable
+        Whether to show anything, or what is told instead (``Progress``).
     initial : int
         Steps that are done.
     """
@@ -50,15 +79,17 @@ class Bar:
         scorer: NextTokenScorer | None,
         total: int,
         unit: str,
-        progress: bool = True,
+        progress: Progress = True,
         initial: int = 0,
     ) -> None:
         self._scorer = scorer
+        self._tell = progress if callable(progress) else None
+        self._done, self._total, self._unit = initial, total, unit
         self._bar = bar(
             total=total,
             initial=initial,
             unit=unit,
-            progress=progress,
+            progress=progress is True,
             leave=False,
             mininterval=LEAST_SECONDS,
             dynamic_ncols=True,
@@ -77,15 +108,18 @@ class Bar:
 
     def show(self, steps: int, texts: TokenBatch, merit: Tensor, open_: Tensor) -> None:
         """So many steps more, and the best of these texts: a whole one if there is any."""
-        if self._bar.disable:
+        self._done += steps
+        if self._bar.disable and self._tell is None:
             return
-        best = _best(merit, open_)
+        best, text, whole = _best(merit, open_), "", False
         if best is not None and self._scorer is not None:
             text = self._scorer.decode(texts.select(torch.tensor([best])))[0]
-            more = "…" if bool(open_[best]) else ""
+            whole = not bool(open_[best])
             # Nothing in a text may drive the terminal, or break the line.
-            self._bar.set_postfix_str(as_line(text) + more, refresh=False)
+            self._bar.set_postfix_str(as_line(text) + "…" * (not whole), refresh=False)
         self._bar.update(steps)
+        if self._tell is not None:
+            self._tell(Stage(self._done, self._total, self._unit, text.strip(), whole))
 
     def watch(self, texts: TokenBatch, merit: Tensor, open_: Tensor) -> None:
         """One step more (``Watch``)."""

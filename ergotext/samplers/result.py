@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, overload
 
 from torch import Tensor
 
@@ -65,9 +65,15 @@ class Result:
         return (self.steps + 1 - self.warm_up) * self.chains
 
     def __iter__(self) -> Iterator[Sample]:
-        return map(self.__getitem__, range(len(self)))
+        return (self[k] for k in range(len(self)))
 
-    def __getitem__(self, at: int) -> Sample:
+    @overload
+    def __getitem__(self, at: int) -> Sample: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Sample]: ...
+    def __getitem__(self, at: int | slice) -> Sample | list[Sample]:
+        if isinstance(at, slice):
+            return [self[k] for k in range(len(self))[at]]
         step, chain = divmod(range(len(self))[at], self.chains)
         return self._sample((self.warm_up + step, chain))
 

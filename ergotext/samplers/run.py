@@ -14,7 +14,7 @@ from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import NextTokenScorer
 from ergotext.samplers.base import Info, Sampler, State
 from ergotext.samplers.draws import Draws
-from ergotext.samplers.progress import Bar
+from ergotext.samplers.progress import Bar, Progress
 
 AT_END = 0.1
 """Share of a time limit in which a schedule is at its end."""
@@ -84,7 +84,7 @@ def run(
     state: State,
     steps: int,
     max_seconds: float | None = None,
-    progress: bool = True,
+    progress: Progress = True,
 ) -> tuple[Trace, str]:
     """Step a sampler on from ``state``: its trace, and why it ended (``proceed``)."""
     begun = Run.start(state)
@@ -98,15 +98,16 @@ def proceed(
     draws: Draws,
     steps: int,
     max_seconds: float | None = None,
-    progress: bool = True,
+    progress: Progress = True,
     pauses: Pauses | None = None,
     scorer: NextTokenScorer | None = None,
 ) -> str:
     """Continue a run until it has ``steps`` steps; Ctrl-C ends it early with the results so far.
 
     Returns why it ended: ``steps``, ``time``, ``interrupt``, or what a pause said. Progress goes to
-    stderr, and only where that is a terminal. Under a time limit that the steps would outlast, the
-    state's step count follows the clock, so that the last step in time is the last of a schedule.
+    stderr, and only where that is a terminal, or to a function. Under a time limit that the steps
+    would outlast, the state's step count follows the clock, so that the last step in time is the
+    last of a schedule.
 
     Parameters
     ----------

@@ -23,7 +23,7 @@ from ergotext.samplers.options import (
     plain,
     refused,
 )
-from ergotext.samplers.progress import Bar, Watched
+from ergotext.samplers.progress import Bar, Progress, Watched
 from ergotext.samplers.registry import Registered, name_of, registered, sampler_named
 from ergotext.samplers.result import Result
 from ergotext.samplers.run import Pauses, Run, proceed
@@ -53,7 +53,7 @@ def sample(
     every: int = EVERY,
     resume: bool = False,
     settings: Mapping[str, Any] | None = None,
-    progress: bool = True,
+    progress: Progress = True,
     **options: Any,
 ) -> Result | WeightedResult:
     """Run a sampler over an energy.
@@ -91,9 +91,10 @@ def sample(
         Continue from the checkpoint, if there is one. Steps and seconds count from the beginning.
     settings : mapping, optional
         Other settings to record with the run, JSON; they must be the same on resumption.
-    progress : bool
+    progress : bool or callable
         Show how far the run is, with its best text so far (chains and smc) or the time it has
-        taken, on stderr if that is a terminal, and in a notebook.
+        taken, on stderr if that is a terminal, and in a notebook. A function is called with a
+        ``samplers.Stage`` instead, after each step of chains and each token of smc.
     **options
         Of the sampler: ``temperature`` (mh); ``hot``, ``cold`` (annealing).
 
@@ -162,7 +163,7 @@ def _chains(
     made_of: Mapping[str, Any],
     initial: TokenBatch | None,
     file: Path | None,
-    progress: bool,
+    progress: Progress,
 ) -> Result:
     draws = SeededDraws(made_of["seed"])
     run = _begun(energy, sampler, draws, budget.chains, initial)
@@ -203,7 +204,7 @@ def _begun(
 
 
 def _weighted(
-    energy: Energy, sampler: WeightedSampler, made_of: Mapping[str, Any], progress: bool
+    energy: Energy, sampler: WeightedSampler, made_of: Mapping[str, Any], progress: Progress
 ) -> WeightedResult:
     with ExitStack() as shown:
         if isinstance(sampler, Watched):
@@ -211,7 +212,7 @@ def _weighted(
             sampler.watch = shown.enter_context(line).watch
         else:  # of these nobody knows how far they are
             draws = counted(made_of["n"], "draw")
-            shown.enter_context(busy(f"{made_of['sampler']}, {draws}", progress))
+            shown.enter_context(busy(f"{made_of['sampler']}, {draws}", progress is True))
         began = time.monotonic()
         energy.forget()
         samples = sampler.draw(SeededDraws(made_of["seed"]), made_of["n"])

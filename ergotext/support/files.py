@@ -53,6 +53,8 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
         The file cannot be written or replaced. What was there before is untouched.
     """
     path = Path(os.path.realpath(path))
+    if not path.name:  # the root, where no file of another name can stand beside it
+        raise IsADirectoryError(EISDIR, os.strerror(EISDIR), str(path))
     sweep(path.parent)
     part = path.with_name(f"{_BEGIN}{uuid4().hex}{_END}")
     try:
@@ -71,9 +73,22 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Put a UTF-8 text in the place of a file; as ``replacing``."""
+    """Put a UTF-8 text in the place of a file; as ``replacing``.
+
+    Raises
+    ------
+    InputError
+        The text holds half a surrogate pair, as arguments do that were not UTF-8.
+    """
+    try:
+        data = text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"cannot write {path}: it would hold {text[error.start]!a}, which is no character; "
+            "give options and the names of files in UTF-8"
+        ) from None
     with replacing(path) as part:
-        part.write_text(text, encoding="utf-8")
+        part.write_bytes(data)
 
 
 def sweep(folder: Path, pattern: str = f"{_BEGIN}*{_END}") -> None:

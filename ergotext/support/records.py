@@ -97,8 +97,8 @@ def sentence(error: ValidationError, names: Iterable[str]) -> str:
     if kind == "literal_error":
         return f"{name} must be one of {about['expected']}, got {given!r:.60}"
     # Where a value may be of several kinds, there is an error for each.
-    wanted = dict.fromkeys(_wanted(one) for one in every if one["loc"][:1] == first["loc"][:1])
-    return f"{name} must be {' or '.join(wanted)}, got {given!r:.60}"
+    kinds = dict.fromkeys(wanted(one) for one in every if one["loc"][:1] == first["loc"][:1])
+    return f"{name} must be {' or '.join(kinds)}, got {given!r:.60}"
 
 
 def reason(error: ValidationError) -> str:
@@ -106,10 +106,11 @@ def reason(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     if first["type"] == "value_error":
         return str(first["ctx"]["error"]).rstrip(".")
-    return f"must be {_wanted(first)}, got {first['input']!r:.60}"
+    return f"must be {wanted(first)}, got {first['input']!r:.60}"
 
 
-def _wanted(error: Any) -> str:
+def wanted(error: Any) -> str:
+    """What a value should be of which pydantic says that it is not: ``at least 1``."""
     limits = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
     for key, words in limits.items():
         if key in (about := error.get("ctx", {})):

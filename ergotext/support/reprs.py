@@ -121,15 +121,18 @@ class Listing:
 
     def html(self) -> str:
         """For a notebook; every text is escaped."""
+        sides = [*["right"] * (len(self.columns) - 1), "left"]
         cells = [
             "".join(
-                f'<td style="text-align: {"left" if n == len(row) - 1 else "right"}">'
-                f"{escape(cut(cell, WIDEST))}</td>"
-                for n, cell in enumerate(row)
+                f'<td style="text-align: {side}">{escape(cut(cell, WIDEST))}</td>'
+                for cell, side in zip(row, sides, strict=True)
             )
             for row in self.rows
         ]
-        names = "".join(f"<th>{escape(name)}</th>" for name in self.columns)
+        names = "".join(
+            f'<th style="text-align: {side}">{escape(name)}</th>'
+            for name, side in zip(self.columns, sides, strict=True)
+        )
         body = "".join(f"<tr>{row}</tr>" for row in cells)
         table = f"<table><thead><tr>{names}</tr></thead><tbody>{body}</tbody></table>"
         rest = f"<p>{self._rest}</p>" if self.more else ""

@@ -123,12 +123,20 @@ def shown(path: Path | None, flags: Mapping[str, Any], merged: Mapping[str, Any]
     """
     given = _names({name: value for name, value in flags.items() if value is not None})
     told = _names({} if path is None else _load(path))
-    sources: dict[str, list[str]] = {}
-    for name in _names(merged):
-        source = "the command line" if name in given else str(path) if name in told else "defaults"
-        sources.setdefault(source, []).append(name)
-    lines = [f"# {printable(source)}: {', '.join(names)}" for source, names in sources.items()]
-    return "\n".join([*lines, "", as_toml(merged)])
+    sources = {
+        name: "the command line" if name in given else str(path) if name in told else "defaults"
+        for name in _names(merged)
+    }
+    return with_sources(sources, merged)
+
+
+def with_sources(sources: Mapping[str, str], tables: Mapping[str, Any]) -> str:
+    """Settings as a file would hold them, after lines that say where each name comes from."""
+    grouped: dict[str, list[str]] = {}
+    for name, source in sources.items():
+        grouped.setdefault(source, []).append(name)
+    lines = [f"# {printable(source)}: {', '.join(names)}" for source, names in grouped.items()]
+    return "\n".join([*lines, "", as_toml(tables)])
 
 
 def _names(tables: Mapping[str, Any]) -> list[str]:

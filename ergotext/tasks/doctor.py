@@ -176,8 +176,11 @@ def _sizes(path: Path) -> Iterator[int]:
 
 def _writable(path: Path) -> bool:
     """Whether files can be made there, or in the nearest folder above that exists."""
-    there = next(one for one in (path, *path.parents) if one.exists())
-    return there.is_dir() and os.access(there, os.W_OK)
+    try:
+        there = next(one for one in (path, *path.parents) if one.exists())
+        return there.is_dir() and os.access(there, os.W_OK)
+    except PermissionError:  # a folder above may not be entered
+        return False
 
 
 def _line(folder: Folder) -> str:

@@ -12,6 +12,7 @@ from ergotext.lm.energies.keywords import keywords
 from ergotext.lm.energies.matches import matches, pieces_of
 from ergotext.lm.energies.term import Sum, Term
 from ergotext.lm.energies.terms import custom, fluency, length, pseudo_likelihood
+from ergotext.lm.index_keys import keys_of
 from ergotext.lm.loading import load
 from ergotext.lm.masked import MaskedLM
 from ergotext.support.plugins import own
@@ -50,7 +51,8 @@ def energy_of(terms: Mapping[str, Any], lm: CausalLM, context: str = "") -> Sum:
     if "regex" in terms:
         made.append(matches(terms["regex"]))
     if "json_schema" in terms:
-        made.append(matches(json_schema(schema_of(terms["json_schema"]), pieces_of(lm))))
+        schema = schema_of(terms["json_schema"])
+        made.append(matches(json_schema(schema, pieces_of(lm), keys=keys_of)))
     if "masked" in terms:
         made.append(_masked(terms["masked"]))
     made += [_own(place) for place in terms.get("custom", [])]

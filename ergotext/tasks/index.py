@@ -13,13 +13,13 @@ from ergotext.errors import InputError
 from ergotext.lm.trie.file import load, save, state_of, verify
 from ergotext.lm.trie.header import IndexFile, IndexFileError
 from ergotext.lm.trie.lines import Lines, build_from_lines
+from ergotext.lm.trie.opening import named, opened
 from ergotext.lm.trie.schema import TRIPLES, Schema, schema_of
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.lm.trie.update import add_lines, remove_lines
 from ergotext.support.words import counted
 from ergotext.tasks.index_lock import changing
 from ergotext.tasks.key_warnings import key_warnings
-from ergotext.tasks.lookup import named, opened
 
 
 @dataclass(frozen=True)

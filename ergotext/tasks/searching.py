@@ -16,6 +16,7 @@ from ergotext.lm.energies.term import Sum, Term
 from ergotext.lm.energies.terms import Fluency
 from ergotext.lm.pooled import Pooled
 from ergotext.lm.twist import Hazards
+from ergotext.samplers.progress import Progress
 from ergotext.samplers.result import Result
 from ergotext.samplers.sampling import sample
 from ergotext.samplers.target import Target
@@ -36,7 +37,7 @@ def grown(
     max_length: int,
     *,
     asked: bool = False,
-    progress: bool = True,
+    progress: Progress = True,
     **options: Any,
 ) -> WeightedResult:
     """Texts grown by smc towards p^power under a constraint, with their own energies.
@@ -90,7 +91,7 @@ def answers(
     *,
     beside: Sequence[Term] = (),
     nothing: str = "did what was asked",
-    progress: bool = True,
+    progress: Progress = True,
 ) -> WeightedResult:
     """Texts that are likely after a request and after the context, with the energy of both.
 
@@ -179,7 +180,7 @@ def chained(
     max_length: int,
     *,
     initial: TokenBatch | None = None,
-    progress: bool = True,
+    progress: Progress = True,
     **options: Any,
 ) -> Result:
     """The chains of a budget, run over an energy with options of the sampler.

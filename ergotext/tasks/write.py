@@ -11,6 +11,7 @@ from ergotext.lm.energies.term import Term
 from ergotext.lm.energies.terms import Fluency, fluency, length
 from ergotext.lm.text_scorer import TextScorer
 from ergotext.samplers.options import check_window
+from ergotext.samplers.progress import Progress
 from ergotext.samplers.result import Result
 from ergotext.samplers.weighted.result import WeightedResult
 from ergotext.samplers.weighted.samples import ZeroWeightError
@@ -33,7 +34,7 @@ def write(
     demands: Demands | None = None,
     *,
     context: str | None = None,
-    progress: bool = True,
+    progress: Progress = True,
 ) -> Result | WeightedResult:
     """Look for fluent sentences in which every keyword occurs verbatim.
 
@@ -51,6 +52,8 @@ def write(
     demands : Demands, optional
     context : str, optional
         Text to condition on; by default a plain sentence, "" for none.
+    progress : bool or callable
+        As of ``et.sample``.
 
     Returns
     -------
@@ -75,7 +78,7 @@ def write_all(
     demands: Demands | None = None,
     *,
     context: str | None = None,
-    progress: bool = True,
+    progress: Progress = True,
 ) -> Iterator[Result | WeightedResult | ZeroWeightError]:
     """``write`` for several keyword sets; all are checked before time is spent on the first.
 
@@ -120,6 +123,7 @@ def problem_of(
     if not budget.grows:
         mean, most = demands.lengths_of_edits()
         problem = Problem(fluent, demanded, length(mean), most)
+        check_window(fluent, most)
     else:
         window = demands.words_between
         usual = max(GROWN, needed + MORE)
@@ -127,8 +131,8 @@ def problem_of(
             usual = max(needed + MORE, 4 + round(TOKENS_A_WORD * window[1]))
         most = usual if demands.max_length is None else demands.max_length
         problem = Problem(fluent, demanded, None, most)
+        check_window(fluent, most)  # before an automaton of words that are too long is made
         needed = int(demanded.automaton.least(demanded.automaton.start(1))[0])
-    check_window(fluent, problem.max_length)
     if needed > problem.max_length:
         raise InputError(
             f"the keywords alone take {needed} tokens, but the maximum length is "
@@ -137,7 +141,7 @@ def problem_of(
     return problem
 
 
-def _edited(problem: Problem, budget: Budget, progress: bool) -> Result:
+def _edited(problem: Problem, budget: Budget, progress: Progress) -> Result:
     assert problem.prior is not None
     energy = problem.fluent + problem.demanded + problem.prior
     return chained(energy, budget, problem.max_length, progress=progress)
@@ -149,7 +153,7 @@ def _grown(
     context: str,
     budget: Budget,
     demands: Demands,
-    progress: bool,
+    progress: Progress,
 ) -> WeightedResult:
     """Texts drawn as answers to a request, weighed by the energy."""
     most, demanded = problem.max_length, problem.demanded

@@ -137,6 +137,13 @@ def test_places_that_cannot_be_written(tmp_path: Path, kind: str) -> None:
     assert (tmp_path / "loop").is_symlink()
 
 
+def test_what_is_no_character_is_written_by_its_code(tmp_path: Path) -> None:
+    output = Output(tmp_path / "out")
+    with output:
+        output("a\udcff")
+    assert (tmp_path / "out").read_text() == "a\\udcff\n"
+
+
 def test_a_name_that_no_file_has() -> None:
     with pytest.raises(typer.BadParameter, match="NUL"):
         Output(Path("a\0b"))

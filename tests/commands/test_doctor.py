@@ -88,6 +88,18 @@ def test_what_is_missing_and_broken(folders, capsys, monkeypatch) -> None:
     assert "is not writable; set ERGOTEXT_CACHE" in text and "all well" not in text
 
 
+def test_a_cache_below_a_folder_that_may_not_be_entered(folders, monkeypatch) -> None:
+    """As ``Path.exists`` has it for a user who is not root."""
+
+    def exists(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "exists", exists)
+        assert not doctor._writable(folders / "none" / "cache")
+    assert doctor._writable(folders / "none" / "cache")
+
+
 def test_a_copy_that_is_not_installed_is_looked_at(folders, monkeypatch) -> None:
     real = doctor.version_of
     monkeypatch.setattr(doctor, "version_of", lambda n: None if n == "ergotext" else real(n))

@@ -114,3 +114,34 @@ def test_estimates_and_warnings(capsys, small) -> None:
 def test_what_is_wrong_is_said(capsys, small, more, message) -> None:
     code, out, err = call(capsys, "x", *more, *small)
     assert code in (1, 2) and out == "" and message in err and err.count("\n") == 1
+
+
+def test_a_form_with_keys_of_an_index(capsys, small, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "names.txt").write_text("the sun\na dog\n", encoding="utf-8")
+    assert main(["index", "build", "names.txt", "-o", "names.ergo", "--columns", "key"]) == 0
+    (tmp_path / "g.lark").write_text('start: "It is " %index "names.ergo" "."', encoding="utf-8")
+    schema = json.dumps({"type": "string", "x-index": "names.ergo"})
+    capsys.readouterr()
+    for constraint in (["--schema", schema], ["--grammar", "g.lark"]):
+        code, out, _ = call(capsys, "x", *constraint, "--json", "-n", "2", *small)
+        values = {json.loads(line)["value"] for line in out.splitlines()}
+        assert code == 0 and {v.removeprefix("It is ").rstrip(".") for v in values} == {
+            "the sun", "a dog"
+        }  # fmt: skip
+    before = (tmp_path / "names.ergo").read_bytes()
+    code, _, err = call(capsys, "x", "--schema", schema, "-o", "names.ergo", *small)
+    assert code == 2 and "also an input" in err and (tmp_path / "names.ergo").read_bytes() == before
+    code, _, err = call(capsys, "x", "--schema", '{"x-index": "none"}', *small)
+    assert code == 2 and err.startswith("ergotext: cannot read the index none (No such file")
+    assert err.count("\n") == 1
+
+
+def test_progress_of_several_prompts(capsys, small, monkeypatch) -> None:
+    """A bar counts prompts on a terminal, and results stand in lines of their own."""
+    given = io.TextIOWrapper(io.BytesIO(b"It is\nThe sun is\n"))
+    monkeypatch.setattr(sys, "stdin", given)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    code, out, err = call(capsys, "-", "--choice", " on", "--choice", " no", *small)
+    assert code == 0 and out.count("(proven to be the most probable)\n") == 2
+    assert "generating: 100%" in err and "2/2" in err

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ergotext.cli import main
-from ergotext.tasks.retrieval.lookahead import own
+from ergotext.tasks.retrieval import answering
 from tests.tiny_t5 import saved
 
 KB = "苹果（水果）\t产地\t山东\n苹果\t颜色\t红\n苹果\t颜色\t绿\n香蕉\t产地\t海南\n"
@@ -164,7 +164,7 @@ def test_bad_input_is_told_in_a_line(capsys, folder: Path, arguments, message: s
 def test_notes_are_of_answers_and_an_error_stands_alone(
     capsys, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(own, "own_calibration", lambda *_: (None, "of another model"))
+    monkeypatch.setattr(answering, "own_calibration", lambda *_: (None, "of another model"))
     code, _, err = call(capsys, folder, "苹果什么颜色？")
     assert code == 0 and err.splitlines() == ["of another model"]
     code, _, err = call(capsys, folder, "-k", 3, "--beams", 2, "苹果什么颜色？")

@@ -50,13 +50,15 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "train": (
         ["train", "none", "--dev", "q.jsonl", "-i", "kb.ergo", "-o", "m"], "the questions none"
     ),
-    "look-ahead": (
-        ["train-lookahead", "q.jsonl", "--dev", "none", "-i", "kb.ergo", "-o", "m"],
-        "the questions none",
+    "dev": (
+        ["train", "q.jsonl", "--dev", "none", "-i", "kb.ergo", "-o", "m"], "the questions none"
+    ),
+    "synonyms": (
+        ["train", "q.jsonl", "--synonyms", "none", "-i", "kb.ergo", "-o", "m"], "synonyms none"
     ),
     "diagnose": (["diagnose", "./none"], "the folder ./none does not exist"),
-    "no constraint": (["generate", "x"], "give one of schema, regex, choices, grammar, trie"),
-    "constraints": (["generate", "x", "--regex", "a", "--choice", "b"], "regex and choices"),
+    "no constraint": (["generate", "x"], "give one of --schema, --regex, --choice, "),
+    "constraints": (["generate", "x", "--regex", "a", "--choice", "b"], "got --regex and --choice"),
     "impossible": (["generate", "x", "--schema", '{"enum": []}'], "no value satisfies the schema"),
     "bad grammar": (["generate", "x", "--grammar", "kb.tsv"], "the grammar cannot be read"),
     "keys": (["generate", "x", "--index", "none.ergo"], "cannot read the index none.ergo"),

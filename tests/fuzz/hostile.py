@@ -55,6 +55,19 @@ REGEXES = [
 ]  # fmt: skip
 regexes = st.one_of(st.sampled_from(REGEXES), st.text("ab()[]{}|*+?.^$\\-,0123&", max_size=8))
 
+GRAMMARS = [
+    "", "start", "start:", 'start: "a"', "start: /[ab]+/", 'start: %index "kb.ergo"',
+    "start: %index",
+    'start: "is " %index "kb.ergo" "."', 'start: %index "none"', 'start: %index ""',
+    'start: %index "',
+    'start: K\nK: %index "kb.ergo"', 'start: (%index "kb.ergo")+', 'start: %index "/"', "\x00",
+    'start: %index "\\u0000"', 'start: %index "memory:1"', "start: start", 'start: start "a" | ""',
+    "start: <s>", "%llguidance {}", "start: %json {}", 'start: %index "g.lark"',
+    "start: <[slot 0]>",
+    'start: %index "\\ud800"', "start: " + "(" * 500,
+]  # fmt: skip
+grammars = st.one_of(st.sampled_from(GRAMMARS), texts)
+
 ODD_JSON: list[Any] = [
     None, True, False, -1, 0, 1, 2.5, 10**23, 10**400, 1e308, "", "x", "\ud800", "\x00", [], {},
     [[]],
@@ -73,7 +86,7 @@ KEYWORDS = [
     "allOf",
     "anyOf", "oneOf", "not", "$ref", "$defs", "additionalProperties", "patternProperties",
     "propertyNames", "minProperties", "maxProperties", "x-guidance", "if", "then", "prefixItems",
-    "uniqueItems", "contains", "dependentRequired", "title", "$schema",
+    "uniqueItems", "contains", "dependentRequired", "title", "$schema", "x-index",
 ]  # fmt: skip
 DEEP = 2000
 RAW_JSON = [
@@ -99,6 +112,9 @@ schemas = st.one_of(
         '{"type": "integer"}', '{"enum": [1, "a", null]}', '{"type": "string", "maxLength": 3}',
         '{"type": "object", "properties": {"a": {"type": "boolean"}}, "required": ["a"]}',
         '{"type": "array", "items": {"const": 1}, "maxItems": 2}',
+        '{"x-index": "kb.ergo"}', '{"x-index": "none"}', '{"x-index": "s.json"}', '{"x-index": ""}',
+        '{"type": "array", "items": {"x-index": "kb.ergo"}, "maxItems": 2}',
+        '{"x-index": "\\u0000"}',
         '{"minLength": 1000000, "type": "string"}', '{"$ref": "#"}', '{"const": ' + "9" * 23 + "}",
     ]),
 )  # fmt: skip

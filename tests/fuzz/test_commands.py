@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -122,6 +124,37 @@ def test_constraints(schema: str, regex: str | None, keyword: str | None, sample
     )
 
 
+CONSTRAINTS = st.one_of(
+    st.tuples(st.just("--schema"), h.schemas | h.paths | st.just("s.json")),
+    st.tuples(st.just("--regex"), h.regexes), st.tuples(st.just("--choice"), h.words),
+    st.tuples(st.just("--grammar"), h.paths | st.just("g.lark")),
+    st.tuples(st.just("-i"), h.paths | st.just("kb.ergo")),
+)  # fmt: skip
+
+
+@given(
+    prompt=h.texts, constraint=CONSTRAINTS, grammar=h.as_file(h.grammars), data=st.data(),
+    schema=h.as_file(h.schemas), stdin=h.as_file(h.texts),
+    times=st.sampled_from([1, 1, 1, 1, 2, 0]),
+    more=options(n=h.small, method=st.sampled_from(["best", "sample", ""]), seed=h.numbers,
+                 max_tokens=h.small, chat=None, end=st.sampled_from(["token", "line", "x"]),
+                 whitespace=None, alternatives=None, beams=h.small, particles=h.small, json=None,
+                 o=h.paths | st.just("kb.ergo"), **MODEL),
+)  # fmt: skip
+@examples()
+def test_generate(
+    prompt: str, constraint, grammar: bytes, data, schema: bytes, stdin: bytes, times, more, good
+) -> None:
+    index = good["plain.ergo"]
+    if data.draw(st.booleans()):
+        index = data.draw(h.mutated(index))
+    small = ["--model", "tiny-causal", "--beams", "2", "--max-tokens", "8"]
+    files = {"kb.ergo": index, "g.lark": grammar, "s.json": schema}
+    read = b"kb.ergo" in schema + grammar or constraint == ("-i", "kb.ergo")
+    may = [] if read else ["kb.ergo"]  # a file like any other, where it is no index of the run
+    run(["generate", *small, *times * constraint, *more, "--", prompt], files, stdin, may=may)
+
+
 @given(
     passage=h.as_file(h.texts), place=st.just("passage") | h.paths, question=h.texts,
     more=options(k=h.numbers, beams=h.small, prompt=h.texts, json=None, o=h.paths,
@@ -213,23 +246,71 @@ def test_index_looks(data, command: str, prefix: str, target: str, more, good) -
 
 
 @given(
-    asked=h.as_file(h.json_lines), templates=h.as_file(h.tables), command=st.sampled_from(
-        ["train", "train-lookahead"]), data=st.data(),
+    asked=h.as_file(h.json_lines), templates=h.as_file(h.tables), data=st.data(),
+    start=st.sampled_from(["new", "tiny-retriever"]),
     more=options(steps=st.just("1"), batch_size=h.small, learning_rate=h.numbers, seed=h.numbers,
                  templated=h.numbers, every=h.numbers, resume=None, start=h.models,
-                 o=h.paths, i=h.paths, device=h.texts, threads=h.numbers, x=h.texts),
+                 lookahead_learning_rate=h.numbers, patience=h.numbers, minutes=h.numbers,
+                 only=h.words, o=h.paths, i=h.paths, device=h.texts, threads=h.numbers,
+                 synonyms=h.paths, x=h.texts),
 )  # fmt: skip
-@examples()
-def test_train(asked: bytes, templates: bytes, command: str, data, more, good) -> None:
+@examples(0.4)
+def test_train(asked: bytes, templates: bytes, start: str, data, more, good) -> None:
     # Often good ones, or nothing but the reading of files would be tried.
-    either = st.sampled_from([asked, ASKED.encode()])
+    two = ASKED + ASKED.replace("How many", "And how many").replace('"id": 0', '"id": 1')
+    either = st.sampled_from([asked, two.encode()])
     files = {"questions.jsonl": data.draw(either), "dev.jsonl": data.draw(either),
              "templates.tsv": data.draw(st.sampled_from([templates, TEMPLATES.encode()])),
              "kb.ergo": good["kb.ergo"]}  # fmt: skip
     small = ["-i", "kb.ergo", "-o", "made", "--dev", "dev.jsonl", "--templates", "templates.tsv",
-             "--steps", "1", "--batch-size", "1", "--width", "8"]  # fmt: skip
-    small += ["--layers", "1", "--dev-limit", "1"] if command == "train" else []
-    run([command, *small, *more, "--", "questions.jsonl"], files)
+             "--start", start, "--steps", "1", "--lookahead-steps", "1", "--batch-size", "1",
+             "--width", "8", "--lookahead-width", "8", "--layers", "1",
+             "--dev-limit", "1"]  # fmt: skip
+    small += data.draw(st.sampled_from([[], ["--only", "model"], ["--only", "lookahead"]]))
+    run(["train", *small, *more, "--", "questions.jsonl"], files)
+
+
+FROM_FILES = [
+    "write", "infill", "paraphrase", "generate", "retrieve", "evaluate", "calibrate", "train",
+    "read", "diagnose", "index build",
+]  # fmt: skip
+NAMES = ["n", "k", "json", "words", "without", "index", "templates", "output", "strict", *h.TOML]
+
+
+@given(
+    command=st.sampled_from(FROM_FILES),
+    file=h.as_file(
+        h.settings
+        | st.lists(st.tuples(st.sampled_from(NAMES), h.literals), max_size=3).map(
+            lambda lines: "\n".join(f"{name} = {value}" for name, value in lines)
+        )
+    ),
+    more=options(n=h.numbers, model=h.models, config=h.paths),
+)
+@examples()
+def test_files_of_options(command: str, file: bytes, more: list[str]) -> None:
+    arguments = [*command.split(), "--config", "run.toml", *more, "--show-config"]
+    run(arguments, {"run.toml": file})
+
+
+@pytest.fixture(scope="module")
+def taken() -> Iterator[str]:
+    """A port that nobody else can have, so that no server ever starts."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        yield str(other.getsockname()[1])
+
+
+@given(
+    data=st.data(), token=h.as_file(h.texts),
+    more=options(retriever=h.models, host=h.texts | st.just("localhost"), queue=h.numbers,
+                 token_file=h.paths | st.just("token"), max_seconds=h.numbers, i=h.paths,
+                 **MODEL),
+)  # fmt: skip
+@examples(0.5)
+def test_serve(data, token: bytes, more: list[str], good, taken: str) -> None:
+    index = data.draw(h.mutated(good["kb.ergo"]) | st.just(good["kb.ergo"]))
+    small = ["--model", "tiny-causal", "-i", "kb.ergo", *more, "--port", taken]
+    run(["serve", *small], {"kb.ergo": index, "token": token})
 
 
 MOONS = ["How many moons has Mars?"]

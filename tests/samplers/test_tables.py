@@ -88,6 +88,8 @@ def test_energies_are_shown_once_they_are_known(weighted) -> None:
 def test_lengths_and_places(chains, weighted) -> None:
     assert len(weighted) == len(weighted.samples) == len(list(weighted))
     assert weighted[-1] == weighted.all()[-1]
+    assert weighted[1:3] == [weighted[1], weighted[2]] and weighted[5000:] == []
+    assert chains[:2] == [chains[0], chains[1]]
     assert len(chains) == (12 - 6) * 3 and len(list(chains)) == 18
     assert (chains[0].step, chains[0].chain) == (6, 0) and (chains[-1].step, chains[-1].chain) == (
         11,

@@ -64,8 +64,8 @@ def test_where_progress_shows(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        ("disable=None if progress else True", "disable=None"),
-        ("disable=None if progress else True", "disable=not progress"),
+        ("disable=off or None", "disable=None"),
+        ("disable=off or None", "disable=off"),
         ("disable=not progress", "disable=None"),
         ('return hasattr(found, "kernel")', "return found is not None"),
         ("leave=False, ", ""),
@@ -75,6 +75,14 @@ def test_faults_are_seen(monkeypatch: pytest.MonkeyPatch, change: tuple[str, str
     faulty = load_with_fault("support.bars", change)
     with pytest.raises(AssertionError):
         check(monkeypatch, faulty)
+
+
+def test_a_closed_stderr_is_written_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    with bars.bar(total=1) as line:
+        line.update()
+    with bars.busy("waiting"):
+        pass
 
 
 def test_a_busy_line_tells_the_time_and_ends_with_its_work(monkeypatch) -> None:
@@ -87,6 +95,44 @@ def test_a_busy_line_tells_the_time_and_ends_with_its_work(monkeypatch) -> None:
     assert "counting [00:00]" in shown and "counting [00:01]" in shown
     time.sleep(0.05)
     assert stream.getvalue() == shown, "nothing ticks on"
+
+
+def check_patience(monkeypatch: pytest.MonkeyPatch, module: ModuleType) -> None:
+    """Nothing before the delay is over; then the time between steps too; nothing in the end."""
+    monkeypatch.setattr(module, "TICK", 0.01)
+    stream = Stream(True)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", stream)
+        with module.ticking(total=2, desc="two steps", delay=0.3) as line:
+            line.update()
+            time.sleep(0.1)
+            assert stream.getvalue() == ""
+            time.sleep(0.4)
+            assert "two steps:  50%" in stream.getvalue()
+        assert stream.getvalue().endswith("\r") and not stream.getvalue().split("\r")[-2].strip()
+        before = len(stream.getvalue())
+        with module.ticking(total=1, desc="one step", delay=5.0) as line:
+            line.update()
+        assert len(stream.getvalue()) == before
+
+
+def test_a_line_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_patience(monkeypatch, bars)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("if time.monotonic() - began >= delay:", "if True:"),
+        ("line.refresh()", "pass"),
+        ("line.delay = 0", "pass"),
+        ("delay=delay, ", ""),
+    ],
+)
+def test_faults_of_waiting_are_seen(monkeypatch, change: tuple[str, str]) -> None:
+    faulty = load_with_fault("support.bars", change)
+    with pytest.raises(AssertionError):
+        check_patience(monkeypatch, faulty)
 
 
 def test_samplers_that_show_no_text_show_the_time(monkeypatch) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ergotext.errors import InputError
 from ergotext.support.files import STALE, locked, replacing, write_text
 
 
@@ -20,6 +21,18 @@ def test_a_file_takes_the_place_of_the_old_one_and_keeps_its_mode(tmp_path: Path
     write_text(link, "new")
     assert link.is_symlink() and path.read_text() == "new" and path.stat().st_mode & 0o777 == 0o640
     assert {p.name for p in tmp_path.iterdir()} == {"file", "link"}
+
+
+def test_the_root_is_no_file() -> None:
+    with pytest.raises(IsADirectoryError, match="Is a directory: '/'"):
+        write_text(Path("/tmp/../.."), "new")
+
+
+def test_what_is_no_text_is_refused_and_the_old_file_stays(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("old")
+    with pytest.raises(InputError, match=r"'\\udcff', which is no character"):
+        write_text(tmp_path / "file", "a\udcff")
+    assert [one.read_text() for one in tmp_path.iterdir()] == ["old"]
 
 
 def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import ModuleType
 
 import pytest
@@ -33,6 +34,7 @@ def check(module: ModuleType) -> None:
         "two <of> them", "   n  text", f"   1  {'x' * 71}…", "  10  夏<b>", "  … and 1,200 more",
     ]  # fmt: skip
     html = table.html()
+    assert re.findall('<th style="text-align: (.*?)">', html) == ["right", "left"]
     assert "two &lt;of&gt; them" in html and "夏&lt;b&gt;" in html and "… and 1,200 more" in html
     assert "x" * 99 in html and html.count("<tr>") == 3
     assert module.Listing("none", ["n"], []).text() == "none"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 from pathlib import Path
@@ -146,6 +147,28 @@ def test_what_is_shown_is_scored_by_the_model_itself(
     assert plain.samples.proposed_in is None and "proposed" not in texts.how(plain)
 
 
+@pytest.mark.parametrize("precision", ["bfloat16", "float32"])
+def test_what_a_set_has_read_is_freed_with_its_result(
+    lm: CausalLM, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Megabytes of each set, in so few objects that the collector of circles comes too late."""
+    monkeypatch.setattr(reduced, "_fastest", lambda: precision)
+    written = task.write_all([["cat"], ["dog"]], lm, Budget(particles=8), progress=False)
+    next(written)
+    gc.collect()
+    gc.disable()
+    try:
+        next(written)
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        left = sum(isinstance(one, torch.Tensor) for one in gc.garbage)
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert left == 0
+
+
 def test_what_is_asked_for_is_what_was_demanded(
     lm: CausalLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -199,6 +222,15 @@ def test_phrases_that_cannot_fit_are_refused_before_the_run(
     needed = int(re.findall(r"\d+", str(refused.value))[0])
     spelled = sum(len(lm.vocabulary.spell(phrase)) for phrase in phrases)
     assert 40 < needed <= spelled
+
+
+def test_words_beyond_the_window_are_refused_before_an_automaton_is_made(
+    lm: CausalLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of 3,000 letters takes half a minute."""
+    monkeypatch.setattr("ergotext.lm.energies.keywords.KeywordCoverage", None)
+    with pytest.raises(InputError, match="context window leaves only"):
+        task.write(["a" * 3000, "The dog ran."], lm, progress=False)
 
 
 def test_the_best_differ() -> None:

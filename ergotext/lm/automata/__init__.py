@@ -1,6 +1,7 @@
 """Automata: sets of token sequences that constrain samplers, searches and ``generate``.
 
 - ``grammars``: regular expressions, JSON schemas (``schema``) and grammars, through llguidance.
+- ``slots``: parts of a schema or grammar that are any key of an index (``slot_source``).
 - ``literals``: one of some texts; ``keywords``: texts with all of some words; ``spans``,
   ``substrings``: parts of a passage.
 - ``combine``: union and intersection; ``explored``: an automaton from two functions.

@@ -16,6 +16,7 @@ import numpy as np
 from ergotext.lm.automata.explored import Outlook
 from ergotext.lm.automata.pieces import Pieces
 from ergotext.lm.automata.schema.names import Names
+from ergotext.lm.automata.slot_source import MARK
 from ergotext.support.arrays import Ints
 from ergotext.support.extras import needed
 
@@ -43,18 +44,21 @@ class _Bytes:
     bos_token_id = None
     eos_token_id = 256
 
-    def __init__(self, pieces: Pieces) -> None:
-        known = {byte for piece in pieces.tokens for byte in piece}
-        self.tokens = [bytes([byte]) if byte in known else b"" for byte in range(257 - 1)] + [b""]
-        self.special_token_ids = [n for n, token in enumerate(self.tokens) if not token]
+    def __init__(self, pieces: Pieces, slots: int) -> None:
+        known = {byte for piece in pieces.tokens for byte in piece} - {*range(MARK, 256)}
+        # A special token without a name would be taken for the beginning of a marker.
+        self.tokens = [bytes([byte]) if byte in known else b"-" for byte in range(256)] + [b"-"]
+        self.special_token_ids = [byte for byte in range(257) if byte not in known]
+        for marker in range(MARK, MARK + slots):
+            self.tokens[marker] = b"[%d]" % marker
 
     def __call__(self, text: str | bytes) -> list[int]:
         raise AssertionError(f"internal error: {text!r} was tokenised where nothing should be")
 
 
 @lru_cache(maxsize=4)
-def _tokenizer(pieces: Pieces) -> Any:
-    return needed("llguidance", "automata").LLTokenizer(_Bytes(pieces))
+def _tokenizer(pieces: Pieces, slots: int) -> Any:
+    return needed("llguidance", "automata").LLTokenizer(_Bytes(pieces, slots))
 
 
 class Endings:
@@ -69,6 +73,9 @@ class Endings:
         No text of the grammar has fewer bytes.
     names : Names, optional
         What a text must keep besides: no name twice in one object.
+    fillings : sequence of bytes
+        Of each slot of the grammar, the text to fill it with. In a text that is given, markers
+        stand for slots (``slot_source``).
 
     Notes
     -----
@@ -78,12 +85,16 @@ class Endings:
     """
 
     def __init__(
-        self, source: str, pieces: Pieces, shortest: int = 0, names: Names | None = None
+        self,
+        source: str,
+        pieces: Pieces,
+        shortest: int = 0,
+        names: Names | None = None,
+        fillings: Sequence[bytes] = (),
     ) -> None:
-        matcher = needed("llguidance", "automata").LLMatcher(
-            _tokenizer(pieces), source, log_level=0
-        )
-        self._root = matcher
+        tokenizer = _tokenizer(pieces, len(fillings))
+        self._root = needed("llguidance", "automata").LLMatcher(tokenizer, source, log_level=0)
+        self._fillings = {bytes([MARK + n]): text for n, text in enumerate(fillings)}
         self._pieces, self._shortest, self._names = pieces, shortest, names
         self._longest = max(map(len, pieces.tokens), default=0) or 1
         self._found: dict[bytes, bytes | None] = {}
@@ -95,10 +106,20 @@ class Endings:
         at = self._after(text)
         if at is None or at.is_accepting():
             return missing
-        return max(1, missing, self._pieces.covering(at.compute_ff_bytes())[0])
+        return max(1, missing, self._pieces.covering(_forced(at))[0])
+
+    def forced(self, text: bytes) -> bytes:
+        """What follows a text in any case, up to the next slot."""
+        at = self._after(text)
+        return b"" if at is None else _forced(at)
 
     def ending(self, text: bytes) -> tuple[int, ...] | None:
-        """The tokens of a short ending of a text; None if none was found.
+        """The tokens of a short ending of a text (``text``); None if none was found."""
+        found = self.text(text)
+        return None if found is None else self.cut(found)
+
+    def text(self, text: bytes) -> bytes | None:
+        """A short ending of a text, its slots filled; None if none was found.
 
         It follows from the text alone, byte by byte, and not from what was asked before.
         """
@@ -109,7 +130,7 @@ class Endings:
             if text[:place] not in self._found:
                 self._found[text[:place]] = self._look(text[:place])
         found = self._found[text]
-        return None if found is None else self._cut(found)
+        return None if found is None else self._filled(found)
 
     def _look(self, text: bytes) -> bytes | None:
         """What fits of the ending of the text without its last byte; else one is searched for.
@@ -132,15 +153,21 @@ class Endings:
 
     def _kept(self, text: bytes, way: bytes) -> bool:
         """Whether tokens can write an ending of a text, and it names nothing twice."""
-        twice = self._names is not None and self._names.after(text + way) is None
-        return not twice and self._cut(way) is not None
+        way = self._filled(way)
+        twice = self._names is not None and self._names.after(self._filled(text) + way) is None
+        return not twice and self.cut(way) is not None
+
+    def _filled(self, text: bytes) -> bytes:
+        for marker, filling in self._fillings.items():
+            text = text.replace(marker, filling)
+        return text
 
     def _after(self, text: bytes) -> Any | None:
         """The matcher after a text; None where it does not continue."""
         matcher = self._root.deep_copy()
         return matcher if not text or matcher.consume_tokens(list(text)) else None
 
-    def _cut(self, text: bytes) -> tuple[int, ...] | None:
+    def cut(self, text: bytes) -> tuple[int, ...] | None:
         """A text in the fewest tokens; None where these cannot write it."""
         if text not in self._cuts:
             best: list[tuple[int, int] | None] = [None] * len(text) + [(0, -1)]
@@ -250,6 +277,12 @@ class _EndingSearch:
             self.best = bytes(way)
         elif not begun:
             self._tried = bytes(way)
+
+
+def _forced(at: Any) -> bytes:
+    """What follows in any case, up to the next slot: llguidance writes its marker after 0xFF."""
+    forced: bytes = at.compute_ff_bytes()
+    return forced.partition(b"\xff")[0]
 
 
 def _ways(at: Any) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -14,20 +14,29 @@ from numpy.typing import NDArray
 from ergotext.errors import ErgotextError, InputError
 from ergotext.lm.automata.completions import outlook_of
 from ergotext.lm.automata.explored import Explored, InWords, surely_empty
-from ergotext.lm.automata.llguidance_errors import check_grammar, check_regex, reason
+from ergotext.lm.automata.llguidance_errors import (
+    DEAD_END,
+    check_grammar,
+    check_regex,
+    matcher_of,
+    reason,
+    shown,
+)
 from ergotext.lm.automata.pieces import Pieces
 from ergotext.lm.automata.schema import lark_of
 from ergotext.lm.automata.schema.document import parsed
 from ergotext.lm.automata.schema.names import Names, quotes_of
 from ergotext.lm.automata.shortest import shortest_json
+from ergotext.lm.automata.slot_source import parted
+from ergotext.lm.automata.slots.filled import Filling, filled
+from ergotext.lm.automata.slots.key_texts import KeyTexts
 from ergotext.support.arrays import Ints
 from ergotext.support.extras import needed
 
+IndexKeys = Callable[[str], KeyTexts]
+"""What the keys of an index are, by its name."""
 _FREE = '%llguidance {"no_forcing": true}'
 """Text that must follow may be cut into tokens in any way, not only as the tokenizer would."""
-
-_DEAD_END = "NoExtension"
-"""What llguidance calls it when no token can follow and the text is not whole."""
 
 
 @dataclass(frozen=True)
@@ -75,12 +84,16 @@ def check_expression(pattern: str) -> None:
     guidance = needed("llguidance", "automata")
     lark = f"{_FREE}\nstart: /{guidance.regex_to_lark(pattern)}/"
     if said := guidance.LLMatcher.validate_grammar(lark):
-        raise InputError(f"{_shown(pattern)} cannot be read: {reason(said)}")
+        raise InputError(f"{shown(pattern)} cannot be read: {reason(said)}")
 
 
 def json_schema(
-    schema: str | bool | Mapping[str, Any], pieces: Pieces, *, whitespace: bool = False
-) -> Explored[Read]:
+    schema: str | bool | Mapping[str, Any],
+    pieces: Pieces,
+    *,
+    whitespace: bool = False,
+    keys: IndexKeys | None = None,
+) -> Explored[Any]:
     r"""The token sequences whose text is JSON that a schema admits.
 
     No text is accepted that the schema forbids. Not all are accepted that it admits, so log Z is
@@ -113,6 +126,9 @@ def json_schema(
     pieces : Pieces
     whitespace : bool
         Whether spaces and line breaks are allowed around all parts, any number of them.
+    keys : function (str) -> KeyTexts, optional
+        What the keys of an index are, which the schema names as ``x-index``: a string of such a
+        schema is any of them (``ergotext.lm.index_keys.keys_of`` takes files).
 
     Raises
     ------
@@ -120,15 +136,19 @@ def json_schema(
         The schema is malformed, has a keyword that cannot be followed (its name, and where it
         stands), or no sequence of these tokens fits it.
     """
-    lark = lark_of(schema, whitespace=whitespace)
+    lark = lark_of(schema, whitespace=whitespace, keys=keys)
     given = schema if isinstance(schema, str) else json.dumps(schema, ensure_ascii=False)
     if not lark:
-        raise InputError(f"no value satisfies the schema {_shown(given)}: check it")
-    shortest = shortest_json(parsed(schema))
-    return _explored(lark, given, pieces, "fits the JSON schema", shortest, Names())
+        raise InputError(f"no value satisfies the schema {shown(given)}: check it")
+    shortest, verb = shortest_json(parsed(schema)), "fits the JSON schema"
+    source, indexes = parted(lark)
+    if indexes:
+        texts = [_keys(keys, name).quoted for name in indexes]
+        return _filled(source, given, pieces, verb, texts, shortest, Names())
+    return _explored(lark, given, pieces, verb, shortest, Names())
 
 
-def grammar(lark: str, pieces: Pieces) -> Explored[Read]:
+def grammar(lark: str, pieces: Pieces, *, keys: IndexKeys | None = None) -> Explored[Any]:
     """The token sequences whose text a context-free grammar derives from ``start``.
 
     Parameters
@@ -136,8 +156,10 @@ def grammar(lark: str, pieces: Pieces) -> Explored[Read]:
     lark : str
         In llguidance's dialect of Lark's notation, without ``%llguidance`` and names of special
         tokens. What ``%json`` takes is llguidance's own reading of schemas, which is not always
-        exact: use ``json_schema``.
+        exact: use ``json_schema``. In a rule, ``%index "people.ergo"`` is any key of an index.
     pieces : Pieces
+    keys : function (str) -> KeyTexts, optional
+        What the keys of an index are.
 
     Raises
     ------
@@ -145,7 +167,20 @@ def grammar(lark: str, pieces: Pieces) -> Explored[Read]:
         The grammar is malformed, or derives no text that these tokens can write.
     """
     check_grammar(lark)
+    source, indexes = parted(lark)
+    if indexes:
+        texts = [_keys(keys, name) for name in indexes]
+        return _filled(source, lark, pieces, "follows the grammar", texts)
     return _explored(lark, lark, pieces, "follows the grammar")
+
+
+def _keys(keys: IndexKeys | None, name: str) -> KeyTexts:
+    if keys is None:
+        raise InputError(
+            f"it is not known what the keys of the index {name!r:.60} are: give keys="
+            "ergotext.lm.index_keys.keys_of"
+        )
+    return keys(name)
 
 
 class _Wrapped:
@@ -186,27 +221,24 @@ def _explored(
     shortest: int = 0,
     names: Names | None = None,
 ) -> Explored[Read]:
-    guidance = needed("llguidance", "automata")
-    matcher = guidance.LLMatcher(_tokenizer(pieces), f"{_FREE}\n{source}", log_level=0)
-    if matcher.is_error():
-        raise InputError(f"{_shown(given)} cannot be read: {reason(matcher.get_error())}")
+    matcher = matcher_of(f"{_FREE}\n{source}", _tokenizer(pieces), given)
     text = np.zeros(pieces.alphabet.size, dtype=bool)
     text[pieces.text] = True
 
     def follow(read: Read, token: int) -> Read:
         after = read.matcher.deep_copy()
         if not after.consume_token(token):
-            raise ErgotextError(f"matching {_shown(given)} failed: {reason(after.get_error())}")
+            raise ErgotextError(f"matching {shown(given)} failed: {reason(after.get_error())}")
         piece = pieces.tokens[token]
         return Read(read.text + piece, after, read.names and read.names.after(piece))
 
     def ways(read: Read) -> tuple[Ints, bool]:
         mask = np.frombuffer(read.matcher.compute_bitmask(), dtype=np.uint8)
         if read.matcher.is_error():
-            if read.matcher.get_error().startswith(_DEAD_END):
+            if read.matcher.get_error().startswith(DEAD_END):
                 return np.empty(0, dtype=np.int64), False
             raise ErgotextError(
-                f"matching {_shown(given)} failed: {reason(read.matcher.get_error())}"
+                f"matching {shown(given)} failed: {reason(read.matcher.get_error())}"
             )
         allowed = np.unpackbits(mask, count=len(text), bitorder="little").astype(bool)
         # Where nothing can follow, the mask holds the end token, whether the text is whole or not.
@@ -219,15 +251,23 @@ def _explored(
     outlook = outlook_of(f"{_FREE}\n{source}", pieces, shortest, names)
     recipe = _explored, (source, given, pieces, verb, shortest, names)
     first = Read(b"", matcher, names)
-    asked = InWords[Read]([f"{verb} {_shown(given)}"])
-    explored = Explored(alphabet.end, alphabet.pad, first, follow, ways, outlook, recipe, asked)
+    asked = InWords[Read]([f"{verb} {shown(given)}"])
+    return _checked(
+        Explored(alphabet.end, alphabet.pad, first, follow, ways, outlook, recipe, asked), given
+    )
+
+
+def _filled(
+    source: str, given: str, pieces: Pieces, verb: str, texts: Sequence[KeyTexts], *more: Any
+) -> Explored[Filling]:
+    asked = f"{verb} {shown(given)}"
+    return _checked(filled(f"{_FREE}\n{source}", given, pieces, texts, asked, *more), given)
+
+
+def _checked(explored: Explored[Any], given: str) -> Explored[Any]:
     if surely_empty(explored):
         raise InputError(
-            f"no text that this tokenizer can write matches {_shown(given)}: check it, or use a "
+            f"no text that this tokenizer can write matches {shown(given)}: check it, or use a "
             "tokenizer that covers its characters"
         )
     return explored
-
-
-def _shown(given: str) -> str:
-    return repr(given if len(given) <= 200 else given[:200] + "…")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from ergotext.errors import InputError
+from ergotext.support.extras import needed
 from ergotext.support.words import check_text
 
 _PLACE = re.compile(r"(?:at )?(\d+)\((\d+)\): ")
@@ -22,6 +24,21 @@ _POSSESSIVE = re.compile(
 
 LONG = 200
 """Characters of a reason, at most."""
+DEAD_END = "NoExtension"
+"""What llguidance calls it when no token can follow and the text is not whole."""
+
+
+def matcher_of(source: str, tokenizer: Any, given: str) -> Any:
+    """A matcher of a grammar; InputError, with what was given, for one that cannot be read."""
+    matcher = needed("llguidance", "automata").LLMatcher(tokenizer, source, log_level=0)
+    if matcher.is_error():
+        raise InputError(f"{shown(given)} cannot be read: {reason(matcher.get_error())}")
+    return matcher
+
+
+def shown(given: str) -> str:
+    """The beginning of a grammar, for a message."""
+    return repr(given if len(given) <= 200 else given[:200] + "…")
 
 
 def reason(error: str, before: int = 1) -> str:

@@ -66,7 +66,7 @@ class Cut:
 
     def __init__(self, count: int, size: int, end_id: int) -> None:
         if count < 1:
-            raise InputError(f"end= cuts texts after {count} tokens: name at least 1")
+            raise InputError(f"end must be 1 token or more, got {count}")
         self.count = count
         self.absorbed = torch.ones(2, size, dtype=torch.bool)
         self.absorbed[0] = False

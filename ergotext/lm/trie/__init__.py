@@ -2,7 +2,7 @@ r"""Token trie: millions of keys in a memory-mapped file that opens in milliseco
 
 - ``tree``, ``states``: ``TokenTrie`` and its vectorised steps; ``overlay``: an editable trie.
 - ``builder``, ``lines``, ``blocks``, ``update``: build and change one; ``file``, ``header``: save
-  and load it.
+  and load it; ``opening``: load it with its tokenizer.
 - ``restricted``, ``by_ordinal``, ``by_length``, ``lookahead``: parts of a trie and their best key.
 - ``texts``, ``mentions``: find keys by their text; ``device``: walk a trie on a GPU.
 

@@ -69,11 +69,11 @@ def build_from_lines(
     tokenizer : TextTokenizer, optional
         If not given, a character tokenizer of all characters of the file.
     columns : Schema or sequence of str
-        What the fields are, or their names: ``subject`` and ``predicate``, or ``key``; and, if
-        there is one, ``object``. The key of a triple is subject, predicate and meaning with tabs
-        between them, where the meaning is a suffix of the subject in full-width brackets:
-        ``苹果（水果）`` with predicate ``产地`` is ``苹果<tab>产地<tab>水果``; without such a
-        suffix, two fields.
+        What the fields are, or their names (``"subject,predicate"`` is two): ``subject`` and
+        ``predicate``, or ``key``; and, if there is one, ``object``. The key of a triple is subject,
+        predicate and meaning with tabs between them, where the meaning is a suffix of the subject
+        in full-width brackets: ``苹果（水果）`` with predicate ``产地`` is
+        ``苹果<tab>产地<tab>水果``; without such a suffix, two fields.
     strict : bool
         Stop at the first bad line (not UTF-8, another number of fields, an empty field) instead
         of leaving it out.

@@ -229,5 +229,7 @@ TITLES = Schema.of(("key",))
 
 
 def schema_of(columns: Schema | Sequence[str]) -> Schema:
-    """A schema, or that of columns by their names (``Schema.of``)."""
+    """A schema, or that of columns by their names, several or one text with commas in it."""
+    if isinstance(columns, str):
+        columns = [name.strip() for name in columns.split(",")]
     return columns if isinstance(columns, Schema) else Schema.of(columns)

@@ -129,6 +129,7 @@ def beam(
             "the look-ahead was built for another automaton: build one for this automaton"
         )
     search = _BeamSearch(decoding, automaton, k, beams, normalised == "allowed", lookahead)
+    max_length = min(max_length, np.iinfo(np.int64).max)  # no text is longer
     for left in range(max_length, 0, -1):
         if not len(search.input):
             break

@@ -103,4 +103,6 @@ def _systematic(draws: Draws, cumulative: Tensor, count: int) -> Tensor:
     width = edges.diff()
     between = int(draws.categorical((width / width.sum())[None])[0])
     point = (edges[between] + edges[between + 1]) / 2
-    return torch.searchsorted(cumulative, torch.arange(count) + point, right=True)
+    chosen = torch.searchsorted(cumulative, torch.arange(count) + point, right=True)
+    # A point may round up to the end; the last particle that has a weight is then meant.
+    return chosen.clamp(max=int((cumulative < cumulative[-1]).sum()))

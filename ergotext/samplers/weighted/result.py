@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, overload
 
 import torch
 from torch import Tensor
@@ -63,7 +63,13 @@ class WeightedResult:
     def __iter__(self) -> Iterator[Sample]:
         return map(self._sample, range(len(self)))
 
-    def __getitem__(self, at: int) -> Sample:
+    @overload
+    def __getitem__(self, at: int) -> Sample: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Sample]: ...
+    def __getitem__(self, at: int | slice) -> Sample | list[Sample]:
+        if isinstance(at, slice):
+            return [self[k] for k in range(len(self))[at]]
         return self._sample(range(len(self))[at])
 
     def to_pandas(self) -> Any:

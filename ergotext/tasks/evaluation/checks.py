@@ -14,9 +14,9 @@ from ergotext.support.words import counted
 from ergotext.tasks.datasets.kgclue.data import Questions, read
 from ergotext.tasks.evaluation.predictions import beside
 from ergotext.tasks.evaluation.scoring import HITS, RUN
-from ergotext.tasks.evaluation.workers import check_ray
 from ergotext.tasks.plot import check_plot
 from ergotext.tasks.retrieval.calibration import calibration_file
+from ergotext.tasks.workers import check_ray
 
 FEWEST = 50
 """Answered questions that a calibration is fitted on at least: the share of right answers among
@@ -101,9 +101,13 @@ def check_calibration(data: Path, index: Path, lookahead: str, limit: int | None
     return questions
 
 
-def too_few(known: int, what: str) -> InputError:
+class TooFewQuestionsError(InputError):
+    """There are too few questions to fit a calibration to."""
+
+
+def too_few(known: int, what: str) -> TooFewQuestionsError:
     """The error for a calibration on so many questions with ``what``."""
-    return InputError(
+    return TooFewQuestionsError(
         f"{counted(known, 'question')} with {what}: a calibration takes at least {FEWEST}; give "
         f"{FEWEST - known} more"
     )

@@ -38,7 +38,7 @@ def fitted_temperature(
     if not known:
         raise InputError("no question has an answer to fit a temperature to")
     texts = [text for text, _ in known]
-    options = {"threshold": 0, **options}  # an answer in any case
+    options = {"threshold": 0, "progress": False, **options}  # an answer in any case
     first = [hits[0] if hits else None for hits in retriever.retrieve(texts, 1, **options)]
     if any(hit is not None and np.isnan(hit.probability) for hit in first):
         raise InputError("some probabilities are unknown: raise prefixes, or give a look-ahead")

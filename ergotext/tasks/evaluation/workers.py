@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import logging
 import math
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from importlib import import_module
-from importlib.util import find_spec
+from functools import partial
 from typing import Any, Protocol
 
-from ergotext.errors import ErgotextError, InputError
-from ergotext.support.extras import install
+from ergotext.errors import ErgotextError
 from ergotext.tasks.datasets.kgclue.data import Triple
+from ergotext.tasks.workers import Work, done_by_ray
 
 
 class HitLike(Protocol):
@@ -109,93 +105,18 @@ def here(make: Make, batches: Iterable[Sequence[str]]) -> Iterator[list[Reply]]:
 def by_ray(make: Make, batches: Sequence[Sequence[str]], workers: int) -> Iterator[list[Reply]]:
     """The same replies in the same order, from a pool of actors that each load a retriever.
 
-    Parameters
-    ----------
-    make : callable
-        What it names (index, model) must be there on every machine.
-    batches : sequence of sequence of str
-    workers : int
-        Actors, of one processor each. They run on this machine, or on the cluster that the
-        variable RAY_ADDRESS names.
-
-    Raises
-    ------
-    InputError
-        Ray is not installed.
-    ErgotextError
-        The actors cannot be started, or load no retriever.
+    Parameters and errors are those of ``done_by_ray``. An input is a batch, so that questions are
+    read in the company that they have here.
     """
-    check_ray()
-    # A row is a batch, so that questions are read in the company that they have here.
-    rows = [{"batch": json.dumps(list(batch))} for batch in batches]
-    with _ray_data(workers) as data:
-        replies = data.from_items(rows, override_num_blocks=len(rows)).map_batches(
-            _Actor,
-            fn_constructor_args=(make,),
-            batch_size=1,
-            compute=data.ActorPoolStrategy(size=workers),
-            num_cpus=1,
-        )
-        for row in replies.iter_rows():
-            if row["failed"]:
-                raise (InputError if row["usage"] else ErgotextError)(row["failed"])
-            yield [Reply(**one) for one in json.loads(row["replies"])]
+    texts = [json.dumps(list(batch)) for batch in batches]
+    for replies in done_by_ray(partial(_batches, make), texts, workers):
+        yield [Reply(**one) for one in json.loads(replies)]
 
 
-@contextmanager
-def _ray_data(workers: int) -> Iterator[Any]:
-    """``ray.data`` in a quiet session of ray, which is ended if it was not there before."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anyone
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    logging.getLogger("ray.data").setLevel(logging.ERROR)  # or it tells its plans
-    ray: Any = import_module("ray")
-    data: Any = import_module("ray.data")
-    mine = not ray.is_initialized()
-    if mine:
-        address = os.environ.get("RAY_ADDRESS")
-        # Of a machine with fewer processors than workers, these shall not wait for each other.
-        local = {} if address else {"num_cpus": workers + 1, "include_dashboard": False}
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR", **local)
-    context = data.DataContext.get_current()
-    before = context.enable_progress_bars, context.execution_options.preserve_order
-    context.enable_progress_bars, context.execution_options.preserve_order = False, True
-    try:
-        yield data
-    except ray.exceptions.RayError as error:
-        raise ErgotextError(f"Ray workers failed: {_last_line(error)}") from error
-    finally:
-        context.enable_progress_bars, context.execution_options.preserve_order = before
-        if mine:
-            ray.shutdown()
-
-
-def check_ray() -> None:
-    """Raise InputError where Ray is not installed."""
-    if find_spec("ray") is None or find_spec("pyarrow") is None:
-        raise InputError(f"Ray is not installed; run: {install('ray')}")
-
-
-class _Actor:
-    """An ``Asker`` over rows of Arrow tables."""
-
-    def __init__(self, make: Make) -> None:
-        self.asker: Asker | None = None
-        self.failed, self.usage = "", False
-        try:
-            self.asker = Asker(make)
-        except Exception as error:  # returned as a row: ray would retry, and print pages
-            own = isinstance(error, ErgotextError)
-            self.failed = str(error) if own else f"{type(error).__name__}: {error}"
-            self.usage = isinstance(error, InputError)
-
-    def __call__(self, rows: dict[str, Any]) -> dict[str, list[Any]]:
-        batches = [json.loads(batch) for batch in rows["batch"]]
-        replies = [[] if self.asker is None else self.asker(batch) for batch in batches]
-        return {
-            "replies": [json.dumps([asdict(one) for one in each]) for each in replies],
-            "failed": [self.failed] * len(batches),
-            "usage": [self.usage] * len(batches),
-        }
+def _batches(make: Make) -> Work:
+    """The work on batches that are written as JSON."""
+    asker = Asker(make)
+    return lambda batch: json.dumps([asdict(one) for one in asker(json.loads(batch))])
 
 
 def _reply(hits: Sequence[HitLike]) -> Reply:
@@ -229,9 +150,3 @@ def _pass_on_signals(error: BaseException) -> None:
         if not isinstance(cause, Exception):
             raise cause
         cause = cause.__cause__ or cause.__context__
-
-
-def _last_line(error: Exception) -> str:
-    """What ray's account of an error, a page long, ends with."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__

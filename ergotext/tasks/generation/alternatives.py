@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from ergotext.tasks.generation.fields import Field
 
 SETTLED = 1e-3
 """Share of everything that may be missing where the values of a field are known well enough."""
+CLOSE = 0.01
+"""Nats that an estimate of log Z may be beyond its bounds, whatever its error."""
 Bounds = tuple[float, float]
 """The least and the most that a probability can be; equal where it is exact."""
 
@@ -63,10 +65,23 @@ class TextMass:
         """
         return share(log_prob, self.missing(text), self.low, self.high)
 
-    def missing(self, text: bytes) -> float:
-        """log of the most that spellings which were not found can have, of what begins as this."""
-        found = [one for read, one in self._open if text.startswith(read)]
+    def missing(self, *texts: bytes) -> float:
+        """log of the most that spellings which were not found can have, of what begins as these."""
+        found = [one for read, one in self._open if any(t.startswith(read) for t in texts)]
         return total([self.listing.rest, *found])
+
+    def doubts(self, log_z: float, error: float) -> list[str]:
+        """What is said of an estimate of log Z that is beyond its bounds by more than its error.
+
+        It comes of draws that all miss the same texts, and so agree with each other.
+        """
+        beyond = abs(log_z - float(np.clip(log_z, self.low, self.high)))
+        if beyond <= max(2 * error, CLOSE):
+            return []
+        return [
+            f"the draws estimate log Z as {log_z:.1f}, but the texts that are known put it between "
+            f"{self.low:.1f} and {self.high:.1f}: draws miss much of it; use more particles"
+        ]
 
     @cached_property
     def _open(self) -> list[tuple[bytes, float]]:
@@ -118,9 +133,8 @@ def of_field(
         state = automaton.advance(state, np.array([token]))
     before = text[: field.start].encode()[len(pieces.joined(tokens[:read])) :]
     after = text[field.stop : field.stop + 1].encode()
-    written = [json.dumps(one, ensure_ascii=False).encode() for one in field.values]
-    texts = [before + value + after for value in written]
-    begun = openings(texts, pieces, automaton, int(state[0]))
+    texts = [[before + one.encode() + after for one in each] for each in field.spellings(text)]
+    begun = openings([*chain(*texts)], pieces, automaton, int(state[0]))
     found = best_first(decodings[read], begun, prefixes=prefixes, settled=SETTLED, ended=False)
     return dict(zip(field.labels, _bounds(found, texts, pieces), strict=True))
 
@@ -135,10 +149,10 @@ def split(field: Field, text: str, tokens: Tokens, pieces: Pieces) -> int:
     return len(tokens)
 
 
-def _bounds(found: Enumeration, texts: Iterable[bytes], pieces: Pieces) -> list[Bounds]:
+def _bounds(found: Enumeration, texts: Iterable[Sequence[bytes]], pieces: Pieces) -> list[Bounds]:
     mass = TextMass(found, pieces, {})
     told = []
-    for text in texts:
-        mine = [one for t, one in found.found.items() if pieces.joined(t).startswith(text)]
-        told.append(share(total(mine), mass.missing(text), mass.low, mass.high))
+    for each in texts:
+        mine = [one for t, one in found.found.items() if pieces.joined(t).startswith(tuple(each))]
+        told.append(share(total(mine), mass.missing(*each), mass.low, mass.high))
     return told

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 MOST = 100
 """Values of a field that are told apart; of more, none is."""
@@ -21,7 +22,8 @@ class Field:
     Parameters
     ----------
     path : str
-        Names and numbers from the outside in: ``pets/0/kind``.
+        Names and numbers from the outside in: ``pets/0/kind``. In names ``~1`` is a slash and
+        ``~0`` a tilde, as in JSON pointers, so that no two fields share a path.
     start, stop : int
         The value is ``text[start:stop]``.
     values : tuple
@@ -41,9 +43,26 @@ class Field:
             return plain
         return [json.dumps(one, ensure_ascii=False) for one in self.values]
 
+    def spellings(self, text: str) -> list[list[str]]:
+        """The forms of JSON in which each value counts.
+
+        They are that of the schema; of a whole number also that without a point; and the one that
+        stands in the text.
+        """
+        here = text[self.start : self.stop]
+        written, found = _key(json.loads(here)), []
+        for one in self.values:
+            forms = [json.dumps(one, ensure_ascii=False)]
+            if isinstance(one, float) and one.is_integer():
+                forms.append(str(int(one)))
+            found.append(list(dict.fromkeys([*forms, *([here] if _key(one) == written else [])])))
+        return found
+
 
 def fields_in(text: str, schema: Any) -> list[Field]:
     """The fields of a JSON text whose values the schema lists: by enum, const, boolean or null.
+
+    None of a text that Python does not read (``Generation.value``).
 
     Parameters
     ----------
@@ -51,14 +70,30 @@ def fields_in(text: str, schema: Any) -> list[Field]:
         JSON that the schema admits.
     schema : dict or bool
     """
-    found = []
-    for path, start, stop in _places(text, 0, ()):
+    found: list[Field] = []
+    try:
+        places = list(_places(text, 0, ()))
+    except (RecursionError, ValueError):  # deeper, or of longer numbers, than Python reads
+        return found
+    for path, start, stop in places:
         if text[start] in "[{":
             continue
         values = _listed(schema, _below(schema, schema, path))
-        if path and values is not None and 1 < len(values) <= MOST:
-            found.append(Field("/".join(map(str, path)), start, stop, tuple(values)))
+        if not path or values is None or not 1 < len(values) <= MOST:
+            continue
+        if _key(json.loads(text[start:stop])) in map(_key, values):  # else another rule holds here
+            found.append(Field("/".join(map(_step, path)), start, stop, tuple(values)))
     return found
+
+
+def _step(name: str | int) -> str:
+    """A step of a path, which holds no slash."""
+    return str(name).replace("~", "~0").replace("/", "~1")
+
+
+def _key(value: Any) -> tuple[bool, Any]:
+    """What equal scalars share: 1 is 1.0, and not true."""
+    return isinstance(value, bool), value
 
 
 def _places(
@@ -99,7 +134,9 @@ def _below(root: Any, schema: Any, path: tuple[str | int, ...]) -> Any:
         if not isinstance(schema, dict):
             return None
         if isinstance(step, str):
-            schema = schema.get("properties", {}).get(step, schema.get("additionalProperties"))
+            named = schema.get("properties", {})
+            rest = None if schema.get("patternProperties") else schema.get("additionalProperties")
+            schema = named.get(step, rest)
         else:
             first = schema.get("prefixItems", [])
             schema = first[step] if step < len(first) else schema.get("items")
@@ -130,8 +167,11 @@ def _at(root: Any, name: str) -> Any:
     if first != "#":
         return None
     for step in steps:
-        step = step.replace("~1", "/").replace("~0", "~")
-        root = root.get(step) if isinstance(root, dict) else None
+        step = unquote(step).replace("~1", "/").replace("~0", "~")
+        if isinstance(root, list) and step.isdecimal() and int(step) < len(root):
+            root = root[int(step)]
+        else:
+            root = root.get(step) if isinstance(root, dict) else None
     return root
 
 
@@ -154,4 +194,7 @@ def _listed(root: Any, schema: Any, depth: int = 0) -> list[Any] | None:
         values = None if None in each else [v for one in each for v in one or ()]
     if values is None or any(isinstance(one, list | dict) for one in values):
         return None
-    return list({json.dumps(one, default=str): one for one in values}.values())
+    different: dict[tuple[bool, Any], Any] = {}
+    for one in values:
+        different.setdefault(_key(one), one)
+    return list(different.values())

@@ -75,9 +75,11 @@ def generate(
         are its instances. ``Literal`` of texts, an ``Enum`` of texts and a list of texts are
         choices, a mapping is a schema; an automaton or a trie is itself.
     schema : mapping, bool or str, optional
-        JSON schema (``ergotext.lm.automata.json_schema``); values are what JSON holds.
+        JSON schema (``ergotext.lm.automata.json_schema``); values are what JSON holds. A string
+        with ``x-index``, the file of an index or ``et.key_of``, is any key of the index.
     regex, grammar : str, optional
-        The whole text (``ergotext.lm.automata.regex`` and ``grammar``); values are texts.
+        The whole text (``ergotext.lm.automata.regex`` and ``grammar``); values are texts. In a rule
+        of a grammar, ``%index "people.ergo"`` or ``et.key_of`` is any key of an index.
     choices : sequence of str, optional
         The whole text is one of these. Spaces at the end of a plain prompt are left for the model
         to write, as the first token of a choice would have them.
@@ -180,9 +182,11 @@ class PromptGenerator:
         """What is generated for each; prompts that end alike are read side by side."""
         spaces = self.what.kind == "choices"
         read = [read_as(self.lm, one, self.options.chat, spaces) for one in prompts]
+        numbered = len(read) > 1
+        named = [f"prompt {k + 1}" if numbered else "the prompt" for k in range(len(read))]
         groups: dict[tuple[Any, int], list[int]] = {}
         for place, one in enumerate(read):
-            kind = (one.chat, one.spaces, self.options.within(self._left(one, place + 1)))
+            kind = (one.chat, one.spaces, self.options.within(self._left(one, named[place])))
             # A chat template need not begin with the same token for all messages.
             groups.setdefault((kind, one.ids[0]), []).append(place)
         found: dict[int, Generations] = {}
@@ -193,14 +197,14 @@ class PromptGenerator:
             found |= zip(places, some, strict=True)
         return [found[k] for k in range(len(read))]
 
-    def _left(self, prompt: ReadPrompt, number: int) -> int:
+    def _left(self, prompt: ReadPrompt, name: str) -> int:
         """Tokens that the window leaves for a text."""
         left, asked = self.lm.max_positions - len(prompt.ids), self.options.max_tokens
         if left < (asked or 1):
             more = "" if left < 1 else f", and {asked} more may follow (max_tokens)"
             advice = "shorten the prompt" + ("" if left < 1 else ", or lower max_tokens")
             raise InputError(
-                f"prompt {number} has {len(prompt.ids):,} tokens{more}, but the window of this "
+                f"{name} has {len(prompt.ids):,} tokens{more}, but the window of this "
                 f"model has {self.lm.max_positions:,}: {advice}"
             )
         return left

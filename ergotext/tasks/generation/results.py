@@ -58,7 +58,8 @@ class Generation:
         Raises
         ------
         ErgotextError
-            A type refuses what its schema allows.
+            A type refuses what its schema allows, or JSON is nested deeper, or a number of it
+            longer, than Python reads.
         """
         return self._read()
 
@@ -166,8 +167,8 @@ class Generations(Sequence[Generation]):
 
 
 def plain(value: Any) -> Any:
-    """An object as what JSON can hold."""
-    return to_jsonable_python(value)
+    """An object as what JSON can hold; null for a number beyond those of floating point."""
+    return to_jsonable_python(value, inf_nan_mode="null")
 
 
 def _number(bounds: Bounds) -> str:

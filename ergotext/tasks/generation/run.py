@@ -26,7 +26,7 @@ from ergotext.samplers.sampling import sample
 from ergotext.samplers.search.beam import beam
 from ergotext.samplers.search.best_first import Enumeration, Tokens, best_first, total
 from ergotext.samplers.weighted.result import WeightedResult
-from ergotext.samplers.weighted.samples import HeavyWeightsWarning
+from ergotext.samplers.weighted.samples import HeavyWeightsWarning, ZeroWeightError
 from ergotext.tasks.generation.alternatives import Bounds, TextMass, of_field, split
 from ergotext.tasks.generation.fields import fields_in
 from ergotext.tasks.generation.options import GenerationOptions
@@ -101,8 +101,11 @@ class GenerationRun:
 
     def read(self, prompts: Sequence[Tokens]) -> Decoding:
         """One row for each of these, nothing written yet; all begin with one token."""
-        opened = self.lm.after(prompts[0][:1]).read([ids[1:] for ids in prompts])
-        return ClosedBy(opened, beginning_lines(self.pieces)) if self.closing else opened
+        return self._ended(self.lm.after(prompts[0][:1]).read([ids[1:] for ids in prompts]))
+
+    def _ended(self, decoding: Decoding) -> Decoding:
+        """The same with its texts ended where those of this run are."""
+        return ClosedBy(decoding, beginning_lines(self.pieces)) if self.closing else decoding
 
     def _listing(self, decoding: Decoding, row: int) -> Enumeration:
         return best_first(
@@ -164,19 +167,19 @@ class GenerationRun:
     ) -> Generations:
         exact, drawn, rows = settled(listing), None, list[Tokens]()
         known: Spellings = {}
+        doubts: list[str] = []
         if not exact and (self.options.method == "sample" or self.options.particles is not None):
-            drawn, known = self._particles(prompt)
+            drawn, known, doubts = self._particles(prompt)
             rows = sorted(known, key=lambda row: -known[row])[: self.options.n]
-            if self.options.method == "sample":
+            if drawn is not None and self.options.method == "sample":
                 rows = [one.tokens for one in drawn.draws(self.options.n)]
         known |= self._scored(prompt, [*beside, *rows])
         mass = TextMass(listing, self.pieces, known)
         texts = mass.spelled()
         if not texts:
-            raise ErgotextError(
-                f"no text that satisfies the constraint was found within {self.options.longest} "
-                "tokens (max_tokens): allow more, raise beams, or relax the constraint"
-            )
+            raise ErgotextError(self._nothing())
+        if drawn is not None:
+            doubts += mass.doubts(drawn.log_z, drawn.log_z_stderr)
         log_prob = {text: total(each.values()) for text, each in texts.items()}
         if self.options.method == "best":
             chosen, how, proven = self._best(mass, log_prob)
@@ -192,7 +195,16 @@ class GenerationRun:
             None if drawn is None else (drawn.log_z, drawn.log_z_stderr),
             proven,
             how,
-            () if drawn is None else tuple(drawn.warnings),
+            tuple(doubts),
+        )
+
+    def _nothing(self) -> str:
+        """What is said where no text was found."""
+        lines = '; texts end before a line break, unless you set end="token" (--end token)'
+        return (
+            f"no text that satisfies the constraint was found within {self.options.longest} "
+            "tokens (max_tokens): allow more, raise beams, or relax the constraint"
+            f"{lines if self.closing else ''}"
         )
 
     def _best(self, mass: TextMass, log_prob: dict[bytes, float]) -> tuple[list[bytes], str, bool]:
@@ -220,24 +232,33 @@ class GenerationRun:
             how = f"drawn from all texts, seed {seed}"
         return [[*log_prob][k] for k in at.tolist()], how, mass.listing.complete
 
-    def _particles(self, prompt: ReadPrompt) -> tuple[WeightedResult, Spellings]:
-        """Draws of smc with their weights, from which log Z is estimated, and log p of each."""
+    def _particles(self, prompt: ReadPrompt) -> tuple[WeightedResult | None, Spellings, list[str]]:
+        """Draws of smc, from whose weights log Z is estimated, log p of each, and what is doubted.
+
+        Where all draws die, a search has none, and says so.
+        """
         fluent = self._fluent(prompt)
-        with warnings.catch_warnings():
-            # Results carry what is to be said.
-            warnings.simplefilter("ignore", HeavyWeightsWarning)
-            found = sample(
-                fluent + matches(self.automaton),
-                "smc",
-                n=self.options.draws,
-                seed=self.options.seed,
-                max_length=self.options.longest,
-                progress=False,
-            )
+        try:
+            with warnings.catch_warnings():
+                # Results carry what is to be said.
+                warnings.simplefilter("ignore", HeavyWeightsWarning)
+                found = sample(
+                    fluent + matches(self.automaton),
+                    "smc",
+                    n=self.options.draws,
+                    seed=self.options.seed,
+                    max_length=self.options.longest,
+                    progress=False,
+                )
+        except ZeroWeightError as error:
+            said = str(error).replace("(max_length)", "(max_tokens)")
+            if self.options.method == "sample":
+                raise ZeroWeightError(said) from error
+            return None, {}, [f"nothing was estimated: {said}"]
         assert isinstance(found, WeightedResult)
         batch = found.samples.batch
         scores = fluent.lm.log_prob(batch).tolist()
-        return found, dict(zip(batch.rows(), scores, strict=True))
+        return found, dict(zip(batch.rows(), scores, strict=True)), list(found.warnings)
 
     def _generation(
         self,
@@ -278,7 +299,7 @@ class GenerationRun:
         fields = [] if schema is None else fields_in(text, schema)
         counts = sorted({split(one, text, tokens, self.pieces) for one in fields})
         lm = self.lm.after(prompt.ids)
-        decodings = {count: lm.read([tokens[:count]]) for count in counts}
+        decodings = {count: self._ended(lm.read([tokens[:count]])) for count in counts}
         return {
             one.path: of_field(
                 one, text, tokens, decodings, self.automaton, self.pieces, self.options.prefixes

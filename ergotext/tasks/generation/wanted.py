@@ -18,6 +18,8 @@ from ergotext.lm.automata.literals import choices
 from ergotext.lm.automata.llguidance_errors import check_grammar, reason
 from ergotext.lm.automata.pieces import Pieces
 from ergotext.lm.automata.schema import lark_of
+from ergotext.lm.automata.slot_source import as_if_plain, parted
+from ergotext.lm.index_keys import keys_of
 from ergotext.lm.protocols import Automaton
 from ergotext.lm.trie.file import load
 from ergotext.lm.trie.tree import TokenTrie
@@ -39,11 +41,14 @@ class Wanted:
         The schema, expression, list of texts or grammar as it was given, or the automaton itself.
     read : function (text, tokens) -> object
         The object that a text stands for.
+    indexes : tuple of str
+        The indexes that a schema or grammar names.
     """
 
     kind: Kind
     source: Any
     read: Callable[[str, Tokens], Any]
+    indexes: tuple[str, ...] = ()
 
     def automaton(self, pieces: Pieces, *, before: str = "", whitespace: bool = False) -> Automaton:
         """The automaton of the texts, in a model's tokens.
@@ -63,13 +68,13 @@ class Wanted:
         """
         match self.kind:
             case "schema":
-                return json_schema(self.source, pieces, whitespace=whitespace)
+                return json_schema(self.source, pieces, whitespace=whitespace, keys=keys_of)
             case "regex":
                 return regex(self.source, pieces)
             case "choices":
                 return choices([before + text for text in self.source], pieces)
             case "grammar":
-                return grammar(self.source, pieces)
+                return grammar(self.source, pieces, keys=keys_of)
         made: Automaton = self.source
         if made.end != pieces.alphabet.end:
             raise InputError(
@@ -109,7 +114,7 @@ def wanted(
         said = f"got {' and '.join(given)}" if given else "got none"
         raise InputError(f"give one of {', '.join(named)}, or a type; {said}")
     if schema is not None:
-        return _of_schema(schema, lambda text, _: json.loads(text))
+        return _of_schema(schema, _parsed)
     if regex is not None:
         check_expression(regex)
         return Wanted("regex", regex, _itself)
@@ -124,11 +129,23 @@ def _itself(text: str, _: Tokens) -> str:
     return text
 
 
+def _parsed(text: str, _: Tokens) -> Any:
+    """What JSON holds; ErgotextError where it is more than Python reads."""
+    try:
+        return json.loads(text)
+    except (RecursionError, ValueError) as error:
+        raise ErgotextError(
+            f"the text {text!r:.80} is nested too deep, or a number in it too long, to be read "
+            f"({error!s:.80}): use its text, or bound the schema (maxItems, maximum, max_tokens)"
+        ) from error
+
+
 def _of_schema(schema: Any, read: Callable[[str, Tokens], Any]) -> Wanted:
-    if not lark_of(schema):
+    lark = lark_of(schema, keys=keys_of)
+    if not lark:
         shown = schema if isinstance(schema, str) else json.dumps(schema, ensure_ascii=False)
         raise InputError(f"no value satisfies the schema {shown!r:.200}: check it")
-    return Wanted("schema", schema, read)
+    return Wanted("schema", schema, read, _opened(parted(lark)[1]))
 
 
 def _of_choices(texts: Any, read: Callable[[str, Tokens], Any]) -> Wanted:
@@ -142,9 +159,17 @@ def _of_choices(texts: Any, read: Callable[[str, Tokens], Any]) -> Wanted:
 
 def _of_grammar(lark: str) -> Wanted:
     check_grammar(lark)
-    if said := needed("llguidance", "automata").LLMatcher.validate_grammar(lark):
+    source, indexes = parted(lark)
+    if said := needed("llguidance", "automata").LLMatcher.validate_grammar(as_if_plain(source)):
         raise InputError(f"the grammar cannot be read: {reason(said, before=0)}")
-    return Wanted("grammar", lark, _itself)
+    return Wanted("grammar", lark, _itself, _opened(indexes))
+
+
+def _opened(indexes: Sequence[str]) -> tuple[str, ...]:
+    """Their keys are read before a model is loaded, so that what is wrong shows at once."""
+    for name in indexes:
+        keys_of(name)
+    return tuple(indexes)
 
 
 def _of_automaton(given: Any) -> Wanted:
@@ -161,7 +186,7 @@ def _of_type(given: Any) -> Wanted:
     if hasattr(given, "candidates"):
         return _of_automaton(given)
     if isinstance(given, Mapping):
-        return _of_schema(given, lambda text, _: json.loads(text))
+        return _of_schema(given, _parsed)
     if isinstance(given, list | tuple):
         return _of_choices(given, _itself)
     if isinstance(given, str):

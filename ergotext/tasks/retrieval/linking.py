@@ -62,6 +62,7 @@ def link(
     temperature: float = 1.0,
     threshold: float = 0.0,
     batch_size: int = 32,
+    progress: bool = True,
 ) -> list[list[LinkedMention]]:
     """Link the marked mentions of texts to the titles of an index.
 
@@ -84,7 +85,7 @@ def link(
         a title.
     marks : pair of str
         What stands before and after a mention, as the model was trained to read it.
-    k, beams, prefixes, temperature, threshold, batch_size
+    k, beams, prefixes, temperature, threshold, batch_size, progress
         As for ``Retriever.retrieve``; a question is a text with one mention.
 
     Returns
@@ -112,6 +113,7 @@ def link(
     found = _over_titles(retriever, flat).retrieve(
         [one.question for one in flat], k, beams=beams, spans=False, prefixes=prefixes,
         temperature=temperature, threshold=threshold, batch_size=batch_size,
+        progress=progress,
     )  # fmt: skip
     linked = iter([one.linked(hits) for one, hits in zip(flat, found, strict=True)])
     return [[next(linked) for _ in some] for some in asked]

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from ergotext.lm.trie.file import load
 from ergotext.support.bars import bar
 from ergotext.support.threads import use_threads
-from ergotext.tasks.retrieval.candidates import Potential
 from ergotext.tasks.retrieval.request import Decode
 from ergotext.tasks.retrieval.results import Hits
 from ergotext.tasks.retrieval.retriever import Retriever
@@ -41,27 +40,16 @@ def opened(
 
 
 def answers(
-    retriever: Retriever,
-    questions: Sequence[str],
-    *,
-    lookahead: Potential | None,
-    anywhere: bool,
-    batch_size: int,
-    **asked: Any,
+    retriever: Retriever, questions: Sequence[str], *, batch_size: int, **asked: Any
 ) -> Iterator[tuple[str, Hits]]:
     """Each question with its answers, in order, as soon as they are found.
 
-    Subjects are restricted to those in the question, and the look-ahead counts; ``anywhere`` lifts
-    both. All else is as for ``Retriever.retrieve``.
+    ``asked`` is as for ``Retriever.retrieve``.
     """
-    spans = retriever.triples and not anywhere
-    ahead = lookahead if spans else None
     step = AT_ONCE * batch_size
     with bar(desc="answering", total=len(questions), unit="question") as shown:
         for first in range(0, len(questions), step):
             some = questions[first : first + step]
-            found = retriever.retrieve(
-                some, spans=spans, lookahead=ahead, batch_size=batch_size, **asked
-            )
+            found = retriever.retrieve(some, batch_size=batch_size, progress=False, **asked)
             shown.update(len(some))
             yield from zip(some, found, strict=True)

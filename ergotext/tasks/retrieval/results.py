@@ -158,6 +158,8 @@ class Hits(list[Hit]):
     def to_pandas(self) -> Any:
         """A ``pandas.DataFrame`` with a row for each answer, its fields as columns.
 
+        A field whose name another column has is called ``NAME (field)``.
+
         Raises
         ------
         InputError
@@ -165,7 +167,10 @@ class Hits(list[Hit]):
         """
         names = ("values", "probability", "probability_low", "probability_high", "score")
         fields = dict.fromkeys(name for hit in self for name in hit.fields)
-        columns = {name: [hit.fields.get(name) for hit in self] for name in fields}
+        columns = {
+            f"{name} (field)" if name in names else name: [hit.fields.get(name) for hit in self]
+            for name in fields
+        }
         numbers = {name: [getattr(hit, name) for hit in self] for name in names}
         return frame(columns | numbers)
 

@@ -12,6 +12,7 @@ from ergotext.errors import InputError
 from ergotext.lm.trie.file import load, notes_of
 from ergotext.lm.trie.schema import TITLES, TRIPLES, Schema
 from ergotext.lm.trie.tree import TokenTrie, settled
+from ergotext.support.bars import PATIENCE, ticking
 from ergotext.support.words import check_texts
 from ergotext.tasks.retrieval.answers import Answers
 from ergotext.tasks.retrieval.calibration import UNFITTED, Calibration
@@ -105,15 +106,19 @@ class Retriever:
         threshold: float | None = None,
         coverage: float | None = None,
         batch_size: int = 32,
+        progress: bool = True,
     ) -> list[Hits]:
         """The ``k`` best entries for each question, best first.
 
         Parameters
         ----------
         questions : sequence of str
-        k, beams : int
-            Number of answers, and beam width (default 10 or ``k``) or, for a masked model, the keys
-            of each length that are scored twice. There may be fewer answers than ``k``.
+            The texts of the questions.
+        k : int
+            Number of answers to each; there may be fewer.
+        beams : int, optional
+            Beam width (10, or ``k``) or, for a masked model, the keys of each length that are
+            scored twice.
         lookahead : Potential, optional
             Potentials of keys, in nats, added to their log-probability.
         spans : bool, optional
@@ -149,6 +154,9 @@ class Retriever:
             steps.
         batch_size : int
             Questions per batch.
+        progress : bool
+            Show how many questions are answered, on a terminal or in a notebook, if it takes more
+            than two seconds.
 
         Raises
         ------
@@ -183,7 +191,7 @@ class Retriever:
             k, width, lookahead, prefixes, temperature, threshold, batch_size, restricted,
             calibration, coverage,
         )  # fmt: skip
-        found = self.run(questions, plan.checked())
+        found = self.run(questions, plan.checked(), progress)
         if note and not model_probability:
             for hits in found:
                 hits.notes += (note,)
@@ -203,15 +211,20 @@ class Retriever:
         use = "probabilities are not calibrated" if calibration is None else "fit one with this"
         return f"the calibration was fitted with another {what}: {use} (ergotext calibrate)"
 
-    def run(self, questions: Sequence[str], plan: Plan) -> list[Hits]:
+    def run(self, questions: Sequence[str], plan: Plan, progress: bool = False) -> list[Hits]:
         """``retrieve`` by a plan that is checked."""
         self.search.check(plan)
         check_texts(questions, "questions")
         empty = ("the question is empty",)
         found = [Hits(notes=empty, answer_set=plan.answer_set(none=True)) for _ in questions]
-        for group in self.grouping(questions, plan):
-            for number, hits in zip(group.numbers, self._answered(group, plan), strict=True):
-                found[number] = hits
+        with ticking(
+            desc="answering", total=len(questions), unit="question", delay=PATIENCE,
+            progress=progress,
+        ) as shown:  # fmt: skip
+            for group in self.grouping(questions, plan):
+                for number, hits in zip(group.numbers, self._answered(group, plan), strict=True):
+                    found[number] = hits
+                    shown.update()
         return found
 
     def _answered(self, group: QuestionGroup, plan: Plan) -> Iterator[Hits]:

@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from ergotext.errors import ModelError
 from ergotext.lm.conversion import quiet
 from ergotext.support.files import replacing, write_text
 from ergotext.support.untrusted import read_json
@@ -117,14 +118,17 @@ class Folders(Checkpoints):
 
 
 class File(Checkpoints):
-    """One file for the last checkpoint, and one for that before."""
+    """One file for the last checkpoint, and one for that before; each has the best weights too."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.before = path, path.with_suffix(f".before{path.suffix}")
 
     def save(self, network: nn.Module, state: State) -> None:
+        weights, progress = network.state_dict(), state["progress"]
+        best = progress["best_global_step"]
+        kept = weights if best == progress["global_step"] else self.weights(best)
         with replacing(self.path) as part:
-            torch.save({**state, "weights": network.state_dict()}, part)
+            torch.save({**state, "weights": weights, "best": kept}, part)
             if self.path.exists():
                 self.path.replace(self.before)
 
@@ -133,6 +137,24 @@ class File(Checkpoints):
 
     def read(self, place: Path) -> State:
         return dict(_read_archive(place))
+
+    def weights(self, step: int) -> Mapping[str, Tensor]:
+        """The weights after a step, which are the best of the last checkpoint.
+
+        Raises
+        ------
+        ModelError
+            They are in no intact checkpoint.
+        """
+        place, _ = self.last_whole()
+        state = {} if place is None else self.read(place)
+        best: Mapping[str, Tensor] | None = state.get("best")
+        if best is None or state["progress"]["best_global_step"] != step:
+            raise ModelError(
+                f"the best weights, of step {step:,}, are in no intact checkpoint of "
+                f"{self.path.parent}: start a new run in another folder"
+            )
+        return best
 
     def remove(self) -> None:
         """Remove both files: the run is over."""

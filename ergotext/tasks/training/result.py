@@ -27,6 +27,10 @@ class Trained:
     seconds : float
     lines : Lines
         What became of the lines of all files.
+    spent : float
+        Seconds of training, those of runs that this one continued among them.
+    kept : bool
+        Whether the network is the one that the run started from, as it was not surely better.
     """
 
     folder: Path
@@ -35,6 +39,8 @@ class Trained:
     parameters: int
     seconds: float
     lines: Lines
+    spent: float = 0.0
+    kept: bool = False
 
     def text(self) -> str:
         """One line."""
@@ -58,6 +64,8 @@ def finish(
     scores: dict[str, float],
     began: float,
     lines: Lines,
+    *,
+    kept: bool = False,
 ) -> Trained:
     """Draw the curve and write the record of a run that is over.
 
@@ -72,11 +80,14 @@ def finish(
     began : float
         By ``time.monotonic``.
     lines : Lines
+    kept : bool
+        Whether the network is the one that the run started from.
     """
     save_curve(run.log.path, record.folder / curve, SCORE)
     parameters = sum(p.numel() for p in run.learner.network.parameters())
     seconds = time.monotonic() - began
     record.write(
-        versions=versions(), scores=scores, steps=run.done, parameters=parameters, seconds=seconds
-    )
-    return Trained(record.folder, scores, run.done, parameters, seconds, lines)
+        versions=versions(), scores=scores, steps=run.done, parameters=parameters, seconds=seconds,
+        kept=kept,
+    )  # fmt: skip
+    return Trained(record.folder, scores, run.done, parameters, seconds, lines, run.spent, kept)

@@ -74,6 +74,10 @@ class TrainingRun:
     patience : int, optional
         Scores in succession, none of them better than the best, that end the run. The network
         then has the best weights; without patience, the last.
+    by : str
+        Name of the score that this goes by; more is better.
+    first : bool
+        Score the weights that the run starts from, too: then what comes of it is no worse.
     about : dict, optional
         Settings and data, for checkpoints without a ``settings.Record`` beside them.
     """
@@ -88,11 +92,14 @@ class TrainingRun:
         every: int,
         logged: int | None = None,
         patience: int | None = None,
+        by: str = SCORE,
+        first: bool = False,
         about: Mapping[str, Any] | None = None,
     ) -> None:
         self.learner, self.checkpoints, self.done = learner, checkpoints, 0
         self.log, self._every, self._logged = log, every, min(every, logged or every)
-        self._patience, self._about = patience, dict(about or {})
+        self._patience, self._by, self._first = patience, by, first
+        self._about = dict(about or {})
         self._best: float | None = None
         self._best_step: int | None = None
         self._stale = 0
@@ -100,6 +107,11 @@ class TrainingRun:
             PacedRate(learner.optimizer, schedule),
             getattr(schedule, "steps", None),
         )
+
+    @property
+    def spent(self) -> float:
+        """Seconds of training, those of runs that this one continues among them."""
+        return self._rate.spent
 
     @property
     def over(self) -> bool:
@@ -136,6 +148,9 @@ class TrainingRun:
 
     def _learn(self, shown: Any) -> None:
         losses: list[float] = []
+        if self._first and self._best is None:
+            self.log.write(self.done, self.evaluate())
+            self.checkpoints.save(self.learner.network, self.state())
         while not self.over:
             loss, norm = self.step()
             losses.append(loss)
@@ -173,8 +188,8 @@ class TrainingRun:
         """The scores as they stand in the log; whether they are the best is remembered."""
         self.learner.network.eval()
         scores = self.learner.scores()
-        if self._best is None or scores[SCORE] > self._best:
-            self._best, self._best_step, self._stale = scores[SCORE], self.done, 0
+        if self._best is None or scores[self._by] > self._best:
+            self._best, self._best_step, self._stale = scores[self._by], self.done, 0
         else:
             self._stale += 1
         return {f"eval_{name}": value for name, value in scores.items()}

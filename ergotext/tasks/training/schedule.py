@@ -49,8 +49,7 @@ class Pace:
 
     def share(self, step: int, spent: float) -> float:
         """Progress of the run, from 0 to 1, after so many steps and seconds."""
-        timed = spent / self.seconds if self.seconds is not None else 0.0
-        return min(1.0, max(step / self.steps, timed))
+        return _progress(step / self.steps, spent, self.seconds)
 
     def factor(self, share: float) -> float:
         """Factor of the learning rate there, from 0 to 1."""
@@ -75,20 +74,29 @@ class Cosine:
         Peak learning rate.
     warm_up : int
         Steps.
+    seconds : float, optional
+        Time after which the run is to be over, if ``steps`` take longer.
     """
 
     steps: int
     rate: float
     warm_up: int
+    seconds: float | None = None
 
-    def share(self, step: int, spent: float) -> float:  # noqa: ARG002 - the clock does not count
-        """Progress of the run, from 0 to 1."""
-        return min(1.0, step / self.steps)
+    def share(self, step: int, spent: float) -> float:
+        """Progress of the run, from 0 to 1, after so many steps and seconds."""
+        return _progress(step / self.steps, spent, self.seconds)
 
-    def rate_at(self, step: int, spent: float) -> float:  # noqa: ARG002 - as in ``share``
-        """The learning rate of a step, counted from 1."""
-        wave = 0.5 * (1 + math.cos(math.pi * step / self.steps))
+    def rate_at(self, step: int, spent: float) -> float:
+        """The learning rate of a step, counted from 1, after so many seconds."""
+        wave = 0.5 * (1 + math.cos(math.pi * self.share(step, spent)))
         return self.rate * min(1, step / self.warm_up) * (0.05 + 0.95 * wave)
+
+
+def _progress(done: float, spent: float, seconds: float | None) -> float:
+    """The share of the steps or of the time that is over, whichever is more."""
+    timed = spent / seconds if seconds is not None else 0.0
+    return min(1.0, max(done, timed))
 
 
 class PacedRate(LRScheduler):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from ergotext.errors import InputError
+from ergotext.lm.tokenizers.fast import FastTokenizer
 from ergotext.lm.tokenizers.token_bytes import Written
+from ergotext.lm.trie.builder import build
 from ergotext.lm.trie.keys import keys_through
 from ergotext.lm.trie.lines import Lines, key_text
 from ergotext.lm.trie.states import ROOT
@@ -138,6 +140,18 @@ def key_texts(trie: TokenTrie) -> Iterable[str]:
         yield from written.texts(
             np.insert(ids, offsets[:-1], first), offsets + np.arange(len(offsets))
         )
+
+
+def in_tokens_of(trie: TokenTrie, tokenizer: FastTokenizer) -> TokenTrie:
+    """The entries of a trie in the tokens of a model: the trie itself if it has them already."""
+    if trie.alphabet == tokenizer.alphabet:
+        return trie
+    pairs: Iterator[tuple[str, str | None]] = (
+        (text, value)
+        for ordinal, text in enumerate(key_texts(trie))
+        for value in trie.values_at(ordinal) or (None,)
+    )
+    return build(pairs, tokenizer)
 
 
 def read_templates(paths: Iterable[Path], lines: Lines) -> list[Template]:

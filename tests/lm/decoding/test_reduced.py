@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -133,6 +135,20 @@ def test_a_copy_leads_back_to_the_model(small_lm: CausalLM, name: str) -> None:
     assert given.precision == name and given.context == small_lm.given("a b").context != ()
     own = small_lm.given("a b").in_precision(name).log_prob(batch)
     assert torch.equal(given.log_prob(batch), own)
+
+
+def test_what_was_read_goes_with_the_model_and_its_copy(small_lm: CausalLM) -> None:
+    """At once, without a search for circles: it is most of what a run keeps in memory."""
+    gc.disable()
+    try:
+        lm = small_lm.given("a b")
+        copy = lm.in_precision("bfloat16")
+        kept = [weakref.ref(one._reader) for one in (lm, copy)]
+        assert None not in [one() for one in kept]
+        del lm, copy
+        assert [one() for one in kept] == [None, None]
+    finally:
+        gc.enable()
 
 
 def test_forgetting_reaches_the_copies(small_lm: CausalLM) -> None:

@@ -115,7 +115,7 @@ def test_texts_are_cut_after_so_many_tokens(small_lm: CausalLM) -> None:
     torch.testing.assert_close(energy(long), -open_, rtol=0, atol=1e-9)
     assert torch.isinf(et.fluency(small_lm, end=n - 1)(long)).all()
     for end in (0, -3):
-        with pytest.raises(InputError, match=f"cuts texts after {end} tokens"):
+        with pytest.raises(InputError, match=f"1 token or more, got {end}"):
             et.fluency(small_lm, end=end)
     with pytest.raises(InputError, match=r"end must be .* got True"):
         et.fluency(small_lm, end=True)
@@ -173,8 +173,9 @@ def test_tokens_are_given_as_ids_or_texts(placed_lm: CausalLM) -> None:
 @pytest.mark.parametrize(
     ("end", "says"),
     [
-        ("sentences", 'end must be "token", "sentence" or a list of tokens'),
-        (7, "end must be"),
+        ("sentences", 'end must be "token", "sentence", a number of tokens or a list of tokens'),
+        (0, "end must be 1 token or more, got 0"),
+        (7.0, "end must be"),
         ([], "empty list"),
         (["zebra crossing"], "no single token of this model writes 'zebra crossing'"),
         ([430], "has token 430, but the model's tokens are 0 to 429"),

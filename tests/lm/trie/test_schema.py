@@ -11,7 +11,7 @@ import pytest
 from ergotext.errors import InputError
 from ergotext.lm.trie import build_from_lines
 from ergotext.lm.trie.header import IndexFileError
-from ergotext.lm.trie.schema import TITLES, TRIPLES, Schema
+from ergotext.lm.trie.schema import TITLES, TRIPLES, Schema, schema_of
 from tests.faulty import load_with_fault
 
 SCHEMAS = {
@@ -123,6 +123,11 @@ def test_schemas_that_cannot_be(columns: str, parts: dict[str, object], said: st
     with pytest.raises(InputError, match=said):
         # A table of cases has parts of several types.
         Schema.of(columns.split(","), **parts)  # type: ignore[arg-type]
+
+
+def test_columns_by_one_text() -> None:
+    assert schema_of("subject, predicate,object") == schema_of(["subject", "predicate", "object"])
+    assert schema_of("key") == TITLES and schema_of(TRIPLES) is TRIPLES
 
 
 def test_columns_in_another_order() -> None:

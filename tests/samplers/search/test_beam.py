@@ -271,6 +271,12 @@ def test_an_automaton_of_another_model(alphabet: Alphabet, key: Key, message: st
         beam(decoding(), build([(key, None), ((1, 1), None)], alphabet), k=2)
 
 
+def test_any_number_of_tokens_may_be_allowed() -> None:
+    wanted = {(1, 2), (3,)}
+    most, few = (beam(decoding(), trie_of(wanted), k=2, max_length=n)[0] for n in (10**20, 9))
+    assert {h.tokens for h in most.hypotheses} == {h.tokens for h in few.hypotheses} == wanted
+
+
 def test_what_the_model_has_no_room_for_is_let_go() -> None:
     wanted = {(1,), (1, 2), (1, 2, 3), (1, 2, 4), (2, 2, 2)}
     for longest in range(4):

@@ -351,6 +351,15 @@ def test_every_particle_has_its_share_of_offspring(scheme: Any) -> None:
             assert (few >= np.floor(exact)).all() and (many <= np.ceil(exact)).all()
 
 
+def test_a_point_that_rounds_up_to_the_end_is_of_the_last_particle() -> None:
+    """The interval between a fractional part of all nines and 1 has its middle at 1."""
+    below = math.nextafter(1.0, 0.0)
+    weight = torch.tensor([below / 2, 1 - below / 2, 0.0], dtype=torch.float64)
+    runs = list(every_run(lambda d: ancestors(d, weight, 2, "systematic")))
+    assert sum(p for p, _ in runs) == pytest.approx(1) and len(runs) == 2
+    assert all(set(chosen.tolist()) <= {0, 1} for _, chosen in runs)
+
+
 class Noted(SeededDraws):
     """Keeps the first draw of each particle."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ergotext.errors import InputError
-from ergotext.tasks.evaluation import workers
+from ergotext.tasks import workers
 from tests.tasks.evaluation.test_evaluate import ROOT, Run
 
 

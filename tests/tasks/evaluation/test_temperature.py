@@ -63,6 +63,7 @@ class Tabled:
         *,
         temperature: float = 1.0,
         prefixes: int = 0,
+        progress: bool = True,
         threshold: float = 1,
     ) -> list[list[Hit]]:
         assert questions == self.texts and k == 1 and prefixes == 7 and threshold == 0

@@ -20,7 +20,7 @@ CHOICES: dict[str, tuple[str, str, str]] = {
         "run", "text: total(each.values())", "text: max(each.values())"
     ),
     "only the end token ends a text": (
-        "run", "ClosedBy(opened, beginning_lines(self.pieces)) if self.closing", "opened if True"
+        "run", "ClosedBy(decoding, beginning_lines(self.pieces)) if", "decoding if True or"
     ),
     "the space of the prompt is read, not written": (
         "prompts", 'prompt.rstrip(" ") if spaces', "prompt if spaces"
@@ -40,10 +40,10 @@ FIELDS: dict[str, tuple[str, str, str]] = {
         "alternatives", "            return count\n", "            return count + 1\n"
     ),
     "what follows a value does not count": (
-        "alternatives", "before + value + after", "before + value"
+        "alternatives", "before + one.encode() + after", "before + one.encode()"
     ),
     "what precedes a value is forgotten": (
-        "alternatives", "before + value + after", "value + after"
+        "alternatives", "before + one.encode() + after", "one.encode() + after"
     ),
     "a value's end is scored as the end of a text": ("alternatives", "ended=False", "ended=True"),
     "what a field can be is cut": (

@@ -63,6 +63,55 @@ def test_labels_are_told_apart() -> None:
     assert one.labels == ['"1"', "1"]
 
 
+def test_no_two_fields_share_a_path() -> None:
+    inner = {"properties": {"b": {"enum": ["p", "q"]}}}
+    schema = {"properties": {"a/b": {"enum": ["x", "y"]}, "a": inner, "~1": {"type": "boolean"}}}
+    found = fields_in('{"a/b":"x","a":{"b":"p"},"~1":true}', schema)
+    values = {one.path: one.values for one in found}
+    assert values == {"a~1b": ("x", "y"), "a/b": ("p", "q"), "~01": (False, True)}
+
+
+def test_patterns_of_names_come_before_the_rest() -> None:
+    schema = {
+        "patternProperties": {"^a": {"enum": ["x", "y"]}},
+        "additionalProperties": {"enum": ["x", "q"]},
+    }
+    assert fields_in('{"a":"x"}', schema) == []
+
+
+def test_values_of_another_rule_are_not_told() -> None:
+    choice = [{"properties": {"a": {"const": "z"}}}, {"properties": {"a": {"const": "w"}}}]
+    schema = {"properties": {"a": {"enum": ["x", "y"]}}}
+    assert fields_in('{"a":"z"}', {**schema, "anyOf": choice}) == []
+    assert len(fields_in('{"a":"x"}', schema)) == 1
+
+
+def test_references_to_escaped_names_and_into_lists() -> None:
+    pair = [{"enum": ["x", "y"]}, {"enum": ["u", "v"]}]
+    schema = {
+        "$defs": {"a b": pair[0], "all": {"allOf": pair}},
+        "items": {"$ref": "#/$defs/a%20b"},
+        "prefixItems": [{"$ref": "#/$defs/all/allOf/1"}],
+    }
+    found = fields_in('["u","y"]', schema)
+    assert [one.values for one in found] == [("u", "v"), ("x", "y")]
+
+
+def test_equal_numbers_are_one_value_and_no_boolean() -> None:
+    schema = {"items": {"enum": [1, 1.0, True, 2.5, -0.0, 0, "1"]}}
+    (one, other) = fields_in("[1.0,true]", schema)
+    assert [repr(value) for value in one.values] == ["1", "True", "2.5", "-0.0", "'1'"]
+    assert one.spellings("[1.0,true]")[0] == ["1", "1.0"]
+    assert other.spellings("[1.0,true]")[:4] == [["1"], ["true"], ["2.5"], ["-0.0", "0"]]
+    (one,) = fields_in("[25e-1]", schema)
+    assert one.spellings("[25e-1]")[2] == ["2.5", "25e-1"]
+
+
+def test_a_text_that_is_not_read_has_no_fields() -> None:
+    for text in ("[" * 3000 + "]" * 3000, f"[{'1' * 5000},true]"):
+        assert fields_in(text, {"items": {"type": "boolean"}}) == []
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
@@ -72,13 +121,13 @@ JSON = st.recursive(
 @given(value=JSON, spaced=st.booleans())
 @settings(max_examples=60, deadline=None, derandomize=True, database=None)
 def test_every_scalar_is_found(value: Any, spaced: bool) -> None:
-    """Where any boolean or null stands, by a schema that lists them everywhere."""
-    schema: dict[str, Any] = {"anyOf": [{"type": "boolean"}, {"const": "x"}]}
+    """Wherever it stands, by a schema that lists them all everywhere."""
+    top = value if isinstance(value, list) else value.values() if isinstance(value, dict) else ()
+    scalars = [one for one in top if not isinstance(one, list | dict)]
+    schema: dict[str, Any] = {"anyOf": [{"type": "boolean"}, {"enum": ["x", *scalars]}]}
     text = json.dumps(value, indent=2 if spaced else None, ensure_ascii=False)
     everywhere: dict[str, Any] = {"properties": {}, "additionalProperties": schema, "items": schema}
     found = fields_in(text, everywhere)
-    top = value if isinstance(value, list) else value.values() if isinstance(value, dict) else ()
-    scalars = [one for one in top if not isinstance(one, list | dict)]
     assert [json.loads(text[f.start : f.stop]) for f in found] == scalars
 
 

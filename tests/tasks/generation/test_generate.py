@@ -7,7 +7,7 @@ import math
 from copy import deepcopy
 from enum import Enum
 from types import ModuleType, SimpleNamespace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pytest
@@ -23,8 +23,15 @@ from ergotext.lm.endings.closing import beginning_lines
 from ergotext.lm.energies.matches import pieces_of
 from ergotext.lm.tokenizers.fast import FastTokenizer
 from ergotext.lm.tokenizers.vocabulary import Vocabulary
+from ergotext.samplers.search.best_first import Enumeration
 from ergotext.tasks.generation import generate as module
+from ergotext.tasks.generation import run as run_module
+from ergotext.tasks.generation.alternatives import TextMass
 from ergotext.tasks.generation.generate import generate
+from ergotext.tasks.generation.options import GenerationOptions
+from ergotext.tasks.generation.prompts import read_as
+from ergotext.tasks.generation.run import GenerationRun
+from ergotext.tasks.generation.wanted import wanted
 from tests.conftest import CORPUS
 from tests.tasks.test_read import spelled
 
@@ -240,6 +247,76 @@ def test_particles_estimate_what_cannot_be_listed(lm: CausalLM) -> None:
     assert generate(lm, "x", **how).estimate is None
 
 
+def test_a_number_counts_in_the_form_that_was_written(lm: CausalLM) -> None:
+    """Of 1.0 the text has 1, as is likelier; it was told the probability of ``1.0`` alone."""
+    schema = {"properties": {"a": {"enum": [1.0, 100]}}, "required": ["a"], "type": "object",
+              "additionalProperties": False}  # fmt: skip
+    told = generate(lm, "x", schema=schema, alternatives=True)
+    values = told[0].fields["a"]
+    assert told[0].text == '{"a":1}' and list(values) == ["1.0", "100"]
+    low, high = values["1.0"]
+    assert 0.9 < low <= high < low + 1e-3 and values["100"][1] < 0.1
+    sums = [sum(bounds[k] for bounds in values.values()) for k in (0, 1)]
+    assert sums[0] <= 1 + 1e-12 and sums[1] >= 1 - 1e-12
+
+
+def test_numbers_beyond_floating_point_are_valid_json(lm: CausalLM) -> None:
+    told = generate(lm, "x", schema={"type": "number", "minimum": 1e300}, max_tokens=10)
+    assert math.isinf(told.value)
+
+    def refuse(name: str) -> Any:
+        raise AssertionError(f"{name} is no JSON")
+
+    record = json.loads(told.json("x"), parse_constant=refuse)
+    assert record["value"] is None and record["text"] == told[0].text
+
+
+def test_fields_end_where_texts_do(lm: CausalLM) -> None:
+    """With line breaks that end a text, none may stand before a value."""
+    schema = {"properties": {"a": {"enum": ["on", "no"]}}, "required": ["a"], "type": "object",
+              "additionalProperties": False}  # fmt: skip
+    how: dict[str, Any] = {"schema": schema, "whitespace": True, "max_tokens": 20}
+    what = wanted(schema=schema)
+    run = GenerationRun.of(lm, what, False, "", GenerationOptions(end="line", whitespace=True))
+    seen: list[Any] = []
+    told = generate(lm, "x", end="line", **how)[0]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_module, "of_field", lambda *args: seen.append(args[3]) or {})
+        run._fields(read_as(lm, "x", None), told.text, told.tokens)
+    breaks = beginning_lines(pieces_of(lm))
+    for decoding in seen[0].values():
+        rows = torch.zeros(len(breaks), dtype=torch.int64)
+        assert bool((decoding.logits(rows, torch.tensor(breaks)) == -torch.inf).all())
+
+
+def test_what_ends_a_text_is_said_where_nothing_is_found(lm: CausalLM) -> None:
+    with pytest.raises(ErgotextError, match=r'before a line break, unless you set end="token"'):
+        generate(lm, "x", regex="a\nb")
+    assert generate(lm, "x", regex="a\nb", end="token").value == "a\nb"
+
+
+def test_a_search_goes_on_where_all_particles_die(lm: CausalLM) -> None:
+    """What was found is given, without an estimate; draws have nothing to give."""
+    how: dict[str, Any] = {"regex": "(zq){3}|the sun", "max_tokens": 5, "prefixes": 3}
+    told = generate(lm, "x", particles=2, **how)
+    assert told.value == "the sun" and told.estimate is None
+    assert "nothing was estimated: all 2 draws" in told.warnings[0]
+    with pytest.raises(ErgotextError, match=r"allow more tokens \(max_tokens\)"):
+        generate(lm, "x", method="sample", particles=2, **how)
+
+
+def test_an_estimate_beyond_what_is_certain_is_doubted(lm: CausalLM) -> None:
+    """All draws but few miss "on", which has most of Z, and agree with each other."""
+    told = generate(lm, "x", regex="on|one|no", prefixes=3, particles=64, seed=1)
+    assert told.estimate is not None and told.log_z[0] - told.estimate[0] > 2
+    assert told.estimate[1] < 0.1 and "draws miss much of it" in told.warnings[-1]
+    exact = generate(lm, "x", regex="on|one|no", particles=64, prefixes=4000)
+    assert not exact.warnings
+    mass = TextMass(Enumeration({(5,): -1.0}, {(6,): -2.0}), pieces_of(lm), {})
+    assert not mass.doubts(-0.8, 0.0) and not mass.doubts(-1.15, 0.1)
+    assert mass.doubts(-1.15, 0.05) and mass.doubts(-0.4, 0.1) and not mass.doubts(5, math.inf)
+
+
 class Mood(Enum):
     UP = "on"
     DOWN = "no"
@@ -261,6 +338,14 @@ def test_values_are_of_the_type(lm: CausalLM) -> None:
     assert generate(lm, "x", regex="on|no").value in ("on", "no")
     assert generate(lm, "x", grammar='start: "o" "n" | "no"').value in ("on", "no")
     assert generate(lm, "x", et.automata.choices(["on"], pieces_of(lm))).value == "on"
+
+
+@pytest.mark.parametrize("text", ["[" * 3000 + "]" * 3000, "1" * 5000])
+def test_values_beyond_what_python_reads_are_refused_in_a_line(text: str) -> None:
+    for what in (wanted(schema={}), wanted(list[int])):
+        with pytest.raises(ErgotextError, match=r"^the text '") as error:
+            what.read(text, ())
+        assert "\n" not in str(error.value)
 
 
 class Odd(BaseModel):
@@ -298,6 +383,55 @@ def test_keys_of_an_index(lm: CausalLM, tmp_path) -> None:
     plain = et.build_trie(keys, tokenizer)
     assert generate(lm, "x", trie=tmp_path / "kb.ergo").value == told.value
     assert generate(lm, "x", plain).value == told[0].text
+
+
+NAMES = ["on", '"a', "one", "no"]
+
+
+@pytest.fixture(scope="module")
+def names() -> et.TokenTrie:
+    """An index of another tokenizer than the model's: its texts count."""
+    return et.build_trie(NAMES, et.CharacterTokenizer("ontheu"))
+
+
+@pytest.mark.parametrize("kind", ["schema", "grammar", "type"])
+def test_a_key_of_an_index_has_the_probability_of_its_texts(
+    lm: CausalLM, names, kind: str, monkeypatch
+) -> None:
+    from ergotext.tasks.generation import run
+
+    monkeypatch.setattr(run, "SETTLED", 0.0)
+    name = et.key_of(names)
+    texts = [json.dumps(one) for one in NAMES]
+    constraint: dict[str, Any] = {"schema": {"type": "string", "x-index": name}}
+    if kind == "grammar":
+        texts = [f"({one}." for one in NAMES]
+        constraint = {"grammar": f'start: "(" {name} "."', "end": "line"}
+    elif kind == "type":
+        texts = [f"[{one}]" for one in texts]
+        constraint = {"output_type": tuple[Annotated[str, name]]}
+    told = generate(lm, "x", n=4, prefixes=10_000, **constraint)
+    expected = law_of(lm, "x", texts)
+    assert {one.text for one in told} == set(texts) and told.proven
+    for one in told:
+        assert one.probability == pytest.approx(expected[one.text], rel=1e-4)
+    assert sorted(map(str, told.values)) == sorted(
+        texts if kind == "grammar" else NAMES if kind == "schema" else [str((n,)) for n in NAMES]
+    )
+
+
+def test_forms_are_filled_with_keys_within_the_tokens(lm: CausalLM, names) -> None:
+    """Drawn and searched, with little room: each form ends in time, with entities that exist."""
+    schema = {
+        "type": "object", "required": ["a", "b"], "additionalProperties": False,
+        "properties": {"a": {"x-index": et.key_of(names)}, "b": {
+            "type": "array", "items": {"x-index": et.key_of(names)}, "minItems": 1}},
+    }  # fmt: skip
+    for method in ("best", "sample"):
+        told = generate(lm, "x", schema=schema, n=6, method=method, max_tokens=30, seed=1)
+        assert len(told) == 6
+        for one in told:
+            assert {one.value["a"], *one.value["b"]} <= {*NAMES} and len(one.tokens) <= 30
 
 
 TEMPLATE = (
@@ -363,6 +497,9 @@ def test_the_context_of_a_model_stands_before_the_prompt(lm: CausalLM) -> None:
         ({"output_type": 3}, "no type that pydantic has a JSON schema of"),
         ({"trie": "none.ergo"}, "cannot read the index none.ergo"),
         ({"trie": 3}, "neither an index nor an automaton"),
+        ({"schema": {"x-index": "none.ergo"}}, "cannot read the index none.ergo"),
+        ({"grammar": 'start: %index "none.ergo"'}, "cannot read the index none.ergo"),
+        ({"grammar": 'start: %index "memory:1"'}, "no longer in use"),
         ({"regex": "a", "n": 0}, "n must be an integer of at least 1"),
         ({"regex": "a", "n": 9, "beams": 3}, "beams .3. must be at least n .9."),
         ({"regex": "a", "method": "worst"}, "method must be best or sample, got 'worst'"),
@@ -375,6 +512,14 @@ def test_what_is_wrong_is_said_in_a_line(lm: CausalLM, how: dict[str, Any], mess
     with pytest.raises(ErgotextError, match=message) as error:
         generate(lm, "x", **how)
     assert "\n" not in str(error.value)
+
+
+def test_a_long_prompt_is_numbered_among_several_alone(lm: CausalLM) -> None:
+    long = "on " * 200
+    with pytest.raises(InputError, match=r"^the prompt has .* shorten the prompt$"):
+        generate(lm, long, regex="a")
+    with pytest.raises(InputError, match=r"^prompt 2 has .* shorten the prompt$"):
+        generate(lm, ["x", long], regex="a")
 
 
 def test_other_prompts_and_models_are_refused(lm: CausalLM) -> None:

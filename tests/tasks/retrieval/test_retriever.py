@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from ergotext.tasks.retrieval.lookahead.strings import StringMatch
 from ergotext.tasks.retrieval.notes import NO_SUBJECT
 from ergotext.tasks.retrieval.results import Hit, Hits
 from ergotext.tasks.retrieval.retriever import Retriever
+from tests.support.test_bars import Stream
 from tests.tiny_t5 import saved
 
 SUBJECTS = ["苹果", "苹果（公司）", "苹果（水果）", "香蕉", "香", "Apple Pie", "Apple", "天安门"]
@@ -203,6 +205,22 @@ def test_batches_change_nothing(lm: Seq2SeqLM, folder: Path) -> None:
         assert all(math.isnan(h.probability) for h in a)
 
 
+def test_what_takes_long_shows_how_far_it_is(lm: Seq2SeqLM, folder: Path, monkeypatch) -> None:
+    retriever = Retriever(lm, folder / "facts.ergo")
+
+    def written(**options: bool) -> str:
+        stream = Stream(True)
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stderr", stream)
+            retriever.retrieve(QUESTIONS, k=1, prefixes=0, batch_size=1, **options)
+        return stream.getvalue()
+
+    assert written() == "", "it took no two seconds"
+    monkeypatch.setattr("ergotext.tasks.retrieval.retriever.PATIENCE", 0.0)
+    assert "answering:   0%" in written() and "/4 [" in written()
+    assert written(progress=False) == ""
+
+
 def test_a_batch_is_smaller_where_questions_are_longer(lm: Seq2SeqLM, folder: Path) -> None:
     sizes = []
     retriever = Retriever(lm, folder / "titles.ergo")
@@ -348,3 +366,13 @@ def test_how_a_subject_is_named_is_that_of_the_first_hit() -> None:
     assert Hits([], True, mentions, (), True).subject == "as written"
     assert Hits([], True, (), (), True).subject == "none"
     assert Hits([], True, mentions).subject is None
+
+
+def test_fields_of_the_names_of_other_columns_are_kept() -> None:
+    """A column of an index may be called ``score`` or ``values`` as well."""
+    fields = {"subject": "Rome", "score": "one", "values": "two"}
+    hit = Hit("Rome\tone\ttwo", fields, ["x"], 1.5, -2.0, 0.5, 0.5, 0.5)
+    table = Hits([hit], True).to_pandas()
+    assert table["score"].tolist() == [1.5] and table["values"].tolist() == [["x"]]
+    assert table["score (field)"].tolist() == ["one"]
+    assert table["values (field)"].tolist() == ["two"] and table["subject"].tolist() == ["Rome"]

@@ -324,8 +324,8 @@ def test_faults_of_numbers_are_seen(fault: str, monkeypatch: pytest.MonkeyPatch)
 MATCHED = {
     "all have the scores of the first": ("begin += len(rows)", "begin += 0"),
     "what is left at the end is not read": (
-        "            self._fill(found, weights, matcher, batch)\n\n    def _chosen",
-        "\n    def _chosen",
+        "            self._fill(found, weights, matcher, batch)\n\n    def chosen",
+        "\n    def chosen",
     ),
     "all is told of the first question": ("found[number][rows] = own", "found[0][rows] = own"),
 }  # fmt: skip

@@ -160,7 +160,7 @@ FAULTS: dict[str, tuple[Check, ModuleType, tuple[str, str]]] = {
         check_choices, choices, ("math.log(kept / len(each))", "0.0"),
     ),
     "the clock counts for nothing": (
-        check_pace, schedule, ("max(step / self.steps, timed)", "step / self.steps"),
+        check_pace, schedule, ("max(done, timed)", "done"),
     ),
 }  # fmt: skip
 

@@ -17,7 +17,8 @@ from ergotext.tasks.training.lookahead.train import CHECKPOINT
 from ergotext.tasks.training.run import TrainingRun
 from tests.tasks.little_base import LittleBase
 
-OPTIONS = ["--steps", "4", "--every", "2", "--width", "32", "--layers", "1", "--batch-size", "4"]
+OPTIONS = ["--start", "new", "--only", "model", "--steps", "4", "--every", "2", "--width", "32",
+           "--layers", "1", "--batch-size", "4"]  # fmt: skip
 FILES = ("model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json")
 
 
@@ -177,9 +178,10 @@ def test_a_look_ahead_goes_on_from_the_checkpoint_before(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     def run(output: Path, *more: str) -> int:
-        options = ["--steps", "6", "--every", "2", "--batch-size", "4", "--width", "8"]
+        options = ["--start", "new", "--only", "lookahead", "--lookahead-steps", "6", "--every",
+                   "2", "--batch-size", "4", "--lookahead-width", "8"]  # fmt: skip
         given = [*little.arguments, *options, "--device", "cpu", "-o", str(output), *more]
-        return main(["train-lookahead", *given])
+        return main(["train", *given])
 
     assert run(tmp_path / "whole") == 0
     step = TrainingRun.step

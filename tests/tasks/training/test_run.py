@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ergotext.errors import InputError, ModelError
 from ergotext.tasks.training import run as run_module
-from ergotext.tasks.training.checkpoints import File, Folders
+from ergotext.tasks.training.checkpoints import Checkpoints, File, Folders
 from ergotext.tasks.training.log import Log
 from ergotext.tasks.training.schedule import Pace
 from tests.faulty import load_with_fault
@@ -49,6 +49,8 @@ class OneNumber:
 
 class Kept(File):
     """Every checkpoint stays."""
+
+    weights = Checkpoints.weights
 
     def save(self, network: nn.Module, state: dict[str, Any]) -> None:
         number = next(n for n in count() if not self.at(n).exists())
@@ -140,6 +142,27 @@ def check_diverged(module: ModuleType, folder: Path) -> None:
     assert weight(learner) == before and run.done == 1
 
 
+def check_first(module: ModuleType, folder: Path) -> None:
+    """What a run starts from is scored by what decides, once, and kept if nothing is better."""
+    told = [{"EMF1": n, "other": -n} for n in (1.0, 2.0, 3.0)]
+    options = {"steps": 40, "patience": 2, "by": "other", "first": True}
+    for number, interrupted in enumerate((False, True)):
+        with module.seeded(3):
+            run, learner = made(module, folder / str(number), [], **options)
+            scores = iter(told)
+            learner.scores = lambda scores=scores: next(scores)  # type: ignore[method-assign]  # in place of a list of numbers
+            if interrupted:
+                run.evaluate()
+                run.checkpoints.save(learner.network, run.state())
+                run, learner = made(module, folder / str(number), [], **options)
+                learner.scores = lambda scores=scores: next(scores)  # type: ignore[method-assign]  # as above
+                run.restore(Kept(folder / str(number) / "kept").at(0))
+            run.go()
+        assert run.done == 4 and weight(learner) == 1.0
+    lines = [json.loads(line) for line in (folder / "0" / "log").read_text().splitlines()]
+    assert [(line["step"], line["eval_other"]) for line in lines] == [(0, -1), (2, -2), (4, -3)]
+
+
 Check = Callable[[ModuleType, Path], None]
 FAULTS: dict[str, tuple[Check, tuple[str, str]]] = {
     "torch's randomness starts anew": (check_resumed, ("torch.set_rng_state(chance)\n", "pass\n")),
@@ -156,8 +179,16 @@ FAULTS: dict[str, tuple[Check, tuple[str, str]]] = {
         check_resumed, ('progress["scores_without_improvement"]\n', "0\n"),
     ),
     "the best score is forgotten": (check_resumed, ('progress["best_metric"]', "None")),
-    "an equal score is better": (check_resumed, ("scores[SCORE] > self._best:",
-                                                 "scores[SCORE] >= self._best:")),
+    "an equal score is better": (check_resumed, ("scores[self._by] > self._best:",
+                                                 "scores[self._by] >= self._best:")),
+    "what a run starts from is scored again": (check_first, (" and self._best is None:", ":")),
+    "what a run starts from is not kept": (
+        check_first,
+        ("            self.checkpoints.save(self.learner.network, self.state())\n        while",
+         "        while"),
+    ),
+    "another score decides": (check_first, ("scores[self._by] > self._best:",
+                                            "scores[SCORE] > self._best:")),
     "the last weights are kept": (check_resumed, ("if self._patience is not None and", "if 0 and")),
     "patience without end": (check_resumed, ("self._stale < self._patience", "True")),
     "the last step is not scored": (check_last, (" or self._rate.over", "")),
@@ -178,7 +209,9 @@ FAULTS: dict[str, tuple[Check, tuple[str, str]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("check", [check_resumed, check_last, check_clipped, check_diverged])
+@pytest.mark.parametrize(
+    "check", [check_resumed, check_last, check_clipped, check_diverged, check_first]
+)
 def test_our_loop_passes(check: Check, tmp_path: Path) -> None:
     check(run_module, tmp_path)
 
@@ -235,3 +268,18 @@ def test_the_best_checkpoint_and_the_last_are_kept(
         assert [place.name for place in checkpoints.places()] == [f"checkpoint-{n}" for n in wanted]
         assert checkpoints.last_whole() == (tmp_path / f"checkpoint-{step}", [])
         assert checkpoints.weights(one).keys() == {"weight", "bias"}
+
+
+def test_one_file_keeps_the_best_weights(tmp_path: Path) -> None:
+    """Whatever comes after them, and where the last file is torn."""
+    files, network = File(tmp_path / "one.pt"), nn.Linear(1, 1, bias=False)
+    for step, best in ((0, 0), (2, 2), (4, 2), (6, 2)):
+        nn.init.constant_(network.weight, float(step))
+        files.save(network, {"progress": {"global_step": step, "best_global_step": best}})
+        assert float(files.weights(best)["weight"]) == best
+    assert float(files.read(files.path)["weights"]["weight"]) == 6.0
+    files.path.write_bytes(files.path.read_bytes()[:100])
+    assert float(files.weights(2)["weight"]) == 2.0
+    nn.init.constant_(network.weight, 8.0)
+    files.save(network, {"progress": {"global_step": 8, "best_global_step": 2}})
+    assert float(files.weights(2)["weight"]) == 2.0

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ergotext.tasks.training import schedule
-from ergotext.tasks.training.schedule import Pace, PacedRate
+from ergotext.tasks.training.schedule import Cosine, Pace, PacedRate
 
 
 def rates(one: Pace, steps: int) -> list[float]:
@@ -64,3 +64,13 @@ def test_time_spent_goes_on_after_a_checkpoint(monkeypatch: pytest.MonkeyPatch) 
     second.optimizer.step()
     second.step()
     assert second.spent == pytest.approx(11.0) and second.over and second.last_epoch == 2
+
+
+def test_a_cosine_ends_by_the_clock_as_well() -> None:
+    """The same wave in the time that there is; without a clock, by steps alone."""
+    timed, free = Cosine(1000, 2.0, 1, seconds=10.0), Cosine(10, 2.0, 1)
+    for tenth in range(1, 11):
+        assert timed.rate_at(tenth, float(tenth)) == pytest.approx(free.rate_at(tenth, 1e9))
+    assert timed.share(5, 9.9) < 1.0 == timed.share(5, 10.0) == timed.share(1000, 0.0)
+    assert free.share(9, 1e9) < 1.0 == free.share(10, 0.0)
+    assert free.rate_at(10, 0.0) == pytest.approx(0.1)  # a twentieth

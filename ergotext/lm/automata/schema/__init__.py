@@ -7,7 +7,7 @@ grammar rules, strings by ``patterns`` and numbers by ``numerals``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 from ergotext.errors import InputError
@@ -16,7 +16,12 @@ from ergotext.lm.automata.schema.normal_form import Logic
 from ergotext.lm.automata.schema.writer import Writer
 
 
-def lark_of(schema: str | bool | Mapping[str, Any], *, whitespace: bool = False) -> str:
+def lark_of(
+    schema: str | bool | Mapping[str, Any],
+    *,
+    whitespace: bool = False,
+    keys: Callable[[str], Container[bytes]] | None = None,
+) -> str:
     """A grammar, in llguidance's notation, of the JSON texts that a schema admits.
 
     Parameters
@@ -24,11 +29,13 @@ def lark_of(schema: str | bool | Mapping[str, Any], *, whitespace: bool = False)
     schema : str, bool or mapping
     whitespace : bool
         Whether white space is allowed around all parts.
+    keys : function (str) -> container of bytes, optional
+        The keys of an index; needed where a schema with ``x-index`` also lists values.
 
     Returns
     -------
     str
-        Nothing, if no value fits the schema.
+        Nothing, if no value fits the schema. Any key of an index is a slot (``slot_source``).
 
     Raises
     ------
@@ -38,7 +45,7 @@ def lark_of(schema: str | bool | Mapping[str, Any], *, whitespace: bool = False)
     """
     try:
         document = Document(parsed(schema))
-        return Writer(Logic(document), whitespace).lark(document.root)
+        return Writer(Logic(document, keys), whitespace).lark(document.root)
     except InputError:
         raise
     except ValueError as error:

@@ -38,9 +38,9 @@ class Atom:
     """A condition on the values of one type.
 
     ``>=``, ``<=`` (numbers, value a number), ``multiple``; ``length>=``, ``length<=``, ``pattern``
-    (value, holds); ``items>=``, ``items<=``, ``items`` (an ``Items``), ``contains``
-    (a ``Contains``), ``unique``; ``names>=``, ``names<=``, ``has``, ``lacks`` (a name),
-    ``names`` (fact of every name), ``members`` (a ``Members``).
+    (value, holds), ``index`` (its name); ``items>=``, ``items<=``, ``items`` (an ``Items``),
+    ``contains`` (a ``Contains``), ``unique``; ``names>=``, ``names<=``, ``has``, ``lacks`` (a
+    name), ``names`` (fact of every name), ``members`` (a ``Members``).
     """
 
     type: str

@@ -136,6 +136,15 @@ def checked(pattern: Any, word: str, place: str) -> str:
     return pattern
 
 
+def _index(one: Fact, word: str) -> tuple[list[Item], Ways]:
+    """Any key of an index: a string."""
+    name, place = one.schema[word], f"{one.place}/{word}"
+    if not isinstance(name, str) or not name:
+        raise fault(word, place, f"{shown(name)} is not the file of an index")
+    text = Types(frozenset({"string"}))
+    return [text, Atom("string", "index", name, place)], [*-text, [text, opaque(one, word)]]
+
+
 def _format(one: Fact, word: str) -> tuple[list[Item], Ways]:
     name, place = one.schema[word], f"{one.place}/{word}"
     if name in REFUSED:
@@ -263,6 +272,7 @@ PLAIN: dict[str, Callable[[Fact, str], tuple[list[Item], Ways]]] = {
     "maxLength": _count("string", "length"),
     "pattern": _pattern,
     "format": _format,
+    "x-index": _index,
     "minItems": _count("array", "items"),
     "maxItems": _count("array", "items"),
     "prefixItems": _items,

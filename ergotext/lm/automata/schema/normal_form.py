@@ -38,10 +38,19 @@ DEPTH = 4
 
 
 class Logic:
-    """Derives consequences from the facts of a schema."""
+    """Derives consequences from the facts of a schema.
 
-    def __init__(self, document: Document) -> None:
-        self._document = document
+    Parameters
+    ----------
+    document : Document
+    keys : function (str) -> container of bytes, optional
+        The keys of an index, by its name.
+    """
+
+    def __init__(
+        self, document: Document, keys: Callable[[str], Container[bytes]] | None = None
+    ) -> None:
+        self._document, self._keys = document, keys
         self.by_text = document.draft == "draft-04"
         """Whether 1.0 is no integer, though 1 is: being one is a matter of how it is written."""
         self._said: dict[Fact, tuple[Item, ...]] = {}
@@ -156,7 +165,14 @@ class Logic:
             return self.fits(value, item.fact)
         if type_of(value) != item.type:
             return True
+        if item.kind == "index":
+            return self._is_key(value, item) == item.holds
         return bool(_TRIED[item.kind](self, value, item.value)) == item.holds
+
+    def _is_key(self, value: str, item: Atom) -> bool:
+        if self._keys is None:
+            raise fault("x-index", item.place, "it is not known what the keys of the index are")
+        return value.encode() in self._keys(item.value)
 
     def values(self, shape: Alternative) -> list[Any] | None:
         """The values of a shape that lists them; None where it lists none."""

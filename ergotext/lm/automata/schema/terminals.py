@@ -48,8 +48,16 @@ def number(shape: Alternative) -> str:
 
 
 def string(atoms: Iterable[Atom], others: Iterable[Any] = ()) -> str:
-    """A grammar's expression for the strings that atoms admit, but those listed."""
+    """A grammar's expression for the strings that atoms admit, but those listed.
+
+    Raises
+    ------
+    InputError
+        A key of an index is under other conditions as well, or is a name.
+    """
     kept = list(atoms)
+    if index := next((atom for atom in kept if atom.kind == "index"), None):
+        raise fault("x-index", index.place, "a key of an index can be under no other condition")
     low, high = ends(kept, "length")
     count = (
         "*" if low is None and high is None else f"{{{low or 0},{'' if high is None else high}}}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ergotext.errors import InputError
@@ -14,6 +15,7 @@ from ergotext.lm.automata.schema.objects import object_
 from ergotext.lm.automata.schema.rules import MOST, Rules, Way
 from ergotext.lm.automata.schema.terminals import exact, number, string, vain
 from ergotext.lm.automata.schema.values import integral, type_of
+from ergotext.lm.automata.slot_source import slot
 
 
 class Writer:
@@ -87,11 +89,17 @@ class Writer:
             ways += self.scalar(self._number(number(shape), shape))
         if "string" in types:
             texts = [other.value for other in others if isinstance(other.value, str)]
-            ways += self.scalar(string(shape.of("string"), texts))
+            ways += self._strings(shape.of("string"), texts)
         for type_, write in (("array", array), ("object", object_)):
             if type_ in types:
                 ways += write(self, shape.of(type_) + self._not_empty(shape, type_))
         return ways
+
+    def _strings(self, atoms: Sequence[Atom], others: Sequence[str]) -> list[Way]:
+        indexes = dict.fromkeys(atom for atom in atoms if atom.kind == "index")
+        if len(indexes) == len(set(atoms)) == 1 and not others:
+            return [(self.rules.terminal(slot(atom.value)),) for atom in indexes]
+        return self.scalar(string(atoms, others))
 
     def _not_empty(self, shape: Alternative, type_: str) -> list[Atom]:
         """What is left of arrays or objects that a value must not be equal to."""

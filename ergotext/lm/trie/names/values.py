@@ -45,7 +45,8 @@ def hashed_parts(pool: NDArray[np.uint8], offsets: Ints) -> tuple[Ints, Hashes]:
     blank = offsets_of(points != ord(" "))  # so many other characters stand before each place
     letters = np.append(np.flatnonzero(points != ord(" ")), len(points))
     begin = np.minimum(letters[blank[begin]], stop)
-    stop = np.maximum(letters[blank[stop] - 1] + 1, begin)
+    last = letters[np.maximum(blank[stop] - 1, 0)]  # before the first, only blanks may stand
+    stop = np.clip(last + 1, begin, stop)
     start, stop = places[begin], places[stop]
     some = (stop - start >= SHORTEST) & (stop - start <= LONGEST)
     return row[some], hash_of(folded, start[some], stop[some])

@@ -104,7 +104,7 @@ class Matched:
             groups = grouped(question, each)
             standing = [_stands(rows, each) for rows, _ in groups]
             some = [asked for (_, asked), here in zip(groups, standing, strict=True) if here]
-            matcher = self._chosen(some or [asked for _, asked in groups])
+            matcher = self.chosen(some or [asked for _, asked in groups])
             for (rows, asked), here in zip(groups, standing, strict=True):
                 if known is not None and not np.isnan(known[number][rows]).any():
                     found[number][rows] = known[number][rows]
@@ -146,7 +146,7 @@ class Matched:
                 size += count
             self._fill(found, weights, matcher, batch)
 
-    def _chosen(self, groups: Sequence[Asked]) -> Matcher:
+    def chosen(self, groups: Sequence[Asked]) -> Matcher:
         """The matcher for a question: one for all of its subjects, else they do not compare."""
         rests = [one.rest for one in groups]
         predicates = [key.predicate for one in groups for key in one.keys]

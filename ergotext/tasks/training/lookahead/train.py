@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ergotext.errors import InputError
 from ergotext.lm.loading import device_of
+from ergotext.support.untrusted import read_json
 from ergotext.tasks.retrieval.candidates import Spotter
 from ergotext.tasks.retrieval.lookahead.learned import learned_folder
 from ergotext.tasks.retrieval.lookahead.network import CONFIG, DROP, WEIGHTS, Matcher
@@ -17,19 +18,24 @@ from ergotext.tasks.training.checkpoints import File
 from ergotext.tasks.training.data import TrainingData
 from ergotext.tasks.training.log import Log
 from ergotext.tasks.training.lookahead.learner import (
+    SHARE,
     DevKeys,
     MatcherLearner,
-    Recipe,
     characters,
 )
 from ergotext.tasks.training.lookahead.pairs import Examples
+from ergotext.tasks.training.lookahead.recipe import Recipe
 from ergotext.tasks.training.lookahead.synonyms import Synonyms, read_synonyms
 from ergotext.tasks.training.result import Trained, finish
 from ergotext.tasks.training.run import TrainingRun, report_damage, seeded
-from ergotext.tasks.training.settings import Record, claim_file
+from ergotext.tasks.training.schedule import Cosine
+from ergotext.tasks.training.settings import Record, check_same, claim_file
 
 RECORD, LOG, CURVE = "lookahead.json", "lookahead.jsonl", "lookahead.png"
 CHECKPOINT = "lookahead.pt"
+_MAY_CHANGE = ("steps", "every", "patience")
+_OF_THE_FIRST = ("width", "hidden")
+"""Sizes that are those of the look-ahead that a run starts from."""
 
 
 def train_lookahead(
@@ -42,7 +48,6 @@ def train_lookahead(
     templates: Sequence[str | Path] = (),
     synonyms: Sequence[str | Path] = (),
     start: str | None = None,
-    every: int = 1000,
     device: str = "auto",
     resume: bool = False,
 ) -> Trained:
@@ -66,8 +71,6 @@ def train_lookahead(
     start : str, optional
         A model whose look-ahead to go on from, or the folder of one, instead of one from scratch:
         its sizes and the characters that it knows stay as they are.
-    every : int
-        Steps between scores on the dev questions, each with a checkpoint.
     device : str
     resume : bool
         Go on from the checkpoint in ``output``.
@@ -83,12 +86,37 @@ def train_lookahead(
         Ctrl-C was pressed.
     """
     began = time.monotonic()
-    recipe, output = recipe or Recipe(), Path(output)
-    if every < 1:
-        raise InputError(f"every is {every}; it must be at least 1")
     first = None if start is None else learned_folder(start)
     data = TrainingData.read(questions, dev, index, templates)
-    files = [Path(path) for path in synonyms]
+    return train_lookahead_on(
+        data, Path(output), recipe or Recipe(), synonyms=[Path(path) for path in synonyms],
+        first=first, began=began, device=device, resume=resume,
+    )  # fmt: skip
+
+
+def train_lookahead_on(
+    data: TrainingData,
+    output: Path,
+    recipe: Recipe,
+    *,
+    synonyms: Sequence[Path] = (),
+    first: Path | None = None,
+    seconds: float | None = None,
+    began: float | None = None,
+    device: str = "auto",
+    resume: bool = False,
+) -> Trained:
+    """As ``train_lookahead``, with data that are read already.
+
+    Parameters
+    ----------
+    first : Path, optional
+        Folder of the look-ahead to go on from.
+    seconds : float, optional
+        Time limit.
+    """
+    began = time.monotonic() if began is None else began
+    files = list(synonyms)
     same = Synonyms(read_synonyms(files, data.lines))
     spotter = Spotter(data.trie, triples=True)
     examples = Examples(data.questions.asked, spotter, data.templates, same, recipe.seed)
@@ -103,18 +131,62 @@ def train_lookahead(
         where = device_of(device)
         run = TrainingRun(
             MatcherLearner(matcher.to(where), examples, seen, recipe),
-            recipe.schedule,
+            Cosine(recipe.steps, recipe.learning_rate, recipe.warm_up, seconds),
             checkpoints,
             Log(output / LOG, began),
-            every=every,
+            every=recipe.every,
+            patience=recipe.patience,
+            by=SHARE,
+            first=recipe.patience is not None and first is not None,
             about={**record.about, "device": where.type},  # a GPU has its own random numbers
         )
         if resume:
             run.restore(_last(checkpoints))
         run.go()
+    kept = False
+    if first is not None and recipe.patience is not None:
+        before = Matcher.load(first).to(where)
+        kept = not seen.is_better(matcher.eval(), before)
+        matcher = before if kept else matcher
     matcher.save(output)
     checkpoints.remove()
-    return finish(run, record, CURVE, seen.score(Matcher.load(output)), began, data.lines)
+    scores = seen.score(Matcher.load(output))
+    return finish(run, record, CURVE, scores, began, data.lines, kept=kept)
+
+
+def finished(output: Path, recipe: Recipe, data: TrainingData) -> Trained | None:
+    """What came of a run in a folder; None if it has not ended.
+
+    Raises
+    ------
+    InputError
+        It was started with other settings.
+    """
+    if not (output / CONFIG).is_file() or not (output / RECORD).is_file():
+        return None
+    now = {name: value for name, value in asdict(recipe).items() if name not in _OF_THE_FIRST}
+    told = read_json(output / RECORD, advice="train it again in another folder")
+    try:
+        before = {name: told["recipe"][name] for name in now}
+        found = Trained(
+            output, told["scores"], told["steps"], told["parameters"], told["seconds"],
+            data.lines, kept=told["kept"],
+        )  # fmt: skip
+    except (KeyError, TypeError) as error:
+        raise InputError(
+            f"{output / RECORD} is no record of a run ({error!r:.80}): use another folder"
+        ) from error
+    check_same(f"the look-ahead in {output}", before, now, _MAY_CHANGE)
+    return found
+
+
+def begun(output: Path) -> bool:
+    """Whether a run in a folder has a checkpoint to go on from; what else it left is removed."""
+    (output / CONFIG).unlink(missing_ok=True)  # without the record that is written after it
+    checkpoint = any(File(output / CHECKPOINT).places())
+    if not checkpoint:
+        (output / LOG).unlink(missing_ok=True)
+    return checkpoint
 
 
 def _matcher(first: Path | None, examples: Examples, recipe: Recipe) -> Matcher:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from ergotext.lm.tokenizers.fast import FastTokenizer
-from ergotext.lm.trie.builder import build
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.tasks.retrieval.candidates import Spotter
 from ergotext.tasks.training.examples import Example
@@ -14,7 +13,7 @@ from ergotext.tasks.training.seq2seq.initial_model import Started
 from ergotext.tasks.training.seq2seq.sampled_keys import KeySampler
 from ergotext.tasks.training.seq2seq.scoring import Batch
 from ergotext.tasks.training.settings import Settings
-from ergotext.tasks.training.sources import key_texts
+from ergotext.tasks.training.sources import in_tokens_of
 
 
 def maker(
@@ -34,20 +33,8 @@ def maker(
         return plain
     sampler = None
     if settings.objective != "listwise":
-        written = _written(trie, FastTokenizer(coder.tokenizer))
+        written = in_tokens_of(trie, FastTokenizer(coder.tokenizer))
         sampler = KeySampler(
             begun.model, coder, Spotter(written, triples=True), settings.rivals - 1, settings.seed
         )
     return Choices(coder, Spotter(trie, triples=True), settings.rivals, settings.seed, sampler)
-
-
-def _written(trie: TokenTrie, tokenizer: FastTokenizer) -> TokenTrie:
-    """The trie in the tokens of the model."""
-    if trie.alphabet == tokenizer.alphabet:
-        return trie
-    pairs: Iterator[tuple[str, str | None]] = (
-        (text, value)
-        for ordinal, text in enumerate(key_texts(trie))
-        for value in trie.values_at(ordinal) or (None,)
-    )
-    return build(pairs, tokenizer)

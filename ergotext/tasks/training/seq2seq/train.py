@@ -10,7 +10,9 @@ from pathlib import Path
 
 from ergotext.errors import InputError
 from ergotext.lm.conversion import quiet
+from ergotext.lm.sources import source_of
 from ergotext.tasks.config import versions
+from ergotext.tasks.retrieval.origin import model_digest
 from ergotext.tasks.training.checkpoints import CHECKPOINTS, Folders
 from ergotext.tasks.training.data import TrainingData
 from ergotext.tasks.training.examples import Stream
@@ -78,12 +80,39 @@ def train(
     InterruptedRunError
         Ctrl-C was pressed.
     """
+    check_minutes(minutes)
     began = time.monotonic()
-    settings, output = settings or Settings(), Path(output)
-    pace = _pace(settings, minutes)
     data = TrainingData.read(questions, dev, index, templates)
+    seconds = None if minutes is None else 60 * minutes
+    return train_on(
+        data, Path(output), settings or Settings(), start=start, seconds=seconds, began=began,
+        device=device, bfloat16=bfloat16, resume=resume,
+    )  # fmt: skip
+
+
+def train_on(
+    data: TrainingData,
+    output: Path,
+    settings: Settings,
+    *,
+    start: str | None = None,
+    seconds: float | None = None,
+    began: float | None = None,
+    device: str = "auto",
+    bfloat16: bool | None = None,
+    resume: bool = False,
+) -> Trained:
+    """As ``train``, with data that are read already and a time limit in seconds.
+
+    A run that goes on from another model keeps that one's weights if it finds no better ones.
+    """
+    began = time.monotonic() if began is None else began
+    pace = Pace(
+        settings.steps, settings.learning_rate, settings.warm_up, settings.cool_down, seconds
+    )
     stream = _stream(data, settings)
-    record = Record(output, RECORD, {"settings": asdict(settings)}, data.digests())
+    first = {} if start is None else {"start": model_digest(source_of(start))}
+    record = Record(output, RECORD, {"settings": asdict(settings)}, data.digests() | first)
     checkpoints = Folders(output / CHECKPOINTS)
     claim(output, resume)
     place = _last(checkpoints, record) if resume else None
@@ -104,6 +133,7 @@ def train(
             every=settings.every,
             logged=LOGGED,
             patience=settings.patience,
+            first=start is not None,
         )
         if place is not None:
             run.restore(place)
@@ -113,16 +143,10 @@ def train(
     return finish(run, record, CURVE, scores, began, data.lines)
 
 
-def _pace(settings: Settings, minutes: float | None) -> Pace:
+def check_minutes(minutes: float | None) -> None:
+    """InputError unless it is a time that a run can take."""
     if minutes is not None and not 0 < minutes < math.inf:
         raise InputError(f"minutes is {minutes}; it must be above 0")
-    return Pace(
-        settings.steps,
-        settings.learning_rate,
-        settings.warm_up,
-        settings.cool_down,
-        None if minutes is None else 60 * minutes,
-    )
 
 
 def _stream(data: TrainingData, settings: Settings) -> Stream:

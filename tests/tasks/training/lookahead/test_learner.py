@@ -18,7 +18,7 @@ from ergotext.tasks.retrieval.lookahead.learned import Matched, grouped
 from ergotext.tasks.retrieval.lookahead.network import Matcher
 from ergotext.tasks.training.checkpoints import File
 from ergotext.tasks.training.log import Log
-from ergotext.tasks.training.lookahead.learner import DevKeys, MatcherLearner, Recipe, characters
+from ergotext.tasks.training.lookahead.learner import DevKeys, MatcherLearner, characters
 from ergotext.tasks.training.lookahead.pairs import (
     Examples,
     lookalikes,
@@ -26,8 +26,10 @@ from ergotext.tasks.training.lookahead.pairs import (
     predicates_of,
     right_key,
 )
+from ergotext.tasks.training.lookahead.recipe import Recipe
 from ergotext.tasks.training.lookahead.synonyms import Synonyms
 from ergotext.tasks.training.run import TrainingRun
+from ergotext.tasks.training.schedule import Cosine
 from ergotext.tasks.training.sources import Template
 
 WAYS = {
@@ -181,7 +183,7 @@ def test_trained(spotter: Spotter, tmp_path: Path) -> None:
         recipe = Recipe(steps=60, batch_size=16, learning_rate=5e-3, warm_up=10)
         learner = MatcherLearner(matcher, examples, dev, recipe)
         files = File(tmp_path / "m.pt"), Log(tmp_path / "m.jsonl")
-        run = TrainingRun(learner, recipe.schedule, *files, every=100)
+        run = TrainingRun(learner, Cosine(60, 5e-3, 10), *files, every=100)
         losses = [run.step()[0] for _ in range(recipe.steps)]
         weights.append(torch.cat([p.flatten() for p in matcher.parameters()]))
     after = dev.score(matcher.eval())
@@ -202,9 +204,23 @@ def test_score_without_candidates() -> None:
 
 
 def test_recipe() -> None:
-    schedule = Recipe(steps=1000, learning_rate=1.0).schedule
+    schedule = Cosine(1000, rate=1.0, warm_up=Recipe().warm_up)
     assert schedule.rate_at(50, 0.0) == pytest.approx(0.5, rel=0.01)
     assert schedule.rate_at(1000, 0.0) == pytest.approx(0.05)
     assert schedule.share(999, 1e9) < schedule.share(1000, 0.0) == 1.0
     with pytest.raises(InputError, match="steps"):
         Recipe(steps=0)
+
+
+def test_better_beyond_chance(spotter: Spotter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One question that is better understood is chance; the same for many is none."""
+    dev, shares = DevKeys.of(QUESTIONS, spotter), {}
+    monkeypatch.setattr(DevKeys, "_read", lambda _, matcher: ([], shares[matcher]))
+
+    def better(gains: list[float]) -> bool:
+        shares.update(new=gains, old=[0.0] * len(gains))
+        return dev.is_better("new", "old")  # type: ignore[arg-type]  # names stand for matchers
+
+    assert not better([3.0, *[0.0] * 29]) and not better([0.0] * 30)
+    assert better([0.3, 0.2, 0.4, 0.1, 0.3] * 6) and not better([-0.3, -0.2, -0.4] * 10)
+    assert better([3.0, 3.0, 2.0, 4.0, 3.0, 2.5, *[0.0] * 24]) and not better([1.0])

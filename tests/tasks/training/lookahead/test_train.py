@@ -1,4 +1,4 @@
-"""``ergotext train-lookahead`` from questions to a look-ahead beside a model."""
+"""``ergotext train --only lookahead`` from questions to a look-ahead beside a model."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ from ergotext.errors import InputError, ModelError
 from ergotext.tasks.index import build
 from ergotext.tasks.retrieval.lookahead.learned import Matched
 from ergotext.tasks.retrieval.lookahead.network import CONFIG, DROP, WEIGHTS
-from ergotext.tasks.training.lookahead.learner import MatcherLearner, Recipe
+from ergotext.tasks.training.lookahead.learner import MatcherLearner
 from ergotext.tasks.training.lookahead.pairs import Examples
+from ergotext.tasks.training.lookahead.recipe import Recipe
 from ergotext.tasks.training.lookahead.train import CHECKPOINT, LOG, RECORD, train_lookahead
 from ergotext.tasks.training.result import Trained
 from ergotext.tasks.training.run import InterruptedRunError, TrainingRun
 from tests.tasks.little_base import LittleBase
 
-SMALL = Recipe(steps=6, batch_size=4, warm_up=2, width=8, hidden=8)
+SMALL = Recipe(steps=6, batch_size=4, warm_up=2, width=8, hidden=8, every=2)
 
 
 def run(little: LittleBase, output: Path, recipe: Recipe = SMALL, resume: bool = False) -> Trained:
     return train_lookahead(
         little.questions, little.dev, little.index, output, recipe,
-        templates=[little.templates], every=2, device="cpu", resume=resume,
+        templates=[little.templates], device="cpu", resume=resume,
     )  # fmt: skip
 
 
@@ -83,11 +84,11 @@ def test_goes_on_to_the_same_weights(
     with pytest.raises(InputError, match="of another run; continue that run with resume"):
         run(little, tmp_path / "parts")
     with pytest.raises(InputError, match="started with steps = 6, not 8"):
-        run(little, tmp_path / "parts", Recipe(8, 4, warm_up=2, width=8, hidden=8), resume=True)
+        run(little, tmp_path / "parts", replace(SMALL, steps=8), resume=True)
     with pytest.raises(InputError, match=r"started with templates 1 = [0-9a-f]+, not nothing"):
         train_lookahead(
-            little.questions, little.dev, little.index, tmp_path / "parts", SMALL, every=2,
-            device="cpu", resume=True,
+            little.questions, little.dev, little.index, tmp_path / "parts", SMALL, device="cpu",
+            resume=True,
         )  # fmt: skip
     with pytest.raises(InputError, match="started with objects"):
         run(other_objects(little, tmp_path), tmp_path / "parts", resume=True)
@@ -159,8 +160,8 @@ def test_recipes(wrong: dict[str, float]) -> None:
 
 
 def test_command(little: LittleBase, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    common = ["train-lookahead", str(little.questions), "--dev", str(little.dev)]
-    options = ["-i", str(little.index), "-o", str(tmp_path / "m"), "--steps", "2", "--width", "8"]
+    common = ["train", *little.arguments, "--only", "lookahead", "--start", "new"]
+    options = ["-o", str(tmp_path / "m"), "--lookahead-steps", "2", "--lookahead-width", "8"]
     assert main([*common, *options]) == 0
     assert "dev EMF1" in capsys.readouterr().out
     assert main([*common, *options]) == 2

@@ -137,8 +137,9 @@ def test_sigint_keeps_the_last_checkpoint(
 
     monkeypatch.setattr(TrainingRun, "evaluate", evaluate)
     output = tmp_path / "m"
-    options = ["--steps", "6", "--every", "2", "--width", "32", "--layers", "1", "-o", str(output)]
-    assert main(["train", *little.arguments, *options, "--batch-size", "4"]) == 130
+    options = ["--start", "new", "--only", "model", "--steps", "6", "--every", "2", "--width", "32",
+               "--layers", "1", "--batch-size", "4", "-o", str(output)]  # fmt: skip
+    assert main(["train", *little.arguments, *options]) == 130
     message = capsys.readouterr().err.strip().splitlines()[-1]
     assert "interrupted at step 4" in message and "checkpoint-2; continue with resume" in message
     assert last_checkpoint(output).is_dir() and not (output / "model.safetensors").exists()
@@ -148,13 +149,15 @@ def test_sigint_keeps_the_last_checkpoint(
 def test_other_objectives_go_on_from_a_model(
     objective: str, trained: tuple[Trained, Path], little: LittleBase, tmp_path: Path
 ) -> None:
-    """Weights change from those that were started from, by a little."""
+    """Weights change from those that were started from, by a little; the best are kept."""
     _, folder = trained
     settings = replace(SMALL, objective=objective, rivals=3, steps=2, learning_rate=1e-4)
     told = run(little, tmp_path / "m", settings, start=str(folder))
-    before, after = weights(folder), weights(tmp_path / "m")
+    before, after = weights(folder), weights(last_checkpoint(tmp_path / "m"))
     change = max(float((before[n].float() - after[n].float()).abs().max()) for n in before)
     assert 0 < change < 0.05 and told.steps == 2
+    scores = [line["eval_EMF1"] for line in log_of(tmp_path / "m") if "eval_EMF1" in line]
+    assert len(scores) == 2 and told.scores["EMF1"] == pytest.approx(max(scores), abs=1e-3)
 
 
 def test_it_stops_early(
