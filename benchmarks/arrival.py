@@ -99,7 +99,13 @@ def measure(name: str, problem: Problem, arguments: argparse.Namespace) -> None:
     energy.forget()
     began = time.process_time()
     given = None if arguments.proposal == "default" else arguments.proposal
-    sampler = SMC(energy, problem.max_length, proposal=given)
+    sampler = SMC(
+        energy,
+        problem.max_length,
+        proposal=given,
+        resampling=arguments.resampling,
+        islands=arguments.islands,
+    )
     made = time.process_time() - began
     means, squares, log_z, errors, seconds, cpu = [], [], [], [], [], []
     for seed in range(arguments.seeds):
@@ -133,9 +139,10 @@ def measure(name: str, problem: Problem, arguments: argparse.Namespace) -> None:
     worth = spread / mean.var(0, ddof=1)
     held = np.mean(np.abs(z - exact) <= 2 * error + 1e-3)  # where every text is known it is 0
     a_minute = 60 * worth / np.mean(seconds)
+    known = "" if problem.log_z is None else f" (exactly {exact:.2f})"
     print(
-        f"{name} ({type(sampler.proposal).__name__}, at most {problem.max_length} tokens): log Z "
-        f"of all {pooled:.2f}{'' if problem.log_z is None else f' (exactly {exact:.2f})'}, sd over "
+        f"{name} ({type(sampler.proposal).__name__}, {sampler.resampling}, at most "
+        f"{problem.max_length} tokens): log Z of all {pooled:.2f}{known}, sd over "
         f"{len(z)} seeds {z.std(ddof=1):.2f}, two stated errors hold it in {held:.0%}; "
         f"{np.mean(seconds):.1f} s a run, CPU {np.mean(cpu):.1f} s, {made:.1f} s before; effective "
         f"draws a run {worth[0]:.1f} (log p), {worth[1]:.1f} (length), a minute {a_minute[0]:.0f} "
@@ -152,6 +159,8 @@ def main() -> None:
     parser.add_argument("--particles", type=int, default=64)
     parser.add_argument("--max-length", type=int, default=20, help="tokens of a keyword target")
     parser.add_argument("--proposal", default="default")
+    parser.add_argument("--resampling", default="auto")
+    parser.add_argument("--islands", type=int, default=None)
     parser.add_argument("--schemas", type=Path, default=SCHEMAS)
     parser.add_argument("--slack", type=int, default=8)
     parser.add_argument("--threads", type=int, default=2)

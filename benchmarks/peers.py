@@ -19,6 +19,7 @@ import statistics
 import subprocess
 import time
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -157,7 +158,13 @@ def same_target(peer: Peer, lm: CausalLM, rows: list[tuple[int, ...]]) -> None:
 
 
 def compare(
-    peer: Peer | None, name: str, base: CausalLM, particles: int, seeds: int, more: int
+    peer: Peer | None,
+    name: str,
+    base: CausalLM,
+    particles: int,
+    seeds: int,
+    more: int,
+    names: Sequence[str],
 ) -> None:
     prompt, expression, max_length = CASES[name]
     lm = base.given(prompt)
@@ -169,7 +176,7 @@ def compare(
     if every is not None:
         exact = float(lm.log_prob(TokenBatch.of(every)).logsumexp(0))
         print(f"log Z of all {len(every)} token sequences: {exact:.4f}")
-    ours = [(sampler, draw, particles) for sampler, draw in OURS.items()]
+    ours = [(sampler, OURS[sampler], particles) for sampler in names]
     ours += [(f"{one}, {more} particles", draw, more) for one, draw, _ in ours[:3]] if more else []
     runs = {sampler: Runs() for sampler in (*[one for one, _, _ in ours], PEER)}
     seen: dict[tuple[int, ...], None] = {}
@@ -203,6 +210,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--peer", help="the Python that has genlm-control")
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    kinds = [name.removeprefix("ours, ") for name in OURS]
+    parser.add_argument("--ours", nargs="+", choices=kinds, default=kinds)
     parser.add_argument("--particles", type=int, default=16)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--more", type=int, default=128, help="0 for none")
@@ -224,7 +233,8 @@ def main() -> None:
         f"mean of Z"
     )
     for name in arguments.cases:
-        compare(peer, name, lm, arguments.particles, arguments.seeds, arguments.more)
+        how = (arguments.particles, arguments.seeds, arguments.more)
+        compare(peer, name, lm, *how, [f"ours, {one}" for one in arguments.ours])
 
 
 if __name__ == "__main__":

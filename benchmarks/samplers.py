@@ -1,13 +1,15 @@
 """Every registered sampler on one hard target: ESS a second, acceptance, k-hat or R-hat.
 
     python benchmarks/samplers.py [--target smollm2|tiny] [--seconds 60] [--only smc gibbs …]
+        [--proposal masked|twisted]
 
 The target is a model behind a prompt under a regular expression that demands a keyword: SmolLM2, or
 tiny-causal, whose tokenizer a masked model shares (tiny-masked), so that all samplers run. They get
-the same time each, one after the other in one process. Chains start at independent draws of the
-masked model, and the first third of their steps is dropped; their ESS and R-hat are those of the
-energy. Weighted samplers draw again and again, and all their draws are weighed together; after
-resampling, draws of one ancestor count as one. Needs arviz-stats.
+the same CPU seconds each, one after the other in one process. Those that can propose by a twist are
+run with and without it; it is learned once, and the seconds of that are told. Chains start at
+independent draws of the masked model, and the first third of their steps is dropped; their ESS and
+R-hat are those of the energy. Weighted samplers draw again and again, and all their draws are
+weighed together; after resampling, draws of one ancestor count as one. Needs arviz-stats.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from ergotext.samplers import SAMPLERS, SeededDraws
 from ergotext.samplers.registry import lacking
 from ergotext.samplers.search.without_replacement import WithoutReplacement
 from ergotext.samplers.target import Target
+from ergotext.samplers.twists import twist_of
 from ergotext.samplers.weighted.importance import importance
 from ergotext.samplers.weighted.pareto import k_hat
 from ergotext.samplers.weighted.samples import WeightedSamples, ZeroWeightError
@@ -43,6 +46,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "gibbs": {"candidates": 16},
 }
 """What a sampler is made with, where its own defaults do not fit a time limit."""
+TWISTED = {
+    "ais", "importance", "independence", "particle-gibbs", "pimh", "smc", "stochastic-beam",
+    "suffix",
+}  # fmt: skip
+"""Samplers that propose by a twist, or by the masked model."""
 COLUMNS = ["sampler", "kind", "done", "ESS", "ESS/s", "accepted", "k-hat or R-hat", "outcome"]
 
 
@@ -72,12 +80,12 @@ def begun(energy: Sum, count: int) -> TokenBatch:
 def chains(sampler: Any, initial: TokenBatch, seconds: float) -> dict[str, str]:
     draws, energies, accepted = SeededDraws(0), [], []
     state = sampler.init(draws, CHAINS, initial)
-    began = time.perf_counter()
-    while time.perf_counter() - began < seconds:
+    began = time.process_time()
+    while time.process_time() - began < seconds:
         state, info = sampler.step(draws, state)
         energies.append(state.energy)
         accepted.append(info.accepted)
-    took = time.perf_counter() - began
+    took = time.process_time() - began
     trace = torch.stack(energies, dim=1).numpy()
     cells = {
         "done": f"{trace.shape[1]} steps of {CHAINS}",
@@ -99,15 +107,15 @@ def chains(sampler: Any, initial: TokenBatch, seconds: float) -> dict[str, str]:
 def weighted(sampler: Any, seconds: float) -> dict[str, str]:
     runs: list[WeightedSamples] = []
     tries = seed = 0
-    began = time.perf_counter()
-    while time.perf_counter() - began < seconds:
+    began = time.process_time()
+    while time.process_time() - began < seconds:
         try:
             runs.append(sampler.draw(SeededDraws(seed), DRAWS))
             tries += runs[-1].tries
         except ZeroWeightError:
             tries += getattr(sampler, "max_tries", DRAWS)
         seed += 1
-    took = time.perf_counter() - began
+    took = time.process_time() - began
     if not runs:
         return {"done": f"{seed} runs, {tries} tries", "outcome": "nothing met the target"}
     log_weight = torch.cat([run.log_weight - math.log(run.tries) for run in runs])
@@ -150,29 +158,48 @@ def main() -> None:
     parser.add_argument("--target", choices=["smollm2", "tiny"], default="smollm2")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--only", nargs="+", choices=SAMPLERS, default=None)
+    parser.add_argument(
+        "--proposals", nargs="+", choices=["masked", "twisted"], default=["masked", "twisted"]
+    )
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(arguments.threads)
     energy = problem(arguments.target)
     print(f"{arguments.target}, {PROMPT!r} {EXPRESSION!r}, at most {LONGEST} tokens;")
-    print(f"{arguments.seconds} s each, ", end="")
+    print(f"{arguments.seconds} CPU s each, ", end="")
     print(f"torch {torch.__version__}, {arguments.threads} thread(s), float32\n")
     initial = begun(energy, CHAINS)
+    twist = None
+    if "twisted" in arguments.proposals:
+        began = time.process_time()
+        twist = twist_of(Target.of(energy, LONGEST))
+        print(f"The twist was learned in {time.process_time() - began:.1f} CPU s.\n")
     print(f"| {' | '.join(COLUMNS)} |\n|{' --- |' * len(COLUMNS)}")
     classes = {sampler: name for name, sampler in reversed(SAMPLERS.items())}
     for sampler, name in sorted(classes.items(), key=lambda pair: (pair[0].kind, pair[1])):
         if arguments.only and name not in arguments.only:
             continue
-        cells = {"sampler": f"`{name}`", "kind": sampler.kind}
-        if missing := lacking(sampler, energy):
-            cells["outcome"] = f"not measured: it needs {', '.join(missing)}"
-        else:
-            energy.forget()
-            made = sampler(energy, max_length=LONGEST, **OPTIONS.get(name, {}))
-            drive = weighted(made, arguments.seconds) if made.kind == "weighted" else None
-            cells |= drive or chains(made, initial, arguments.seconds)
-        print(f"| {' | '.join(cells.get(column, '–') for column in COLUMNS)} |", flush=True)
+        for proposal in arguments.proposals if name in TWISTED else [None]:
+            options = {} if proposal is None else {"proposal": proposal}
+            options |= {"twist": twist} if proposal == "twisted" else {}
+            cells = {"sampler": f"`{name}`" + (f", {proposal}" if proposal else "")}
+            cells |= {"kind": sampler.kind}
+            cells |= run(name, energy, initial, arguments.seconds, options)
+            print(f"| {' | '.join(cells.get(column, '–') for column in COLUMNS)} |", flush=True)
+
+
+def run(
+    name: str, energy: Sum, initial: TokenBatch, seconds: float, options: dict[str, Any]
+) -> dict[str, str]:
+    """The cells of one sampler."""
+    if missing := lacking(SAMPLERS[name], energy):
+        return {"outcome": f"not measured: it needs {', '.join(missing)}"}
+    energy.forget()
+    made = SAMPLERS[name](energy, max_length=LONGEST, **OPTIONS.get(name, {}), **options)
+    if made.kind == "weighted":
+        return weighted(made, seconds)
+    return chains(made, initial, seconds)
 
 
 if __name__ == "__main__":
