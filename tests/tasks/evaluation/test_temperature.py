@@ -102,8 +102,12 @@ def test_what_cannot_be_fitted(folder: Path, retriever: et.Retriever) -> None:
 
 
 def test_page(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    """The snippet of the page, as printed."""
+    """The snippet of the page, with the small files of this test."""
     code = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S)[1]
+    ours = {"tiny-retriever": "model", "facts.ergo": "kb.ergo"}
+    for theirs, our in (ours | {"examples/questions.jsonl": "train.json"}).items():
+        assert code.count(f'"{theirs}"') == 1
+        code = code.replace(theirs, our)
     monkeypatch.chdir(folder)
     exec(code, {})
     assert 2.0**-5 <= float(capsys.readouterr().out) <= 2.0**5
