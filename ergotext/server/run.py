@@ -74,6 +74,9 @@ class Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's
         self.force_exit = self.should_exit
         self.should_exit = True
+        if self.force_exit:  # from Python 3.12 on, asyncio would wait for open connections
+            for connection in list(self.server_state.connections):
+                connection.transport.abort()
 
 
 def serve(

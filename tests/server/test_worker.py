@@ -277,7 +277,8 @@ def test_a_batch_waits_a_moment_for_those_of_the_last_one() -> None:
     for one in clients:
         one.join()
     worker.close()
-    assert sum(sizes) == 160 and sorted(sizes)[len(sizes) // 2] >= 6
+    # Two halves that take turns are in step, too; without the moment every other one is alone.
+    assert sum(sizes) == 160 and sizes.count(1) <= 4
 
 
 FAULTS: dict[str, tuple[Any, tuple[str, str]]] = {
