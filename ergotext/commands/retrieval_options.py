@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 
 import typer
 
-from ergotext.commands.options import FLOAT32, Device, Dtype, OutFile, Threads
+from ergotext.commands.options import FLOAT32, Device, Dtype, OutFile, ReportFile, Threads
 from ergotext.commands.texts import check_model
 
 
@@ -188,3 +188,4 @@ class AnswerOutput:
         bool, typer.Option("--json", help="Print JSON, one object per question.")
     ] = False
     output: OutFile = None
+    report: ReportFile = None

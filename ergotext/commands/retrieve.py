@@ -9,6 +9,7 @@ import typer
 
 from ergotext.commands.console import Output, standard_input
 from ergotext.commands.groups import grouped
+from ergotext.commands.report import ReportPage
 from ergotext.commands.retrieval_options import (
     AnswerOptions,
     AnswerOutput,
@@ -44,7 +45,7 @@ def retrieve(
 
     The most probable entries under a model come first.
     """
-    emit = Output(shown.output, index)
+    emit, page = Output(shown.output, index), ReportPage(shown.report, shown.output, index)
     from ergotext.lm.trie.file import load as load_index
     from ergotext.support.words import check_texts
 
@@ -73,33 +74,35 @@ def retrieve(
         decode=search.decode.value,
     )
     notes = answerer.notes(search.anywhere, probability.model_probability)
-    found = answers(
-        answerer.retriever,
-        asked[: wanted.limit],
-        **answerer.options(
-            anywhere=search.anywhere,
-            model_probability=probability.model_probability,
-            temperature=probability.temperature,
-        ),
-        k=wanted.k,
-        beams=search.beams,
-        prefixes=probability.prefixes,
-        threshold=wanted.threshold,
-        coverage=wanted.coverage,
-        batch_size=wanted.batch_size,
-    )
+    options = answerer.options(
+        anywhere=search.anywhere,
+        model_probability=probability.model_probability,
+        temperature=probability.temperature,
+    ) | {
+        "k": wanted.k,
+        "beams": search.beams,
+        "prefixes": probability.prefixes,
+        "threshold": wanted.threshold,
+        "coverage": wanted.coverage,
+    }
+    some = asked[: wanted.limit]
+    found = answers(answerer.retriever, some, **options, batch_size=wanted.batch_size)
     lost, promised = 0, None
-    with emit:
+    with emit, page:
         for question, hits in found:
             while notes:  # of answers; an error stands alone
                 typer.echo(notes.pop(0), err=True)
             promised = hits.answer_set
             lost += hits.subject == "none"
+            if page.takes():
+                from ergotext.tasks.report.answers import section
+
+                page.add(section(answerer.retriever, question, hits, options))
             emit(hits.json(question, emit.ascii_only) if shown.as_json else hits.shown(question))
         if promised is not None and not shown.as_json:
             emit(f"({promised.guarantee})")
     if lost:
-        typer.echo(_unanswered(lost, len(asked[: wanted.limit])), err=True)
+        typer.echo(_unanswered(lost, len(some)), err=True)
 
 
 def _lines(text: str) -> list[str]:

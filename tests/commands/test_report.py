@@ -14,6 +14,7 @@ import pytest
 from ergotext.cli import main
 from ergotext.tasks.report import page as pages
 from tests.html import Element, check_alone, parsed
+from tests.tiny_t5 import saved
 
 LIGHT = 500_000
 """Bytes that a page of a default run may have."""
@@ -88,6 +89,42 @@ def test_a_page_and_the_same_texts(name: str, call, tmp_path: Path) -> None:
     call(name)
     again = (tmp_path / "page.html").read_text("utf-8")
     assert without_seconds(again) == without_seconds(first)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Options of ``retrieve`` for an index and the model of its tokenizer."""
+    folder = tmp_path_factory.mktemp("retrieve")
+    facts = "苹果\t颜色\t红\n香蕉\t产地\t海南\nApple\tfounder\tSteve Jobs\n<b>\tcolour\tred\n"
+    saved(folder / "model", [facts])
+    (folder / "kb.tsv").write_text(facts, encoding="utf-8")
+    index, model = str(folder / "kb.ergo"), str(folder / "model")
+    assert main(["index", "build", str(folder / "kb.tsv"), "-o", index, "--tokenizer", model]) == 0
+    return ["-i", index, "--model", model, "--device", "cpu"]
+
+
+@pytest.mark.parametrize(
+    "more", [[], ["--lookahead", "none"], ["--anywhere"], ["--threshold", "1"]]
+)
+def test_questions(base, more: list[str], capsys, tmp_path: Path) -> None:
+    asked = ["Who is the founder of Apple?", "", "where?", "the colour of <b>"]
+    assert main(["retrieve", *asked, *base, "--json", *more]) == 0
+    out, err = capsys.readouterr()
+    file = tmp_path / "page.html"
+    assert main(["retrieve", *asked, *base, "--json", *more, "--report", str(file)]) == 0
+    assert capsys.readouterr() == (out, err)
+    page = read(file)
+    assert [one.text for one in page.all("h2")] == asked and not page.all("b", "x")
+    sections = page.all("section")
+    for part, line in zip(sections, out.splitlines(), strict=True):
+        record = json.loads(line)
+        shown = [one.text for one in part.all("p", "text")]
+        assert shown == [" | ".join(hit["values"]) for hit in record["results"]]
+        assert all(note in part.text for note in record["notes"])
+        for hit in record["results"]:
+            assert f"log p {hit['log_prob']:.1f}" in part.text
+    assert main(["retrieve", *asked, *base, *more, "--report", base[1]]) == 2
+    assert "used twice" in capsys.readouterr().err
 
 
 def test_numbers_are_those_of_the_output(call, tmp_path: Path) -> None:

@@ -95,7 +95,10 @@ class Entries:
             ordinal = self.trie.ordinal(answer.tokens)
             at = np.flatnonzero(keys.ordinals == ordinal)
             mention = keys.mentions[int(keys.mention[at[0]])] if len(at) else None
-        return Hit(text, fields, values, answer.score, answer.log_prob, middle, low, high, mention)
+        return Hit(
+            text, fields, values, answer.score, answer.log_prob, middle, low, high, mention,
+            tokens=answer.tokens,
+        )  # fmt: skip
 
     def _path_hit(self, path: EntryPath, share: float) -> Hit:
         first, second = (self._entry(one, share) for one in (path.first, path.second))

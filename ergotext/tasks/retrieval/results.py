@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from ergotext.lm.trie.spotted import Naming
@@ -58,6 +58,8 @@ class Hit:
     then : Hit, optional
         The second entry of an answer of two steps: about the one object in ``values``. The
         probability is that of both together; ``score`` and ``log_prob`` are NaN.
+    tokens : tuple of int
+        Of the key, the end token left out; none of an answer of two steps.
     """
 
     text: str
@@ -70,6 +72,7 @@ class Hit:
     probability_high: float
     mention: Mention | None = None
     then: Hit | None = None
+    tokens: tuple[int, ...] = field(default=(), repr=False, compare=False)
 
     def line(self) -> str:
         """Probability, fields and values; control characters are shown as spaces."""
@@ -83,7 +86,7 @@ class Hit:
 
     def record(self) -> dict[str, object]:
         """The fields of a JSON object; a number that is not known is null."""
-        told = {field.name: getattr(self, field.name) for field in fields(self)}
+        told = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "tokens"}
         told["mention"] = None if self.mention is None else self.mention.text
         told["then"] = None if self.then is None else self.then.record()
         return {
