@@ -27,12 +27,13 @@ class Branch:
     Parameters
     ----------
     text : str
+        Of its token, and of those after it up to the next fork.
     probability : float
         Of its token after the question and what was written, among all tokens that the model has.
     share : float
         The same among the branches that are open.
     entries : int
-        Entries of the index below it.
+        Entries of the index that begin so.
     taken : bool
     """
 
@@ -81,20 +82,18 @@ def key_path(
     Their log-probabilities add up to log p(key, end | question).
     """
     decoding = reader.read(group.encoded)
-    automaton = trie if group.paths is None else RestrictedKeys(trie, group.paths, 1)
-    state, first = automaton.start(1), torch.tensor([0])
+    way = _Way(trie, trie if group.paths is None else RestrictedKeys(trie, group.paths, 1))
+    state, first = way.automaton.start(1), torch.tensor([0])
     steps: list[PathStep] = []
     for written, token in enumerate([*key, trie.end]):
-        _, tokens, after = automaton.candidates(state)
+        _, tokens, after = way.automaton.candidates(state)
         rows = torch.zeros(len(tokens), dtype=torch.int64)
         law = decoding.logits(rows, torch.tensor(tokens)) - decoding.log_z()[rows]
-        plain = automaton.plain if isinstance(automaton, RestrictedKeys) else _same
         at = int(np.flatnonzero(tokens == token)[0])
-        text = _added(trie, key[:written], token)
-        step = PathStep(text, float(law[at]), open=len(tokens))
+        step = PathStep(_added(trie, key[:written], [token]), float(law[at]), open=len(tokens))
         if len(tokens) > 1:
-            shown = _branches(trie, key[:written], tokens, plain(after), law.numpy(), at)
-            every = len(trie.candidates(plain(state))[1])
+            shown = way.branches(key[:written], tokens, after, law.numpy(), at)
+            every = len(trie.candidates(way.plain(state))[1])
             step = replace(step, branches=shown, every=every)
         steps.append(step)
         state = after[at : at + 1]
@@ -103,38 +102,61 @@ def key_path(
     return _joined(steps)
 
 
-def _same(states: Ints) -> Ints:
-    return states
+@dataclass(frozen=True, eq=False)
+class _Way:
+    """A trie, and the part of it that is open."""
+
+    trie: TokenTrie
+    automaton: TokenTrie | RestrictedKeys
+
+    def plain(self, states: Ints) -> Ints:
+        """The states of the trie."""
+        part = self.automaton
+        return part.plain(states) if isinstance(part, RestrictedKeys) else states
+
+    def branches(
+        self, written: Sequence[int], tokens: Ints, after: Ints, law: Floats, taken: int
+    ) -> list[Branch]:
+        """The likeliest, and the one that is taken."""
+        total = float(np.logaddexp.reduce(law))
+        order = np.argsort(-law, kind="stable")[:SHOWN].tolist()
+        if taken not in order:
+            order[-1] = taken
+        found = []
+        for at in order:
+            bound, state = self._bound(int(tokens[at]), after[at : at + 1])
+            low, high = self.trie.span(self.plain(state))
+            found.append(
+                Branch(
+                    _added(self.trie, written, bound),
+                    math.exp(law[at]),
+                    math.exp(law[at] - total),
+                    int(high[0] - low[0]),
+                    at == taken,
+                )
+            )
+        return found
+
+    def _bound(self, token: int, state: Ints) -> tuple[list[int], Ints]:
+        """A token, and those after it up to the next fork, or the end; and the state there."""
+        found = [token]
+        while found[-1] != self.trie.end and len(found) <= self.trie.longest:
+            _, tokens, after = self.automaton.candidates(state)
+            if len(tokens) != 1:
+                break
+            found.append(int(tokens[0]))
+            state = after
+        return found, state
 
 
-def _branches(
-    trie: TokenTrie, written: Sequence[int], tokens: Ints, states: Ints, law: Floats, taken: int
-) -> list[Branch]:
-    total = float(np.logaddexp.reduce(law))
-    order = np.argsort(-law, kind="stable")[:SHOWN].tolist()
-    if taken not in order:
-        order[-1] = taken
-    low, high = trie.span(states)
-    return [
-        Branch(
-            _added(trie, written, int(tokens[at])),
-            math.exp(law[at]),
-            math.exp(law[at] - total),
-            int(high[at] - low[at]),
-            at == taken,
-        )
-        for at in order
-    ]
-
-
-def _added(trie: TokenTrie, written: Sequence[int], token: int) -> str:
-    """What a token adds to what is written; tabs are shown as bars."""
-    if token == trie.end:
-        return END
+def _added(trie: TokenTrie, written: Sequence[int], tokens: Sequence[int]) -> str:
+    """What tokens add to what is written; tabs are shown as bars."""
     assert trie.tokenizer is not None
-    before, after = (trie.tokenizer.decode([*written, *more]) for more in ((), (token,)))
-    text = after[len(before) :] if after.startswith(before) else trie.tokenizer.decode([token])
-    return text.replace("\t", " | ")
+    ended = tokens[-1] == trie.end
+    new = tokens[:-1] if ended else tokens
+    before, after = (trie.tokenizer.decode([*written, *more]) for more in ((), new))
+    text = after[len(before) :] if after.startswith(before) else trie.tokenizer.decode([*new])
+    return text.replace("\t", " | ") + (" " * bool(text) + END) * ended
 
 
 def _joined(steps: Sequence[PathStep]) -> list[PathStep]:

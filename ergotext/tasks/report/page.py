@@ -47,7 +47,7 @@ def page(arguments: Sequence[str], sections: Sequence[str], left_out: int = 0) -
     """
     values = {
         "name": arguments[0] if arguments else "",
-        "command": shlex.join(["ergotext", *arguments]),
+        "command": [shlex.quote(one) for one in ("ergotext", *arguments)],
         "sections": sections,
         "left_out": left_out,
         "versions": versions(),

@@ -31,6 +31,7 @@ ASKED: dict[str, Any] = {
     "calibration": None, "k": 2, "beams": None, "prefixes": 2048, "threshold": None,
     "coverage": None,
 }  # fmt: skip
+TWO = "Apple 和 香蕉 的颜色"
 QUESTION = "Who is the founder of Apple Pie?"
 
 
@@ -76,7 +77,10 @@ def check_path(module: Any, base: Retriever, question: str, spans: bool) -> None
         assert forks and not any(not a.branches and not b.branches for a, b in pairwise(steps))
         for step in forks:
             (taken,) = [one for one in step.branches if one.taken]
-            assert taken.text == step.text and taken.probability == pytest.approx(step.probability)
+            assert taken.probability == pytest.approx(step.probability)
+            place = steps.index(step) + 1
+            bound = steps[place].text if steps[place:] and not steps[place].branches else ""
+            assert taken.text.split() == (step.text + bound).split()
             assert 1 < step.open <= step.every
             assert len(step.branches) == min(step.open, branches.SHOWN)
             shares = sum(one.share for one in step.branches)
@@ -86,7 +90,14 @@ def check_path(module: Any, base: Retriever, question: str, spans: bool) -> None
             ratio = {round(one.share / one.probability, 6) for one in step.branches}
             assert max(ratio) == pytest.approx(min(ratio), rel=1e-4)
         wide = _branching(base, hit.tokens)
-        assert all(one.entries >= 1 for step in forks for one in step.branches)
+        texts = [base.trie.tokenizer.decode(key).replace("\t", " | ") for key in base.trie]
+        for step in forks:
+            before = "".join(one.text for one in steps[: steps.index(step)])
+            for one in step.branches:
+                begin = before + one.text.removesuffix(branches.END)
+                same = [(text + " ").startswith(begin) for text in texts]
+                ended = one.text.endswith(branches.END)
+                assert one.entries == (1 if ended else sum(same)) and sum(same)
         if not spans:
             assert [step.every for step in forks] == [count for count in wide if count > 1]
             assert all(step.open == step.every for step in forks)
@@ -106,7 +117,7 @@ def _branching(base: Retriever, key: tuple[int, ...]) -> list[int]:
 
 @pytest.mark.parametrize("spans", [True, False])
 def test_the_way_adds_up(base: Retriever, spans: bool) -> None:
-    for question in (QUESTION, "苹果的产地是哪里？", "香蕉什么颜色"):
+    for question in (QUESTION, "苹果的产地是哪里？", "香蕉什么颜色", TWO):
         check_path(branches, base, question, spans)
 
 
@@ -117,6 +128,9 @@ PATH_FAULTS = {
         "trie if group.paths is None else RestrictedKeys(trie, group.paths, 1)", "trie"
     ),
     "shares of all tokens": ("math.exp(law[at] - total)", "math.exp(law[at])"),
+    "entries below the token alone": (
+        "self.trie.span(self.plain(state))", "self.trie.span(self.plain(after[at : at + 1]))"
+    ),
     "the end is left out": ("enumerate([*key, trie.end])", "enumerate([*key])"),
     "another branch is marked": ("at == taken,", "at == order[0],"),
     "the branch taken is left out": ("if taken not in order:", "if False:"),
@@ -138,7 +152,7 @@ def test_a_wrong_way_is_seen(fault: str, base: Retriever) -> None:
 
 
 def check_both(module: Any, base: Retriever) -> None:
-    for question in (QUESTION, "苹果的产地是哪里？"):
+    for question in (QUESTION, "苹果的产地是哪里？", TWO):
         for spans in (True, False):
             check_path(module, base, question, spans)
 
