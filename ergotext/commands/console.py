@@ -11,8 +11,9 @@ import re
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -101,6 +102,10 @@ def _is_stdout(path: Path) -> bool:
     return False
 
 
+ARGUMENTS: ContextVar[Sequence[str]] = ContextVar("ARGUMENTS", default=())
+"""Those of the command line that is being run, without the name of the program."""
+
+
 class Output:
     """Lines to stdout, or to a file that appears when the run ends, whatever ends it.
 
@@ -136,7 +141,7 @@ class Output:
         if self.path is None or not self.lines:
             return
         try:
-            self._write(self.path)
+            write_whole(self.path, "".join(self.lines))
         except OSError as error:
             typer.echo("".join(self.lines), nl=False)  # found is found
             raise typer.TyperException(
@@ -144,13 +149,15 @@ class Output:
                 "printed instead"
             ) from error
 
-    def _write(self, path: Path) -> None:
-        # Half a surrogate pair, of an argument that was not UTF-8, is shown by its code.
-        data = "".join(self.lines).encode(errors="backslashreplace")
-        if path.exists() and not path.is_file():  # a pipe or device: nothing to replace
-            path.write_bytes(data)
-            return
-        write_text(path, data.decode())
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file at once, or into a pipe; OSError if that cannot be."""
+    # Half a surrogate pair, of an argument that was not UTF-8, is shown by its code.
+    data = text.encode(errors="backslashreplace")
+    if path.exists() and not path.is_file():  # a pipe or device: nothing to replace
+        path.write_bytes(data)
+        return
+    write_text(path, data.decode())
 
 
 class Report(Protocol):
@@ -198,6 +205,7 @@ def run(app: typer.Typer, arguments: list[str] | None) -> int:
         command = typer.main.get_command(app)
         if (wanted := os.environ.get(COMPLETE)) and arguments is None:
             return shell_complete(command, {}, NAME, COMPLETE, wanted)
+        ARGUMENTS.set(given)
         with command.make_context(NAME, given, obj=asked) as context:
             command.invoke(context)
     except typer.Exit as error:

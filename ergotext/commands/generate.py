@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,8 @@ import typer
 
 from ergotext.commands.console import Output, standard_input
 from ergotext.commands.groups import ModelOptions, grouped
-from ergotext.commands.options import AsJson, OutFile, Seed
+from ergotext.commands.options import AsJson, OutFile, ReportFile, Seed
+from ergotext.commands.report import ReportPage
 from ergotext.commands.texts import about
 from ergotext.commands.work_options import WorkOptions
 from ergotext.errors import ErgotextError, InputError
@@ -139,7 +140,7 @@ class ChoosingOptions:
         ),
     ] = None
 
-    def checked(self, whitespace: bool) -> GenerationOptions:
+    def checked(self, whitespace: bool, record: bool = False) -> GenerationOptions:
         """The same for the task; InputError if they do not go together."""
         from ergotext.tasks.generation.options import GenerationOptions
 
@@ -154,6 +155,7 @@ class ChoosingOptions:
             alternatives=self.alternatives,
             beams=self.beams,
             particles=self.particles,
+            record=record,
         )
 
 
@@ -173,6 +175,7 @@ def generate(
     work: WorkOptions,
     as_json: AsJson = False,
     output: OutFile = None,
+    report: ReportFile = None,
 ) -> None:
     """Generate texts that satisfy a schema, expression, choice, grammar or index.
 
@@ -181,8 +184,10 @@ def generate(
     from ergotext.support.words import check_text
     from ergotext.tasks.given import lines
 
-    what, options = constraint.wanted(), choosing.checked(constraint.whitespace)
-    emit = Output(output, *constraint.files(), *map(Path, what.indexes))
+    what = constraint.wanted()
+    read = [*constraint.files(), *map(Path, what.indexes)]
+    emit, page = Output(output, *read), ReportPage(report, output, *read)
+    options = choosing.checked(constraint.whitespace, page.wanted)
     prompts = lines(standard_input()) if prompt == "-" else [prompt]
     for one in prompts:
         check_text(one, "a prompt")
@@ -195,12 +200,14 @@ def generate(
     failed, alone = 0, len(prompts) == 1
     start = partial(_started, constraint, options, lm, as_json, emit.ascii_only)
     several = bar(desc="generating", total=len(prompts), unit="prompt", progress=not alone)
-    with emit, several as shown, busy("generating", progress=alone):
+    with emit, page, several as shown, busy("generating", progress=alone):
         for one, result in zip(prompts, work.results(start, prompts), strict=True):
             done = _Done(**json.loads(result))
             if done.error and alone:
                 raise (InputError if done.usage else ErgotextError)(done.error)
             failed += bool(done.error)
+            if done.section and page.takes():
+                page.add(done.section)
             with shown.external_write_mode():
                 for line in [done.text] if done.text else []:
                     emit(line)
@@ -225,6 +232,8 @@ class _Done:
     error: str = ""
     usage: bool = False
     """whether the error is of the input"""
+    section: str = ""
+    """of a report"""
 
 
 def _started(
@@ -244,6 +253,10 @@ def _started(
             (found,) = generator([prompt])
             text = found.json(prompt, ascii_only) if as_json else found.shown()
             done = _Done(text, found.warnings, found.how if as_json else "")
+            if options.record:
+                from ergotext.tasks.report.generations import section
+
+                done = replace(done, section=section(prompt, found))
         except ErgotextError as error:
             done = _Done(error=str(error), usage=isinstance(error, InputError))
         return json.dumps(vars(done))

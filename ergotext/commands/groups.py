@@ -24,6 +24,7 @@ from ergotext.commands.options import (
     Model,
     OutFile,
     Particles,
+    ReportFile,
     Seconds,
     Seed,
     Threads,
@@ -67,7 +68,7 @@ class SearchOptions:
     max_seconds: Seconds = None
     seed: Seed = 0
 
-    def budget(self, count: int) -> Budget:
+    def budget(self, count: int, record: bool = False) -> Budget:
         """The same for a task that is to show so many; InputError if they do not go together."""
         from ergotext.tasks.budget import FINALS, Budget
 
@@ -79,6 +80,7 @@ class SearchOptions:
             self.max_seconds,
             self.seed,
             finals=max(FINALS, 4 * count),
+            record=record,
         )
 
 
@@ -90,6 +92,7 @@ class OutputOptions:
     count: Count = 3
     as_json: AsJson = False
     output: OutFile = None
+    report: ReportFile = None
 
 
 @dataclass(frozen=True)

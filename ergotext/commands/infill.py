@@ -9,6 +9,7 @@ import typer
 from ergotext.commands.console import Output, standard_input
 from ergotext.commands.groups import ModelOptions, OutputOptions, SearchOptions, grouped
 from ergotext.commands.options import Context
+from ergotext.commands.report import ReportPage
 from ergotext.commands.texts import each_found, show
 from ergotext.support.bars import busy
 
@@ -32,10 +33,10 @@ def infill(
 
     The rest is kept word for word.
     """
-    emit = Output(shown.output)
+    emit, page = Output(shown.output), ReportPage(shown.report, shown.output)
     from ergotext.tasks.given import check_blanks, lines
 
-    budget = search.budget(shown.count)
+    budget = search.budget(shown.count, page.wanted)
     texts = lines(standard_input()) if text == "-" else [text]
     check_blanks(texts)
     lm.check()
@@ -44,8 +45,12 @@ def infill(
         from ergotext.tasks.selection import chosen
 
     results = task.infill_all(texts, lm.load(), budget, context=context)
-    with emit:
+    with emit, page:
         for k, result in each_found(texts, results, "texts got no filling"):
             best = chosen(result, shown.count)
+            if page.takes():
+                from ergotext.tasks.report.runs import section
+
+                page.add(section(texts[k], result, best, searched=True))
             records = task.as_json(best, texts[k], emit.ascii_only)
             show(emit, result, best, lm.dtype, records, shown.as_json)

@@ -64,6 +64,15 @@ Device = Annotated[str, typer.Option(help="Device: auto, cpu or cuda.")]
 Threads = Annotated[int | None, typer.Option(min=1, max=1024, help="Number of CPU threads.")]
 Seed = Annotated[int, typer.Option(min=0, help="Random seed; the same seed gives the same output.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object per line.")]
+ReportFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--report",
+        metavar="FILE.html",
+        help="Save a page about the run to this file: the texts, how they were found, and what "
+        "the numbers are worth. Needs the extra report.",
+    ),
+]
 OutFile = Annotated[
     Path | None, typer.Option("-o", "--output", help="Output file, instead of standard output.")
 ]

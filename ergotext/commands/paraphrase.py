@@ -8,6 +8,7 @@ import typer
 
 from ergotext.commands.console import Output, standard_input
 from ergotext.commands.groups import ModelOptions, OutputOptions, SearchOptions, grouped
+from ergotext.commands.report import ReportPage
 from ergotext.commands.texts import about, each_found, show
 from ergotext.support.bars import busy
 
@@ -44,10 +45,10 @@ def paraphrase(
     Paraphrases are fluent, close in meaning and worded differently. smc keeps names, numbers and
     quotations.
     """
-    emit = Output(shown.output)
+    emit, page = Output(shown.output), ReportPage(shown.report, shown.output)
     from ergotext.tasks.given import check_similarity, check_wordings, lines
 
-    budget = search.budget(shown.count)
+    budget = search.budget(shown.count, page.wanted)
     check_similarity(similarity)
     texts = lines(standard_input()) if text == "-" else [text]
     check_wordings(texts, least)
@@ -59,12 +60,17 @@ def paraphrase(
 
         encoders = encoders_for(texts, similarity)
     results = paraphrase_all(texts, lm.load(), budget, encoders=encoders, least=least)
-    with emit:
+    with emit, page:
         for k, result in each_found(texts, results, "texts got no paraphrase"):
             one = texts[k]
             found = wordings.others(result, one.strip(), shown.count)
             records = wordings.as_json(found, one, result, emit.ascii_only)
             notes = wordings.notes(found, result)
+            if page.takes():
+                from ergotext.tasks.report.runs import section
+
+                near = [f"similarity {wordings.similarity_of(s, result):.2f}" for s in found]
+                page.add(section(one.strip(), result, found, searched=True, notes=near))
             show(emit, result, found, lm.dtype, records, shown.as_json, notes)
             if not found:
                 of = f"{about(one)}: " if len(texts) > 1 else ""

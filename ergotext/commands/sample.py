@@ -11,7 +11,8 @@ import typer
 from ergotext.commands.config_file import CONFIG_HELP, SHOW, SHOW_HELP
 from ergotext.commands.console import Interrupted, Output
 from ergotext.commands.groups import grouped
-from ergotext.commands.options import DtypeName, Threads
+from ergotext.commands.options import DtypeName, ReportFile, Threads
+from ergotext.commands.report import ReportPage
 from ergotext.commands.texts import load
 from ergotext.samplers.catalog import CATALOG
 from ergotext.support.bars import busy
@@ -157,6 +158,7 @@ class SavedFiles:
         Path | None,
         typer.Option(help="Save a plot of the chains' energy traces and ranks to this .png."),
     ] = None
+    report: ReportFile = None
     output: Annotated[
         Path | None,
         typer.Option(
@@ -205,16 +207,24 @@ def sample(
         emit(table.shown(config, flags, told))
         return
     record_file = beside(output) if emit.path is not None else None
-    check(told, resume=resume, plot=plot, others=[config, output, record_file])
+    files = [config, output, record_file]
+    check(told, resume=resume, plot=plot, others=files)
+    kept = None if (one := told.get("checkpoint")) is None else Path(one)
+    page = ReportPage(saved.report, plot, *files, kept)
     with busy("starting"):
         from ergotext.tasks import sample as task
 
     task.check_options(told)
     model = load(told["model"], told["device"], told["dtype"], told.get("threads"))
-    result = _result(told, model, resume)
+    result = _result(told, model, resume, page.wanted)
     record = Output(record_file)
-    with emit, record:
-        emit(task.as_json(task.texts_of(result, told.get("n")), emit.ascii_only))
+    with emit, record, page:
+        texts = task.texts_of(result, told.get("n"))
+        if page.takes():
+            from ergotext.tasks.report.runs import section
+
+            page.add(section(repr(result.problem), result, texts, record=task.saved(told, result)))
+        emit(task.as_json(texts, emit.ascii_only))
         if record.path is not None:
             record(task.saved(told, result))
     if plot is not None:
@@ -225,12 +235,14 @@ def sample(
         raise Interrupted("interrupted; the results so far are kept")
 
 
-def _result(told: dict[str, Any], model: CausalLM, resume: bool) -> Result | WeightedResult:
+def _result(
+    told: dict[str, Any], model: CausalLM, resume: bool, record: bool
+) -> Result | WeightedResult:
     """Of the run; after Ctrl-C a sentence on what can be kept of samplers that keep nothing."""
     from ergotext.tasks import sample as task
 
     try:
-        return task.sample_by(told, model, resume=resume)
+        return task.sample_by(told, model, resume=resume, record=record)
     except KeyboardInterrupt:
         if (said := task.nothing_kept(told["sampler"])) is None:
             raise

@@ -10,6 +10,7 @@ import typer
 from ergotext.commands.console import Output, standard_input
 from ergotext.commands.groups import ModelOptions, OutputOptions, SearchOptions, grouped
 from ergotext.commands.options import Context
+from ergotext.commands.report import ReportPage
 from ergotext.commands.texts import each_found, show
 from ergotext.support.bars import busy
 
@@ -86,7 +87,7 @@ def write(
     shown: OutputOptions,
 ) -> None:
     """Write fluent sentences that contain every keyword."""
-    emit = Output(shown.output)
+    emit, page = Output(shown.output), ReportPage(shown.report, shown.output)
     from ergotext.tasks.demands import check_demands, check_sets, parse_keyword_sets
 
     if "-" in words and len(words) > 1:
@@ -96,7 +97,7 @@ def write(
         )
     if text.end not in ("sentence", "token"):
         raise typer.BadParameter(f"{text.end!r} is neither sentence nor token", param_hint="--end")
-    demands, budget = text.demands(), search.budget(shown.count)
+    demands, budget = text.demands(), search.budget(shown.count, page.wanted)
     given = parse_keyword_sets(standard_input()) if words == ["-"] else [words]
     sets = [_keywords(one, text.forms) for one in given]
     check_sets(sets)
@@ -110,7 +111,7 @@ def write(
         from ergotext.tasks.write import write_all
 
     results = write_all(sets, lm.load(), budget, demands, context=text.context)
-    with emit:
+    with emit, page:
         named = [", ".join(words) for words in given]
         for k, result in each_found(named, results, "keyword sets got no text"):
             best = chosen(result, shown.count)
@@ -118,6 +119,10 @@ def write(
                 {"keywords": given[k], "spellings": spellings_used(each.text, sets[k])}
                 for each in best
             ]
+            if page.takes():
+                from ergotext.tasks.report.runs import section
+
+                page.add(section(named[k], result, best, searched=True))
             listed = records(best, beside, emit.ascii_only)
             show(emit, result, best, lm.dtype, listed, shown.as_json)
 

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from ergotext.samplers.draws import SeededDraws as SeededDraws
     from ergotext.samplers.particle_chains.gibbs import ParticleGibbs as ParticleGibbs
     from ergotext.samplers.particle_chains.pimh import ParticleMetropolis as ParticleMetropolis
+    from ergotext.samplers.progress import Growth as Growth
     from ergotext.samplers.progress import Stage as Stage
     from ergotext.samplers.result import Result as Result
     from ergotext.samplers.run import Trace as Trace
@@ -59,6 +60,7 @@ _HOME = {
     "Draws": "draws",
     "EditMoves": "chains.moves",
     "Gibbs": "chains.gibbs",
+    "Growth": "progress",
     "Importance": "weighted.registered",
     "Independence": "chains.independence",
     "Info": "base",
@@ -95,6 +97,7 @@ __all__ = [
     "Draws",
     "EditMoves",
     "Gibbs",
+    "Growth",
     "Importance",
     "Independence",
     "Info",

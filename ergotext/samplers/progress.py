@@ -14,9 +14,34 @@ from ergotext.lm.protocols import NextTokenScorer
 from ergotext.support.bars import bar
 from ergotext.support.words import as_line
 
-Watch = Callable[[TokenBatch, Tensor, Tensor], None]
-"""Is given all texts so far, a number for each (float64 [B], the greatest for the best, -inf for a
-dead one), and which are still open (bool [B])."""
+
+@dataclass(frozen=True, eq=False)
+class Growth:
+    """All texts of a sampler that grows them, after a token.
+
+    Parameters
+    ----------
+    batch : TokenBatch
+        [B]
+    merit : float64 [B]
+        The greatest for the best text, -inf for a dead one.
+    open : bool [B]
+        Which are not finished.
+    parent : int64 [B]
+        The place of the text, before this token, that each goes on from.
+    log_weight : float64 [B]
+        In nats; -inf for a dead one.
+    """
+
+    batch: TokenBatch
+    merit: Tensor
+    open: Tensor
+    parent: Tensor
+    log_weight: Tensor
+
+
+Watch = Callable[[Growth], None]
+"""Is told after each token."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +136,7 @@ class Bar:
         self._done += steps
         if self._bar.disable and self._tell is None:
             return
-        best, text, whole = _best(merit, open_), "", False
+        best, text, whole = best_of(merit, open_), "", False
         if best is not None and self._scorer is not None:
             text = self._scorer.decode(texts.select(torch.tensor([best])))[0]
             whole = not bool(open_[best])
@@ -121,12 +146,12 @@ class Bar:
         if self._tell is not None:
             self._tell(Stage(self._done, self._total, self._unit, text.strip(), whole))
 
-    def watch(self, texts: TokenBatch, merit: Tensor, open_: Tensor) -> None:
+    def watch(self, grown: Growth) -> None:
         """One step more (``Watch``)."""
-        self.show(1, texts, merit, open_)
+        self.show(1, grown.batch, grown.merit, grown.open)
 
 
-def _best(merit: Tensor, open_: Tensor) -> int | None:
+def best_of(merit: Tensor, open_: Tensor) -> int | None:
     """The best whole text, else the best beginning; None if all are dead."""
     for among in (~open_, open_):
         known = merit.masked_fill(~among, -torch.inf)

@@ -28,10 +28,17 @@ class Trace:
     energies: list[Tensor]
     proposed: Counter[str] = field(default_factory=Counter)
     accepted: Counter[str] = field(default_factory=Counter)
+    infos: dict[int, Info] | None = None
+    """What happened at each step, by its number from 1; None where it is not recorded."""
+    moves: tuple[str, ...] = ()
+    """The names of the moves that they count by."""
 
     def record(self, state: State, info: Info, moves: Sequence[str]) -> None:
         self.states.append(state.batch)
         self.energies.append(state.energy)
+        if self.infos is not None:
+            self.infos[len(self.energies) - 1] = info
+            self.moves = tuple(moves)
         for move, yes in zip(info.move.tolist(), info.accepted.tolist(), strict=True):
             if moves[move] != "stay":
                 self.proposed[moves[move]] += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from ergotext.samplers.options import (
     plain,
     refused,
 )
-from ergotext.samplers.progress import Bar, Progress, Watched
+from ergotext.samplers.progress import Bar, Growth, Progress, Watch, Watched
 from ergotext.samplers.registry import Registered, name_of, registered, sampler_named
 from ergotext.samplers.result import Result
 from ergotext.samplers.run import Pauses, Run, proceed
@@ -54,6 +55,7 @@ def sample(
     resume: bool = False,
     settings: Mapping[str, Any] | None = None,
     progress: Progress = True,
+    record: bool = False,
     **options: Any,
 ) -> Result | WeightedResult:
     """Run a sampler over an energy.
@@ -95,6 +97,9 @@ def sample(
         Show how far the run is, with its best text so far (chains and smc) or the time it has
         taken, on stderr if that is a terminal, and in a notebook. A function is called with a
         ``samplers.Stage`` instead, after each step of chains and each token of smc.
+    record : bool
+        Keep every proposal of chains (``result.trace.infos``), and all particles of smc after each
+        token (``result.growth``). The texts are the same; a resumed run has the proposals since.
     **options
         Of the sampler: ``temperature`` (mh); ``hot``, ``cold`` (annealing).
 
@@ -132,7 +137,9 @@ def sample(
             initial=initial, checkpoint=checkpoint,
         )  # fmt: skip
         made_of |= {"options": plain(options, repr), "n": n or 64}
-        return _weighted(energy, made(factory, energy, max_length, options), made_of, progress)
+        return _weighted(
+            energy, made(factory, energy, max_length, options), made_of, progress, record
+        )
     if n is not None:
         raise InputError(f"{name} runs chains: give chains and steps instead of n")
     chains, steps = chains or 8, steps or 300
@@ -146,7 +153,7 @@ def sample(
     file = None if checkpoint is None else Path(checkpoint)
     if file is not None:
         check_new(file, resume)
-    return _chains(energy, algorithm, budget, made_of, initial, file, progress)
+    return _chains(energy, algorithm, budget, made_of, initial, file, progress, record)
 
 
 def _refuse_of_chains(name: object, **given: object) -> None:
@@ -164,6 +171,7 @@ def _chains(
     initial: TokenBatch | None,
     file: Path | None,
     progress: Progress,
+    record: bool,
 ) -> Result:
     draws = SeededDraws(made_of["seed"])
     run = _begun(energy, sampler, draws, budget.chains, initial)
@@ -173,6 +181,7 @@ def _chains(
     elif file is not None:
         kept = Keeper.begin(file, run, energy, draws, same)
     energy.forget()
+    run.trace.infos = {} if record else None
 
     def pause(run: Run) -> str | None:
         if kept is not None:
@@ -204,12 +213,18 @@ def _begun(
 
 
 def _weighted(
-    energy: Energy, sampler: WeightedSampler, made_of: Mapping[str, Any], progress: Progress
+    energy: Energy,
+    sampler: WeightedSampler,
+    made_of: Mapping[str, Any],
+    progress: Progress,
+    record: bool,
 ) -> WeightedResult:
+    growth: list[Growth] = []
     with ExitStack() as shown:
         if isinstance(sampler, Watched):
             line = Bar(energy.scorer, made_of["max_length"] + 1, "token", progress)
-            sampler.watch = shown.enter_context(line).watch
+            show = shown.enter_context(line).watch
+            sampler.watch = partial(_both, show, growth.append) if record else show
         else:  # of these nobody knows how far they are
             draws = counted(made_of["n"], "draw")
             shown.enter_context(busy(f"{made_of['sampler']}, {draws}", progress is True))
@@ -217,4 +232,11 @@ def _weighted(
         energy.forget()
         samples = sampler.draw(SeededDraws(made_of["seed"]), made_of["n"])
         seconds = time.monotonic() - began
-    return WeightedResult(energy, samples, made_of["sampler"], made_of["seed"], seconds, made_of)
+    return WeightedResult(
+        energy, samples, made_of["sampler"], made_of["seed"], seconds, made_of, growth=growth
+    )
+
+
+def _both(show: Watch, keep: Watch, grown: Growth) -> None:
+    show(grown)
+    keep(grown)

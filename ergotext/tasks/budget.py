@@ -39,6 +39,8 @@ class Budget:
     finals : int
         Different texts of a run of smc that the model itself scores, and that can be shown. They
         are proposed in lower precision where that is faster.
+    record : bool
+        Keep what happens at each step, for a report (``et.sample``).
 
     Raises
     ------
@@ -54,6 +56,7 @@ class Budget:
     seed: int = 0
     power: float = POWER
     finals: int = FINALS
+    record: bool = False
 
     def __post_init__(self) -> None:
         if self.max_seconds is not None and not self.max_seconds > 0:

@@ -48,22 +48,35 @@ def save_plot(result: Result, path: Path) -> None:
     ----------
     Vehtari et al. 2021, "Rank-normalization, folding, and localization", section 4.2.
     """
-    energy = result.energy.numpy()
     page = figure()
     upper, lower = page.subplots(2, 1)
+    draw_traces(result, upper)
+    upper.set(title=result.sampler)
+    draws = draw_ranks(result, lower)
+    told = result.diagnose()
+    page.suptitle(f"R-hat {told.r_hat:.3f}, ESS {told.ess_bulk:.0f} of {draws}")
+    page.savefig(path, dpi=120)
+
+
+def draw_traces(result: Result, axes: Any, every: int = 1) -> None:
+    """Every chain's energy by step, or at every so-manieth step."""
+    energy = result.energy.numpy()[::every]
+    steps = np.arange(len(energy)) * every
     for chain in range(result.chains):
-        upper.plot(energy[:, chain], linewidth=0.8, label=f"{chain}")
-    upper.axvline(result.warm_up, color="grey", linestyle=":")
-    upper.set(xlabel="step", ylabel="energy (nats)", title=result.sampler)
-    counts = rank_counts(energy[result.warm_up :])
+        axes.plot(steps, energy[:, chain], linewidth=0.8, label=f"{chain}")
+    axes.axvline(result.warm_up, color="grey", linestyle=":")
+    axes.set(xlabel="step", ylabel="energy (nats)")
+
+
+def draw_ranks(result: Result, axes: Any) -> int:
+    """The ranks of each chain's second half among all; how many draws these are."""
+    counts = rank_counts(result.energy.numpy()[result.warm_up :])
     edges = np.arange(BINS + 1) / BINS
     for row in counts:
-        lower.stairs(row, edges, linewidth=0.9)
-    lower.axhline(counts.mean(), color="grey", linestyle=":")
-    lower.set(xlabel="rank among all chains", ylabel="draws")
-    told = result.diagnose()
-    page.suptitle(f"R-hat {told.r_hat:.3f}, ESS {told.ess_bulk:.0f} of {counts.sum():.0f}")
-    page.savefig(path, dpi=120)
+        axes.stairs(row, edges, linewidth=0.9)
+    axes.axhline(counts.mean(), color="grey", linestyle=":")
+    axes.set(xlabel="rank among all chains", ylabel="draws")
+    return round(float(counts.sum()))
 
 
 def rank_counts(values: NDArray[np.float64]) -> NDArray[np.float64]:

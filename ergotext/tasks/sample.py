@@ -30,7 +30,12 @@ SHOWN = 64
 
 
 def sample_by(
-    config: Mapping[str, Any], lm: CausalLM, *, resume: bool = False, progress: bool = True
+    config: Mapping[str, Any],
+    lm: CausalLM,
+    *,
+    resume: bool = False,
+    progress: bool = True,
+    record: bool = False,
 ) -> Result | WeightedResult:
     """Run what a table of ``config.read`` says, on a model that is loaded.
 
@@ -61,6 +66,7 @@ def sample_by(
             settings={name: config[name] for name in named if name in config}
             | {"schema": digest(config["energy"])},
             progress=progress,
+            record=record,
             **config["options"],
         )
 

@@ -68,6 +68,7 @@ def grown(
             seed=budget.seed,
             max_length=max_length,
             progress=progress,
+            record=budget.record,
             **{"proposal_dtype": "auto", "finals": budget.finals, **options},
         )
     assert isinstance(found, WeightedResult)
@@ -200,6 +201,7 @@ def chained(
         max_seconds=budget.max_seconds,
         initial=initial,
         progress=progress,
+        record=budget.record,
         **options,
     )
     if not isinstance(result, Result):

@@ -13,7 +13,7 @@ from ergotext.lm.batch import TokenBatch
 from ergotext.lm.energies.keywords import keywords
 from ergotext.lm.energies.terms import custom
 from ergotext.samplers import SAMPLERS, SeededDraws, sample
-from ergotext.samplers.progress import Bar
+from ergotext.samplers.progress import Bar, Growth
 from ergotext.testing.toy import ToyFluency, ToyScorer
 
 pytestmark = pytest.mark.filterwarnings(
@@ -44,7 +44,8 @@ def shown(monkeypatch: pytest.MonkeyPatch, merit: list[float], open_: list[bool]
     terminal = Stream(True)
     monkeypatch.setattr(sys, "stderr", terminal)
     with Bar(Told(), 5, "token") as bar:
-        bar.watch(TokenBatch.of([(1,), (2,)]), torch.tensor(merit).double(), torch.tensor(open_))
+        of = torch.tensor(merit).double()
+        bar.watch(Growth(TokenBatch.of([(1,), (2,)]), of, torch.tensor(open_), torch.arange(2), of))
         bar._bar.refresh()
         lines = terminal.getvalue().split("\r")
     *_, last, erased = terminal.getvalue().split("\r")
@@ -71,14 +72,16 @@ def test_the_dead_are_not_among_the_best() -> None:
         held = torch.tensor([1 in row for row in batch.rows()], dtype=torch.bool)
         return torch.where(held, torch.inf, 0.0).double()
 
-    seen: list[tuple[TokenBatch, torch.Tensor, torch.Tensor]] = []
+    seen: list[Growth] = []
     sampler = SAMPLERS["smc"](ToyFluency(ToyScorer()) + custom(never, of="tokens"), 3)
-    sampler.watch = lambda *told: seen.append(told)
+    sampler.watch = seen.append
     sampler.draw(SeededDraws(0), 32)
     ended = [
         (row, merit)
-        for texts, merits, open_ in seen
-        for row, merit, more in zip(texts.rows(), merits.tolist(), open_.tolist(), strict=True)
+        for one in seen
+        for row, merit, more in zip(
+            one.batch.rows(), one.merit.tolist(), one.open.tolist(), strict=True
+        )
         if not more
     ]
     assert {1 in row for row, _ in ended} == {True, False}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, overload
@@ -15,6 +15,7 @@ from ergotext.errors import InputError
 from ergotext.lm.protocols import Energy
 from ergotext.samplers.catalog import Kind
 from ergotext.samplers.draws import SeededDraws
+from ergotext.samplers.progress import Growth
 from ergotext.samplers.tables import heaviest, texts_of, weight_table
 from ergotext.samplers.texts import Feature, Sample, described, distinct, featured
 from ergotext.samplers.weighted.averages import Average
@@ -41,6 +42,8 @@ class WeightedResult:
     settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """What ``sample`` was asked for, defaults filled in."""
     kind: Kind = "weighted"
+    growth: Sequence[Growth] = field(default=(), repr=False)
+    """All particles of ``smc`` after each token, where ``sample`` was told to record them."""
 
     @safe
     def __repr__(self) -> str:

@@ -20,7 +20,7 @@ from ergotext.errors import InputError
 from ergotext.lm.batch import TokenBatch
 from ergotext.lm.protocols import NextTokenScorer
 from ergotext.samplers.draws import Draws
-from ergotext.samplers.progress import Watch
+from ergotext.samplers.progress import Growth, Watch
 from ergotext.samplers.target import EnergyError, Target
 from ergotext.samplers.weighted.children import descend
 from ergotext.samplers.weighted.lost import check_met
@@ -76,7 +76,7 @@ def smc(
         resampled. For ``distinct`` only whether it is 0 counts.
     islands : int
     watch : callable, optional
-        Called after each token, with log p a token of each text (``progress.Watch``).
+        Called after each token; the merit of a text is its log p a token (``progress.Watch``).
     proposer : NextTokenScorer, optional
         What the particles are grown by in the place of the target's model, such as a faster copy.
         The finished texts are scored by the target's own model, and weighed for it
@@ -197,7 +197,8 @@ def grow_islands(
         if watch is not None:
             rate = rows.log_prob / (rows.batch.length + 1)
             dead = rows.log_weight == -torch.inf
-            watch(rows.batch, rate.masked_fill(dead, -torch.inf), rows.open)
+            merit = rate.masked_fill(dead, -torch.inf)
+            watch(Growth(rows.batch, merit, rows.open, chosen, rows.log_weight))
     return rows, root, resampled
 
 

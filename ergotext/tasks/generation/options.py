@@ -59,6 +59,8 @@ class GenerationOptions:
     beams: int | None = None
     particles: int | None = None
     prefixes: int = 256
+    record: bool = False
+    """Keep the particles after each token, for a report."""
 
     def __post_init__(self) -> None:
         check_whole(n=self.n, max_tokens=self.max_tokens, beams=self.beams, prefixes=self.prefixes)

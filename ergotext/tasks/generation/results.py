@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic_core import to_jsonable_python
 
+from ergotext.samplers.weighted.result import WeightedResult
 from ergotext.support.reprs import safe
 from ergotext.support.words import as_line
 from ergotext.tasks.generation.alternatives import Bounds
@@ -86,6 +87,8 @@ class Generations(Sequence[Generation]):
         One line on the search or the draws.
     warnings : tuple of str
         What limits the trust in draws.
+    drawn : WeightedResult, optional
+        The particles that the draws or the estimate came from.
     """
 
     found: tuple[Generation, ...]
@@ -95,6 +98,7 @@ class Generations(Sequence[Generation]):
     proven: bool
     how: str
     warnings: tuple[str, ...] = ()
+    drawn: WeightedResult | None = field(default=None, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.found)

@@ -196,6 +196,7 @@ class GenerationRun:
             proven,
             how,
             tuple(doubts),
+            drawn,
         )
 
     def _nothing(self) -> str:
@@ -249,6 +250,7 @@ class GenerationRun:
                     seed=self.options.seed,
                     max_length=self.options.longest,
                     progress=False,
+                    record=self.options.record,
                 )
         except ZeroWeightError as error:
             said = str(error).replace("(max_length)", "(max_tokens)")
