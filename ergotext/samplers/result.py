@@ -75,6 +75,7 @@ class Result:
         if isinstance(at, slice):
             return [self[k] for k in range(len(self))[at]]
         step, chain = divmod(range(len(self))[at], self.chains)
+        self.problem.forget()
         return self._sample((self.warm_up + step, chain))
 
     def to_pandas(self) -> Any:
@@ -188,6 +189,7 @@ class Result:
         """The ``count`` visited texts of lowest energy, no text twice (white space apart)."""
         order = self.energy.flatten().argsort(stable=True).tolist()
         at = (divmod(index, self.chains) for index in order)
+        self.problem.forget()  # the last digits hang on what is cached, and a resumed run has less
         return distinct(((place, self._row(*place)) for place in at), self._sample, count)
 
     def draws(self, count: int) -> list[Sample]:
@@ -207,6 +209,7 @@ class Result:
             raise InputError(f"only {there} states to draw from, got count = {count}; run longer")
         chosen = [(2 * k + 1) * there // (2 * count) for k in range(count)]
         at = (divmod(index, self.chains) for index in chosen)
+        self.problem.forget()
         return [self._sample((self.warm_up + step, chain)) for step, chain in at]
 
     def text(self) -> str:

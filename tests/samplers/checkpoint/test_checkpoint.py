@@ -88,6 +88,17 @@ def test_a_run_goes_on_bit_by_bit(lm: CausalLM, tmp_path: Path, monkeypatch) -> 
     check_resumption(of_model(lm), tmp_path, monkeypatch, **same)
 
 
+def test_what_is_told_of_texts_is_the_same_to_the_last_digit(lm: CausalLM, tmp_path: Path) -> None:
+    """A resumed run that had ended has read nothing: what the first one kept must not show."""
+    energy = of_model(lm)
+    same = {"chains": 3, "steps": 40, "max_length": 12, "progress": False}
+    whole = sample(energy, checkpoint=tmp_path / "run", **same)
+    told = whole.draws(30), whole.best(5), list(whole)
+    resumed = sample(energy, checkpoint=tmp_path / "run", resume=True, **same)
+    lm.forget()
+    assert (resumed.draws(30), resumed.best(5), list(resumed)) == told
+
+
 @pytest.mark.parametrize("name", CHAINS)
 def test_every_chain_goes_on_bit_by_bit(name: str, tmp_path: Path, monkeypatch) -> None:
     start = TokenBatch.of([(4, 2, 3, 1, 3), (1, 2, 2, 3)])
