@@ -48,12 +48,12 @@ def running(models: ServedModels, settings: ServerSettings | None = None) -> Ite
     thread = threading.Thread(target=lambda: server.run(sockets=[listening]), daemon=True)
     service.worker.start()
     thread.start()
-    assert ready.wait(30)
+    assert ready.wait(60)
     try:
         yield Running(address_of(listening), service, server)
     finally:
         server.should_exit = True
-        thread.join(30)
+        thread.join(60)
         service.close()
         listening.close()
         assert not thread.is_alive()

@@ -8,7 +8,6 @@ import logging
 import re
 import socket
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
@@ -28,6 +27,7 @@ from ergotext.tasks.generation.generate import generate
 from ergotext.tasks.selection import chosen
 from ergotext.tasks.write import write
 from tests.server.running import Running, running
+from tests.waiting import until
 
 QUESTIONS = [
     "Who painted Guernica?",
@@ -89,13 +89,12 @@ def test_requests_that_wait_are_answered_together_and_as_alone(here: Running) ->
     each = [[q] for q in QUESTIONS[:3]] * 6
     alone = [here.post("/v1/retrieve", {"questions": q}).json() for q in each[:3]]
     blocked, go = threading.Event(), threading.Event()
-    here.service.worker.submit(Job(lambda e: (blocked.set(), go.wait(20), e)[2], 0))
-    assert blocked.wait(5)
+    here.service.worker.submit(Job(lambda e: (blocked.set(), go.wait(60), e)[2], 0))
+    assert blocked.wait(60)
     before = here.metric("batch_requests_count")
     with ThreadPoolExecutor(18) as pool:
         replies = [pool.submit(here.post, "/v1/retrieve", {"questions": q}) for q in each]
-        while here.metric("waiting_requests") < 18:
-            time.sleep(0.01)
+        until(lambda: here.metric("waiting_requests") == 18)
         go.set()
         found = [reply.result().json() for reply in replies]
     assert here.metric("batch_requests_count") - before <= 3
@@ -270,16 +269,18 @@ def test_what_cannot_be_written_is_refused_before_anything_is_streamed(
 
 def test_a_client_that_hangs_up_ends_its_run(here: Running) -> None:
     body = {"keywords": ["dog"], "sampler": "mh", "steps": 5000, "chains": 8}
-    before = here.metric("computing_seconds_total")
-    with httpx.stream("POST", f"{here.address}/v1/sample", json=body, timeout=30) as reply:
+    # Only a run that was stopped counts as dropped, not one that came to its end.
+    before = here.metric("dropped_requests_total")
+    with httpx.stream("POST", f"{here.address}/v1/sample", json=body, timeout=60) as reply:
         next(reply.iter_lines())
+    until(lambda: here.metric("dropped_requests_total") == before + 1)
     with pytest.raises(httpx.ReadTimeout):
-        httpx.post(f"{here.address}/v1/sample", json={**body, "stream": False}, timeout=0.7)
-    began = time.monotonic()
+        httpx.post(
+            f"{here.address}/v1/sample", json={**body, "stream": False},
+            timeout=httpx.Timeout(60, read=0.7),
+        )  # fmt: skip
+    until(lambda: here.metric("dropped_requests_total") == before + 2)
     assert here.post("/v1/retrieve", {"questions": ["x"]}).status_code == 200
-    assert time.monotonic() - began < 3  # 5,000 steps would take far longer
-    assert here.metric("computing_seconds_total") - before < 6
-    assert here.metric("dropped_requests_total") >= 1
 
 
 def test_a_request_that_takes_too_long_is_stopped(models: ServedModels) -> None:
@@ -291,19 +292,20 @@ def test_a_request_that_takes_too_long_is_stopped(models: ServedModels) -> None:
         streamed = short.post("/v1/sample", {"keywords": ["dog"], "sampler": "mh", "steps": 5000})
         kind, data = events_of(streamed)[-1]
         assert kind == "error" and "0.3 seconds" in data["error"]["message"]
-        assert short.post("/v1/retrieve", {"questions": ["x"]}).status_code == 200
+        # What comes next is not stopped with it, however long it would take in a slow machine.
+        assert short.service.worker.submit(after := Job(lambda each: each, 0)) is None
+        assert after.answer.result(60) == 0
 
 
 def test_a_full_queue_answers_429(models: ServedModels) -> None:
     with running(models, ServerSettings(waiting=2)) as small, ThreadPoolExecutor(8) as pool:
         blocked, go = threading.Event(), threading.Event()
-        small.service.worker.submit(Job(lambda e: (blocked.set(), go.wait(20), e)[2], 0))
-        assert blocked.wait(5)
+        small.service.worker.submit(Job(lambda e: (blocked.set(), go.wait(60), e)[2], 0))
+        assert blocked.wait(60)
         replies = [
             pool.submit(small.post, "/v1/retrieve", {"questions": ["Why?"]}) for _ in range(6)
         ]
-        while small.metric("refused_requests_total") < 4:
-            time.sleep(0.01)
+        until(lambda: small.metric("refused_requests_total") == 4)
         go.set()
         found = sorted(reply.result().status_code for reply in replies)
         assert found == [200, 200, 429, 429, 429, 429]
@@ -314,11 +316,14 @@ def test_a_full_queue_answers_429(models: ServedModels) -> None:
 def test_a_server_that_stops_finishes_what_it_took(models: ServedModels) -> None:
     with ThreadPoolExecutor(4) as pool:
         with running(models) as ending:
+            blocked, go = threading.Event(), threading.Event()
+            ending.service.worker.submit(Job(lambda e: (blocked.set(), go.wait(60), e)[2], 0))
             body = {"keywords": ["dog"], "sampler": "mh", "steps": 60, "chains": 2}
             streams = [pool.submit(ending.post, "/v1/sample", body) for _ in range(2)]
             asked = pool.submit(ending.post, "/v1/retrieve", {"questions": QUESTIONS[:1]})
-            while ending.metric("open_requests") < 3:
-                time.sleep(0.01)
+            until(lambda: ending.metric("waiting_requests") == 3)
+            ending.server.should_exit = True
+            go.set()
         assert asked.result().json()["data"][0]["results"]
         assert all(events_of(one.result())[-1][0] == "result" for one in streams)
         with pytest.raises(httpx.ConnectError):
@@ -354,7 +359,7 @@ def test_a_body_that_does_not_come_is_not_waited_for(models: ServedModels) -> No
             head = "POST /v1/retrieve HTTP/1.1", "Host: localhost", "Content-Length: 9"
             kind = "Content-Type: application/json"
             wire.sendall("\r\n".join([*head, kind, "", "{"]).encode())
-            wire.settimeout(5)
+            wire.settimeout(60)
             assert wire.recv(4096).startswith(b"HTTP/1.1 408 ")
 
 
@@ -385,11 +390,15 @@ def test_logs_say_what_happened_and_not_what_was_asked(
     name = reply.headers["x-request-id"]
     assert reply.status_code == 500 and "ZeroDivisionError" in told["message"]
     assert name in told["message"] and "private" not in told["message"]
-    end, told_of = time.monotonic() + 30, set[str]()
-    while not {first, name} <= told_of and time.monotonic() < end:
-        time.sleep(0.01)  # a request is told of after it is answered
-        found = [json.loads(JsonFormatter().format(record)) for record in caplog.records]
-        told_of = {one["request"] for one in found if one["event"] == "request"}
+    found: list[dict] = []
+
+    def told_of_all() -> bool:
+        """A request is told of after it is answered, and so is what made it fail."""
+        found[:] = [json.loads(JsonFormatter().format(record)) for record in caplog.records]
+        names = {one["request"] for one in found if one["event"] == "request"}
+        return {first, name} <= names and any(one["event"] == "failed" for one in found)
+
+    until(told_of_all)
     assert "private" not in json.dumps(found)
     # A request of an earlier test may be told of late: only these two are looked for.
     good = next(one for one in found if one.get("request") == first)

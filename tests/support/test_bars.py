@@ -11,6 +11,7 @@ import pytest
 
 from ergotext.support import bars
 from tests.faulty import load_with_fault
+from tests.waiting import until
 
 
 class Stream(io.StringIO):
@@ -90,30 +91,37 @@ def test_a_busy_line_tells_the_time_and_ends_with_its_work(monkeypatch) -> None:
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setattr(bars, "TICK", 0.01)
     with bars.busy("counting"):
-        time.sleep(1.2)
+        until(lambda: "counting [00:01]" in stream.getvalue())
     shown = stream.getvalue()
-    assert "counting [00:00]" in shown and "counting [00:01]" in shown
+    assert "counting [00:00]" in shown
     time.sleep(0.05)
     assert stream.getvalue() == shown, "nothing ticks on"
 
 
-def check_patience(monkeypatch: pytest.MonkeyPatch, module: ModuleType) -> None:
+def check_patience(
+    monkeypatch: pytest.MonkeyPatch, module: ModuleType, seconds: float = 60.0
+) -> None:
     """Nothing before the delay is over; then the time between steps too; nothing in the end."""
-    monkeypatch.setattr(module, "TICK", 0.01)
+    asked: list[float] = []
+
+    def clock() -> float:
+        asked.append(time.monotonic())
+        return asked[-1]
+
     stream = Stream(True)
     with monkeypatch.context() as patch:
+        patch.setattr(module, "TICK", 0.01)
+        patch.setattr(module, "time", SimpleNamespace(monotonic=clock))
         patch.setattr(sys, "stderr", stream)
-        with module.ticking(total=2, desc="two steps", delay=0.3) as line:
+        with module.ticking(total=2, desc="two steps", delay=600.0) as line:
             line.update()
-            time.sleep(0.1)
+            until(lambda: len(asked) > 3 or stream.getvalue() != "", seconds)
             assert stream.getvalue() == ""
-            time.sleep(0.4)
-            assert "two steps:  50%" in stream.getvalue()
-        assert stream.getvalue().endswith("\r") and not stream.getvalue().split("\r")[-2].strip()
-        before = len(stream.getvalue())
-        with module.ticking(total=1, desc="one step", delay=5.0) as line:
+        assert stream.getvalue() == ""
+        with module.ticking(total=2, desc="two steps", delay=0.05) as line:
             line.update()
-        assert len(stream.getvalue()) == before
+            until(lambda: "two steps:  50%" in stream.getvalue(), seconds)
+        assert stream.getvalue().endswith("\r") and not stream.getvalue().split("\r")[-2].strip()
 
 
 def test_a_line_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,7 +140,7 @@ def test_a_line_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_faults_of_waiting_are_seen(monkeypatch, change: tuple[str, str]) -> None:
     faulty = load_with_fault("support.bars", change)
     with pytest.raises(AssertionError):
-        check_patience(monkeypatch, faulty)
+        check_patience(monkeypatch, faulty, 2.0)
 
 
 def test_samplers_that_show_no_text_show_the_time(monkeypatch) -> None:

@@ -366,7 +366,7 @@ def go_on(folder: str, file: str) -> None:
 
 @pytest.mark.slow
 def test_kill_at_random_moments(model_folder: Path, tmp_path: Path) -> None:
-    """SIGKILL at 20 random moments, in steps and in writing; all ends are one."""
+    """SIGKILL at random moments, in steps and in writing; all ends are one."""
     context = get_context("forkserver")
     context.set_forkserver_preload(["tests.samplers.checkpoint.test_checkpoint"])
 
@@ -383,7 +383,11 @@ def test_kill_at_random_moments(model_folder: Path, tmp_path: Path) -> None:
     expected = run_of(whole)
     assert run_of(tmp_path / "timed") == expected
     chance, reached = random.Random(0), []
-    for number in range(20):
+    number = 0
+    # Most are hit on their way; on a machine that has become faster meanwhile it takes more.
+    while len([steps for steps in reached if steps < STEPS]) < 15 or len(set(reached)) < 5:
+        number += 1
+        assert number <= 60
         file = tmp_path / f"run{number}"
         process = started(file)
         wait_for_writes(chance.randrange(STEPS // EVERY), file, process.is_alive)
@@ -394,8 +398,6 @@ def test_kill_at_random_moments(model_folder: Path, tmp_path: Path) -> None:
             reached.append(steps_of(file))
         started(file).join()
         assert run_of(file) == expected
-    # Most were hit on their way, and not all of them at one place.
-    assert len([steps for steps in reached if steps < STEPS]) >= 12 and len(set(reached)) >= 5
 
 
 def wait_for_writes(count: int, file: Path, alive: Callable[[], bool]) -> None:
