@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from ergotext.tasks.retrieval.lookahead.words import Words
 
 SUBJECT = "\x00"
 """Stands in a question where its subject stood."""
@@ -34,30 +36,48 @@ class Asked(NamedTuple):
     keys: list[Key]
 
 
+class Letters(NamedTuple):
+    """Texts [n, L]: their characters as numbers, and the number of the word that each is in."""
+
+    ids: Tensor
+    words: Tensor
+
+    def to(self, device: torch.device) -> Letters:
+        """The same on a device."""
+        return Letters(self.ids.to(device), self.words.to(device))
+
+    @property
+    def there(self) -> Tensor:
+        """bool [n, L]: what is no padding."""
+        return self.ids != PADDING
+
+
 @dataclass(frozen=True, eq=False)
 class Texts:
-    """Characters as numbers.
+    """Texts as numbers.
 
     ``question`` [G, ·] and ``name`` [G, ·] of each subject asked about; ``predicate``, ``value``
     and ``meaning`` [N, ·] of each key, ``group`` [N] the subject it belongs to; ``equal`` bool
     [N, P, Q]: where a predicate's character is the question's; ``extra`` float [N, EXTRA].
     """
 
-    question: Tensor
-    name: Tensor
-    predicate: Tensor
-    value: Tensor
-    meaning: Tensor
+    question: Letters
+    name: Letters
+    predicate: Letters
+    value: Letters
+    meaning: Letters
     group: Tensor
     equal: Tensor
     extra: Tensor
 
     def to(self, device: torch.device) -> Texts:
         """The same on a device."""
-        return Texts(*(getattr(self, field.name).to(device) for field in fields(self)))
+        return Texts(*(one.to(device) for one in vars(self).values()))
 
 
-def texts_of(asked: Iterable[Asked], numbers: Mapping[str, int]) -> Texts:
+def texts_of(
+    asked: Iterable[Asked], numbers: Mapping[str, int], words: Words | None = None
+) -> Texts:
     """The texts of some subjects and all of their keys; ``numbers`` are those of characters."""
     groups = list(asked)
     keys = [key for one in groups for key in one.keys]
@@ -72,15 +92,18 @@ def texts_of(asked: Iterable[Asked], numbers: Mapping[str, int]) -> Texts:
         _extra(windows[n], groups[n].name, key) for n, key in zip(group.tolist(), keys, strict=True)
     ]
 
-    def ids(texts: Sequence[str]) -> Tensor:
-        return _padded([[numbers.get(c, UNKNOWN) for c in t] or [UNKNOWN] for t in texts])
+    def read(texts: Sequence[str]) -> Letters:
+        ids = _padded([[numbers.get(c, UNKNOWN) for c in t] or [UNKNOWN] for t in texts])
+        if not words:
+            return Letters(ids, torch.zeros_like(ids))
+        return Letters(ids, _padded([words.numbers(text) or [0] for text in texts]))
 
     return Texts(
-        ids(windows),
-        ids([one.name[-NAME:] for one in groups]),
-        ids(predicates),
-        ids([key.value[:VALUE] for key in keys]),
-        ids([key.meaning[-MEANING:] for key in keys]),
+        read(windows),
+        read([one.name[-NAME:] for one in groups]),
+        read(predicates),
+        read([key.value[:VALUE] for key in keys]),
+        read([key.meaning[-MEANING:] for key in keys]),
         group,
         equal & (points[1] > 0)[:, :, None],
         torch.tensor(extra).reshape(len(keys), EXTRA),

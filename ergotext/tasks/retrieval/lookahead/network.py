@@ -26,12 +26,16 @@ from ergotext.tasks.retrieval.lookahead.features import (
     SUBJECT,
     SUBJECT_ID,
     Asked,
+    Letters,
     Texts,
     texts_of,
 )
+from ergotext.tasks.retrieval.lookahead.words import Words
 
 WEIGHTS, CONFIG = "matcher.safetensors", "matcher.json"
 SIZES = ("width", "hidden", "layers")
+WORDS = "words.weight"
+"""Name of the vectors of words among the weights."""
 DROP = 0.15
 
 
@@ -40,7 +44,10 @@ class Matcher(nn.Module):
 
     The characters of question and predicate are read with their neighbours, each is set beside
     what it is aligned to on the other side (equal characters are marked), and both sides are summed
-    up; value, meaning and name say by their look what kind of thing they are.
+    up; value, meaning and name say by their look what kind of thing they are. To a character's own
+    vector comes, through a linear map, that of the word that it is in. The vectors of words were
+    learned elsewhere, from far more text, and training leaves them as they are: so what it learns
+    of a word it learns of those that mean the same.
 
     Parameters
     ----------
@@ -49,6 +56,10 @@ class Matcher(nn.Module):
     width, hidden, layers : int
     drop : float
         Share of numbers that training leaves out.
+    words : sequence of str
+        Those that have a vector (``Words``).
+    vectors : float Tensor [W, D], optional
+        Of the words; without words there are none.
 
     References
     ----------
@@ -63,6 +74,8 @@ class Matcher(nn.Module):
         hidden: int = 128,
         layers: int = 2,
         drop: float = DROP,
+        words: Sequence[str] = (),
+        vectors: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.sizes = {"width": width, "hidden": hidden, "layers": layers}
@@ -70,6 +83,11 @@ class Matcher(nn.Module):
         self._number = {c: n for n, c in enumerate(characters, FIRST)} | {SUBJECT: SUBJECT_ID}
         self.embedding = nn.Embedding(len(characters) + FIRST, width, padding_idx=PADDING)
         nn.init.normal_(self.embedding.weight, std=0.3)
+        self.lexicon = Words(words)
+        if vectors is not None:
+            none = vectors.new_zeros(1, vectors.shape[1])
+            self.words = nn.Embedding.from_pretrained(torch.cat([none, vectors]))
+            self.of_word = nn.Linear(vectors.shape[1], width, bias=False)
         self.drop = drop
         self.question, self.predicate = (
             _CharacterEncoder(width, layers, drop),
@@ -91,7 +109,7 @@ class Matcher(nn.Module):
 
     def forward(self, texts: Texts) -> Tensor:
         """float [N]: the score of each key."""
-        written, named = texts.question != PADDING, texts.predicate != PADDING
+        written, named = texts.question.there, texts.predicate.there
         question = self.question(self._embedded(texts.question), written)
         asked, own = question[texts.group], written[texts.group]
         predicate = self.predicate(self._embedded(texts.predicate), named)
@@ -127,16 +145,20 @@ class Matcher(nn.Module):
         scores: Tensor = self.sum(torch.cat([*both, *products, wanted, texts.extra], dim=-1))
         return scores[:, 0]
 
-    def _embedded(self, ids: Tensor) -> Tensor:
-        return _dropped(self.embedding(ids), self.drop, self.training)
+    def _embedded(self, letters: Letters) -> Tensor:
+        found: Tensor = self.embedding(letters.ids)
+        if self.lexicon:
+            # Few words stand in many places: they are mapped once.
+            words, at = letters.words.unique(return_inverse=True)
+            found = found + self.of_word(self.words(words))[at]
+        return _dropped(found, self.drop, self.training)
 
-    def _summary(self, reader: _CharacterEncoder, ids: Tensor) -> Tensor:
-        mask = ids != PADDING
-        return _mean(reader(self._embedded(ids), mask), mask)
+    def _summary(self, reader: _CharacterEncoder, letters: Letters) -> Tensor:
+        return _mean(reader(self._embedded(letters), letters.there), letters.there)
 
     def read(self, asked: Iterable[Asked]) -> Texts:
         """The texts of some subjects and all of their keys, as numbers."""
-        return texts_of(asked, self._number)
+        return texts_of(asked, self._number, self.lexicon)
 
     @torch.inference_mode()
     def scores(self, asked: Sequence[Asked]) -> Tensor:
@@ -157,6 +179,8 @@ class Matcher(nn.Module):
         """Write ``matcher.json`` and ``matcher.safetensors`` (float16) into a folder."""
         folder = Path(folder)
         about = {"characters": self.characters, **self.sizes}
+        if self.lexicon:
+            about["words"] = " ".join(self.lexicon.words)
         save_file(
             {n: t.half().contiguous() for n, t in self.state_dict().items()}, folder / WEIGHTS
         )
@@ -180,10 +204,14 @@ class Matcher(nn.Module):
         about = read_json(folder / CONFIG, raises=ModelError, advice="it is damaged: train again")
         shapes = shapes_of(folder / WEIGHTS)
         try:
-            check_types(about, {"characters": str, **dict.fromkeys(SIZES, int)})
+            told = {"characters": str, "words": str, **dict.fromkeys(SIZES, int)}
+            check_types(about, told, optional=["words"])
+            about["words"] = about.get("words", "").split()
             _check_sizes(about, shapes)
             with torch.device("meta"):  # without numbers: they are read right below
-                matcher = cls(**about, drop=drop)
+                rows, width = shapes.get(WORDS, (1, 0))
+                vectors = torch.empty(rows - 1, width) if WORDS in shapes else None
+                matcher = cls(**about, drop=drop, vectors=vectors)
             own = {name: tuple(one.shape) for name, one in matcher.state_dict().items()}
             if own != shapes:
                 odd = next(n for n in (*own, *shapes) if own.get(n) != shapes.get(n))
@@ -207,6 +235,11 @@ def _check_sizes(about: dict[str, Any], shapes: dict[str, tuple[int, ...]]) -> N
     """
     layers = sum(name.startswith("question.norm.") for name in shapes) // 2
     rows = len(about["characters"]) + FIRST
+    words = len(about["words"])
+    if bool(words) != (WORDS in shapes) or (words and shapes[WORDS][0] != words + 1):
+        raise ValueError(
+            f"{CONFIG} says {words:,} words, {WEIGHTS} has {shapes.get(WORDS, 'none')}"
+        )
     embedding = shapes.get("embedding.weight")
     if embedding != (rows, about["width"]) or layers != about["layers"] or about["hidden"] < 1:
         raise ValueError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from pathlib import Path
@@ -43,10 +44,10 @@ def test_texts_are_read_as_told(matcher: Matcher) -> None:
     texts = matcher.read(GROUPS)
     number = {c: n for n, c in enumerate(CHARACTERS, FIRST)}
     first = [SUBJECT_ID, *(number[c] for c in "有多长"), UNKNOWN]
-    assert texts.question[0].tolist() == first
+    assert texts.question.ids[0].tolist() == first
     assert texts.group.tolist() == [0, 0, 1, 1, 1]
-    assert texts.predicate.shape[1] == PREDICATE
-    assert texts.value[2].tolist() == [UNKNOWN] + [PADDING] * (texts.value.shape[1] - 1)
+    assert texts.predicate.ids.shape[1] == PREDICATE
+    assert texts.value.ids[2].tolist() == [UNKNOWN] + [PADDING] * (texts.value.ids.shape[1] - 1)
     # 总长: its second character is the question's fourth; padding equals nothing, not even padding.
     assert texts.equal[0].nonzero().tolist() == [[1, 3]]
     assert texts.equal[4].sum() == 0
@@ -58,7 +59,7 @@ def test_texts_are_read_as_told(matcher: Matcher) -> None:
 def test_long_questions_are_read_around_the_subject(matcher: Matcher) -> None:
     rest = "字" * 500 + SUBJECT + "有多长" + "字" * 500
     texts = matcher.read([Asked(rest, "a", [Key("总长", "", "")])])
-    row = texts.question[0].tolist()
+    row = texts.question.ids[0].tolist()
     assert len(row) == QUESTION and SUBJECT_ID in row
     assert texts.equal[0, 1].sum() == 1
 
@@ -97,6 +98,64 @@ def test_it_learns_to_copy_what_it_never_saw(matcher: Matcher) -> None:
         optimizer.step()
     right = sum(int(matcher.scores(draw(new)).argmax()) == 0 for _ in range(200))
     assert right >= 180  # chance gives 40, and a few draws hold a word twice
+
+
+@pytest.fixture
+def worded() -> Matcher:
+    """Each of the first forty words means the same as one of the last forty."""
+    torch.manual_seed(1)
+    meanings = torch.randn(40, 16)
+    words = [f"{chr(0x4E00 + n)}{chr(0x5E00 + n)}" for n in range(80)]
+    vectors = torch.cat([meanings, meanings])
+    return Matcher("", width=16, hidden=16, drop=0.0, words=words, vectors=vectors)
+
+
+def test_what_is_learned_of_words_holds_for_those_that_mean_the_same(worded: Matcher) -> None:
+    rng = random.Random(0)
+    before = worded.words.weight.clone()
+    words = worded.lexicon.words
+    optimizer = torch.optim.AdamW(worded.parameters(), lr=3e-3, weight_decay=0.5)
+
+    def draw(low: int, high: int) -> Asked:
+        some = rng.sample(range(low, high), 5)
+        return Asked(f"{SUBJECT}{words[some[0] + 40]}呢", "", [Key(words[n], "", "") for n in some])
+
+    worded.train()
+    for _ in range(250):
+        scores = worded(worded.read([draw(0, 30) for _ in range(16)])).reshape(16, 5)
+        optimizer.zero_grad()
+        (-scores.log_softmax(1)[:, 0].mean()).backward()
+        optimizer.step()
+    assert torch.equal(worded.words.weight, before)  # training leaves the vectors as they are
+    right = sum(int(worded.scores([draw(30, 40)]).argmax()) == 0 for _ in range(200))
+    assert right >= 150  # of words that were never seen; chance gives 40
+    worded.words.weight.data[71:] = worded.words.weight[71:].flip(0)  # and not by anything else
+    assert sum(int(worded.scores([draw(30, 40)]).argmax()) == 0 for _ in range(200)) < 100
+
+
+def test_words_are_saved_and_loaded(worded: Matcher, tmp_path: Path) -> None:
+    worded.eval().save(tmp_path)
+    back = Matcher.load(tmp_path)
+    asked = [Asked(f"{SUBJECT}{worded.lexicon.words[41]}呢", "", [Key("一帀", "", "")])]
+    torch.testing.assert_close(back.scores(asked), worded.scores(asked), rtol=0, atol=2e-2)
+    assert back.lexicon.words == worded.lexicon.words
+    assert not back.words.weight.requires_grad and back.of_word.weight.requires_grad
+    without = Matcher("", width=16, hidden=16, drop=0.0)
+    weights = {n: t for n, t in back.state_dict().items() if "word" not in n}
+    without.load_state_dict(weights)
+    assert abs(without.eval().scores(asked) - back.scores(asked)) > 1e-3  # they are read
+
+
+@pytest.mark.parametrize("words", ["一帀", "", None])
+def test_other_words_than_vectors(worded: Matcher, tmp_path: Path, words: str | None) -> None:
+    worded.save(tmp_path)
+    about = json.loads((tmp_path / CONFIG).read_text(encoding="utf-8"))
+    about |= {"words": words}
+    if words is None:
+        del about["words"]
+    (tmp_path / CONFIG).write_text(json.dumps(about), encoding="utf-8")
+    with pytest.raises(ModelError, match="words"):
+        Matcher.load(tmp_path)
 
 
 def test_saved_and_loaded(matcher: Matcher, tmp_path: Path) -> None:
