@@ -6,6 +6,10 @@ import pytest
 
 import ergotext as et
 from ergotext.lm.trie.lines import key_text
+from ergotext.tasks.datasets.kgclue.data import read
+from tests.paths import ROOT
+
+FACTS_FILE = ROOT / "examples" / "facts.tsv"
 
 FACTS = {
     "Ruritania": {
@@ -76,6 +80,23 @@ def test_questions_of_either_language_are_answered(retriever: et.Retriever) -> N
     told = [hits[0].values[0] for hits in found]
     right = [value == wanted for value, wanted in zip(told, ASKED.values(), strict=True)]
     assert sum(right) >= 18, [asked for asked, well in zip(ASKED, right, strict=True) if not well]
+
+
+def test_questions_in_words_of_no_template() -> None:
+    """Of forty 36 were answered rightly, one wrongly, three not; without vectors of words 29."""
+    asked = read(ROOT / "benchmarks" / "reworded_facts.jsonl").asked
+    triples = [line.split("\t") for line in FACTS_FILE.read_text("utf-8").splitlines()]
+    keys = [(key_text(s, p), o) for s, p, o in triples]
+    trie = et.build_trie(keys, et.load_tokenizer("tiny-retriever"))
+    retriever = et.Retriever(et.load("tiny-retriever", device="cpu"), trie, triples=True)
+    ahead = et.load_lookahead("tiny-retriever")
+    (english,) = ahead.others
+    assert len(english.lexicon) == 20_000
+    found = retriever.retrieve([one.text for one in asked], 1, lookahead=ahead)
+    told = [hits[0].fields["predicate"] if len(hits) else None for hits in found]
+    wanted = [one.answer.predicate for one in asked if one.answer is not None]
+    right = sum(one == other for one, other in zip(told, wanted, strict=True))
+    assert right >= 34 and right + told.count(None) >= len(asked) - 2
 
 
 @pytest.mark.parametrize("more", MORE)
