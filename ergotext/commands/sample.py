@@ -220,13 +220,13 @@ def sample(
     record = Output(record_file)
     with emit, record, page:
         texts = task.texts_of(result, told.get("n"))
+        emit(task.as_json(texts, emit.ascii_only))
+        if record.path is not None:
+            record(task.saved(told, result))
         if page.takes():
             from ergotext.tasks.report.runs import section
 
             page.add(section(repr(result.problem), result, texts, record=task.saved(told, result)))
-        emit(task.as_json(texts, emit.ascii_only))
-        if record.path is not None:
-            record(task.saved(told, result))
     if plot is not None:
         task.draw(result, plot)
     for line in (*why, *task.complaints(result, told["dtype"])):

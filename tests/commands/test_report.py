@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from ergotext.cli import main
+from ergotext.commands.console import Interrupted
 from ergotext.tasks.report import page as pages
 from tests.html import Element, check_alone, parsed
 from tests.tiny_t5 import saved
@@ -210,3 +211,13 @@ def test_nothing_found_leaves_the_old_page(call, tmp_path: Path) -> None:
     (tmp_path / "page.html").write_text("old")
     code, *_ = call("write", "--max-length", "1")
     assert code == 2 and (tmp_path / "page.html").read_text() == "old"
+
+
+def test_what_was_found_before_an_interruption_has_its_page(call, tmp_path, monkeypatch) -> None:
+    def stopped(*given: object) -> None:
+        raise Interrupted("interrupted; the best texts so far are shown")
+
+    monkeypatch.setattr("ergotext.commands.write.show", stopped)
+    code, _, err = call("write")
+    assert code == 130 and "interrupted" in err
+    assert read(tmp_path / "page.html").all("p", "text")
