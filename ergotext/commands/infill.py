@@ -48,9 +48,11 @@ def infill(
     with emit, page:
         for k, result in each_found(texts, results, "texts got no filling"):
             best = chosen(result, shown.count)
-            if page.takes():
-                from ergotext.tasks.report.runs import section
-
-                page.add(section(texts[k], result, best, searched=True))
             records = task.as_json(best, texts[k], emit.ascii_only)
-            show(emit, result, best, lm.dtype, records, shown.as_json)
+            try:
+                show(emit, result, best, lm.dtype, records, shown.as_json)
+            finally:  # a run that was interrupted says so once its texts are shown
+                if page.takes():
+                    from ergotext.tasks.report.runs import section
+
+                    page.add(section(texts[k], result, best, searched=True))

@@ -66,12 +66,14 @@ def paraphrase(
             found = wordings.others(result, one.strip(), shown.count)
             records = wordings.as_json(found, one, result, emit.ascii_only)
             notes = wordings.notes(found, result)
-            if page.takes():
-                from ergotext.tasks.report.runs import section
+            try:
+                show(emit, result, found, lm.dtype, records, shown.as_json, notes)
+            finally:  # a run that was interrupted says so once its texts are shown
+                if page.takes():
+                    from ergotext.tasks.report.runs import section
 
-                near = [f"similarity {wordings.similarity_of(s, result):.2f}" for s in found]
-                page.add(section(one.strip(), result, found, searched=True, notes=near))
-            show(emit, result, found, lm.dtype, records, shown.as_json, notes)
+                    near = [f"similarity {wordings.similarity_of(s, result):.2f}" for s in found]
+                    page.add(section(one.strip(), result, found, searched=True, notes=near))
             if not found:
                 of = f"{about(one)}: " if len(texts) > 1 else ""
                 typer.echo(f"warning: {of}{wordings.NOTHING_ELSE}", err=True)

@@ -94,11 +94,11 @@ def retrieve(
                 typer.echo(notes.pop(0), err=True)
             promised = hits.answer_set
             lost += hits.subject == "none"
+            emit(hits.json(question, emit.ascii_only) if shown.as_json else hits.shown(question))
             if page.takes():
                 from ergotext.tasks.report.answers import section
 
                 page.add(section(answerer.retriever, question, hits, options))
-            emit(hits.json(question, emit.ascii_only) if shown.as_json else hits.shown(question))
         if promised is not None and not shown.as_json:
             emit(f"({promised.guarantee})")
     if lost:

@@ -119,12 +119,14 @@ def write(
                 {"keywords": given[k], "spellings": spellings_used(each.text, sets[k])}
                 for each in best
             ]
-            if page.takes():
-                from ergotext.tasks.report.runs import section
-
-                page.add(section(named[k], result, best, searched=True))
             listed = records(best, beside, emit.ascii_only)
-            show(emit, result, best, lm.dtype, listed, shown.as_json)
+            try:
+                show(emit, result, best, lm.dtype, listed, shown.as_json)
+            finally:  # a run that was interrupted says so once its texts are shown
+                if page.takes():
+                    from ergotext.tasks.report.runs import section
+
+                    page.add(section(named[k], result, best, searched=True))
 
 
 def _keywords(words: list[str], forms: bool) -> list[Keyword]:

@@ -201,6 +201,19 @@ def test_a_page_that_cannot_be_written_is_told_after_the_texts(call) -> None:
     assert "the report /dev/full could not be written" in err.splitlines()[-1]
 
 
+@pytest.mark.parametrize("name", ["write", "infill", "paraphrase", "sample"])
+def test_a_section_that_cannot_be_made_costs_no_text(name: str, call, monkeypatch) -> None:
+    from ergotext.tasks.report import runs
+
+    def broken(*_: object, **__: object) -> str:
+        raise RuntimeError("no section")
+
+    _, expected, _ = call(name, to=None)
+    monkeypatch.setattr(runs, "section", broken)
+    code, out, err = call(name)
+    assert code == 1 and out.strip() == expected.strip() != "" and "no section" in err
+
+
 def test_libraries_are_asked_for_before_a_model_is(call, monkeypatch) -> None:
     monkeypatch.setattr(pages, "find_spec", lambda name: None)
     code, out, err = call("write", "--model", "tiny-causal")
