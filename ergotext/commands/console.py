@@ -31,6 +31,7 @@ COMPLETE = "_ERGOTEXT_COMPLETE"
 """Variable by which a shell asks for completions."""
 INTERRUPTED = 130
 """Exit code of a process that Ctrl-C ended, as shells have it."""
+_LONG_DASH = re.compile("[–—―－−]+([a-z][a-z-]+)(=.*)?", re.DOTALL)
 UNEXPECTED = "unexpected"
 """How the line of an error begins that nobody foresaw."""
 
@@ -206,6 +207,7 @@ def run(app: typer.Typer, arguments: list[str] | None) -> int:
         if (wanted := os.environ.get(COMPLETE)) and arguments is None:
             return shell_complete(command, {}, NAME, COMPLETE, wanted)
         ARGUMENTS.set(given)
+        _check_dashes(given)
         with command.make_context(NAME, given, obj=asked) as context:
             command.invoke(context)
     except typer.Exit as error:
@@ -220,6 +222,13 @@ def run(app: typer.Typer, arguments: list[str] | None) -> int:
             typer.echo("".join(traceback.format_exception(error)), nl=False, err=True)
         return _fail(*_ending(error))
     return 0
+
+
+def _check_dashes(given: Sequence[str]) -> None:
+    """Refuse options with the dash that word processors make of ``--``: it would be a text."""
+    options = given[: given.index("--")] if "--" in given else given
+    if wrong := next(filter(None, map(_LONG_DASH.fullmatch, options)), None):
+        raise typer.BadParameter(f"{wrong[0]!r} begins with another dash: write --{wrong[1]}")
 
 
 def _ending(error: BaseException) -> tuple[str, int]:

@@ -16,7 +16,7 @@ from ergotext.commands.console import Output, standard_input
 from ergotext.commands.groups import ModelOptions, grouped
 from ergotext.commands.options import AsJson, OutFile, ReportFile, Seed
 from ergotext.commands.report import ReportPage
-from ergotext.commands.texts import about
+from ergotext.commands.texts import about, joined
 from ergotext.commands.work_options import WorkOptions
 from ergotext.errors import ErgotextError, InputError
 from ergotext.support.bars import bar, busy
@@ -191,6 +191,8 @@ def generate(
     prompts = lines(standard_input()) if prompt == "-" else [prompt]
     for one in prompts:
         check_text(one, "a prompt")
+    if (note := joined(constraint.choice or ())) and len(constraint.choice or ()) == 1:
+        typer.echo(note.replace("with spaces between", "each with --choice"), err=True)
     lm.check()
     work.check()
     # What is wrong was said before torch is imported, which takes seconds.

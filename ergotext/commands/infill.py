@@ -10,7 +10,7 @@ from ergotext.commands.console import Output, standard_input
 from ergotext.commands.groups import ModelOptions, OutputOptions, SearchOptions, grouped
 from ergotext.commands.options import Context
 from ergotext.commands.report import ReportPage
-from ergotext.commands.texts import each_found, show
+from ergotext.commands.texts import each_found, script_note, show
 from ergotext.support.bars import busy
 
 
@@ -44,7 +44,10 @@ def infill(
         from ergotext.tasks import infill as task
         from ergotext.tasks.selection import chosen
 
-    results = task.infill_all(texts, lm.load(), budget, context=context)
+    model = lm.load()
+    if note := script_note(model, texts):
+        typer.echo(note, err=True)
+    results = task.infill_all(texts, model, budget, context=context)
     with emit, page:
         for k, result in each_found(texts, results, "texts got no filling"):
             best = chosen(result, shown.count)

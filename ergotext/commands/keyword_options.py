@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 from ergotext.errors import InputError
 from ergotext.support.words import Keyword
@@ -18,6 +19,7 @@ def keyword_of(text: str) -> Keyword:
     InputError
         Nothing stands on one side of a bar.
     """
+    text = text.replace("｜", "|")  # as Chinese keyboards write it
     if "|" not in text:
         return text
     found = tuple(dict.fromkeys(part.strip() for part in text.split("|")))
@@ -37,7 +39,7 @@ def window_of(text: str) -> tuple[int, int]:
     InputError
         It is neither, or the greater number comes first.
     """
-    found = _WINDOW.fullmatch(text.strip())
+    found = _WINDOW.fullmatch(unicodedata.normalize("NFKC", text).strip())
     if found is None:
         raise InputError(f"the number of words must be given as 8-15 or 8, got {text!r}")
     low, high = int(found[1]), int(found[2] or found[1])

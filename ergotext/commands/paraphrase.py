@@ -9,7 +9,7 @@ import typer
 from ergotext.commands.console import Output, standard_input
 from ergotext.commands.groups import ModelOptions, OutputOptions, SearchOptions, grouped
 from ergotext.commands.report import ReportPage
-from ergotext.commands.texts import about, each_found, show
+from ergotext.commands.texts import about, each_found, script_note, show
 from ergotext.support.bars import busy
 
 
@@ -59,7 +59,10 @@ def paraphrase(
         from ergotext.tasks.paraphrase import paraphrase_all
 
         encoders = encoders_for(texts, similarity)
-    results = paraphrase_all(texts, lm.load(), budget, encoders=encoders, least=least)
+    model = lm.load()
+    if note := script_note(model, texts):
+        typer.echo(note, err=True)
+    results = paraphrase_all(texts, model, budget, encoders=encoders, least=least)
     with emit, page:
         for k, result in each_found(texts, results, "texts got no paraphrase"):
             one = texts[k]

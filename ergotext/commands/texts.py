@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from ergotext.samplers.weighted.samples import ZeroWeightError
 
 
+CJK = "\u2e80"
+"""The first character of East Asian scripts, and of few others."""
+PIECES = 2
+"""Tokens a character from which on a script is taken to be unknown."""
+
+
 def check_model(model: str, device: str) -> None:
     """InputError for a name that leads to no model, or no device; takes no time."""
     from ergotext.lm.sources import check_device, check_name
@@ -73,6 +79,23 @@ def each_found(
             typer.echo(f"warning: {about(one)}: {result}", err=True)
     if failed:
         raise typer.TyperException(f"{failed:,} of {len(given):,} {nothing} (see the warnings)")
+
+
+def joined(texts: Iterable[str]) -> str:
+    """A note on those that a Chinese comma stands in, which may have been meant to part them."""
+    found = next((text for text in texts if any(sign in text for sign in "，、；")), None)
+    return f"({found!r} is read as one: give several apart, with spaces between)" if found else ""
+
+
+def script_note(lm: CausalLM, texts: Sequence[str]) -> str:
+    """A note if the model spells East Asian characters byte by byte: it has hardly met them."""
+    letters = "".join(c for text in texts for c in text if c >= CJK and c.isalpha())
+    if not letters or len(lm.vocabulary.encode(letters)) < PIECES * len(letters):
+        return ""
+    return (
+        f"({letters[:8]!r}: this model has no tokens for such characters and hardly knows the "
+        "language; for Chinese, use --model gemma3-270m)"
+    )
 
 
 def about(given: str) -> str:

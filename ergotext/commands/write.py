@@ -11,7 +11,7 @@ from ergotext.commands.console import Output, standard_input
 from ergotext.commands.groups import ModelOptions, OutputOptions, SearchOptions, grouped
 from ergotext.commands.options import Context
 from ergotext.commands.report import ReportPage
-from ergotext.commands.texts import each_found, show
+from ergotext.commands.texts import each_found, joined, script_note, show
 from ergotext.support.bars import busy
 
 if TYPE_CHECKING:
@@ -110,7 +110,11 @@ def write(
         from ergotext.tasks.texts import as_json as records
         from ergotext.tasks.write import write_all
 
-    results = write_all(sets, lm.load(), budget, demands, context=text.context)
+    model = lm.load()
+    flat = [word for words in given for word in words]
+    for note in filter(None, [joined(flat), script_note(model, flat)]):
+        typer.echo(note, err=True)
+    results = write_all(sets, model, budget, demands, context=text.context)
     with emit, page:
         named = [", ".join(words) for words in given]
         for k, result in each_found(named, results, "keyword sets got no text"):

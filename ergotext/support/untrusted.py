@@ -14,6 +14,8 @@ from typing import Any
 
 from ergotext.errors import ErgotextError, InputError
 
+CONVERT = "save it as UTF-8, for example by iconv -f GBK -t UTF-8"
+"""What to do about a file in another encoding; that of spreadsheets in China is GBK."""
 DEEPEST = 64
 """Lists and objects in one another; what people write stays below 20."""
 LARGEST = 16 << 20

@@ -8,6 +8,7 @@ from pathlib import Path
 from ergotext.errors import InputError
 from ergotext.lm.energies.template_parts import Parts
 from ergotext.support.plain_words import words_of
+from ergotext.support.untrusted import CONVERT
 from ergotext.support.words import check_text, check_texts, count_words
 
 LONGEST = 60
@@ -85,7 +86,7 @@ def passage_at(path: Path) -> str:
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 ({error.reason}): convert it") from error
+        raise InputError(f"{path} is not UTF-8 ({error.reason}): {CONVERT}") from error
 
 
 def check_question(passage: str, question: str, k: int, beams: int) -> None:

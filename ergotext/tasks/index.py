@@ -17,6 +17,7 @@ from ergotext.lm.trie.opening import named, opened
 from ergotext.lm.trie.schema import TRIPLES, Schema, schema_of
 from ergotext.lm.trie.tree import TokenTrie
 from ergotext.lm.trie.update import add_lines, remove_lines
+from ergotext.support.untrusted import CONVERT
 from ergotext.support.words import counted
 from ergotext.tasks.index_lock import changing
 from ergotext.tasks.key_warnings import key_warnings
@@ -200,10 +201,11 @@ def _no_keys(source: Path, lines: Lines, schema: Schema) -> InputError:
     if not lines.read:
         return InputError(f"{source} is empty: give a file with a key on each line")
     first = f" (the first: {lines.shown[0]})" if lines.shown else ""
+    mend = f"name its columns (columns), now {','.join(schema.columns)}"
     return InputError(
         f"{source} contains no valid keys: {lines.bad:,} of {counted(lines.read, 'line')} "
-        f"{'is' if lines.read == 1 else 'are'} malformed{first}; name its columns (columns), now "
-        f"{','.join(schema.columns)}"
+        f"{'is' if lines.read == 1 else 'are'} malformed{first}; "
+        f"{CONVERT if 'is not UTF-8' in first else mend}"
     )
 
 

@@ -572,3 +572,12 @@ def test_keys_with_special_and_added_tokens(
     assert code == 0 and "special tokens of the tokenizer" in said and "(<mask>)" in said
     assert shown(capsys, index, "a <m") == ["a <mask> b\tx"]
     assert shown(capsys, index, "the ñandú") == ["the ñandú\ty"]
+
+
+def test_a_table_in_another_encoding(capsys, index: Path, tmp_path: Path) -> None:
+    """As spreadsheets save it in China: the advice is to convert it, not to name columns."""
+    table = tmp_path / "facts.csv"
+    table.write_bytes("大桥,长度,1860米\n中学,人数,300\n".encode("gbk"))
+    code, _, err = call(capsys, "build", table, "-o", index)
+    assert code == 2 and "save it as UTF-8, for example by iconv -f GBK -t UTF-8" in err
+    assert "columns" not in err

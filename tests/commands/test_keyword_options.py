@@ -17,6 +17,7 @@ from ergotext.support.words import Keyword
         ("throw|throws|threw", ("throw", "throws", "threw")),
         (" give up | gave up ", ("give up", "gave up")),
         ("a|a", "a"),
+        ("扔｜丢", ("扔", "丢")),
         ("", ""),  # refused where keywords are
     ],
 )
@@ -31,7 +32,14 @@ def test_bars_alone(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "window"), [("8-15", (8, 15)), (" 8 – 15 ", (8, 15)), ("8", (8, 8)), ("0-0", (0, 0))]
+    ("text", "window"),
+    [
+        ("8-15", (8, 15)),
+        (" 8 – 15 ", (8, 15)),
+        ("8", (8, 8)),
+        ("0-0", (0, 0)),
+        ("８－１５", (8, 15)),
+    ],
 )
 def test_windows(text: str, window: tuple[int, int]) -> None:
     assert window_of(text) == window

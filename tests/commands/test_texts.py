@@ -6,7 +6,7 @@ import io
 import json
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -24,6 +24,33 @@ GIVEN = {
         "A ___ ran.\nThe ___ sat.\nOne ___ more.\n", "'The ___ sat.'", "texts got no filling"
     ),
 }  # fmt: skip
+
+
+def test_what_chinese_commas_part_is_told_to_be_one() -> None:
+    assert texts.joined(["妈妈", "ice cream, please"]) == ""
+    assert texts.joined(["妈妈，厨房", "b"]).startswith(
+        "('妈妈，厨房' is read as one: give several"
+    )
+
+
+def test_a_script_that_a_model_spells_byte_by_byte_is_told() -> None:
+    def of(pieces: int) -> SimpleNamespace:
+        return SimpleNamespace(vocabulary=SimpleNamespace(encode=lambda text: pieces * [*text]))
+
+    assert "'妈妈'" in texts.script_note(of(2), ["妈妈 and 1"])
+    assert texts.script_note(of(1), ["妈妈"]) == texts.script_note(of(3), ["été ö 1", ""]) == ""
+
+
+@pytest.mark.parametrize("command", ["write", "infill", "paraphrase"])
+def test_the_notes_of_a_command(command: str, capsys, monkeypatch, model_folder: Path) -> None:
+    monkeypatch.setattr(f"ergotext.commands.{command}.script_note", lambda *_: "(no such script)")
+    given = {"write": "dog，sun", "infill": "The ___ sat.", "paraphrase": "The dog sat."}[command]
+    more = ["--similarity", "words"] if command == "paraphrase" else []
+    assert main([command, given, "--particles", "4", "--model", str(model_folder), *more]) <= 1
+    told = capsys.readouterr().err
+    assert told.count("(no such script)") == 1 and ("is read as one" in told) == (
+        command == "write"
+    )
 
 
 def check(

@@ -20,6 +20,8 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "both": (["write", "dog", "--without", "dog"], "both demanded and excluded"),
     "budget": (["write", "dog", "--steps", "9"], "steps goes with the sampler annealing"),
     "empty": (["write", ""], "a keyword is empty"),
+    "long dash": (["write", "a", "—model", "x"], "'—model' begins with another dash"),
+    "braces": (["infill", "a ___｛1,3｝ b"], "has an invalid length"),
     "half": (["write", "a|"], "'a|' has an empty alternative: put a word on both sides"),
     "misspelt model": (["write", "a", "--model", "smolm2"], "did you mean 'smollm2'?"),
     "misspelt reader": (["retrieve", "-i", "kb.ergo", "--model", "tiny-retreiver", "Who?"],

@@ -40,7 +40,7 @@ class Parts:
         if not found:
             raise InputError(f"there is no blank in {template!r}: mark blanks with ___")
         for blank in found:
-            if blank.group(1) is None and given[blank.end() :].startswith("{"):
+            if blank.group(1) is None and given[blank.end() :].startswith(("{", "｛")):
                 raise InputError(
                     f"the blank {given[blank.start() : blank.end() + 12]!r} has an invalid length: "
                     "write ___, ___{2}, ___{1,3} or ___{2,}"
