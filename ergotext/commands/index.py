@@ -18,7 +18,12 @@ index = typer.Typer(
     rich_markup_mode=None,
 )
 IndexFile = Annotated[Path, typer.Argument(metavar="INDEX", help="The index file.")]
-LinesFile = Annotated[Path, typer.Argument(metavar="LINES", help="Lines of fields with tabs between, or a .csv file; UTF-8.")]
+LinesFile = Annotated[
+    Path,
+    typer.Argument(
+        metavar="LINES", help="Lines of fields with tabs between, or a .csv file; UTF-8."
+    ),
+]
 Tokenizer = Annotated[
     str | None,
     typer.Option(
