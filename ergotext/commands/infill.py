@@ -51,6 +51,8 @@ def infill(
     with emit, page:
         for k, result in each_found(texts, results, "texts got no filling"):
             best = chosen(result, shown.count)
+            if len(texts) > 1 and not shown.as_json:
+                emit(f"> {texts[k].strip()}")
             records = task.as_json(best, texts[k], emit.ascii_only)
             try:
                 show(emit, result, best, lm.dtype, records, shown.as_json)

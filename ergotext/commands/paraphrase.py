@@ -69,6 +69,8 @@ def paraphrase(
             found = wordings.others(result, one.strip(), shown.count)
             records = wordings.as_json(found, one, result, emit.ascii_only)
             notes = wordings.notes(found, result)
+            if len(texts) > 1 and not shown.as_json:
+                emit(f"> {one.strip()}")
             try:
                 show(emit, result, found, lm.dtype, records, shown.as_json, notes)
             finally:  # a run that was interrupted says so once its texts are shown

@@ -123,6 +123,8 @@ def write(
                 {"keywords": given[k], "spellings": spellings_used(each.text, sets[k])}
                 for each in best
             ]
+            if len(sets) > 1 and not shown.as_json:
+                emit(f"> {named[k]}")
             listed = records(best, beside, emit.ascii_only)
             try:
                 show(emit, result, best, lm.dtype, listed, shown.as_json)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -116,7 +117,8 @@ def refusal_of_errors(errors: Sequence[Any], names: Sequence[str]) -> RefusalErr
     """
     # Of a choice between kinds the deepest error is of the kind that was meant.
     first = max(errors, key=lambda one: len(one["loc"])) if len(errors) > 1 else errors[0]
-    place = [str(part) for part in first["loc"] if part != "body"]
+    # Of a choice between kinds pydantic names the kind: constrained-str, list[…].
+    place = [str(part) for part in first["loc"] if not re.search(r"^body$|[-\[]", str(part))]
     param = ".".join(place)[:120] or None
     what, given = param or "the body", first.get("input")
     if first["type"] == "extra_forbidden":

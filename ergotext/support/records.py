@@ -115,4 +115,10 @@ def wanted(error: Any) -> str:
     for key, words in limits.items():
         if key in (about := error.get("ctx", {})):
             return f"{words} {about[key]:g}"
+    thing, of = ("a text", "characters") if "string" in error["type"] else ("a list", "entries")
+    if error["type"].endswith("too_short"):
+        least = error["ctx"]["min_length"]
+        return f"{thing} of at least {least:,} {of}" if least > 1 else f"{thing} that is not empty"
+    if error["type"].endswith("too_long"):
+        return f"{thing} of at most {error['ctx']['max_length']:,} {of}"
     return next((words for key, words in _KINDS.items() if error["type"].startswith(key)), "valid")

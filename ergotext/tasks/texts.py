@@ -10,7 +10,7 @@ from ergotext.samplers.result import Result
 from ergotext.samplers.texts import Sample
 from ergotext.samplers.weighted.particles import Particles
 from ergotext.samplers.weighted.result import WeightedResult
-from ergotext.support.words import as_line
+from ergotext.support.words import as_line, counted
 from ergotext.tasks.selection import per_token
 
 
@@ -78,7 +78,8 @@ def _run(result: Result | WeightedResult) -> str:
     texts = f"{count} different texts"
     if isinstance(samples, Particles) and samples.in_lower_precision:
         texts = f"proposed in {samples.proposed_in}, {count} texts scored in full,"
+    roots = counted(len(samples.root.unique()), "beginning")
     return (
-        f"{result.sampler}, {samples.tries} particles, {texts} from "
-        f"{len(samples.root.unique())} beginnings, {result.seconds:.1f} s, seed {result.seed}"
+        f"{result.sampler}, {samples.tries} particles, {texts} from {roots}, "
+        f"{result.seconds:.1f} s, seed {result.seed}"
     )

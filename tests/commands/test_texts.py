@@ -41,6 +41,26 @@ def test_a_script_that_a_model_spells_byte_by_byte_is_told() -> None:
     assert texts.script_note(of(1), ["妈妈"]) == texts.script_note(of(3), ["été ö 1", ""]) == ""
 
 
+@pytest.mark.parametrize(
+    ("command", "lines", "heads"),
+    [
+        ("write", '["dog", "sun"]\n["cat"]\n', ["> dog, sun", "> cat"]),
+        ("infill", " A ___ ran.\nThe ___ sat.\n", ["> A ___ ran.", "> The ___ sat."]),
+        ("paraphrase", "The dog sat.\nA cat ran.\n", ["> The dog sat.", "> A cat ran."]),
+    ],
+)
+def test_each_of_several_is_named(
+    command: str, lines: str, heads: list[str], capsys, monkeypatch, model_folder: Path
+) -> None:
+    more = ["--similarity", "words", "--min-similarity", "0"] if command == "paraphrase" else []
+    call = [command, "-", "--particles", "4", "--model", str(model_folder), *more]
+    for as_json in (False, True):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(lines.encode())))
+        assert main([*call, *["--json"] * as_json]) == 0
+        out = capsys.readouterr().out.splitlines()
+        assert [line for line in out if line in heads] == ([] if as_json else heads)
+
+
 @pytest.mark.parametrize("command", ["write", "infill", "paraphrase"])
 def test_the_notes_of_a_command(command: str, capsys, monkeypatch, model_folder: Path) -> None:
     monkeypatch.setattr(f"ergotext.commands.{command}.script_note", lambda *_: "(no such script)")

@@ -106,9 +106,9 @@ def test_requests_that_wait_are_answered_together_and_as_alone(here: Running) ->
 
 BAD = [
     ({}, "questions is missing", "questions"),
-    ({"questions": []}, "questions must be", "questions"),
+    ({"questions": []}, "questions must be a list that is not empty, got []", "questions"),
     ({"questions": "Who?"}, "questions must be a list, got 'Who?'", "questions"),
-    ({"questions": ["x"] * 65}, "questions must be", "questions"),
+    ({"questions": ["x"] * 65}, "questions must be a list of at most 64 entries", "questions"),
     ({"questions": ["x" * 9000]}, "questions.0 must be", "questions.0"),
     ({"questions": ["x"], "k": 0}, "k must be at least 1, got 0", "k"),
     ({"questions": ["x"], "k": "5"}, "k must be an integer, got '5'", "k"),
@@ -250,7 +250,8 @@ def test_sentences_are_seen_as_they_form(
     ("more", "said"),
     [
         ({"keywords": []}, "keywords"),
-        ({"keywords": [""]}, "keywords.0"),
+        ({"keywords": [""]}, "keywords.0 must be a text that is not empty, got ''"),
+        ({"keywords": ["a", "b" * 300]}, "keywords.1 must be a text of at most 200 characters"),
         ({"keywords": [" "]}, "empty"),
         ({"words": [9, 2]}, "least and the greatest"),
         ({"words": [2]}, "words"),
