@@ -56,8 +56,11 @@ class Case:
     whole: Callable[[Path], None]
     prepare: Callable[[Path], None] | None = None
     again: list[str] = field(default_factory=list)
+    begun: str = ""
+    """A file without which there is no run to resume: then it starts anew."""
 
     def start(self, folder: Path, again: bool = False) -> subprocess.Popen[bytes]:
+        again = again and (folder / self.begun).exists()
         own = [*COMMAND, *self.arguments, *(self.again if again else [])]
         with (folder / "stderr.txt").open("ab") as said:
             return subprocess.Popen(own, cwd=folder, stdout=subprocess.DEVNULL, stderr=said)
@@ -180,7 +183,7 @@ def train_case() -> Case:
     return Case(
         "train", trained,
         lambda folder: digests(folder / "mine", "*.safetensors", "**/matcher.*", "mentions.json"),
-        readable, facts, ["--resume"],
+        readable, facts, ["--resume"], "mine/training.json",
     )  # fmt: skip
 
 
