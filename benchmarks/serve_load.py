@@ -82,20 +82,16 @@ def posted(path: str, body: bytes, length: int | None = None) -> bytes:
 
 async def answer(reader: asyncio.StreamReader) -> int:
     """The status of an answer that is read to its end."""
-    try:
-        head = await reader.readuntil(b"\r\n\r\n")
-    except asyncio.IncompleteReadError as error:
-        # What uvicorn says, without a status, where the first bytes are no HTTP.
-        if error.partial == b"Invalid HTTP request received.":
-            return 400
-        raise
+    head = await reader.readuntil(b"\r\n\r\n")
     status = int(head.split(b" ", 2)[1])
-    if found := re.search(rb"content-length: (\d+)", head):
+    if found := re.search(rb"(?i)content-length: (\d+)", head):
         await reader.readexactly(int(found[1]))
-        return status
-    while size := int((await reader.readuntil(b"\r\n")).strip(), 16):  # chunks
-        await reader.readexactly(size + 2)
-    await reader.readexactly(2)
+    elif re.search(rb"(?i)transfer-encoding: chunked", head):
+        while size := int((await reader.readuntil(b"\r\n")).strip(), 16):
+            await reader.readexactly(size + 2)
+        await reader.readexactly(2)
+    else:  # after first bytes that are no HTTP: its end is that of the connection
+        await reader.read()
     return status
 
 

@@ -18,6 +18,8 @@ from ergotext.server.settings import ServerSettings
 
 KEEP_ALIVE = 30
 """Seconds for which a connection without requests stays open."""
+CONNECTIONS = 512
+"""Open at once; a request of one more gets 503."""
 
 
 def opened(host: str, port: int) -> socket.socket:
@@ -79,6 +81,24 @@ class Server(uvicorn.Server):
                 connection.transport.abort()
 
 
+def configured(service: Service) -> uvicorn.Config:
+    """How uvicorn runs a service."""
+    return uvicorn.Config(
+        application(service),
+        log_config=None,
+        access_log=False,
+        # The worker is started and ended outside.
+        lifespan="off",
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE,
+        limit_concurrency=CONNECTIONS,
+        backlog=CONNECTIONS,
+        # Not another parser, with other limits, where one happens to be installed.
+        http="h11",
+        ws="none",
+    )
+
+
 def serve(
     models: ServedModels,
     settings: ServerSettings,
@@ -94,19 +114,7 @@ def serve(
     """
     set_up()
     service = Service(models, settings)
-    config = uvicorn.Config(
-        application(service),
-        log_config=None,
-        access_log=False,
-        # The worker is started and ended here.
-        lifespan="off",
-        server_header=False,
-        timeout_keep_alive=KEEP_ALIVE,
-        limit_concurrency=512,
-        backlog=512,
-        ws="none",
-    )
-    server = Server(config, ready)
+    server = Server(configured(service), ready)
     service.worker.start()
     server.run(sockets=[listening])
     service.close(finish=not server.force_exit)

@@ -8,11 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import httpx
-import uvicorn
 
-from ergotext.server.app import application
 from ergotext.server.models import ServedModels
-from ergotext.server.run import Server, address_of, opened
+from ergotext.server.run import Server, address_of, configured, opened
 from ergotext.server.service import Service
 from ergotext.server.settings import ServerSettings
 
@@ -41,10 +39,7 @@ def running(models: ServedModels, settings: ServerSettings | None = None) -> Ite
     settings = settings or ServerSettings()
     service, ready = Service(models, settings), threading.Event()
     listening = opened(settings.host, 0)
-    config = uvicorn.Config(
-        application(service), log_config=None, access_log=False, lifespan="off", ws="none"
-    )
-    server = Server(config, ready.set)
+    server = Server(configured(service), ready.set)
     thread = threading.Thread(target=lambda: server.run(sockets=[listening]), daemon=True)
     service.worker.start()
     thread.start()
