@@ -8,13 +8,10 @@ import sys
 from functools import partial
 from pathlib import Path
 
-import ray
-
 from ergotext.cli import main
 from ergotext.commands.work_options import WorkOptions
 
 folder, causal, kb = map(Path, sys.argv[1:])
-ray.init(num_cpus=3, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
 results = WorkOptions.results
 
 
@@ -50,4 +47,4 @@ def run(command, engine):
 
 for command in ("write", "infill", "retrieve"):
     for engine in ("ray", "local"):
-        print(command, engine, run(command, engine))
+        print("told:", command, engine, run(command, engine))
