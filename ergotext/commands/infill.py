@@ -10,7 +10,7 @@ import typer
 
 from ergotext.commands.console import Output, standard_input
 from ergotext.commands.groups import ModelOptions, OutputOptions, SearchOptions, grouped
-from ergotext.commands.kept import Lines, Sections
+from ergotext.commands.kept import LineSink, SectionSink
 from ergotext.commands.many import tell_all
 from ergotext.commands.options import Context
 from ergotext.commands.report import ReportPage
@@ -59,7 +59,7 @@ def infill(
     model = lm.load()
     if note := script_note(model, texts):
         typer.echo(note, err=True)
-    filling = _Filling(
+    filling = _InfillCommand(
         context, search, lm, shown.count, shown.as_json,
         len(texts) > 1, emit.ascii_only, page.wanted,
     )  # fmt: skip
@@ -67,7 +67,7 @@ def infill(
 
 
 @dataclass(frozen=True)
-class _Filling:
+class _InfillCommand:
     """The command, as it travels to workers."""
 
     context: str | None
@@ -88,7 +88,9 @@ class _Filling:
         budget = self.search.budget(self.count, self.report)
         return infill_all(given, lm, budget, context=self.context)
 
-    def tell(self, one: str, result: Result | WeightedResult, emit: Lines, page: Sections) -> None:
+    def tell(
+        self, one: str, result: Result | WeightedResult, emit: LineSink, page: SectionSink
+    ) -> None:
         """Print the best fillings of a text."""
         from ergotext.tasks import infill as task
         from ergotext.tasks.selection import chosen

@@ -14,7 +14,7 @@ import typer
 from ergotext.errors import ErgotextError, InputError
 
 
-class Lines(Protocol):
+class LineSink(Protocol):
     """Where lines for stdout go."""
 
     ascii_only: bool
@@ -23,7 +23,7 @@ class Lines(Protocol):
         """One more, or several."""
 
 
-class Sections(Protocol):
+class SectionSink(Protocol):
     """Where sections of a report go."""
 
     def takes(self) -> bool:
@@ -34,7 +34,7 @@ class Sections(Protocol):
 
 
 @dataclass
-class Kept:
+class Told:
     """What was told of an input: it travels from a worker, and is repeated here."""
 
     ascii_only: bool = False
@@ -62,7 +62,7 @@ class Kept:
         """One more section."""
         self.sections.append(section)
 
-    def repeat(self, emit: Lines, page: Sections) -> None:
+    def repeat(self, emit: LineSink, page: SectionSink) -> None:
         """Tell it here."""
         for text in self.out:
             emit(text)
@@ -72,11 +72,11 @@ class Kept:
                 page.add(section)
 
 
-def kept(tell: Callable[[Lines, Sections], Any], ascii_only: bool, report: bool) -> str:
+def kept(tell: Callable[[LineSink, SectionSink], Any], ascii_only: bool, report: bool) -> str:
     """What is told of an input, as JSON; its errors as well."""
     from ergotext.samplers.weighted.samples import ZeroWeightError
 
-    told, err = Kept(ascii_only, report), io.StringIO()
+    told, err = Told(ascii_only, report), io.StringIO()
     with redirect_stderr(err):
         try:
             told.value = tell(told, told)
@@ -88,9 +88,9 @@ def kept(tell: Callable[[Lines, Sections], Any], ascii_only: bool, report: bool)
     return json.dumps(asdict(told))
 
 
-def read(text: str) -> Kept:
+def read(text: str) -> Told:
     """What ``kept`` wrote; its error is raised here."""
-    told = Kept(**json.loads(text))
+    told = Told(**json.loads(text))
     if told.error:
         raise (InputError if told.usage else ErgotextError)(told.error)
     return told

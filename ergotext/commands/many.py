@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ergotext.commands.console import Output
-from ergotext.commands.kept import Kept, Lines, Sections, kept, read
+from ergotext.commands.kept import LineSink, SectionSink, Told, kept, read
 from ergotext.commands.report import ReportPage
 from ergotext.commands.texts import each_found
 from ergotext.commands.work_options import WorkOptions
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ergotext.tasks.workers import Work
 
 
-class Writing(Protocol):
+class TextCommand(Protocol):
     """A command that finds texts for each of its inputs, as it travels to workers."""
 
     @property
@@ -46,12 +46,14 @@ class Writing(Protocol):
     ) -> Iterator[Result | WeightedResult | ZeroWeightError]:
         """One result for each input; all are checked when this is called."""
 
-    def tell(self, one: str, result: Result | WeightedResult, emit: Lines, page: Sections) -> None:
+    def tell(
+        self, one: str, result: Result | WeightedResult, emit: LineSink, page: SectionSink
+    ) -> None:
         """Print what was found for an input, and make its section."""
 
 
 def tell_all(
-    writing: Writing,
+    writing: TextCommand,
     given: Sequence[str],
     named: Sequence[str],
     nothing: str,
@@ -64,7 +66,7 @@ def tell_all(
 
     Parameters
     ----------
-    writing : Writing
+    writing : TextCommand
     given, named : sequence of str
         The inputs, and what they are called in warnings.
     nothing : str
@@ -90,8 +92,8 @@ def tell_all(
 
 
 def _told(
-    writing: Writing, given: Sequence[str], work: WorkOptions, shown: Any
-) -> Iterator[Kept | ZeroWeightError]:
+    writing: TextCommand, given: Sequence[str], work: WorkOptions, shown: Any
+) -> Iterator[Told | ZeroWeightError]:
     """What workers tell of each input."""
     from ergotext.samplers.weighted.samples import ZeroWeightError
 
@@ -101,11 +103,11 @@ def _told(
         yield ZeroWeightError(told.nothing) if told.nothing else told
 
 
-def _started(writing: Writing) -> Work:
+def _started(writing: TextCommand) -> Work:
     """What tells of one input after another, in another process."""
     lm = writing.lm.load()
 
-    def tell(one: str, emit: Lines, page: Sections) -> None:
+    def tell(one: str, emit: LineSink, page: SectionSink) -> None:
         from ergotext.tasks.searching import only
 
         writing.tell(one, only(writing.found([one], lm)), emit, page)

@@ -13,7 +13,7 @@ import typer
 
 from ergotext.commands.console import Output, standard_input
 from ergotext.commands.groups import grouped
-from ergotext.commands.kept import Lines, Sections, kept, read
+from ergotext.commands.kept import LineSink, SectionSink, kept, read
 from ergotext.commands.report import ReportPage
 from ergotext.commands.retrieval_options import (
     AnswerOptions,
@@ -74,7 +74,9 @@ def retrieve(
     with busy("starting"):
         from ergotext.tasks.retrieval.loading import together
 
-    answering = _Answering(index, wanted, search, probability, lm, shown.as_json, emit.ascii_only)
+    answering = _RetrieveCommand(
+        index, wanted, search, probability, lm, shown.as_json, emit.ascii_only
+    )
     answers = answering.load()
     some, notes, told = asked[: wanted.limit], answers.notes, []
     size = together(wanted.batch_size)
@@ -112,7 +114,7 @@ def tell_notes(notes: list[str]) -> None:
 
 
 @dataclass(frozen=True)
-class _Answering:
+class _RetrieveCommand:
     """The command, as it travels to workers."""
 
     index: Path
@@ -163,7 +165,7 @@ class _Answers:
     as_json: bool
 
     def tell(
-        self, questions: Sequence[str], emit: Lines, page: Sections, notes: list[str]
+        self, questions: Sequence[str], emit: LineSink, page: SectionSink, notes: list[str]
     ) -> tuple[int, str | None]:
         """Print the answers; how many questions named no subject, and what is promised of sets."""
         from ergotext.tasks.retrieval.loading import answers
@@ -183,7 +185,7 @@ class _Answers:
         return lost, None if promised is None else f"({promised.guarantee})"
 
 
-def _started(answering: _Answering) -> Work:
+def _started(answering: _RetrieveCommand) -> Work:
     """What answers one chunk of questions after another, in another process."""
     answers = answering.load()
 

@@ -13,7 +13,7 @@ from ergotext.support.threads import use_threads
 from ergotext.support.words import as_line
 
 if TYPE_CHECKING:
-    from ergotext.commands.kept import Kept
+    from ergotext.commands.kept import Told
     from ergotext.lm.causal import CausalLM
     from ergotext.lm.loading import Dtype
     from ergotext.samplers.result import Result
@@ -52,13 +52,13 @@ def each_found(  # type: ignore[overload-overlap]  # none but errors are of both
 ) -> Iterator[tuple[int, Result | WeightedResult]]: ...
 @overload
 def each_found(
-    given: Sequence[str], results: Iterable[Kept | ZeroWeightError], nothing: str
-) -> Iterator[tuple[int, Kept]]: ...
+    given: Sequence[str], results: Iterable[Told | ZeroWeightError], nothing: str
+) -> Iterator[tuple[int, Told]]: ...
 def each_found(
     given: Sequence[str],
-    results: Iterable[Result | WeightedResult | Kept | ZeroWeightError],
+    results: Iterable[Result | WeightedResult | Told | ZeroWeightError],
     nothing: str,
-) -> Iterator[tuple[int, Result | WeightedResult | Kept]]:
+) -> Iterator[tuple[int, Result | WeightedResult | Told]]:
     """The place of each input for which something was found, and that; a warning for the others.
 
     Parameters

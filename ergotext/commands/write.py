@@ -11,7 +11,7 @@ import typer
 
 from ergotext.commands.console import Output, standard_input
 from ergotext.commands.groups import ModelOptions, OutputOptions, SearchOptions, grouped
-from ergotext.commands.kept import Lines, Sections
+from ergotext.commands.kept import LineSink, SectionSink
 from ergotext.commands.many import tell_all
 from ergotext.commands.options import Context
 from ergotext.commands.report import ReportPage
@@ -122,7 +122,7 @@ def write(
     flat = [word for words in given for word in words]
     for note in filter(None, [joined(flat), script_note(model, flat)]):
         typer.echo(note, err=True)
-    writing = _Writing(
+    writing = _WriteCommand(
         text, search, lm, shown.count, shown.as_json,
         len(sets) > 1, emit.ascii_only, page.wanted,
     )  # fmt: skip
@@ -133,7 +133,7 @@ def write(
 
 
 @dataclass(frozen=True)
-class _Writing:
+class _WriteCommand:
     """The command, as it travels to workers; an input is a JSON list of keywords."""
 
     text: TextOptions
@@ -155,7 +155,9 @@ class _Writing:
         budget = self.search.budget(self.count, self.report)
         return write_all(sets, lm, budget, self.text.demands(), context=self.text.context)
 
-    def tell(self, one: str, result: Result | WeightedResult, emit: Lines, page: Sections) -> None:
+    def tell(
+        self, one: str, result: Result | WeightedResult, emit: LineSink, page: SectionSink
+    ) -> None:
         """Print the best sentences with the keywords of a set."""
         from ergotext.support.words import spellings_used
         from ergotext.tasks.selection import chosen
