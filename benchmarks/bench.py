@@ -25,11 +25,14 @@ from importlib.metadata import version
 from pathlib import Path
 
 import torch
-from table import decoding
+from table import chains, decoding, starting, tries
 from table.rows import Measured, Row, Scale, measure
 
 SUBJECTS: dict[str, Callable[[Scale], Iterator[Row]]] = {
     "decoding": decoding.rows,
+    "starting": starting.rows,
+    "tries": tries.rows,
+    "chains": chains.rows,
 }
 HEAD = ["row", "unit / s", "ours", "beside", "theirs", "ratio", "range"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -54,12 +54,16 @@ class Drawn:
     rows: int
     most: int
 
+    @cached_property
+    def sampler(self) -> SMC:
+        """Made once, as the masks of the others are: what that costs is a row of ``starting``."""
+        return SMC(self.energy, self.most, threshold=0.0)
+
     def __call__(self, number: int) -> float:
         """How many tokens were written, end tokens included."""
         self.energy.forget()
-        sampler = SMC(self.energy, self.most, threshold=0.0)
         try:
-            length = sampler.draw(SeededDraws(number), self.rows).batch.length
+            length = self.sampler.draw(SeededDraws(number), self.rows).batch.length
         except et.ErgotextError:  # no row ended in time
             length = torch.zeros(0)
         return float(length.sum() + len(length) + (self.rows - len(length)) * self.most)

@@ -96,12 +96,15 @@ class LLGuidanceMasks(LogitsProcessor):
 
 def llguidance_masks(grammar: str, lm: CausalLM) -> Masks:
     """Masks of a grammar in llguidance's notation."""
-    import llguidance
-
-    from ergotext.lm.automata.grammars import _Wrapped
-
-    tokenizer = llguidance.LLTokenizer(_Wrapped(pieces_of(lm)))
+    tokenizer = llguidance_tokenizer(lm)
     return lambda rows: LLGuidanceMasks(grammar, tokenizer, rows)
+
+
+def llguidance_tokenizer(lm: CausalLM) -> Any:
+    """The tokens of a model as llguidance asks for them, the same as for our own automata."""
+    from ergotext.lm.automata.grammars import _tokenizer
+
+    return _tokenizer(pieces_of(lm))
 
 
 class OutlinesMasks(LogitsProcessor):
@@ -127,14 +130,17 @@ def outlines_masks(pattern: str, lm: CausalLM, folder: Path | None) -> Masks | s
     """Masks of an expression by outlines-core; why there are none, if it is not there."""
     if not there("outlines_core", folder):
         return "not installed"
+    index = outlines_index(pattern, lm)
+    return lambda rows: OutlinesMasks(index, rows, lm.end_id)
+
+
+def outlines_index(pattern: str, lm: CausalLM) -> Any:
+    """The index of an expression by outlines-core."""
     from outlines_core import Index, Vocabulary
 
     pieces = pieces_of(lm)
-    vocabulary = Vocabulary(
-        lm.end_id, {pieces.tokens[t]: [int(t)] for t in pieces.text.tolist() if pieces.tokens[t]}
-    )
-    index = Index(pattern, vocabulary)
-    return lambda rows: OutlinesMasks(index, rows, lm.end_id)
+    known = {pieces.tokens[t]: [t] for t in pieces.text.tolist() if pieces.tokens[t]}
+    return Index(pattern, Vocabulary(lm.end_id, known))
 
 
 class XGrammarMasks(LogitsProcessor):
