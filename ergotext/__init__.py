@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from ergotext.tasks import retrieval as retrieval
     from ergotext.tasks.generation.generate import generate as generate
     from ergotext.tasks.read import SpanReader as SpanReader
+    from ergotext.tasks.report.saving import report as report
     from ergotext.tasks.retrieval.candidates import Candidates as Candidates
     from ergotext.tasks.retrieval.candidates import Potential as Potential
     from ergotext.tasks.retrieval.lookahead.learned import load_lookahead as load_lookahead
@@ -119,6 +120,7 @@ _HOME = {
     "Retriever": "tasks.retrieval.retriever",
     "StringMatch": "tasks.retrieval.lookahead.strings",
     "SpanReader": "tasks.read",
+    "report": "tasks.report.saving",
 }
 """Module of each name; after a colon, its name there."""
 _ROOMS = {

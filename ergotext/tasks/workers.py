@@ -68,9 +68,10 @@ def _ray_data(workers: int) -> Iterator[Any]:
     """``ray.data`` in a quiet session of ray, which is ended if it was not there before."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anyone
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    logging.getLogger("ray.data").setLevel(logging.ERROR)  # or it tells its plans
     ray: Any = import_module("ray")
     data: Any = import_module("ray.data")
+    # Or it tells its plans; when it is imported, it sets the level itself.
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     mine = not ray.is_initialized()
     if mine:
         address = os.environ.get("RAY_ADDRESS")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -48,7 +49,9 @@ except InputError as error:
 asked = ["generate", "-", "--choice", " on", "--choice", " no", "--json", "--model", model]
 for engine in ("ray", "local"):
     sys.stdin = open(mark + ".prompts", encoding="utf-8")
-    code = main([*asked, "--threads", "1", "--engine", engine, "-o", f"{mark}.{engine}"])
+    files = ["-o", f"{mark}.{engine}", "--report", f"{mark}.html"]
+    code = main([*asked, "--threads", "1", "--engine", engine, *files])
+    Path(f"{mark}.html").rename(f"{mark}.{engine}.html")
     print("told:", json.dumps(code))
 """
 
@@ -71,6 +74,10 @@ def test_ray_does_the_same_and_survives_a_dead_worker(tmp_path: Path, model_fold
     lines = [(tmp_path / f"dead.{engine}").read_text() for engine in ("ray", "local")]
     assert [json.loads(line)["prompt"] for line in lines[0].splitlines()] == prompts
     assert lines[0] == lines[1]
+    pages = [(tmp_path / f"dead.{engine}.html").read_text() for engine in ("ray", "local")]
+    sections = [re.findall(r"<section>.*?</section>", page, re.DOTALL) for page in pages]
+    assert len(sections[0]) == 6 and sections[0] == sections[1]
+    assert "Execution plan" not in done.stderr  # nor what else ray tells of itself
 
 
 def test_an_engine_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:

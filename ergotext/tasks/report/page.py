@@ -39,7 +39,7 @@ def page(arguments: Sequence[str], sections: Sequence[str], left_out: int = 0) -
     Parameters
     ----------
     arguments : sequence of str
-        Of the command line, without the name of the program.
+        Of the command line, without the name of the program; none of a call from Python.
     sections : sequence of str
         HTML, as ``rendered`` made it.
     left_out : int
