@@ -104,8 +104,11 @@ class Masked:
     def look(self, log_prob: Tensor, automaton: Automaton, states: Ints, left: int) -> Choice:  # noqa: ARG002 - the automaton knows what is left
         trust = getattr(automaton, "trust", None) if self.finishing else None
         size = log_prob.shape[1]
-        masks = isinstance(automaton, FeasibleAutomaton) and automaton.is_wide(states, size)
-        if masks and (trust is None or automaton.is_far()):
+        if (
+            isinstance(automaton, FeasibleAutomaton)
+            and automaton.is_wide(states, size)
+            and (trust is None or automaton.is_far())
+        ):
             allowed = torch.from_numpy(automaton.mask(states, size)).double()
             return Dense(log_prob, allowed, automaton, states)
         return Listed.of(log_prob, automaton, states, trust)
