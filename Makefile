@@ -9,7 +9,7 @@ UV = $(VENV)-lock/bin/uv pip compile pyproject.toml constraints/build.in --all-e
 export HF_HUB_OFFLINE ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 
-.PHONY: demo test coverage fast lint docs notebooks api lock test-newest test-lowest clean
+.PHONY: demo test coverage fast lint docs bench bench-quick notebooks api lock test-newest test-lowest clean
 
 demo: $(VENV)/demo.ok
 	$(BIN)/ergotext index build examples/facts.tsv -o examples/facts.ergo --tokenizer tiny-retriever
@@ -35,6 +35,15 @@ lint: $(VENV)/dev.ok
 
 docs: $(VENV)/dev.ok
 	$(BIN)/mkdocs build --strict  # with --quiet it would count no warnings
+
+# Our speed beside others', and where it is written down; packages to compare with go into PEERS.
+PEERS ?= .peers
+bench: $(VENV)/dev.ok
+	$(BIN)/pip install -qq --no-deps --upgrade --target $(PEERS) outlines_core xgrammar apache-tvm-ffi
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/bench.py --peers $(PEERS) -o bench.json
+
+bench-quick: $(VENV)/dev.ok
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/bench.py --quick
 
 # Runs the notebooks of examples/ and stores what they print.
 notebooks: $(VENV)/dev.ok
@@ -75,4 +84,4 @@ test-lowest:
 	$(MAKE) fast VENV=.venv-lowest LOCK=constraints/lowest.txt
 
 clean:
-	rm -rf .venv .venv-lock .venv-newest .venv-lowest dist site
+	rm -rf .venv .venv-lock .venv-newest .venv-lowest .peers dist site

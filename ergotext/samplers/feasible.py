@@ -7,9 +7,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ergotext.lm.automaton_base import AutomatonBase
-from ergotext.lm.protocols import Automaton
-from ergotext.samplers.finishing import log_trust
+from ergotext.lm.protocols import Automaton, Masking
+from ergotext.samplers.finishing import is_far, log_trust
 from ergotext.support.arrays import Ints
+
+WIDE = 0.02
+"""Share of the tokens that may follow from which on masks cost less than lists."""
 
 
 def fits(automaton: Automaton, states: Ints, room: int | Ints) -> NDArray[np.bool_]:
@@ -55,6 +58,21 @@ class FeasibleAutomaton(AutomatonBase):
         row, token, after = self._automaton.candidates(states)
         kept = fits(self._automaton, after, self.room)
         return row[kept], token[kept], after[kept]
+
+    def mask(self, states: Ints, size: int) -> NDArray[np.bool_]:
+        if isinstance(self._automaton, Masking):
+            return self._automaton.mask_within(states, size, self.room)
+        return super().mask(states, size)
+
+    def is_far(self) -> bool:
+        """Whether the greatest length is so far off that no token is doubted (``trust``)."""
+        return is_far(self._automaton, self.room)
+
+    def is_wide(self, states: Ints, size: int) -> bool:
+        """Whether a mask over all tokens is had for less than the tokens one by one."""
+        if not isinstance(self._automaton, Masking):
+            return False
+        return int(self._automaton.count(states).sum()) > WIDE * size * len(states)
 
     def advance(self, states: Ints, tokens: Ints) -> Ints:
         after = self._automaton.advance(states, tokens)

@@ -55,11 +55,9 @@ def log_trust(
         log p of each.
     """
     trust = np.zeros(len(row))
-    if not isinstance(automaton, Ending) or not len(row):
+    if not len(row) or is_far(automaton, int(room.min())):
         return torch.from_numpy(trust)
-    start = automaton.ending(int(automaton.start(1)[0]))
-    if start is None or int(room.min()) > 2 * (2 * len(start) + NEAR):
-        return torch.from_numpy(trust)
+    assert isinstance(automaton, Ending)
     bounds = np.searchsorted(row, np.arange(len(states) + 1))
     for place, (state, left) in enumerate(zip(states.tolist(), room.tolist(), strict=True)):
         mine = slice(bounds[place], bounds[place + 1])
@@ -75,6 +73,14 @@ def log_trust(
         known = on | _known(automaton, left, token[mine], after[mine], np.where(on, 0.0, mass))
         trust[mine] = np.where(known, 0.0, _share(mass, known))
     return torch.from_numpy(trust)
+
+
+def is_far(automaton: Automaton, room: int) -> bool:
+    """Whether all tokens are trusted, with so much room, or for want of anything known."""
+    if not isinstance(automaton, Ending):
+        return True
+    start = automaton.ending(int(automaton.start(1)[0]))
+    return start is None or room > 2 * (2 * len(start) + NEAR)
 
 
 def _share(mass: Floats, known: NDArray[np.bool_]) -> float:

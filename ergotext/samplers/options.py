@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields, is_dataclass
 from inspect import signature
@@ -16,10 +17,12 @@ from ergotext.support.suggestions import meant
 
 
 def check_whole(least: int = 1, **numbers: object) -> None:
-    """Raise InputError unless each is an integer of at least ``least``."""
+    """Raise InputError unless each is an integer of at least ``least``, and a count is possible."""
     for name, value in numbers.items():
         if value is not None and (not isinstance(value, int) or value < least):
-            raise InputError(f"{name} must be an integer of at least {least}, got {value}")
+            raise InputError(f"{name} must be an integer of at least {least}, got {value!r:.60}")
+        if least > 0 and isinstance(value, int) and value > sys.maxsize:
+            raise InputError(f"{name} must be at most {sys.maxsize:,}, got {value!r:.60}")
 
 
 def check_counts(**numbers: object) -> None:

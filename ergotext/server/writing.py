@@ -108,7 +108,8 @@ def refuse_files(schema: Any, grammar: str | None) -> None:
     level = [schema]
     while level:
         tables = [one for one in level if isinstance(one, dict)]
-        if any("x-index" in table for table in tables):
+        # What else has this name is a property, or a value.
+        if any(isinstance(table.get("x-index"), str) for table in tables):
             raise InputError(NAMED.format("a schema"))
         level = [inner for one in tables for inner in one.values()]
         level += [x for one in level if isinstance(one, list) for x in one]

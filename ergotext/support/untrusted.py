@@ -7,6 +7,7 @@ thought (no recursion that overflows, no half of a character), or in one error t
 from __future__ import annotations
 
 import json
+import sys
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -38,7 +39,7 @@ def json_of(raw: bytes | str, *, unique: bool = False) -> Any:
     ------
     ValueError
         It is not UTF-8, not JSON, nested more than ``DEEPEST`` deep, or holds half a surrogate
-        pair. The message says which, and where.
+        pair or an integer that is too long for Python. The message says which, and where.
     """
     text = _text(raw)
     try:
@@ -46,6 +47,8 @@ def json_of(raw: bytes | str, *, unique: bool = False) -> Any:
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise ValueError(f"not JSON: {error.msg} at {where}") from error
+    except ValueError as error:
+        raise _told(error) from error
     except RecursionError as error:
         raise _too_deep(DEEPEST) from error
     check_depth(found)
@@ -65,8 +68,12 @@ def toml_of(raw: bytes | str) -> dict[str, Any]:
     except RecursionError as error:
         raise _too_deep(DEEPEST) from error
     except ValueError as error:
-        raise ValueError(f"not TOML: {error}") from error
+        raise _told(error, "not TOML: ") from error
     check_depth(found)
+    try:
+        repr(found)  # or a message that quotes a long integer, read in hexadecimal, would fail
+    except ValueError as error:
+        raise _told(error) from error
     return found
 
 
@@ -197,6 +204,13 @@ def check_depth(found: Any, deepest: int = DEEPEST) -> None:
 
 def _too_deep(deepest: int) -> ValueError:
     return ValueError(f"lists and objects are nested more than {deepest} deep")
+
+
+def _told(error: ValueError, before: str = "") -> ValueError:
+    """The same error, in words for the author of a file where Python has others."""
+    if "integer string conversion" in str(error):
+        return ValueError(f"an integer has more than {sys.get_int_max_str_digits():,} digits")
+    return ValueError(f"{before}{error}")
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

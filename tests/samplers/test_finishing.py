@@ -197,6 +197,7 @@ def test_rejection_has_no_bound_for_it() -> None:
 NAMES = (
     "finishing",
     "feasible",
+    "weighted.choices",
     "weighted.proposals",
     "weighted.rollout",
     "weighted.importance",

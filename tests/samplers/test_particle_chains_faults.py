@@ -19,7 +19,7 @@ from tests.samplers.test_particle_chains import MULTINOMIAL, check_equilibrium
 from tests.samplers.test_registry_faults import put_in
 
 RUNS, PIMH, GIBBS = (f"particle_chains.{name}" for name in ("runs", "pimh", "gibbs"))
-SMC, PROPOSALS = "weighted.smc", "weighted.proposals"
+SMC, CHOICES = "weighted.smc", "weighted.choices"
 
 SHORT = Table(({END: 2, 1: 1, 2: 1}, {END: 2}, {}))
 """() (1) (2): a text may close while two others are open."""
@@ -82,7 +82,7 @@ FAULTS = {
         "token = wide.ids.gather(1, (written - 1).clamp(min=0)[:, None])[:, 0]", "gibbs",
     ),
     "the kept text is not held": (
-        PROPOSALS, "return torch.where(sure[:, None], there.double(), law)", "return law", "gibbs",
+        CHOICES, "return torch.where(sure[:, None], there.double(), law)", "return law", "gibbs",
     ),
     "all particles write the kept text": (
         SMC, "given = torch.full((len(rows.open),), -1)",

@@ -135,6 +135,8 @@ def test_a_start_that_the_energy_forbids() -> None:
     [
         ({"sampler": "gibs"}, "annealing, gibbs, importance, .*mlm-gibbs"),
         ({"chains": 0}, "chains must be an integer"),
+        ({"chains": 10**400}, "chains must be at most 9,223,"),
+        ({"steps": 10**30}, "steps must be at most 9,223,"),
         ({"steps": 0}, "steps must be"),
         ({"steps": 2.5}, "must be an integer"),
         ({"max_length": 0}, "max_length must be"),

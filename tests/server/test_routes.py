@@ -206,6 +206,14 @@ def test_what_cannot_be_generated_is_refused_in_a_line(here: Running, body, said
     assert reply.status_code == 400 and said in error_of(reply)["message"]
 
 
+def test_what_only_has_the_name_of_an_index_is_none(here: Running) -> None:
+    named = {"type": "object", "properties": {"x-index": {"const": 1}}, "required": ["x-index"],
+             "additionalProperties": False}  # fmt: skip
+    for schema in (named, {"const": {"x-index": 1}}):
+        reply = here.post("/v1/generate", {"prompt": "x", "schema": schema})
+        assert reply.status_code == 200 and reply.json()["data"][0]["value"] == {"x-index": 1}
+
+
 def events_of(reply: httpx.Response) -> list[tuple[str, dict]]:
     assert reply.headers["content-type"].startswith("text/event-stream")
     found = []

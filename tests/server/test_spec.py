@@ -71,7 +71,7 @@ def test_every_request_is_answered_or_refused_in_a_line(
     """
     method, path = route
     case = data.draw(described[path][method].as_strategy(generation_mode=mode))
-    reply = case.call(timeout=30)
+    reply = case.call(timeout=120)
     # Of what is too large schemathesis does not know that 413 refuses it.
     fine = [positive_data_acceptance, *[negative_data_rejection] * (reply.status_code == 413)]
     case.validate_response(reply, excluded_checks=fine)

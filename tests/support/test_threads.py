@@ -26,7 +26,7 @@ def as_many_after() -> Iterator[None]:
 def shares(module: ModuleType = threads) -> None:
     """At the same time, in order, each with its share; here and later as many as before."""
     torch.set_num_threads(5)
-    met = Barrier(2, timeout=5)
+    met = Barrier(2, timeout=60)
     for _ in range(2):
         found = module.side_by_side([lambda: (met.wait() < 2, 1), lambda: (met.wait() < 2, 2)])
         assert found == [(True, 1), (True, 2)]
@@ -53,7 +53,7 @@ def errors(module: ModuleType = threads) -> None:
     """The error of the first that fails, when all have ended."""
     torch.set_num_threads(2)
     ended = list[int]()
-    slow = Barrier(2, timeout=5)
+    slow = Barrier(2, timeout=60)
 
     def fails() -> None:
         slow.wait()
@@ -79,7 +79,7 @@ def interrupted(module: ModuleType = threads) -> None:
     go_on, real = Event(), module.wait
 
     def works() -> None:
-        go_on.wait(5)
+        go_on.wait(60)
         ended.append(1)
 
     def is_interrupted(running: object) -> None:

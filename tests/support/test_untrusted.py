@@ -50,12 +50,21 @@ def test_depth_has_a_limit_and_recursion_no_say() -> None:
         (b'{"a": 1,\n b}', "at line 2, column 2"),
         (b"\xff\xfe{\x00", "not UTF-8: .* at byte 0"),
         (b'"\\ud83d"', "half of a surrogate pair"),
-        (b"9" * 5000, "digits"),
+        (b"9" * 5000, r"^an integer has more than 4,300 digits$"),
     ],
 )
 def test_a_text_that_is_no_json_is_refused_with_the_place(raw: bytes, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         json_of(raw)
+
+
+@pytest.mark.parametrize(
+    "value", ["9" * 5000, "0x" + "f" * 5000, '[{a = "x", b = [0b' + "1" * 20_000 + "]}]"]
+)
+def test_an_integer_that_no_message_could_quote_is_refused(value: str) -> None:
+    with pytest.raises(ValueError, match=r"^an integer has more than 4,300 digits$"):
+        toml_of(f"a = {value}")
+    assert toml_of("a = 0x" + "f" * 3000)["a"] == 16**3000 - 1
 
 
 def test_a_whole_surrogate_pair_is_a_character() -> None:

@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ergotext.lm.automaton_base import AutomatonBase, marked
+from ergotext.lm.automaton_base import AutomatonBase, check_known, marked
 from ergotext.lm.ragged import spread
 from ergotext.support.arrays import Ints
 
@@ -20,6 +20,8 @@ DEAD, FINISHED, START = -1, 0, 1
 _SHIFT = 32
 _TOKEN = (1 << _SHIFT) - 1
 _SINK = 0
+_MOST_MASKS = 256
+"""Rows of tokens whose masks are kept: 12 MiB for 50,000 tokens"""
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,10 @@ class Explored(AutomatonBase, Generic[Position]):
         self._row = Growing([self._row_of(np.array([pad]))])
         """the row of tokens of each position; first of all that of the sinks"""
         self._accepts = Growing([0])
+        self._masks: dict[tuple[int, int], NDArray[np.bool_]] = {}
+        """of rows of tokens, by row and size"""
+        self._farthest: dict[int, int] = {}
+        """``least`` at most, after any of the tokens of a position"""
         self._known = np.array([DEAD, FINISHED, START])
         self._number = np.array([_SINK, _SINK, self._number_of(first)])
         """the position that each known state, rising, was found to stand for"""
@@ -146,6 +152,19 @@ class Explored(AutomatonBase, Generic[Position]):
 
     def mask(self, states: Ints, size: int) -> NDArray[np.bool_]:
         return marked(len(states), size, *self._tokens(self._found(states)))
+
+    def count(self, states: Ints) -> Ints:
+        """int64 [B]: how many tokens may follow each state (``Masking``)."""
+        number = self._found(states)
+        row = self._row.values[number]
+        counts: Ints = self._bounds.values[row + 1] - self._bounds.values[row]
+        return counts
+
+    def mask_within(self, states: Ints, size: int, room: int) -> NDArray[np.bool_]:
+        """bool [B, size]: tokens after which ``least`` is at most ``room`` (``Masking``)."""
+        numbers, which = np.unique(self._found(states), return_inverse=True)
+        masks = [self._mask_within(number, size, room) for number in numbers.tolist()]
+        return np.stack(masks)[which] if masks else np.zeros((0, size), dtype=np.bool_)
 
     def advance(self, states: Ints, tokens: Ints) -> Ints:
         number = self._found(states)
@@ -221,6 +240,30 @@ class Explored(AutomatonBase, Generic[Position]):
                 key = int(self._row.values[number]), known
                 self._place[number] = self._alikes.setdefault(key, len(self._alikes))
         return np.array([self._place[number] for number in numbers.tolist()])[which]
+
+    def _mask_within(self, number: int, size: int, room: int) -> NDArray[np.bool_]:
+        mask = self._mask_of(int(self._row.values[number]), size)
+        if number == _SINK or self._outlook is None:
+            return mask
+        if number in self._farthest and self._farthest[number] <= room:
+            return mask
+        token = self._tokens(np.array([number]))[1]
+        least = self.least(self._behind(np.zeros(1, dtype=np.int64), np.array([number]), token))
+        self._farthest[number] = int(least.max(initial=0))
+        mask = mask.copy()
+        mask[token[least > room]] = False
+        return mask
+
+    def _mask_of(self, row: int, size: int) -> NDArray[np.bool_]:
+        """bool [size]: the tokens of a row."""
+        if (row, size) not in self._masks:
+            if len(self._masks) == _MOST_MASKS:
+                self._masks.clear()
+            low, high = self._bounds.values[row : row + 2]
+            token = self._edges.values[low:high] & _TOKEN
+            check_known(token, size)
+            self._masks[row, size] = marked(1, size, np.zeros_like(token), token)[0]
+        return self._masks[row, size]
 
     def _ending_of(self, number: int) -> tuple[int, ...] | None:
         if self._outlook is None or self._outlook.ending is None:

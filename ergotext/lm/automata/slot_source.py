@@ -15,10 +15,13 @@ MOST = 0xFF - MARK
 """Different indexes in one grammar."""
 _PARTS = re.compile(
     r'(?P<slot>%index[ \t]*(?P<name>"(?:\\.|[^"\\\n])*")?)'
+    r'|(?P<json>"x-index"\s*:)'
     r'|"(?:\\.|[^"\\\n])*"|/(?!/)(?:\\.|[^/\\\n])+/|//[^\n]*|#[^\n]*'
 )
-"""Slots, and the strings, expressions and comments that are passed over."""
-_TERMINAL = re.compile(r"^\s*_?[A-Z][A-Z0-9_]*\s*(?:\.\d+\s*)?:", re.MULTILINE)
+"""Slots, members of a schema after ``%json``, which llguidance would leave out without a word, and
+the strings, expressions and comments that are passed over."""
+_HEAD = re.compile(r'^[ \t]*[?!]?(?P<name>[A-Za-z_]\w*)[^:"/|\n]*:', re.MULTILINE)
+"""Where the definition of a rule or a terminal begins; it may go on for several lines."""
 
 
 def slot(index: str) -> str:
@@ -32,11 +35,18 @@ def parted(lark: str) -> tuple[str, list[str]]:
     Raises
     ------
     InputError
-        A slot names no index or is in a terminal, or there are too many indexes.
+        A slot names no index or is in a terminal, a schema in the grammar has an index, or there
+        are too many indexes.
     """
     names: dict[str, int] = {}
+    heads = [(head.start(), head["name"]) for head in _HEAD.finditer(lark)]
 
     def numbered(part: re.Match[str]) -> str:
+        if part["json"] is not None:
+            raise InputError(
+                'a schema in a grammar (%json) cannot have "x-index": give the index to a rule, as '
+                '%index "people.ergo"'
+            )
         if part["slot"] is None:
             return part[0]
         try:
@@ -46,11 +56,10 @@ def parted(lark: str) -> tuple[str, list[str]]:
                 'a grammar names an index as %index "people.ergo", its file in double quotes; got '
                 f"{part[0]!r:.60}"
             ) from error
-        line = lark.rfind("\n", 0, part.start()) + 1
-        if _TERMINAL.match(lark, line):
+        rule = next((name for at, name in reversed(heads) if at < part.start()), "")
+        if rule.isupper():
             raise InputError(
-                f"an index cannot be part of a terminal: give {lark[line : part.start()].strip()} "
-                "a name in lower case"
+                f"an index cannot be part of a terminal: give {rule} a name in lower case"
             )
         return _number(names.setdefault(name, len(names)))
 

@@ -118,6 +118,8 @@ class IndexFile:
 
 
 def _mapped(path: Path) -> mmap.mmap:
+    if "\0" in str(path):
+        raise InputError(f"cannot read the index {str(path)!a}: no file has a NUL in its name")
     try:
         with path.open("rb") as file:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)

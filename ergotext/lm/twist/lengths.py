@@ -40,10 +40,14 @@ class LengthTwist:
 
     def psi(self, states: Ints, left: int, size: int) -> Floats:
         """float64 [B, size]: of each next token, with ``left`` tokens to follow it."""
+        # Texts in one state are looked at once; without a constraint that is all of them.
+        each, of = np.unique(states, return_inverse=True)
+        return self._psi(each, left, size)[of]
+
+    def _psi(self, states: Ints, left: int, size: int) -> Floats:
         psi = np.zeros((len(states), size))
         row, token, after = self.automaton.candidates(states)
         check_known(token, size)
-        # Copies of a text's state are looked at once.
         distinct, which = np.unique(after, return_inverse=True)
         room = (self.automaton.least(distinct) <= left)[which]
         stops = np.pad(self._stops, (0, max(0, int(token.max(initial=0)) + 1 - len(self._stops))))

@@ -15,7 +15,7 @@ from ergotext.errors import InputError
 from ergotext.lm.protocols import Automaton
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.options import check_whole
-from ergotext.samplers.weighted.proposals import Choice, Listed, Step, drawn, pinned
+from ergotext.samplers.weighted.choices import Choice, Listed, Step, drawn, pinned
 from ergotext.support.arrays import Ints
 
 FIRST, GROWTH = 32, 4

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ergotext.errors import InputError
 from ergotext.samplers.draws import Draws
-from ergotext.samplers.weighted.proposals import Enumerable
+from ergotext.samplers.weighted.choices import Enumerable
 from ergotext.samplers.weighted.resampling import ancestors, lifted
 from ergotext.samplers.weighted.rollout import Ahead, GrownRows
 

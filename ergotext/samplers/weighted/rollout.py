@@ -13,7 +13,8 @@ from ergotext.lm.batch import TokenBatch
 from ergotext.samplers.draws import Draws
 from ergotext.samplers.feasible import FeasibleAutomaton
 from ergotext.samplers.target import Target
-from ergotext.samplers.weighted.proposals import Choice, Step, TokenProposal, choice_of
+from ergotext.samplers.weighted.choices import Choice, Step
+from ergotext.samplers.weighted.proposals import TokenProposal, choice_of
 from ergotext.support.arrays import Ints
 
 

@@ -23,9 +23,10 @@ from ergotext.samplers.draws import Draws
 from ergotext.samplers.progress import Growth, Watch
 from ergotext.samplers.target import EnergyError, Target
 from ergotext.samplers.weighted.children import descend
+from ergotext.samplers.weighted.choices import NEVER_WRITTEN
 from ergotext.samplers.weighted.lost import check_met
 from ergotext.samplers.weighted.particles import Particles
-from ergotext.samplers.weighted.proposals import NEVER_WRITTEN, TokenProposal, masked
+from ergotext.samplers.weighted.proposals import TokenProposal, masked
 from ergotext.samplers.weighted.resampling import OfRows, Scheme, ancestors, lifted
 from ergotext.samplers.weighted.rescoring import rescored, thinned
 from ergotext.samplers.weighted.rollout import GrownRows, extend, look

@@ -114,6 +114,8 @@ def test_truncated_longer_newer_empty_and_missing_files(path: Path) -> None:
                 reader(path)
     with pytest.raises(InputError, match="No such file"):
         load(path.parent / "none.ergo")
+    with pytest.raises(InputError, match=r"no\\x00ne.*a NUL in its name"):
+        load("no\0ne")
 
 
 def test_a_full_disk_leaves_the_old_file(

@@ -37,6 +37,7 @@ NAMES = (
     "weighted.trust",
     "weighted.samples",
     "target",
+    "weighted.choices",
     "weighted.proposals",
     "weighted.adaptive",
     "weighted.rollout",
@@ -54,7 +55,7 @@ FAULTS = {
         "(batch.log_weight > -torch.inf).double()",
     ),
     "10: the allowed mass is no weight": (
-        "weighted.proposals",
+        "weighted.choices",
         "return self.score.logsumexp(1)",
         "return (self.score > -torch.inf).any(1).double().log()",
     ),
@@ -139,7 +140,7 @@ FAULTS = {
         "open_ = rows.open",
     ),
     "14: one row without a way stops all": (
-        "weighted.proposals",
+        "weighted.choices",
         "alive = (mass > -torch.inf).nonzero()[:, 0]",
         "alive = torch.arange(len(mass))",
     ),
@@ -220,12 +221,12 @@ FAULTS = {
         "chance = (power * log_prob).log_softmax(1)",
     ),
     "27: no token of the twist's weight is drawn by it": (
-        "weighted.twisted",
+        "weighted.choices",
         "self._weight[0][rows].div_(self._total[rows, None])",
         "(self.log_prob + self.psi.sign().log())[rows].softmax(1)",
     ),
     "the mass of the choice forgets its scale": (
-        "weighted.twisted",
+        "weighted.choices",
         "return self._total.log() + self._weight[1]",
         "return self._total.log()",
     ),

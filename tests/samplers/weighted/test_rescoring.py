@@ -33,6 +33,7 @@ pytestmark = pytest.mark.filterwarnings(
 )
 NAMES = (
     "weighted.resampling",
+    "weighted.choices",
     "weighted.proposals",
     "weighted.rollout",
     "weighted.rescoring",

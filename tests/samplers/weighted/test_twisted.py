@@ -222,22 +222,22 @@ FAULTS = {
     "a twist below 0": ("twists", "least >= 0 and most < torch.inf", "most < torch.inf"),
     "a twist without end": ("twists", "least >= 0 and most < torch.inf", "least >= 0"),
     "nothing is owed": (
-        "weighted.twisted",
+        "weighted.choices",
         "owed = self.psi[rows, token].log()",
         "owed = self.psi[rows, token] * 0",
     ),
     "owed by the token of another row": (
-        "weighted.twisted",
+        "weighted.choices",
         "owed = self.psi[rows, token].log()",
         "owed = self.psi[rows.flip(0), token].clamp(min=1e-300).log()",
     ),
     "what may not follow has a weight": (
-        "weighted.twisted",
+        "weighted.choices",
         "from_numpy(state < 0)",
         "from_numpy(state < -9)",
     ),
     "states of other rows": (
-        "weighted.twisted",
+        "weighted.choices",
         "self.automaton.advance(self.states[rows.numpy()]",
         "self.automaton.advance(self.states[: len(rows)]",
     ),
@@ -247,7 +247,9 @@ FAULTS = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_fault_is_caught(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    faulty = modules_with_fault(("twists", "weighted.twisted"), FAULTS[fault], monkeypatch)
+    faulty = modules_with_fault(
+        ("twists", "weighted.choices", "weighted.twisted"), FAULTS[fault], monkeypatch
+    )
     monkeypatch.setitem(globals(), "Twisted", faulty.twisted.Twisted)
     with pytest.raises(
         (AssertionError, ErgotextError, ValueError, IndexError, pytest.fail.Exception)

@@ -17,6 +17,7 @@ from ergotext.support.words import counted
 from ergotext.tasks.config import versions
 from ergotext.tasks.retrieval.retriever import Retriever
 from ergotext.tasks.training.data import TrainingData
+from ergotext.tasks.training.folder_lock import alone_in
 from ergotext.tasks.training.lookahead.recipe import Recipe
 from ergotext.tasks.training.lookahead.train import begun, finished, train_lookahead_on
 from ergotext.tasks.training.result import Trained
@@ -138,17 +139,18 @@ def train_part(
         data = TrainingData.parted(questions, dev, index, templates, most_scored(minutes))
     else:
         data = TrainingData.read(questions, dev, index, templates)
-    if part == "model":
-        return train_on(
-            data, output, settings_for(start) if settings is None else settings,
-            start=None if start == NEW else start, seconds=seconds, began=began, device=device,
-            resume=resume,
+    with alone_in(output):
+        if part == "model":
+            return train_on(
+                data, output, settings_for(start) if settings is None else settings,
+                start=None if start == NEW else start, seconds=seconds, began=began, device=device,
+                resume=resume,
+            )  # fmt: skip
+        return train_lookahead_on(
+            data, output, recipe_for(start) if recipe is None else recipe,
+            synonyms=[Path(path) for path in synonyms], first=Beginning.of(start, data).trained,
+            seconds=seconds, began=began, device=device, resume=resume,
         )  # fmt: skip
-    return train_lookahead_on(
-        data, output, recipe_for(start) if recipe is None else recipe,
-        synonyms=[Path(path) for path in synonyms], first=Beginning.of(start, data).trained,
-        seconds=seconds, began=began, device=device, resume=resume,
-    )  # fmt: skip
 
 
 def train_retriever(
@@ -198,7 +200,7 @@ def train_retriever(
     ------
     InputError
         A file cannot be read or holds too little, a setting is out of its range, the tokenizer is
-        not that of the index, or ``output`` cannot be used.
+        not that of the index, or ``output`` cannot be used, or is used by another process.
     ModelError
         Training diverged, or a model is damaged.
     InterruptedRunError
@@ -217,32 +219,33 @@ def train_retriever(
             return None
         return max(1.0, 60 * minutes * share - max(spent, time.monotonic() - began))
 
-    model = train_on(
-        data, output, settings, start=None if start == NEW else start, seconds=left(MODEL_SHARE),
-        device=device, resume=resume,
-    )  # fmt: skip
-    place = first.place(output)
-    lookahead = finished(place, recipe, data) if resume else None
-    if lookahead is None:
-        lookahead = train_lookahead_on(
-            data, place, recipe, synonyms=[Path(path) for path in synonyms], first=first.trained,
-            seconds=left(LOOKAHEAD_SHARE, model.spent), device=device,
-            resume=resume and begun(place),
+    with alone_in(output):
+        model = train_on(
+            data, output, settings, start=None if start == NEW else start, device=device,
+            seconds=left(MODEL_SHARE), resume=resume,
         )  # fmt: skip
-    with busy("fitting and scoring"):
-        first.complete(output)
-        own = index_for(index, str(output), output)
-        lm = load(str(output), device=device)
-        assert isinstance(lm, Seq2SeqLM)
-        retriever = Retriever(lm, own)
-        scale = fit_scale(lm, retriever.trie, output, data.dev.asked, first.scale)
-        held = [*data.dev.asked, *data.held_out.asked]
-        what = f"{counted(len(held), 'question')} of {data.held_out.path.name}"
-        fitted = fit_calibration(retriever, output, held, first.calibration(), what)
-        comparison = compare(output, own, data.held_out.asked, device)
-    done = TrainedRetriever(
-        output, own, model, lookahead, len(data.questions.asked), len(data.dev.asked),
-        len(data.held_out.asked), scale, fitted, comparison, time.monotonic() - began,
-    )  # fmt: skip
-    write_text(output / REPORT, json.dumps(done.record(), indent=1, ensure_ascii=False) + "\n")
+        place = first.place(output)
+        lookahead = finished(place, recipe, data) if resume else None
+        if lookahead is None:
+            lookahead = train_lookahead_on(
+                data, place, recipe, synonyms=[Path(path) for path in synonyms], device=device,
+                first=first.trained, seconds=left(LOOKAHEAD_SHARE, model.spent),
+                resume=resume and begun(place),
+            )  # fmt: skip
+        with busy("fitting and scoring"):
+            first.complete(output)
+            own = index_for(index, str(output), output)
+            lm = load(str(output), device=device)
+            assert isinstance(lm, Seq2SeqLM)
+            retriever = Retriever(lm, own)
+            scale = fit_scale(lm, retriever.trie, output, data.dev.asked, first.scale)
+            held = [*data.dev.asked, *data.held_out.asked]
+            what = f"{counted(len(held), 'question')} of {data.held_out.path.name}"
+            fitted = fit_calibration(retriever, output, held, first.calibration(), what)
+            comparison = compare(output, own, data.held_out.asked, device)
+        done = TrainedRetriever(
+            output, own, model, lookahead, len(data.questions.asked), len(data.dev.asked),
+            len(data.held_out.asked), scale, fitted, comparison, time.monotonic() - began,
+        )  # fmt: skip
+        write_text(output / REPORT, json.dumps(done.record(), indent=1, ensure_ascii=False) + "\n")
     return done

@@ -187,7 +187,9 @@ def test_schemas_that_cannot_be_followed(schema: object, said: str) -> None:
     [
         ("start: %index", 'names an index as %index "people.ergo"'),
         ("start: %index k", 'names an index as %index "people.ergo"'),
-        ('start: KEY\nKEY: %index "k"', "give KEY: a name in lower case"),
+        ('start: KEY\nKEY: %index "k"', "give KEY a name in lower case"),
+        ('start: KEY\nKEY.2: "x: "\n  | %index "k"', "give KEY a name in lower case"),
+        ('start: %json {"type": "string", "x-index" : "k"}', "give the index to a rule, as %index"),
         ('start: "a" %index "k" <s>', "contains the special token <s>"),
         ('start: %index "k" missing', "unknown name"),
         (" ".join(["start:", *(f'%index "{n}"' for n in range(11))]), "11 indexes .* more than 10"),
@@ -202,6 +204,10 @@ def test_what_only_looks_like_a_slot() -> None:
     pieces = type(PIECES)(PIECES.alphabet, [b"", b"", b"a", b"%index"])
     plain = grammar('start: "a" // %index "k"\n | "%index" ', pieces)
     assert language(plain, 1) == {(2,), (3,)}
+    plain = grammar('start: "a" // "x-index": 1\n | %json {"const": "x-index"}', pieces)
+    assert language(plain, 1) == {(2,)}
+    after = grammar('start: A\nA: "a"\nb: %index "k"', pieces, keys=lambda _: keys("k"))
+    assert language(after, 1) == {(2,)}
 
 
 def test_indexes_that_nobody_reads() -> None:

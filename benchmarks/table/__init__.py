@@ -1,0 +1,1 @@
+"""The rows of ``make bench``, by subject; ``benchmarks/bench.py`` prints them."""
