@@ -181,8 +181,9 @@ def test_the_check_sees_it(fault: str, call: Call, elsewhere, monkeypatch) -> No
     name, change = FAULTS[fault]
     faulty = load_with_fault(f"commands.{name}", change)
     put(faulty, monkeypatch)
+    mode = ["--json"] if "warnings" in fault else []  # of text, nothing is said on stderr
     with pytest.raises((AssertionError, ValueError)):
-        check(call, "write", elsewhere, monkeypatch)
+        check(call, "write", elsewhere, monkeypatch, mode)
 
 
 def put(faulty: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
