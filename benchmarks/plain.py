@@ -1,4 +1,4 @@
-"""The serial chain of the blog's line, written plainly: what ``speed.py`` measures against.
+"""The serial chain of the blog's line as plain code: what the others are measured against.
 
 One chain, three model calls a step: the next-token law for a list of 64 candidates, the 64
 candidate sentences scored in full, and the two states of the decision. Nothing is kept between
