@@ -82,3 +82,16 @@ def test_cost_against_size_is_drawn(tmp_path: Path) -> None:
         value > 0 for points in found.values() for point in points for value in point.values()
     )
     assert "<svg" in picture.read_text()
+
+
+def test_the_script_for_a_gpu_runs_on_a_processor(tmp_path: Path) -> None:
+    figures = tmp_path / "gpu.json"
+    command = [
+        sys.executable, str(BENCHMARKS / "gpu.py"), "--device", "cpu", "--quick", "-o", str(figures)
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    rows = json.loads(figures.read_text())["rows"]
+    assert {row["unit"] for row in rows} == {"TFLOP/s", "texts/s", "tokens/s", "ms", "questions/s"}
+    assert all(row["value"] > 0 for row in rows)
+    assert all(0 < row.get("share of the matrix rate", 0.1) < 2 for row in rows)
