@@ -197,6 +197,23 @@ def put(faulty: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(many, name, getattr(faulty, name))
 
 
+def test_what_was_told_is_kept_after_an_interrupt(
+    call: Call, elsewhere, monkeypatch, tmp_path: Path
+) -> None:
+    real, seen = many.read, list[str]()
+
+    def read(text: str) -> Any:
+        seen.append(text)
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        return real(text)
+
+    monkeypatch.setattr(many, "read", read)
+    file = tmp_path / "out.jsonl"
+    *_, sections, code = call("infill", "--engine", "ray", "--json", "-o", str(file))
+    assert code == 130 and len(file.read_text("utf-8").splitlines()) == len(sections) == 2
+
+
 def test_questions_lost_by_workers_are_counted(call: Call, elsewhere, monkeypatch) -> None:
     faulty = load_with_fault(
         "commands.kept", ("told.value = tell(", "told.value = (0, None); tell(")
