@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, cast, overload
 
 import typer
 
-from ergotext.commands.console import Interrupted, Output
+from ergotext.commands.console import Interrupted
 from ergotext.commands.options import DtypeName
 from ergotext.support.threads import use_threads
 from ergotext.support.words import as_line
 
 if TYPE_CHECKING:
+    from ergotext.commands.kept import Told
     from ergotext.lm.causal import CausalLM
     from ergotext.lm.loading import Dtype
     from ergotext.samplers.result import Result
@@ -43,11 +44,21 @@ def load(model: str, device: str, dtype: str, threads: int | None) -> CausalLM:
     return load_causal(model, device=device, dtype=cast("Dtype", dtype))
 
 
-def each_found(
+@overload
+def each_found(  # type: ignore[overload-overlap]  # none but errors are of both
     given: Sequence[str],
     results: Iterable[Result | WeightedResult | ZeroWeightError],
     nothing: str,
-) -> Iterator[tuple[int, Result | WeightedResult]]:
+) -> Iterator[tuple[int, Result | WeightedResult]]: ...
+@overload
+def each_found(
+    given: Sequence[str], results: Iterable[Told | ZeroWeightError], nothing: str
+) -> Iterator[tuple[int, Told]]: ...
+def each_found(
+    given: Sequence[str],
+    results: Iterable[Result | WeightedResult | Told | ZeroWeightError],
+    nothing: str,
+) -> Iterator[tuple[int, Result | WeightedResult | Told]]:
     """The place of each input for which something was found, and that; a warning for the others.
 
     Parameters
@@ -104,7 +115,7 @@ def about(given: str) -> str:
 
 
 def show(
-    emit: Output,
+    emit: Callable[[str], None],
     result: Result | WeightedResult,
     found: Sequence[Sample],
     dtype: DtypeName,

@@ -36,17 +36,22 @@ class WorkOptions:
     ] = LOCAL
     workers: Annotated[int, typer.Option(min=1, help="Number of Ray actors.")] = 2
 
+    @property
+    def shared(self) -> bool:
+        """Whether others do the work."""
+        return self.engine is EngineName.ray
+
     def check(self) -> None:
         """See that the engine is there, before anything is loaded."""
         from ergotext.tasks.workers import check_ray
 
-        if self.engine is EngineName.ray:
+        if self.shared:
             check_ray()
 
     def results(self, start: Start, inputs: Sequence[str]) -> Iterator[str]:
         """The result of each input, in order."""
         from ergotext.tasks.workers import done_by_ray, done_here
 
-        if self.engine is EngineName.ray:
+        if self.shared:
             return done_by_ray(start, inputs, self.workers)
         return done_here(start, inputs)

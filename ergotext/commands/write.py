@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -9,12 +11,19 @@ import typer
 
 from ergotext.commands.console import Output, standard_input
 from ergotext.commands.groups import ModelOptions, OutputOptions, SearchOptions, grouped
+from ergotext.commands.kept import LineSink, SectionSink
+from ergotext.commands.many import tell_all
 from ergotext.commands.options import Context
 from ergotext.commands.report import ReportPage
-from ergotext.commands.texts import each_found, joined, script_note, show
+from ergotext.commands.texts import joined, script_note, show
+from ergotext.commands.work_options import WorkOptions
 from ergotext.support.bars import busy
 
 if TYPE_CHECKING:
+    from ergotext.lm.causal import CausalLM
+    from ergotext.samplers.result import Result
+    from ergotext.samplers.weighted.result import WeightedResult
+    from ergotext.samplers.weighted.samples import ZeroWeightError
     from ergotext.support.words import Keyword
     from ergotext.tasks.demands import Demands
 
@@ -84,6 +93,7 @@ def write(
     text: TextOptions,
     search: SearchOptions,
     lm: ModelOptions,
+    work: WorkOptions,
     shown: OutputOptions,
 ) -> None:
     """Write fluent sentences that contain every keyword."""
@@ -97,42 +107,77 @@ def write(
         )
     if text.end not in ("sentence", "token"):
         raise typer.BadParameter(f"{text.end!r} is neither sentence nor token", param_hint="--end")
-    demands, budget = text.demands(), search.budget(shown.count, page.wanted)
+    demands, budget = text.demands(), search.budget(shown.count)
     given = parse_keyword_sets(standard_input()) if words == ["-"] else [words]
     sets = [_keywords(one, text.forms) for one in given]
     check_sets(sets)
     check_demands(sets, demands, budget)
     lm.check()
+    work.check()
     # What is wrong was said before torch is imported, which takes seconds.
     with busy("starting"):
-        from ergotext.support.words import spellings_used
-        from ergotext.tasks.selection import chosen
-        from ergotext.tasks.texts import as_json as records
-        from ergotext.tasks.write import write_all
+        import ergotext.tasks.write  # noqa: F401 - what takes the time
 
     model = lm.load()
     flat = [word for words in given for word in words]
     for note in filter(None, [joined(flat), script_note(model, flat)]):
         typer.echo(note, err=True)
-    results = write_all(sets, model, budget, demands, context=text.context)
-    with emit, page:
-        named = [", ".join(words) for words in given]
-        for k, result in each_found(named, results, "keyword sets got no text"):
-            best = chosen(result, shown.count)
-            beside = [
-                {"keywords": given[k], "spellings": spellings_used(each.text, sets[k])}
-                for each in best
-            ]
-            if len(sets) > 1 and not shown.as_json:
-                emit(f"> {named[k]}")
-            listed = records(best, beside, emit.ascii_only)
-            try:
-                show(emit, result, best, lm.dtype, listed, shown.as_json)
-            finally:  # a run that was interrupted says so once its texts are shown
-                if page.takes():
-                    from ergotext.tasks.report.runs import section
+    writing = _WriteCommand(
+        text, search, lm, shown.count, shown.as_json,
+        len(sets) > 1, emit.ascii_only, page.wanted,
+    )  # fmt: skip
+    tell_all(
+        writing, [*map(json.dumps, given)], [*map(", ".join, given)],
+        "keyword sets got no text", model, work, emit, page,
+    )  # fmt: skip
 
-                    page.add(section(named[k], result, best, searched=True))
+
+@dataclass(frozen=True)
+class _WriteCommand:
+    """The command, as it travels to workers; an input is a JSON list of keywords."""
+
+    text: TextOptions
+    search: SearchOptions
+    lm: ModelOptions
+    count: int
+    as_json: bool
+    several: bool
+    ascii_only: bool
+    report: bool
+
+    def found(
+        self, given: Sequence[str], lm: CausalLM
+    ) -> Iterator[Result | WeightedResult | ZeroWeightError]:
+        """Sentences with each set of keywords."""
+        from ergotext.tasks.write import write_all
+
+        sets = [_keywords(json.loads(one), self.text.forms) for one in given]
+        budget = self.search.budget(self.count, self.report)
+        return write_all(sets, lm, budget, self.text.demands(), context=self.text.context)
+
+    def tell(
+        self, one: str, result: Result | WeightedResult, emit: LineSink, page: SectionSink
+    ) -> None:
+        """Print the best sentences with the keywords of a set."""
+        from ergotext.support.words import spellings_used
+        from ergotext.tasks.selection import chosen
+        from ergotext.tasks.texts import as_json as records
+
+        given, best = json.loads(one), chosen(result, self.count)
+        words, named = _keywords(given, self.text.forms), ", ".join(given)
+        beside = [
+            {"keywords": given, "spellings": spellings_used(each.text, words)} for each in best
+        ]
+        if self.several and not self.as_json:
+            emit(f"> {named}")
+        listed = records(best, beside, emit.ascii_only)
+        try:
+            show(emit, result, best, self.lm.dtype, listed, self.as_json)
+        finally:  # a run that was interrupted says so once its texts are shown
+            if page.takes():
+                from ergotext.tasks.report.runs import section
+
+                page.add(section(named, result, best, searched=True))
 
 
 def _keywords(words: list[str], forms: bool) -> list[Keyword]:

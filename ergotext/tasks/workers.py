@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -49,7 +51,7 @@ def done_by_ray(start: Start, inputs: Sequence[str], workers: int) -> Iterator[s
     if not inputs:
         return
     rows = [{"input": one} for one in inputs]
-    with _ray_data(workers) as data:
+    with redirect_stdout(_OfThisThread(sys.stdout)), _ray_data(workers) as data:
         results = data.from_items(rows, override_num_blocks=len(rows)).map_batches(
             _Worker,
             fn_constructor_args=(start,),
@@ -95,6 +97,21 @@ def check_ray() -> None:
     """Raise InputError where Ray is not installed."""
     if find_spec("ray") is None or find_spec("pyarrow") is None:
         raise InputError(f"Ray is not installed; run: {install('ray')}")
+
+
+class _OfThisThread:
+    """A stdout for results alone: what ray's threads say there of dead workers goes to stderr."""
+
+    def __init__(self, stdout: Any) -> None:
+        self._stdout, self._thread = stdout, threading.get_ident()
+
+    def write(self, text: str) -> int:
+        """Of a thread, to its own place."""
+        own = threading.get_ident() == self._thread
+        return int((self._stdout if own else sys.stderr).write(text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stdout, name)
 
 
 class _Worker:

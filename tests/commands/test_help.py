@@ -62,7 +62,7 @@ def test_help_ends_with_examples_as_they_are_typed(capsys, name: str) -> None:
 def check_groups(text: str) -> None:
     titles = [line[:-1] for line in text.splitlines() if line[:1].isupper() and line[-1:] == ":"]
     assert titles == [
-        "Arguments", "Text", "Search", "Model", "Output", "Options", "Examples",
+        "Arguments", "Text", "Search", "Model", "Work", "Output", "Options", "Examples",
     ]  # fmt: skip
     between = text.partition("\nSearch:\n")[2].partition("\nModel:\n")[0]
     assert "--particles" in between and "--model" not in between and "--forms" not in between

@@ -94,7 +94,7 @@ def check(
     for module in (writing, filling):
         monkeypatch.setattr(module, "answers", answers)
         monkeypatch.setattr(module, "found_or_not", task.found_or_not)
-    monkeypatch.setattr(f"ergotext.commands.{command}.each_found", shown.each_found)
+    monkeypatch.setattr("ergotext.commands.many.each_found", shown.each_found)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(lines.encode())))
     few = ["--model", str(model), "--particles", "8", "--json", "-n", "1"]
     code = main([command, "-", *few])

@@ -39,6 +39,11 @@ def opened(
     return Retriever(found, index, prompt=prompt, decode=decode)
 
 
+def together(batch_size: int) -> int:
+    """How many questions are sorted into batches together; answers depend on their company."""
+    return AT_ONCE * batch_size
+
+
 def answers(
     retriever: Retriever, questions: Sequence[str], *, batch_size: int, **asked: Any
 ) -> Iterator[tuple[str, Hits]]:
@@ -46,7 +51,7 @@ def answers(
 
     ``asked`` is as for ``Retriever.retrieve``.
     """
-    step = AT_ONCE * batch_size
+    step = together(batch_size)
     with bar(desc="answering", total=len(questions), unit="question") as shown:
         for first in range(0, len(questions), step):
             some = questions[first : first + step]
