@@ -32,6 +32,8 @@ COMPLETE = "_ERGOTEXT_COMPLETE"
 INTERRUPTED = 130
 """Exit code of a process that Ctrl-C ended, as shells have it."""
 _LONG_DASH = re.compile("[–—―－−]+([a-z][a-z-]+)(=.*)?", re.DOTALL)
+_ARGUMENT = re.compile(r"\((\w+)\)|\bwith (resume)\b")
+"""How messages of functions name an argument: "another file (dev)"."""
 UNEXPECTED = "unexpected"
 """How the line of an error begins that nobody foresaw."""
 
@@ -201,9 +203,9 @@ def run(app: typer.Typer, arguments: list[str] | None) -> int:
     """Run a command line and return the exit code; an error is one line on stderr."""
     asked, Quit.code = GlobalOptions(), INTERRUPTED
     given = sys.argv[1:] if arguments is None else list(arguments)
+    command = typer.main.get_command(app)
     try:
         # Not called, but taken apart: a call makes a Ctrl-C of EOFError, and leaves at EPIPE.
-        command = typer.main.get_command(app)
         if (wanted := os.environ.get(COMPLETE)) and arguments is None:
             return shell_complete(command, {}, NAME, COMPLETE, wanted)
         ARGUMENTS.set(given)
@@ -220,8 +222,25 @@ def run(app: typer.Typer, arguments: list[str] | None) -> int:
             return error.exit_code
         if asked.debug:
             typer.echo("".join(traceback.format_exception(error)), nl=False, err=True)
-        return _fail(*_ending(error))
+        said, code = _ending(error)
+        return _fail(_as_options(said, command, given), code)
     return 0
+
+
+def _as_options(said: str, command: Any, given: Sequence[str]) -> str:
+    """A message in which arguments that a command has as options are named as these."""
+    for word in given:
+        command = getattr(command, "commands", {}).get(word, command)
+    options = {str(one.name): max(one.opts, key=len) for one in command.params if one.opts}
+    named: dict[str, str] = {
+        name: option for name, option in options.items() if option.startswith("--")
+    }
+
+    def renamed(found: re.Match[str]) -> str:
+        name = found[1] or found[2] or ""
+        return found[0].replace(name, named.get(name, name))
+
+    return _ARGUMENT.sub(renamed, said)
 
 
 def _check_dashes(given: Sequence[str]) -> None:
@@ -237,9 +256,10 @@ def _ending(error: BaseException) -> tuple[str, int]:
         return _usage(error), error.exit_code
     # Lazy imports make an error of their own of whatever is raised in them.
     if (signalled := _came_of(error, KeyboardInterrupt)) is not None:
+        why = "".join(f": {note}" for note in getattr(signalled, "__notes__", ()))
         if isinstance(signalled, Quit):
-            return f"terminated by {signalled}", signalled.exit_code
-        return "interrupted", INTERRUPTED
+            return f"terminated by {signalled}{why}", signalled.exit_code
+        return f"interrupted{why}", INTERRUPTED
     if isinstance(error, BrokenPipeError):  # the reader has gone (… | head)
         _leave_stdout()
         return "", 1

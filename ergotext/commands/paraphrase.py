@@ -55,13 +55,14 @@ def paraphrase(
     lm.check()
     with busy("starting"):
         from ergotext.tasks import wordings
-        from ergotext.tasks.encoders import encoders_for
+        from ergotext.tasks.encoders import encoders_for, missing_encoder
         from ergotext.tasks.paraphrase import paraphrase_all
 
         encoders = encoders_for(texts, similarity)
     model = lm.load()
-    if note := script_note(model, texts):
-        typer.echo(note, err=True)
+    for note in (missing_encoder(similarity), script_note(model, texts)):
+        if note:
+            typer.echo(note, err=True)
     results = paraphrase_all(texts, model, budget, encoders=encoders, least=least)
     with emit, page:
         for k, result in each_found(texts, results, "texts got no paraphrase"):

@@ -18,9 +18,7 @@ from ergotext.samplers.catalog import CATALOG
 from ergotext.support.bars import busy
 
 if TYPE_CHECKING:
-    from ergotext.lm.causal import CausalLM
-    from ergotext.samplers.result import Result
-    from ergotext.samplers.weighted.result import WeightedResult
+    pass
 
 
 @dataclass(frozen=True)
@@ -216,7 +214,7 @@ def sample(
 
     task.check_options(told)
     model = load(told["model"], told["device"], told["dtype"], told.get("threads"))
-    result = _result(told, model, resume, page.wanted)
+    result = task.sample_by(told, model, resume=resume, record=page.wanted)
     record = Output(record_file)
     with emit, record, page:
         texts = task.texts_of(result, told.get("n"))
@@ -229,21 +227,7 @@ def sample(
             page.add(section(repr(result.problem), result, texts, record=task.saved(told, result)))
     if plot is not None:
         task.draw(result, plot)
-    for line in (*why, *task.complaints(result, told["dtype"])):
+    for line in (*why, *task.unasked(told), *task.complaints(result, told["dtype"])):
         typer.echo(line, err=True)
     if task.interrupted(result):
         raise Interrupted("interrupted; the results so far are kept")
-
-
-def _result(
-    told: dict[str, Any], model: CausalLM, resume: bool, record: bool
-) -> Result | WeightedResult:
-    """Of the run; after Ctrl-C a sentence on what can be kept of samplers that keep nothing."""
-    from ergotext.tasks import sample as task
-
-    try:
-        return task.sample_by(told, model, resume=resume, record=record)
-    except KeyboardInterrupt:
-        if (said := task.nothing_kept(told["sampler"])) is None:
-            raise
-        raise Interrupted(said) from None

@@ -24,7 +24,14 @@ from ergotext.lm.checks import check_folder, check_model, check_tokenizer, misfi
 from ergotext.lm.conversion import first_line, quiet
 from ergotext.lm.masked import MaskedLM
 from ergotext.lm.seq2seq import Seq2SeqLM
-from ergotext.lm.sources import BUNDLED, KNOWN, Bundled, check_device, source_of
+from ergotext.lm.sources import (
+    BUNDLED,
+    KNOWN,
+    Bundled,
+    check_device,
+    source_of,
+    tell_of_hub,
+)
 from ergotext.lm.tokenizers.vocabulary import Vocabulary
 from ergotext.support.bars import PATIENCE, busy
 from ergotext.support.suggestions import meant
@@ -116,6 +123,7 @@ def _pretrained(
     """Model and tokenizer from a folder or the hub, safetensors only; whether it is a masked LM."""
     if isinstance(source, Path):
         check_folder(source)
+    tell_of_hub(source)
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)

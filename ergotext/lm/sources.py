@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -137,6 +138,13 @@ def hub_cache() -> Path:
     home = os.environ.get("HF_HOME")
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return (expanded(home) if home else Path(base) / "huggingface") / "hub"
+
+
+def tell_of_hub(source: Path | str) -> None:
+    """Say that a name is looked for on the hub, which without a network takes a minute to fail."""
+    offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
+    if isinstance(source, str) and not offline and not in_hub_cache(source):
+        print(f"looking for {source!r} on the model hub …", file=sys.stderr)
 
 
 def in_hub_cache(name: str) -> bool:

@@ -230,11 +230,23 @@ def _weighted(
             shown.enter_context(busy(f"{made_of['sampler']}, {draws}", progress is True))
         began = time.monotonic()
         energy.forget()
-        samples = sampler.draw(SeededDraws(made_of["seed"]), made_of["n"])
+        try:
+            samples = sampler.draw(SeededDraws(made_of["seed"]), made_of["n"])
+        except KeyboardInterrupt as error:
+            # Said by the command line, whichever command ran the sampler.
+            error.add_note(_nothing_kept(made_of["sampler"]))
+            raise
         seconds = time.monotonic() - began
     return WeightedResult(
         energy, samples, made_of["sampler"], made_of["seed"], seconds, made_of, growth=growth
     )
+
+
+def _nothing_kept(sampler: str) -> str:
+    """Why an interrupted run has no results."""
+    if sampler in ("importance", "rejection"):  # else they would have kept some
+        return f"{sampler} had no complete draws, so there are no results"
+    return f"{sampler} finishes all its draws together, so there are no results"
 
 
 def _both(show: Watch, keep: Watch, grown: Growth) -> None:

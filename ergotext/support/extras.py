@@ -91,13 +91,16 @@ def version_of(package: str) -> str | None:
 
 def _wanted(extra: str) -> list[Requirement]:
     """What an extra, or ergotext itself, declares for this system."""
-    found = []
+    found: dict[str, Requirement] = {}
     for one in map(Requirement, requires("ergotext") or ()):
         marker, one.marker = one.marker, None
         always = marker is None or marker.evaluate({"extra": ""})
         if always if not extra else not always and marker and marker.evaluate({"extra": extra}):
-            found.append(one)
-    return found
+            # One package may be declared in two lines, each with a bound of its own.
+            if one.name in found:
+                one.specifier &= found[one.name].specifier
+            found[one.name] = one
+    return list(found.values())
 
 
 def _unmet(wanted: list[Requirement]) -> list[Requirement]:

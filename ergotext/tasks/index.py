@@ -20,7 +20,7 @@ from ergotext.lm.trie.update import add_lines, remove_lines
 from ergotext.support.untrusted import CONVERT
 from ergotext.support.words import counted
 from ergotext.tasks.index_lock import changing
-from ergotext.tasks.key_warnings import key_warnings
+from ergotext.tasks.key_warnings import heading_warning, key_warnings
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def build(
         notes["tokenizer"] = tokenizer
     with changing(output) if output.exists() else nullcontext():
         save(trie, output, notes)
-    warnings = key_warnings(trie, schema, tokenizer or "")
+    warnings = heading_warning(source, schema) + key_warnings(trie, schema, tokenizer or "")
     return _change(output, trie, lines, began, warnings)
 
 

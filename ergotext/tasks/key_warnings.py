@@ -1,12 +1,43 @@
-"""Warnings about keys that the tokenizer of a model alters."""
+"""Warnings about keys: those that a tokenizer alters, and those that are none."""
 
 from __future__ import annotations
+
+import csv
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 
 from ergotext.lm.tokenizers.characters import CharacterTokenizer
 from ergotext.lm.trie.schema import Schema
 from ergotext.lm.trie.tree import TokenTrie
+
+HEADINGS = frozenset({
+    "subject", "predicate", "object", "relation", "attribute", "property", "value", "entity",
+    "title", "name", "key", "id", "answer", "question",
+    "主语", "谓语", "宾语", "主体", "关系", "属性", "属性值", "值", "实体",
+    "标题", "名称", "答案", "问题",
+})  # fmt: skip
+"""What columns are called."""
+
+
+def heading_warning(source: Path, schema: Schema) -> list[str]:
+    """One line where the first of a file names columns instead of filling them; else none."""
+    with suppress(OSError, csv.Error, UnicodeDecodeError, StopIteration):
+        with source.open(encoding="utf-8-sig", newline="") as file:
+            line = file.readline(1_000)
+        between = "," if source.suffix.lower() == ".csv" else "\t"
+        cells = [
+            cell.strip().lower()
+            for cell in next(csv.reader([line], delimiter=between, skipinitialspace=True))
+        ]
+        known = HEADINGS | {name.lower() for name in schema.columns}
+        if len(cells) == len(schema.columns) and known.issuperset(cells):
+            return [
+                f"line 1 of {source} ({', '.join(cells)}) looks like a header, and became a key "
+                "like the others: remove it, and build the index again"
+            ]
+    return []
 
 
 def key_warnings(trie: TokenTrie, schema: Schema, name: str) -> list[str]:

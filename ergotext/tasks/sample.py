@@ -101,6 +101,16 @@ def as_json(samples: Sequence[Sample], ascii_only: bool = False) -> str:
     return "\n".join(json.dumps(one.record(), ensure_ascii=ascii_only) for one in samples)
 
 
+def unasked(config: Mapping[str, Any]) -> list[str]:
+    """A line where nothing is asked of the texts but to be likely."""
+    if set(config["energy"]) > {"fluency"} or config.get("context"):
+        return []
+    return [
+        "(nothing is asked of these texts, so they are what the model writes by itself: --keyword, "
+        "--regex, --length and --context ask for more, ergotext write for whole sentences)"
+    ]
+
+
 def complaints(result: Result | WeightedResult, dtype: str) -> list[str]:
     """One line on the run, and its warnings."""
     approximate = "; bfloat16, approximate" if dtype != "float32" else ""
@@ -143,12 +153,3 @@ def interrupted(result: Result | WeightedResult) -> bool:
     if isinstance(result, WeightedResult):
         return result.samples.wanted is not None
     return result.stopped == "interrupt"
-
-
-def nothing_kept(sampler: str) -> str | None:
-    """Message after a Ctrl-C that left a weighted sampler without results."""
-    if kind_of(sampler) != "weighted":
-        return None
-    if sampler in ("importance", "rejection"):
-        return f"interrupted before {sampler} had complete draws; there are no results"
-    return f"interrupted: {sampler} finishes all its draws together, so there are no results"

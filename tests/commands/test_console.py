@@ -249,3 +249,22 @@ def test_a_pipe_given_as_a_descriptor() -> None:
     os.close(write)
     with os.fdopen(read) as stream:
         assert stream.read() == "text\n"
+
+
+def test_arguments_are_named_as_options(capsys: pytest.CaptureFixture[str]) -> None:
+    def command(dev: str = "", resume: bool = False) -> None:
+        said = f"questions in another file (dev), a kind of (film); continue with resume{dev}"
+        raise InputError(f"{said} or do not resume" if not resume else said)
+
+    assert call(command) == 2
+    said = capsys.readouterr().err
+    assert "another file (--dev), a kind of (film)" in said
+    assert "continue with --resume or do not resume" in said
+
+
+def test_an_argument_that_is_no_option_stays(capsys: pytest.CaptureFixture[str]) -> None:
+    def command(there: str = "") -> None:
+        raise InputError(f"allow more tokens (max_length){there}")
+
+    assert call(command) == 2
+    assert "allow more tokens (max_length)" in capsys.readouterr().err

@@ -322,7 +322,7 @@ def test_an_index_of_ids_needs_a_tokenizer(capsys, tmp_path) -> None:
     save(build([((2, 3), None)], Alphabet(9, 0, 1)), tmp_path / "ids")
     assert "not in the file, not named" in call(capsys, "info", tmp_path / "ids")[1]
     code, _, err = call(capsys, "get", tmp_path / "ids", "a")
-    assert code == 2 and "name it (tokenizer)" in err
+    assert code == 2 and "name it (--tokenizer)" in err
 
 
 def test_another_tokenizer(capsys, kb, model_folder, tmp_path) -> None:
@@ -345,7 +345,7 @@ def test_another_tokenizer(capsys, kb, model_folder, tmp_path) -> None:
     # The name that the index holds now leads to nothing.
     save(load(index), index, {"tokenizer": str(tmp_path / "gone.json")})
     code, _, err = call(capsys, "get", index, "")
-    assert code == 2 and "name the right one (tokenizer)" in err and err.count("\n") == 1
+    assert code == 2 and "name the right one (--tokenizer)" in err and err.count("\n") == 1
     assert call(capsys, "get", index, "", "--tokenizer", model_folder)[0] == 0
 
 
@@ -581,3 +581,40 @@ def test_a_table_in_another_encoding(capsys, index: Path, tmp_path: Path) -> Non
     code, _, err = call(capsys, "build", table, "-o", index)
     assert code == 2 and "save it as UTF-8, for example by iconv -f GBK -t UTF-8" in err
     assert "columns" not in err
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("kb.csv", "Subject,Predicate,Object"),
+        ("kb.tsv", "entity\tattribute\tvalue"),
+        ("kb.tsv", "\ufeff主体\t属性\t值"),
+        ("kb.csv", '"name", "property", value'),
+    ],
+)
+def test_a_header_is_told(
+    name: str, line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, between = tmp_path / name, "," if name.endswith("csv") else "\t"
+    path.write_text(f"{line}\n{between.join(('tea', 'price', '3 euros'))}\n", encoding="utf-8")
+    code, _, err = call(capsys, "build", path, "-o", path.with_suffix(".ergo"))
+    assert code == 0
+    assert f"line 1 of {path}" in err and "looks like a header" in err
+
+
+@pytest.mark.parametrize("line", ["tea,price,object", "value,price,3", "title,name"])
+def test_a_fact_is_no_header(line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "kb.csv"
+    path.write_text(f"{line}\ncoffee,price,2 euros\n", encoding="utf-8")
+    code, _, err = call(capsys, "build", path, "-o", path.with_suffix(".ergo"))
+    assert code == 0
+    assert "looks like a header" not in err
+
+
+def test_names_of_columns_are_a_header(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "kb.tsv"
+    path.write_text("was\twie\nTee\tgut\n", encoding="utf-8")
+    index, columns = path.with_suffix(".ergo"), ("--columns", "was,wie", "--key", "was")
+    code, _, err = call(capsys, "build", path, "-o", index, *columns, "--answer", "wie")
+    assert code == 0, err
+    assert "looks like a header" in err

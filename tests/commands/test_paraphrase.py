@@ -11,6 +11,7 @@ import pytest
 
 from ergotext.cli import main
 from ergotext.support.words import as_line
+from ergotext.tasks.encoders import missing_encoder
 from tests.faulty import load_with_fault
 
 TEXT = "The summer sun shone on the beach"
@@ -142,3 +143,15 @@ def test_bad_lines_are_found_before_any_work(call, monkeypatch, given: str, mess
     feed(monkeypatch, given)
     code, out, err = call("-", *LOOSE)
     assert code == 2 and out == "" and message in err and err.count("\n") == 1, err
+
+
+def test_words_in_the_place_of_the_encoder_are_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ergotext.tasks.encoders.installed", lambda: False)
+    assert missing_encoder("words") is None
+    told = missing_encoder("auto")
+    assert told is not None and told.startswith("similarity is that of words")
+    assert "pip install" in told
+    monkeypatch.setattr("ergotext.tasks.encoders.installed", lambda: True)
+    assert missing_encoder("auto") is None

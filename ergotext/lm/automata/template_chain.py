@@ -93,8 +93,9 @@ class Filled(Chain[frozenset[Progress]]):
         self._met.add(led)
         if len(self._met) > MOST_READ:
             raise InputError(
-                "the blanks of this template can be read in too many ways: allow any number of "
-                "words in them, or fewer"
+                "the blanks of this template can be read in too many ways, as what stands between "
+                "them is short and may stand in them as well: allow any number of words in them "
+                "(___), or fewer (___{1,3})"
             )
         return led
 

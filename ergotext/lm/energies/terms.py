@@ -147,6 +147,8 @@ def fluency(
     InputError
         The model is masked; ``end`` is none of these, or no token of this model.
     """
+    if isinstance(lm, str):
+        raise InputError(f"fluency takes a model, got its name: load it, et.load({lm!r:.60})")
     model = Fluency(lm if context is None else lm.given(context)).lm
     if end == "token":
         return Fluency(model)

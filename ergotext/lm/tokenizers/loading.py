@@ -36,8 +36,11 @@ def pretrained(name: str, *, offline: bool = False) -> tuple[Any, Path | str]:
 
     from ergotext.lm.checks import check_tokenizer
     from ergotext.lm.conversion import first_line, quiet
+    from ergotext.lm.sources import tell_of_hub
 
     source = _source(name)
+    if not offline:
+        tell_of_hub(source)
     try:
         with quiet():
             found: Any

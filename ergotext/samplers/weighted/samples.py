@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -28,6 +27,7 @@ from ergotext.samplers.weighted.trust import (
 )
 from ergotext.support.numerics import log_mean_exp
 from ergotext.support.reprs import called, safe
+from ergotext.support.warned import warn
 from ergotext.support.words import counted
 
 
@@ -262,7 +262,7 @@ class WeightedSamples:
     def warned(self) -> Self:
         """The same, after emitting a warning if the weights are unreliable."""
         if said := self.complaints():
-            warnings.warn("; ".join(said), HeavyWeightsWarning, stacklevel=3)
+            warn("; ".join(said), HeavyWeightsWarning)
         return self
 
 

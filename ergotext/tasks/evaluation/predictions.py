@@ -106,6 +106,12 @@ def check_same(path: Path, settings: Mapping[str, Any]) -> None:
     )
     for name, value in settings.items():
         if (was := before.get(name)) != value:
+            if (changed := name.removesuffix("_digest")) != name:
+                what = {"data": "the questions", "lookahead": "the look-ahead"}.get(changed)
+                raise InputError(
+                    f"{what or f'the {changed}'} changed since the predictions in {path} were "
+                    "made: use another output file, or delete them"
+                )
             raise InputError(
                 f"the predictions in {path} were made with {name} = {was!r}, but it is {value!r} "
                 "now: use another output file, or delete them"

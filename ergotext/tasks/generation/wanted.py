@@ -78,8 +78,9 @@ class Wanted:
         made: Automaton = self.source
         if made.end != pieces.alphabet.end:
             raise InputError(
-                f"the end token of the index or automaton is {made.end}, but the model's is "
-                f"{pieces.alphabet.end}: build it with the model's tokenizer"
+                "the index or automaton was built for another tokenizer than the model's (its end "
+                f"token is {made.end}, the model's {pieces.alphabet.end}): build it again with "
+                "tokenizer= and the name of this model"
             )
         return made
 

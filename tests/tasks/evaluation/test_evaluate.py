@@ -204,7 +204,7 @@ def test_other_settings_do_not_mix(run: Run) -> None:
         run(model="other")
     with run.data.open("a", encoding="utf-8") as file:
         file.write('{"id": 77, "question": "?"}\n')
-    with pytest.raises(InputError, match="data_digest"):
+    with pytest.raises(InputError, match="the questions changed since the predictions in"):
         run()
     assert run.output.read_bytes() == before
 
@@ -215,7 +215,7 @@ def test_another_index_does_not_mix(run: Run) -> None:
     assert run(limit=2).before == 2  # the content is the same
     (run.index.parent / "kb.tsv").write_text(KB + "梨\t颜色\t黄\n", encoding="utf-8")
     build(run.index.parent / "kb.tsv", run.index)
-    with pytest.raises(InputError, match="index_digest"):
+    with pytest.raises(InputError, match="the index changed since"):
         run()
 
 

@@ -191,10 +191,10 @@ def test_minutes_hold_for_all_of_it(little: LittleBase, tmp_path: Path) -> None:
     settings, recipe = Settings(steps=10**6, batch_size=2, shape=SETTINGS.shape), Recipe(
         steps=10**6, batch_size=2, width=8, hidden=8
     )  # fmt: skip
-    began = time.monotonic()
+    began = time.process_time()  # a busy machine makes it take longer, not do more
     done = run(little, tmp_path / "m", settings=settings, recipe=recipe, minutes=0.2)
     # Fitting and scoring come after the 12 s; without a limit it would take days.
-    assert time.monotonic() - began < 300 and done.seconds < 300
+    assert time.process_time() - began < 24 and done.seconds < 300
     assert 1 <= done.model.steps < 10**5 and 1 <= done.lookahead.steps < 10**5
     assert done.model.spent == pytest.approx(3, abs=2.5)
 
