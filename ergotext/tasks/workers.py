@@ -90,7 +90,8 @@ def _ray_data(workers: int) -> Iterator[Any]:
     finally:
         context.enable_progress_bars, context.execution_options.preserve_order = before
         if mine:
-            ray.shutdown()
+            with redirect_stdout(sys.stderr):  # it ends with what it has not said yet
+                ray.shutdown()
 
 
 def check_ray() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -16,15 +17,14 @@ results = WorkOptions.results
 
 
 def dying(start, mark):
-    """The same work, in which the first that gets to its second input dies."""
-    work, done = start(), []
+    """The same work, in which the first that gets an input dies."""
+    work = start()
 
     def one(text):
         with mark.with_suffix(".log").open("a") as log:
             log.write(f"{os.getpid()}\n")
-        done.append(text)
-        if len(done) == 2 and not mark.with_suffix(".died").exists():
-            mark.with_suffix(".died").touch()
+        with suppress(FileExistsError):
+            mark.with_suffix(".died").touch(exist_ok=False)
             os.kill(os.getpid(), signal.SIGKILL)  # this worker alone
         return work(text)
 
