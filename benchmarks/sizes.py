@@ -84,7 +84,8 @@ def of_particles(lm: et.CausalLM, counts: Sequence[int]) -> Iterator[Point]:
 def of_tokens(lm: et.CausalLM, counts: Sequence[int]) -> Iterator[Point]:
     """Of texts of just so many tokens, without a constraint, 16 side by side."""
     for count in counts:
-        energy = 1.0 * et.fluency(lm, CONTEXT, end=count)
+        whole = et.length(count, 0.05)  # the model may want to end before
+        energy = et.fluency(lm, CONTEXT, end=count) + whole
         yield from _runs(energy, count, "tokens", [ROWS], count)
 
 
