@@ -227,7 +227,7 @@ def sample(
             page.add(section(repr(result.problem), result, texts, record=task.saved(told, result)))
     if plot is not None:
         task.draw(result, plot)
-    for line in (*why, *task.unasked(told), *task.complaints(result, told["dtype"])):
+    for line in (*why, *task.complaints(result, told["dtype"]), *task.unasked(told)):
         typer.echo(line, err=True)
     if task.interrupted(result):
         raise Interrupted("interrupted; the results so far are kept")

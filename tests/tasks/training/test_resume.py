@@ -155,7 +155,7 @@ def test_a_run_that_was_ended_before_it_began_is_no_dead_end(
         for name in names:
             shutil.copy(whole / name, output)
         assert train(little, output) == 2
-        assert "contains a run; continue it with resume" in capsys.readouterr().err
+        assert "contains a run; continue it with --resume" in capsys.readouterr().err
         assert train(little, output, "--resume") == 0
         before, after = weights(whole), weights(output)
         assert all(torch.equal(before[name], after[name]) for name in before)

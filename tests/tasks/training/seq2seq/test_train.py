@@ -141,7 +141,7 @@ def test_sigint_keeps_the_last_checkpoint(
                "--layers", "1", "--batch-size", "4", "-o", str(output)]  # fmt: skip
     assert main(["train", *little.arguments, *options]) == 130
     message = capsys.readouterr().err.strip().splitlines()[-1]
-    assert "interrupted at step 4" in message and "checkpoint-2; continue with resume" in message
+    assert "interrupted at step 4" in message and "checkpoint-2; continue with --resume" in message
     assert last_checkpoint(output).is_dir() and not (output / "model.safetensors").exists()
 
 
